@@ -1,0 +1,1 @@
+"""Benchmarks: ratios beside a floor or a peer, in one run."""

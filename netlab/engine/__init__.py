@@ -1,0 +1,1 @@
+"""Container engines, generation by generation, as pure state machines.  Pure."""

@@ -1,0 +1,1 @@
+"""From trace events to journeys, verdicts and the matrix.  Pure."""

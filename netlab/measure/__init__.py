@@ -1,0 +1,1 @@
+"""Probes, trace sessions, canaries, capture: over any set of namespaces."""

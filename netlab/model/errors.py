@@ -1,0 +1,82 @@
+"""Every error that netlab raises on purpose, and the exit code that each becomes.
+
+::
+
+    NetlabError              1
+    ├── UsageError           2   the command line cannot be understood, or names what is not there
+    │   └── ScenarioError    2   the file cannot be understood: every problem with its position
+    ├── Unmeasured           3   the instrument failed; never a pass, never a fail
+    ├── MachineError         4   the machine lacks something: privileges, a tool, a kernel feature
+    ├── NothingTested        5
+    └── LabError             1   a running lab refused or failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where in a user's file something stands; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a user's file."""
+
+    position: Position
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.message}"
+
+
+class NetlabError(Exception):
+    """The root. Its text is for the user: one line or more, no traceback."""
+
+    exit_code = 1
+
+
+class UsageError(NetlabError):
+    """The command line cannot be understood, or names what is not there."""
+
+    exit_code = 2
+
+
+class ScenarioError(UsageError):
+    """A scenario cannot be used: all its problems at once, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Unmeasured(NetlabError):
+    """The instrument failed, so nothing can be said."""
+
+    exit_code = 3
+
+
+class MachineError(NetlabError):
+    """The machine lacks something; the text says what, and how to get it."""
+
+    exit_code = 4
+
+
+class NothingTested(NetlabError):
+    """There was nothing to test."""
+
+    exit_code = 5
+
+
+class LabError(NetlabError):
+    """A running lab refused or failed."""

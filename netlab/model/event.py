@@ -1,0 +1,164 @@
+"""What happens to a container engine, in the engine's own terms (those of its API).
+
+Order leaves traces in the rules, so history is part of the truth: a plan is the fold of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netlab.model.scenario import ExposedPort, Pool, PortMapping
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """``docker network create``: everything that shapes a bridge network.
+
+    ``id`` is 64 hex digits, derived from the project and the name, so that a plan is the same on every
+    machine; an unnamed bridge is ``br-`` and its first twelve.
+    """
+
+    name: str
+    id: str
+    driver: str = "bridge"
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[Pool, ...] = ()
+    internal: bool = False
+    enable_ipv4: bool | None = None
+    enable_ipv6: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """``docker network connect``: a container's wish for one network."""
+
+    network: str  #: the network's docker name
+    ipv4_address: str | None = None
+    ipv6_address: str | None = None
+    link_local_ips: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    mac_address: str | None = None
+    interface_name: str | None = None
+    gw_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """``docker run``: everything of a container that touches the network.
+
+    ``node`` is the node's name in the lab, ``name`` the container's (``httpd-httpd-1``).
+    ``network_mode``: ``bridge`` (docker0), ``host``, ``none``, ``container:NODE``, or the docker name of
+    the first network; ``endpoints`` in the order in which Docker attaches them.
+    """
+
+    node: str
+    name: str
+    id: str
+    network_mode: str
+    endpoints: tuple[EndpointSpec, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+    expose: tuple[ExposedPort, ...] = ()
+    hostname: str = ""
+    domainname: str = ""
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  #: (node, alias)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCreate:
+    """``docker network create``."""
+
+    network: NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRemove:
+    """``docker network rm``."""
+
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStart:
+    """``docker run`` of a new container."""
+
+    container: ContainerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStop:
+    """``docker stop``: the container stays known and can be restarted."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRestart:
+    """``docker restart`` (or ``docker start`` of a stopped one)."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRemove:
+    """``docker rm -f``."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """``docker network connect``."""
+
+    node: str
+    endpoint: EndpointSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """``docker network disconnect``."""
+
+    node: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStop:
+    """SIGTERM to dockerd."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStart:
+    """dockerd is started again on the same data root."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallReload:
+    """The host's firewall is reloaded (``firewall-cmd --reload``, ``ufw reload``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallFlush:
+    """An administrator's ``iptables -F`` and ``iptables -t nat -F`` in both families."""
+
+
+Event = (
+    NetworkCreate
+    | NetworkRemove
+    | ContainerStart
+    | ContainerStop
+    | ContainerRestart
+    | ContainerRemove
+    | Connect
+    | Disconnect
+    | DaemonStop
+    | DaemonStart
+    | FirewallReload
+    | FirewallFlush
+)

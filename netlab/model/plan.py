@@ -1,0 +1,170 @@
+"""The plan: everything that will be made, as data. Same scenario, same plan, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from netlab.model.rules import Ruleset
+from netlab.model.scenario import Expectation, HostRule, Protocol
+
+NodeKind = Literal["host", "container", "outside", "segment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """One write below /proc/sys/net of a namespace; ``key`` is dotted (``net.ipv4.ip_forward``).
+
+    A name that holds a dot (``eth0.1``) is written with ``/`` in its place, as sysctl(8) does. Keys are
+    applied in the order of the plan, those that name an interface once it exists.
+    """
+
+    key: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One end of a link, in one namespace.
+
+    ``kind`` ``veth`` needs ``peer`` (node, interface); the peer's entry names this one back. ``index`` is
+    the ifindex to ask for, None for the kernel's choice. ``addresses`` with prefix length, in order.
+    """
+
+    name: str
+    kind: Literal["veth", "bridge"]
+    mac: str | None = None
+    mtu: int = 1500
+    peer: tuple[str, str] | None = None
+    master: str | None = None
+    addresses: tuple[str, ...] = ()
+    up: bool = True
+    hairpin: bool = False
+    index: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route; ``destination`` is ``default`` (then the family is that of ``via``) or a prefix."""
+
+    destination: str
+    via: str | None = None
+    interface: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a userland proxy connects to."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that the engine keeps on the host for a published port.
+
+    ``process`` is ``docker-proxy``, or ``dockerd``, which only holds the port. ``v6only`` is None for an
+    IPv4 socket; False is one dual-stack socket. A dockerd socket of Docker 19.03 (backlog 4096) lets the
+    kernel complete handshakes and never accepts.
+    """
+
+    protocol: Protocol
+    address: str
+    port: int
+    v6only: bool | None
+    process: Literal["docker-proxy", "dockerd"]
+    backend: Backend | None
+    backlog: int = 4096
+    reason: str = ""
+    #: docker-proxy's own arguments, as its command line shows them
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """A port on which the node's built-in server answers (wildcard address, both families)."""
+
+    protocol: Protocol
+    port: int
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A published port, for people and for the matrix: which host endpoint leads to which container."""
+
+    host: str
+    host_address: str  #: as bound; empty for every address
+    host_port: int
+    protocol: Protocol
+    node: str
+    container_port: int
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """A container network of the lab, for name resolution, ``sees: gateway`` and pictures."""
+
+    name: str  #: the docker name
+    key: str  #: the Compose key, or the docker name if it has none
+    host: str
+    bridge: str
+    subnets: tuple[str, ...]
+    gateways: tuple[str, ...]
+    internal: bool
+    #: (node, interface, addresses with prefix length), in order of attachment
+    members: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A network namespace with a name, or (``namespace`` names another node) a guest in one.
+
+    ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are
+    loaded in order, one transaction each. ``commands`` are the administrator's lines, run last.
+    """
+
+    name: str
+    kind: NodeKind
+    namespace: str
+    hostname: str = ""
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
+    rulesets: tuple[Ruleset, ...] = ()
+    commands: tuple[HostRule, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    responders: tuple[Responder, ...] = ()
+    command: tuple[str, ...] = ()
+    hosts_file: str = ""
+    resolv_conf: str = ""
+    engine: str = ""
+    #: of a container: its container name and the node name of its host
+    container: str = ""
+    host: str = ""
+    #: of a host: ``shared``, ``per-port`` or the path of a real docker-proxy
+    proxy: str = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will be made."""
+
+    name: str
+    project: str
+    nodes: tuple[Node, ...]
+    networks: tuple[NetworkFacts, ...]
+    publications: tuple[Publication, ...]
+    expect: tuple[Expectation, ...] = ()
+
+    def node(self, name: str) -> Node:
+        """The node of that name; raises KeyError."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)

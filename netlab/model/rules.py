@@ -1,0 +1,97 @@
+"""Firewall rules as data, in the words of the tool that writes them, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.model.family import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule.
+
+    ``text`` is what ``iptables-save`` prints behind ``-A CHAIN`` (or ``nft list`` on a line of its own):
+    canonical, so that a plan can be compared with a dump. ``reason`` is for people: "port 80 of httpd on
+    nw, published".
+    """
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain. ``policy`` is None for a user-defined one, else ``ACCEPT`` or ``DROP``."""
+
+    name: str
+    policy: str | None = None
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An iptables table: base chains in hook order, then the others by name, as -save prints them."""
+
+    name: str
+    chains: tuple[Chain, ...] = ()
+
+    def chain(self, name: str) -> Chain | None:
+        """The chain of that name, or None."""
+        for chain in self.chains:
+            if chain.name == name:
+                return chain
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class IptablesRuleset:
+    """Everything that ``iptables-save`` (or ``ip6tables-save``) would print; no table, no line."""
+
+    family: Family
+    tables: tuple[Table, ...] = ()
+
+    def table(self, name: str) -> Table | None:
+        """The table of that name, or None."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class NftRule:
+    """One rule of a native nftables chain, and why it is there."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NftChain:
+    """A native chain; ``hook`` is ``type filter hook forward priority 0; policy accept`` or empty."""
+
+    name: str
+    hook: str = ""
+    rules: tuple[NftRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NftTable:
+    """A native nftables table. ``objects`` are maps and sets as nft text, before the chains."""
+
+    family: str
+    name: str
+    objects: tuple[str, ...] = ()
+    chains: tuple[NftChain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NftFile:
+    """An administrator's own nftables file, loaded as it is, before anything else."""
+
+    text: str
+    origin: str
+
+
+Ruleset = IptablesRuleset | NftTable | NftFile

@@ -1,0 +1,230 @@
+"""What the user wrote, after Compose's own rules (interpolation, merge, extends, include, profiles)
+were applied and everything was checked.
+
+Source of the meanings: the Compose specification; what stands under ``x-netlab`` is netlab's own.
+Tuples keep the order of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netlab.model.errors import Position
+from netlab.model.flow import Expectation
+
+Protocol = Literal["tcp", "udp", "sctp"]
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """One published container port (ranges are expanded to one mapping a container port).
+
+    ``host_ports`` is the inclusive range that the host port is taken from: ``(80, 80)`` for a fixed
+    one, ``(8000, 8010)`` for "one of these", None for an ephemeral one. ``host_ip`` is as written,
+    without brackets, and empty when not given.
+    """
+
+    container_port: int
+    protocol: Protocol = "tcp"
+    host_ports: tuple[int, int] | None = None
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedPort:
+    """A port that ``expose``, or a ``listen`` of netlab's, names."""
+
+    port: int
+    protocol: Protocol = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A service on a network (the long form of ``services.NAME.networks.KEY``)."""
+
+    network: str  #: the key in :attr:`Scenario.networks`
+    ipv4_address: str | None = None
+    ipv6_address: str | None = None
+    link_local_ips: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    mac_address: str | None = None
+    interface_name: str | None = None
+    priority: int = 0
+    gw_priority: int = 0
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One Compose service."""
+
+    name: str
+    position: Position
+    host: str = "host"
+    image: str | None = None
+    container_name: str | None = None
+    hostname: str | None = None
+    domainname: str | None = None
+    #: ``None`` = the networks below; else ``bridge``, ``host``, ``none``, ``service:X``, ``container:X``
+    network_mode: str | None = None
+    networks: tuple[Attachment, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+    expose: tuple[ExposedPort, ...] = ()
+    #: x-netlab ``listen``: further ports that the built-in responder answers on
+    listen: tuple[ExposedPort, ...] = ()
+    #: x-netlab ``command``: a real program that runs in the responder's place
+    command: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  #: (service, alias)
+    external_links: tuple[tuple[str, str], ...] = ()  #: (container, alias)
+    extra_hosts: tuple[tuple[str, str], ...] = ()  #: (name, address or ``host-gateway``)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    mac_address: str | None = None
+    replicas: int = 1
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One entry of ``networks.KEY.ipam.config``."""
+
+    subnet: str | None = None
+    ip_range: str | None = None
+    gateway: str | None = None
+    aux_addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeNetwork:
+    """One Compose network that some service uses (``default`` included when it is implied)."""
+
+    key: str
+    name: str  #: what ``docker network ls`` would show: ``PROJECT_KEY``, or the ``name:`` given
+    position: Position
+    external: bool = False
+    driver: str = "bridge"
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[Pool, ...] = ()
+    internal: bool = False
+    enable_ipv4: bool | None = None
+    enable_ipv6: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideInterface:
+    """An interface of the emulated host, or of an outside node, on an external segment."""
+
+    name: str
+    addresses: tuple[str, ...]  #: with prefix length
+    segment: str = "ext"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantBridge:
+    """A bridge that somebody else (LXD, libvirt) has on the host before the engine starts."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """The host's own firewall beside the engine's rules.
+
+    ``kind``: none, ufw, firewalld, iptables (rule files) or nftables (a rule file). ``files`` holds the
+    *contents*, by key (``iptables``, ``ip6tables``, ``nftables``, ``after_rules``). ``options`` is the
+    rest as written.
+    """
+
+    kind: Literal["none", "ufw", "firewalld", "iptables", "nftables"] = "none"
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HostRule:
+    """A line that the administrator types once everything is up, as an argument vector."""
+
+    argv: tuple[str, ...]
+    position: Position
+
+    @property
+    def text(self) -> str:
+        """The line as typed."""
+        return " ".join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One emulated container host."""
+
+    name: str
+    position: Position
+    engine: str = "docker"
+    daemon: Mapping[str, JsonValue] = field(default_factory=dict)
+    daemon_positions: Mapping[str, Position] = field(default_factory=dict)
+    firewall: Firewall = Firewall()
+    interfaces: tuple[OutsideInterface, ...] = ()
+    bridges: tuple[TenantBridge, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    listen: tuple[ExposedPort, ...] = ()
+    rules: tuple[HostRule, ...] = ()
+    #: ``shared`` (one process for all listeners), ``per-port``, or the path of a real docker-proxy
+    proxy: str = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A node outside, on a segment of the host's."""
+
+    name: str
+    position: Position
+    interfaces: tuple[OutsideInterface, ...]
+    #: ``host`` (default routes through the host), ``none``, or (destination, via) pairs
+    routes: Literal["host", "none"] | tuple[tuple[str, str], ...] = "host"
+    listen: tuple[ExposedPort, ...] = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioEvent:
+    """A line of ``x-netlab.events``, or of ``netlab do``: ``restart httpd``, ``reload firewall`` …"""
+
+    words: tuple[str, ...]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A checked scenario: everything that :mod:`netlab.plan` needs, and nothing of YAML."""
+
+    name: str  #: the lab's name; no dot in it
+    project: str  #: Compose's project name
+    files: tuple[str, ...]
+    hosts: tuple[Host, ...]
+    outside: tuple[Outside, ...]
+    networks: tuple[ComposeNetwork, ...]
+    services: tuple[Service, ...]
+    events: tuple[ScenarioEvent, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+    def host(self, name: str) -> Host:
+        """The host of that name; raises KeyError."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+    def network(self, key: str) -> ComposeNetwork:
+        """The network of that key; raises KeyError."""
+        for network in self.networks:
+            if network.key == key:
+                return network
+        raise KeyError(key)

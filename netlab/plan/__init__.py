@@ -1,0 +1,1 @@
+"""Fold events into a Plan; compare two plans; render rulesets as text.  Pure."""

@@ -1,0 +1,1 @@
+"""The userland proxy, a program of its own."""
