@@ -17,9 +17,7 @@ from netlab.model.errors import Position
 from netlab.model.family import Family
 
 FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
-OutcomeName = Literal[
-    "ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"
-]
+OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
 PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "none"]
 
 

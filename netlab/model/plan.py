@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.flow import Expectation
 from netlab.model.rules import Ruleset
-from netlab.model.scenario import Expectation, HostRule, Protocol
+from netlab.model.scenario import HostRule, Protocol
 
 NodeKind = Literal["host", "container", "outside", "segment"]
 

@@ -195,7 +195,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """A line of ``x-netlab.events``, or of ``netlab do``: ``restart httpd``, ``reload firewall`` …"""
+    """A line of ``x-netlab.events``, or of ``netlab do``, such as ``restart httpd``."""
 
     words: tuple[str, ...]
     position: Position
