@@ -1,0 +1,92 @@
+"""The project's tasks, each in the virtualenv that runs nox (``./install --dev`` makes it)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+BIN = Path(sys.executable).parent
+SCRIPTS = ("install", ".ci/run", "tests/setup/prove")
+NOTHING_TESTED = 5
+
+
+def python(session: nox.Session, module: str, *arguments: str) -> None:
+    """Run a module of this virtualenv; no PATH is asked, which sudo would have changed."""
+    session.run(sys.executable, "-m", module, *arguments, external=True)
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; "no test ran" ends nox with that very code, since it is neither a pass nor a fail."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        *arguments,
+    ]
+    session.log(" ".join(command[1:]))
+    code = subprocess.run(command, check=False, cwd=ROOT).returncode
+    if code == NOTHING_TESTED:
+        sys.exit(NOTHING_TESTED)
+    if code:
+        session.error(f"pytest ended with exit code {code}")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, the import rule, and the shell scripts."""
+    python(session, "ruff", "check", ".")
+    python(session, "ruff", "format", "--check", ".")
+    session.run(str(BIN / "lint-imports"), external=True)
+    if shutil.which("shellcheck") is None:
+        session.error("shellcheck is not installed: run ./install --dev")
+    session.run("shellcheck", *(name for name in SCRIPTS if (ROOT / name).exists()), external=True)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    python(session, "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some."""
+    pytest(session, "-n", "auto", *(session.posargs or ("tests/unit", "tests/lab")))
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Beside a real dockerd in a namespace of its own; without one nothing is tested: exit code 5."""
+    if shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") is None:
+        session.log("dockerd is not installed, so nothing can be compared: run ./install --dev")
+        sys.exit(NOTHING_TESTED)
+    pytest(session, "-n", "2", *(session.posargs or ("tests/conformance",)))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every benchmark beside its yardstick: ``nox -s bench -- --quick startup`` picks some."""
+    python(session, "netlab.bench", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """What the documents say of verbs, files and commands, compared with what there is."""
+    pytest(session, *(session.posargs or ("tests/unit/test_docs.py",)))
+
+
+@nox.session
+def fresh(session: nox.Session) -> None:
+    """Both commands of the README in clean Debian 12 and 13 systems (needs debootstrap; some minutes)."""
+    session.run(str(ROOT / "tests/setup/prove"), *session.posargs, external=True)
