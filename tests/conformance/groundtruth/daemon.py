@@ -1,0 +1,132 @@
+"""A real dockerd in a world: start it, stop it, give it an image."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from groundtruth.docker import ApiError, Docker
+from groundtruth.world import CommandError, World, sweep_cgroups
+from netlab.model.scenario import JsonValue
+
+IMAGE = "netlab:latest"
+SOCKET = "/run/docker.sock"
+START_SECONDS = 60.0
+
+
+class DaemonError(Exception):
+    """dockerd did not start, or did not stop; the text ends in its own last words."""
+
+
+def image_tar() -> bytes:
+    """An image of one static program, as ``docker import`` takes it."""
+    busybox = Path("/bin/busybox").read_bytes()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("etc", "proc", "sys", "dev", "tmp"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
+        entry = tarfile.TarInfo("busybox")
+        entry.size, entry.mode = len(busybox), 0o755
+        tar.addfile(entry, io.BytesIO(busybox))
+    return out.getvalue()
+
+
+class Daemon:
+    """dockerd of one world, with one configuration; ``start`` and ``stop`` may be repeated."""
+
+    def __init__(self, world: World, config: Mapping[str, JsonValue]) -> None:
+        self.world = world
+        self.api = Docker(f"{world.root}{SOCKET}")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the daemon
+        self._cgroup = f"/netlab-conformance-{os.getpid()}-{world.pid}"
+        self._write("/run/state/daemon.json", json.dumps(dict(config)))
+
+    def _write(self, path: str, text: str) -> None:
+        self.world.run(["tee", path], stdin=text)
+
+    @property
+    def running(self) -> bool:
+        """Whether dockerd was started and did not end."""
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """Everything that dockerd said."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def start(self) -> None:
+        """Start dockerd and wait until it answers; DaemonError with its last words if it ends instead."""
+        self._process = subprocess.Popen(
+            self.world.argv(
+                [
+                    *("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "dockerd"),
+                    *("--config-file", "/run/state/daemon.json", "--data-root", "/run/state/data"),
+                    *("--exec-root", "/run/docker", "--host", f"unix://{SOCKET}", "--pidfile", "/run/docker.pid"),
+                    *("--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs"),
+                    *("--cgroup-parent", self._cgroup),
+                ]
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not self._answers():
+                # the end of the process, or a moment: dockerd announces readiness only to systemd
+                if select.select([ended], [], [], 0.01)[0]:
+                    raise DaemonError(f"dockerd ended with {self._process.wait()}: {self._last_words()}")
+                if time.monotonic() > deadline:
+                    raise DaemonError(f"dockerd did not answer within {START_SECONDS:.0f} s: {self._last_words()}")
+        finally:
+            os.close(ended)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.api.get("/_ping") == "OK")
+        except (OSError, ApiError):
+            return False
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log().splitlines()[-6:])
+
+    def load_image(self) -> None:
+        """``docker import`` of the one image."""
+        self.api.call("POST", "/images/create", image_tar(), fromSrc="-", repo="netlab", tag="latest")
+
+    def version(self) -> str:
+        """``20.10.24+dfsg1``: the daemon's own word."""
+        return str(self.api.get("/version")["Version"])
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            pid = self.world.run(["cat", "/run/docker.pid"]).strip()
+            self.world.run(["kill", "-TERM", pid])
+            self._process.wait(timeout=60)
+        self._process = None
+
+    def kill(self) -> None:
+        """End everything with the world (no clean stop: what it left in the world goes with it)."""
+        self.world.close()
+        if self._process is not None:
+            self._process.wait(timeout=60)
+        self._log.close()
+        sweep_cgroups(self._cgroup)
+
+
+__all__ = ["IMAGE", "CommandError", "Daemon", "DaemonError"]
