@@ -324,7 +324,11 @@ def judge(feature: Feature) -> Finding:
         return Finding("kernel", feature.name, "ok", feature.attempt(), feature.use)
     except (Lacking, OSError) as error:
         status: Status = "missing" if feature.needed else "limited"
-        return Finding("kernel", feature.name, status, str(error), feature.use, feature.remedy)
+        return Finding("kernel", feature.name, status, _words(error), feature.use, feature.remedy)
+
+
+def _words(error: Exception) -> str:
+    return str(isinstance(error, OSError) and error.strerror or error)
 
 
 def enter_namespaces() -> None:
