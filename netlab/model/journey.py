@@ -1,0 +1,251 @@
+"""A journey: the answer to one flow, whether measured or (later) predicted.
+
+The JSON of :meth:`Journey.to_json` is a stable, versioned face: keys are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from netlab.model.flow import OutcomeName, PathName
+
+SCHEMA_VERSION = 1
+
+DeciderKind = Literal["rule", "policy", "socket", "route", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The addresses of a packet, as people write them (``192.0.2.1:80``, ``[2001:db8::1]:80``)."""
+
+    src: str
+    dst: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHit:
+    """A rule that matched, or (``rule`` None) the policy by which a base chain was left.
+
+    ``rule`` is the line of the tool that wrote it; ``verdict`` is ``jump DOCKER``, ``accept``,
+    ``policy drop``; ``reason`` says why the rule is there, if the plan knows.
+    """
+
+    family: str
+    table: str
+    chain: str
+    rule: str | None
+    verdict: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookVisit:
+    """A packet at one hook: interfaces by name, addresses as it came in, and the rules that it met."""
+
+    hook: str
+    iif: str | None
+    oif: str | None
+    packet: Packet
+    rules: tuple[RuleHit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """What a host rewrote: the endpoint put in place of the destination, and of the source."""
+
+    dnat: str | None = None
+    snat: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One packet's way through one host. ``by`` names the program that sent it, if it was not the origin."""
+
+    node: str
+    by: str | None
+    nat: Nat
+    hooks: tuple[HookVisit, ...]
+
+    @property
+    def letters(self) -> str:
+        """``PFS``: the hooks, a letter each (prerouting, input, forward, output, and S for postrouting)."""
+        return "".join("S" if visit.hook == "postrouting" else visit.hook[0].upper() for visit in self.hooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Sees:
+    """The source address that the server saw, and the node that has it."""
+
+    address: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp:
+    """The ICMP or ICMPv6 error that came back."""
+
+    type: int
+    code: int
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """The one thing that settled the outcome.
+
+    ``kind``: ``rule``; ``policy`` (the one that dropped, else the last accept by which a filter chain was
+    left); ``socket`` (nobody listens); ``route`` (``rule`` then holds the routing table's answer);
+    ``none`` (nothing had a say).
+    """
+
+    kind: DeciderKind
+    node: str | None = None
+    family: str | None = None
+    hook: str | None = None
+    table: str | None = None
+    chain: str | None = None
+    rule: str | None = None
+    verdict: str | None = None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object; a rule's has every key, the others those that say something."""
+        if self.kind == "rule":
+            keys = ("family", "hook", "table", "chain", "rule", "reason")
+            return {"kind": self.kind} | {key: getattr(self, key) for key in keys} | self._more()
+        keys = ("family", "hook", "table", "chain", "rule", "reason")
+        known = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        return {"kind": self.kind} | known | self._more()
+
+    def _more(self) -> dict[str, Any]:
+        more = {"verdict": self.verdict, "node": self.node}
+        return {key: value for key, value in more.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyFlow:
+    """The question as it was asked: from whom to what, and the endpoints of the first packet."""
+
+    origin: str
+    to: str
+    family: str
+    src: str | None
+    dst: str
+    via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The answer to one flow; the words are those of the design's outcome and path."""
+
+    flow: JourneyFlow
+    outcome: OutcomeName
+    path: PathName
+    answered_by: str | None = None
+    sees: Sees | None = None
+    decided_by: DecidedBy = DecidedBy("none")
+    legs: tuple[Leg, ...] = ()
+    replies: tuple[Leg, ...] = ()
+    switched: tuple[HookVisit, ...] = ()
+    how: Literal["measured", "predicted"] = "measured"
+    probe: str | None = None  #: ``syn`` where only the first packet of a connection was sent
+    icmp: Icmp | None = None
+    errno: str | None = None
+    problem: str | None = None  #: why it is unmeasured
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of the stable face, with keys in its order."""
+        flow = {
+            "from": self.flow.origin,
+            "to": self.flow.to,
+            "family": self.flow.family,
+            "src": self.flow.src,
+            "dst": self.flow.dst,
+        }
+        if self.flow.via:
+            flow["via"] = self.flow.via
+        answer: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "how": self.how,
+            "flow": flow,
+            "outcome": self.outcome,
+            "path": self.path,
+            "answered_by": self.answered_by,
+            "sees": {"address": self.sees.address, "node": self.sees.node} if self.sees else None,
+            "decided_by": self.decided_by.to_json(),
+            "legs": [_leg_json(leg) for leg in self.legs],
+            "replies": [_leg_json(leg) for leg in self.replies],
+            "switched": [_visit_json(visit) for visit in self.switched],
+        }
+        if self.icmp:
+            answer["icmp"] = {"type": self.icmp.type, "code": self.icmp.code, "from": self.icmp.sender}
+        for key in ("probe", "errno", "problem"):
+            if getattr(self, key) is not None:
+                answer[key] = getattr(self, key)
+        if self.notes:
+            answer["notes"] = list(self.notes)
+        return answer
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Journey:
+        """The inverse of :meth:`to_json`; raises KeyError or TypeError on anything else."""
+        flow, sees, icmp = data["flow"], data["sees"], data.get("icmp")
+        return cls(
+            flow=JourneyFlow(
+                flow["from"], flow["to"], flow["family"], flow["src"], flow["dst"], flow.get("via")
+            ),
+            outcome=data["outcome"],
+            path=data["path"],
+            answered_by=data["answered_by"],
+            sees=Sees(sees["address"], sees["node"]) if sees else None,
+            decided_by=DecidedBy(**data["decided_by"]),
+            legs=tuple(_leg(leg) for leg in data["legs"]),
+            replies=tuple(_leg(leg) for leg in data["replies"]),
+            switched=tuple(_visit(visit) for visit in data["switched"]),
+            how=data["how"],
+            probe=data.get("probe"),
+            icmp=Icmp(icmp["type"], icmp["code"], icmp["from"]) if icmp else None,
+            errno=data.get("errno"),
+            problem=data.get("problem"),
+            notes=tuple(data.get("notes", ())),
+        )
+
+
+def _visit_json(visit: HookVisit) -> dict[str, Any]:
+    return {
+        "hook": visit.hook,
+        "iif": visit.iif,
+        "oif": visit.oif,
+        "packet": {"src": visit.packet.src, "dst": visit.packet.dst},
+        "rules": [
+            {
+                "family": hit.family,
+                "table": hit.table,
+                "chain": hit.chain,
+                "rule": hit.rule,
+                "verdict": hit.verdict,
+                "reason": hit.reason,
+            }
+            for hit in visit.rules
+        ],
+    }
+
+
+def _leg_json(leg: Leg) -> dict[str, Any]:
+    return {
+        "node": leg.node,
+        "by": leg.by,
+        "nat": {"dnat": leg.nat.dnat, "snat": leg.nat.snat},
+        "hooks": [_visit_json(visit) for visit in leg.hooks],
+    }
+
+
+def _visit(data: dict[str, Any]) -> HookVisit:
+    rules = tuple(RuleHit(**rule) for rule in data["rules"])
+    return HookVisit(data["hook"], data["iif"], data["oif"], Packet(**data["packet"]), rules)
+
+
+def _leg(data: dict[str, Any]) -> Leg:
+    return Leg(data["node"], data["by"], Nat(**data["nat"]), tuple(_visit(visit) for visit in data["hooks"]))
