@@ -1,0 +1,115 @@
+"""Read addresses and ports out of the headers that a trace event carries.
+
+A *key* is what tells one packet's conversation from another: IP version, protocol, addresses, and ports
+(the identifier and sequence number of an ICMP echo). It is a byte string, so that hundreds of thousands
+can be compared cheaply.
+"""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+from typing import Final
+
+from netlab.model.family import Family, endpoint
+from netlab.model.journey import Packet
+from netlab.model.trace import Headers
+
+TCP: Final = 6
+UDP: Final = 17
+SCTP: Final = 132
+ICMP: Final = {Family.IPV4: 1, Family.IPV6: 58}
+#: the protocol numbers that a flow's word stands for
+PROTOCOLS: Final = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
+
+_PORTS = Struct(">HH")
+_WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
+_ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
+
+
+def key_of(headers: Headers) -> bytes | None:
+    """The key of a packet; None for what has none: a later fragment, an ICMP error, no IP at all."""
+    network, transport = headers.network, headers.transport
+    if len(network) < 20:
+        return None
+    if network[0] >> 4 == 4:
+        protocol, addresses = network[9], network[12:20]
+        if (network[6] & 0x1F) or network[7]:
+            return None
+        version = b"\x04"
+    elif network[0] >> 4 == 6 and len(network) == 40:
+        protocol, addresses = network[6], network[8:40]
+        version = b"\x06"
+    else:
+        return None
+    if protocol in _WITH_PORTS or protocol == 44:
+        ports = transport[:4]
+    elif transport and (protocol, transport[0]) in _ECHO:
+        ports = transport[4:8]
+    else:
+        return None
+    if len(ports) != 4:
+        return None
+    return (
+        version + network[9:10] + addresses + ports
+        if version == b"\x04"
+        else (version + network[6:7] + addresses + ports)
+    )
+
+
+def make_key(protocol: int, src: str, sport: int, dst: str, dport: int) -> bytes:
+    """The key of a packet; of an ICMP echo, ``sport`` is the identifier and ``dport`` the number."""
+    family = socket.AF_INET6 if ":" in src else socket.AF_INET
+    version = 6 if ":" in src else 4
+    addresses = socket.inet_pton(family, src) + socket.inet_pton(family, dst)
+    return bytes((version, protocol)) + addresses + _PORTS.pack(sport, dport)
+
+
+def reverse(key: bytes) -> bytes:
+    """The key of the answer."""
+    size = 4 if key[0] == 4 else 16
+    src, dst, ports = key[2 : 2 + size], key[2 + size : 2 + 2 * size], key[2 + 2 * size :]
+    if key[1] in _WITH_PORTS:
+        ports = ports[2:] + ports[:2]
+    return key[:2] + dst + src + ports
+
+
+def packet_of(key: bytes) -> Packet:
+    """A key in words."""
+    (src, sport), (dst, dport) = endpoints(key)
+    if key[1] not in _WITH_PORTS:
+        return Packet(src, dst)
+    return Packet(endpoint(src, sport), endpoint(dst, dport))
+
+
+def endpoints(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
+    """(source address, port), (destination address, port)."""
+    size = 4 if key[0] == 4 else 16
+    family = socket.AF_INET if size == 4 else socket.AF_INET6
+    src = socket.inet_ntop(family, key[2 : 2 + size])
+    dst = socket.inet_ntop(family, key[2 + size : 2 + 2 * size])
+    sport, dport = _PORTS.unpack(key[2 + 2 * size :])
+    return (src, sport), (dst, dport)
+
+
+def addresses_of(headers: Headers) -> Packet | None:
+    """The bare addresses of any IP packet."""
+    network = headers.network
+    if len(network) >= 20 and network[0] >> 4 == 4:
+        return Packet(
+            socket.inet_ntop(socket.AF_INET, network[12:16]), socket.inet_ntop(socket.AF_INET, network[16:20])
+        )
+    if len(network) == 40:
+        return Packet(
+            socket.inet_ntop(socket.AF_INET6, network[8:24]),
+            socket.inet_ntop(socket.AF_INET6, network[24:40]),
+        )
+    return None
+
+
+def is_answer(headers: Headers) -> bool:
+    """Whether a TCP segment is a SYN-ACK or a RST, so not the first packet of a connection."""
+    transport = headers.transport
+    return headers.network[9 if headers.network[0] >> 4 == 4 else 6] == TCP and (
+        len(transport) > 13 and transport[13] & 0x14 != 0
+    )

@@ -1,0 +1,171 @@
+"""The little of nfnetlink's nf_tables that tracing needs: packing, dumps of chains and rules, the generation.
+
+Source: include/uapi/linux/netfilter/nf_tables.h and nfnetlink.h. Numbers in attributes are big-endian.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from struct import Struct
+from typing import Final
+
+from netlab.kernel import netns as namespaces
+from netlab.model.errors import MachineError
+from netlab.model.trace import BaseChain
+
+NETLINK_NETFILTER: Final = 12
+NFNL_SUBSYS_NFTABLES: Final = 10
+NFT_MSG_NEWTABLE: Final = 0
+NFT_MSG_GETTABLE: Final = 1
+NFT_MSG_NEWCHAIN: Final = 3
+NFT_MSG_GETCHAIN: Final = 4
+NFT_MSG_NEWRULE: Final = 6
+NFT_MSG_GETRULE: Final = 7
+NFT_MSG_GETGEN: Final = 16
+
+Family: Final = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
+WORD: Final = {number: word for word, number in Family.items()}
+HOOK_WORDS: Final = ("prerouting", "input", "forward", "output", "postrouting", "ingress", "egress")
+
+_HEADER = Struct("=IHHIIBBH")
+_NLA = Struct("=HH")
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_ERROR_TYPE, _DONE = 2, 3
+_NESTED = 0x8000
+
+
+def attribute(number: int, value: bytes) -> bytes:
+    """One netlink attribute, padded to four octets."""
+    return _NLA.pack(len(value) + 4, number) + value + bytes(-len(value) % 4)
+
+
+def nest(number: int, value: bytes) -> bytes:
+    """An attribute that holds attributes."""
+    return attribute(number | _NESTED, value)
+
+
+def text(value: str) -> bytes:
+    """A string with its end."""
+    return value.encode() + b"\0"
+
+
+def u32(value: int) -> bytes:
+    """A number in network order."""
+    return value.to_bytes(4, "big")
+
+
+def message(kind: int, family: int, body: bytes, flags: int = 0) -> bytes:
+    """One message to nf_tables, the request flag set."""
+    head = _HEADER.pack(
+        20 + len(body), NFNL_SUBSYS_NFTABLES << 8 | kind, flags | _REQUEST, 0, 0, family, 0, 0
+    )
+    return head + body
+
+
+def transaction(messages: Sequence[bytes]) -> bytes:
+    """Enclose messages so that all of them take effect at once or none does."""
+    subsystem = int.from_bytes(bytes((0, NFNL_SUBSYS_NFTABLES)), "big")
+    begin = _HEADER.pack(20, 16, _REQUEST, 0, 0, 0, 0, socket.htons(subsystem))
+    end = _HEADER.pack(20, 17, _REQUEST, 0, 0, 0, 0, socket.htons(subsystem))
+    return begin + b"".join(messages) + end
+
+
+def open_socket(netns: int | None, flags: int = 0) -> socket.socket:
+    """A bound nfnetlink socket in the namespace ``netns`` (None: the caller's own); raises OSError.
+
+    It is bound at once: on an unbound socket joining a group succeeds, and nothing ever arrives.
+    """
+    with nullcontext() if netns is None else namespaces.entered(netns):
+        sock = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | flags, NETLINK_NETFILTER
+        )
+    sock.bind((0, 0))
+    return sock
+
+
+def attributes(data: bytes, start: int = 0, end: int | None = None) -> dict[int, bytes]:
+    """Attribute number → value; raises ValueError on an overrun."""
+    end = len(data) if end is None else end
+    values = {}
+    while start + 4 <= end:
+        length, kind = _NLA.unpack_from(data, start)
+        if length < 4 or start + length > end:
+            raise ValueError(f"attribute of length {length} at {start} of {end}")
+        values[kind & 0x3FFF] = data[start + 4 : start + length]
+        start += (length + 3) & ~3
+    return values
+
+
+class Tables:
+    """Questions to the nf_tables of one namespace (None: the caller's own)."""
+
+    def __init__(self, netns: int | None = None) -> None:
+        self._socket = open_socket(netns)
+
+    def generation(self) -> int:
+        """The ruleset's generation: it changes with every committed transaction."""
+        self._socket.send(message(NFT_MSG_GETGEN, 0, b""))
+        for values, _ in self._answers(single=True):
+            return int.from_bytes(values[1], "big")
+        raise MachineError("nf_tables does not tell its generation")
+
+    def base_chains(self) -> tuple[BaseChain, ...]:
+        """Every base chain of every family; chains of other sessions' instruments included."""
+        self._socket.send(message(NFT_MSG_GETCHAIN, 0, b"", _DUMP))
+        return tuple(_base_chain(values, family) for values, family in self._answers() if 4 in values)
+
+    def handles(self, family: str, table: str) -> dict[str, list[int]]:
+        """Chain → the handles of its rules, in order."""
+        self._socket.send(message(NFT_MSG_GETRULE, Family[family], attribute(1, text(table)), _DUMP))
+        chains: dict[str, list[int]] = {}
+        for values, _ in self._answers():
+            chain = values[2].rstrip(b"\0").decode()
+            chains.setdefault(chain, []).append(int.from_bytes(values[3], "big"))
+        return chains
+
+    def _answers(self, single: bool = False) -> Iterator[tuple[dict[int, bytes], int]]:
+        while True:
+            data = self._socket.recv(1 << 18)
+            at = 0
+            while at + 16 <= len(data):
+                length, kind, _, _, _ = Struct("=IHHII").unpack_from(data, at)
+                if kind == _DONE:
+                    return
+                if kind == _ERROR_TYPE:
+                    code = -int.from_bytes(data[at + 16 : at + 20], _NATIVE, signed=True)
+                    if code:
+                        raise OSError(code, f"nf_tables: {os.strerror(code)}")
+                    return
+                yield attributes(data, at + 20, at + length), data[at + 16]
+                at += (length + 3) & ~3
+            if single:
+                return
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        self._socket.close()
+
+
+_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
+
+
+def _base_chain(values: dict[int, bytes], family: int) -> BaseChain:
+    hook = attributes(values[4])
+    table = values[1].rstrip(b"\0").decode()
+    name = values[3].rstrip(b"\0").decode()
+    number = int.from_bytes(hook[1], "big")
+    policy = int.from_bytes(values.get(5, b"\0\0\0\1"), "big")
+    own = name.partition("-")[0] if table.startswith("netlab-trace-") else ""
+    return BaseChain(
+        family=WORD[family],
+        table=table,
+        name=name,
+        hook="ingress" if WORD[family] == "netdev" else HOOK_WORDS[number],
+        type=values.get(7, b"filter\0").rstrip(b"\0").decode(),
+        priority=int.from_bytes(hook[2], "big", signed=True),
+        policy="drop" if policy == 0 else "accept",
+        own=own,
+    )

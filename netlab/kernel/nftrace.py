@@ -1,0 +1,352 @@
+"""Read nftables trace events from netlink: the socket, and a decoder that is quick because it remembers.
+
+Messages: include/uapi/linux/netfilter/nf_tables.h (``NFTA_TRACE_*``; 18 to 21 are newer than Debian 12's
+header); what they hold and in which order: net/netfilter/nf_tables_trace.c. The kernel puts nfproto, type
+and id in front, at fixed places, and everything that belongs to the packet behind what belongs to the
+rule. So the octets from the first chain attribute on are equal for each pass of the same rule, and serve as
+the key of a cache; only their first sight is decoded attribute by attribute.
+
+A message that is not understood never raises and is never passed over: it becomes a
+:class:`~netlab.model.trace.TraceFault`, and with it the measurement is unmeasured.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from netlab.kernel.nfdump import NFNL_SUBSYS_NFTABLES, open_socket
+from netlab.model.trace import Headers, Step, TraceEvent, TraceFault, TraceKind, VerdictCode
+
+NFNLGRP_NFTRACE: Final = 9
+SOL_NETLINK: Final = 270
+NETLINK_ADD_MEMBERSHIP: Final = 1
+SO_RCVBUFFORCE: Final = 33
+
+NFT_MSG_TRACE: Final = 17
+TRACE_TYPE: Final = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE
+
+#: Receive buffer that one event takes, whatever its size (measured, kernel 6.18).
+OCTETS_PER_EVENT: Final = 1280
+WANTED_BUFFER: Final = 64 << 20
+
+FAMILY_WORDS: Final = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+
+_TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _LINK, _NETWORK, _TRANSPORT = range(1, 10)
+_IIF, _IIFTYPE, _OIF, _OIFTYPE, _MARK, _NFPROTO, _POLICY, _PAD = range(10, 18)
+_CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE = range(18, 22)
+#: attributes of the packet, not of the rule: where the first of them stands, the key ends
+_OF_PACKET: Final = frozenset(
+    (
+        _LINK,
+        _NETWORK,
+        _TRANSPORT,
+        _IIF,
+        _IIFTYPE,
+        _OIF,
+        _OIFTYPE,
+        _CT_ID,
+        _CT_DIRECTION,
+        _CT_STATUS,
+        _CT_STATE,
+    )
+)
+
+_NLA = Struct("=HH")
+_NLMSG = Struct("=IH")
+_U32 = Struct(">I")
+_S32 = Struct(">i")
+_U64 = Struct(">Q")
+_FRONT: Final = 44  #: headers of netlink and nfnetlink, nfproto, type, id
+_ID_AT: Final = 40
+_CACHE_LIMIT: Final = 1 << 16
+
+
+class _Malformed(ValueError):
+    pass
+
+
+class _Unknown(ValueError):
+    pass
+
+
+class Decoder:
+    """Octets of netlink messages → trace events and faults. Pure; one for each socket."""
+
+    def __init__(self) -> None:
+        self._steps: dict[bytes, Step] = {}
+        self._packets: dict[tuple[int, bytes], tuple[Step, _Layout]] = {}
+        self._prefixes: dict[int, tuple[int, ...]] = {}
+        #: attributes that were seen and are not known: number → how often it was decoded
+        self.unknown: dict[int, int] = {}
+
+    def decode(self, data: bytes) -> TraceEvent | TraceFault:
+        """One whole message, netlink header included."""
+        step = self._steps.get(data[_FRONT:])
+        if step is not None:
+            if len(data) == int.from_bytes(data[:4], _NATIVE) and data[4:6] == _TRACE_TYPE_OCTETS:
+                return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], step, None)
+        else:
+            for prefix in self._prefixes.get(len(data), ()):
+                known = self._packets.get((len(data), data[_FRONT:prefix]))
+                if known is not None and known[1].fits(data):
+                    return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], known[0], known[1].headers(data))
+        try:
+            return self._decode_slowly(data)
+        except _Unknown as problem:
+            return TraceFault("unknown", str(problem))
+        except (_Malformed, ValueError, IndexError) as problem:
+            return TraceFault("malformed", f"{problem}: {data[:256].hex()}")
+
+    def _decode_slowly(self, data: bytes) -> TraceEvent | TraceFault:
+        if len(data) < 20:
+            raise _Malformed(f"a message of {len(data)} octets")
+        length, kind = _NLMSG.unpack_from(data)
+        if kind == 2:  # NLMSG_ERROR
+            raise _Malformed("an error message")
+        if kind != TRACE_TYPE:
+            raise _Unknown(f"message type {kind:#x} on the trace socket")
+        if length != len(data):
+            raise _Malformed(f"length {length} in a message of {len(data)} octets")
+        places = _attributes(data, 20, length)
+        for needed in (_TABLE, _CHAIN, _TYPE, _ID):
+            if needed not in places:
+                raise _Malformed(f"no attribute {needed}")
+        step = self._step(data, places)
+        number = _unsigned(data, places[_ID], 4)
+        if _NETWORK not in places and _IIF not in places and _OIF not in places:
+            if places[_ID][0] == _ID_AT and not step.unknown:
+                self._remember_step(data, step)
+            return TraceEvent(number, step, None)
+        headers = _headers(data, places)
+        if places[_ID][0] == _ID_AT:
+            self._remember_packet(data, places, step)
+        return TraceEvent(number, step, headers)
+
+    def _step(self, data: bytes, places: dict[int, tuple[int, int]]) -> Step:
+        unknown = tuple(sorted(number for number in places if number > _CT_STATE))
+        for number in unknown:
+            self.unknown[number] = self.unknown.get(number, 0) + 1
+        kind = _unsigned(data, places[_TYPE], 4)
+        if kind not in (1, 2, 3):
+            raise _Unknown(f"trace type {kind}")
+        target = None
+        if kind == TraceKind.POLICY:
+            code = _unsigned(data, places[_POLICY], 4) if _POLICY in places else -99
+        elif _VERDICT in places:
+            code, target = _verdict(data, places[_VERDICT])
+        else:
+            raise _Malformed("a rule event without verdict")
+        if code not in _VERDICTS:
+            raise _Unknown(f"verdict {code}")
+        family = data[16] if _NFPROTO not in places else _unsigned(data, places[_NFPROTO], 4)
+        if family not in FAMILY_WORDS:
+            raise _Unknown(f"family {family}")
+        return Step(
+            FAMILY_WORDS[family],
+            _text(data, places[_TABLE]),
+            _text(data, places[_CHAIN]),
+            _unsigned(data, places[_HANDLE], 8) if _HANDLE in places else None,
+            TraceKind(kind),
+            VerdictCode(code),
+            target,
+            unknown,
+        )
+
+    def _remember_step(self, data: bytes, step: Step) -> None:
+        if len(self._steps) >= _CACHE_LIMIT:
+            self._steps.clear()
+        self._steps[data[_FRONT:]] = step
+
+    def _remember_packet(self, data: bytes, places: dict[int, tuple[int, int]], step: Step) -> None:
+        """Keep where this rule's packet stands, if the message has the shape that the kernel gives it."""
+        layout = _Layout.of(data, places)
+        if layout is None or step.unknown:
+            return
+        if len(self._packets) >= _CACHE_LIMIT:
+            self._packets.clear()
+            self._prefixes.clear()
+        self._packets[(len(data), data[_FRONT : layout.start])] = (step, layout)
+        known = self._prefixes.get(len(data), ())
+        if layout.start not in known:
+            self._prefixes[len(data)] = (*known, layout.start)
+
+
+class _Layout:
+    """Where the parts of the packet stand in a message of one length, behind one rule's attributes."""
+
+    __slots__ = ("ct", "iif", "link", "network", "oif", "seams", "start", "transport")
+
+    def __init__(
+        self,
+        start: int,
+        places: dict[int, tuple[int, int]],
+        iif: int | None,
+        oif: int | None,
+        data: bytes,
+    ) -> None:
+        self.start = start
+        self.iif, self.oif = iif, oif
+        self.network = _slice(places, _NETWORK)
+        self.transport = _slice(places, _TRANSPORT)
+        self.link = _slice(places, _LINK)
+        self.ct = tuple(_slice(places, number) for number in (_CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE))
+        # The key ends with the network header's own attribute header; those behind it are compared.
+        self.seams = tuple((at - 4, data[at - 4 : at]) for number, (at, _) in places.items() if at > start)
+
+    @classmethod
+    def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Layout | None:
+        """The layout of a message whose interfaces stand before and whose other parts behind its header."""
+        if _NETWORK not in places:
+            return None
+        start = places[_NETWORK][0]
+        for number, (at, _) in places.items():
+            in_front = number not in _OF_PACKET or number in (_IIF, _IIFTYPE, _OIF, _OIFTYPE, _NETWORK)
+            if in_front != (at <= start):
+                return None
+        iif = _unsigned(data, places[_IIF], 4) if _IIF in places else None
+        oif = _unsigned(data, places[_OIF], 4) if _OIF in places else None
+        return cls(start, places, iif, oif, data)
+
+    def fits(self, data: bytes) -> bool:
+        """Whether the attribute headers behind the key stand where they stood."""
+        if len(data) != int.from_bytes(data[:4], _NATIVE) or data[4:6] != _TRACE_TYPE_OCTETS:
+            return False
+        return all(data.startswith(octets, at) for at, octets in self.seams)
+
+    def headers(self, data: bytes) -> Headers:
+        """The packet's parts of a message that fits."""
+        ct_id, direction, status, state = self.ct
+        return Headers(
+            self.iif,
+            self.oif,
+            data[self.link] if self.link else b"",
+            data[self.network] if self.network else b"",
+            data[self.transport] if self.transport else b"",
+            int.from_bytes(data[ct_id], "big") if ct_id else None,
+            int.from_bytes(data[direction], "big") if direction else None,
+            int.from_bytes(data[status], "big") if status else None,
+            int.from_bytes(data[state], "big") if state else None,
+        )
+
+
+_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
+_TRACE_TYPE_OCTETS: Final = Struct("=H").pack(TRACE_TYPE)
+_VERDICTS: Final = frozenset(int(code) for code in VerdictCode)
+
+
+def _attributes(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
+    """Attribute number → (where its value starts, its length); raises on any overlap or overrun."""
+    places = {}
+    while start + 4 <= end:
+        length, kind = _NLA.unpack_from(data, start)
+        if length < 4 or start + length > end:
+            raise _Malformed(f"attribute {kind & 0x3FFF} of length {length} at {start}")
+        places[kind & 0x3FFF] = (start + 4, length - 4)
+        start += (length + 3) & ~3
+    return places
+
+
+def _unsigned(data: bytes, place: tuple[int, int], size: int) -> int:
+    at, length = place
+    if length != size:
+        raise _Malformed(f"{length} octets where {size} belong")
+    return int.from_bytes(data[at : at + size], "big")
+
+
+def _text(data: bytes, place: tuple[int, int]) -> str:
+    at, length = place
+    text = data[at : at + length].rstrip(b"\0").decode("utf-8", "replace")
+    if not text:
+        raise _Malformed("an empty name")
+    return text
+
+
+def _verdict(data: bytes, place: tuple[int, int]) -> tuple[int, str | None]:
+    at, length = place
+    nest = _attributes(data, at, at + length)
+    if 1 not in nest or nest[1][1] != 4:
+        raise _Malformed("a verdict without a code")
+    code: int = _S32.unpack_from(data, nest[1][0])[0]
+    if code > 0xFF:  # NF_QUEUE carries the queue's number, NF_DROP an errno, above the verdict
+        code &= 0xFF
+    return code, _text(data, nest[2]) if 2 in nest else None
+
+
+def _headers(data: bytes, places: dict[int, tuple[int, int]]) -> Headers:
+    def octets(number: int) -> bytes:
+        at, length = places.get(number, (0, 0))
+        return data[at : at + length]
+
+    def value(number: int, size: int) -> int | None:
+        return _unsigned(data, places[number], size) if number in places else None
+
+    return Headers(
+        value(_IIF, 4),
+        value(_OIF, 4),
+        octets(_LINK),
+        octets(_NETWORK),
+        octets(_TRANSPORT),
+        value(_CT_ID, 4),
+        value(_CT_DIRECTION, 1),
+        value(_CT_STATUS, 4),
+        value(_CT_STATE, 4),
+    )
+
+
+def _slice(places: dict[int, tuple[int, int]], number: int) -> slice | None:
+    if number not in places:
+        return None
+    at, length = places[number]
+    return slice(at, at + length)
+
+
+class TraceSocket:
+    """The trace events of one network namespace.
+
+    ``netns`` is a namespace's file descriptor, None for the caller's own. The kernel makes events only
+    while such a socket is open. Raises OSError where nfnetlink is not to be had.
+    """
+
+    def __init__(self, netns: int | None = None, decoder: Decoder | None = None) -> None:
+        self._socket = open_socket(netns, socket.SOCK_NONBLOCK)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, WANTED_BUFFER)
+        except PermissionError:  # rootless: the initial user namespace alone may exceed rmem_max
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WANTED_BUFFER)
+        self.decoder = decoder or Decoder()
+
+    @property
+    def capacity(self) -> int:
+        """How many events the receive buffer holds before the kernel drops some."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // OCTETS_PER_EVENT
+
+    def fileno(self) -> int:
+        """For a poll: readable when events wait."""
+        return self._socket.fileno()
+
+    def drain(self, take: Callable[[TraceEvent | TraceFault], None], limit: int = 1 << 20) -> int:
+        """Hand what waits to ``take``, at most ``limit`` messages; how many there were."""
+        receive, decode = self._socket.recv, self.decoder.decode
+        count = 0
+        while count < limit:
+            try:
+                data = receive(65536)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                take(TraceFault("lost", "the receive buffer ran over (ENOBUFS)"))
+                continue
+            take(decode(data))
+            count += 1
+        return count
+
+    def close(self) -> None:
+        """Stop listening; idempotent."""
+        self._socket.close()
