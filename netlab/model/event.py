@@ -27,6 +27,7 @@ class NetworkSpec:
     internal: bool = False
     enable_ipv4: bool | None = None
     enable_ipv6: bool | None = None
+    label: str = ""  #: how people call it (the Compose key), for reasons
 
 
 @dataclass(frozen=True, slots=True)
