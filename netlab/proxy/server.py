@@ -1,0 +1,121 @@
+"""A process's listeners, and the control socket by which its parent adds, removes and asks.
+
+The control socket is a Unix SOCK_SEQPACKET pair. A request is one packet, its first line the verb:
+
+=====================  =======================================================================================
+``add`` + lines        bind one listener a line (:meth:`netlab.proxy.spec.Spec.encode`)
+``remove`` + lines     stop listening, one key a line; connections go on, as those of a killed process would not
+``pairs`` + a time     pairs noted after that CLOCK_MONOTONIC time in ns
+=====================  =======================================================================================
+
+Answers are packets of lines behind ``more`` and a last one behind ``done``. ``add`` and ``remove`` answer a line
+``ERRNO KEY`` for each that failed; ``pairs`` first ``1`` or ``0``: whether none was forgotten. When the other
+end is closed, the process ends.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from netlab.proxy import sockets
+from netlab.proxy.loop import IN, Loop
+from netlab.proxy.pairs import Pairs
+from netlab.proxy.pipes import Pipes
+from netlab.proxy.spec import Spec
+from netlab.proxy.tcp import TcpService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _socket import socket
+
+#: The longest request; senders split longer lists.
+PACKET = 64 * 1024
+#: Lines in one packet.
+LINES = 256
+
+
+class Held:
+    """A socket that is only held: the kernel completes handshakes as the backlog says, nobody accepts."""
+
+    def __init__(self, sock: socket) -> None:
+        self._sock = sock
+
+    def close(self) -> None:
+        """Let the port go."""
+        self._sock.close()
+
+
+class Server:
+    """Serves listeners until its control socket is closed."""
+
+    def __init__(self, log: Callable[[str], None] | None = None) -> None:
+        self.loop = Loop()
+        self.pipes = Pipes()
+        self.pairs = Pairs()
+        self._log = log
+        self._services: dict[str, TcpService | Held] = {}
+
+    def add(self, spec: Spec, sock: socket | None = None) -> None:
+        """Serve one more listener, on ``sock`` if it is bound already; raises OSError."""
+        if spec.key in self._services:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        if sock is None:
+            sock = sockets.listen(spec)
+        if spec.backend is None:
+            self._services[spec.key] = Held(sock)
+            return
+        self._services[spec.key] = TcpService(sock, spec, self.loop, self.pipes, self.pairs, self._log)
+
+    def remove(self, key: str) -> None:
+        """Stop listening; raises KeyError."""
+        self._services.pop(key).close()
+
+    def control(self, sock: socket) -> None:
+        """Obey requests on ``sock``."""
+        self.loop.watch(sock.fileno(), lambda _events: self._request(sock), IN)
+
+    def _request(self, sock: socket) -> None:
+        packet = sock.recv(PACKET)
+        if not packet:
+            self.loop.stop()
+            return
+        verb, *lines = packet.decode().split("\n")
+        if verb == "pairs":
+            whole, pairs = self.pairs.since(int(lines[0]))
+            answer(sock, [str(int(whole)), *pairs])
+        elif verb == "add":
+            answer(sock, self._add(lines))
+        elif verb == "remove":
+            answer(sock, self._remove(lines))
+            self.loop.close_now()
+        else:
+            raise ValueError(f"unknown request {verb}")
+
+    def _add(self, lines: Iterable[str]) -> list[str]:
+        failed: list[str] = []
+        for line in lines:
+            spec = Spec.decode(line)
+            try:
+                self.add(spec)
+            except OSError as error:
+                failed.append(f"{error.errno} {spec.key}")
+        return failed
+
+    def _remove(self, lines: Iterable[str]) -> list[str]:
+        failed: list[str] = []
+        for key in lines:
+            try:
+                self.remove(key)
+            except KeyError:
+                failed.append(f"{errno.ENOENT} {key}")
+        return failed
+
+
+def answer(sock: socket, lines: list[str]) -> None:
+    """Send an answer of any length."""
+    while len(lines) > LINES:
+        sock.send("\n".join(["more", *lines[:LINES]]).encode())
+        lines = lines[LINES:]
+    sock.send("\n".join(["done", *lines]).encode())

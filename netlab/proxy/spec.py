@@ -1,0 +1,71 @@
+"""What one listener shall do, and how that is written on one line of the control socket."""
+
+from __future__ import annotations
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+
+#: Seconds that a UDP flow lives after the backend's last datagram (moby's DefaultConnTrackTimeout).
+UDP_TIMEOUT = 90.0
+
+
+class Spec:
+    """A listener's parameters.
+
+    ``v6only`` None is an IPv4 socket, False one dual-stack socket. ``backend`` None is a socket that is only
+    held. ``from_asked``: UDP answers leave from the address that was asked (Docker 28 and later), else from
+    whatever address the routing table picks.
+    """
+
+    __slots__ = ("address", "backend", "backlog", "from_asked", "port", "protocol", "timeout", "v6only")
+
+    def __init__(
+        self,
+        protocol: str,
+        address: str,
+        port: int,
+        v6only: bool | None,
+        backend: tuple[str, int] | None,
+        backlog: int = 4096,
+        from_asked: bool = False,
+        timeout: float = UDP_TIMEOUT,
+    ) -> None:
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"unsupported protocol {protocol}")
+        self.protocol = protocol
+        self.address = address
+        self.port = port
+        self.v6only = v6only
+        self.backend = backend
+        self.backlog = backlog
+        self.from_asked = from_asked
+        self.timeout = timeout
+
+    @property
+    def key(self) -> str:
+        """What tells one listener of a host from another: ``tcp 0.0.0.0 80``."""
+        return f"{self.protocol} {self.address} {self.port}"
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}/{self.protocol}"
+
+    def encode(self) -> str:
+        """One line of words."""
+        v6only = "-" if self.v6only is None else str(int(self.v6only))
+        backend, backend_port = self.backend or ("-", 0)
+        return f"{self.key} {v6only} {backend} {backend_port} {self.backlog} {int(self.from_asked)} {self.timeout}"
+
+    @classmethod
+    def decode(cls, line: str) -> Spec:
+        """The inverse of :meth:`encode`; raises ValueError."""
+        protocol, address, port, v6only, backend, backend_port, backlog, from_asked, timeout = line.split(" ")
+        return cls(
+            protocol,
+            address,
+            int(port),
+            None if v6only == "-" else v6only == "1",
+            None if backend == "-" else (backend, int(backend_port)),
+            int(backlog),
+            from_asked == "1",
+            float(timeout),
+        )
