@@ -1,0 +1,100 @@
+"""Load rulesets, each in one transaction of its own tool, and read them back.
+
+Everything acts in the calling thread's network namespace. The iptables of nf_tables is required: rules that
+iptables-legacy writes are in other tables, which nft neither shows nor traces.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+from netlab.kernel import process
+from netlab.model.errors import LabError, MachineError
+from netlab.model.family import Family
+
+
+@cache
+def _demand_nf_tables(tool: str) -> None:
+    """Raise MachineError if ``tool`` is missing or is the one of iptables-legacy."""
+    binary = os.path.basename(os.path.realpath(process.find(tool)))
+    if "legacy" in binary or ("nft" not in binary and "nf_tables" not in process.run([tool, "-V"]).output):
+        raise MachineError(
+            f"{tool} is the legacy one, whose rules nftables neither shows nor traces; choose the other: "
+            "sudo update-alternatives --set iptables /usr/sbin/iptables-nft && "
+            "sudo update-alternatives --set ip6tables /usr/sbin/ip6tables-nft"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A ruleset on its way into the kernel."""
+
+    tool: str
+    text: str
+    running: process.Running
+
+    def finish(self) -> None:
+        """Wait until it is in; raises LabError with the tool's words and the line that they name."""
+        done = self.running.finish()
+        if done.code != 0:
+            raise LabError(f"{self.tool}: {_explained(done.errors or done.output, self.text)}")
+
+    def cancel(self) -> None:
+        """Stop it."""
+        self.running.kill()
+
+
+def _explained(words: str, text: str) -> str:
+    """The tool's message, with the rule behind iptables-restore's "Error occurred at line: N"."""
+    words = words.strip() or "failed without a word"
+    _, found, number = words.partition("line: ")
+    if not found:
+        _, found, number = words.partition("line ")
+    digits = number.split()[0].rstrip(":.") if number.split() else ""
+    lines = text.splitlines()
+    if digits.isdigit() and 0 < int(digits) <= len(lines):
+        return f"{words}\n{lines[int(digits) - 1]}"
+    return words
+
+
+def start_iptables(family: Family, text: str) -> Loading:
+    """Begin to load the text of ``iptables-save``; tables that it does not name stay as they are."""
+    tool = f"{family.iptables}-restore"
+    _demand_nf_tables(tool)
+    return Loading(tool, text, process.start([tool, "--noflush"], text.encode()))
+
+
+def start_nft(text: str) -> Loading:
+    """Begin to load nft's own text."""
+    return Loading("nft", text, process.start(["nft", "-f", "-"], text.encode()))
+
+
+def load_iptables(family: Family, text: str) -> None:
+    """Load the text of ``iptables-save``; raises LabError, MachineError."""
+    start_iptables(family, text).finish()
+
+
+def load_nft(text: str) -> None:
+    """Load nft's own text in one transaction; raises LabError, MachineError."""
+    start_nft(text).finish()
+
+
+def _read(argv: list[str]) -> str:
+    done = process.run(argv)
+    if done.code != 0:
+        raise LabError(f"{' '.join(argv)}: {done.errors.strip()}")
+    return done.output
+
+
+def save(family: Family, *, counters: bool = False) -> str:
+    """What ``iptables-save`` (or ip6tables-save) prints; raises LabError, MachineError."""
+    tool = f"{family.iptables}-save"
+    _demand_nf_tables(tool)
+    return _read([tool, *(["-c"] if counters else [])])
+
+
+def list_nft(*, handles: bool = False) -> str:
+    """What ``nft list ruleset`` prints; raises LabError, MachineError."""
+    return _read(["nft", *(["-a"] if handles else []), "list", "ruleset"])

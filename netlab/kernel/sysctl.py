@@ -1,0 +1,126 @@
+"""Kernel settings below /proc/sys/net of the calling thread's network namespace, and nothing else.
+
+What Linux does by itself (net/ipv4/devinet.c, net/ipv6/addrconf.c): a key of ``conf/default`` is what later
+interfaces start with; writing ``ip_forward`` or ``conf/all/forwarding`` sets ``default`` and every interface
+that exists, and turns ``conf/all/accept_redirects`` the other way; writing IPv6's
+``conf/all/{forwarding,disable_ipv6}`` sets ``default`` and every interface. So the keys of ``all`` and
+``default`` go in before links exist, those that name an interface once it does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+
+from netlab.model.errors import LabError, MachineError, UsageError
+
+ROOT = "/proc/sys/"
+
+#: A new namespace takes its IPv4 conf/{all,default} from the machine's first one (devconf_inherit_init_net 0
+#: and 1), so on a Docker host it forwards from birth. These are the kernel's compiled values, 0 where
+#: neither table has the key (ipv4_devconf and ipv4_devconf_dflt, net/ipv4/devinet.c).
+_COMPILED = {"accept_redirects": "1", "send_redirects": "1", "secure_redirects": "1", "shared_media": "1"}
+_COMPILED_DEFAULT = {**_COMPILED, "accept_source_route": "1"}
+_INHERITED = (
+    "accept_local", "accept_redirects", "accept_source_route", "arp_accept", "arp_announce", "arp_filter",
+    "arp_ignore", "arp_notify", "disable_policy", "disable_xfrm", "drop_gratuitous_arp",
+    "drop_unicast_in_l2_multicast", "forwarding", "ignore_routes_with_linkdown", "log_martians", "proxy_arp",
+    "proxy_arp_pvlan", "route_localnet", "rp_filter", "secure_redirects", "send_redirects", "shared_media",
+    "src_valid_mark",
+)  # fmt: skip
+
+#: Without it the kernel's own fe80:: addresses are tentative for 1.8 s. ``all`` is 0 anyway.
+NO_DUPLICATE_DETECTION = ("net.ipv6.conf.default.accept_dad", "0")
+
+
+def path(key: str) -> str:
+    """The file of a dotted key, in which ``/`` stands for a dot inside a name (sysctl(8)).
+
+    Raises UsageError for a key that is not below ``net`` or is malformed.
+    """
+    parts = [part.replace("/", ".") for part in key.split(".")]
+    if parts[0] != "net" or len(parts) < 2:
+        raise UsageError(f"sysctl {key}: only keys below net belong to a network namespace")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise UsageError(f"sysctl {key}: not a key")
+    return ROOT + "/".join(parts)
+
+
+def interface_of(key: str) -> str | None:
+    """The interface that a key names, None if it names none (``lo``, which always exists, included)."""
+    parts = key.split(".")
+    if len(parts) == 5 and parts[2] in ("conf", "neigh") and parts[3] not in ("all", "default", "lo"):
+        return parts[3].replace("/", ".")
+    return None
+
+
+def read(key: str) -> str:
+    """The value, without the newline; raises LabError, UsageError."""
+    try:
+        fd = os.open(path(key), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, 65536).decode().strip()
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _refused(key, None, error) from error
+
+
+def write(key: str, value: str) -> None:
+    """Set a key in the calling thread's namespace.
+
+    Raises UsageError for a key that is not per namespace, MachineError where the kernel lacks what has
+    the key, LabError where it refuses the value.
+    """
+    try:
+        fd = os.open(path(key), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.ENOENT and value == "0" and key.startswith("net.bridge.bridge-nf-call-"):
+            return  # without br_netfilter bridged frames go by the rules: what 0 asks for
+        raise _refused(key, value, error) from error
+
+
+def write_all(settings: Iterable[tuple[str, str]]) -> None:
+    """:func:`write` for each (key, value)."""
+    for key, value in settings:
+        write(key, value)
+
+
+def _refused(key: str, value: str | None, error: OSError) -> LabError | MachineError | UsageError:
+    doing = f"reading sysctl {key}" if value is None else f"setting sysctl {key} to {value}"
+    if error.errno == errno.ENOENT:
+        if key.startswith("net.bridge."):
+            return MachineError(f"{doing}: br_netfilter is not loaded; run: sudo modprobe br_netfilter")
+        if key.startswith("net.ipv6."):
+            return MachineError(f"{doing}: there is no such key; does this kernel run without IPv6?")
+        if key.startswith("net.netfilter."):
+            return MachineError(f"{doing}: nf_conntrack is not loaded; run: sudo modprobe nf_conntrack")
+        return UsageError(f"{doing}: a network namespace has no such key on this kernel")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UsageError(f"{doing}: the key is the whole machine's, not a network namespace's")
+    return LabError(f"{doing}: {os.strerror(error.errno or 0)}")
+
+
+def inherited() -> tuple[tuple[str, str], ...]:
+    """What the calling thread's fresh namespace took over from the machine: (key, the kernel's own value).
+
+    Writing these back makes a namespace the same on every machine. Raises LabError, MachineError.
+    """
+    corrections = []
+    for where, compiled in (("all", _COMPILED), ("default", _COMPILED_DEFAULT)):
+        for name in _INHERITED:
+            key = f"net.ipv4.conf.{where}.{name}"
+            fresh = compiled.get(name, "0")
+            try:
+                found = read(key)
+            except UsageError:  # a key that this kernel does not have
+                continue
+            if found != fresh:
+                corrections.append((key, fresh))
+    # forwarding first: it turns accept_redirects the other way
+    return tuple(sorted(corrections, key=lambda item: not item[0].endswith(".forwarding")))

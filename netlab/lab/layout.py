@@ -1,0 +1,135 @@
+"""A plan seen from the kernel: which namespaces, which links between them, which index each link gets.
+
+Pure. Every index is fixed here, so that addresses and routes can be sent without reading anything back,
+and a lab is numbered the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from netlab.model.errors import LabError
+from netlab.model.family import bare
+from netlab.model.plan import Interface, Node, Plan, Route
+from netlab.model.rules import Ruleset
+
+#: With more interfaces than this in namespaces of their own, neighbours are written down for good: the
+#: machine's neighbour tables (gc_thresh3, stock 1024 a family) are shared by all its namespaces.
+MANY = 128
+
+#: What the kernel refuses with EXFULL from the 1024th on (BR_PORT_BITS, net/bridge/br_private.h).
+BRIDGE_PORTS = 1023
+
+
+@dataclass(slots=True)
+class Space:
+    """One network namespace that will be made, with everything in it."""
+
+    name: str
+    interfaces: list[Interface] = field(default_factory=list)
+    indexes: dict[str, int] = field(default_factory=lambda: {"lo": 1})
+    routes: list[Route] = field(default_factory=list)
+    sysctls: list[tuple[str, str]] = field(default_factory=list)
+    rulesets: list[Ruleset] = field(default_factory=list)
+
+    @property
+    def bridges(self) -> list[Interface]:
+        """The bridges, in order."""
+        return [interface for interface in self.interfaces if interface.kind == "bridge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A veth pair. The near end, a bridge port if one of them is, is made first and up."""
+
+    near: Space
+    near_end: Interface
+    far: Space
+    far_end: Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Namespaces in the order of the plan, and the links between (or within) them."""
+
+    spaces: dict[str, Space]
+    pairs: list[Pair]
+
+    def neighbours(self) -> Iterator[tuple[Space, int, str, str]]:
+        """(namespace, ifindex, address, MAC): a bridge's knowledge of its ports' peers, and theirs of it.
+
+        Nothing for a small lab, whose neighbours the kernel finds out for itself.
+        """
+        if len(self.pairs) <= MANY:
+            return
+        for pair in self.pairs:
+            master = next((i for i in pair.near.bridges if i.name == pair.near_end.master), None)
+            if master is None or master.mac is None or pair.far_end.mac is None or not master.addresses:
+                continue
+            index = pair.near.indexes[master.name]
+            for address in pair.far_end.addresses:
+                yield pair.near, index, bare(address), pair.far_end.mac
+            here = {":" in address for address in pair.far_end.addresses}
+            for address in master.addresses:
+                if (":" in address) in here:
+                    yield pair.far, pair.far.indexes[pair.far_end.name], bare(address), master.mac
+
+
+def layout(plan: Plan) -> Layout:
+    """Lay out a plan; raises LabError for one that cannot be built (a peer that is not there)."""
+    return arrange(plan.nodes)
+
+
+def arrange(nodes: Iterable[Node]) -> Layout:
+    """:func:`layout` of some nodes, with every namespace and peer that they name among them."""
+    nodes = tuple(nodes)
+    spaces = {node.name: Space(node.name) for node in nodes if node.namespace == node.name}
+    ends: dict[tuple[str, str], tuple[Space, Interface]] = {}
+    for node in nodes:
+        space = spaces.get(node.namespace)
+        if space is None:
+            raise LabError(f"{node.name} lives in the namespace of {node.namespace}, which is not there")
+        space.interfaces += node.interfaces
+        space.routes += node.routes
+        space.sysctls += ((sysctl.key, sysctl.value) for sysctl in node.sysctls)
+        space.rulesets += node.rulesets
+        for interface in node.interfaces:
+            ends[node.name, interface.name] = space, interface
+    for space in spaces.values():
+        _number(space)
+    return Layout(spaces, list(_pairs(ends)))
+
+
+def _number(space: Space) -> None:
+    """Give every interface an index: what the plan asks for, the rest behind the highest in order."""
+    asked = [interface.index for interface in space.interfaces if interface.index is not None]
+    following = max(asked, default=1) + 1
+    for interface in space.interfaces:
+        if interface.name in space.indexes:
+            raise LabError(f"{space.name} has two interfaces named {interface.name}")
+        if interface.index is not None:
+            space.indexes[interface.name] = interface.index
+        else:
+            space.indexes[interface.name] = following
+            following += 1
+    for interface in space.interfaces:
+        if interface.master is not None and interface.master not in space.indexes:
+            raise LabError(
+                f"{interface.name} of {space.name} is a port of {interface.master}, which is not there"
+            )
+
+
+def _pairs(ends: dict[tuple[str, str], tuple[Space, Interface]]) -> Iterator[Pair]:
+    done: set[tuple[str, str]] = set()
+    for key, (space, interface) in ends.items():
+        if interface.kind != "veth" or key in done:
+            continue
+        if interface.peer is None or interface.peer not in ends:
+            raise LabError(f"{interface.name} of {key[0]} has no peer: {interface.peer}")
+        done.add(interface.peer)
+        other, peer = ends[interface.peer]
+        if interface.master is None and peer.master is not None:
+            yield Pair(other, peer, space, interface)
+        else:
+            yield Pair(space, interface, other, peer)
