@@ -56,15 +56,7 @@ def star(
     external: list[Interface] = []
     if client:
         external = [_outer("ext0", ("ext", "host"), "02:00:00:00:00:01", 1)]
-        outside = [
-            Node("client", "outside", "client", interfaces=(_outer("eth0", ("ext", "client"), "02:00:00:00:00:02", 2),),
-                 routes=(Route("default", "198.51.100.1"), Route("default", "2001:db8:1::1"))),
-            Node("ext", "segment", "ext", interfaces=(
-                Interface("br0", "bridge", mac="02:00:00:00:01:00"),
-                Interface("host", "veth", peer=("host", "ext0"), master="br0"),
-                Interface("client", "veth", peer=("client", "eth0"), master="br0"),
-            )),
-        ]  # fmt: skip
+        outside = [_CLIENT, _SEGMENT]
     host = Node(
         "host",
         "host",
@@ -83,7 +75,7 @@ def star(
             (f"10.{bridge}.0.1", f"fd00:{bridge}::1"),
             False,
             tuple(members[bridge - 1]),
-        )  # fmt: skip
+        )
         for bridge in range(1, networks + 1)
     )
     return Plan("star", "star", (host, *nodes, *outside), facts, ())
@@ -92,3 +84,22 @@ def star(
 def _outer(name: str, peer: tuple[str, str], mac: str, place: int) -> Interface:
     addresses = (f"198.51.100.{place}/24", f"2001:db8:1::{place:x}/64")
     return Interface(name, "veth", mac=mac, peer=peer, addresses=addresses)
+
+
+_CLIENT = Node(
+    "client",
+    "outside",
+    "client",
+    interfaces=(_outer("eth0", ("ext", "client"), "02:00:00:00:00:02", 2),),
+    routes=(Route("default", "198.51.100.1"), Route("default", "2001:db8:1::1")),
+)
+_SEGMENT = Node(
+    "ext",
+    "segment",
+    "ext",
+    interfaces=(
+        Interface("br0", "bridge", mac="02:00:00:00:01:00"),
+        Interface("host", "veth", peer=("host", "ext0"), master="br0"),
+        Interface("client", "veth", peer=("client", "eth0"), master="br0"),
+    ),
+)

@@ -91,7 +91,7 @@ def unshare(flags: int, doing: str = "making new namespaces") -> None:
         try:
             os.unshare(flags)
         except OSError as error:
-            raise OSError(error.errno, f"{doing}: {os.strerror(error.errno)}") from None
+            raise OSError(error.errno, f"{doing}: {os.strerror(error.errno or 0)}") from None
         return
     _call("unshare", flags, doing=doing)
 
@@ -102,7 +102,7 @@ def setns(fd: int, kind: int = 0, doing: str = "entering a namespace") -> None:
         try:
             os.setns(fd, kind)
         except OSError as error:
-            raise OSError(error.errno, f"{doing}: {os.strerror(error.errno)}") from None
+            raise OSError(error.errno, f"{doing}: {os.strerror(error.errno or 0)}") from None
         return
     _call("setns", fd, kind, doing=doing)
 
@@ -162,10 +162,8 @@ def prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> int
     """``prctl(2)`` with up to two arguments; raises OSError."""
     import ctypes
 
-    return _call(
-        "prctl", option, ctypes.c_ulong(argument), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0),
-        doing=doing,
-    )  # fmt: skip
+    arguments = [ctypes.c_ulong(value) for value in (argument, second, 0, 0)]
+    return _call("prctl", option, *arguments, doing=doing)
 
 
 def sethostname(name: str) -> None:

@@ -113,10 +113,10 @@ def bridge(name: str, index: int, mac: str | None = None, mtu: int | None = None
 
 
 class End(NamedTuple):
-    """One end of a veth pair; index 0 is the kernel's choice."""
+    """One end of a veth pair; ifindex 0 is the kernel's choice."""
 
     name: str
-    index: int
+    ifindex: int
     mac: str | None
     mtu: int
 
@@ -128,13 +128,13 @@ def veth(near: End, far: End, far_netns: int, *, master: int = 0, up: bool = Tru
     the bridge with index ``master``.
     """
     peer = (
-        _IFINFO.pack(0, 0, far.index, 0, 0)
+        _IFINFO.pack(0, 0, far.ifindex, 0, 0)
         + _identity(far.name, far.mac, far.mtu)
         + _u32(IFLA_NET_NS_FD, far_netns)
     )
     data = attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer))
     flags = IFF_UP if up else 0
-    body = _IFINFO.pack(0, 0, near.index, flags, flags) + _identity(near.name, near.mac, near.mtu)
+    body = _IFINFO.pack(0, 0, near.ifindex, flags, flags) + _identity(near.name, near.mac, near.mtu)
     if master:
         body += _u32(IFLA_MASTER, master)
     body += attribute(IFLA_LINKINFO, _KIND_VETH + data)

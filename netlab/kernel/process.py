@@ -104,7 +104,7 @@ def start(argv: Sequence[str], given: bytes = b"") -> Running:
     try:
         pid = os.posix_spawn(
             path,
-            argv,
+            list(argv),
             ENVIRONMENT,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, stdin, 0),
@@ -117,7 +117,7 @@ def start(argv: Sequence[str], given: bytes = b"") -> Running:
     except OSError as error:
         os.close(output)
         os.close(errors)
-        raise MachineError(f"starting {path}: {os.strerror(error.errno)}") from error
+        raise MachineError(f"starting {path}: {os.strerror(error.errno or 0)}") from error
     finally:
         os.close(stdin)
     return Running(pid, output, errors)

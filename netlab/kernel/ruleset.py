@@ -6,7 +6,7 @@ iptables-legacy writes are in other tables, which nft neither shows nor traces.
 
 from __future__ import annotations
 
-import os
+import os.path
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +18,7 @@ from netlab.model.family import Family
 @cache
 def _demand_nf_tables(tool: str) -> None:
     """Raise MachineError if ``tool`` is missing or is the one of iptables-legacy."""
-    binary = os.path.basename(os.path.realpath(process.find(tool)))
+    binary = os.path.realpath(process.find(tool)).rpartition("/")[2]
     if "legacy" in binary or ("nft" not in binary and "nf_tables" not in process.run([tool, "-V"]).output):
         raise MachineError(
             f"{tool} is the legacy one, whose rules nftables neither shows nor traces; choose the other: "

@@ -17,13 +17,13 @@ Nothing is named in the file system: closing the descriptors is the whole teardo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from netlab.kernel import message, netns, process, ruleset, sysctl
 from netlab.kernel.message import End, Message
 from netlab.kernel.netlink import RouteSocket
-from netlab.lab.layout import Layout, Pair, Space, layout
-from netlab.model.errors import LabError, MachineError, NetlabError, Problem, ScenarioError
+from netlab.lab.layout import Layout, Space, layout
+from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
+from netlab.model.family import Family
 from netlab.model.plan import Interface, Plan
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 
@@ -120,7 +120,7 @@ class _Build:
 
     def _make_namespaces(self) -> None:
         corrections: tuple[tuple[str, str], ...] | None = None
-        ipv6 = os.path.isdir("/proc/sys/net/ipv6")
+        ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
         for space in self.layout.spaces.values():
             netns.unshare()
             sock = self.sockets[space.name] = RouteSocket()
@@ -257,7 +257,7 @@ class _Loader:
     def advance(self, namespaces: dict[str, int]) -> None:
         """Start what may start now. Leaves the thread in the namespace."""
         netns.enter(namespaces[self.space.name])
-        families = set()
+        families: set[Family] = set()
         while self.waiting:
             first = self.waiting[0]
             if not isinstance(first, IptablesRuleset):
@@ -285,9 +285,15 @@ class _Loader:
 def _text(rules: Ruleset) -> str:
     if isinstance(rules, NftFile):
         return rules.text
-    from netlab.plan import render
-
-    return render.text(rules)
+    if isinstance(rules, IptablesRuleset):
+        lines: list[str] = []
+        for table in rules.tables:
+            lines.append(f"*{table.name}")
+            lines += (f":{chain.name} {chain.policy or '-'} [0:0]" for chain in table.chains)
+            lines += (f"-A {chain.name} {rule.text}" for chain in table.chains for rule in chain.rules)
+            lines.append("COMMIT\n")
+        return "\n".join(lines)
+    raise TypeError
 
 
 def _allow_descriptors(count: int) -> None:
