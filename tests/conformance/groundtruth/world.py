@@ -153,7 +153,7 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
                 via = [bare(a) for i in host.interfaces for a in i.addresses if Family.of(a) is family]
                 has = [a for i in node.interfaces for a in i.addresses if Family.of(a) is family]
                 if via and has:
-                    world.ip([f"-{family.value} route add default via {via[0]}"], node.name)
+                    world.ip([f"route add default via {via[0]}"], node.name)
         elif node.routes != "none":
             world.ip([f"route add {to} via {via}" for to, via in node.routes], node.name)
     for bridge in host.bridges:

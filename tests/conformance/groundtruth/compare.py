@@ -1,0 +1,115 @@
+"""A daemon's facts beside netlab's, and the departures that are allowed between them.
+
+``departures.toml`` is the one place where a difference may be excused: each entry names the engines and
+the sections it is about, a pattern with what replaces it on both sides, and why. An entry that made no
+difference to any comparison is an error of its own, so the list can only be as long as it must.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundtruth.facts import Facts
+
+DEPARTURES = Path(__file__).parents[1] / "departures.toml"
+#: What law 6 of the design lets differ, and nothing else.
+KINDS = ("id", "random-mac", "pid", "nodad", "icmp-ratelimit", "trace-table", "random-port")
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One allowed difference. A line that ``replace`` makes empty is left out on both sides."""
+
+    name: str
+    kind: str
+    engine: str  #: a glob over engine names
+    section: str  #: a glob over section names
+    pattern: re.Pattern[str]
+    replace: str
+    why: str
+
+    def applies(self, engine: str, section: str) -> bool:
+        """Whether this entry is about that section of that engine."""
+        return fnmatch.fnmatchcase(engine, self.engine) and fnmatch.fnmatchcase(section, self.section)
+
+    def apply(self, lines: Sequence[str]) -> list[str]:
+        """The lines with the difference taken out."""
+        return [out for line in lines if (out := self.pattern.sub(self.replace, line)) or not line]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A section that is not equal; ``diff`` is unified, the daemon's lines with ``-``, netlab's with ``+``."""
+
+    section: str
+    diff: str
+
+
+def departures(path: Path = DEPARTURES) -> tuple[Departure, ...]:
+    """The allowed departures; ValueError for one of a kind that is not allowed."""
+    found = []
+    for name, entry in tomllib.loads(path.read_text()).items():
+        if entry["kind"] not in KINDS:
+            raise ValueError(f"{path}: [{name}]: {entry['kind']} is not a kind that may depart: {', '.join(KINDS)}")
+        pattern = re.compile(entry["pattern"])
+        found.append(
+            Departure(
+                name,
+                entry["kind"],
+                entry.get("engine", "*"),
+                entry["section"],
+                pattern,
+                entry.get("replace", ""),
+                entry["why"],
+            )
+        )
+    return tuple(found)
+
+
+def _reduced(lines: Sequence[str], entries: Iterable[Departure]) -> list[str]:
+    out = list(lines)
+    for entry in entries:
+        out = entry.apply(out)
+    return out
+
+
+def compare(
+    engine: str, real: Facts, ours: Facts, allowed: Sequence[Departure]
+) -> tuple[list[Difference], set[str]]:
+    """What differs, and the names of the departures without which more would."""
+    differences, used = [], set()
+    for section in sorted(real.keys() | ours.keys()):
+        left, right = real.get(section, []), ours.get(section, [])
+        if left == right:
+            continue
+        entries = [d for d in allowed if d.applies(engine, section)]
+        if _reduced(left, entries) != _reduced(right, entries):
+            differences.append(Difference(section, diff(_reduced(left, entries), _reduced(right, entries))))
+            continue
+        for entry in entries:
+            others = [d for d in entries if d is not entry]
+            if _reduced(left, others) != _reduced(right, others):
+                used.add(entry.name)
+    return differences, used
+
+
+def diff(real: Sequence[str], ours: Sequence[str]) -> str:
+    """Two sections as a unified diff without its head."""
+    return "\n".join(list(difflib.unified_diff(real, ours, lineterm="", n=1))[2:])
+
+
+def told(differences: Sequence[Difference]) -> str:
+    """All differences for a reader."""
+    return "\n".join(f"## {d.section}   (- the daemon's, + netlab's)\n{d.diff}" for d in differences)
+
+
+def only(facts: Facts, sections: Mapping[str, object] | Iterable[str]) -> Facts:
+    """The facts of these sections."""
+    wanted = set(sections)
+    return {section: lines for section, lines in facts.items() if section in wanted}

@@ -1,0 +1,110 @@
+"""Which daemons there are: the machine's own, and those of other Debian suites, each in a root of its own.
+
+``python3 tests/conformance/groundtruth/daemons.py make [SUITE…]`` makes the roots with debootstrap from the
+mirror that apt uses (root, some minutes, 500 MB each). They are kept in ``$NETLAB_CONFORMANCE_CACHE``, by
+default ``/var/cache/netlab-conformance``; a root that is there is used by every later run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(os.environ.get("NETLAB_CONFORMANCE_CACHE", "/var/cache/netlab-conformance"))
+PACKAGES = "docker.io,iptables,nftables,iproute2,ca-certificates"
+PROGRAM = "usr/sbin/dockerd"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A dockerd: the root file system that it runs from, and the engine whose behaviour is its."""
+
+    engine: str  #: ``docker-20.10``
+    version: str  #: ``20.10.24``
+    lower: str  #: ``/`` or a chroot
+
+
+#: Suites whose docker.io is a generation that netlab has (Debian 13; unstable).
+SUITES = ("trixie", "sid")
+
+
+def generation(version: str) -> str:
+    """``20.10.24+dfsg1`` -> ``docker-20.10``; ``26.1.5`` -> ``docker-26``."""
+    major, minor = version.split(".")[:2]
+    return f"docker-{major}.{minor}" if int(major) < 23 else f"docker-{major}"
+
+
+def _installed(lower: Path) -> Installed | None:
+    if not (lower / PROGRAM).exists():
+        return None
+    words = subprocess.run(
+        ["chroot", str(lower), f"/{PROGRAM}", "--version"], capture_output=True, text=True, check=True
+    ).stdout  # Docker version 20.10.24+dfsg1, build 5d6db84
+    version = words.split("version ")[1].split(",")[0].split("+")[0]
+    return Installed(generation(version), version, str(lower))
+
+
+def installed(cache: Path = CACHE) -> list[Installed]:
+    """Every daemon that can be had here, the machine's own first; one a generation."""
+    roots = [Path("/"), *(cache / suite for suite in SUITES)]
+    found: dict[str, Installed] = {}
+    for root in roots:
+        daemon = _installed(root)
+        if daemon:
+            found.setdefault(daemon.engine, daemon)
+    return list(found.values())
+
+
+def mirror() -> str:
+    """The archive that this machine's apt takes Debian from."""
+    lines = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for line in lines:
+        address, _, names = line.partition(" ")
+        if names == "Debian Debian":
+            return address
+    raise SystemExit("apt knows no Debian archive: run apt-get update")
+
+
+def make(suite: str, cache: Path = CACHE) -> Path:
+    """debootstrap that suite with its docker.io into the cache; a root that is complete is left alone."""
+    root, work = cache / suite, cache / f".{suite}.{os.getpid()}"
+    if (root / PROGRAM).exists():
+        return root
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(work), mirror()], check=True
+        )
+        shutil.rmtree(work / "var/cache/apt")
+        work.rename(root)
+    finally:
+        if work.exists():
+            shutil.rmtree(work)
+    return root
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``make`` the roots, or list what there is."""
+    if arguments[:1] == ["make"]:
+        for suite in arguments[1:] or SUITES:
+            print(make(suite))
+    elif arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    for daemon in installed():
+        print(f"{daemon.engine}  {daemon.version}  {daemon.lower}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

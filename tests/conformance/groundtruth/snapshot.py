@@ -1,0 +1,116 @@
+"""What network namespaces look like, in full: a program that enters each and reads it with the usual tools.
+
+Run as ``python3 -I -S snapshot.py < request > answer``, both JSON. The request is a list of ``{"name", "net",
+"full"}``, ``net`` being a namespace's path; ``full`` asks for rules and sockets too. The answer
+maps names to what was found. The same program reads a daemon's world and a lab's, so that the instrument
+is no difference between them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+#: Tables that iptables-nft keeps; iptables-save shows them in its own words.
+IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
+
+
+def enter(path: str) -> None:
+    """Join a network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(descriptor, CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+
+
+def output(*argv: str) -> str:
+    """A tool's words; CalledProcessError with its complaint if it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)} (exit {done.returncode}): {done.stderr.strip()}")
+    return done.stdout
+
+
+def parsed(*argv: str) -> object:
+    """A tool's JSON; an empty list if it printed nothing."""
+    return json.loads(output(*argv) or "[]")
+
+
+def sysctls() -> dict[str, str]:
+    """Everything readable below /proc/sys/net, by path."""
+    base = Path("/proc/sys/net")
+    found = {}
+    for folder, _, names in os.walk(base):
+        for name in names:
+            path = Path(folder, name)
+            try:
+                found[str(path.relative_to(base))] = " ".join(path.read_text().split())
+            except OSError:  # write-only (route/flush) or unset (stable_secret): it has no value
+                continue
+    return found
+
+
+def native_tables() -> dict[str, str]:
+    """nftables tables that are not iptables-nft's."""
+    found = {}
+    listing = json.loads(output("nft", "-j", "list", "tables"))["nftables"]
+    for entry in listing:
+        table = entry.get("table")
+        if table and not (table["family"] in ("ip", "ip6") and table["name"] in IPTABLES):
+            key = f"{table['family']} {table['name']}"
+            found[key] = output("nft", "list", "table", table["family"], table["name"])
+    return found
+
+
+def command_lines(sockets: str) -> dict[str, str]:
+    """The command line of every process that holds a listening socket, by PID."""
+    found = {}
+    for pid in set(re.findall(r"pid=(\d+)", sockets)):
+        found[pid] = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").replace("\0", " ")
+    return found
+
+
+def look(full: bool) -> dict[str, object]:
+    """One namespace, the one that this process is in."""
+    found: dict[str, object] = {
+        "links": parsed("ip", "-j", "-d", "link"),
+        "addresses": parsed("ip", "-j", "addr"),
+        "routes4": parsed("ip", "-j", "-4", "route"),
+        "routes6": parsed("ip", "-j", "-6", "route"),
+        "sysctls": sysctls(),
+        "rules4": output("iptables-save"),
+    }
+    if full:
+        sockets = output("ss", "-Hltunpe")
+        found |= {
+            "rules6": output("ip6tables-save"),
+            "nft": native_tables(),
+            "sockets": sockets,
+            "commands": command_lines(sockets),
+            "rule4": output("ip", "-4", "rule"),
+            "rule6": output("ip", "-6", "rule"),
+        }
+    return found
+
+
+def main() -> None:
+    """Answer one request."""
+    answer = {}
+    for wanted in json.load(sys.stdin):
+        enter(wanted["net"])
+        answer[wanted["name"]] = look(wanted["full"])
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
