@@ -183,13 +183,14 @@ def try_system_calls() -> str:
     import ctypes
     import errno
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    library = ctypes.CDLL(None, use_errno=True)
     for name, number in (
         ("open_tree", SYS_OPEN_TREE),
         ("mount_setattr", SYS_MOUNT_SETATTR),
         ("pidfd_open", SYS_PIDFD_OPEN),
     ):
-        libc.syscall(ctypes.c_long(number), -1, 0, -1, 0, 0)
+        ctypes.set_errno(0)
+        library.syscall(ctypes.c_long(number), -1, 0, -1, 0, 0)
         if ctypes.get_errno() == errno.ENOSYS:
             raise Lacking(f"the kernel has no {name}")
     return f"Linux {os.uname().release}"
