@@ -329,7 +329,7 @@ def judge(feature: Feature) -> Finding:
 
 
 def _words(error: Exception) -> str:
-    return str(isinstance(error, OSError) and error.strerror or error)
+    return str((isinstance(error, OSError) and error.strerror) or error)
 
 
 def enter_namespaces() -> None:
