@@ -1,8 +1,8 @@
-"""The processes that keep a host's published ports: our docker-proxy, a real one, or a dockerd that only holds.
+"""The processes that keep a host's published ports: docker-proxy, ours or a real one, and a dockerd.
 
-``shared``: one process serves all of docker-proxy's listeners. ``per-port``: a process each, with docker-proxy's own
-command line, as Docker has it. A path: that program, a process each. Sockets that are only held
-belong to one more process, named dockerd.
+``shared``: one process serves all of docker-proxy's listeners. ``per-port``: a process each, with
+docker-proxy's own command line, as Docker has it. A path: that program, a process each. Sockets that are
+only held belong to one more process, named dockerd.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ READY_TIMEOUT = 10.0
 class Pair:
     """A client's connection and the proxy's own that serves it: evidence that two legs are one journey.
 
-    Addresses are (address, port); ``when`` is CLOCK_MONOTONIC in ns. ``asked`` is the address that the client's
-    connection has on the host, after any DNAT.
+    Addresses are (address, port); ``when`` is CLOCK_MONOTONIC in ns. ``asked`` is the address that the
+    client's connection has on the host, after any DNAT.
     """
 
     when: int

@@ -5,13 +5,12 @@ The parent must be single-threaded, as a supervisor is.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
-
-import _signal
-import _socket
 
 from netlab.proxy import identity
 
@@ -43,7 +42,7 @@ def serve(argv: Sequence[str], enter: Callable[[], None]) -> tuple[int, _socket.
 def execute(
     path: str, argv: Sequence[str], enter: Callable[[], None], listener: int | None
 ) -> tuple[int, int]:
-    """Fork and execute a real docker-proxy; returns its pid and the pipe on which it says that it is ready."""
+    """Fork and execute a real docker-proxy; returns its pid and the pipe on which it says it is ready."""
     ready, its = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
     pid = os.fork()
@@ -99,12 +98,11 @@ def _execute(
 
 def _signals() -> None:
     """Die of signals as a fresh process does; nothing of the parent's handlers is left."""
-    _signal.set_wakeup_fd(-1)
-    for number in range(1, 32):
-        if number not in (_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGPIPE):
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _descriptors(keep: set[int]) -> None:
@@ -117,4 +115,4 @@ def _descriptors(keep: set[int]) -> None:
         os.closerange(start, fd)
         start = fd + 1
     os.closerange(start, _ANY_FD)
-    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    sys.stdin = sys.stdout = sys.stderr = None

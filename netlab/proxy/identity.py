@@ -70,14 +70,17 @@ def _move(libc: Any, text: bytes, bounds: dict[str, int]) -> bool:
     """Point the kernel at a new argument vector; False where it does not do that."""
     import ctypes
 
-    global _arguments  # noqa: PLW0603 - the memory must outlive this call
+    global _arguments
     new = ctypes.create_string_buffer(text, len(text))
     start = ctypes.addressof(new)
     libc.sbrk.restype = ctypes.c_void_p
-    names = "start_code end_code start_data end_data start_brk brk start_stack arg_start arg_end env_start env_end"
+    # struct prctl_mm_map (linux/prctl.h): eleven u64, no new auxv (pointer, size), no new executable (-1)
+    names = (
+        *("start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack"),
+        *("arg_start", "arg_end", "env_start", "env_end"),
+    )
     values = {**bounds, "brk": libc.sbrk(0), "arg_start": start, "arg_end": start + len(text)}
-    # struct prctl_mm_map: eleven u64, no new auxv (pointer, size), no new executable (-1)
-    numbers = [values[name] for name in names.split()]
+    numbers = [values[name] for name in names]
     block = (ctypes.c_uint64 * 13)(*numbers, 0, 0xFFFFFFFF << 32)
     result = libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.byref(block), ctypes.sizeof(block), 0)
     if result == 0:

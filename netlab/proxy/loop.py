@@ -11,9 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from _socket import socket
+    from collections.abc import Callable
 
 IN = select.EPOLLIN
 OUT = select.EPOLLOUT

@@ -29,7 +29,7 @@ class Pairs:
         entries.append((time.monotonic_ns(), protocol, client, asked, own, backend))
 
     def since(self, when: int) -> tuple[bool, list[str]]:
-        """Whether all pairs noted after ``when`` (CLOCK_MONOTONIC ns) are here, and their lines, oldest first."""
+        """Whether no pair noted after ``when`` (CLOCK_MONOTONIC ns) was forgotten; their lines in order."""
         lines: list[str] = []
         for entry in reversed(self._entries):
             if entry[0] <= when:

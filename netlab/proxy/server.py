@@ -2,15 +2,15 @@
 
 The control socket is a Unix SOCK_SEQPACKET pair. A request is one packet, its first line the verb:
 
-=====================  =======================================================================================
+=====================  ==================================================================================
 ``add`` + lines        bind one listener a line (:meth:`netlab.proxy.spec.Spec.encode`)
-``remove`` + lines     stop listening, one key a line; connections go on, as those of a killed process would not
+``remove`` + lines     stop listening, one key a line; its connections go on
 ``pairs`` + a time     pairs noted after that CLOCK_MONOTONIC time in ns
-=====================  =======================================================================================
+=====================  ==================================================================================
 
-Answers are packets of lines behind ``more`` and a last one behind ``done``. ``add`` and ``remove`` answer a line
-``ERRNO KEY`` for each that failed; ``pairs`` first ``1`` or ``0``: whether none was forgotten. When the other
-end is closed, the process ends.
+Answers are packets of lines behind ``more`` and a last one behind ``done``. ``add`` and ``remove`` answer a
+line ``ERRNO KEY`` for each that failed; ``pairs`` first ``1`` or ``0``: whether none was forgotten. When the
+other end is closed, the process ends.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from netlab.proxy import sockets
 from netlab.proxy.loop import IN, Loop
 from netlab.proxy.pairs import Pairs
 from netlab.proxy.pipes import Pipes
+from netlab.proxy.sctp import SctpService
 from netlab.proxy.spec import Spec
 from netlab.proxy.tcp import TcpService
+from netlab.proxy.udp import UdpService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from _socket import socket
+    from collections.abc import Callable, Iterable
 
 #: The longest request; senders split longer lists.
 PACKET = 64 * 1024
@@ -55,7 +56,7 @@ class Server:
         self.pipes = Pipes()
         self.pairs = Pairs()
         self._log = log
-        self._services: dict[str, TcpService | Held] = {}
+        self._services: dict[str, TcpService | UdpService | SctpService | Held] = {}
 
     def add(self, spec: Spec, sock: socket | None = None) -> None:
         """Serve one more listener, on ``sock`` if it is bound already; raises OSError."""
@@ -66,7 +67,12 @@ class Server:
         if spec.backend is None:
             self._services[spec.key] = Held(sock)
             return
-        self._services[spec.key] = TcpService(sock, spec, self.loop, self.pipes, self.pairs, self._log)
+        if spec.protocol == "tcp":
+            self._services[spec.key] = TcpService(sock, spec, self.loop, self.pipes, self.pairs, self._log)
+        elif spec.protocol == "udp":
+            self._services[spec.key] = UdpService(sock, spec, self.loop, self.pairs, self._log)
+        else:
+            self._services[spec.key] = SctpService(sock, spec, self.loop, self.pairs, self._log)
 
     def remove(self, key: str) -> None:
         """Stop listening; raises KeyError."""

@@ -1,7 +1,7 @@
 """Listening sockets with the options that Go's ``net`` package gives to docker-proxy's.
 
-Sources: Go's ``net/sock_linux.go``, ``net/sockopt_linux.go`` and ``net/tcpsock_posix.go`` (SO_REUSEADDR on stream
-listeners only, SO_BROADCAST on datagram sockets, IPV6_V6ONLY said in every case, TCP_NODELAY and a
+Sources: Go's ``net/sock_linux.go``, ``net/sockopt_linux.go`` and ``net/tcpsock_posix.go`` (SO_REUSEADDR on
+stream listeners only, SO_BROADCAST on datagram sockets, IPV6_V6ONLY said in every case, TCP_NODELAY and a
 15 s keep-alive on accepted connections), and moby's ``cmd/docker-proxy/main_linux.go`` (IP_PKTINFO since 28).
 """
 

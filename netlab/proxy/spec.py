@@ -53,7 +53,8 @@ class Spec:
         """One line of words."""
         v6only = "-" if self.v6only is None else str(int(self.v6only))
         backend, backend_port = self.backend or ("-", 0)
-        return f"{self.key} {v6only} {backend} {backend_port} {self.backlog} {int(self.from_asked)} {self.timeout}"
+        words = (self.key, v6only, backend, backend_port, self.backlog, int(self.from_asked), self.timeout)
+        return " ".join(map(str, words))
 
     @classmethod
     def decode(cls, line: str) -> Spec:

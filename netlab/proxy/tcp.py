@@ -17,11 +17,10 @@ waits for a slow reader; in held copy bytes stay in the kernel (MSG_PEEK) until 
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 from typing import TYPE_CHECKING
-
-import _socket
 
 from netlab.proxy.loop import GONE, IN, OUT
 from netlab.proxy.pipes import Pipe, Pipes
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from netlab.proxy.pairs import Pairs
     from netlab.proxy.spec import Spec
 
-#: A read that fills this many bytes is the sign of bulk; also the most that waits for a slow reader in user memory.
+#: A read that fills this many bytes is the sign of bulk; also the most that waits in user memory.
 CARRY = 16 * 1024
 #: Bytes looked at in held copy.
 PEEK = 128 * 1024
@@ -245,7 +244,7 @@ class Half:
             self.pipe = None
 
     def finish(self) -> None:
-        """This direction has ended, or cannot go on."""
+        """Note that the direction has ended, or cannot go on."""
         self.finished = True
         self.readable = False
         self.carry = None
@@ -322,13 +321,13 @@ class TcpService:
         if code == 0:
             self._establish(client, backend)
         elif code == errno.EALREADY:
-            self._loop.watch(backend.fileno(), lambda events: self._on_dialled(client, backend, events))
+            self._loop.watch(backend.fileno(), lambda _events: self._on_dialled(client, backend))
         else:
             client.close()
             backend.close()
             self._report(OSError(code, os.strerror(code)))
 
-    def _on_dialled(self, client: _socket.socket, backend: _socket.socket, events: int) -> None:
+    def _on_dialled(self, client: _socket.socket, backend: _socket.socket) -> None:
         code = backend.connect_ex(self._backend)
         if code in (0, errno.EISCONN):
             self._loop.epoll.unregister(backend.fileno())
