@@ -1,1 +1,10 @@
-"""From files to a checked Scenario: Compose, x-netlab, the flow grammar, the schema.  Pure."""
+"""From files to a checked :class:`~netlab.model.scenario.Scenario`: Compose's rules and ``x-netlab``.
+
+This room reads the files that it is told to read, and nothing else: no environment, no network, no Linux.
+"""
+
+from netlab.scenario.hosts import Overrides, daemon_setting
+from netlab.scenario.load import load
+from netlab.scenario.names import find_default
+
+__all__ = ["Overrides", "daemon_setting", "find_default", "load"]

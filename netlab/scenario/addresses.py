@@ -1,0 +1,70 @@
+"""Addresses, subnets, MAC addresses and interface names: what is wrong with one, if anything."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from netlab.model.family import Address, Network
+from netlab.scenario.tree import shown
+
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}", re.ASCII)
+#: IFNAMSIZ of linux/if.h is 16, the NUL included
+INTERFACE_LENGTH = 15
+
+
+def address(text: str) -> Address:
+    """An address without scope or prefix length; raises ValueError with a text for the user."""
+    try:
+        if "%" in text:
+            raise ValueError
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an IP address") from None
+
+
+def subnet(text: str) -> Network:
+    """A network in CIDR notation; raises ValueError with a text for the user."""
+    if "/" not in text:
+        raise ValueError(f"{shown(text)} is not a subnet: the prefix length is missing")
+    try:
+        if not re.search(r"/[0-9]{1,3}\Z", text, re.ASCII) or "%" in text:
+            raise ValueError
+        loose = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a subnet in CIDR notation") from None
+    if str(loose.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+        raise ValueError(f'{shown(text)} has bits set behind the prefix (did you mean "{loose}"?)')
+    return loose
+
+
+def interface_address(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """An address with its prefix length; raises ValueError with a text for the user."""
+    if "/" not in text:
+        raise ValueError(f"{shown(text)}: the prefix length is missing, as in 198.51.100.1/24")
+    try:
+        if not re.search(r"/[0-9]{1,3}\Z", text, re.ASCII) or "%" in text:
+            raise ValueError
+        return ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an address with a prefix length") from None
+
+
+def wrong_mac(text: str) -> str | None:
+    """What is wrong with a MAC address; None if nothing is."""
+    if not _MAC.fullmatch(text):
+        return f"{shown(text)} is not a MAC address"
+    if int(text[:2], 16) & 1:
+        return f"{shown(text)} is a multicast address, which no interface can have"
+    return None
+
+
+def wrong_interface(text: str) -> str | None:
+    """What is wrong with the name of an interface (dev_valid_name() of the kernel's net/core/dev.c)."""
+    if not text:
+        return "the name of an interface cannot be empty"
+    if len(text.encode()) > INTERFACE_LENGTH:
+        return f"{shown(text)} is longer than the {INTERFACE_LENGTH} characters of an interface's name"
+    if text in (".", "..") or re.search(r"[/:\s]", text) or not text.isprintable():
+        return f"{shown(text)} is not a valid name of an interface"
+    return None

@@ -1,0 +1,223 @@
+"""The grammar of flows: text → :class:`FlowPattern`.
+
+::
+
+    flow    = origins "->" target [":" ports] ["/" proto] ["via" node]
+    origins = name | glob | "[" list "]"
+    target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
+    ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
+
+A list of ports may stand in brackets (``[80,443]``) or not (``80,443``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import cast, get_args
+
+from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.family import Family
+from netlab.model.flow import FlowPattern, FlowProtocol, Target
+from netlab.scenario.tree import hint, shown
+
+PROTOCOLS: tuple[str, ...] = get_args(FlowProtocol)
+KINDS = ("service", "host", "outside")
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_GLOB = re.compile(r"(?:(?:service|host|outside)/)?[A-Za-z0-9_.*?!-]+")
+_PORTS = re.compile(r"\*|\[[^\]]*\]|[0-9][0-9,\s-]*")
+_SPACE = re.compile(r"\s*")
+_RANGE = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?\Z")
+_EXAMPLE = 'write it as "client -> host:80/tcp"'
+
+
+def parse_flow(text: str, position: Position) -> FlowPattern:
+    """The flow pattern in ``text``, whose first character stands at ``position``.
+
+    Raises ScenarioError, at the character where it goes wrong.
+    """
+    return _Parser(text, position).flow()
+
+
+class _Parser:
+    def __init__(self, text: str, position: Position) -> None:
+        self.text = text
+        self.position = position
+        self.at = 0
+
+    def flow(self) -> FlowPattern:
+        origins = self._origins()
+        self._skip()
+        if not self._take("->"):
+            self._fail(f'expected "->" after the origin; {_EXAMPLE}')
+        self._skip()
+        target = self._target()
+        ports: tuple[tuple[int, int], ...] | None = ()
+        has_ports = self._take(":")
+        ports_at = self.at
+        if has_ports:
+            ports = self._ports()
+        protocol: FlowProtocol = "tcp"
+        if self._take("/"):
+            protocol = self._protocol()
+        if protocol == "icmp" and has_ports:
+            self.at = ports_at
+            self._fail("icmp has no ports")
+        if protocol != "icmp" and not has_ports:
+            self._fail(
+                f'a {protocol} flow needs a port: "{target}:80/{protocol}", or "{target}:*/{protocol}"'
+            )
+        via = self._via()
+        self._skip()
+        if self.at < len(self.text):
+            self._fail(f"{shown(self.text[self.at :])} does not belong here; {_EXAMPLE}")
+        family = None if target.address is None else Family.of(target.address)
+        return FlowPattern(origins, target, ports, protocol, via, family, " ".join(self.text.split()))
+
+    # -- parts
+
+    def _origins(self) -> tuple[str, ...]:
+        self._skip()
+        if not self._take("["):
+            return (self._glob(),)
+        found: list[str] = []
+        while True:
+            self._skip()
+            if self._take("]"):
+                break
+            found.append(self._glob())
+            self._skip()
+            if self._take(","):
+                continue
+            if not self._take("]"):
+                self._fail('expected "," or "]" in the list of origins')
+            break
+        if not found:
+            self._fail("the list of origins is empty")
+        return tuple(dict.fromkeys(found))
+
+    def _glob(self) -> str:
+        match = _GLOB.match(self.text, self.at)
+        word = match.group() if match else ""
+        arrow = word.find("-")
+        while arrow >= 0 and self.text[self.at + arrow : self.at + arrow + 2] != "->":
+            arrow = word.find("-", arrow + 1)
+        word = word if arrow < 0 else word[:arrow]
+        if not word:
+            self._fail(f"expected the name of a node; {_EXAMPLE}")
+        self.at += len(word)
+        return word
+
+    def _target(self) -> Target:
+        if self._take("["):
+            end = self.text.find("]", self.at)
+            literal = self.text[self.at : end if end >= 0 else len(self.text)].strip()
+            if end < 0 or not _is_address(literal, 6):
+                self._fail(f"{shown(literal)} is not an IPv6 address in brackets")
+            self.at = end + 1
+            return Target(address=str(ipaddress.IPv6Address(literal)))
+        start = self.at
+        for kind in KINDS:
+            if self.text.startswith(f"{kind}/", self.at) and not self._is_protocol(self.at + len(kind) + 1):
+                self.at += len(kind) + 1
+                break
+        name = self._name("a target")
+        whole = self.text[start : self.at]
+        if whole == name and re.fullmatch(r"[0-9.]+", name):
+            if not _is_address(name, 4):
+                self.at = start
+                self._fail(f"{shown(name)} is not an IPv4 address")
+            return Target(address=name)
+        if whole == name and self._looks_like_ipv6(start):
+            self.at = start
+            self._fail("an IPv6 address stands in brackets: [2001:db8::1]")
+        network = self._name("a network") if self._take("@") else None
+        if network is not None and whole == "localhost":
+            self._fail('localhost is on no network: write "localhost" alone')
+        return Target(name=whole, network=network)
+
+    def _looks_like_ipv6(self, start: int) -> bool:
+        word = re.match(r"[0-9A-Fa-f:.]*", self.text[start:])
+        return bool(word) and word.group().count(":") > 1 if word else False
+
+    def _is_protocol(self, at: int) -> bool:
+        word = re.match(r"[a-z]+", self.text[at:])
+        after = self.text[at + len(word.group()) : at + len(word.group()) + 1] if word else ""
+        return bool(word) and word.group() in PROTOCOLS and after not in (":", "/", "@") if word else False
+
+    def _name(self, what: str) -> str:
+        match = _NAME.match(self.text, self.at)
+        if not match:
+            self._fail(f"expected {what}; {_EXAMPLE}")
+        assert match
+        self.at = match.end()
+        return match.group()
+
+    def _ports(self) -> tuple[tuple[int, int], ...] | None:
+        match = _PORTS.match(self.text, self.at)
+        if not match:
+            self._fail('expected a port, a range (8000-8010), a list (80,443) or "*"')
+        assert match
+        word = match.group().rstrip()
+        if word == "*":
+            self.at += 1
+            return None
+        found = []
+        for part in word.strip("[]").split(","):
+            bounds = _RANGE.match(part.strip())
+            low, high = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (0, 0)
+            if not 1 <= low <= high <= 65535:
+                self._fail(f"{shown(part.strip())} is not a port or a range of ports (1-65535)")
+            found.append((low, high))
+        self.at += len(word)
+        return tuple(dict.fromkeys(found))
+
+    def _protocol(self) -> FlowProtocol:
+        start = self.at
+        match = re.compile(r"[A-Za-z0-9]+").match(self.text, self.at)
+        word = match.group().lower() if match else ""
+        if word not in PROTOCOLS:
+            self.at = start
+            more = hint(word, PROTOCOLS) or f": it is one of {', '.join(PROTOCOLS)}"
+            self._fail(f"unknown protocol {shown(word)}{more}")
+        self.at += len(word)
+        return cast(FlowProtocol, word)
+
+    def _via(self) -> str | None:
+        match = re.compile(r"\s+via\b\s*").match(self.text, self.at)
+        if not match:
+            return None
+        self.at = match.end()
+        start = self.at
+        for kind in KINDS:
+            if self._take(f"{kind}/"):
+                break
+        self._name("the node that the frame is sent to")
+        return self.text[start : self.at]
+
+    # -- letters
+
+    def _skip(self) -> None:
+        match = _SPACE.match(self.text, self.at)
+        assert match
+        self.at = match.end()
+
+    def _take(self, word: str) -> bool:
+        if not self.text.startswith(word, self.at):
+            return False
+        self.at += len(word)
+        return True
+
+    def _fail(self, message: str) -> None:
+        before = self.text[: self.at]
+        line = self.position.line + before.count("\n")
+        column = len(before) - before.rfind("\n") if "\n" in before else self.position.column + len(before)
+        raise ScenarioError([Problem(Position(self.position.file, line, column), f"flow: {message}")])
+
+
+def _is_address(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == version and "%" not in text
+    except ValueError:
+        return False

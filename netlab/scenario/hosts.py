@@ -1,0 +1,355 @@
+"""``x-netlab``'s hosts and outside nodes, with the defaults that a plain Compose file gets."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from netlab.model.errors import Position
+from netlab.model.scenario import (
+    ExposedPort,
+    Firewall,
+    Host,
+    HostRule,
+    JsonValue,
+    Outside,
+    OutsideInterface,
+    TenantBridge,
+)
+from netlab.scenario.addresses import address, interface_address, subnet
+from netlab.scenario.daemon import DAEMON
+from netlab.scenario.netlab_shapes import ENGINES, FIREWALL
+from netlab.scenario.ports import read_exposed
+from netlab.scenario.rules import RuleError, parse_rule
+from netlab.scenario.tree import Mark, Report, Value, hint, made, shown
+
+HOST_INTERFACE = "ext0"
+OUTSIDE_INTERFACE = "eth0"
+SEGMENT = "ext"
+#: documentation addresses (RFC 5737, RFC 3849)
+HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
+#: the nodes of a lab that says nothing of them, with their place in the host's subnets
+DEFAULT_OUTSIDE = (("client", 2), ("neighbour", 3))
+DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
+
+#: reads a file that a scenario refers to; None after a reported problem
+ReadFile = Callable[[Value], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says over the files, for every host.
+
+    ``daemon`` holds values of daemon.json; a string that is JSON counts as that JSON (``"false"``).
+    ``name`` is the lab's.
+    """
+
+    engine: str | None = None
+    firewall: str | None = None
+    daemon: Mapping[str, JsonValue] = field(default_factory=dict)
+    name: str | None = None
+
+
+def daemon_setting(text: str) -> tuple[str, JsonValue]:
+    """``KEY=VALUE`` of the command line; VALUE is JSON, or else a string. Raises ValueError without ``=``."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ValueError(f"{shown(text)} is not KEY=VALUE")
+    return key, _json_or_text(value)
+
+
+def _json_or_text(text: str) -> JsonValue:
+    import json
+
+    try:
+        return cast(JsonValue, json.loads(text))
+    except ValueError:
+        return text
+    except RecursionError:
+        return text
+
+
+def read_hosts(
+    netlab: Value, at: Mark, overrides: Overrides, read_file: ReadFile, report: Report
+) -> tuple[Host, ...]:
+    """All hosts; one called ``host`` if the file names none."""
+    single, several, rules = netlab.get("host"), netlab.get("hosts"), netlab.get("rules")
+    if single is not None and several is not None:
+        report.add(netlab.key_at("host"), "x-netlab has host and hosts: host is short for a list of one")
+    named: list[tuple[str, Mark, Value]] = []
+    if several is not None and several.data:
+        for name, value in several.pairs():
+            named.append(
+                (name, several.key_at(name), value if value.data is not None else Value({}, value.at))
+            )
+    else:
+        named.append(("host", netlab.key_at("host") if single is not None else at, single or Value({}, at)))
+    if rules is not None and len(named) > 1:
+        report.add(
+            netlab.key_at("rules"), "x-netlab.rules: with several hosts, rules stand under one of them"
+        )
+        rules = None
+    alone = len(named) == 1
+    return tuple(
+        _host(name, mark, value, rules, alone, overrides, read_file, report) for name, mark, value in named
+    )
+
+
+def _host(
+    name: str,
+    at: Mark,
+    value: Value,
+    rules: Value | None,
+    alone: bool,
+    overrides: Overrides,
+    read_file: ReadFile,
+    report: Report,
+) -> Host:
+    path = "x-netlab.host" if alone and name == "host" else f"x-netlab.hosts.{name}"
+    daemon, positions = _daemon(value.get("daemon"), overrides.daemon, report)
+    sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
+    return Host(
+        name=name,
+        position=Position(*at),
+        engine=_engine(value.get("engine"), overrides.engine, report),
+        daemon=daemon,
+        daemon_positions=positions,
+        firewall=_firewall(value.get("firewall"), overrides.firewall, read_file, report),
+        interfaces=_interfaces(path, value, alone, report),
+        bridges=tuple(
+            TenantBridge(key, _addresses(entry.get("addresses")))
+            for key, entry in (bridges.pairs() if bridges is not None else ())
+        ),
+        sysctls={dotted(key): entry.text for key, entry in (sysctls.pairs() if sysctls is not None else ())},
+        listen=read_exposed(value.get("listen"), f"{path}.listen", report),
+        rules=(*_rules(value.get("rules"), report), *_rules(rules, report)),
+        proxy=proxy.text if proxy is not None else "shared",
+    )
+
+
+def dotted(key: str) -> str:
+    """A sysctl's key with dots, where sysctl(8) also takes slashes (``net/ipv4/conf/eth0.1/forwarding``)."""
+    if key.startswith("net/"):
+        return key.translate(str.maketrans("./", "/."))
+    return key
+
+
+def _engine(value: Value | None, override: str | None, report: Report) -> str:
+    if override is not None:
+        if override not in ENGINES:
+            more = hint(override, ENGINES) or f": it is one of {', '.join(ENGINES)}"
+            report.add(("--engine", 1, 1), f"unknown engine {shown(override)}{more}")
+        return override
+    return value.text if value is not None else "docker"
+
+
+def _daemon(
+    value: Value | None, override: Mapping[str, JsonValue], report: Report
+) -> tuple[dict[str, JsonValue], dict[str, Position]]:
+    settings: dict[str, JsonValue] = {}
+    positions: dict[str, Position] = {}
+    for key, entry in value.pairs() if value is not None else ():
+        settings[key] = entry.plain()
+        positions[key] = entry.position
+    if override:
+        typed = {key: _json_or_text(v) if isinstance(v, str) else v for key, v in override.items()}
+        mark = ("--daemon", 1, 1)
+        checked = DAEMON.clean(made(typed, mark), "", report)
+        for key, entry in checked.pairs() if checked is not None else ():
+            settings[key] = entry.plain()
+            positions[key] = entry.position
+    return settings, positions
+
+
+# -- the firewall
+
+
+def _firewall(value: Value | None, override: str | None, read_file: ReadFile, report: Report) -> Firewall:
+    if override is not None:
+        value = _parse_override(override, report)
+    if value is None:
+        return Firewall()
+    if isinstance(value.data, str):
+        return Firewall(kind=cast(Literal["none", "ufw", "firewalld"], value.text))
+    kinds: list[str] = [kind for kind in ("ufw", "firewalld", "nftables") if kind in value.map]
+    if value.get("iptables") is not None or value.get("ip6tables") is not None:
+        kinds.append("iptables")
+    if len(kinds) != 1:
+        what = f"{' and '.join(kinds)} exclude each other" if kinds else "it is empty"
+        report.add(value.at, f"firewall: {what}")
+        return Firewall()
+    kind = cast(Literal["ufw", "firewalld", "iptables", "nftables"], kinds[0])
+    options: dict[str, JsonValue] = {}
+    files: dict[str, str] = {}
+    inner = value.get(kind) if kind in ("ufw", "firewalld") else value
+    for key, entry in inner.pairs() if inner is not None else ():
+        if key in ("iptables", "ip6tables", "nftables", "after_rules", "after6_rules"):
+            content = read_file(entry)
+            if content is not None:
+                files[key] = content
+        else:
+            options[key] = entry.plain()
+    return Firewall(kind, options, files)
+
+
+def _parse_override(text: str, report: Report) -> Value | None:
+    """``--firewall`` takes a word, or a mapping as a file would hold it."""
+    from netlab.model.errors import ScenarioError
+    from netlab.scenario.reader import read
+
+    try:
+        return FIREWALL.clean(read(text.encode("utf-8", "surrogateescape"), "--firewall"), "firewall", report)
+    except ScenarioError as error:
+        report.problems.extend(error.problems)
+        return None
+
+
+# -- interfaces
+
+
+def _addresses(value: Value | None) -> tuple[str, ...]:
+    """As they were checked, in the shortest spelling."""
+    return tuple(dict.fromkeys(str(interface_address(item.text)) for item in value or ()))
+
+
+def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[OutsideInterface, ...]:
+    addresses, several = value.get("addresses"), value.get("interfaces")
+    if several is None:
+        if addresses is None and not alone:
+            report.add(value.at, f"{path} needs addresses, since there are several hosts")
+        own = HOST_ADDRESSES if addresses is None else _addresses(addresses)
+        return (OutsideInterface(HOST_INTERFACE, own, SEGMENT),)
+    found = {name: _interface(name, entry) for name, entry in several.pairs()}
+    if addresses is not None:
+        first = found.get(HOST_INTERFACE)
+        if first is not None and first.addresses:
+            report.add(
+                addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is there too"
+            )
+        segment = first.segment if first is not None else SEGMENT
+        found = {HOST_INTERFACE: OutsideInterface(HOST_INTERFACE, _addresses(addresses), segment)} | {
+            name: interface for name, interface in found.items() if name != HOST_INTERFACE
+        }
+    return tuple(found.values())
+
+
+def _interface(name: str, value: Value) -> OutsideInterface:
+    segment = value.get("segment")
+    return OutsideInterface(
+        name, _addresses(value.get("addresses")), segment.text if segment is not None else SEGMENT
+    )
+
+
+def _rules(value: Value | None, report: Report) -> tuple[HostRule, ...]:
+    found = []
+    for item in value or ():
+        try:
+            found.append(HostRule(parse_rule(item.text), item.position))
+        except RuleError as error:
+            report.add(item.at, f"rules: {error}")
+    return tuple(found)
+
+
+# -- outside
+
+
+def read_outside(netlab: Value, at: Mark, hosts: Sequence[Host], report: Report) -> tuple[Outside, ...]:
+    """The nodes outside; a client and a neighbour of the first host if the file names none."""
+    written = netlab.get("outside")
+    if written is None:
+        return _default_outside(at, hosts)
+    found = []
+    for name, value in written.pairs():
+        entry = value if value.data is not None else Value({}, value.at)
+        found.append(_outside(name, written.key_at(name), entry, report))
+    return tuple(found)
+
+
+def _outside(name: str, at: Mark, value: Value, report: Report) -> Outside:
+    path = f"x-netlab.outside.{name}"
+    segment, listen = value.get("segment"), value.get("listen")
+    interface = OutsideInterface(
+        OUTSIDE_INTERFACE,
+        _addresses(value.get("addresses")),
+        segment.text if segment is not None else SEGMENT,
+    )
+    if not interface.addresses:
+        report.add(at, f"{path} needs addresses")
+    return Outside(
+        name=name,
+        position=Position(*at),
+        interfaces=(interface,),
+        routes=_routes(path, value.get("routes"), report),
+        listen=DEFAULT_LISTEN if listen is None else read_exposed(listen, f"{path}.listen", report),
+    )
+
+
+def _routes(
+    path: str, value: Value | None, report: Report
+) -> Literal["host", "none"] | tuple[tuple[str, str], ...]:
+    if value is None:
+        return "host"
+    if isinstance(value.data, str):
+        return cast(Literal["host", "none"], value.text)
+    found = []
+    for item in value:
+        destination, via = _route_words(item)
+        try:
+            hop = address(via)
+            target = None if destination == "default" else subnet(destination)
+        except ValueError as error:
+            what = error if via else f"{shown(item.text)} is not DESTINATION via ADDRESS"
+            report.add(item.at, f"{path}.routes: {what}")
+            continue
+        if target is not None and target.version != hop.version:
+            report.add(item.at, f"{path}.routes: {target} and {hop} are not of one family")
+        found.append((str(target or "default"), str(hop)))
+    return tuple(found)
+
+
+def _route_words(item: Value) -> tuple[str, str]:
+    if isinstance(item.data, dict):
+        to, hop = item.get("to"), item.get("via")
+        return (to.text if to is not None else "", hop.text if hop is not None else "")
+    destination, _, via = item.text.partition(" via ")
+    return destination.strip(), via.strip()
+
+
+def _default_outside(at: Mark, hosts: Sequence[Host]) -> tuple[Outside, ...]:
+    """The nth address of each subnet on the first host's first interface, past those that hosts have."""
+    if not hosts or not hosts[0].interfaces:
+        return ()
+    first = hosts[0].interfaces[0]
+    taken = {
+        interface_address(text).ip
+        for host in hosts
+        for interface in host.interfaces
+        for text in interface.addresses
+    }
+    found = []
+    for name, number in DEFAULT_OUTSIDE:
+        mine = []
+        for text in first.addresses:
+            free = _free(interface_address(text), number, taken)
+            if free is not None:
+                taken.add(free.ip)
+                mine.append(str(free))
+        interface = OutsideInterface(OUTSIDE_INTERFACE, tuple(mine), first.segment)
+        found.append(Outside(name, Position(*at), (interface,), "host", DEFAULT_LISTEN))
+    return tuple(node for node in found if node.interfaces[0].addresses)
+
+
+def _free(
+    own: ipaddress.IPv4Interface | ipaddress.IPv6Interface,
+    number: int,
+    taken: set[ipaddress.IPv4Address | ipaddress.IPv6Address],
+) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+    net = own.network
+    last = net.num_addresses - (2 if own.version == 4 and net.prefixlen < 31 else 1)
+    for offset in range(number, min(last, number + 64) + 1):
+        candidate = net.network_address + offset
+        if candidate not in taken:
+            return ipaddress.ip_interface(f"{candidate}/{net.prefixlen}")
+    return None

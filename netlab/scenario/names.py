@@ -1,0 +1,84 @@
+"""How a lab and a Compose project get their names, and which files a folder offers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from netlab.scenario.tree import shown
+
+#: Compose's own names for a project's file, in its order (compose-go, cli/options.go)
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+COMPOSE_OVERRIDES = (
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+)
+NETLAB_FILES = ("netlab.yaml", "netlab.yml")
+#: so that LAB.NODE fits into a file name, and the path of a socket below it into sun_path
+LAB_LENGTH = 63
+_LAB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+
+
+def find_default(folder: str | Path, environ: Mapping[str, str] | None = None) -> list[Path]:
+    """The scenario files of a folder that names none on the command line.
+
+    netlab.yaml comes first, then what ``COMPOSE_FILE`` in ``environ`` names, then Compose's own names
+    with their override file. Empty if there is none.
+    """
+    folder = Path(folder)
+    for name in NETLAB_FILES:
+        if (folder / name).is_file():
+            return [folder / name]
+    named = (environ or {}).get("COMPOSE_FILE", "")
+    if named:
+        separator = (environ or {}).get("COMPOSE_PATH_SEPARATOR") or ":"
+        return [folder / part for part in named.split(separator) if part]
+    for name in COMPOSE_FILES:
+        if (folder / name).is_file():
+            overrides = [folder / other for other in COMPOSE_OVERRIDES if (folder / other).is_file()]
+            return [folder / name, *overrides[:1]]
+    return []
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that a file stands in, as an absolute path."""
+    return path.absolute().parent
+
+
+def lab_name(path: Path) -> str:
+    """The file's stem, or its folder's name for compose.yaml, docker-compose.yaml and netlab.yaml."""
+    name = path.name
+    generic = name in COMPOSE_FILES or name in COMPOSE_OVERRIDES or name in NETLAB_FILES
+    stem = folder_of(path).resolve().name if generic else path.stem
+    made = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:LAB_LENGTH].rstrip("-_")
+    return made or "lab"
+
+
+def wrong_lab_name(text: str) -> str | None:
+    """What is wrong with a lab's name; None if nothing is."""
+    if "." in text:
+        return f"the name {shown(text)} has a dot, which separates a lab from its node (LAB.NODE)"
+    if len(text) > LAB_LENGTH:
+        return f"the name {shown(text)} is longer than {LAB_LENGTH} characters"
+    if not _LAB.fullmatch(text):
+        return f"the name {shown(text)} must consist of letters, digits, - and _, and begin with no sign"
+    return None
+
+
+def normalised_project(text: str) -> str:
+    """Compose's rule for a name that it makes itself: lower case, only a-z 0-9 _ -, no sign in front."""
+    return re.sub(r"[^a-z0-9_-]", "", text.lower()).lstrip("_-")
+
+
+def wrong_project(text: str) -> str | None:
+    """What Compose finds wrong with a project name that somebody chose; None if nothing is."""
+    if not _PROJECT.fullmatch(text):
+        return (
+            f"the project name {shown(text)} must consist of lower-case letters, digits, - and _,"
+            " and begin with a letter or a digit"
+        )
+    return None

@@ -1,0 +1,231 @@
+"""The shape of ``x-netlab``: what Compose cannot say. The published JSON schema is made from it."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+from netlab.model.flow import OutcomeName, PathName
+from netlab.scenario.compose_shapes import NAME
+from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
+from netlab.scenario.shape import (
+    Anything,
+    Atom,
+    Choice,
+    Either,
+    Field,
+    Flag,
+    ListOf,
+    MapOf,
+    Nothing,
+    Record,
+    Shape,
+    Text,
+    Whole,
+)
+from netlab.scenario.tree import shown
+
+ENGINES = (
+    "docker",
+    "docker-19.03",
+    "docker-20.10",
+    "docker-24",
+    "docker-26",
+    "docker-27",
+    "docker-28",
+    "docker-29",
+    "docker-29-nftables",
+)
+FIREWALLS = ("none", "ufw", "firewalld")
+#: ``unmeasured`` is never a pass and never a fail, so nobody can expect it
+OUTCOMES = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
+PATHS: tuple[str, ...] = get_args(PathName)
+#: node and segment names become parts of file names
+NODE_NAME = r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}\Z"
+SYSCTL = r"\Anet[./][A-Za-z0-9_./@:-]+\Z"
+
+
+def _record(fields: dict[str, tuple[Shape, str]], *required: str) -> Record:
+    return Record({key: Field(shape, about, key in required) for key, (shape, about) in fields.items()})
+
+
+_ADDRESSES = ListOf(INTERFACE_ADDRESS, "a list of addresses with their prefix length")
+_LISTEN = ListOf(Either(Whole(1, 65535), Text(expects="a port")), "a list of ports")
+_SYSCTLS = MapOf(Atom(), SYSCTL, "a sysctl below net.")
+_SEGMENT = Text("the name of a segment", None, NODE_NAME)
+_RULES = ListOf(Text("a command line"), "a list of command lines")
+
+
+def _wrong_proxy(text: str) -> str | None:
+    if text in ("shared", "per-port") or re.match(r"/[^\0]+\Z", text):
+        return None
+    return f'{shown(text)} is neither "shared", "per-port" nor the absolute path of a docker-proxy'
+
+
+_UFW = _record(
+    {
+        "allow": (ListOf(Atom()), "ports and services that are let in, as ufw allow takes them"),
+        "route_allow": (ListOf(Atom()), "what ufw route allow lets through"),
+        "after_rules": (Text("a file"), "lines for /etc/ufw/after.rules"),
+        "after6_rules": (Text("a file"), "lines for /etc/ufw/after6.rules"),
+        "run": (Choice(("real",)), "run the tool itself, kept inside the lab"),
+    }
+)
+_FIREWALLD = _record(
+    {
+        "backend": (Choice(("iptables", "nftables")), "FirewallBackend of firewalld.conf"),
+        "zones": (
+            MapOf(Either(Nothing(), MapOf(Anything()))),
+            "zones by name: interfaces, services, ports, …",
+        ),
+        "direct": (Either(ListOf(Anything()), MapOf(Anything())), "direct rules"),
+        "layout": (Choice(("centos7",)), "the classic chains of an iptables-backend host"),
+        "run": (Choice(("real",)), "run the tool itself, kept inside the lab"),
+    }
+)
+FIREWALL = Either(
+    Choice(FIREWALLS),
+    _record(
+        {
+            "ufw": (Either(Nothing(), _UFW), "ufw, deny incoming"),
+            "firewalld": (Either(Nothing(), _FIREWALLD), "firewalld"),
+            "iptables": (Text("a file"), "an administrator's own ruleset, as iptables-save writes it"),
+            "ip6tables": (Text("a file"), "the same for IPv6"),
+            "nftables": (Text("a file"), "an administrator's own ruleset, as nft -f reads it"),
+        }
+    ),
+)
+
+_INTERFACE = _record(
+    {
+        "addresses": (_ADDRESSES, "its addresses"),
+        "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
+    }
+)
+
+HOST = _record(
+    {
+        "engine": (Choice(ENGINES), "whose behaviour is reproduced, and which generation of it"),
+        "daemon": (DAEMON, "daemon.json, its keys and spelling"),
+        "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
+        "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
+        "interfaces": (
+            MapOf(Either(Nothing(), _INTERFACE), r"\A[^/:\s]{1,15}\Z", "the name of an interface"),
+            "the host's interfaces on external segments, in place of ext0",
+        ),
+        "bridges": (
+            MapOf(
+                Either(Nothing(), _record({"addresses": (_ADDRESSES, "its addresses")})),
+                r"\A[^/:\s]{1,15}\Z",
+                "the name of a bridge",
+            ),
+            "other tenants' bridges, there before the engine starts",
+        ),
+        "sysctls": (_SYSCTLS, "the state before the engine starts"),
+        "listen": (_LISTEN, "ports on which the host itself answers"),
+        "rules": (_RULES, "typed by the administrator once everything is up"),
+        "proxy": (
+            Text("shared, per-port or a path", _wrong_proxy),
+            "one process for all listeners (shared), per-port, or the path of a real docker-proxy",
+        ),
+    }
+)
+
+_ROUTE = Either(
+    Text('a route: "10.0.0.0/8 via 198.51.100.1"'),
+    _record(
+        {"to": (Text("a subnet"), "a subnet, or default"), "via": (ADDRESS, "the next hop")}, "to", "via"
+    ),
+)
+OUTSIDE = _record(
+    {
+        "addresses": (_ADDRESSES, "its addresses"),
+        "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
+        "routes": (
+            Either(Choice(("host", "none")), ListOf(_ROUTE)),
+            "default routes through the host, none, or a list of routes",
+        ),
+        "listen": (_LISTEN, "ports on which it answers (7000/tcp and 7000/udp)"),
+    }
+)
+
+SERVICE = _record(
+    {
+        "host": (Text("the name of a host"), "the host on which it runs"),
+        "listen": (_LISTEN, "further ports on which the built-in responder answers"),
+        "command": (
+            Either(Text("a command line"), ListOf(Atom(), least=1)),
+            "a real program that runs in the responder's place",
+        ),
+    }
+)
+
+EXTERNAL = _record(
+    {
+        "driver_opts": (MapOf(Atom()), "driver options"),
+        "ipam": (
+            _record(
+                {
+                    "config": (
+                        ListOf(
+                            _record(
+                                {
+                                    "subnet": (SUBNET, "the subnet"),
+                                    "ip_range": (SUBNET, "the part that addresses are taken from"),
+                                    "gateway": (ADDRESS, "the bridge's own address"),
+                                    "aux_addresses": (MapOf(ADDRESS), "addresses that are not given out"),
+                                },
+                                "subnet",
+                            )
+                        ),
+                        "address pools",
+                    )
+                }
+            ),
+            "address management",
+        ),
+        "internal": (Flag(), "no way out"),
+        "enable_ipv4": (Flag(), "IPv4 on or off"),
+        "enable_ipv6": (Flag(), "IPv6 on or off"),
+    }
+)
+
+SIDE = _record(
+    {
+        "outcome": (Choice(OUTCOMES), "what came back"),
+        "path": (Choice(PATHS), "how far the first packet got in the host's IP hooks"),
+        "sees": (
+            Text("a source address"),
+            "the source address that the server saw: sender, a node's name, host, gateway or an address",
+        ),
+        "by": (Text("a chain or a part of a rule"), "the chain or the part of a rule that decided"),
+        "not-by": (Text("a chain or a part of a rule"), "a chain or a part of a rule that did not"),
+        "dnat": (Text("an endpoint, or none"), "where the destination was rewritten to, or none"),
+    }
+)
+EXPECTATION = _record(
+    {
+        "flow": (Text("a flow"), "client -> host:80/tcp"),
+        "ipv4": (SIDE, "what is expected of IPv4"),
+        "ipv6": (SIDE, "what is expected of IPv6"),
+        "both": (SIDE, "what is expected of both families"),
+    },
+    "flow",
+)
+
+_NAMED = "a name (letters, digits, . _ -)"
+NETLAB = _record(
+    {
+        "host": (HOST, "short for hosts with one named host"),
+        "hosts": (MapOf(Either(Nothing(), HOST), NODE_NAME, _NAMED), "the emulated hosts"),
+        "outside": (
+            MapOf(Either(Nothing(), OUTSIDE), NODE_NAME, _NAMED),
+            "nodes outside, in place of the default",
+        ),
+        "networks": (MapOf(EXTERNAL, NAME, _NAMED), "what Compose's external networks are like"),
+        "services": (MapOf(SERVICE, NAME, _NAMED), "what Compose cannot say of a service"),
+        "rules": (_RULES, "short for the host's rules"),
+        "events": (ListOf(Text("an event")), "what happens once everything is up, in order"),
+        "expect": (ListOf(EXPECTATION), "what the lab must measure"),
+    }
+)

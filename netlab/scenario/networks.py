@@ -1,0 +1,192 @@
+"""``networks:`` → :class:`ComposeNetwork`: names, drivers, IPAM, and what cannot be a network here."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from netlab.model.family import Network
+from netlab.model.scenario import ComposeNetwork, Pool
+from netlab.scenario.addresses import address, subnet, wrong_interface
+from netlab.scenario.tree import Mark, Report, Value, hint, shown
+
+DRIVERS = ("bridge",)
+#: drivers that Docker has and an emulated host has not
+OTHER_DRIVERS = ("overlay", "macvlan", "ipvlan", "host", "none", "null", "nat", "transparent", "l2bridge")
+#: external networks of these names are Docker's own, and stand for a network mode
+PREDEFINED = ("bridge", "host", "none")
+BRIDGE_NAME = "com.docker.network.bridge.name"
+
+
+def docker_name(project: str, key: str, value: Value | None) -> str:
+    """What ``docker network ls`` would show: the name given, else ``PROJECT_KEY``."""
+    if value is not None:
+        named = value.get("name")
+        external = value.get("external")
+        inside = external.get("name") if external is not None else None
+        if named is not None or inside is not None:
+            return (named or inside or value).text
+        if is_external(value):
+            return key
+    return f"{project}_{key}"
+
+
+def is_external(value: Value | None) -> bool:
+    """Whether Compose does not make it: ``external: true``, or the older ``external: {name: …}``."""
+    external = value.get("external") if value is not None else None
+    return external is not None and (external.data is True or isinstance(external.data, dict))
+
+
+def predefined(value: Value | None, key: str) -> str | None:
+    """``bridge``, ``host`` or ``none`` if the network is Docker's own of that name."""
+    name = docker_name("", key, value) if is_external(value) else ""
+    return name if name in PREDEFINED else None
+
+
+def read_network(
+    key: str, value: Value | None, at: Mark, project: str, facts: Value | None, report: Report
+) -> ComposeNetwork:
+    """One network that a service uses.
+
+    ``facts`` is what ``x-netlab.networks`` says of an external one, of which Compose knows no more than
+    the name.
+    """
+    from netlab.model.errors import Position
+
+    value = value if value is not None and value.data is not None else Value({}, at)
+    external = is_external(value)
+    if external:
+        _external_conflicts(key, value, report)
+        described = facts or Value({}, at)
+    else:
+        described = value
+        _driver(key, value, report)
+    options = described.get("driver_opts")
+    return ComposeNetwork(
+        key=key,
+        name=docker_name(project, key, value),
+        position=Position(*at),
+        external=external,
+        driver_opts=_options(key, options, report),
+        pools=_pools(key, described.get("ipam"), report),
+        internal=_flag(described, "internal") or False,
+        enable_ipv4=_flag(described, "enable_ipv4"),
+        enable_ipv6=_flag(described, "enable_ipv6"),
+    )
+
+
+def _flag(value: Value, key: str) -> bool | None:
+    found = value.get(key)
+    return found.flag if found is not None else None
+
+
+def _external_conflicts(key: str, value: Value, report: Report) -> None:
+    """Compose refuses whatever describes a network that it does not make (``name`` apart)."""
+    external = value.get("external")
+    if external is not None and isinstance(external.data, dict) and value.get("name") is not None:
+        inside = external.get("name")
+        if inside is not None and inside.text != (value.get("name") or inside).text:
+            report.add(value.key_at("name"), f"networks.{key}: name and external.name differ")
+    for word, entry in value.pairs():
+        empty = entry.data in (None, False, {}, []) or word in ("name", "external", "driver")
+        if not empty and not word.startswith("x-"):
+            more = f"; say under x-netlab.networks.{key} what the network is like"
+            report.add(
+                value.key_at(word), f"networks.{key} is external, so it cannot have {word!r} here{more}"
+            )
+
+
+def _driver(key: str, value: Value, report: Report) -> None:
+    driver = value.get("driver")
+    if driver is None or driver.text in ("", "default", *DRIVERS):
+        return
+    if driver.text in OTHER_DRIVERS:
+        instead = {
+            "host": ' (a service takes "network_mode: host")',
+            "none": ' (a service takes "network_mode: none")',
+        }
+        more = instead.get(driver.text, "")
+        report.add(
+            driver.at,
+            f"networks.{key}: the driver {shown(driver.text)} is not supported, only bridge is{more}",
+        )
+    else:
+        more = hint(driver.text, DRIVERS + OTHER_DRIVERS)
+        report.add(
+            driver.at, f"networks.{key}: unknown driver {shown(driver.text)}{more}; only bridge is supported"
+        )
+
+
+def _options(key: str, options: Value | None, report: Report) -> Mapping[str, str]:
+    if options is None:
+        return {}
+    made = {name: entry.text for name, entry in options.pairs()}
+    bridge = options.get(BRIDGE_NAME)
+    if bridge is not None:
+        wrong = wrong_interface(bridge.text)
+        if wrong:
+            report.add(bridge.at, f"networks.{key}: {wrong}")
+    return made
+
+
+def _pools(key: str, ipam: Value | None, report: Report) -> tuple[Pool, ...]:
+    if ipam is None:
+        return ()
+    driver = ipam.get("driver")
+    if driver is not None and driver.text not in ("", "default"):
+        report.add(
+            driver.at,
+            f"networks.{key}.ipam: the driver {shown(driver.text)} is not supported, only default is",
+        )
+    pools = [_pool(f"networks.{key}.ipam", entry, report) for entry in ipam.get("config") or ()]
+    return tuple(pool for pool in pools if pool != Pool())
+
+
+def _pool(path: str, value: Value, report: Report) -> Pool:
+    net: Network | None = None
+    written = value.get("subnet")
+    if written is not None:
+        try:
+            net = subnet(written.text)
+        except ValueError as error:
+            report.add(written.at, f"{path}: {error}")
+    elif value.data:
+        report.add(value.at, f"{path}: an entry of config needs a subnet")
+    gateway, ip_range = value.get("gateway"), value.get("ip_range")
+    aux = value.get("aux_addresses")
+    _inside(path, "gateway", gateway, net, report)
+    if ip_range is not None:
+        try:
+            part = subnet(ip_range.text)
+            if net is not None and (part.version != net.version or not part.subnet_of(net)):  # type: ignore[arg-type]
+                report.add(ip_range.at, f"{path}: the ip_range {part} is not within the subnet {net}")
+        except ValueError as error:
+            report.add(ip_range.at, f"{path}: {error}")
+    for name, entry in aux.pairs() if aux is not None else ():
+        _inside(path, f"aux_addresses.{name}", entry, net, report)
+    return Pool(
+        subnet=str(net) if net is not None else None,
+        ip_range=ip_range.text if ip_range is not None else None,
+        gateway=gateway.text if gateway is not None else None,
+        aux_addresses={name: entry.text for name, entry in aux.pairs()} if aux is not None else {},
+    )
+
+
+def _inside(path: str, what: str, value: Value | None, net: Network | None, report: Report) -> None:
+    if value is None:
+        return
+    try:
+        found = address(value.text)
+    except ValueError as error:
+        report.add(value.at, f"{path}.{what}: {error}")
+        return
+    if net is None:
+        return
+    if found not in net:
+        report.add(value.at, f"{path}: the {what} {found} is not within the subnet {net}")
+    elif _reserved(found, net):
+        report.add(value.at, f"{path}: the {what} {found} is the network or broadcast address of {net}")
+
+
+def _reserved(found: ipaddress.IPv4Address | ipaddress.IPv6Address, net: Network) -> bool:
+    return found.version == 4 and net.prefixlen < 31 and found in (net.network_address, net.broadcast_address)

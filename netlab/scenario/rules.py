@@ -1,0 +1,171 @@
+"""Lines that the administrator types: split into arguments, and held to a list of harmless ones.
+
+A scenario may come from a stranger, so a line calls only iptables, ip6tables, nft, ip or sysctl, without a
+shell, and nothing in it that reads a file, runs a program or reaches another namespace. This is the first
+wall; the lab runs the line in a sandbox all the same.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from netlab.scenario.tree import hint, shown
+
+PROGRAMS = ("iptables", "ip6tables", "nft", "ip", "sysctl")
+_SHELL = frozenset(";|&<>()`\n\r")
+#: ip(8) takes the first of these that the word begins (iproute2, ip/ip.c)
+_IP_OBJECTS = (
+    "address",
+    "addrlabel",
+    "maddress",
+    "route",
+    "rule",
+    "neighbor",
+    "neighbour",
+    "ntable",
+    "ntbl",
+    "link",
+    "l2tp",
+    "fou",
+    "ila",
+    "macsec",
+    "tunnel",
+    "tunl",
+    "tuntap",
+    "tap",
+    "token",
+    "tcpmetrics",
+    "tcp_metrics",
+    "monitor",
+    "xfrm",
+    "mroute",
+    "mrule",
+    "netns",
+    "netconf",
+    "vrf",
+    "sr",
+    "nexthop",
+    "mptcp",
+    "ioam",
+    "help",
+    "stats",
+)
+_IP_REFUSED = {
+    "netns": "reaches other namespaces",
+    "vrf": "can run programs",
+    "monitor": "never ends",
+    "help": "does nothing",
+}
+_IP_WORDS = {
+    "netns": "reaches other namespaces",
+    "netn": "reaches other namespaces",
+    "bpf": "loads a program from a file",
+    "xdp": "loads a program from a file",
+    "xdpgeneric": "loads a program from a file",
+    "xdpdrv": "loads a program from a file",
+    "xdpoffload": "loads a program from a file",
+}
+_NET_KEY = re.compile(r"net[./][A-Za-z0-9_./@:-]+", re.ASCII)
+
+
+class RuleError(ValueError):
+    """A line that will not be run; the text says why, for the user."""
+
+
+def parse_rule(line: str) -> tuple[str, ...]:
+    """The argument vector of ``line``; raises RuleError."""
+    wrong = _shell_character(line)
+    if wrong:
+        raise RuleError(f"there is no shell here, so {shown(wrong)} has no meaning unless it is quoted")
+    try:
+        argv = tuple(shlex.split(line))
+    except ValueError as error:
+        raise RuleError(f"{shown(line)}: {str(error).lower()}") from None
+    if not argv:
+        raise RuleError("the line is empty")
+    program = argv[0]
+    if program not in PROGRAMS:
+        more = hint(program, PROGRAMS) or f": only {', '.join(PROGRAMS)} can be called"
+        raise RuleError(f"{shown(program)} cannot be called{more}")
+    {"nft": _nft, "ip": _ip, "sysctl": _sysctl}.get(program, _iptables)(argv[1:])
+    return argv
+
+
+def _shell_character(line: str) -> str | None:
+    """The first character that a shell would act upon, outside of quotes (``$`` and backticks also in "")."""
+    quote = ""
+    escaped = False
+    for character in line:
+        if escaped:
+            escaped = False
+        elif character == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            if character == quote:
+                quote = ""
+            elif quote == '"' and character in "$`":
+                return character
+        elif character in "'\"":
+            quote = character
+        elif character in _SHELL or character == "$":
+            return character
+    return None
+
+
+def _refuse(word: str, why: str) -> None:
+    raise RuleError(f"{shown(word)} is not allowed here: it {why}")
+
+
+def _iptables(arguments: Sequence[str]) -> None:
+    for word in arguments:
+        if word.startswith("--mo") or re.fullmatch(r"-[A-Za-z0-9]*M.*", word):
+            _refuse(word, "names a program to run")
+        if word.startswith("--object-pinned"):
+            _refuse(word, "reads a file")
+
+
+def _nft(arguments: Sequence[str]) -> None:
+    for word in arguments:
+        if re.match(r"--(f|inc|int)", word) or re.match(r"-[A-Za-z]*[fiI]", word):
+            _refuse(word, "reads commands or files from elsewhere")
+    text = " ".join(arguments)
+    for word, why in (("include", "reads a file"), ("monitor", "never ends")):
+        if re.search(rf"(?<![\w-]){word}(?![\w-])", text):
+            _refuse(word, why)
+
+
+def _ip(arguments: Sequence[str]) -> None:
+    options = 0
+    for word in arguments:
+        if not word.startswith("-"):
+            break
+        options += 1
+        option = word.lstrip("-")
+        if option and "batch".startswith(option):
+            _refuse(word, "reads commands from a file")
+        if option and ("netns".startswith(option) or "all".startswith(option)):
+            _refuse(word, "reaches other namespaces")
+        if option and "family".startswith(option):
+            _refuse(word, "takes a separate argument; write -4 or -6")
+    words = arguments[options:]
+    for name in _IP_OBJECTS:
+        if words and name.startswith(words[0]):
+            if name in _IP_REFUSED:
+                _refuse(f"ip {words[0]}", _IP_REFUSED[name])
+            break
+    for word in words[1:]:
+        if word in _IP_WORDS:
+            _refuse(word, _IP_WORDS[word])
+
+
+def _sysctl(arguments: Sequence[str]) -> None:
+    for word in arguments:
+        if word.startswith("-"):
+            if word not in ("-w", "--write", "-q", "--quiet", "-e", "--ignore", "-n", "--values"):
+                _refuse(word, "reads files or more than one key")
+            continue
+        key = word.partition("=")[0].strip()
+        if not _NET_KEY.fullmatch(key) or ".." in key or "//" in key:
+            raise RuleError(f"{shown(key)} is not a sysctl below net., and no other belongs to one namespace")

@@ -1,0 +1,292 @@
+"""``services:`` → :class:`Service`: one service at a time, without a look at the others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from netlab.model.errors import Position
+from netlab.model.scenario import Attachment, ExposedPort, PortMapping, Service
+from netlab.scenario.addresses import address, wrong_interface, wrong_mac
+from netlab.scenario.ports import read_exposed, read_ports
+from netlab.scenario.tree import Mark, Report, Value, hint, shown
+
+MODES = ("bridge", "host", "none")
+_CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+_CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A service and the places that checks across services point at."""
+
+    service: Service
+    source: Value
+    #: each mapping with the entry of ``ports`` that it came from
+    ports: tuple[tuple[PortMapping, Value], ...] = ()
+    #: names that depends_on, links and network_mode refer to, with their places
+    needs: tuple[tuple[str, str, Mark], ...] = ()
+    #: what of ``depends_on`` may be missing (``required: false``)
+    optional: frozenset[str] = field(default_factory=frozenset)
+
+
+def read_service(name: str, at: Mark, value: Value, extra: Value | None, report: Report) -> Draft:
+    """One service; ``extra`` is its entry under ``x-netlab.services``."""
+    mode = _mode(name, value, report)
+    attachments = () if mode is not None else _attachments(name, value, report)
+    mappings = read_ports(value.get("ports"), report)
+    ports = tuple(mapping for mapping, _ in mappings)
+    expose = read_exposed(value.get("expose"), f"services.{name}.expose", report)
+    if mode in ("host", "none"):
+        # docker discards the publishing; the program listens on its ports all the same
+        expose = tuple(dict.fromkeys((*expose, *(ExposedPort(p.container_port, p.protocol) for p in ports))))
+        ports, mappings = (), []
+    depends, optional = _dependencies(value)
+    links = _links(value.get("links"))
+    service = Service(
+        name=name,
+        position=Position(*at),
+        host=_said(extra, "host") or "host",
+        image=_said(value, "image"),
+        container_name=_container_name(name, value, report),
+        hostname=_said(value, "hostname"),
+        domainname=_said(value, "domainname"),
+        network_mode=mode,
+        networks=attachments,
+        ports=ports,
+        expose=expose,
+        listen=read_exposed(extra.get("listen"), f"x-netlab.services.{name}.listen", report) if extra else (),
+        command=tuple(item.text for item in (extra.get("command") if extra else None) or ()),
+        depends_on=tuple(word for word, _ in depends),
+        links=tuple((target, alias) for target, alias, _ in links),
+        external_links=tuple((target, alias) for target, alias, _ in _links(value.get("external_links"))),
+        extra_hosts=_extra_hosts(name, value.get("extra_hosts"), report),
+        dns=_dns(name, value, report),
+        dns_search=_texts(value, "dns_search"),
+        dns_opt=_texts(value, "dns_opt"),
+        sysctls=_sysctls(name, value.get("sysctls"), report),
+        mac_address=_mac(f"services.{name}", value.get("mac_address"), report),
+        replicas=_replicas(name, value, report),
+        privileged=bool((flag := value.get("privileged")) and flag.data),
+        cap_add=_capabilities(value.get("cap_add")),
+        cap_drop=_capabilities(value.get("cap_drop")),
+    )
+    needs = [("depends on", word, mark) for word, mark in depends]
+    needs += [("links to", target, mark) for target, _, mark in links]
+    if mode is not None and mode.startswith("service:"):
+        written = value.get("network_mode") or value
+        needs.append(("shares the network of", mode.partition(":")[2], written.at))
+    return Draft(service, value, tuple(mappings), tuple(needs), optional)
+
+
+# -- the network
+
+
+def _mode(name: str, value: Value, report: Report) -> str | None:
+    written = value.get("network_mode")
+    if written is None:
+        return None
+    mode = written.text
+    if value.get("networks") is not None:
+        report.add(written.at, f"services.{name}: network_mode and networks exclude each other")
+    kind, colon, target = mode.partition(":")
+    if colon and kind in ("service", "container"):
+        if not target:
+            report.add(written.at, f"services.{name}: network_mode {kind}: needs the name of a {kind}")
+        ports = value.get("ports")
+        if ports is not None and ports.data:
+            report.add(
+                value.key_at("ports"), f"services.{name}: no port can be published with network_mode {mode}"
+            )
+        return mode
+    if mode == "default":
+        return "bridge"
+    if mode in MODES:
+        return mode
+    more = hint(mode, (*MODES, "service:NAME", "container:NAME"))
+    report.add(
+        written.at,
+        f"services.{name}: network_mode cannot be {shown(mode)}{more};"
+        " it is bridge, host, none, service:NAME or container:NAME",
+    )
+    return "none"
+
+
+def _attachments(name: str, value: Value, report: Report) -> tuple[Attachment, ...]:
+    networks = value.get("networks")
+    if networks is None or not networks.data:
+        return (Attachment("default"),)
+    if isinstance(networks.data, list):
+        return tuple(Attachment(word) for word in dict.fromkeys(item.text for item in networks))
+    return tuple(_attachment(name, key, entry, report) for key, entry in networks.pairs())
+
+
+def _attachment(name: str, key: str, value: Value, report: Report) -> Attachment:
+    path = f"services.{name}.networks.{key}"
+    interface = value.get("interface_name")
+    wrong = wrong_interface(interface.text) if interface is not None else None
+    if interface is not None and wrong:
+        report.add(interface.at, f"{path}: {wrong}")
+    local = value.get("link_local_ips")
+    for item in local or ():
+        _address(path, item, None, report)
+    options = value.get("driver_opts")
+    priority, gw_priority = value.get("priority"), value.get("gw_priority")
+    return Attachment(
+        network=key,
+        ipv4_address=_address(path, value.get("ipv4_address"), 4, report),
+        ipv6_address=_address(path, value.get("ipv6_address"), 6, report),
+        link_local_ips=tuple(item.text for item in local or ()),
+        aliases=_texts(value, "aliases"),
+        mac_address=_mac(path, value.get("mac_address"), report),
+        interface_name=interface.text if interface is not None else None,
+        priority=priority.number if priority is not None else 0,
+        gw_priority=gw_priority.number if gw_priority is not None else 0,
+        driver_opts={word: entry.text for word, entry in options.pairs()} if options is not None else {},
+    )
+
+
+def _address(path: str, value: Value | None, version: int | None, report: Report) -> str | None:
+    if value is None or not value.text:
+        return None
+    try:
+        found = address(value.text)
+    except ValueError as error:
+        report.add(value.at, f"{path}: {error}")
+        return None
+    if version is not None and found.version != version:
+        report.add(value.at, f"{path}: {shown(value.text)} is not an IPv{version} address")
+        return None
+    return str(found)
+
+
+def _mac(path: str, value: Value | None, report: Report) -> str | None:
+    if value is None or not value.text:
+        return None
+    wrong = wrong_mac(value.text)
+    if wrong:
+        report.add(value.at, f"{path}: {wrong}")
+        return None
+    return value.text.replace("-", ":").lower()
+
+
+# -- names and relations
+
+
+def _dependencies(value: Value) -> tuple[list[tuple[str, Mark]], frozenset[str]]:
+    written = value.get("depends_on")
+    if written is None:
+        return [], frozenset()
+    if isinstance(written.data, list):
+        return list({item.text: (item.text, item.at) for item in written}.values()), frozenset()
+    optional = {
+        key
+        for key, entry in written.pairs()
+        if (required := entry.get("required")) is not None and required.data is False
+    }
+    return [(key, written.key_at(key)) for key, _ in written.pairs()], frozenset(optional)
+
+
+def _links(value: Value | None) -> list[tuple[str, str, Mark]]:
+    found = {}
+    for item in value or ():
+        target, _, alias = item.text.partition(":")
+        found[(target, alias)] = (target, alias or target, item.at)
+    return list(found.values())
+
+
+def _extra_hosts(name: str, value: Value | None, report: Report) -> tuple[tuple[str, str], ...]:
+    """``NAME=ADDRESS``, ``NAME:ADDRESS`` or a mapping, whose values may be lists."""
+    found: dict[tuple[str, str], None] = {}
+    pairs: list[tuple[str, str, Mark]] = []
+    if value is not None and isinstance(value.data, dict):
+        for host, entry in value.pairs():
+            pairs += [
+                (host, item.text, item.at) for item in (entry if isinstance(entry.data, list) else [entry])
+            ]
+    for item in value if value is not None and isinstance(value.data, list) else ():
+        host, sign, text = item.text.partition("=")
+        if not sign:
+            host, sign, text = item.text.partition(":")
+        if not sign or not host:
+            report.add(item.at, f"services.{name}.extra_hosts: {shown(item.text)} is not NAME=ADDRESS")
+            continue
+        pairs.append((host, text, item.at))
+    for host, text, at in pairs:
+        bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        if bare != "host-gateway":
+            try:
+                bare = str(address(bare))
+            except ValueError as error:
+                report.add(at, f"services.{name}.extra_hosts: {error}, nor host-gateway")
+                continue
+        found[(host.strip(), bare)] = None
+    return tuple(found)
+
+
+def _container_name(name: str, value: Value, report: Report) -> str | None:
+    written = value.get("container_name")
+    if written is None or not written.text:
+        return None
+    if not _CONTAINER_NAME.fullmatch(written.text):
+        report.add(written.at, f"services.{name}: {shown(written.text)} is not a valid container name")
+        return None
+    return written.text
+
+
+def _replicas(name: str, value: Value, report: Report) -> int:
+    scale = value.get("scale")
+    deploy = value.get("deploy")
+    replicas = deploy.get("replicas") if deploy is not None else None
+    if scale is not None and replicas is not None and scale.number != replicas.number:
+        report.add(scale.at, f"services.{name}: scale and deploy.replicas say different numbers")
+    chosen = scale if scale is not None else replicas
+    number = chosen.number if chosen is not None else 1
+    if number > 1 and chosen is not None and value.get("container_name") is not None:
+        report.add(chosen.at, f"services.{name}: {number} containers cannot share one container_name")
+    return number
+
+
+# -- the rest
+
+
+def _dns(name: str, value: Value, report: Report) -> tuple[str, ...]:
+    written = value.get("dns")
+    items = list(written) if written is not None and isinstance(written.data, list) else [written]
+    for item in items:
+        if item is not None:
+            _address(f"services.{name}.dns", item, None, report)
+    return _texts(value, "dns")
+
+
+def _sysctls(name: str, value: Value | None, report: Report) -> dict[str, str]:
+    """Those below ``net.``: no other touches the network."""
+    found: dict[str, str] = {}
+    if value is not None and isinstance(value.data, dict):
+        found = {key: entry.text for key, entry in value.pairs()}
+    for item in value if value is not None and isinstance(value.data, list) else ():
+        key, sign, text = item.text.partition("=")
+        if not sign:
+            report.add(item.at, f"services.{name}.sysctls: {shown(item.text)} is not KEY=VALUE")
+        found[key.strip()] = text.strip()
+    return {key: text for key, text in found.items() if key.startswith("net.")}
+
+
+def _capabilities(value: Value | None) -> tuple[str, ...]:
+    """Without ``CAP_``, in capitals."""
+    words = [_CAPABILITY.fullmatch(item.text) for item in value or ()]
+    return tuple(dict.fromkeys(word[1].upper() for word in words if word))
+
+
+def _said(value: Value | None, key: str) -> str | None:
+    found = value.get(key) if value is not None else None
+    return found.text if found is not None and found.text else None
+
+
+def _texts(value: Value, key: str) -> tuple[str, ...]:
+    found = value.get(key)
+    if found is None:
+        return ()
+    if isinstance(found.data, list):
+        return tuple(dict.fromkeys(item.text for item in found))
+    return (found.text,) if found.text else ()

@@ -1,0 +1,337 @@
+"""Shapes: one declaration from which both the check of a file and its JSON schema are made.
+
+A shape's :meth:`Shape.clean` reports what does not fit and returns the value without it, so that whoever
+reads on may rely on the shape; :meth:`Shape.schema` says the same in JSON Schema (draft 2020-12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netlab.model.scenario import JsonValue
+from netlab.scenario.tree import Report, Value, hint, shown
+
+Schema = dict[str, JsonValue]
+
+
+#: what Compose turns into a boolean after interpolation
+_FLAG_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "1", "t"), True),
+    **dict.fromkeys(("false", "no", "n", "off", "0", "f"), False),
+}
+
+
+class Shape:
+    """What a value may be."""
+
+    #: for messages: "a list of ports"
+    expects = "anything"
+
+    def clean(self, value: Value, path: str, report: Report) -> Value | None:
+        """The value without what does not fit (which is reported); None if nothing is left of it."""
+        if self._takes(value):
+            return self._inside(value, path, report)
+        report.add(value.at, f"{path} must be {self.expects}, not {_found(value)}")
+        return None
+
+    def schema(self) -> Schema:
+        """The JSON schema."""
+        return self._schema()
+
+    def _takes(self, value: Value) -> bool:
+        """Whether the value is of the right kind, so that a closer look is worth it."""
+        del value
+        return True
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        """The same as :meth:`clean`, for a value of the right kind."""
+        del path, report
+        return value
+
+    def _schema(self) -> Schema:
+        return {}
+
+
+class Anything(Shape):
+    """Whatever it is, it is not for us to judge."""
+
+
+@dataclass(frozen=True)
+class Nothing(Shape):
+    """YAML's null: the key alone."""
+
+    expects = "nothing"
+
+    def _takes(self, value: Value) -> bool:
+        return value.data is None
+
+    def _schema(self) -> Schema:
+        return {"type": "null"}
+
+
+@dataclass(frozen=True)
+class Text(Shape):
+    """A string. ``check`` returns what is wrong with one, or None; ``pattern`` is the schema's."""
+
+    expects: str = "a string"
+    check: Callable[[str], str | None] | None = None
+    pattern: str | None = None
+
+    def _takes(self, value: Value) -> bool:
+        return isinstance(value.data, str)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        text = value.text
+        if self.pattern is not None and not re.search(self.pattern, text):
+            report.add(value.at, f"{path} must be {self.expects}, not {shown(text)}")
+            return None
+        wrong = self.check(text) if self.check else None
+        if wrong:
+            report.add(value.at, f"{path}: {wrong}")
+            return None
+        return value
+
+    def _schema(self) -> Schema:
+        made: Schema = {"type": "string"}
+        if self.pattern:
+            made["pattern"] = self.pattern
+        return made
+
+
+@dataclass(frozen=True)
+class Atom(Shape):
+    """A string, a number or a boolean (Compose's labels, driver options, sysctls); null if ``null``."""
+
+    null: bool = False
+    expects: str = "a string or a number"
+
+    def _takes(self, value: Value) -> bool:
+        return not isinstance(value.data, list | dict) and (self.null or value.data is not None)
+
+    def _schema(self) -> Schema:
+        kinds: list[JsonValue] = ["string", "number", "boolean"]
+        return {"type": kinds + (["null"] if self.null else [])}
+
+
+@dataclass(frozen=True)
+class Flag(Shape):
+    """A boolean; ``lenient`` takes the strings that Compose turns into one after interpolation."""
+
+    lenient: bool = False
+    expects: str = "true or false"
+
+    def _takes(self, value: Value) -> bool:
+        if isinstance(value.data, bool):
+            return True
+        return self.lenient and isinstance(value.data, str) and value.data.lower() in _FLAG_WORDS
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value:
+        del path, report
+        return value if isinstance(value.data, bool) else value.with_data(_FLAG_WORDS[value.text.lower()])
+
+    def _schema(self) -> Schema:
+        return {"type": ["boolean", "string"] if self.lenient else "boolean"}
+
+
+@dataclass(frozen=True)
+class Whole(Shape):
+    """An integer between two bounds, inclusive; ``lenient`` takes one in quotes as well."""
+
+    low: int | None = None
+    high: int | None = None
+    lenient: bool = False
+    expects: str = "a whole number"
+
+    def _takes(self, value: Value) -> bool:
+        if isinstance(value.data, str):
+            return self.lenient and bool(re.fullmatch(r"[-+]?[0-9]{1,19}", value.data, re.ASCII))
+        return isinstance(value.data, int) and not isinstance(value.data, bool)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        number = int(value.text)
+        if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
+            bounds = f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
+            report.add(value.at, f"{path} must be {bounds}, not {number}")
+            return None
+        return value if isinstance(value.data, int) else value.with_data(number)
+
+    def _schema(self) -> Schema:
+        made: Schema = {"type": ["integer", "string"] if self.lenient else "integer"}
+        if self.low is not None:
+            made["minimum"] = self.low
+        if self.high is not None:
+            made["maximum"] = self.high
+        return made
+
+
+@dataclass(frozen=True)
+class Choice(Shape):
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expects(self) -> str:  # type: ignore[override]
+        """The words."""
+        return _either(self.words)
+
+    def _takes(self, value: Value) -> bool:
+        return isinstance(value.data, str)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        if value.text in self.words:
+            return value
+        suggestion = hint(value.text, self.words) or f": it is one of {', '.join(self.words)}"
+        report.add(value.at, f"{path} cannot be {shown(value.text)}{suggestion}")
+        return None
+
+    def _schema(self) -> Schema:
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class ListOf(Shape):
+    """A list, all of one shape; ``least`` items at least."""
+
+    item: Shape
+    expects: str = "a list"
+    least: int = 0
+
+    def _takes(self, value: Value) -> bool:
+        return isinstance(value.data, list)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        if len(value.list) < self.least:
+            report.add(value.at, f"{path} is empty")
+            return None
+        clean = self.item.clean
+        items = [clean(item, f"{path}[{n}]", report) for n, item in enumerate(value.list)]
+        return value.with_data([item for item in items if item is not None])
+
+    def _schema(self) -> Schema:
+        made: Schema = {"type": "array", "items": self.item._schema()}
+        if self.least:
+            made["minItems"] = self.least
+        return made
+
+
+@dataclass(frozen=True)
+class MapOf(Shape):
+    """A mapping with keys of the user's own choice, all values of one shape."""
+
+    value: Shape
+    key: str | None = None  #: pattern
+    named: str = "a name"
+    expects: str = "a mapping"
+
+    def _takes(self, value: Value) -> bool:
+        return isinstance(value.data, dict)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value:
+        clean: dict[str, Value] = {}
+        for key, entry in value.pairs():
+            if self.key is not None and not re.search(self.key, key):
+                report.add(value.key_at(key), f"{path}: {shown(key)} is not {self.named}")
+                continue
+            kept = self.value.clean(entry, f"{path}.{key}", report)
+            if kept is not None:
+                clean[key] = kept
+        return value.with_data(clean)
+
+    def _schema(self) -> Schema:
+        if self.key is None:
+            return {"type": "object", "additionalProperties": self.value._schema()}
+        return {
+            "type": "object",
+            "patternProperties": {self.key: self.value._schema()},
+            "additionalProperties": False,
+        }
+
+
+@dataclass(frozen=True)
+class Field:
+    """A key of a record: its shape and, for the schema, what it means."""
+
+    shape: Shape
+    about: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Record(Shape):
+    """A mapping with known keys. ``extensions`` lets ``x-…`` pass; ``absent`` takes null for "not there"."""
+
+    fields: Mapping[str, Field]
+    expects: str = "a mapping"
+    extensions: bool = False
+    absent: bool = False
+    #: says more of an unknown key than a suggestion could, or returns None
+    explain: Callable[[str], str | None] | None = field(default=None, compare=False)
+
+    def _takes(self, value: Value) -> bool:
+        return isinstance(value.data, dict)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value:
+        clean: dict[str, Value] = {}
+        for key, entry in value.pairs():
+            known = self.fields.get(key)
+            if known is None:
+                if not (self.extensions and key.startswith("x-")):
+                    self._unknown(key, value, path, report)
+                continue
+            if self.absent and entry.data is None:
+                continue
+            kept = known.shape.clean(entry, f"{path}.{key}" if path else key, report)
+            if kept is not None:
+                clean[key] = kept
+        for key, known in self.fields.items():
+            if known.required and key not in value.map:
+                report.add(value.at, f"{path} needs the key {shown(key)}")
+        return value.with_data(clean)
+
+    def _unknown(self, key: str, value: Value, path: str, report: Report) -> None:
+        more = (self.explain(key) if self.explain else None) or hint(key, self.fields)
+        where = f" in {path}" if path else ""
+        report.add(value.key_at(key), f"unknown key {shown(key)}{where}{more}")
+
+    def _schema(self) -> Schema:
+        properties: Schema = {}
+        for key, known in self.fields.items():
+            properties[key] = known.shape._schema() | ({"description": known.about} if known.about else {})
+        made: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        if self.extensions:
+            made["patternProperties"] = {"^x-": {}}
+        required: list[JsonValue] = [key for key, known in self.fields.items() if known.required]
+        return made | ({"required": required} if required else {})
+
+
+class Either(Shape):
+    """The first of several shapes that takes the value's kind."""
+
+    def __init__(self, *shapes: Shape) -> None:
+        self.shapes = shapes
+        self.expects = _either([shape.expects for shape in shapes if not isinstance(shape, Nothing)])
+
+    def _takes(self, value: Value) -> bool:
+        return any(shape._takes(value) for shape in self.shapes)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        for shape in self.shapes:
+            if shape._takes(value):
+                return shape._inside(value, path, report)
+        return None
+
+    def _schema(self) -> Schema:
+        return {"anyOf": [shape._schema() for shape in self.shapes]}
+
+
+def _either(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _found(value: Value) -> str:
+    if isinstance(value.data, str | int | float):
+        return f"{value.kind} ({shown(value.text)})"
+    return value.kind

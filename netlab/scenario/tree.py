@@ -1,0 +1,186 @@
+"""A YAML document as plain values that remember where they stand, and the list of what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.scenario import JsonValue
+
+#: file, line and column (from 1): a :class:`Position` that costs nothing until somebody wants to see it
+Mark = tuple[str, int, int]
+Scalar = None | bool | int | float | str
+Data = Scalar | list["Value"] | dict[str, "Value"]
+
+
+class Value:
+    """One YAML node: a scalar, a list or a mapping with string keys.
+
+    ``raw`` is a scalar's text before YAML gave it a type; ``inner`` the mark at which that text begins,
+    when the text stands in the file letter for letter (else None). ``keys`` holds the marks of a
+    mapping's keys. ``tag`` is Compose's ``!reset`` or ``!override``. Values are shared between aliases
+    and files: never change one, make another.
+    """
+
+    __slots__ = ("at", "data", "inner", "keys", "raw", "tag")
+
+    def __init__(
+        self,
+        data: Data,
+        at: Mark,
+        *,
+        raw: str | None = None,
+        inner: Mark | None = None,
+        keys: dict[str, Mark] | None = None,
+        tag: Literal["reset", "override"] | None = None,
+    ) -> None:
+        self.data = data
+        self.at = at
+        self.raw = raw
+        self.inner = inner
+        self.keys: dict[str, Mark] = {} if keys is None else keys
+        self.tag = tag
+
+    @property
+    def position(self) -> Position:
+        """Where it stands, for people."""
+        return Position(*self.at)
+
+    @property
+    def kind(self) -> str:
+        """What it is, in the words of an error message."""
+        match self.data:
+            case None:
+                return "nothing"
+            case bool():
+                return "a boolean"
+            case int() | float():
+                return "a number"
+            case str():
+                return "a string"
+            case list():
+                return "a list"
+            case _:
+                return "a mapping"
+
+    @property
+    def map(self) -> dict[str, Value]:
+        """The mapping; only for a value whose shape was checked."""
+        assert isinstance(self.data, dict)
+        return self.data
+
+    @property
+    def list(self) -> list[Value]:
+        """The list; only for a value whose shape was checked."""
+        assert isinstance(self.data, list)
+        return self.data
+
+    @property
+    def text(self) -> str:
+        """A scalar as a string (``true``, ``80``), as Compose turns one into text; nothing is empty."""
+        if isinstance(self.data, str):
+            return self.data
+        if self.data is None:
+            return ""
+        if isinstance(self.data, bool):
+            return "true" if self.data else "false"
+        assert isinstance(self.data, int | float)
+        return f"{self.data:g}" if isinstance(self.data, float) else str(self.data)
+
+    @property
+    def number(self) -> int:
+        """The integer; only for a value whose shape was checked."""
+        assert isinstance(self.data, int)
+        return self.data
+
+    @property
+    def flag(self) -> bool:
+        """The boolean; only for a value whose shape was checked."""
+        assert isinstance(self.data, bool)
+        return self.data
+
+    def get(self, key: str) -> Value | None:
+        """The value under ``key`` of a mapping, None if it is absent or null."""
+        found = self.data.get(key) if isinstance(self.data, dict) else None
+        return None if found is None or found.data is None else found
+
+    def key_at(self, key: str) -> Mark:
+        """Where the key stands; the mapping itself if that is unknown."""
+        return self.keys.get(key, self.at)
+
+    def pairs(self) -> Iterator[tuple[str, Value]]:
+        """The entries of a mapping (none of anything else)."""
+        if isinstance(self.data, dict):
+            yield from self.data.items()
+
+    def __iter__(self) -> Iterator[Value]:
+        """The items of a list (none of anything else)."""
+        if isinstance(self.data, list):
+            yield from self.data
+
+    def with_data(self, data: Data, keys: dict[str, Mark] | None = None) -> Value:
+        """The same place, other content."""
+        return Value(data, self.at, raw=self.raw, keys=self.keys if keys is None else keys, tag=self.tag)
+
+    def plain(self) -> JsonValue:
+        """Without positions, as JSON would hold it."""
+        if isinstance(self.data, dict):
+            return {key: value.plain() for key, value in self.data.items()}
+        if isinstance(self.data, list):
+            return [value.plain() for value in self.data]
+        return self.data
+
+    def __repr__(self) -> str:
+        return f"Value({self.plain()!r}, {self.position})"
+
+
+def made(data: JsonValue, at: Mark) -> Value:
+    """A tree from plain data, all of it at one place (an option of the command line, a default)."""
+    if isinstance(data, dict):
+        return Value({key: made(value, at) for key, value in data.items()}, at, keys=dict.fromkeys(data, at))
+    if isinstance(data, list):
+        return Value([made(value, at) for value in data], at)
+    return Value(data, at)
+
+
+class Report:
+    """Collects problems, so that a user hears of all of them at once."""
+
+    __slots__ = ("problems",)
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def add(self, at: Mark | Position, message: str) -> None:
+        """Note one problem."""
+        self.problems.append(Problem(at if isinstance(at, Position) else Position(*at), message))
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.problems)
+
+    def raise_if_any(self) -> None:
+        """Raise ScenarioError with all that was noted, in the order of the files."""
+        if self.problems:
+            order = {file: n for n, file in enumerate(dict.fromkeys(p.position.file for p in self.problems))}
+            unique = dict.fromkeys(self.problems)
+            raise ScenarioError(
+                sorted(unique, key=lambda p: (order[p.position.file], p.position.line, p.position.column))
+            )
+
+
+def hint(word: str, options: Iterable[str]) -> str:
+    """A suggestion in brackets for a misspelt word, beginning with a space, or nothing."""
+    from difflib import get_close_matches
+
+    known = list(dict.fromkeys(options))
+    folded = {option.casefold().replace("_", "-"): option for option in known}
+    close = get_close_matches(word[:64].casefold().replace("_", "-"), folded, n=1, cutoff=0.6)
+    return f' (did you mean "{folded[close[0]]}"?)' if close else ""
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A user's text in quotes for a message: one line, printable, not too long."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + '"'
