@@ -1,0 +1,96 @@
+"""The child of the supervisor that applies the plan: it has all the memory and all the imports, and ends.
+
+What it leaves: network namespaces as bind mounts in the supervisor's private tmpfs (``netns/NODE``), files
+for each node's /etc (``etc/NODE/…``), and for the supervisor what it must start itself.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel import libc
+from netlab.lab import codec
+from netlab.lab.wire import Channel, Disconnected
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Plan
+
+
+def build(plan_fd: int, path: str, reports: Channel) -> int:
+    """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child."""
+    from netlab.lab.supervisor import describe
+
+    try:
+        with open(plan_fd, "rb") as file:
+            text = file.read()
+        with open(f"{path}/plan.json", "wb") as file:
+            file.write(text)
+        plan = codec.loads(text)
+        del text
+        _build(plan, f"{path}/private", reports)
+    except Disconnected:
+        return 1
+    except BaseException as error:
+        reports.send({"event": "error", **describe(error)})
+    return 0
+
+
+def _build(plan: Plan, private: str, reports: Channel) -> None:
+    from netlab.lab.apply import apply
+
+    began = time.monotonic()
+    reports.send({"event": "progress", "doing": f"building {len(plan.nodes)} nodes"})
+    applied = apply(plan)
+    for node in plan.nodes:
+        _name(private, node.name, applied.namespaces[node.namespace])
+        _write_etc(private, node.name, node.hostname, node.hosts_file, node.resolv_conf)
+    if any(node.commands for node in plan.nodes):
+        reports.send({"event": "progress", "doing": "running the scenario's rules"})
+        applied.run_commands()
+    reports.send(
+        {
+            "event": "built",
+            "names": [node.name for node in plan.nodes],
+            "responders": _responders(plan),
+            "proxies": [_proxies(node) for node in plan.nodes if node.listeners],
+            "commands": [[node.name, list(node.command)] for node in plan.nodes if node.command],
+            "seconds": round(time.monotonic() - began, 6),
+        }
+    )
+
+
+def _name(private: str, node: str, namespace: int) -> None:
+    """Make a namespace known by its node's name, to everybody in the supervisor's mount namespace."""
+    path = f"{private}/netns/{node}"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
+    libc.mount(f"/proc/self/fd/{namespace}", path, "", libc.MS_BIND)
+
+
+def _write_etc(private: str, node: str, hostname: str, hosts: str, resolv: str) -> None:
+    contents = {"hostname": hostname, "hosts": hosts, "resolv.conf": resolv}
+    if not any(contents.values()):
+        return
+    directory = f"{private}/etc/{node}"
+    os.makedirs(directory)
+    for name, content in contents.items():
+        if content:
+            with open(f"{directory}/{name}", "w", encoding="utf-8") as file:
+                file.write(content)
+
+
+def _responders(plan: Plan) -> list[Any]:
+    """(node that owns the namespace, [(protocol, port, node, service)])."""
+    found: dict[str, list[Any]] = {}
+    for node in plan.nodes:
+        if node.command:
+            continue  # a real program stands in the responder's place
+        ports = [(r.protocol, r.port, node.name, r.service) for r in node.responders]
+        if ports:
+            found.setdefault(node.namespace, []).extend(ports)
+    return list(found.items())
+
+
+def _proxies(node: Any) -> dict[str, Any]:
+    return {"node": node.name, "mode": node.proxy, "listeners": codec.encode(node.listeners)}

@@ -1,0 +1,105 @@
+"""The supervisor's children: forked, told apart, reaped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+#: What a forked child exits with after a bug; the traceback is in the log.
+BUG = 70
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of the lab that the supervisor answers for.
+
+    ``kind``: ``build``, ``responder``, ``docker-proxy``, ``dockerd``, ``command``, ``exec``, ``helper``.
+    ``returncode`` is None while it runs, else as :mod:`subprocess` counts: minus the signal's number.
+    """
+
+    pid: int
+    kind: str
+    node: str = ""
+    label: str = ""
+    returncode: int | None = None
+    on_exit: Callable[[Child], None] | None = None
+
+
+class Children:
+    """Every process that the supervisor knows of, and the exit of those that it did not know yet."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Child] = {}
+        self._early: dict[int, int] | None = {}
+
+    def fork(self, child: Child, work: Callable[[], int], keep: Iterable[int] = ()) -> Child:
+        """Run ``work`` in a forked child with stdio and the descriptors ``keep``, and nothing else open."""
+        pid = os.fork()
+        if pid == 0:
+            _run(work, sorted(set(keep)))
+        child.pid = pid
+        self.known[pid] = child
+        return child
+
+    def adopt(self, child: Child) -> None:
+        """Answer for a process that a child of ours left behind."""
+        self.known[child.pid] = child
+        if self._early is not None and child.pid in self._early:
+            self._ended(child, self._early.pop(child.pid))
+
+    def reap(self) -> None:
+        """Take every process that ended, as the first process of a PID namespace must."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            child = self.known.get(pid)
+            if child is not None:
+                self._ended(child, code)
+            elif self._early is not None:
+                self._early[pid] = code
+
+    def forget_strangers(self) -> None:
+        """No more processes will be adopted: their exits need not be remembered."""
+        self._early = None
+
+    @staticmethod
+    def _ended(child: Child, code: int) -> None:
+        child.returncode = code
+        if child.on_exit is not None:
+            child.on_exit(child)
+
+
+def _run(work: Callable[[], int], keep: Sequence[int]) -> NoReturn:
+    """The whole life of a forked child."""
+    code = BUG
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        close_others(keep)
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def close_others(keep: Iterable[int]) -> None:
+    """Close every descriptor above stderr but ``keep``."""
+    low = 3
+    for fd in sorted(set(keep)):
+        os.closerange(low, fd)
+        low = max(low, fd + 1)
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))

@@ -1,0 +1,107 @@
+"""A plan as JSON text and back: how it reaches the supervisor, and how a later command reads it again.
+
+A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
+value; a plan holds nothing else but scalars. The text depends on nothing but the plan, so that its
+digest says whether a running lab is what a scenario asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.model.plan import Plan
+
+
+class _Encoder:
+    """Turns one plan into lists and dicts; what a class's fields are is looked up once."""
+
+    def __init__(self) -> None:
+        self.names: dict[type, tuple[str, Callable[[Any], Any], bool]] = {}
+
+    def encode(self, value: Any) -> Any:
+        """``value`` as something that JSON can say."""
+        kind = type(value)
+        if kind is str or kind is int or value is None or kind is bool or kind is float:
+            return value
+        if kind is tuple or kind is list:
+            return [self.encode(item) for item in value]
+        known = self.names.get(kind)
+        if known is None:
+            known = self.names[kind] = self._learn(kind)
+        name, get, single = known
+        values = (get(value),) if single else get(value)
+        return {name: [self.encode(item) for item in values]}
+
+    @staticmethod
+    def _learn(kind: type) -> tuple[str, Callable[[Any], Any], bool]:
+        if issubclass(kind, int):  # an IntEnum: Family is the only one
+            return (kind.__name__, int, True)
+        if not is_dataclass(kind):
+            raise TypeError(f"a plan cannot hold a {kind.__name__}")
+        names = [field.name for field in fields(kind)]
+        return (kind.__name__, attrgetter(*names), len(names) == 1)
+
+
+def dumps(plan: Plan) -> str:
+    """The plan as JSON text; the same plan gives the same text on every machine."""
+    import json
+
+    return json.dumps(_Encoder().encode(plan), ensure_ascii=False, separators=(",", ":"))
+
+
+def encode(value: Any) -> Any:
+    """A part of a plan (a tuple of listeners, say) as something that JSON can say; :func:`decode` undoes it."""
+    return _Encoder().encode(value)
+
+
+@cache
+def _classes() -> dict[str, Callable[..., Any]]:
+    """Every class that a plan may hold, by name."""
+    from netlab.model import errors, family, flow, plan, rules, scenario
+
+    found: dict[str, Callable[..., Any]] = {"Family": family.Family}
+    for module in (errors, flow, plan, rules, scenario):
+        for name, value in vars(module).items():
+            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
+                found[name] = value
+    return found
+
+
+def decode(value: Any) -> Any:
+    """What :func:`encode` encoded; raises KeyError, TypeError or ValueError for what it did not."""
+    if type(value) is list:
+        return tuple([decode(item) for item in value])
+    if type(value) is dict:
+        ((name, items),) = value.items()
+        return _classes()[name](*[decode(item) for item in items])
+    return value
+
+
+def loads(text: str | bytes) -> Plan:
+    """The plan that :func:`dumps` wrote; raises ValueError if the text is not one."""
+    import json
+
+    from netlab.model.plan import Plan
+
+    try:
+        plan = decode(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a plan of this netlab: {error}") from error
+    if not isinstance(plan, Plan):
+        raise ValueError("not a plan of this netlab")
+    return plan
+
+
+def digest(text: str) -> str:
+    """The name of a plan's content: hex digits, over the text of :func:`dumps` and netlab's own version."""
+    import hashlib
+
+    from netlab import __version__
+
+    return hashlib.sha256(f"{__version__}\n{text}".encode()).hexdigest()[:32]

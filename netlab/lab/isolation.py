@@ -1,0 +1,46 @@
+"""Namespaces of the supervisor's own, and a private view of mounts."""
+
+from __future__ import annotations
+
+import os
+
+from netlab.kernel import libc
+
+
+def own_namespaces() -> None:
+    """Leave the caller's namespaces: all but the user namespace, and that too without privileges.
+
+    The next child is the first process of the new PID namespace. Raises MachineError with a remedy.
+    The network namespace that the caller ends up in is empty and stays unused: whatever goes wrong
+    later cannot reach the one that netlab was started in.
+    """
+    flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWNET | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
+    try:
+        if os.geteuid() == 0:
+            try:
+                libc.unshare(flags)
+            except PermissionError:  # root in name only, as in a plain container
+                _unshare_user(flags)
+        else:
+            _unshare_user(flags)
+        libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
+    except OSError as error:
+        from netlab.model.errors import MachineError
+
+        raise MachineError(
+            f"cannot make namespaces for the lab: {error.strerror}; "
+            "run netlab with sudo, or allow user namespaces (`netlab doctor` says how)"
+        ) from error
+
+
+def _unshare_user(flags: int) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    libc.unshare(libc.CLONE_NEWUSER | flags)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def same_namespace(fd: int, kind: str) -> bool:
+    """Whether the calling thread is in the namespace behind ``fd`` (``kind`` as in /proc/self/ns)."""
+    return os.path.samestat(os.fstat(fd), os.stat(f"/proc/thread-self/ns/{kind}"))

@@ -1,0 +1,192 @@
+"""Starting a supervisor, and seeing it through until the lab stands: the owner's side.
+
+The interpreter of the supervisor starts while the caller still reads the scenario; nothing exists of the
+lab before :meth:`Launch.build`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import state
+from netlab.lab.wire import Channel, Disconnected, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Runs in a bare interpreter (no site, no environment): where the caller found its modules, so does it.
+_START = "import sys; sys.path[:] = sys.argv[3:]; from netlab.lab.supervisor import spawned; spawned()"
+
+#: Descriptors in the new process; out of the way of stdio.
+_CONTROL, _OWNER = 10, 11
+
+
+class Launch:
+    """A supervisor that this process owns: ends with it unless it is committed with ``detach``."""
+
+    def __init__(self) -> None:
+        """Start the process; returns before it runs. Raises MachineError."""
+        mine, its = socket.socketpair()
+        self.channel = Channel(mine)
+        self.name = ""
+        self.pid = 0  #: of the supervisor, once it said hello
+        self.pidfd = -1
+        self.warnings: list[str] = []
+        try:
+            self._child = _start(its.fileno())
+        except OSError as error:
+            mine.close()
+            raise _error("MachineError", f"cannot start {sys.executable or 'python'}: {error.strerror}") from error
+        finally:
+            its.close()
+
+    def build(
+        self, name: str, plan: str, record: dict[str, Any], progress: Callable[[str], None] | None = None
+    ) -> None:
+        """Build the lab from a plan's text; the caller holds the lab's lock. Raises NetlabError.
+
+        When it returns everything stands and answers; when it raises, nothing is left.
+        """
+        self.start_building(name, plan, record)
+        while not self.heed(self._receive(), progress):
+            pass
+
+    def start_building(self, name: str, plan: str, record: dict[str, Any]) -> None:
+        """:meth:`build` without the waiting: for several labs at once, with :meth:`heed`."""
+        self.name = name
+        fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+        try:
+            with open(fd, "w", encoding="utf-8", closefd=False) as file:
+                file.write(plan)
+            os.lseek(fd, 0, os.SEEK_SET)
+            message = {"op": "build", "name": name, "path": state.lab_dir(name), "record": record}
+            self.channel.send(message, [fd])
+        except Disconnected:
+            pass  # what it said before it ended tells why
+        finally:
+            os.close(fd)
+
+    def heed(self, message: Message, progress: Callable[[str], None] | None = None) -> bool:
+        """One message of the supervisor; True once the lab is ready. Raises the error that it reports."""
+        match message["event"]:
+            case "hello":
+                self._greeted(message)
+            case "progress":
+                if progress is not None:
+                    progress(message["doing"])
+            case "ready":
+                self.warnings = message["warnings"]
+                return True
+            case "error":
+                self.abandon()
+                raise rebuilt(message, f"bringing up {self.name}")
+        return False
+
+    def commit(self, *, detach: bool) -> None:
+        """Make the lab known; with ``detach`` it lives until `down`, else as long as this process."""
+        self.channel.send({"op": "commit", "detach": detach})
+        message = self._receive()
+        if message["event"] != "committed":
+            raise rebuilt(message, f"bringing up {self.name}")
+        if detach:
+            self.channel.close()
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def abandon(self) -> None:
+        """Nothing is to come of it: end the supervisor, if it is there, and wait until it is gone."""
+        try:
+            while self._child:
+                message, _ = self.channel.receive()
+                if message["event"] == "hello":
+                    self._greeted(message)
+        except Disconnected:
+            self._reap()
+        if self.pidfd >= 0:
+            end(self.pidfd, self.channel)
+            os.close(self.pidfd)
+            self.pidfd = -1
+        self.channel.close()
+
+    def _greeted(self, message: Message) -> None:
+        self.pid = message["pid"]
+        self.pidfd = os.pidfd_open(self.pid)
+        self._reap()
+
+    def _reap(self) -> None:
+        """The process that was spawned has forked the supervisor, or failed to, and is over."""
+        if self._child:
+            os.waitpid(self._child, 0)
+            self._child = 0
+
+    def _receive(self) -> Message:
+        try:
+            return self.channel.receive()[0]
+        except Disconnected:
+            raise self.killed() from None
+
+    def killed(self) -> Exception:
+        """The error for a supervisor that went without a word."""
+        self.abandon()
+        return _error("LabError", f"bringing up {self.name}: its supervisor was killed")
+
+
+def _start(control: int) -> int:
+    import fcntl
+
+    owner = os.pidfd_open(os.getpid())
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OWNER + 1) for fd in (control, owner)]
+    try:
+        paths = [os.path.abspath(path) for path in sys.path]
+        arguments = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, str(_CONTROL), str(_OWNER), *paths]
+        actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1)]
+        actions += [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(high, (_CONTROL, _OWNER), strict=True)]
+        return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=actions, setsigmask=[], setsid=True)
+    finally:
+        for fd in (owner, null, *high):
+            os.close(fd)
+
+
+def end(pidfd: int, channel: Channel) -> None:
+    """Ask a supervisor to end, and wait until it and everything of its lab is gone."""
+    import select
+
+    try:
+        channel.sock.setblocking(True)
+        channel.send({"op": "down"})
+        while True:
+            channel.receive()
+    except Disconnected:
+        pass
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll()
+
+
+def _error(name: str, text: str) -> Exception:
+    from netlab.model import errors
+
+    found: Exception = getattr(errors, name)(text)
+    return found
+
+
+def rebuilt(message: Message, doing: str) -> Exception:
+    """The error that a supervisor reported, as it was raised there; what is no NetlabError becomes one."""
+    from netlab.model import errors
+
+    name, text = message["error"], message["text"]
+    if "problems" in message:
+        return errors.ScenarioError(
+            [errors.Problem(errors.Position(file, line, column), said) for file, line, column, said in message["problems"]]
+        )
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, errors.NetlabError):
+        return kind(text)
+    error = errors.LabError(f"{doing}: {text}" if text else doing)
+    if "traceback" in message:
+        error.add_note(message["traceback"])
+    return error

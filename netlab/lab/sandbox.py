@@ -1,0 +1,91 @@
+"""Becoming a process of a node: its network namespace, its /sys, its name, its /etc/hosts and resolv.conf.
+
+The caller is already in the lab's PID and mount namespaces (a child of the supervisor, or a command that
+went there by :func:`join`), and gets a mount namespace and host name of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from netlab.kernel import libc
+from netlab.lab import isolation
+
+#: A plain user's PATH lacks these on Debian, and a lab's tools (iptables, ip) live there.
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+#: What sh(1) and env(1) say of a command that cannot be started.
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+#: What `docker exec` says if the surroundings could not be made.
+NO_SANDBOX = 125
+
+
+def join(user: int, mount: int, pid: int) -> None:
+    """Enter a lab's user, mount and PID namespaces (children only) by descriptor; single-threaded callers.
+
+    The user namespace is left out where the caller is in it (a lab made by root). Raises OSError.
+    """
+    if not isolation.same_namespace(user, "user"):
+        libc.setns(user, libc.CLONE_NEWUSER)
+    libc.setns(pid, libc.CLONE_NEWPID)
+    libc.setns(mount, libc.CLONE_NEWNS)
+
+
+def settle(network: int | None, private: str, node: str | None) -> None:
+    """Become a process of ``node``: everything but the program. Raises OSError that says what failed.
+
+    ``private`` is the lab's own tmpfs; files for /etc stand in it at ``etc/NODE``. Without ``network``
+    the process stays outside every node.
+    """
+    if network is not None:
+        libc.setns(network, libc.CLONE_NEWNET)
+    libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWUTS)
+    libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
+    if network is not None:
+        libc.mount("sysfs", "/sys", "sysfs", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+    if node is None:
+        return
+    for name in ("hosts", "resolv.conf"):
+        source = f"{private}/etc/{node}/{name}"
+        if os.path.exists(source) and os.path.exists(f"/etc/{name}"):
+            libc.mount(source, f"/etc/{name}", "", libc.MS_BIND)
+    libc.sethostname(_hostname(private, node))
+
+
+def _hostname(private: str, node: str) -> str:
+    try:
+        with open(f"{private}/etc/{node}/hostname", encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return node
+
+
+def with_system_path(env: dict[str, str]) -> dict[str, str]:
+    """The environment with root's folders in PATH."""
+    path = env.get("PATH", os.defpath)
+    missing = [folder for folder in SYSTEM_PATH if folder not in path.split(":")]
+    return {**env, "PATH": ":".join([path, *missing])}
+
+
+def execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:
+    """Replace this process by a program; ends the process with a word on stderr if that fails."""
+    try:
+        os.chdir(cwd)
+    except OSError:
+        os.chdir("/")  # the folder is not visible here, as with `docker exec`
+    try:
+        os.execvpe(argv[0], argv, with_system_path(env))
+    except FileNotFoundError:
+        fail(f"{argv[0]}: command not found", NOT_FOUND)
+    except (OSError, ValueError) as error:
+        fail(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", NOT_EXECUTABLE)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Say why on stderr and end this (forked) process at once."""
+    sys.stderr.write(f"netlab: {text}\n")
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,261 @@
+"""What is on disk of the labs that stand: where, who holds each, and clearing what a killed one left.
+
+::
+
+    ROOT/LAB/            mode 0700, locked (flock) by whoever brings the lab up or down
+        lab.json         the record: supervisor's PID and start time, digest of the plan, files, counts
+        plan.json        the plan (netlab.lab.codec)
+        control          the supervisor's socket
+        log              the supervisor's words, if it had any
+        private/         mount point of the supervisor's own tmpfs, empty for everybody else
+    /run/netns/LAB.NODE  (root only) a symlink to /proc/PID/root/ROOT/LAB/private/netns/NODE
+
+ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DIR/netlab``, else
+``/tmp/netlab-UID``. Nothing here holds a namespace: all of it is names, and goes stale harmlessly.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Where ``ip netns`` looks names up (iproute2, ``NETNS_RUN_DIR``).
+NETNS_DIR = "/run/netns"
+
+
+def root() -> str:
+    """The directory that holds one directory a lab."""
+    chosen = os.environ.get("NETLAB_STATE")
+    if chosen:
+        return os.path.abspath(chosen)
+    uid = os.geteuid()
+    if uid == 0:
+        return "/run/netlab"
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    if os.access(runtime, os.W_OK) and os.stat(runtime).st_uid == uid:
+        return f"{runtime}/netlab"
+    return f"/tmp/netlab-{uid}"  # noqa: S108  ownership is checked in ensure_root
+
+
+def ensure_root() -> str:
+    """The root directory, made if it is missing; raises MachineError if it is somebody else's."""
+    path = root()
+    try:
+        os.makedirs(path, mode=0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
+        found = os.lstat(path)
+    except OSError as error:
+        raise _machine(f"cannot make netlab's directory {path}: {error.strerror}") from error
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise _machine(f"netlab's directory {path} belongs to somebody else, or others may write to it")
+    return path
+
+
+def _machine(text: str) -> Exception:
+    from netlab.model.errors import MachineError
+
+    return MachineError(text)
+
+
+def lab_dir(name: str) -> str:
+    """The directory of the lab of that name."""
+    return f"{root()}/{name}"
+
+
+def start_time(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot (proc(5), field 22 of stat); None if it is gone.
+
+    A zombie counts as gone: it holds nothing any more.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if words[0] in (b"Z", b"X") else int(words[19])
+
+
+class Record:
+    """What ``lab.json`` says of one lab."""
+
+    __slots__ = ("data", "name", "path")
+
+    def __init__(self, name: str, path: str, data: dict[str, Any]) -> None:
+        self.name = name
+        self.path = path
+        self.data = data
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's PID, or 0."""
+        return int(self.data.get("pid") or 0)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor that wrote the record is still there."""
+        return self.pid > 0 and start_time(self.pid) == self.data.get("start_time")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lab was brought up wholly (and still stands)."""
+        return bool(self.data.get("ready")) and self.alive
+
+
+def read(name: str) -> Record | None:
+    """The record of a lab, alive or stale; None if there is nothing of that name."""
+    path = lab_dir(name)
+    if not os.path.isdir(path):
+        return None
+    return Record(name, path, _load(path))
+
+
+def _load(path: str) -> dict[str, Any]:
+    import json
+
+    try:
+        with open(f"{path}/lab.json", "rb") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # written with one rename, so only a foreign hand can have done this
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def write(path: str, data: dict[str, Any]) -> None:
+    """Write a lab's record, whole or not at all."""
+    import json
+
+    with open(f"{path}/.lab.json", "w", encoding="utf-8") as file:
+        json.dump(data, file)
+    os.rename(f"{path}/.lab.json", f"{path}/lab.json")
+
+
+def records() -> list[Record]:
+    """Every lab's record, by name, stale ones too."""
+    base = root()
+    try:
+        names = sorted(os.listdir(base))
+    except FileNotFoundError:
+        return []
+    return [Record(name, f"{base}/{name}", _load(f"{base}/{name}")) for name in names if _is_lab(base, name)]
+
+
+def _is_lab(base: str, name: str) -> bool:
+    return not name.startswith(".") and os.path.isdir(f"{base}/{name}")
+
+
+def standing() -> list[Record]:
+    """The labs that are up; what killed ones left is cleared on the way."""
+    found = []
+    for record in records():
+        if record.alive:
+            if record.ready:
+                found.append(record)
+        else:
+            sweep(record.name)
+    return found
+
+
+class Lock:
+    """The exclusive right to bring one lab up or down; the lab's directory exists while it is held.
+
+    ``wait=False`` raises BlockingIOError if another process has it. The lock goes with the process.
+    """
+
+    def __init__(self, name: str, *, wait: bool = True) -> None:
+        import fcntl
+
+        self.path = f"{ensure_root()}/{name}"
+        while True:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            try:
+                self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:  # removed between the two lines, by a `down`
+                continue
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BaseException:
+                os.close(self.fd)
+                raise
+            if self._still_there():
+                return
+            os.close(self.fd)
+
+    def _still_there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Give the lock up; the directory goes too if there is nothing in it."""
+        import fcntl
+
+        if self.fd < 0:
+            return
+        try:
+            os.rmdir(self.path)
+        except OSError:
+            pass  # a lab stands in it, or it is gone already
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def leftovers(record: Record) -> Iterator[str]:
+    """Every path that a dead lab left behind, in the order in which to remove them."""
+    pid = record.pid
+    if pid and os.path.isdir(NETNS_DIR):
+        prefix = f"/proc/{pid}/root/"
+        for name in sorted(os.listdir(NETNS_DIR)):
+            path = f"{NETNS_DIR}/{name}"
+            if name.startswith(f"{record.name}.") and _points_below(path, prefix):
+                yield path
+    for name in ("control", "plan.json", "log", ".lab.json", "lab.json", "private"):
+        if os.path.lexists(f"{record.path}/{name}"):
+            yield f"{record.path}/{name}"
+    yield record.path
+
+
+def _points_below(path: str, prefix: str) -> bool:
+    try:
+        return os.readlink(path).startswith(prefix)
+    except OSError:
+        return False  # no symlink: not ours
+
+
+def remove(record: Record) -> list[str]:
+    """Remove what a dead lab left; returns the paths. The caller holds the lock."""
+    removed = []
+    for path in leftovers(record):
+        try:
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
+        except FileNotFoundError:
+            continue
+        removed.append(path)
+    return removed
+
+
+def sweep(name: str) -> list[str]:
+    """Clear what a killed lab left, unless somebody is just bringing it up; returns the paths removed."""
+    try:
+        lock = Lock(name, wait=False)
+    except BlockingIOError:
+        return []
+    with lock:
+        record = read(name)
+        if record is None or record.alive:
+            return []
+        return remove(record)

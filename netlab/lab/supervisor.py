@@ -1,0 +1,484 @@
+"""The process that holds a lab: first of its PID namespace, with mounts that nobody else sees.
+
+::
+
+    netlab up ──spawn──▶ main() ──unshare, fork──▶ Supervisor.run()      PID 1 of the lab
+        ▲                  └── exits                 ├─ build             applies the plan, then exits
+        │                                            ├─ responder         answers for all containers
+        └────── control socket: build, progress,     ├─ docker-proxy, command: programs
+                ready, commit ──────────────────     └─ exec, helpers     on a client's behalf
+
+When it ends, however it ends, the kernel ends every process of the namespace and drops the mounts, and
+with them the network namespaces. Until ``commit`` it ends with its owner (a pidfd says when); a
+:class:`netlab.Lab` never lets go, so that its lab ends with the program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from netlab.kernel import libc
+from netlab.lab import codec, state
+from netlab.lab.children import Child, Children
+from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
+from netlab.model.errors import NetlabError
+
+if TYPE_CHECKING:
+    from netlab.lab.proxies import Proxies
+
+#: Descriptors that every lab may use: four a container.
+NOFILE = 1 << 20
+
+
+def main(control: int, owner: int) -> NoReturn:
+    """Become the supervisor. ``control``: a socket to the owner; ``owner``: a pidfd of it."""
+    channel = Channel(socket.socket(fileno=control))
+    try:
+        from netlab.lab.isolation import own_namespaces
+
+        _raise_limits()
+        own_namespaces()
+        pid = os.fork()
+    except BaseException as error:
+        channel.send({"event": "error", **describe(error)})
+        raise SystemExit(1) from None
+    if pid:
+        os._exit(0)
+    os.setsid()
+    Supervisor(channel, owner).run()
+
+
+def _raise_limits() -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if os.geteuid() == 0 and hard < NOFILE:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (NOFILE, NOFILE))
+        except (ValueError, PermissionError):
+            pass  # a container without CAP_SYS_RESOURCE: what it has must do
+        else:
+            return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An error as a message: netlab's own by class and text, any other with its traceback."""
+    import traceback
+
+    from netlab.model.errors import NetlabError, ScenarioError
+
+    told: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+    if isinstance(error, ScenarioError):
+        told["problems"] = [
+            (p.position.file, p.position.line, p.position.column, p.message) for p in error.problems
+        ]
+    elif not isinstance(error, NetlabError):
+        told["traceback"] = "".join(traceback.format_exception(error))
+    return told
+
+
+class Supervisor:
+    """PID 1 of a lab: one poll loop over the control socket, its clients, its owner and its children."""
+
+    def __init__(self, channel: Channel, owner: int) -> None:
+        self.owner_channel: Channel | None = channel
+        self.owner = owner
+        self.name = ""
+        self.path = ""
+        self.record: dict[str, Any] = {}
+        self.phase = "new"  # then building, ready, committed
+        self.children = Children()
+        self.poll = select.poll()
+        self.handlers: dict[int, Callable[[], None]] = {}
+        self.clients: set[Channel] = set()
+        self.served: dict[Channel, list[Child]] = {}
+        self.published: list[str] = []
+        self.warnings: list[str] = []
+        self.private = ""
+        self.listener: socket.socket | None = None
+        self.proxies: dict[str, Proxies] = {}
+
+    # -- the loop
+
+    def run(self) -> NoReturn:
+        """Serve until somebody says `down`, or the owner ends before the lab is its own."""
+        self.outer_pid = int(os.readlink("/proc/self"))  # the old /proc: the PID that others see
+        self._listen_to_signals()
+        assert self.owner_channel is not None
+        self._add_client(self.owner_channel)
+        self._watch(self.owner, self.stop)
+        self.owner_channel.send({"event": "hello", "pid": self.outer_pid})
+        while True:
+            for fd, _ in self.poll.poll():
+                handler = self.handlers.get(fd)
+                if handler is not None:
+                    handler()
+
+    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+        self.handlers[fd] = handler
+        self.poll.register(fd, select.POLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        del self.handlers[fd]
+        self.poll.unregister(fd)
+
+    def _listen_to_signals(self) -> None:
+        read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+        def woken() -> None:
+            numbers = os.read(read, 4096)
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                self.stop()
+            self.children.reap()
+
+        self._watch(read, woken)
+
+    # -- the end
+
+    def stop(self) -> NoReturn:
+        """Take the names away and end; the kernel does the rest."""
+        for path in self.published:
+            if os.path.lexists(path):
+                os.unlink(path)
+        if self.private:
+            libc.umount(self.private)
+        if self.path:
+            record = state.Record(self.name, self.path, self.record)
+            state.remove(record)
+        os._exit(0)
+
+    # -- clients
+
+    def _accept(self) -> None:
+        assert self.listener is not None
+        try:
+            sock, _ = self.listener.accept()
+        except OSError:  # gone again, or no descriptor left: it may try once more
+            return
+        self._add_client(Channel(sock))
+
+    def _add_client(self, channel: Channel) -> None:
+        channel.sock.setblocking(False)
+        self.clients.add(channel)
+        self._watch(channel.fileno(), lambda: self._serve(channel))
+
+    def _drop(self, channel: Channel) -> None:
+        self._unwatch(channel.fileno())
+        self.clients.discard(channel)
+        if channel is self.owner_channel:
+            self.owner_channel = None
+        channel.close()
+        for child in self.served.pop(channel, ()):
+            if child.returncode is None:
+                os.killpg(child.pid, signal.SIGKILL)
+
+    def _serve(self, channel: Channel) -> None:
+        try:
+            channel.flush()
+            channel.fill()
+            while (found := channel.take()) is not None:
+                self._answer(channel, *found)
+        except Disconnected:
+            self._drop(channel)
+
+    def _answer(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        operation = getattr(self, f"on_{message.get('op')}", None)
+        try:
+            if operation is None:
+                raise ValueError(f"no such operation: {message.get('op')}")
+            operation(channel, message, fds)
+        except Disconnected:
+            raise
+        except Exception as error:
+            channel.send({"event": "error", **describe(error)})
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def tell_owner(self, message: Message) -> None:
+        """Say something to whoever is waiting for the lab, if anybody is."""
+        if self.owner_channel is not None:
+            try:
+                self.owner_channel.send(message)
+            except Disconnected:
+                self._drop(self.owner_channel)
+
+    # -- operations of the owner
+
+    def on_build(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Build a lab from the plan in ``fds[0]``; answers with progress, then ready or error."""
+        if channel is not self.owner_channel or self.phase != "new":
+            raise ValueError("a lab is built once, by its owner")
+        self.phase = "building"
+        self.name, self.path, self.private = message["name"], message["path"], f"{message['path']}/private"
+        self.record = {
+            **message["record"],
+            "name": self.name,
+            "pid": self.outer_pid,
+            "start_time": state.start_time(self.outer_pid),
+            "ready": False,
+        }
+        state.write(self.path, self.record)
+        self._open_log()
+        self._own_mounts()
+        self._listen()
+        self._start_building(fds[0])
+
+    def _open_log(self) -> None:
+        fd = os.open(f"{self.path}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(fd, 2)
+        os.close(fd)
+
+    def _own_mounts(self) -> None:
+        os.makedirs(self.private, mode=0o700, exist_ok=True)
+        libc.mount("netlab", self.private, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755")
+        os.mkdir(f"{self.private}/netns")
+        libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+
+    def _listen(self) -> None:
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:  # a path of any length in the 108 bytes of sun_path
+            self.listener.bind(f"/proc/self/fd/{directory}/control")
+        finally:
+            os.close(directory)
+        os.chmod(f"{self.path}/control", 0o600)
+        self.listener.listen(128)
+        self.listener.setblocking(False)
+        self._watch(self.listener.fileno(), self._accept)
+
+    def _start_building(self, plan: int) -> None:
+        read, write = socket.socketpair()
+        reports = Channel(read)
+        read.setblocking(False)
+
+        def work() -> int:
+            from netlab.lab.build import build
+
+            return build(plan, self.path, Channel(write))
+
+        def ended(child: Child) -> None:
+            if self.phase == "building" and child.returncode != 0:
+                self._read_reports(reports)
+                self._fail(f"the process that builds the lab ended with {child.returncode}")
+
+        self.children.fork(Child(0, "build", on_exit=ended), work, keep=(plan, write.fileno()))
+        write.close()
+        self._watch(reports.fileno(), lambda: self._read_reports(reports))
+
+    def _read_reports(self, reports: Channel) -> None:
+        if reports.fileno() not in self.handlers:
+            return
+        try:
+            reports.fill()
+            while (found := reports.take()) is not None:
+                self._heed(found[0])
+        except Disconnected:
+            self._unwatch(reports.fileno())
+            reports.close()
+
+    def _heed(self, report: Message) -> None:
+        """What the building child says."""
+        match report["event"]:
+            case "built":
+                self._start_processes(report)
+            case "error":
+                self.tell_owner(report)
+                self.stop()
+            case _:
+                self.tell_owner(report)
+
+    def _fail(self, text: str) -> NoReturn:
+        with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
+            log = file.read()[-4000:]
+        self.tell_owner({"event": "error", "error": "LabError", "text": text, "traceback": log})
+        self.stop()
+
+    def _publish(self, names: list[str]) -> list[str]:
+        """Make the nodes known to ``ip netns`` (root only); returns the symlinks made."""
+        if self.record.get("uid") != 0:
+            return []
+        os.makedirs(state.NETNS_DIR, mode=0o755, exist_ok=True)
+        made = []
+        for node in names:
+            link = f"{state.NETNS_DIR}/{self.name}.{node}"
+            target = f"/proc/{self.outer_pid}/root{self.private}/netns/{node}"
+            try:
+                os.symlink(target, link)
+            except FileExistsError:
+                self._fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
+            made.append(link)
+        return made
+
+    def _finish_building(self) -> None:
+        self.phase = "ready"
+        self.record["warnings"] = self.warnings
+        self.tell_owner({"event": "ready", "warnings": self.warnings})
+
+    def on_commit(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """The owner is content: the lab is known to all; ``detach``: and lives on without its owner."""
+        if channel is not self.owner_channel or self.phase != "ready":
+            raise ValueError("only what is ready can be committed")
+        self.record["ready"] = True
+        state.write(self.path, self.record)
+        self.phase = "committed"
+        if message["detach"]:
+            self._unwatch(self.owner)
+            os.close(self.owner)
+        channel.send({"event": "committed"})
+
+    # -- the lab's own processes
+
+    def _start_processes(self, report: Message) -> None:
+        """The namespaces stand: start what is to run in them, and wait until all of it answers."""
+        self.published = self._publish(report["names"])
+        try:
+            for entry in report["proxies"]:
+                self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
+            for node, argv in report["commands"]:
+                self._start_command(node, argv)
+        except NetlabError as error:
+            self.tell_owner({"event": "error", **describe(error)})
+            self.stop()
+        self.children.forget_strangers()
+        if report["responders"]:
+            self._start_responder(report["responders"])
+        else:
+            self._finish_building()
+
+    def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
+        from netlab.lab.proxies import Proxies
+
+        namespace = self.open_namespace(node)  # kept open: Proxies may start more later
+        proxies = self.proxies[node] = Proxies.start(namespace, listeners, mode)
+        for pid in proxies.pids():
+            self.children.adopt(Child(pid, _comm(pid), node))
+
+    def _start_command(self, node: str, argv: list[str]) -> None:
+        from netlab.lab import sandbox
+
+        def work() -> int:
+            try:
+                sandbox.settle(self.open_namespace(node), self.private, node)
+            except OSError as error:
+                sandbox.fail(f"{node}: {error.strerror}", sandbox.NO_SANDBOX)
+            sandbox.execute(argv, {"PATH": os.defpath}, "/")
+
+        self.children.fork(Child(0, "command", node, " ".join(argv)), work)
+
+    def _start_responder(self, ports: list[Any]) -> None:
+        read, write = os.pipe2(os.O_CLOEXEC)
+
+        def work() -> int:
+            from netlab.lab.responder import serve
+
+            return serve([(self.open_namespace(node), entries) for node, entries in ports], write)
+
+        def answered() -> None:
+            self._unwatch(read)
+            with open(read, "rb") as file:
+                said = json.loads(file.readline() or b'{"error": "the responder did not start"}')
+            if "error" in said:
+                self._fail(said["error"])
+            self.warnings += said["lacking"]
+            self._finish_building()
+
+        self.children.fork(Child(0, "responder"), work, keep=(write,))
+        os.close(write)
+        self._watch(read, answered)
+
+    # -- operations of every client
+
+    def on_status(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """The processes of the lab."""
+        processes = [
+            {"pid": c.pid, "kind": c.kind, "node": c.node, "label": c.label, "returncode": c.returncode}
+            for c in self.children.known.values()
+            if c.kind != "build"
+        ]
+        channel.send({"event": "status", "phase": self.phase, "processes": processes})
+
+    def on_namespaces(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Descriptors of the network namespaces of ``nodes``, in their order."""
+        nodes = message["nodes"]
+        if len(nodes) > MAX_FDS:
+            raise ValueError(f"at most {MAX_FDS} namespaces a message")
+        opened: list[int] = []
+        try:
+            for node in nodes:
+                opened.append(self.open_namespace(node))
+            channel.send({"event": "namespaces"}, opened)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def on_enter(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Descriptors of the lab's user, mount and PID namespaces, and of a node's network namespace."""
+        opened = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "mnt", "pid")]
+        try:
+            if message.get("node") is not None:
+                opened.append(self.open_namespace(message["node"]))
+            channel.send({"event": "enter", "private": self.private}, opened)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def open_namespace(self, node: str) -> int:
+        """A new descriptor of the namespace in which a node lives; raises UsageError."""
+        from netlab.model.errors import UsageError
+
+        if "/" in node or node in (".", ".."):
+            raise UsageError(f"{node!r} is no node of {self.name}")
+        try:
+            return os.open(f"{self.private}/netns/{node}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise UsageError(f"{self.name} has no node {node!r}") from None
+
+    def on_spawn(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Start a program, or a module of netlab's, in the lab; ends with the connection."""
+        from netlab.lab.spawn import spawn
+
+        def ended(child: Child) -> None:
+            del self.children.known[child.pid]
+            if channel in self.clients:
+                self.served[channel].remove(child)
+                try:
+                    channel.send({"event": "exit", "pid": child.pid, "returncode": child.returncode})
+                except Disconnected:
+                    self._drop(channel)
+
+        child = spawn(self, message, fds)
+        child.on_exit = ended
+        self.served.setdefault(channel, []).append(child)
+        channel.send({"event": "started", "pid": child.pid})
+
+    def on_signal(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Send a signal to the process group of a child that this client started."""
+        for child in self.served.get(channel, ()):
+            if child.pid == message["pid"] and child.returncode is None:
+                os.killpg(child.pid, message["signal"])
+
+    def on_down(self, channel: Channel, message: Message, fds: list[int]) -> NoReturn:
+        """End the lab; the answer is the end of the connection."""
+        self.stop()
+
+
+def _comm(pid: int) -> str:
+    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
+
+
+def spawned() -> NoReturn:
+    """Entry of the interpreter that :func:`netlab.lab.launch.launch` starts: descriptors in argv."""
+    main(int(sys.argv[1]), int(sys.argv[2]))
