@@ -1,0 +1,125 @@
+"""Evidence → journey: the trace and what the probe itself saw, read against the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netlab.journey.decide import decide
+from netlab.journey.evidence import Sighting, Ways, unmapped
+from netlab.journey.facts import Facts
+from netlab.journey.headers import endpoints
+from netlab.journey.legs import leg_of, split_by_node, visit_of
+from netlab.journey.stations import Station
+from netlab.model.family import Family, endpoint
+from netlab.model.flow import Flow, OutcomeName, PathName
+from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
+
+PROXY = "docker-proxy"
+
+
+def build(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts, *, replies: bool = False) -> Journey:
+    """The journey. ``replies`` shows the answers' legs also where the outcome is not ``timeout``."""
+    proxied = _proxied(flow, sighting, ways, facts)
+    outcome = sighting.outcome
+    legs = [leg_of(run, None, facts) for run in split_by_node(ways.forth)]
+    legs += [leg_of(run, PROXY, facts) for run in split_by_node(ways.proxied)]
+    back: list[Leg] = []
+    if replies or outcome == "timeout":
+        back = [leg_of(run, None, facts) for run in split_by_node(ways.back)]
+    answered_by, sees = _answer(flow, sighting, ways, facts)
+    path = path_of(flow, outcome, ways, facts, proxied=proxied)
+    return Journey(
+        flow=question(flow, sighting.source),
+        outcome=outcome,
+        path=path,
+        answered_by=answered_by,
+        sees=sees,
+        decided_by=decide(flow, sighting, ways, facts) if outcome != "unmeasured" else DecidedBy("none"),
+        legs=tuple(legs),
+        replies=tuple(back),
+        switched=tuple(visit_of(station, facts.traced[station.node], facts) for station in ways.switched),
+        probe=sighting.probe,
+        icmp=sighting.icmp,
+        errno=sighting.errno,
+        problem=sighting.problem,
+        notes=tuple(sighting.notes),
+    )
+
+
+def question(flow: Flow, source: tuple[str, int] | None) -> JourneyFlow:
+    """The flow as the journey repeats it."""
+    src = None
+    if source is not None:
+        src = source[0] if flow.protocol == "icmp" else endpoint(*source)
+    dst = flow.address if flow.port is None else endpoint(flow.address, flow.port)
+    return JourneyFlow(flow.origin, flow.to, flow.family.word, src, dst, flow.via)
+
+
+def path_of(flow: Flow, outcome: OutcomeName, ways: Ways, facts: Facts, *, proxied: bool) -> PathName:
+    """How far the first packet got in the hosts' IP hooks, by the design's words."""
+    if not ways.forth:
+        if outcome in ("no-route", "unmeasured"):
+            return "none"
+        if facts.owns(flow.origin, flow.address) and flow.via is None:
+            return "inside"
+        return "bridge" if ways.switched else "none"
+    run = split_by_node(ways.forth)[-1]
+    hooks = [station.hook for station in run]
+    if hooks[-1] == "input":
+        return "proxy" if proxied else "local"
+    if "forward" in hooks:
+        return "forward" if _to_host(run[0], facts) else "bridge"
+    return "output" if hooks[-1] in ("output", "postrouting") else "none"
+
+
+def _to_host(first: Station, facts: Facts) -> bool:
+    """Whether the frame was addressed to the host's own MAC; without a link header it cannot be told: yes."""
+    link = first.entry.link
+    node = facts.traced.get(first.node)
+    return len(link) < 6 or node is None or not node.macs or link[:6] in node.macs
+
+
+def _proxied(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> bool:
+    if ways.proxied:
+        return True
+    end = ways.forth[-1] if ways.forth else None
+    if end is None or end.hook != "input" or end.dropped or sighting.outcome in ("refused", "unreachable"):
+        return False
+    key = end.left or end.key
+    if key is None or flow.protocol == "icmp":
+        return False
+    address, port = endpoints(key)[1]
+    return facts.proxy_listens(end.node, flow.protocol, address, port)
+
+
+def _answer(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> tuple[str | None, Sees | None]:
+    """Who answered, and which source address it saw (the second only where data came back)."""
+    if sighting.outcome != "ok":
+        return None, None
+    last = ways.proxied or ways.forth
+    final = (last[-1].left or last[-1].key) if last else sighting.key
+    ends = endpoints(final) if final is not None else None
+    reply = sighting.reply
+    where = facts.namespace(flow.origin) if not last else last[-1].node
+    if reply is not None:
+        node, address = reply.node, unmapped(reply.peer)
+        if ends is not None and ends[0][0] != address:
+            sighting.notes.append(
+                f"the server saw {address}, the last header that the trace shows has {ends[0][0]}"
+            )
+    elif ends is not None:
+        owner = facts.owner(ends[1][0], where)
+        node, address = owner or ends[1][0], ends[0][0]
+    else:
+        return None, None
+    return node, Sees(address, facts.owner(address, node if address.startswith("127.") else where))
+
+
+def unmeasured(flow: Flow, problem: str) -> Journey:
+    """The instrument failed: never a pass, never a fail."""
+    return Journey(question(flow, None), "unmeasured", "none", problem=problem)
+
+
+def families_of(flows: Sequence[Flow]) -> frozenset[Family]:
+    """The address families that occur."""
+    return frozenset(flow.family for flow in flows)

@@ -1,0 +1,78 @@
+"""What is known of one flow before it is a journey: the probe's sighting, and its packets in the trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netlab.journey.facts import Facts
+from netlab.journey.headers import PROTOCOLS, make_key, reverse
+from netlab.journey.legs import Index
+from netlab.journey.stations import Station
+from netlab.model.flow import Flow, OutcomeName
+from netlab.model.journey import Icmp
+from netlab.model.reply import Reply
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What the probe itself saw, at the origin.
+
+    ``key`` is that of its first packet (see :mod:`netlab.journey.headers`), None if none left. ``route`` is
+    the routing table's answer, where one was asked for. ``own`` and ``backend`` are the endpoints of the
+    proxy's own connection, if something told of them.
+    """
+
+    outcome: OutcomeName
+    source: tuple[str, int] | None = None
+    key: bytes | None = None
+    reply: Reply | None = None
+    icmp: Icmp | None = None
+    errno: str | None = None
+    probe: str | None = None
+    route: str | None = None
+    second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
+    problem: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ways:
+    """The stations of one flow: forth, by the proxy, back, and over a bridge."""
+
+    forth: list[Station] = field(default_factory=list)
+    proxied: list[Station] = field(default_factory=list)
+    back: list[Station] = field(default_factory=list)
+    switched: list[Station] = field(default_factory=list)
+
+    def all(self) -> list[Station]:
+        """All of them."""
+        return [*self.forth, *self.proxied, *self.back, *self.switched]
+
+
+def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Ways:
+    """Find the flow's packets among the stations of the measurement."""
+    ways = Ways()
+    if sighting.key is None:
+        return ways
+    ways.forth = index.follow(sighting.key, facts.hosts)
+    if sighting.second is not None:
+        ways.proxied = index.follow(sighting.second, facts.hosts)
+    reply = sighting.reply
+    if not ways.proxied and reply is not None and flow.protocol != "icmp":
+        peer, local = unmapped(reply.peer), unmapped(reply.local)
+        seen = make_key(PROTOCOLS[flow.protocol], peer, reply.peer_port, local, reply.local_port)
+        end = ways.forth[-1] if ways.forth else None
+        if end is not None and end.hook == "input" and end.left != seen:
+            ways.proxied = index.trace_back(seen, facts.hosts)
+    last = ways.proxied or ways.forth
+    final = (last[-1].left or last[-1].key) if last else sighting.key
+    if final is not None:
+        ways.back = index.follow(reverse(final), facts.hosts)
+    keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
+    ways.switched = index.switched(keys)
+    return ways
+
+
+def unmapped(address: str) -> str:
+    """``::ffff:192.0.2.1`` → ``192.0.2.1``: how a dual-stack socket names an IPv4 peer."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address

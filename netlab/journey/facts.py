@@ -1,0 +1,132 @@
+"""What a journey is read against: who has which address, what interfaces are called, which rule is whose.
+
+Filled from a plan, from the kernel, or by hand in a test; nothing in here asks anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netlab.model.family import Family, bare
+from netlab.model.plan import Listener, Plan
+from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.model.trace import BaseChain
+
+#: (family, table, chain, handle)
+RuleName = tuple[str, str, str, int]
+#: (node, family, table, chain, rule's text)
+ReasonKey = tuple[str, str, str, str, str]
+
+
+@dataclass(slots=True)
+class TracedNode:
+    """A namespace whose hooks are read: its interfaces, base chains and rules."""
+
+    name: str
+    interfaces: Mapping[int, str] = field(default_factory=dict)
+    macs: frozenset[bytes] = frozenset()
+    base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
+    rules: Mapping[RuleName, str] = field(default_factory=dict)
+
+    def interface(self, index: int | None) -> str | None:
+        """The name of an interface, ``#7`` if it is gone, None for none."""
+        return None if index is None else self.interfaces.get(index, f"#{index}")
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything beside the trace itself.
+
+    ``owners`` maps an address to the nodes that have it. ``hosts`` are the nodes whose hooks make legs;
+    ``guests`` maps a node that lives in another's namespace to that one.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guests: dict[str, str] = field(default_factory=dict)
+    listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
+    reasons: dict[ReasonKey, str] = field(default_factory=dict)
+    traced: dict[str, TracedNode] = field(default_factory=dict)
+
+    def namespace(self, node: str) -> str:
+        """The node in whose namespace ``node`` lives."""
+        return self.guests.get(node, node)
+
+    def owner(self, address: str, seen_from: str) -> str | None:
+        """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to."""
+        if is_loopback(address):
+            return seen_from
+        nodes = self.owners.get(address, ())
+        return seen_from if seen_from in nodes else nodes[0] if nodes else None
+
+    def owns(self, node: str, address: str) -> bool:
+        """Whether an address is one of the node's own namespace."""
+        return is_loopback(address) or self.namespace(node) in self.owners.get(address, ())
+
+    def proxy_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
+        """Whether a userland proxy of the node takes what comes to that endpoint."""
+        return any(
+            listener.process == "docker-proxy"
+            and listener.protocol == protocol
+            and listener.port == port
+            and _takes(listener, address)
+            for listener in self.listeners.get(node, ())
+        )
+
+    def holder_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
+        """Whether a socket that the engine merely holds takes what comes to that endpoint."""
+        return any(
+            listener.process == "dockerd"
+            and listener.protocol == protocol
+            and listener.port == port
+            and _takes(listener, address)
+            for listener in self.listeners.get(node, ())
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """127.0.0.0/8 or ::1."""
+    return address.startswith("127.") or address == "::1"
+
+
+def _takes(listener: Listener, address: str) -> bool:
+    family = Family.of(address)
+    if listener.address in ("", "0.0.0.0", "::"):
+        if listener.v6only is None:
+            return family is Family.IPV4
+        return family is Family.IPV6 or not listener.v6only
+    return listener.address == address
+
+
+def facts_of(plan: Plan) -> Facts:
+    """All that a plan knows; ``traced`` is left for whoever reads the kernel."""
+    facts = Facts(hosts=frozenset(node.name for node in plan.nodes if node.kind == "host"))
+    for node in plan.nodes:
+        if node.namespace != node.name:
+            facts.guests[node.name] = node.namespace
+        if node.kind == "segment":
+            continue
+        for interface in node.interfaces:
+            for address in interface.addresses:
+                own = facts.owners.setdefault(bare(address), ())
+                facts.owners[bare(address)] = (*own, node.name)
+        if node.listeners:
+            facts.listeners[node.name] = node.listeners
+        for ruleset in node.rulesets:
+            _reasons(facts, node.name, ruleset)
+    return facts
+
+
+def _reasons(facts: Facts, node: str, ruleset: object) -> None:
+    if isinstance(ruleset, IptablesRuleset):
+        for table in ruleset.tables:
+            for chain in table.chains:
+                for rule in chain.rules:
+                    line = f"-A {chain.name} {rule.text}"
+                    facts.reasons[node, ruleset.family.nft, table.name, chain.name, line] = rule.reason
+    elif isinstance(ruleset, NftTable):
+        for native in ruleset.chains:
+            for nft_rule in native.rules:
+                key = (node, ruleset.family, ruleset.name, native.name, nft_rule.text)
+                facts.reasons[key] = nft_rule.reason

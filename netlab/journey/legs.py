@@ -1,0 +1,181 @@
+"""Stations → legs: which packet at which hook is the same packet, one hook on.
+
+A packet enters a hook with the addresses with which it left the one before: our last chain at a hook sees
+what NAT did there. That holds over changing trace ids (bridges, loopback), without conntrack, and for
+answers; see :mod:`netlab.journey.stations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from netlab.journey.facts import Facts, TracedNode
+from netlab.journey.headers import addresses_of, endpoints, packet_of
+from netlab.journey.stations import Station
+from netlab.model.family import endpoint
+from netlab.model.journey import HookVisit, Leg, Nat, Packet, RuleHit
+from netlab.model.trace import Step, TraceKind
+
+LOOPBACK_INDEX: Final = 1
+_NEXT: Final = {
+    "prerouting": ("input", "forward"),
+    "input": (),
+    "forward": ("postrouting",),
+    "output": ("postrouting",),
+    "postrouting": ("prerouting",),
+}
+
+
+class Index:
+    """The stations of a measurement, found by the addresses with which a packet came or left."""
+
+    def __init__(self, stations: Iterable[Station]) -> None:
+        self._by_entry: dict[bytes, list[Station]] = {}
+        self._by_exit: dict[bytes, list[Station]] = {}
+        for station in stations:
+            if station.key is not None:
+                self._by_entry.setdefault(station.key, []).append(station)
+            if station.left is not None:
+                self._by_exit.setdefault(station.left, []).append(station)
+
+    def entering(self, key: bytes) -> Sequence[Station]:
+        """Stations that a packet with this key entered, in order."""
+        return self._by_entry.get(key, ())
+
+    def leaving(self, key: bytes) -> Sequence[Station]:
+        """Stations that a packet with this key left."""
+        return self._by_exit.get(key, ())
+
+    def follow(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
+        """The way of the first packet that had this key, through the IP hooks of ``hosts``."""
+        way: list[Station] = []
+        seen: bytes | None = key
+        while seen is not None:
+            last = way[-1] if way else None
+            following = next(
+                (
+                    station
+                    for station in self.entering(seen)
+                    if station.family == "ip" and station.node in hosts and _follows(last, station)
+                ),
+                None,
+            )
+            if following is None:
+                break
+            way.append(following)
+            seen = following.left
+        return way
+
+    def trace_back(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
+        """The way of the packet that left a host's POSTROUTING with this key, if the host sent it itself."""
+        for station in self.leaving(key):
+            if station.hook != "postrouting" or station.family != "ip" or station.node not in hosts:
+                continue
+            if station.key is None:
+                continue
+            for before in self.leaving(station.key):
+                if (
+                    before.hook == "output"
+                    and before.key
+                    and before.node == station.node
+                    and before.order < station.order
+                ):
+                    return self.follow(before.key, hosts)
+        return []
+
+    def switched(self, keys: Iterable[bytes]) -> list[Station]:
+        """The bridge-family stations of one packet, if a bridge passed it from port to port."""
+        found: list[Station] = []
+        for key in dict.fromkeys(keys):
+            found += [station for station in self.entering(key) if station.family == "bridge"]
+        return found if any(station.hook == "forward" for station in found) else []
+
+
+def _follows(last: Station | None, station: Station) -> bool:
+    if last is None:
+        return station.hook in ("prerouting", "output")
+    if station.hook not in _NEXT.get(last.hook, ()):
+        return False
+    if station.node != last.node:
+        return last.hook == "postrouting"
+    if station.order <= last.order:
+        return False
+    return last.hook != "postrouting" or last.entry.oif == LOOPBACK_INDEX
+
+
+def split_by_node(way: Sequence[Station]) -> list[list[Station]]:
+    """A way through several hosts, cut into one run a host."""
+    runs: list[list[Station]] = []
+    for station in way:
+        if runs and runs[-1][0].node == station.node:
+            runs[-1].append(station)
+        else:
+            runs.append([station])
+    return runs
+
+
+def leg_of(way: Sequence[Station], by: str | None, facts: Facts) -> Leg:
+    """One leg, in words."""
+    node = facts.traced.get(way[0].node) or TracedNode(way[0].node)
+    visits = tuple(visit_of(station, node, facts) for station in way)
+    return Leg(way[0].node, by, nat_of(way), visits)
+
+
+def visit_of(station: Station, node: TracedNode, facts: Facts) -> HookVisit:
+    """One station, in words."""
+    if station.key is not None:
+        packet = packet_of(station.key)
+    else:
+        packet = addresses_of(station.entry) or Packet("?", "?")
+    return HookVisit(
+        station.hook,
+        node.interface(station.entry.iif),
+        node.interface(station.entry.oif),
+        packet,
+        tuple(hit_of(step, node, facts) for step in station.steps),
+    )
+
+
+def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
+    """One rule that matched, or the policy."""
+    if step.kind is TraceKind.POLICY or step.handle is None:
+        return RuleHit(step.family, step.table, step.chain, None, step.words)
+    line = node.rules.get((step.family, step.table, step.chain, step.handle))
+    reason = None
+    if line is not None:
+        reason = facts.reasons.get((node.name, step.family, step.table, step.chain, line))
+    shown = line if line is not None else f"handle {step.handle}"
+    return RuleHit(step.family, step.table, step.chain, shown, step.words, reason)
+
+
+def nat_of(way: Sequence[Station]) -> Nat:
+    """What was rewritten between the first entry and the last exit."""
+    first = way[0].key
+    last = way[-1].left or way[-1].key
+    if first is None or last is None or first[:2] != last[:2]:
+        return Nat()
+    (src, sport), (dst, dport) = endpoints(first)
+    (new_src, new_sport), (new_dst, new_dport) = endpoints(last)
+    echo = first[1] in (1, 58)
+    return Nat(
+        _changed((dst, dport), (new_dst, new_dport), echo), _changed((src, sport), (new_src, new_sport), echo)
+    )
+
+
+def _changed(old: tuple[str, int], new: tuple[str, int], echo: bool) -> str | None:
+    if echo:  # the "ports" of an echo are its identifier and number
+        return new[0] if new[0] != old[0] else None
+    return endpoint(*new) if new != old else None
+
+
+def last_key(way: Sequence[Station]) -> bytes | None:
+    """The addresses of the packet as it left the last host, or where it was stopped."""
+    return (way[-1].left or way[-1].key) if way else None
+
+
+def traced_tables(way: Iterable[Station]) -> set[tuple[str, str, str]]:
+    """(node, family, table) of all the rules met: what must be looked up to show them."""
+    return {
+        (station.node, step.family, step.table) for station in way for step in station.steps if step.handle
+    }

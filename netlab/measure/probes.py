@@ -1,0 +1,312 @@
+"""Probes made of real sockets: one object a flow in the air.
+
+A probe is started, is told when its socket has something to say, and ends in a
+:class:`~netlab.journey.evidence.Sighting`. It never waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from struct import Struct
+from typing import Final
+
+from netlab.journey.evidence import Sighting
+from netlab.journey.headers import ICMP, PROTOCOLS, make_key
+from netlab.measure import errqueue
+from netlab.model.family import Family
+from netlab.model.flow import Flow, OutcomeName
+from netlab.model.reply import parse_reply
+
+#: Seconds without an answer after which a flow is a ``timeout``: below TCP's first retransmission.
+PATIENCE: Final = 0.9
+#: No packet left: the machine itself refused.
+_LOCAL_ERRORS: Final = frozenset(
+    (
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.EADDRNOTAVAIL,
+        errno.EINVAL,
+        errno.EACCES,
+        errno.ENETDOWN,
+        errno.EAFNOSUPPORT,
+        errno.ENODEV,
+    )
+)
+_REPLY_LIMIT: Final = 1 << 16
+_ECHO = Struct(">BBHHH")
+
+
+def family_number(family: Family) -> int:
+    """AF_INET or AF_INET6."""
+    return socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+
+
+class SocketProbe:
+    """What the probes by sockets have in common.
+
+    ``source`` is (address, port) to bind to; an empty address leaves it to the routing table.
+    """
+
+    kind: int = socket.SOCK_STREAM
+    number: int = 0
+
+    def __init__(self, flow: Flow, token: str, source: tuple[str, int]) -> None:
+        self.flow = flow
+        self.token = token
+        self.source = source
+        self.socket: socket.socket | None = None
+        self.sighting: Sighting | None = None
+        self.key: bytes | None = None
+        self.wants = select.EPOLLIN
+        self.deadline = 0.0
+
+    # -- to be given by each kind
+
+    def begin(self) -> None:
+        """Send the first packet; raises OSError."""
+        raise NotImplementedError
+
+    def readable(self) -> None:
+        """Take in what the socket has; raises OSError."""
+        raise NotImplementedError
+
+    def writable(self) -> None:
+        """Go on after a connect; raises OSError."""
+
+    # -- common
+
+    def start(self) -> None:
+        """Open the socket (in the calling thread's namespace), bind it and send the first packet."""
+        try:
+            sock = socket.socket(
+                family_number(self.flow.family),
+                self.kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
+                self.number,
+            )
+        except OSError as error:
+            self._finish("no-route", errno_word(error))
+            return
+        self.socket = sock
+        try:
+            errqueue.enable(sock, self.flow.family)
+            self._bind(sock)
+            self.begin()
+        except OSError as error:
+            self._local(error)
+
+    def _bind(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.source[0], self.source[1]))
+
+    def _local(self, error: OSError) -> None:
+        """An error of the first call: nothing left, or a rule of OUTPUT said no (then the trace ends it)."""
+        if error.errno in _LOCAL_ERRORS or self.key is None:
+            self._finish("no-route", errno_word(error))
+        elif error.errno not in (errno.EPERM, errno.EINPROGRESS):
+            self.failed(error)
+
+    def note_key(self, protocol: int, sport: int | None = None, dport: int | None = None) -> None:
+        """Remember the first packet's addresses, now that the socket has them."""
+        assert self.socket is not None
+        name = self.socket.getsockname()
+        self.source = (name[0].partition("%")[0], name[1] if sport is None else sport)
+        port = self.flow.port or 0
+        self.key = make_key(
+            protocol, self.source[0], self.source[1], self.flow.address, port if dport is None else dport
+        )
+
+    def event(self, mask: int) -> None:
+        """The socket has something to say."""
+        try:
+            if mask & select.EPOLLERR:
+                assert self.socket is not None
+                number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                queued = errqueue.read(self.socket)
+                if number or queued is not None:
+                    self._error(number or (queued.errno if queued else 0), queued)
+                    return
+            if mask & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLRDHUP):
+                self.readable()
+            if self.sighting is None and mask & select.EPOLLOUT:
+                self.writable()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.failed(error)
+
+    def failed(self, error: OSError) -> None:
+        """A call failed after the first packet was sent."""
+        assert self.socket is not None
+        self._error(error.errno or 0, errqueue.read(self.socket))
+
+    def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
+        if queued is not None and queued.icmp is not None:
+            self._finish("unreachable")
+            assert self.sighting is not None
+            self.sighting.icmp = queued.icmp
+        elif number == errno.ECONNREFUSED:
+            self._finish("refused", "ECONNREFUSED")
+        elif number in (errno.ECONNRESET, errno.EPIPE):
+            self._finish("closed", errno.errorcode[number])
+        elif number == errno.EPERM:
+            return
+        else:
+            self._finish("no-route", errno.errorcode.get(number, str(number)))
+
+    def expire(self) -> None:
+        """Nobody answered in time, or the trace showed a drop."""
+        self._finish("timeout")
+
+    def _finish(self, outcome: OutcomeName, word: str | None = None) -> None:
+        source = self.source if self.key is not None else None
+        self.sighting = Sighting(outcome, source, self.key, errno=word)
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        if self.socket is not None:
+            self.socket.close()
+
+
+def errno_word(error: OSError) -> str:
+    """``ENETUNREACH``."""
+    return errno.errorcode.get(error.errno or 0, str(error.errno))
+
+
+class StreamProbe(SocketProbe):
+    """A TCP (or SCTP) connection: connect, ask with a token, read the answer to its end."""
+
+    def __init__(self, flow: Flow, token: str, source: tuple[str, int]) -> None:
+        super().__init__(flow, token, source)
+        self.number = PROTOCOLS[flow.protocol]
+        self.wants = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP
+        self.connected = False
+        self.received = b""
+
+    def begin(self) -> None:
+        """Start the connection."""
+        assert self.socket is not None
+        assert self.flow.port is not None
+        number = self.socket.connect_ex((self.flow.address, self.flow.port))
+        if number in _LOCAL_ERRORS:
+            raise OSError(number, os.strerror(number))
+        self.note_key(self.number)
+        if number not in (0, errno.EINPROGRESS):
+            raise OSError(number, os.strerror(number))
+
+    def writable(self) -> None:
+        """The connection stands: ask."""
+        if self.connected:
+            return
+        assert self.socket is not None
+        self.connected = True
+        self.wants = select.EPOLLIN | select.EPOLLRDHUP
+        host = f"[{self.flow.address}]" if ":" in self.flow.address else self.flow.address
+        self.socket.send(f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+
+    def readable(self) -> None:
+        """Take in the answer; the end of it, or a whole reply of ours, is the end of the flow."""
+        assert self.socket is not None
+        data = self.socket.recv(_REPLY_LIMIT)
+        self.received += data[: _REPLY_LIMIT - len(self.received)]
+        reply = parse_reply(self.received)
+        if data and reply is None and len(self.received) < _REPLY_LIMIT:
+            return
+        self._finish("ok" if self.received else "closed")
+        assert self.sighting is not None
+        if reply is not None and reply.token == self.token:
+            self.sighting.reply = reply
+
+    def expire(self) -> None:
+        """Half an answer is one; a connection that was taken and never answered is ``closed``."""
+        if self.received:
+            self._finish("ok")
+        else:
+            self._finish("closed" if self.connected else "timeout")
+
+    def failed(self, error: OSError) -> None:
+        """A reset behind some data does not undo the data."""
+        if self.received:
+            self._finish("ok")
+        else:
+            super().failed(error)
+
+
+class DatagramProbe(SocketProbe):
+    """One UDP datagram and its answer."""
+
+    kind = socket.SOCK_DGRAM
+
+    def begin(self) -> None:
+        """Send the token."""
+        assert self.socket is not None
+        assert self.flow.port is not None
+        self.socket.connect((self.flow.address, self.flow.port))
+        self.note_key(PROTOCOLS["udp"])
+        self.socket.send(self.token.encode() + b"\n")
+
+    def readable(self) -> None:
+        """Any answer is one; ours tells more."""
+        assert self.socket is not None
+        data = self.socket.recv(_REPLY_LIMIT)
+        self._finish("ok")
+        assert self.sighting is not None
+        reply = parse_reply(data)
+        if reply is not None and reply.token == self.token:
+            self.sighting.reply = reply
+
+
+class EchoProbe(SocketProbe):
+    """One ICMP or ICMPv6 echo request; ``source`` gives its identifier in the port's place."""
+
+    kind = socket.SOCK_RAW
+
+    def __init__(self, flow: Flow, token: str, source: tuple[str, int]) -> None:
+        super().__init__(flow, token, source)
+        self.number = ICMP[flow.family]
+
+    def _bind(self, sock: socket.socket) -> None:
+        if self.source[0]:
+            sock.bind((self.source[0], 0))
+
+    def begin(self) -> None:
+        """Send the request."""
+        assert self.socket is not None
+        identifier = self.source[1]
+        self.socket.connect((self.flow.address, 0))
+        self.note_key(self.number, identifier, 1)
+        kind = 8 if self.flow.family is Family.IPV4 else 128
+        body = self.token.encode()
+        sum_of = checksum(_ECHO.pack(kind, 0, 0, identifier, 1) + body)
+        self.socket.send(_ECHO.pack(kind, 0, sum_of, identifier, 1) + body)
+
+    def readable(self) -> None:
+        """An echo reply with our identifier; a raw socket hears others' as well."""
+        assert self.socket is not None
+        data = self.socket.recv(_REPLY_LIMIT)
+        if self.flow.family is Family.IPV4:
+            data = data[(data[0] & 15) * 4 :]
+        answer = 0 if self.flow.family is Family.IPV4 else 129
+        if len(data) >= 8 and data[0] == answer and data[4:6] == self.source[1].to_bytes(2, "big"):
+            self._finish("ok")
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def probe_for(flow: Flow, token: str, source: tuple[str, int]) -> SocketProbe:
+    """The probe of a flow's protocol."""
+    if flow.protocol == "udp":
+        return DatagramProbe(flow, token, source)
+    if flow.protocol == "icmp":
+        return EchoProbe(flow, token, source)
+    return StreamProbe(flow, token, source)

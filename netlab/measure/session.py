@@ -1,0 +1,371 @@
+"""A session of measuring: the instrument set up once, any number of flows through it.
+
+::
+
+    with Session(namespaces, plan) as session:
+        journeys = session.measure(flows)
+
+One thread, one loop: probes that are in the air, and the trace of each host. A flow ends with its answer,
+with a drop in the trace, or after 900 ms. Before and behind each round a canary is sent through each
+instrument; since the kernel writes events in order, the second one is also the mark up to which all events
+must be read.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from netlab.journey.build import build, unmeasured
+from netlab.journey.evidence import Sighting, Ways, find_ways
+from netlab.journey.facts import Facts, facts_of
+from netlab.journey.headers import PROTOCOLS, make_key, reverse
+from netlab.journey.legs import Index, traced_tables
+from netlab.journey.stations import Station
+from netlab.kernel import netns as namespaces_of
+from netlab.measure.probes import PATIENCE, SocketProbe, probe_for
+from netlab.measure.tracer import Tracer, close_all
+from netlab.model.errors import Unmeasured, UsageError
+from netlab.model.flow import Flow
+from netlab.model.journey import Journey
+from netlab.model.plan import Plan
+
+#: Flows in the air at once; fewer where the receive buffer is small.
+WINDOW: Final = 256
+#: Trace events that one flow may cause: forth, a proxy's leg, and the answers.
+EVENTS_PER_FLOW: Final = 150
+#: So often is a round repeated whose instrument failed.
+REPEATS: Final = 2
+#: Source ports of probes: below the usual ephemeral range, so that nobody else takes them.
+_PORTS: Final = range(21000, 32000)
+_CANARY_PATIENCE: Final = 2.0
+
+
+class ProxyPair(Protocol):
+    """A client's connection to a proxy, and the proxy's own: endpoints are (address, port)."""
+
+    @property
+    def protocol(self) -> str:
+        """``tcp``, ``udp``, ``sctp``."""
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Who asked."""
+
+    @property
+    def asked(self) -> tuple[str, int]:
+        """The address that the client's connection has at the proxy."""
+
+    @property
+    def own(self) -> tuple[str, int]:
+        """The proxy's own end of its connection."""
+
+    @property
+    def backend(self) -> tuple[str, int]:
+        """Where it connected to."""
+
+
+#: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
+Pairs = Callable[[str, int], Sequence[ProxyPair]]
+
+
+class Session:
+    """The instrument in every host, and probes from any node, until :meth:`close`.
+
+    ``namespaces`` maps nodes (or what hosts them) to descriptors, which stay the caller's. With a ``plan``
+    hosts, addresses, listeners and reasons are known from it; without one ``hosts`` names the namespaces to
+    trace (all of them by default), and the addresses are read from the kernel. ``pairs`` tells what the
+    userland proxies did. Raises MachineError where the kernel has no tracing.
+    """
+
+    def __init__(
+        self,
+        namespaces: Mapping[str, int],
+        plan: Plan | None = None,
+        *,
+        hosts: Iterable[str] | None = None,
+        pairs: Pairs | None = None,
+    ) -> None:
+        self._namespaces = dict(namespaces)
+        self.facts = facts_of(plan) if plan is not None else Facts()
+        if hosts is not None:
+            self.facts.hosts = frozenset(hosts)
+        elif plan is None:
+            self.facts.hosts = frozenset(namespaces)
+        self._pairs = pairs
+        self._ports = random.Random().sample(_PORTS, len(_PORTS))  # noqa: S311
+        self._next_port = 0
+        self._token = f"t{os.getpid():x}{random.SystemRandom().getrandbits(32):x}"
+        self._tracers: list[Tracer] = []
+        self._dropped: list[Station] = []
+        try:
+            for name in sorted(self.facts.hosts):
+                self._tracers.append(Tracer(name, self._namespace(name), self._dropped.append))
+        except BaseException:
+            self.close()
+            raise
+        self._learn(plan)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the instrument; idempotent."""
+        close_all(self._tracers)
+        self._tracers.clear()
+
+    def _namespace(self, node: str) -> int:
+        try:
+            return self._namespaces[self.facts.namespace(node)]
+        except KeyError:
+            raise UsageError(f"there is no node {node!r} to send from") from None
+
+    def _learn(self, plan: Plan | None) -> None:
+        for tracer in self._tracers:
+            self.facts.traced[tracer.node] = tracer.facts
+            if plan is None:
+                for address in tracer.addresses:
+                    own = self.facts.owners.get(address, ())
+                    self.facts.owners[address] = (*own, tracer.node)
+
+    # -- measuring
+
+    def measure(
+        self,
+        flows: Sequence[Flow],
+        *,
+        replies: bool = False,
+        tell: Callable[[int, Journey], None] | None = None,
+    ) -> list[Journey]:
+        """The journeys of ``flows``, in their order; ``tell`` hears of each as soon as it is known.
+
+        A round whose instrument failed (events lost or not understood, a canary unheard, rules changed
+        meanwhile) is measured again at most twice, then its journeys are ``unmeasured``.
+        """
+        journeys: list[Journey] = []
+        size = self._round_size()
+        for start in range(0, len(flows), size):
+            for journey in self._measure_round(flows[start : start + size], replies):
+                if tell is not None:
+                    tell(len(journeys), journey)
+                journeys.append(journey)
+        return journeys
+
+    def _round_size(self) -> int:
+        room = min((tracer.socket.capacity for tracer in self._tracers), default=1 << 20)
+        return max(1, min(WINDOW, room // EVENTS_PER_FLOW))
+
+    def _measure_round(self, flows: Sequence[Flow], replies: bool) -> list[Journey]:
+        problem = ""
+        for _ in range(1 + REPEATS):
+            try:
+                return self._attempt(flows, replies)
+            except Unmeasured as reason:
+                problem = str(reason)
+                for tracer in self._tracers:
+                    tracer.drain()
+                    tracer.forget()
+                    tracer.refresh()
+                    self.facts.traced[tracer.node] = tracer.facts
+        return [unmeasured(flow, problem) for flow in flows]
+
+    def _attempt(self, flows: Sequence[Flow], replies: bool) -> list[Journey]:
+        began = time.monotonic_ns()
+        for tracer in self._tracers:
+            tracer.drain()
+            tracer.forget()
+            if tracer.changed():
+                tracer.refresh()
+                self.facts.traced[tracer.node] = tracer.facts
+        self._dropped.clear()
+        self._canary("before")
+        probes = self._fly(flows)
+        self._canary("after")
+        for tracer in self._tracers:
+            if tracer.changed():
+                raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
+        return self._journeys(probes, began, replies)
+
+    def _canary(self, when: str) -> None:
+        for tracer in self._tracers:
+            if not tracer.sing():
+                raise Unmeasured(f"no canary can be sent in {tracer.node}: its loopback is down")
+        deadline = time.monotonic() + _CANARY_PATIENCE
+        waiting = list(self._tracers)
+        while waiting:
+            for tracer in waiting:
+                tracer.drain()
+                if tracer.faults:
+                    fault = tracer.faults[0]
+                    raise Unmeasured(f"trace of {tracer.node}: {fault.kind}: {fault.detail}")
+            waiting = [tracer for tracer in waiting if tracer.silent]
+            left = deadline - time.monotonic()
+            if waiting and left <= 0:
+                raise Unmeasured(f"the canary {when} the flows was not heard in {waiting[0].node}")
+            if waiting:
+                select.select([waiting[0]], [], [], left)
+
+    # -- the air
+
+    def _fly(self, flows: Sequence[Flow]) -> list[SocketProbe]:
+        """Have all flows answered, dropped or timed out."""
+        probes = [self._probe(number, flow) for number, flow in enumerate(flows)]
+        poll = select.epoll()
+        try:
+            flying: dict[int, SocketProbe] = {}
+            for tracer in self._tracers:
+                poll.register(tracer.fileno(), select.EPOLLIN)
+            tracers = {tracer.fileno(): tracer for tracer in self._tracers}
+            for count, probe in enumerate(probes):
+                self._launch(probe, poll, flying)
+                if count % 16 == 15:
+                    self._wait(poll, flying, tracers, 0)
+            deadlines = deque(probe for probe in probes if probe.sighting is None)
+            while deadlines:
+                if deadlines[0].sighting is not None:
+                    deadlines.popleft()
+                    continue
+                left = deadlines[0].deadline - time.monotonic()
+                if left <= 0:
+                    self._land(deadlines.popleft(), poll, flying, expired=True)
+                    continue
+                self._wait(poll, flying, tracers, left)
+                self._end_dropped(probes, poll, flying)
+        finally:
+            poll.close()
+            for probe in probes:
+                probe.close()
+        return probes
+
+    def _probe(self, number: int, flow: Flow) -> SocketProbe:
+        port = flow.source_port or self._ports[self._next_port % len(self._ports)]
+        self._next_port += 1
+        return probe_for(flow, f"{self._token}-{self._next_port}-{number}", (flow.source or "", port))
+
+    def _launch(self, probe: SocketProbe, poll: select.epoll, flying: dict[int, SocketProbe]) -> None:
+        with namespaces_of.entered(self._namespace(probe.flow.origin)):
+            probe.start()
+        if probe.sighting is not None or probe.socket is None:
+            return
+        probe.deadline = time.monotonic() + PATIENCE
+        flying[probe.socket.fileno()] = probe
+        poll.register(probe.socket.fileno(), probe.wants)
+
+    def _land(
+        self, probe: SocketProbe, poll: select.epoll, flying: dict[int, SocketProbe], *, expired: bool = False
+    ) -> None:
+        if expired and probe.sighting is None:
+            probe.expire()
+        if probe.socket is not None and flying.pop(probe.socket.fileno(), None) is not None:
+            poll.unregister(probe.socket.fileno())
+
+    def _wait(
+        self,
+        poll: select.epoll,
+        flying: dict[int, SocketProbe],
+        tracers: Mapping[int, Tracer],
+        seconds: float,
+    ) -> None:
+        for fd, mask in poll.poll(seconds):
+            if fd in tracers:
+                tracers[fd].drain()
+                continue
+            probe = flying.get(fd)
+            if probe is None:
+                continue
+            wants = probe.wants
+            probe.event(mask)
+            if probe.sighting is not None:
+                self._land(probe, poll, flying)
+            elif probe.wants != wants:
+                poll.modify(fd, probe.wants)
+
+    def _end_dropped(
+        self, probes: Sequence[SocketProbe], poll: select.epoll, flying: dict[int, SocketProbe]
+    ) -> None:
+        """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
+        if not self._dropped:
+            return
+        dropped = [station for station in self._dropped if not self._rejects(station)]
+        self._dropped.clear()
+        if not dropped:
+            return
+        owners = self._owners(probes)
+        for station in dropped:
+            probe = owners.get(station.key) if station.key is not None else None
+            if probe is not None and probe.sighting is None:
+                probe.expire()
+                self._land(probe, poll, flying)
+
+    def _owners(self, probes: Sequence[SocketProbe]) -> dict[bytes, SocketProbe]:
+        """Every key that a flying probe's packet, or its answer, has had so far."""
+        owners = {probe.key: probe for probe in probes if probe.key is not None and probe.sighting is None}
+        for tracer in self._tracers:
+            for station in tracer.assembler.stations:
+                probe = owners.get(station.key) if station.key is not None else None
+                if probe is not None and station.left is not None:
+                    owners.setdefault(station.left, probe)
+        for key, probe in list(owners.items()):
+            owners.setdefault(reverse(key), probe)
+        return owners
+
+    def _rejects(self, station: Station) -> bool:
+        step = station.steps[-1]
+        if step.handle is None:
+            return False
+        tracer = next(tracer for tracer in self._tracers if tracer.node == station.node)
+        line = tracer.rules.lines([(step.family, step.table)]).get(
+            (step.family, step.table, step.chain, step.handle), ""
+        )
+        return "reject" in line.lower()
+
+    # -- the harvest
+
+    def _journeys(self, probes: Sequence[SocketProbe], began: int, replies: bool) -> list[Journey]:
+        index = Index(station for tracer in self._tracers for station in tracer.assembler.stations)
+        seconds = self._second_legs(began)
+        found: list[tuple[Flow, Sighting, Ways]] = []
+        for probe in probes:
+            sighting = probe.sighting
+            assert sighting is not None
+            ways = find_ways(probe.flow, sighting, index, self.facts)
+            end = ways.forth[-1] if ways.forth else None
+            if not ways.proxied and end is not None and end.hook == "input" and end.left in seconds:
+                ways = find_ways(probe.flow, replace(sighting, second=seconds[end.left]), index, self.facts)
+            if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
+                sighting.outcome = "timeout"
+            found.append((probe.flow, sighting, ways))
+        self._look_up(ways for _, _, ways in found)
+        return [build(flow, sighting, ways, self.facts, replies=replies) for flow, sighting, ways in found]
+
+    def _second_legs(self, began: int) -> dict[bytes, bytes]:
+        """Key of a client's packet at the proxy → key of the proxy's own, by the proxies' word."""
+        found: dict[bytes, bytes] = {}
+        if self._pairs is None:
+            return found
+        for tracer in self._tracers:
+            for pair in self._pairs(tracer.node, began):
+                number = PROTOCOLS[pair.protocol]
+                client = make_key(number, *pair.client, *pair.asked)
+                found[client] = make_key(number, *pair.own, *pair.backend)
+        return found
+
+    def _look_up(self, all_ways: Iterable[Ways]) -> None:
+        """Read the text of every rule that was met."""
+        wanted: dict[str, set[tuple[str, str]]] = {}
+        for ways in all_ways:
+            for node, family, table in traced_tables(ways.all()):
+                wanted.setdefault(node, set()).add((family, table))
+        for tracer in self._tracers:
+            tables = wanted.get(tracer.node)
+            if tables:
+                tracer.facts.rules = tracer.rules.lines(tables)

@@ -1,0 +1,150 @@
+"""The instrument in one namespace: tables, trace socket, assembler, rules, canaries that prove it works."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from netlab.journey.facts import TracedNode
+from netlab.journey.headers import UDP, key_of, make_key
+from netlab.journey.stations import Assembler, Station
+from netlab.kernel import interfaces
+from netlab.kernel import netns as namespaces
+from netlab.kernel.handles import RuleBook
+from netlab.kernel.nfdump import Tables
+from netlab.kernel.nftrace import TraceSocket
+from netlab.kernel.tracetable import CANARY_MARK, TraceTable
+from netlab.model.family import FAMILIES, Family
+from netlab.model.trace import TraceEvent, TraceFault
+
+_SO_MARK: Final = 36
+#: a canary is always reported, dropped at once by our first chain, and goes no further than its own sendto
+_CANARY_PORT: Final = 9
+
+
+class Tracer:
+    """Traces one namespace until :meth:`close`.
+
+    ``on_drop`` is told of every packet that a rule or policy ended, as soon as it is read. Raises
+    MachineError where the kernel has no nftables tracing.
+    """
+
+    def __init__(self, node: str, netns: int, on_drop: Callable[[Station], None]) -> None:
+        self.node = node
+        self.netns = netns
+        self.faults: list[TraceFault] = []
+        self.table = TraceTable(netns)
+        try:
+            self.socket = TraceSocket(netns)
+            self.tables = Tables(netns)
+        except BaseException:
+            self.table.close()
+            raise
+        self.rules = RuleBook(netns, self.tables)
+        self.assembler = Assembler(node, (), on_drop)
+        self.facts = TracedNode(node)
+        self.generation = 0
+        self._canaries = self._canary_sockets()
+        self._sent = 0
+        self._awaited: set[bytes] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read anew what the trace is read against: base chains, interfaces, the ruleset's generation."""
+        self.generation = self.tables.generation()
+        chains = self.tables.base_chains()
+        self.assembler.learn(chains)
+        found = interfaces.read(self.netns)
+        self.facts = TracedNode(
+            self.node,
+            {index: link.name for index, link in found.items()},
+            frozenset(link.mac for link in found.values() if link.mac.strip(b"\0")),
+            {(chain.family, chain.table, chain.name): chain for chain in chains},
+        )
+        self.addresses = tuple(address for link in found.values() for address in link.addresses)
+
+    def changed(self) -> bool:
+        """Whether the ruleset is another one than at the last :meth:`refresh`."""
+        return self.tables.generation() != self.generation
+
+    def fileno(self) -> int:
+        """For a poll."""
+        return self.socket.fileno()
+
+    def drain(self) -> int:
+        """Take in what waits; how many events there were."""
+        return self.socket.drain(self._take)
+
+    def _take(self, event: TraceEvent | TraceFault) -> None:
+        if isinstance(event, TraceFault):
+            self.faults.append(event)
+            return
+        if self._awaited and event.headers is not None:
+            key = key_of(event.headers)
+            if key in self._awaited:
+                self._awaited.discard(key)
+        self.assembler.feed(event)
+
+    # -- canaries
+
+    def _canary_sockets(self) -> dict[Family, socket.socket]:
+        found = {}
+        with namespaces.entered(self.netns):
+            for family in FAMILIES:
+                kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+                sock = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+                sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, CANARY_MARK)
+                try:
+                    sock.connect((family.loopback, _CANARY_PORT))
+                except OSError:  # no loopback, or no such family, in this namespace
+                    sock.close()
+                    continue
+                found[family] = sock
+        return found
+
+    def sing(self) -> tuple[Family, ...]:
+        """Send a canary a family; all events of before it are in the receive buffer when it is.
+
+        Returns the families in which one could be sent.
+        """
+        self._sent += 1
+        sung = []
+        for family, sock in self._canaries.items():
+            port = 1 + self._sent % 60000
+            src, sport = sock.getsockname()[:2]
+            try:
+                sock.sendto(b"canary", (family.loopback, port))
+            except PermissionError:
+                pass  # dropped by our own chain, as it should be
+            except OSError:
+                continue
+            self._awaited.add(make_key(UDP, src, sport, family.loopback, port))
+            sung.append(family)
+        return tuple(sung)
+
+    @property
+    def silent(self) -> bool:
+        """Whether a canary has not been heard yet."""
+        return bool(self._awaited)
+
+    def forget(self) -> None:
+        """Drop the stations, faults and canaries of a measurement."""
+        self.assembler.clear()
+        self.faults.clear()
+        self._awaited.clear()
+
+    def close(self) -> None:
+        """Remove the instrument; idempotent."""
+        for sock in self._canaries.values():
+            sock.close()
+        self._canaries.clear()
+        self.socket.close()
+        self.tables.close()
+        self.table.close()
+
+
+def close_all(tracers: Sequence[Tracer]) -> None:
+    """Close every one."""
+    for tracer in tracers:
+        tracer.close()
