@@ -463,6 +463,13 @@ class Supervisor:
         self.served.setdefault(channel, []).append(child)
         channel.send({"event": "started", "pid": child.pid})
 
+    def on_pairs(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Which connections the userland proxy of ``node`` joined since ``since``."""
+        proxies = self.proxies.get(message["node"])
+        pairs, whole = proxies.pairs(message["since"]) if proxies is not None else ((), True)
+        told = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
+        channel.send({"event": "pairs", "pairs": told, "whole": whole})
+
     def on_signal(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Send a signal to the process group of a child that this client started."""
         for child in self.served.get(channel, ()):

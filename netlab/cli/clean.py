@@ -1,0 +1,42 @@
+"""``netlab clean``: remove what killed labs left behind: names in the file system, recorded ones only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.cli.common import print_json, say
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only list what would be removed")
+    parser.add_argument("--json", action="store_true", help="what was removed, as JSON")
+    parser.epilog = (
+        "Nothing of a lab outlives its supervisor but a few names: its directory, and symlinks in\n"
+        "/run/netns. `up`, `down` and `ls` clear them on their way; this does it by itself."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, then remove; returns 0."""
+    from netlab.lab import state
+
+    stale = [record for record in state.records() if not record.alive]
+    paths = [path for record in stale for path in state.leftovers(record)]
+    if not args.json:
+        for path in paths:
+            print(path)
+    removed: list[str] = []
+    if not args.dry_run:
+        for record in stale:
+            removed += state.sweep(record.name)
+    if args.json:
+        print_json({"stale": paths, "removed": removed})
+    elif not paths:
+        say("nothing to remove")
+    elif not args.dry_run:
+        say(f"removed {len(removed)} names of {len(stale)} killed labs")
+    return 0

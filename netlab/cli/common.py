@@ -1,0 +1,121 @@
+"""What several verbs share: scenario options, and how a plan comes of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.model.plan import Plan
+
+#: Version of every JSON document that the verbs of this room print.
+SCHEMA_VERSION = 1
+
+
+def add_scenario_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Positional files and everything that changes what a scenario means.
+
+    ``several``: each positional file is a scenario of its own. ``-f`` files are one, merged.
+    """
+    from netlab.cli.complete import hint
+
+    files = "scenario files, one lab each" if several else "the scenario file"
+    where = "; default: netlab.yaml or the Compose file of this folder"
+    hint(parser.add_argument("files", nargs="*", metavar="FILE", help=files + where), "file")
+    hint(
+        parser.add_argument(
+            "-f", "--file", action="append", default=[], metavar="FILE", dest="merged",
+            help="a file of one scenario; repeat it to merge several by Compose's rules",
+        ),
+        "file",
+    )  # fmt: skip
+    option = parser.add_argument
+    hint(option("--engine", metavar="NAME", help="the container engine, such as docker-20.10"), "engine")
+    hint(option("--firewall", metavar="KIND", help="the host's own firewall"), "firewall")
+    option(
+        "--daemon", action="append", default=[], metavar="KEY=VALUE",
+        help="a setting of daemon.json, such as userland-proxy=false; may be repeated",
+    )  # fmt: skip
+    option("--name", metavar="LAB", help="the lab's name; default: the file's")
+    option("--project-name", "-p", metavar="NAME", help="Compose's project name")
+    option("--profile", action="append", default=[], metavar="NAME", help="a Compose profile; may be repeated")
+    option(
+        "--allow-outside-files", action="store_true",
+        help="the scenario may name files outside of its folder",
+    )  # fmt: skip
+
+
+def scenario_groups(args: argparse.Namespace) -> list[list[str]]:
+    """The files of each scenario that was asked for; raises UsageError if there is none."""
+    from netlab.model.errors import UsageError
+
+    groups = [_in_folder(file) if os.path.isdir(file) else [file] for file in args.files]
+    if args.merged:
+        groups.append(args.merged)
+    if not groups:
+        groups.append(_in_folder("."))
+    if len(groups) > 1 and args.name:
+        raise UsageError("--name names one lab, and there are several scenarios")
+    return groups
+
+
+def _in_folder(folder: str) -> list[str]:
+    from netlab.model.errors import UsageError
+    from netlab.scenario import find_default
+
+    found = [os.path.relpath(path) for path in find_default(folder, os.environ)]
+    if not found:
+        where = "this folder" if folder == "." else folder
+        raise UsageError(f"no scenario was given, and {where} has no netlab.yaml and no Compose file")
+    return found
+
+
+def load_group(args: argparse.Namespace, files: list[str]) -> Plan:
+    """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
+    from netlab.lab.load import load_plan as load
+
+    return load(files, **options_of(args))
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The scenario options as keywords of :func:`netlab.lab.load.load_plan`."""
+    return {
+        "engine": args.engine,
+        "firewall": args.firewall,
+        "daemon": args.daemon,
+        "name": args.name,
+        "project_name": args.project_name,
+        "profiles": args.profile,
+        "allow_outside_files": args.allow_outside_files,
+    }
+
+
+def load_plan(args: argparse.Namespace) -> Plan:
+    """The one plan that was asked for; raises UsageError for several."""
+    from netlab.model.errors import UsageError
+
+    groups = scenario_groups(args)
+    if len(groups) > 1:
+        raise UsageError("one scenario at a time, please (-f merges several files into one)")
+    return load_group(args, groups[0])
+
+
+def say(text: str) -> None:
+    """A word to the user, on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """A JSON document on stdout, with its schema version in front."""
+    import json
+
+    print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+
+
+def colours(stream: Any) -> bool:
+    """Whether to write in colour: a terminal, and nobody said NO_COLOR (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()

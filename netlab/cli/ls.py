@@ -1,0 +1,67 @@
+"""``netlab ls``: the labs that stand."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.add_argument("--json", action="store_true", help="the labs as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="names only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the labs; returns 0."""
+    from netlab.lab import state
+
+    labs = state.standing()
+    if args.json:
+        from netlab.cli.common import print_json
+
+        print_json({"labs": [_document(record.name, record.data) for record in labs]})
+    elif args.quiet:
+        for record in labs:
+            print(record.name)
+    else:
+        _table([_row(record.name, record.data) for record in labs])
+    return 0
+
+
+def _document(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    keys = ("files", "engines", "hosts", "containers", "outside", "published", "created", "pid", "owner")
+    return {"name": name, **{key: data.get(key) for key in keys}}
+
+
+HEAD = ("LAB", "ENGINE", "CONTAINERS", "PUBLISHED", "UP FOR", "SCENARIO")
+
+
+def _row(name: str, data: dict[str, Any]) -> tuple[str, ...]:
+    owner = data.get("owner")
+    return (
+        name,
+        ", ".join(data.get("engines", ())),
+        str(data.get("containers", "")),
+        str(data.get("published", "")),
+        age(time.time() - data.get("created", 0)) + (f" (of {owner})" if owner else ""),
+        ", ".join(data.get("files", ())),
+    )
+
+
+def age(seconds: float) -> str:
+    """``42 s``, ``5 min``, ``3 h``, ``2 d``."""
+    for limit, unit, word in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {word}"
+    return f"{int(seconds // 86400)} d"
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD) - 1)]
+    for row in [HEAD, *rows]:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join([*cells, row[-1]]).rstrip())

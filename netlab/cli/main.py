@@ -1,0 +1,166 @@
+"""The frame of the command line: which verbs there are, and what becomes of errors.
+
+A verb is a module with ``configure(parser)`` and ``run(args) -> int``; only the one that is asked for is
+imported, and nothing heavy before it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from types import ModuleType
+
+#: verb → (module, what it does), in the order in which the help shows them.
+VERBS = {
+    "up": ("netlab.cli.up", "build a scenario's lab, and leave it standing"),
+    "down": ("netlab.cli.down", "take labs down"),
+    "ls": ("netlab.cli.ls", "list the labs that stand"),
+    "status": ("netlab.cli.status", "show a lab: nodes, addresses, ports, processes"),
+    "exec": ("netlab.cli.exec", "run a command in a node"),
+    "shell": ("netlab.cli.shell", "open a shell in a node, or in a lab"),
+    "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
+    "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
+    "plan": ("netlab.cli.plan", "show what would be built, without building it"),
+    "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
+    "clean": ("netlab.cli.clean", "remove what killed labs left behind"),
+    "completion": ("netlab.cli.completion", "print a shell's completion script"),
+}
+
+#: Exit codes beside those of netlab.model.errors.
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_ABOUT = """\
+usage: netlab [-h] [--version] VERB …
+
+A Docker host's network in a bottle: built from a Compose file, every packet's
+path through Netfilter measured by the kernel.
+
+verbs:
+"""
+
+_EPILOGUE = """
+A node is LAB.NODE, or NODE alone where one lab is up.
+`netlab VERB --help` tells the rest; `netlab up scenarios/httpd.yaml` is a start.
+
+exit codes: 0 as expected, 1 an expectation failed, 2 usage or scenario error,
+3 could not measure, 4 the machine lacks something, 5 nothing was tested.
+"""
+
+
+def help_text() -> str:
+    """What ``netlab --help`` prints."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {about}" for verb, (_, about) in VERBS.items()]
+    return _ABOUT + "\n".join(lines) + "\n" + _EPILOGUE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _main(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _forget_stdout() -> None:
+    """Whoever read the output has gone: the interpreter must not try to flush it at its end."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _main(arguments: list[str]) -> int:
+    verbose = False
+    while arguments and arguments[0] in ("-v", "--verbose"):
+        verbose = True
+        del arguments[0]
+    if not arguments:
+        sys.stderr.write(help_text())
+        return 2
+    verb = arguments.pop(0)
+    if verb in ("-h", "--help", "help"):
+        if arguments and arguments[0] in VERBS:
+            return _run(arguments[0], ["--help"], verbose)
+        print(help_text(), end="")
+        return 0
+    if verb in ("-V", "--version"):
+        from netlab import __version__
+
+        print(f"netlab {__version__}")
+        return 0
+    if verb not in VERBS:
+        return _unknown(verb)
+    return _run(verb, arguments, verbose)
+
+
+def _unknown(verb: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(verb, VERBS, 1)
+    hint = f"did you mean {near[0]}?" if near else "netlab --help lists the verbs"
+    what = "option" if verb.startswith("-") else "verb"
+    sys.stderr.write(f"netlab: no {what} {verb!r} ({hint})\n")
+    return 2
+
+
+def parser_of(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
+    """The argument parser of a verb, and its module."""
+    import argparse
+    import importlib
+
+    name, about = VERBS[verb]
+    module = importlib.import_module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"netlab {verb}",
+        description=about[0].upper() + about[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    module.configure(parser)
+    return parser, module
+
+
+def _run(verb: str, arguments: list[str], verbose: bool) -> int:
+    parser, module = parser_of(verb)
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    verbose = verbose or args.verbose
+    try:
+        code: int = module.run(args)
+        return code
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:
+        return _tell(error, verbose=verbose)
+
+
+def _tell(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong, on stderr; returns the exit code. What is no NetlabError is a bug."""
+    from netlab.model.errors import NetlabError, ScenarioError
+
+    sys.stdout.flush()
+    if verbose or not isinstance(error, NetlabError):
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    if isinstance(error, ScenarioError):
+        sys.stderr.write(f"{error}\n")
+    else:
+        sys.stderr.write(f"netlab: {error}\n")
+    return error.exit_code if isinstance(error, NetlabError) else 1

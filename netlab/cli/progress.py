@@ -1,0 +1,42 @@
+"""Progress on a terminal: one line, redrawn in place, only for what takes longer than a blink."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+#: Seconds that pass before anything is shown.
+PATIENCE = 0.4
+
+
+class Progress:
+    """A status line, erased at the end; writes nothing where there is no terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._began = time.monotonic()
+        self._shown = False
+
+    def show(self, doing: list[str]) -> None:
+        """Show what is going on, and for how long."""
+        elapsed = time.monotonic() - self._began
+        if not self._live or elapsed < PATIENCE or not doing:
+            return
+        text = f"{elapsed:4.1f} s  " + ", ".join(doing)
+        width = shutil.get_terminal_size().columns
+        self._stream.write(f"\r\033[K{text[: width - 1]}")
+        self._stream.flush()
+        self._shown = True
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._stream.write("\r\033[K")
+            self._stream.flush()

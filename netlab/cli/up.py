@@ -1,0 +1,255 @@
+"""``netlab up``: build the labs of some scenarios, all at once, and leave them standing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from netlab.cli.common import add_scenario_options, load_group, print_json, say, scenario_groups
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.lab.launch import Launch
+    from netlab.lab.state import Lock
+    from netlab.model.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    add_scenario_options(parser, several=True)
+    parser.add_argument("--json", action="store_true", help="what stands, as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing when all is well")
+    parser.add_argument(
+        "--allow-programs", action="store_true",
+        help="the scenario may name a program of this machine as the host's proxy",
+    )  # fmt: skip
+    parser.epilog = (
+        "A lab that stands and is asked for again is left alone if its plan is the same, and else\n"
+        "built anew as a whole. When the command returns, everything that it shows answers."
+    )
+
+
+class Job:
+    """One lab on its way."""
+
+    def __init__(self, files: list[str], plan: Plan) -> None:
+        from netlab.lab import codec
+        from netlab.lab.load import record_of
+
+        self.files = files
+        self.plan = plan
+        self.text = codec.dumps(plan)
+        self.record = record_of(plan, self.text, files)
+        self.lock: Lock | None = None
+        self.launch: Launch | None = None
+        self.unchanged = False
+        self.warnings: list[str] = []
+        self.doing = ""
+        self.error: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """The lab's name."""
+        return self.plan.name
+
+    def finish(self) -> None:
+        """Let go: what was not committed goes, and the next one may have the name."""
+        if self.launch is not None:
+            self.launch.abandon()
+            self.launch = None
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bring the labs up; returns 0, or the exit code of the first that failed."""
+    from netlab.lab.launch import Launch
+
+    groups = scenario_groups(args)
+    early = Launch()  # its interpreter starts while the scenarios are read
+    jobs: list[Job] = []
+    try:
+        jobs = load_all(args, groups)
+        early = bring_up(jobs, early)
+    finally:
+        early.abandon()
+        for job in jobs:
+            job.finish()
+    report(args, jobs)
+    errors = [job.error for job in jobs if job.error is not None]
+    if errors:
+        raise errors[0] if len(errors) == 1 else _together(errors)
+    return 0
+
+
+def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
+    """Read every scenario; raises one error with all that is wrong with any of them."""
+    from netlab.model.errors import Problem, ScenarioError, UsageError
+
+    jobs: list[Job] = []
+    problems: list[Problem] = []
+    for files in groups:
+        try:
+            plan = load_group(args, files)
+        except ScenarioError as error:
+            problems += error.problems
+            continue
+        if not args.allow_programs:
+            refuse_programs(plan)
+        jobs.append(Job(files, plan))
+    if problems:
+        raise ScenarioError(problems)
+    names = [job.name for job in jobs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two scenarios would make a lab named {name}; bring them up one by one, with --name")
+    return jobs
+
+
+def refuse_programs(plan: Plan) -> None:
+    """A stranger's scenario starts no program of this machine with our rights; raises UsageError."""
+    from netlab.model.errors import UsageError
+
+    for node in plan.nodes:
+        if node.proxy.startswith("/"):
+            raise UsageError(
+                f"the scenario wants {node.proxy} to be run as the proxy of {node.name}: "
+                "allow that with --allow-programs"
+            )
+
+
+def bring_up(jobs: list[Job], early: Launch) -> Launch:
+    """Take all jobs to their end, at once; returns a launch that was not needed (or is used up)."""
+    from netlab.lab.launch import Launch
+
+    spare: Launch | None = early
+    for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
+        job.lock = _lock(job.name)
+        job.unchanged = settle_old(job)
+    for job in jobs:
+        if not job.unchanged:
+            job.launch, spare = spare or Launch(), None
+            job.launch.start_building(job.name, job.text, job.record)
+    attend(jobs)
+    return spare or early
+
+
+def _lock(name: str) -> Lock:
+    from netlab.lab.state import Lock
+
+    try:
+        return Lock(name, wait=False)
+    except BlockingIOError:
+        say(f"{name}: waiting for another netlab that brings it up or down")
+        return Lock(name)
+
+
+def settle_old(job: Job) -> bool:
+    """Whether the lab stands as wanted; one that stands otherwise is taken down, a dead one cleared."""
+    from netlab.lab import state
+    from netlab.lab.client import Client
+    from netlab.model.errors import LabError
+
+    record = state.read(job.name)
+    if record is None or not record.data:
+        return False
+    if not record.alive:
+        state.remove(record)
+        return False
+    if record.data.get("owner"):
+        raise LabError(f"the lab {job.name} belongs to process {record.data['owner']}; use another --name")
+    client = Client(record)
+    if not record.ready:
+        client.down()  # its owner was killed a moment ago
+        return False
+    if record.data.get("digest") == job.record["digest"]:
+        dead = [process for process in client.status()["processes"] if process["returncode"] is not None]
+        if not dead:
+            job.warnings = record.data.get("warnings", [])
+            return True
+        say(f"{job.name} is up, but {dead[0]['kind']} of it has died: building it anew")
+    else:
+        say(f"{job.name} is up, but its scenario changed: building it anew")
+    client.down()
+    return False
+
+
+def attend(jobs: list[Job]) -> None:
+    """Wait until every job is ready, and committed, or has failed; shows progress on a terminal."""
+    import select
+
+    from netlab.cli.progress import Progress
+    from netlab.lab.wire import Disconnected
+
+    poll = select.poll()
+    busy: dict[int, Job] = {}
+    for job in jobs:
+        if job.launch is not None:
+            busy[job.launch.channel.fileno()] = job
+            poll.register(job.launch.channel.fileno(), select.POLLIN)
+    with Progress(sys.stderr) as progress:
+        while busy:
+            progress.show([f"{job.name}: {job.doing}" for job in busy.values() if job.doing])
+            for fd, _ in poll.poll(100):
+                try:
+                    done = heed(busy[fd])
+                except Disconnected:
+                    assert (launch := busy[fd].launch) is not None
+                    busy[fd].error = launch.killed()
+                    done = True
+                if done:
+                    poll.unregister(fd)
+                    del busy[fd]
+
+
+def heed(job: Job) -> bool:
+    """Take what the supervisor said; True once the job is over. Raises Disconnected."""
+    from netlab.model.errors import NetlabError
+
+    assert job.launch is not None
+
+    def doing(text: str) -> None:
+        job.doing = text
+
+    job.launch.channel.fill()
+    while (found := job.launch.channel.take()) is not None:
+        try:
+            if job.launch.heed(found[0], doing):
+                job.warnings = job.launch.warnings
+                job.launch.commit(detach=True)
+                job.launch = None
+                return True
+        except NetlabError as error:
+            job.error = error
+            return True
+    return False
+
+
+def report(args: argparse.Namespace, jobs: list[Job]) -> None:
+    """Show what stands: words and warnings on stderr, the picture or JSON on stdout."""
+    from netlab.cli.common import colours
+    from netlab.view import lab as view
+
+    standing = [job for job in jobs if job.error is None]
+    for job in standing:
+        for warning in job.warnings:
+            say(f"{job.name}: {warning}")
+        if job.unchanged and not args.quiet:
+            say(f"{job.name} is up already, and unchanged")
+    if args.json:
+        labs = [{**view.document(job.plan), "unchanged": job.unchanged, "warnings": job.warnings} for job in standing]
+        print_json({"labs": labs})
+    elif not args.quiet:
+        colour = colours(sys.stdout)
+        for number, job in enumerate(standing):
+            if number:
+                print()
+            print("\n".join(view.picture(job.plan, colour=colour)))
+
+
+def _together(errors: list[Exception]) -> Exception:
+    """Several errors as one, with the exit code of the first."""
+    error = errors[0]
+    return type(error)("\n".join(map(str, errors))) if not hasattr(error, "problems") else error

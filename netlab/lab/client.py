@@ -1,0 +1,283 @@
+"""A client of a running lab: asks its supervisor, enters its nodes, runs programs in them.
+
+Every request has a connection of its own, so any number of threads may ask at once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import state
+from netlab.lab.launch import end, rebuilt
+from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
+from netlab.model.errors import LabError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from netlab.model.plan import Plan
+
+
+class Client:
+    """A lab that stands. ``name`` and ``record`` (what ``lab.json`` says) are known without asking."""
+
+    def __init__(self, record: state.Record) -> None:
+        self.name = record.name
+        self.path = record.path
+        self.record = record.data
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was built; read at the first use. Raises LabError if another netlab wrote it."""
+        if self._plan is None:
+            from netlab.lab import codec
+
+            try:
+                with open(f"{self.path}/plan.json", "rb") as file:
+                    self._plan = codec.loads(file.read())
+            except (FileNotFoundError, ValueError) as error:
+                raise LabError(
+                    f"cannot read the plan of {self.name}: {error}; take it down and up again"
+                ) from error
+        return self._plan
+
+    def connect(self) -> Channel:
+        """A new control connection; raises LabError if the supervisor is gone."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                sock.connect(f"/proc/self/fd/{directory}/control")
+            finally:
+                os.close(directory)
+        except OSError as error:
+            sock.close()
+            raise self._gone() from error
+        return Channel(sock)
+
+    def ask(self, message: Message, fds: list[int] | None = None) -> tuple[Message, list[int]]:
+        """One question, one answer; raises the NetlabError that the supervisor answers with."""
+        channel = self.connect()
+        try:
+            return self.converse(channel, message, fds)
+        finally:
+            channel.close()
+
+    def converse(
+        self, channel: Channel, message: Message, fds: list[int] | None = None
+    ) -> tuple[Message, list[int]]:
+        """:meth:`ask` on a connection that stays."""
+        try:
+            channel.send(message, fds)
+            answer, brought = channel.receive()
+        except Disconnected:
+            raise self._gone() from None
+        if answer["event"] == "error":
+            raise rebuilt(answer, f"asking the supervisor of {self.name}")
+        return answer, brought
+
+    def _gone(self) -> LabError:
+        return LabError(f"the lab {self.name} is gone: its supervisor does not answer")
+
+    def status(self) -> Message:
+        """``phase`` and ``processes`` (pid in the lab, kind, node, label, returncode)."""
+        return self.ask({"op": "status"})[0]
+
+    def namespaces(self, nodes: Iterable[str]) -> dict[str, int]:
+        """Descriptors of the nodes' network namespaces, the caller's to close; raises UsageError."""
+        wanted = list(nodes)
+        found: dict[str, int] = {}
+        for at in range(0, len(wanted), MAX_FDS):
+            some = wanted[at : at + MAX_FDS]
+            _, fds = self.ask({"op": "namespaces", "nodes": some})
+            found.update(zip(some, fds, strict=True))
+        return found
+
+    def pairs(self, node: str, since: int = 0) -> tuple[list[Any], bool]:
+        """What the userland proxy of a host paired since (CLOCK_MONOTONIC ns): pairs, and whether all.
+
+        Each is ``[when, protocol, client, asked, own, backend]``, addresses as ``[address, port]``.
+        """
+        answer, _ = self.ask({"op": "pairs", "node": node, "since": since})
+        return answer["pairs"], answer["whole"]
+
+    def enter(self, node: str | None) -> tuple[str, list[int]]:
+        """The lab's private directory, and descriptors: user, mount, PID namespace, and the node's network."""
+        answer, fds = self.ask({"op": "enter", "node": node})
+        return answer["private"], fds
+
+    def start(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Process:
+        """Start a program in a node, as a child of the supervisor; raises UsageError for no such node."""
+        message = {
+            "op": "spawn",
+            "node": node,
+            "argv": list(argv),
+            "env": dict(os.environ if env is None else env),
+            "cwd": cwd or os.getcwd(),
+        }
+        return self._start(message, list(stdio))
+
+    def start_module(
+        self,
+        module: str,
+        args: Sequence[str] = (),
+        *,
+        nodes: Iterable[str] = (),
+        fds: Sequence[int] = (),
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> Process:
+        """Run ``netlab.….main(args, fds, namespaces)`` in a process of the lab; see :mod:`netlab.lab.spawn`."""
+        message = {"op": "spawn", "module": module, "args": list(args), "nodes": list(nodes)}
+        return self._start(message, [*stdio, *fds])
+
+    def _start(self, message: Message, fds: list[int]) -> Process:
+        channel = self.connect()
+        try:
+            answer, _ = self.converse(channel, message, fds)
+        except BaseException:
+            channel.close()
+            raise
+        return Process(channel, answer["pid"])
+
+    def down(self) -> None:
+        """End the lab; returns when nothing of it is left but what the kernel takes apart by itself."""
+        try:
+            channel = self.connect()
+        except LabError:
+            return  # it went by itself
+        try:
+            pidfd = os.pidfd_open(_peer(channel.sock))
+        except ProcessLookupError:
+            channel.close()
+            return
+        try:
+            end(pidfd, channel)
+        finally:
+            os.close(pidfd)
+            channel.close()
+
+
+def _peer(sock: socket.socket) -> int:
+    """The PID of the process at the other end (unix(7), SO_PEERCRED)."""
+    import struct
+
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid: int = struct.unpack("=iII", credentials)[0]
+    return pid
+
+
+class Process:
+    """A process that the supervisor runs for us; killed, with its children, when this is closed.
+
+    ``pid`` is its number in the lab's PID namespace. ``returncode`` as :class:`subprocess.Popen` counts it.
+    """
+
+    def __init__(self, channel: Channel, pid: int) -> None:
+        self._channel = channel
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def fileno(self) -> int:
+        """Readable once the process has ended: for poll."""
+        return self._channel.fileno()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises TimeoutError, or LabError if the lab ended first."""
+        if self.returncode is None:
+            self._channel.sock.settimeout(timeout)
+            try:
+                message, _ = self._channel.receive()
+            except Disconnected:
+                raise LabError("the lab ended while a process of it was waited for") from None
+            self.returncode = message["returncode"]
+        assert self.returncode is not None
+        return self.returncode
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and its children."""
+        self._channel.send({"op": "signal", "pid": self.pid, "signal": number})
+
+    def close(self) -> None:
+        """Kill it if it still runs."""
+        self._channel.close()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def attach(name: str) -> Client:
+    """The standing lab of that name; raises UsageError with a suggestion."""
+    record = state.read(name)
+    if record is not None and record.ready:
+        return Client(record)
+    standing = [found.name for found in state.standing()]
+    raise UsageError(_no_lab(name, standing))
+
+
+def _no_lab(name: str, standing: list[str]) -> str:
+    import difflib
+
+    if not standing:
+        return f"no lab {name!r}: none is up (netlab up FILE)"
+    near = difflib.get_close_matches(name, standing, 1)
+    hint = f"did you mean {near[0]}?" if near else "up: " + ", ".join(standing)
+    return f"no lab {name!r} is up ({hint})"
+
+
+def find_node(text: str) -> tuple[Client, str]:
+    """The lab and node that ``LAB.NODE`` names, or ``NODE`` where one lab is up; raises UsageError.
+
+    ``service/N``, ``host/N`` and ``outside/N`` say which kind of node is meant.
+    """
+    lab, dot, node = text.partition(".")
+    record = state.read(lab) if dot else None
+    if record is not None and record.ready:
+        client = Client(record)
+        return client, resolve(client.plan, node)
+    standing = state.standing()
+    if len(standing) == 1:
+        client = Client(standing[0])
+        return client, resolve(client.plan, text)
+    if dot:
+        raise UsageError(_no_lab(lab, [found.name for found in standing]))
+    if not standing:
+        raise UsageError(f"no node {text!r}: no lab is up (netlab up FILE)")
+    names = ", ".join(found.name for found in standing)
+    raise UsageError(f"say LAB.{text}: several labs are up ({names})")
+
+
+_KINDS = {"service": "container", "host": "host", "outside": "outside"}
+
+
+def resolve(plan: Plan, text: str) -> str:
+    """The name of a node in the plan; raises UsageError with a suggestion."""
+    kind, slash, name = text.partition("/")
+    for node in plan.nodes:
+        if node.kind == "segment":
+            continue
+        if node.name == text or (slash and node.name == name and node.kind == _KINDS.get(kind)):
+            return node.name
+    import difflib
+
+    names = [node.name for node in plan.nodes if node.kind != "segment"]
+    near = difflib.get_close_matches(text, names, 1)
+    few = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    hint = f"did you mean {near[0]}?" if near else f"there are: {few}"
+    raise UsageError(f"the lab {plan.name} has no node {text!r} ({hint})")

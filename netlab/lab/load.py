@@ -1,0 +1,73 @@
+"""From scenario files and options to a plan, and from a plan to what a supervisor is told."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from netlab.model.plan import Plan
+    from netlab.model.scenario import JsonValue
+
+
+def load_plan(
+    files: Sequence[str | Path],
+    *,
+    engine: str | None = None,
+    firewall: str | None = None,
+    daemon: Mapping[str, JsonValue] | Sequence[str] = (),
+    name: str | None = None,
+    project_name: str | None = None,
+    profiles: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    allow_outside_files: bool = False,
+) -> Plan:
+    """The plan of one scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines.
+
+    ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
+    """
+    from netlab.model.errors import UsageError
+    from netlab.plan import make_plan
+    from netlab.scenario import Overrides, daemon_setting, load
+
+    if not hasattr(daemon, "keys"):
+        try:
+            daemon = dict(daemon_setting(line) for line in daemon)
+        except ValueError as error:
+            raise UsageError(f"--daemon: {error}") from error
+    overrides = Overrides(engine=engine, firewall=firewall, daemon=dict(daemon), name=name)
+    scenario = load(
+        files,
+        environ=os.environ if environ is None else environ,
+        project_name=project_name,
+        profiles=profiles,
+        overrides=overrides,
+        allow_outside_files=allow_outside_files,
+    )
+    return make_plan(scenario)
+
+
+def record_of(plan: Plan, text: str, files: Sequence[str | Path], *, owner: int | None = None) -> dict[str, Any]:
+    """What ``lab.json`` says of a lab beside what the supervisor adds; ``owner``: the PID that it ends with."""
+    import time
+
+    from netlab import __version__
+    from netlab.lab import codec
+
+    kinds = [node.kind for node in plan.nodes]
+    return {
+        "version": __version__,
+        "uid": os.geteuid(),
+        "digest": codec.digest(text),
+        "files": [os.path.abspath(file) for file in files],
+        "created": int(time.time()),
+        "owner": owner,
+        "engines": sorted({node.engine for node in plan.nodes if node.engine}),
+        "hosts": kinds.count("host"),
+        "containers": kinds.count("container"),
+        "outside": kinds.count("outside"),
+        "published": len(plan.publications),
+    }
