@@ -69,6 +69,8 @@ class ContainerSpec:
     dns_opt: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     privileged: bool = False
+    #: whether it comes up again with the daemon (``--restart``)
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

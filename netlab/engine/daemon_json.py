@@ -1,0 +1,305 @@
+"""``daemon.json``: the keys that shape the network, checked as dockerd checks them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netlab.engine.refusal import Refused
+from netlab.model.family import Network
+from netlab.model.scenario import JsonValue
+
+#: Keys that dockerd knows and that do not touch the network of a bridge.
+OTHER_KEYS = frozenset(
+    [
+        "allow-nondistributable-artifacts",
+        "authorization-plugins",
+        "builder",
+        "cgroup-parent",
+        "containerd",
+        "containerd-namespace",
+        "containerd-plugin-namespace",
+        "cdi-spec-dirs",
+        "cluster-advertise",
+        "cluster-store",
+        "cluster-store-opts",
+        "containers",
+        "data-root",
+        "debug",
+        "default-cgroupns-mode",
+        "default-gateway",
+        "default-gateway-v6",
+        "default-ipc-mode",
+        "default-runtime",
+        "default-shm-size",
+        "default-ulimits",
+        "exec-opts",
+        "exec-root",
+        "experimental",
+        "features",
+        "graph",
+        "group",
+        "hosts",
+        "http-proxy",
+        "https-proxy",
+        "init",
+        "init-path",
+        "insecure-registries",
+        "labels",
+        "live-restore",
+        "log-driver",
+        "log-format",
+        "log-level",
+        "log-opts",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "metrics-addr",
+        "min-api-version",
+        "network-control-plane-mtu",
+        "no-new-privileges",
+        "no-proxy",
+        "node-generic-resources",
+        "oom-score-adjust",
+        "pidfile",
+        "proxies",
+        "raw-logs",
+        "registry-mirrors",
+        "rootless",
+        "runtimes",
+        "seccomp-profile",
+        "selinux-enabled",
+        "shutdown-timeout",
+        "storage-driver",
+        "storage-opt",
+        "storage-opts",
+        "swarm-default-advertise-addr",
+        "tls",
+        "tlscacert",
+        "tlscert",
+        "tlskey",
+        "tlsverify",
+        "userns-remap",
+        "validate",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The network part of a daemon's configuration, defaults filled in."""
+
+    userland_proxy: bool = True
+    userland_proxy_path: str = ""
+    iptables: bool = True
+    ip6tables: bool = False
+    ip_forward: bool = True
+    ip_forward_no_drop: bool = False
+    ip_masq: bool = True
+    icc: bool = True
+    ip: str = ""
+    bip: str = ""
+    bip6: str = ""
+    fixed_cidr: str = ""
+    fixed_cidr_v6: str = ""
+    ipv6: bool = False
+    mtu: int = 1500
+    bridge: str = ""
+    default_gateway: str = ""
+    default_gateway_v6: str = ""
+    experimental: bool = False
+    allow_direct_routing: bool = False
+    nftables: bool = False
+    host_gateway_ip: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opts: tuple[str, ...] = ()
+    pools: tuple[tuple[Network, int], ...] = ()
+    #: ``default-network-opts``: driver options of every network of the bridge driver
+    network_opts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a generation's daemon.json knows: the default of ip6tables, and which keys it rejects."""
+
+    ip6tables: bool = False
+    #: ip6tables needs ``experimental``
+    ip6tables_experimental: bool = False
+    unknown: frozenset[str] = frozenset()
+    nftables: bool = False
+
+
+class _Reader:
+    def __init__(self, keys: Mapping[str, JsonValue]) -> None:
+        self.keys = keys
+
+    def refuse(self, key: str, reason: str) -> Refused:
+        return Refused("daemon", key, reason)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.keys.get(key, default)
+        if not isinstance(value, bool):
+            raise self.refuse(key, f"{key} must be true or false, not {value!r}")
+        return value
+
+    def text(self, key: str) -> str:
+        value = self.keys.get(key, "")
+        if not isinstance(value, str):
+            raise self.refuse(key, f"{key} must be a string, not {value!r}")
+        return value
+
+    def number(self, key: str, default: int) -> int:
+        value = self.keys.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.refuse(key, f"{key} must be a number, not {value!r}")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.keys.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.refuse(key, f"{key} must be a list of strings, not {value!r}")
+        return tuple(str(item) for item in value)
+
+    def address(self, key: str) -> str:
+        value = self.text(key)
+        if value:
+            try:
+                return str(ipaddress.ip_address(value))
+            except ValueError as error:
+                raise self.refuse(key, f"{key}: {error}") from error
+        return value
+
+    def cidr(self, key: str, version: int) -> str:
+        value = self.text(key)
+        if value:
+            try:
+                interface = ipaddress.ip_interface(value)
+            except ValueError as error:
+                raise self.refuse(key, f"{key}: {error}") from error
+            if interface.version != version or "/" not in value:
+                raise self.refuse(key, f"{key}: {value!r} is no IPv{version} address with a prefix length")
+        return value
+
+    def pools(self) -> tuple[tuple[Network, int], ...]:
+        value = self.keys.get("default-address-pools", [])
+        if not isinstance(value, list):
+            raise self.refuse(
+                "default-address-pools", "default-address-pools must be a list of base and size"
+            )
+        found: list[tuple[Network, int]] = []
+        for item in value:
+            if not isinstance(item, dict) or set(item) != {"base", "size"}:
+                raise self.refuse("default-address-pools", f"{item!r} must have a base and a size")
+            base, size = item["base"], item["size"]
+            try:
+                network = ipaddress.ip_network(str(base), strict=False)
+            except ValueError as error:
+                raise self.refuse("default-address-pools", f"invalid base pool {base!r}: {error}") from error
+            if not isinstance(size, int) or not network.prefixlen <= size <= network.max_prefixlen:
+                raise self.refuse("default-address-pools", f"invalid pools size {size!r} for base {base!r}")
+            found.append((network, size))
+        return tuple(found)
+
+
+def _check_unknown(keys: Mapping[str, JsonValue], dialect: Dialect) -> None:
+    known = (set(KEYS) | OTHER_KEYS) - dialect.unknown
+    for key in keys:
+        if key not in known:
+            raise Refused(
+                "daemon", key, f"the following directives don't match any configuration option: {key}"
+            )
+
+
+#: Every key that :class:`Daemon` is made of.
+KEYS = [
+    "userland-proxy",
+    "userland-proxy-path",
+    "iptables",
+    "ip6tables",
+    "ip-forward",
+    "ip-forward-no-drop",
+    "ip-masq",
+    "icc",
+    "ip",
+    "bip",
+    "bip6",
+    "fixed-cidr",
+    "fixed-cidr-v6",
+    "ipv6",
+    "mtu",
+    "bridge",
+    "default-gateway",
+    "default-gateway-v6",
+    "experimental",
+    "allow-direct-routing",
+    "firewall-backend",
+    "host-gateway-ip",
+    "host-gateway-ips",
+    "dns",
+    "dns-search",
+    "dns-opts",
+    "default-address-pools",
+    "default-network-opts",
+]
+
+
+def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
+    """The configuration that a generation makes of ``daemon.json``; raises :class:`Refused` as it would."""
+    _check_unknown(keys, dialect)
+    reader = _Reader(keys)
+    experimental = reader.flag("experimental", False)
+    ip6tables = reader.flag("ip6tables", dialect.ip6tables)
+    if ip6tables and dialect.ip6tables_experimental and not experimental:
+        raise Refused(
+            "daemon", "ip6tables", "ip6tables rules are only available if experimental features are enabled"
+        )
+    bridge, bip = reader.text("bridge"), reader.cidr("bip", 4)
+    if bridge and bip:
+        raise Refused(
+            "daemon", "bip", "You specified -b & --bip, mutually exclusive options. Please specify only one"
+        )
+    if not reader.flag("iptables", True) and not reader.flag("icc", True):
+        raise Refused(
+            "daemon",
+            "icc",
+            "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. "
+            "Please set --icc or --iptables to true",
+        )
+    backend = reader.text("firewall-backend")
+    if backend not in ("", "iptables", "nftables"):
+        raise Refused("daemon", "firewall-backend", f'invalid firewall-backend "{backend}"')
+    opts = keys.get("default-network-opts", {})
+    bridge_opts = opts.get("bridge", {}) if isinstance(opts, dict) else {}
+    return Daemon(
+        userland_proxy=reader.flag("userland-proxy", True),
+        userland_proxy_path=reader.text("userland-proxy-path"),
+        iptables=reader.flag("iptables", True),
+        ip6tables=ip6tables,
+        ip_forward=reader.flag("ip-forward", True),
+        ip_forward_no_drop=reader.flag("ip-forward-no-drop", False),
+        ip_masq=reader.flag("ip-masq", True),
+        icc=reader.flag("icc", True),
+        ip=reader.address("ip"),
+        bip=bip,
+        bip6=reader.cidr("bip6", 6),
+        fixed_cidr=reader.cidr("fixed-cidr", 4),
+        fixed_cidr_v6=reader.cidr("fixed-cidr-v6", 6),
+        ipv6=reader.flag("ipv6", False),
+        mtu=reader.number("mtu", 1500),
+        bridge=bridge,
+        default_gateway=reader.address("default-gateway"),
+        default_gateway_v6=reader.address("default-gateway-v6"),
+        experimental=experimental,
+        allow_direct_routing=reader.flag("allow-direct-routing", False),
+        nftables=dialect.nftables or backend == "nftables",
+        host_gateway_ip=reader.address("host-gateway-ip"),
+        dns=reader.texts("dns"),
+        dns_search=reader.texts("dns-search"),
+        dns_opts=reader.texts("dns-opts"),
+        pools=reader.pools(),
+        network_opts={str(k): str(v) for k, v in bridge_opts.items()}
+        if isinstance(bridge_opts, dict)
+        else {},
+    )

@@ -1,0 +1,230 @@
+"""Containers: start, stop, restart, connect and disconnect, as dockerd and libnetwork's sandbox do them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from netlab.engine import names
+from netlab.engine.docker import publish
+from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.networks import DEFAULT_BRIDGE
+from netlab.engine.ipam import PoolError
+from netlab.engine.refusal import Refused
+from netlab.engine.world import Container, Endpoint, LiveNetwork, World
+from netlab.model.event import ContainerSpec, EndpointSpec
+from netlab.model.family import Address, Family
+
+
+def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
+    """``docker run``: create and start."""
+    if spec.node in world.containers:
+        raise Refused("container", spec.node, f'The container name "/{spec.name}" is already in use')
+    container = Container(spec, wishes=list(spec.endpoints), mappings=spec.ports)
+    if spec.network_mode == DEFAULT_BRIDGE and not container.wishes:
+        container.wishes = [EndpointSpec(DEFAULT_BRIDGE)]
+    world.containers[spec.node] = container
+    try:
+        start(world, rules, container)
+    except Refused:
+        del world.containers[spec.node]
+        raise
+
+
+def start(world: World, rules: Firewaller, container: Container) -> None:
+    """``docker start`` of a container that does not run."""
+    container.starts += 1
+    container.next_name, container.next_index = {}, 2
+    for wish in container.wishes:
+        container.endpoints.append(_attach(world, rules, container, wish))
+    for endpoint in _sorted(world, container):
+        _name(world, container, endpoint)
+    container.running = True
+    _move_gateway(world, rules, container)
+    # A dict keeps insertion order: the container that started last stands last.
+    world.containers[container.spec.node] = world.containers.pop(container.spec.node)
+
+
+def stop(world: World, rules: Firewaller, container: Container) -> None:
+    """``docker stop``: ports first, then the interfaces."""
+    _unpublish(world, rules, container)
+    for endpoint in container.endpoints:
+        _detach(world, rules, endpoint)
+    container.endpoints.clear()
+    container.gateways.clear()
+    container.external = None
+    container.running = False
+
+
+def connect(world: World, rules: Firewaller, container: Container, wish: EndpointSpec) -> None:
+    """``docker network connect`` of a container that exists."""
+    if any(old.network == wish.network for old in container.wishes):
+        raise Refused(
+            "container",
+            container.spec.node,
+            f"endpoint with name {container.spec.name} already exists in network {wish.network}",
+        )
+    if container.running:
+        endpoint = _attach(world, rules, container, wish)
+        _name(world, container, endpoint)
+        container.endpoints.append(endpoint)
+        _move_gateway(world, rules, container)
+    container.wishes.append(wish)
+
+
+def disconnect(world: World, rules: Firewaller, container: Container, network: str) -> None:
+    """``docker network disconnect``."""
+    if not any(wish.network == network for wish in container.wishes):
+        raise Refused(
+            "container",
+            container.spec.node,
+            f"container {container.spec.name} is not connected to network {network}",
+        )
+    container.wishes = [wish for wish in container.wishes if wish.network != network]
+    gone = [endpoint for endpoint in container.endpoints if endpoint.spec.network == network]
+    if container.external == network:
+        _unpublish(world, rules, container)
+    for endpoint in gone:
+        container.endpoints.remove(endpoint)
+        _detach(world, rules, endpoint)
+    if container.running:
+        _move_gateway(world, rules, container)
+
+
+def _attach(world: World, rules: Firewaller, container: Container, wish: EndpointSpec) -> Endpoint:
+    """An endpoint with its addresses, its link and the rules of the layout (CreateEndpoint)."""
+    node = container.spec.node
+    network = world.networks.get(wish.network)
+    if network is None:
+        raise Refused("container", node, f"network {wish.network} not found")
+    addresses = _addresses(network, node, wish)
+    v4 = addresses.get(Family.IPV4)
+    mac = wish.mac_address or (
+        names.mac(container.spec.id, network.spec.id, str(container.starts))
+        if world.traits.random_macs or v4 is None
+        else names.mac_of(str(v4))
+    )
+    v6 = addresses.get(Family.IPV6)
+    if v6 is not None and wish.ipv6_address is None and _mac_addressed(world, network):
+        subnet = network.subnet(Family.IPV6)
+        network.pools[Family.IPV6].release(v6)
+        addresses[Family.IPV6] = ipaddress.ip_address(names.eui64(ipaddress.IPv6Network(str(subnet)), mac))
+    if world.traits.index_in_container:
+        index, host_index = container.next_index, world.claim_index()
+        container.next_index += 1
+    else:
+        index, host_index = world.claim_index(), world.claim_index()
+    endpoint = Endpoint(
+        spec=wish,
+        node=node,
+        mac=mac,
+        addresses=addresses,
+        veth=names.veth(container.spec.id, network.spec.id, str(container.starts)),
+        index=index,
+        host_index=host_index,
+    )
+    network.endpoints[node] = endpoint
+    rules.add_endpoint(world, network, endpoint)
+    return endpoint
+
+
+def _mac_addressed(world: World, network: LiveNetwork) -> bool:
+    """docker0 with ``fixed-cidr-v6`` of at most 80 bits: the address is made of the MAC (to 27)."""
+    pool = network.pools[Family.IPV6]
+    return network.default_bridge and not world.traits.random_macs and pool.subnet.prefixlen <= 80
+
+
+def _addresses(network: LiveNetwork, node: str, wish: EndpointSpec) -> dict[Family, Address]:
+    wished = {Family.IPV4: wish.ipv4_address, Family.IPV6: wish.ipv6_address}
+    for family, address in wished.items():
+        if address and not network.spec.pools:
+            reason = "only when connecting to networks with user configured subnets"
+            raise Refused("container", node, f"user specified IP address is supported {reason}")
+        if address and family not in network.families:
+            raise Refused(
+                "container",
+                node,
+                f"Invalid address {address}: It does not belong to any of this network's subnets",
+            )
+    taken: dict[Family, Address] = {}
+    try:
+        for family in network.families:
+            pool = network.pools[family]
+            address = wished[family]
+            taken[family] = pool.take(address) if address else pool.next()
+    except PoolError as error:
+        for family, got in taken.items():
+            network.pools[family].release(got)
+        raise Refused("container", node, str(error)) from error
+    return taken
+
+
+def _detach(world: World, rules: Firewaller, endpoint: Endpoint) -> None:
+    network = world.networks[endpoint.spec.network]
+    rules.remove_endpoint(world, network, endpoint)
+    for family, address in endpoint.addresses.items():
+        network.pools[family].release(address)
+    del network.endpoints[endpoint.node]
+
+
+def _name(world: World, container: Container, endpoint: Endpoint) -> None:
+    """The interface's name: the network's prefix and the next number that is free (eth0, eth1, …)."""
+    if endpoint.spec.interface_name:
+        endpoint.ifname = endpoint.spec.interface_name
+        return
+    prefix = world.networks[endpoint.spec.network].prefix
+    number = container.next_name.get(prefix, 0)
+    container.next_name[prefix] = number + 1
+    endpoint.ifname = f"{prefix}{number}"
+
+
+def _sorted(world: World, container: Container) -> list[Endpoint]:
+    """The sandbox's order of endpoints (libnetwork's Endpoint.Less): the first is the gateway.
+
+    Networks with a way out before internal ones, dual-stack before single-stack, by gateway priority,
+    then by the network's name.
+    """
+
+    def key(endpoint: Endpoint) -> tuple[bool, int, bool, str]:
+        network = world.networks[endpoint.spec.network]
+        both = all(network.gateway(family) is not None for family in Family)
+        return (network.internal, -endpoint.spec.gw_priority, not both, network.name)
+
+    return sorted(container.endpoints, key=key)
+
+
+def _move_gateway(world: World, rules: Firewaller, container: Container) -> None:
+    """Choose the default routes' networks, and publish on the one that leads out."""
+    order = _sorted(world, container)
+    container.gateways = {}
+    for family in Family:
+        for endpoint in order:
+            network = world.networks[endpoint.spec.network]
+            if family not in network.families or network.gateway(family) is None:
+                continue
+            if network.internal and not world.traits.internal_default_route:
+                continue
+            container.gateways[family] = endpoint
+            break
+    external = next((e for e in order if not world.networks[e.spec.network].internal), None)
+    name = external.spec.network if external else None
+    if name == container.external:
+        return
+    _unpublish(world, rules, container)
+    container.external = name
+    if external is not None and container.mappings:
+        _publish(world, rules, container, external)
+
+
+def _publish(world: World, rules: Firewaller, container: Container, endpoint: Endpoint) -> None:
+    network = world.networks[endpoint.spec.network]
+    container.bindings = publish.bind(world, network, endpoint, container.mappings)
+    for binding in container.bindings:
+        rules.add_binding(world, network, binding)
+
+
+def _unpublish(world: World, rules: Firewaller, container: Container) -> None:
+    for binding in container.bindings:
+        rules.remove_binding(world, world.networks[binding.network], binding)
+    publish.release(world, container.bindings)
+    container.bindings = []
+    container.external = None

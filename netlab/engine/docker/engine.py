@@ -1,0 +1,240 @@
+"""dockerd as a state machine: which event calls which part."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netlab.engine import daemon_json, names
+from netlab.engine.contract import State
+from netlab.engine.docker import containers, networks, options
+from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.ipam import DEFAULT_POOLS, Pools
+from netlab.engine.nft import NftTables
+from netlab.engine.refusal import Refused
+from netlab.engine.sysctls import Sysctls
+from netlab.engine.tables import Tables
+from netlab.engine.traits import Traits
+from netlab.engine.world import Container, World
+from netlab.model.event import (
+    Connect,
+    ContainerRemove,
+    ContainerRestart,
+    ContainerStart,
+    ContainerStop,
+    DaemonStart,
+    DaemonStop,
+    Disconnect,
+    Event,
+    FirewallFlush,
+    FirewallReload,
+    NetworkCreate,
+    NetworkRemove,
+    NetworkSpec,
+)
+from netlab.model.family import FAMILIES, Family, Network
+from netlab.model.scenario import Host, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class DockerEngine:
+    """One generation of Docker: its habits and its layout of rules."""
+
+    traits: Traits
+    rules: Firewaller
+
+    @property
+    def name(self) -> str:
+        """``docker-20.10``."""
+        return self.traits.name
+
+    def start(self, host: Host) -> State[World]:
+        """The daemon's first start; raises :class:`Refused`."""
+        return State(lambda: self._first_start(host), self._step)
+
+    def step(self, state: State[World], event: Event) -> State[World]:
+        """The state after one more event; raises :class:`Refused`."""
+        return state.after(event)
+
+    def _first_start(self, host: Host) -> World:
+        daemon = daemon_json.read(host.daemon, self.traits.dialect)
+        world = World(
+            host=host,
+            traits=self.traits,
+            daemon=daemon,
+            sysctls=Sysctls(host.sysctls),
+            tables=_tables_before(host),
+            nft=NftTables(),
+            pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
+        )
+        world.next_index = 2 + len(host.interfaces) + len(host.bridges)
+        self._start(world)
+        return world
+
+    def _start(self, world: World) -> None:
+        """What every start of the daemon does before it looks at its networks."""
+        self.rules.start(world)
+        turned_on = self._forward(world)
+        self.rules.forward_policy(world, turned_on)
+        for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
+            networks.set_up(world, self.rules, network)
+        if world.daemon.bridge != "none":
+            spec, mtu = _docker0(world)
+            networks.create(world, self.rules, spec, mtu)
+        self.rules.user_chain(world)
+
+    def _forward(self, world: World) -> bool:
+        if not world.daemon.ip_forward or not self.traits.enables_forwarding:
+            return False
+        return world.sysctls.ensure("net.ipv4.ip_forward", "1", "dockerd turns forwarding on (ip-forward)")
+
+    def _step(self, world: World, event: Event) -> None:
+        rules = self.rules
+        if not world.running and not isinstance(event, DaemonStart | FirewallFlush | FirewallReload):
+            raise Refused("event", "", "Cannot connect to the Docker daemon. Is the docker daemon running?")
+        match event:
+            case NetworkCreate(spec):
+                networks.create(world, rules, spec)
+            case NetworkRemove(name):
+                networks.remove(world, rules, name)
+            case ContainerStart(spec_):
+                containers.run(world, rules, spec_)
+            case ContainerStop(node):
+                self._stop(world, _known(world, node))
+            case ContainerRestart(node):
+                container = _known(world, node)
+                self._stop(world, container)
+                containers.start(world, rules, container)
+            case ContainerRemove(node):
+                self._stop(world, _known(world, node))
+                del world.containers[node]
+            case Connect(node, wish):
+                containers.connect(world, rules, _known(world, node), wish)
+            case Disconnect(node, network):
+                containers.disconnect(world, rules, _known(world, node), network)
+            case DaemonStop():
+                for container in world.containers.values():
+                    self._stop(world, container)
+                world.running = False
+            case DaemonStart():
+                self._restart(world)
+            case FirewallFlush():
+                for tables in world.tables.values():
+                    tables.flush_table("filter")
+                    tables.flush_table("nat")
+            case FirewallReload():
+                pass
+
+    def _stop(self, world: World, container: Container) -> None:
+        if container.running:
+            containers.stop(world, self.rules, container)
+
+    def _restart(self, world: World) -> None:
+        """The daemon comes up on what the last one left; docker0's network is made anew."""
+        if world.running:
+            raise Refused("event", "", "the daemon is running already")
+        world.running = True
+        world.ports = type(world.ports)()
+        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
+        if docker0 is not None:
+            self.rules.remove_network(world, docker0)
+            for pool in docker0.pools.values():
+                world.pools.release(pool.subnet)
+        self._start(world)
+        for node in sorted(world.containers):
+            container = world.containers[node]
+            if container.spec.restarts:
+                containers.start(world, self.rules, container)
+
+
+def _known(world: World, node: str) -> Container:
+    container = world.containers.get(node)
+    if container is None:
+        raise Refused("container", node, f"No such container: {node}")
+    return container
+
+
+def _tables_before(host: Host) -> dict[Family, Tables]:
+    """The tables of both families, with the administrator's own rulesets in them."""
+    tables = {family: Tables(family) for family in FAMILIES}
+    for family in FAMILIES:
+        text = host.firewall.files.get(family.iptables)
+        if text is not None:
+            try:
+                tables[family].load(text, f"firewall.{family.iptables}")
+            except ValueError as error:
+                raise Refused("host", host.name, str(error)) from error
+    return tables
+
+
+def _default_pools(
+    traits: Traits, configured: tuple[tuple[Network, int], ...], host: str
+) -> tuple[tuple[Network, int], ...]:
+    pools = configured or tuple((ipaddress.ip_network(base), size) for base, size in DEFAULT_POOLS)
+    if traits.ula_pools and not any(base.version == 6 for base, _ in pools):
+        prefix = int("fd" + names.digest("ula", host)[:10], 16) << 80
+        pools = (*pools, (ipaddress.IPv6Network((prefix, 48)), 64))
+    return pools
+
+
+def _foreign(host: Host) -> tuple[Network, ...]:
+    """The subnets of the host's own interfaces, which a predefined pool must not overlap."""
+    addresses = [a for interface in host.interfaces for a in interface.addresses]
+    addresses += [a for bridge in host.bridges for a in bridge.addresses]
+    return tuple(ipaddress.ip_interface(address).network for address in addresses)
+
+
+def _docker0(world: World) -> tuple[NetworkSpec, int]:
+    """The default bridge as daemon.json describes it (initBridgeDriver)."""
+    daemon = world.daemon
+    opts: dict[str, str] = {
+        options.NAME: daemon.bridge or "docker0",
+        options.DEFAULT_BRIDGE: "true",
+        options.ICC: str(daemon.icc).lower(),
+        options.MASQUERADE: str(daemon.ip_masq).lower(),
+    }
+    if daemon.ip:
+        opts[options.HOST_BINDING] = daemon.ip
+    pools = [_docker0_ipv4(world, daemon)]
+    if daemon.ipv6:
+        pools.append(_docker0_ipv6(daemon))
+    spec = NetworkSpec(
+        name=networks.DEFAULT_BRIDGE,
+        id=names.digest("network", networks.DEFAULT_BRIDGE, world.host.name),
+        driver_opts=opts,
+        pools=tuple(pool for pool in pools if pool is not None),
+        enable_ipv6=daemon.ipv6,
+        label=daemon.bridge or "docker0",
+    )
+    return spec, daemon.mtu
+
+
+def _docker0_ipv4(world: World, daemon: daemon_json.Daemon) -> Pool | None:
+    aux = {"DefaultGatewayIPv4": daemon.default_gateway} if daemon.default_gateway else {}
+    bip = daemon.bip or _tenant_address(world, daemon.bridge)
+    if bip:
+        interface = ipaddress.ip_interface(bip)
+        return Pool(str(interface.network), daemon.fixed_cidr or None, str(interface.ip), aux)
+    if daemon.fixed_cidr:
+        return Pool(str(ipaddress.ip_network(daemon.fixed_cidr, strict=False)), None, None, aux)
+    return Pool(aux_addresses=aux) if aux else None
+
+
+def _tenant_address(world: World, bridge: str) -> str:
+    for tenant in world.host.bridges:
+        if tenant.name == bridge:
+            return next((a for a in tenant.addresses if Family.of(a) is Family.IPV4), "")
+    return ""
+
+
+def _docker0_ipv6(daemon: daemon_json.Daemon) -> Pool | None:
+    aux: Mapping[str, str] = (
+        {"DefaultGatewayIPv6": daemon.default_gateway_v6} if daemon.default_gateway_v6 else {}
+    )
+    if daemon.bip6:
+        interface = ipaddress.ip_interface(daemon.bip6)
+        return Pool(str(interface.network), daemon.fixed_cidr_v6 or None, str(interface.ip), aux)
+    if daemon.fixed_cidr_v6:
+        return Pool(str(ipaddress.ip_network(daemon.fixed_cidr_v6, strict=False)), None, None, aux)
+    return None

@@ -1,0 +1,33 @@
+"""What one layout of Docker's rules does at each event: the contract that the layouts fill in.
+
+The folders beside this one (``docker_20_10``, ``docker_28``, ``docker_29``, ``docker_29_nftables``) hold one
+layout each, under the same file names, so that two of them can be read as a diff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netlab.engine.world import Binding, Endpoint, LiveNetwork, World
+
+OnHost = Callable[[World], None]
+OnNetwork = Callable[[World, LiveNetwork], None]
+OnEndpoint = Callable[[World, LiveNetwork, Endpoint], None]
+OnBinding = Callable[[World, LiveNetwork, Binding], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Firewaller:
+    """One layout."""
+
+    start: OnHost  #: the daemon comes up: its chains, before any network
+    #: the FORWARD policy, given whether the daemon turned IPv4 forwarding on
+    forward_policy: Callable[[World, bool], None]
+    add_network: OnNetwork
+    remove_network: OnNetwork
+    user_chain: OnHost  #: after every new network: the administrator's chain to the front
+    add_endpoint: OnEndpoint
+    remove_endpoint: OnEndpoint
+    add_binding: OnBinding
+    remove_binding: OnBinding

@@ -1,0 +1,204 @@
+"""``docker network create`` and ``rm``: subnets, the bridge, its sysctls, and the rules of the layout."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from netlab.engine import names
+from netlab.engine.docker import options
+from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.ipam import AddressPool, PoolError
+from netlab.engine.refusal import Refused
+from netlab.engine.world import LiveNetwork, World
+from netlab.model.event import NetworkSpec
+from netlab.model.family import Family, Network, bare
+from netlab.model.scenario import Pool
+
+#: Docker's own networks, which stand from the start.
+DEFAULT_BRIDGE = "bridge"
+
+
+def create(world: World, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500) -> None:
+    """Create a bridge network; raises :class:`Refused`, and then nothing has changed."""
+    network = _describe(world, spec, mtu)
+    world.networks[spec.name] = network
+    set_up(world, rules, network)
+
+
+def remove(world: World, rules: Firewaller, name: str) -> None:
+    """Remove a network that no running container is on."""
+    network = world.networks.get(name)
+    if network is None:
+        raise Refused("network", name, f"No such network: {name}")
+    if network.endpoints:
+        used = ", ".join(network.endpoints)
+        raise Refused("network", name, f"network {name} has active endpoints ({used})")
+    rules.remove_network(world, network)
+    for pool in network.pools.values():
+        world.pools.release(pool.subnet)
+    world.sysctls.forget(network.bridge)
+    del world.networks[name]
+
+
+def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
+    """Everything that the bridge driver does on the host for a network, in its order (createNetwork)."""
+    bridge, why = network.bridge, f"bridge of {network.name}"
+    if network.mac is not None:
+        world.sysctls.write(f"net.ipv6.conf.{bridge}.accept_ra", "0", f"{why}: no router may configure it")
+    if Family.IPV6 in network.families:
+        world.sysctls.write(f"net.ipv6.conf.{bridge}.disable_ipv6", "0", f"{why}: an IPv6 network")
+        if world.daemon.ip_forward and world.traits.enables_forwarding:
+            _forward_ipv6(world, network)
+    if not world.daemon.userland_proxy and not network.internal:
+        world.sysctls.write(
+            f"net.ipv4.conf.{bridge}.route_localnet",
+            "1",
+            f"{why}: without the userland proxy 127.0.0.1 reaches published ports by NAT",
+        )
+    rules.add_network(world, network)
+    _bridge_netfilter(world, network)
+    rules.user_chain(world)
+
+
+def _forward_ipv6(world: World, network: LiveNetwork) -> None:
+    why = f"{network.name} is an IPv6 network, and dockerd turns forwarding on for it"
+    turned = world.sysctls.ensure("net.ipv6.conf.default.forwarding", "1", why)
+    turned |= world.sysctls.ensure("net.ipv6.conf.all.forwarding", "1", why)
+    drops = not world.traits.v6_drop_at_start and not world.daemon.ip_forward_no_drop
+    if turned and drops and Family.IPV6 in world.families():
+        world.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
+
+
+def _bridge_netfilter(world: World, network: LiveNetwork) -> None:
+    without_proxy = world.traits.bridge_nf_without_proxy and not world.daemon.userland_proxy
+    if (network.icc and not without_proxy) or not world.daemon.iptables:
+        return
+    why = "no userland proxy" if network.icc else f"icc is off on {network.name}"
+    for family in network.families:
+        key = f"net.bridge.bridge-nf-call-{family.iptables}"
+        world.sysctls.write(key, "1", f"{why}: frames between its containers must pass iptables")
+
+
+def _describe(world: World, spec: NetworkSpec, mtu: int) -> LiveNetwork:
+    if spec.name in world.networks:
+        raise Refused("network", spec.name, f"network with name {spec.name} already exists")
+    if spec.driver != "bridge":
+        raise Refused("network", spec.name, f"the {spec.driver} driver is not reproduced, only bridge is")
+    opts = {**world.daemon.network_opts, **spec.driver_opts}
+    chosen = options.read(spec.name, f"br-{spec.id[:12]}", opts, world.traits, mtu)
+    if chosen.default_bridge and spec.name != DEFAULT_BRIDGE:
+        raise Refused("network", spec.name, "cannot create default bridge network: there is one already")
+    for other in world.networks.values():
+        if other.bridge == chosen.bridge:
+            raise Refused(
+                "network",
+                spec.name,
+                f"conflicts with network {other.spec.id} ({other.name}): networks have same bridge name",
+            )
+    foreign = {tenant.name for tenant in world.host.bridges} | {i.name for i in world.host.interfaces}
+    pools = _pools(world, spec, chosen)
+    exists = chosen.bridge in foreign
+    return LiveNetwork(
+        spec=spec,
+        bridge=chosen.bridge,
+        mac=None if exists else _mac(world, spec, chosen.bridge),
+        index=None if exists else world.claim_index(),
+        pools=pools,
+        icc=chosen.icc,
+        masquerade=chosen.masquerade,
+        host_ip=chosen.host_ip,
+        mtu=chosen.mtu,
+        prefix=chosen.prefix,
+        inhibit_ipv4=chosen.inhibit_ipv4,
+        default_bridge=spec.name == DEFAULT_BRIDGE,
+        modes=chosen.modes,
+        trusted=chosen.trusted,
+        next_hops=_next_hops(spec),
+    )
+
+
+def _next_hops(spec: NetworkSpec) -> dict[Family, str]:
+    """Docker's reserved auxiliary addresses: a default gateway other than the bridge."""
+    keys = {"DefaultGatewayIPv4": Family.IPV4, "DefaultGatewayIPv6": Family.IPV6}
+    return {
+        keys[key]: address
+        for pool in spec.pools
+        for key, address in pool.aux_addresses.items()
+        if key in keys
+    }
+
+
+def _mac(world: World, spec: NetworkSpec, bridge: str) -> str:
+    make = names.mac if world.traits.random_macs else names.docker_mac
+    return make(spec.id, bridge)
+
+
+def _pools(world: World, spec: NetworkSpec, chosen: options.BridgeOptions) -> dict[Family, AddressPool]:
+    wished: dict[Family, list[Pool]] = {Family.IPV4: [], Family.IPV6: []}
+    for pool in spec.pools:
+        wished[_family(pool)].append(pool)
+    enabled = {Family.IPV4: spec.enable_ipv4 is not False, Family.IPV6: bool(spec.enable_ipv6)}
+    if not enabled[Family.IPV4] and not world.traits.ipv6_only:
+        enabled[Family.IPV4] = True
+    if not any(enabled.values()):
+        raise Refused("network", spec.name, "IPv4 or IPv6 must be enabled")
+    found: dict[Family, AddressPool] = {}
+    try:
+        for family in Family:
+            if not enabled[family]:
+                continue
+            if len(wished[family]) > 1:
+                raise PoolError("bridge driver doesn't support multiple subnets")
+            mode = chosen.modes[family]
+            wish = wished[family][0] if wished[family] else Pool()
+            found[family] = _pool(world, family, wish, gateway=mode != "isolated" or not spec.internal)
+    except PoolError as error:
+        for pool_found in found.values():
+            world.pools.release(pool_found.subnet)
+        raise Refused("network", spec.name, str(error)) from error
+    return found
+
+
+def _family(pool: Pool) -> Family:
+    return Family.of(pool.subnet or pool.gateway or "")
+
+
+def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPool:
+    """One subnet with its gateway and its auxiliary addresses taken."""
+    if wish.subnet:
+        subnet = ipaddress.ip_network(wish.subnet, strict=False)
+        world.pools.claim(subnet)
+    elif (
+        family is Family.IPV6
+        and not world.traits.ula_pools
+        and not any(b.version == 6 for b, _ in world.daemon.pools)
+    ):
+        raise PoolError(
+            "could not find an available, non-overlapping IPv6 address pool among the defaults "
+            "to assign to the network"
+        )
+    else:
+        subnet = world.pools.elect(family)
+    try:
+        pool = AddressPool(subnet)
+        if wish.ip_range:
+            within = ipaddress.ip_network(wish.ip_range, strict=False)
+            if not _contains(subnet, within):
+                raise PoolError(f"no matching subnet for range {wish.ip_range!r}")
+            pool.range = within
+        if gateway:
+            pool.gateway = pool.take(bare(wish.gateway)) if wish.gateway else pool.next()
+        for address in wish.aux_addresses.values():
+            pool.reserve(address)
+    except PoolError:
+        world.pools.release(subnet)
+        raise
+    return pool
+
+
+def _contains(outer: Network, inner: Network) -> bool:
+    return (
+        outer.version == inner.version
+        and outer.prefixlen <= inner.prefixlen
+        and inner.network_address in outer
+    )

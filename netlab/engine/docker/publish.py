@@ -1,0 +1,174 @@
+"""Publishing: which host endpoints a container's port mappings become, and who listens on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netlab.engine.ports import PortError
+from netlab.engine.refusal import Refused
+from netlab.engine.world import Binding, Container, Endpoint, LiveNetwork, World
+from netlab.model.family import Family, bare
+from netlab.model.plan import Backend, Listener
+from netlab.model.scenario import PortMapping
+
+
+def ordered(world: World, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
+    """The mappings in the order in which Docker programs them.
+
+    Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp
+    first; the bindings of one container port stay together.  From 27 by container port, ascending.
+    """
+    if world.traits.ports_ascending:
+        return sorted(
+            mappings, key=lambda m: (m.container_port, m.protocol, m.host_ports or (0, 0), m.host_ip)
+        )
+
+    def key(mapping: PortMapping) -> tuple[int, int, bool]:
+        start = mapping.host_ports[0] if mapping.host_ports else 0
+        return (-start, -mapping.container_port, mapping.protocol != "tcp")
+
+    groups: dict[tuple[int, str], list[PortMapping]] = {}
+    for mapping in sorted(mappings, key=key):
+        groups.setdefault((mapping.container_port, mapping.protocol), []).append(mapping)
+    return [mapping for group in groups.values() for mapping in group]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    host: str
+    container: str
+
+
+def _sides(world: World, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping) -> Iterator[_Side]:
+    """The (host address, container address) pairs of a mapping (validatePortBindingIPv4 and IPv6)."""
+    host_ip = mapping.host_ip
+    default = network.host_ip or "0.0.0.0"
+    v4, v6 = (endpoint.addresses.get(family) for family in Family)
+    if world.traits.dual_stack_proxy:
+        yield _Side(host_ip or default, str(v4))
+        return
+    wanted = host_ip or default
+    if v4 is not None and ":" not in wanted:
+        yield _Side(wanted, str(v4))
+    inner = v6 if v6 is not None else (v4 if world.daemon.userland_proxy else None)
+    if inner is None or (world.traits.proxy_minds_disable_ipv6 and _ipv6_disabled(world)):
+        return
+    if host_ip:
+        if ":" in host_ip:
+            yield _Side(host_ip, str(inner))
+    elif default == "0.0.0.0":
+        yield _Side("::", str(inner))
+    elif ":" in default:
+        yield _Side(default, str(inner))
+
+
+def _ipv6_disabled(world: World) -> bool:
+    return world.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
+
+
+def bind(
+    world: World, network: LiveNetwork, endpoint: Endpoint, mappings: tuple[PortMapping, ...]
+) -> list[Binding]:
+    """Allocate the host ports of a container's mappings; raises :class:`Refused`, nothing allocated then."""
+    made: list[Binding] = []
+    for mapping in ordered(world, mappings):
+        twin: Binding | None = None
+        for side in _sides(world, network, endpoint, mapping):
+            try:
+                port = _request(world, side.host, mapping, twin)
+            except PortError as error:
+                release(world, made)
+                reason = f"driver failed programming external connectivity: {error}"
+                raise Refused("container", endpoint.node, reason) from error
+            twin = Binding(
+                endpoint.node,
+                network.name,
+                mapping.protocol,
+                side.host,
+                port,
+                side.container,
+                mapping.container_port,
+            )
+            made.append(twin)
+    return made
+
+
+def _request(world: World, host: str, mapping: PortMapping, twin: Binding | None) -> int:
+    allocator = world.ports
+    ports = mapping.host_ports
+    if world.traits.one_port_for_both and twin is not None:
+        ports = (twin.host_port, twin.host_port)
+    port = allocator.request(host, mapping.protocol, ports)
+    clash = _in_use(world, host, mapping.protocol, port)
+    if clash:
+        allocator.release(host, mapping.protocol, port)
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        kind = f"{mapping.protocol}{Family.of(host).value}"
+        raise PortError(f"Error starting userland proxy: listen {kind} {shown}: bind: address already in use")
+    return port
+
+
+def _in_use(world: World, host: str, protocol: str, port: int) -> bool:
+    """Whether another socket of the host has the port: a wildcard against an address, or a daemon's own."""
+    if any(own.port == port and own.protocol == protocol for own in world.host.listen):
+        return True
+    family = Family.of(host)
+    if host == family.any:
+        return any(
+            world.ports.taken(bare(address), protocol, port) for address in _host_addresses(world, family)
+        )
+    return world.ports.taken(family.any, protocol, port)
+
+
+def _host_addresses(world: World, family: Family) -> Iterator[str]:
+    yield family.loopback
+    for interface in world.host.interfaces:
+        yield from (a for a in interface.addresses if Family.of(a) is family)
+    for network in world.networks.values():
+        gateway = network.gateway(family)
+        if gateway is not None:
+            yield str(gateway)
+
+
+def release(world: World, bindings: list[Binding]) -> None:
+    """Give the host ports back."""
+    for binding in bindings:
+        world.ports.release(binding.host_address, binding.protocol, binding.host_port)
+
+
+def listeners(world: World) -> Iterator[Listener]:
+    """The sockets that stand for published ports, container by container in order of start."""
+    for container in world.containers.values():
+        for binding in container.bindings:
+            network = world.networks[binding.network]
+            if network.modes[binding.family].startswith("nat"):
+                yield _listener(world, container, binding)
+
+
+def _listener(world: World, container: Container, binding: Binding) -> Listener:
+    network = world.networks[binding.network]
+    proxied = world.daemon.userland_proxy
+    reason = f"port {binding.port} of {container.spec.node} on {network.title}, published"
+    address, v6only = binding.host_address, (True if binding.family is Family.IPV6 else None)
+    if world.traits.dual_stack_proxy and address in ("0.0.0.0", "::"):
+        address, v6only = "::", False
+    argv = (
+        "-proto", binding.protocol,
+        "-host-ip", binding.host_address,
+        "-host-port", str(binding.host_port),
+        "-container-ip", binding.address,
+        "-container-port", str(binding.port),
+        *(("-use-listen-fd",) if world.traits.listen_fd else ()),
+    )  # fmt: skip
+    return Listener(
+        protocol=binding.protocol,
+        address=address,
+        port=binding.host_port,
+        v6only=v6only,
+        process="docker-proxy" if proxied else "dockerd",
+        backend=Backend(binding.address, binding.port) if proxied else None,
+        backlog=4096 if proxied else world.traits.dockerd_backlog,
+        reason=reason,
+        argv=argv if proxied else (),
+    )

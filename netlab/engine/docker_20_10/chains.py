@@ -1,0 +1,69 @@
+"""The daemon's chains, and the administrator's (setupIPChains, arrangeUserFilterRule)."""
+
+from __future__ import annotations
+
+from netlab.engine.tables import Tables
+from netlab.engine.world import World
+from netlab.model.family import Family
+
+DOCKER = "DOCKER"
+STAGE_1 = "DOCKER-ISOLATION-STAGE-1"
+STAGE_2 = "DOCKER-ISOLATION-STAGE-2"
+USER = "DOCKER-USER"
+
+LOOPBACK = {Family.IPV4: "127.0.0.0/8", Family.IPV6: "::1/128"}
+TO_LOCAL = "-m addrtype --dst-type LOCAL -j DOCKER"
+
+
+def output_rule(family: Family, hairpin: bool) -> str:
+    """The jump from nat OUTPUT; with the userland proxy, loopback addresses are left to it."""
+    return TO_LOCAL if hairpin else f"! -d {LOOPBACK[family]} {TO_LOCAL}"
+
+
+def start(world: World) -> None:
+    """Fresh chains, at the first start and at every later one."""
+    for family in world.families():
+        _remove(world.tables[family])
+    for family in world.families():
+        _create(world.tables[family])
+
+
+def forward_policy(world: World, turned_on: bool) -> None:
+    """FORWARD drops where the daemon itself turned forwarding on; for IPv6 (ip6tables) always."""
+    if turned_on and world.daemon.iptables:
+        world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
+    if world.daemon.ip6tables and world.traits.v6_drop_at_start:
+        world.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
+
+
+def _remove(tables: Tables) -> None:
+    tables.delete("nat", "PREROUTING", TO_LOCAL)
+    for hairpin in (False, True):
+        tables.delete("nat", "OUTPUT", output_rule(tables.family, hairpin))
+    for table, chain in (("nat", DOCKER), ("filter", DOCKER), ("filter", STAGE_1), ("filter", STAGE_2)):
+        tables.flush(table, chain)
+        tables.remove_chain(table, chain)
+
+
+def _create(tables: Tables) -> None:
+    tables.new_chain("nat", DOCKER)
+    tables.new_chain("filter", DOCKER)
+    for chain in (STAGE_1, STAGE_2):
+        tables.new_chain("filter", chain)
+        tables.append(
+            "filter", chain, "-j RETURN", "no network is isolated from this packet's: go on in FORWARD"
+        )
+
+
+def user_chain(world: World) -> None:
+    """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
+    for family, switch in ((Family.IPV4, world.daemon.iptables), (Family.IPV6, world.daemon.ip6tables)):
+        if family is Family.IPV6 and not world.traits.user_chain_v6:
+            continue
+        if switch or (family is Family.IPV4 and world.traits.user_chain_always):
+            tables = world.tables[family]
+            tables.new_chain("filter", USER)
+            tables.append(
+                "filter", USER, "-j RETURN", "the administrator's chain ends: on with Docker's rules"
+            )
+            tables.move_to_top("filter", "FORWARD", f"-j {USER}", "the administrator's chain comes first")

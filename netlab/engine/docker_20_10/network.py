@@ -1,0 +1,146 @@
+"""A network's rules (setupIPTables, isolateNetwork)."""
+
+from __future__ import annotations
+
+from netlab.engine.docker_20_10.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, output_rule
+from netlab.engine.tables import Tables
+from netlab.engine.world import LiveNetwork, World
+from netlab.model.family import Family
+
+
+def add(world: World, network: LiveNetwork) -> None:
+    """Put in the rules of a network: each to the front, so that the newest network comes first."""
+    hairpin = not world.daemon.userland_proxy
+    for family in world.families():
+        if family not in network.families:
+            continue
+        tables = world.tables[family]
+        if network.internal:
+            _internal(tables, network, family)
+        else:
+            _nat(tables, network, family, hairpin)
+            _icc(tables, network)
+            _out(tables, network)
+            _jumps(tables, family, hairpin)
+            _in(tables, network)
+        tables.move_to_top("filter", "FORWARD", f"-j {STAGE_1}", "networks are isolated from each other")
+    if not network.internal:
+        for family in world.families():
+            _isolate(world.tables[family], network)
+
+
+def remove(world: World, network: LiveNetwork) -> None:
+    """Take the rules of a network out again."""
+    for family in world.families():
+        tables = world.tables[family]
+        for table, chain, text in _texts(network, family):
+            tables.delete(table, chain, text)
+
+
+def _texts(network: LiveNetwork, family: Family) -> list[tuple[str, str, str]]:
+    br = network.bridge
+    own = [
+        ("filter", "FORWARD", f"-i {br} -o {br} -j ACCEPT"),
+        ("filter", "FORWARD", f"-i {br} -o {br} -j DROP"),
+        ("filter", "FORWARD", f"-i {br} ! -o {br} -j ACCEPT"),
+        ("filter", "FORWARD", f"-o {br} -j {DOCKER}"),
+        ("filter", "FORWARD", f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+        ("filter", STAGE_1, f"-i {br} ! -o {br} -j {STAGE_2}"),
+        ("filter", STAGE_2, f"-o {br} -j DROP"),
+        ("nat", DOCKER, f"-i {br} -j RETURN"),
+        ("nat", "POSTROUTING", f"-o {br} -m addrtype --src-type LOCAL -j MASQUERADE"),
+    ]
+    if family in network.families:
+        subnet = network.subnet(family)
+        own += [
+            ("nat", "POSTROUTING", f"-s {subnet} ! -o {br} -j MASQUERADE"),
+            ("filter", STAGE_1, f"! -d {subnet} -i {br} -j DROP"),
+            ("filter", STAGE_1, f"! -s {subnet} -o {br} -j DROP"),
+        ]
+    return own
+
+
+def _nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bool) -> None:
+    br, name = network.bridge, network.title
+    masquerade = network.masquerades(family)
+    if masquerade:
+        tables.insert(
+            "nat",
+            "POSTROUTING",
+            f"-s {network.subnet(family)} ! -o {br} -j MASQUERADE",
+            f"what leaves {name} takes the host's address",
+        )
+    if masquerade and not hairpin:
+        tables.insert(
+            "nat", DOCKER, f"-i {br} -j RETURN", f"{name} reaches published ports through the userland proxy"
+        )
+    if hairpin and network.modes[family].startswith("nat"):
+        tables.insert(
+            "nat",
+            "POSTROUTING",
+            f"-o {br} -m addrtype --src-type LOCAL -j MASQUERADE",
+            f"what the host itself sends to {name} takes the bridge's address (no userland proxy)",
+        )
+
+
+def _icc(tables: Tables, network: LiveNetwork) -> None:
+    br, name = network.bridge, network.title
+    accept, drop = f"-i {br} -o {br} -j ACCEPT", f"-i {br} -o {br} -j DROP"
+    if network.icc:
+        tables.delete("filter", "FORWARD", drop)
+        tables.insert("filter", "FORWARD", accept, f"containers on {name} may reach each other (icc)")
+    else:
+        tables.delete("filter", "FORWARD", accept)
+        tables.append(
+            "filter", "FORWARD", drop, f"containers on {name} may not reach each other (icc is off)"
+        )
+
+
+def _out(tables: Tables, network: LiveNetwork) -> None:
+    br = network.bridge
+    tables.insert("filter", "FORWARD", f"-i {br} ! -o {br} -j ACCEPT", f"{network.title} may go out")
+
+
+def _jumps(tables: Tables, family: Family, hairpin: bool) -> None:
+    tables.append(
+        "nat", "PREROUTING", TO_LOCAL, "what is sent to an address of the host may be for a published port"
+    )
+    tables.append(
+        "nat",
+        "OUTPUT",
+        output_rule(family, hairpin),
+        "what the host sends to itself may be for a published port",
+    )
+
+
+def _in(tables: Tables, network: LiveNetwork) -> None:
+    br, name = network.bridge, network.title
+    tables.insert("filter", "FORWARD", f"-o {br} -j {DOCKER}", f"published ports of {name}")
+    tables.insert(
+        "filter",
+        "FORWARD",
+        f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        f"answers to what {name} asked",
+    )
+
+
+def _isolate(tables: Tables, network: LiveNetwork) -> None:
+    br, name = network.bridge, network.title
+    tables.insert(
+        "filter",
+        STAGE_1,
+        f"-i {br} ! -o {br} -j {STAGE_2}",
+        f"what leaves {name} may not enter another network",
+    )
+    tables.insert("filter", STAGE_2, f"-o {br} -j DROP", f"{name} is isolated from other networks")
+
+
+def _internal(tables: Tables, network: LiveNetwork, family: Family) -> None:
+    br, name, subnet = network.bridge, network.title, network.subnet(family)
+    tables.insert(
+        "filter", STAGE_1, f"! -s {subnet} -o {br} -j DROP", f"{name} is internal: nothing comes in"
+    )
+    tables.insert(
+        "filter", STAGE_1, f"! -d {subnet} -i {br} -j DROP", f"{name} is internal: nothing goes out"
+    )
+    _icc(tables, network)

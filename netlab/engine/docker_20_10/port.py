@@ -1,0 +1,58 @@
+"""A published port's rules (ChainInfo.Forward)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.docker_20_10.chains import DOCKER
+from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.model.family import endpoint
+
+
+def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """Append the rules of a port; what stands already (it is published twice) stays where it is."""
+    if binding.translated and binding.family in world.families():
+        for table, chain, text, reason in _rules(world, network, binding):
+            world.tables[binding.family].append(table, chain, text, reason)
+
+
+def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """Take the rules of a port out again."""
+    if binding.translated and binding.family in world.families():
+        for table, chain, text, _ in _rules(world, network, binding):
+            world.tables[binding.family].delete(table, chain, text)
+
+
+def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str, str, str]]:
+    br, protocol, port = network.bridge, binding.protocol, binding.port
+    host = f"{binding.address}/{binding.family.bits}"
+    match = f"-p {protocol} -m {protocol}"
+    reason = f"port {port} of {binding.node} on {network.title}, published"
+    if network.modes[binding.family].startswith("nat"):
+        to = endpoint(binding.address, port)
+        yield "nat", DOCKER, f"{_dnat_match(world, network, binding)} -j DNAT --to-destination {to}", reason
+    yield "filter", DOCKER, f"-d {host} ! -i {br} -o {br} {match} --dport {port} -j ACCEPT", reason
+    if network.modes[binding.family].startswith("nat"):
+        yield (
+            "nat",
+            "POSTROUTING",
+            f"-s {host} -d {host} {match} --dport {port} -j MASQUERADE",
+            f"{reason}: {binding.node} may reach itself by it",
+        )
+    if protocol == "sctp":
+        yield (
+            "mangle",
+            "POSTROUTING",
+            f"-p sctp -m sctp --sport {port} -j CHECKSUM --checksum-fill",
+            f"{reason}: the veth leaves SCTP checksums to the hardware",
+        )
+
+
+def _dnat_match(world: World, network: LiveNetwork, binding: Binding) -> str:
+    words = []
+    if binding.host_address != binding.family.any:
+        words.append(f"-d {binding.host_address}/{binding.family.bits}")
+    if world.daemon.userland_proxy:
+        words.append(f"! -i {network.bridge}")
+    words.append(f"-p {binding.protocol} -m {binding.protocol} --dport {binding.host_port}")
+    return " ".join(words)

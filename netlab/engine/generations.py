@@ -1,0 +1,49 @@
+"""The engines that exist, oldest first."""
+
+from __future__ import annotations
+
+from netlab.engine.contract import Engine
+from netlab.engine.daemon_json import Dialect
+from netlab.engine.docker.engine import DockerEngine
+from netlab.engine.docker_20_10 import FIREWALLER as RULES_20_10
+from netlab.engine.traits import Traits
+
+_FROM_23 = frozenset(
+    {"cdi-spec-dirs", "containerd-namespace", "containerd-plugin-namespace", "proxies", "validate"}
+)
+_FROM_28 = frozenset({"ip-forward-no-drop", "bip6", "allow-direct-routing", "host-gateway-ips"})
+_FROM_29 = frozenset({"firewall-backend"})
+
+_DOCKER_19_03 = Traits(
+    name="docker-19.03",
+    dialect=Dialect(
+        unknown=_FROM_23 | _FROM_28 | _FROM_29 | {"ip6tables", "default-network-opts", "host-gateway-ip"}
+    ),
+    dual_stack_proxy=True,
+    user_chain_v6=False,
+    user_chain_always=True,
+    unprivileged_ports=False,
+    disables_ipv6_wholly=True,
+    internal_default_route=True,
+    empty_bridge_mtu=True,
+    bridge_link_local=True,
+)
+_DOCKER_20_10 = Traits(
+    name="docker-20.10",
+    dialect=Dialect(
+        ip6tables_experimental=True, unknown=_FROM_23 | _FROM_28 | _FROM_29 | {"default-network-opts"}
+    ),
+    user_chain_v6=False,
+    disables_ipv6_wholly=True,
+    internal_default_route=True,
+    empty_bridge_mtu=True,
+    bridge_link_local=True,
+)
+
+ENGINES: dict[str, Engine] = {
+    traits.name: DockerEngine(traits, rules)
+    for traits, rules in (
+        (_DOCKER_19_03, RULES_20_10),
+        (_DOCKER_20_10, RULES_20_10),
+    )
+}

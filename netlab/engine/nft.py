@@ -1,0 +1,70 @@
+"""A native nftables ruleset that can be worked on: the tables that Docker's nftables backend keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netlab.model.family import Family
+from netlab.model.rules import NftChain, NftRule, NftTable
+
+
+@dataclass(slots=True)
+class WorkingNftChain:
+    """One chain: its hook, and its rules in groups, which the backend keeps apart and in order."""
+
+    name: str
+    hook: str = ""
+    groups: dict[int, list[NftRule]] = field(default_factory=dict)
+
+    def add(self, group: int, text: str, reason: str) -> None:
+        """Append a rule to a group; one that is there already stays where it is."""
+        rules = self.groups.setdefault(group, [])
+        if all(rule.text != text for rule in rules[-8:]):
+            rules.append(NftRule(text, reason))
+
+    def remove(self, group: int, text: str) -> None:
+        """Delete a rule, if it is there."""
+        rules = self.groups.get(group, [])
+        for index, rule in enumerate(rules):
+            if rule.text == text:
+                del rules[index]
+                return
+
+    def freeze(self) -> NftChain:
+        """The chain as data."""
+        rules = tuple(rule for group in sorted(self.groups) for rule in self.groups[group])
+        return NftChain(self.name, self.hook, rules)
+
+
+@dataclass(slots=True)
+class WorkingNftTable:
+    """One table: verdict maps by interface name, base chains, and chains made for networks."""
+
+    family: Family
+    name: str
+    maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    chains: dict[str, WorkingNftChain] = field(default_factory=dict)
+
+    def freeze(self) -> NftTable:
+        """The table as data: maps, then chains by kind, each sorted as nft lists what Docker wrote."""
+        objects = tuple("\n".join(_map_lines(name, elements)) for name, elements in self.maps.items())
+        return NftTable(self.family.nft, self.name, objects, tuple(c.freeze() for c in self.chains.values()))
+
+
+def _map_lines(name: str, elements: dict[str, str]) -> list[str]:
+    lines = [f"map {name} {{", "\ttype ifname : verdict"]
+    if elements:
+        shown = [f'"{key}" : {verdict}' for key, verdict in sorted(elements.items())]
+        lines.append("\telements = { " + ",\n\t\t     ".join(shown) + " }")
+    return [*lines, "}"]
+
+
+@dataclass(slots=True)
+class NftTables:
+    """The native tables of a host."""
+
+    tables: dict[Family, WorkingNftTable] = field(default_factory=dict)
+
+    def freeze(self) -> tuple[NftTable, ...]:
+        """Each table as data."""
+        return tuple(table.freeze() for table in self.tables.values())

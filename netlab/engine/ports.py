@@ -1,0 +1,59 @@
+"""Docker's port allocator: which host port a mapping gets, per protocol and address.
+
+Source: libnetwork's portallocator.  Ephemeral ports come from the host's ip_local_port_range, each
+(address, protocol) counting on its own from where it stopped last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: The kernel's default ip_local_port_range, inclusive.
+EPHEMERAL = (32768, 60999)
+
+
+class PortError(ValueError):
+    """A port cannot be had; the text is Docker's."""
+
+
+@dataclass(slots=True)
+class _Ports:
+    taken: set[int] = field(default_factory=set)
+    last: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PortAllocator:
+    """What is allocated on one host."""
+
+    _maps: dict[tuple[str, str], _Ports] = field(default_factory=dict)
+
+    def _map(self, address: str, protocol: str) -> _Ports:
+        return self._maps.setdefault((address, protocol), _Ports())
+
+    def taken(self, address: str, protocol: str, port: int) -> bool:
+        """Whether the port is allocated for exactly this address."""
+        return port in self._map(address, protocol).taken
+
+    def request(self, address: str, protocol: str, ports: tuple[int, int] | None) -> int:
+        """A port of the inclusive range (None: ephemeral); raises PortError."""
+        have = self._map(address, protocol)
+        shown = f"[{address}]" if ":" in address else address
+        if ports is not None and ports[0] == ports[1]:
+            if ports[0] in have.taken:
+                raise PortError(f"Bind for {shown}:{ports[0]} failed: port is already allocated")
+            have.taken.add(ports[0])
+            return ports[0]
+        low, high = ports or EPHEMERAL
+        port = have.last.get((low, high), high)
+        for _ in range(low, high + 1):
+            port = low if port >= high else port + 1
+            if port not in have.taken:
+                have.taken.add(port)
+                have.last[low, high] = port
+                return port
+        raise PortError("all ports are allocated")
+
+    def release(self, address: str, protocol: str, port: int) -> None:
+        """Give a port back."""
+        self._map(address, protocol).taken.discard(port)

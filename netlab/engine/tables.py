@@ -1,0 +1,187 @@
+"""An iptables ruleset that can be worked on, with the operations of the iptables command.
+
+A rule is named by its text as ``iptables-save`` prints it behind ``-A CHAIN``, so that what the engine
+wrote, what an administrator's file says and what a kernel dumps can be compared.
+"""
+
+from __future__ import annotations
+
+from netlab.model.family import Family
+from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
+
+#: The base chains of each table in hook order; the tables in the order of iptables-save (nft backend).
+BASE_CHAINS = {
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
+
+
+class WorkingChain:
+    """One chain: its rules in order, and how often each text occurs (so that ``-C`` is constant time)."""
+
+    __slots__ = ("count", "name", "policy", "rules")
+
+    def __init__(self, name: str, policy: str | None = None) -> None:
+        self.name = name
+        self.policy = policy
+        self.rules: list[Rule] = []
+        self.count: dict[str, int] = {}
+
+    def add(self, rule: Rule, at: int | None = None) -> None:
+        """Append the rule, or insert it before index ``at``."""
+        if at is None:
+            self.rules.append(rule)
+        else:
+            self.rules.insert(at, rule)
+        self.count[rule.text] = self.count.get(rule.text, 0) + 1
+
+    def remove(self, text: str) -> bool:
+        """Delete the first rule of that text; False if there is none."""
+        left = self.count.get(text, 0)
+        if not left:
+            return False
+        for index, rule in enumerate(self.rules):
+            if rule.text == text:
+                del self.rules[index]
+                break
+        if left == 1:
+            del self.count[text]
+        else:
+            self.count[text] = left - 1
+        return True
+
+    def flush(self) -> None:
+        """Delete every rule."""
+        self.rules.clear()
+        self.count.clear()
+
+
+class Tables:
+    """The tables of one family.  A table comes into being, with its base chains, when it is touched."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self._tables: dict[str, dict[str, WorkingChain]] = {}
+
+    def _table(self, table: str) -> dict[str, WorkingChain]:
+        chains = self._tables.get(table)
+        if chains is None:
+            chains = {name: WorkingChain(name, "ACCEPT") for name in BASE_CHAINS[table]}
+            self._tables[table] = chains
+        return chains
+
+    def touch(self, table: str) -> None:
+        """Make the table, as any rule operation on it does."""
+        self._table(table)
+
+    def chain(self, table: str, chain: str) -> WorkingChain:
+        """The chain; raises KeyError if there is none."""
+        return self._table(table)[chain]
+
+    def has_chain(self, table: str, chain: str) -> bool:
+        """Whether the chain exists (``-n -L CHAIN``); never makes a table."""
+        return chain in self._tables.get(table, ())
+
+    def new_chain(self, table: str, chain: str) -> None:
+        """``-N``, unless it exists."""
+        self._table(table).setdefault(chain, WorkingChain(chain))
+
+    def exists(self, table: str, chain: str, text: str) -> bool:
+        """``-C``."""
+        found = self._tables.get(table, {}).get(chain)
+        return found is not None and text in found.count
+
+    def append(self, table: str, chain: str, text: str, reason: str) -> None:
+        """``-A``, unless the rule exists."""
+        if not self.exists(table, chain, text):
+            self.chain(table, chain).add(Rule(text, reason))
+
+    def insert(self, table: str, chain: str, text: str, reason: str) -> None:
+        """``-I``, unless the rule exists."""
+        if not self.exists(table, chain, text):
+            self.chain(table, chain).add(Rule(text, reason), 0)
+
+    def delete(self, table: str, chain: str, text: str) -> None:
+        """``-D``, if the rule exists."""
+        found = self._tables.get(table, {}).get(chain)
+        if found is not None:
+            found.remove(text)
+
+    def move_to_top(self, table: str, chain: str, text: str, reason: str) -> None:
+        """Docker's EnsureJumpRule: ``-D`` if it exists, then ``-I``."""
+        self.delete(table, chain, text)
+        self.insert(table, chain, text, reason)
+
+    def policy(self, table: str, chain: str, policy: str) -> None:
+        """``-P``."""
+        self.chain(table, chain).policy = policy
+
+    def flush(self, table: str, chain: str) -> None:
+        """``-F CHAIN``, if it exists."""
+        if self.has_chain(table, chain):
+            self.chain(table, chain).flush()
+
+    def flush_table(self, table: str) -> None:
+        """``-F``: every chain of the table stays, empty."""
+        for chain in self._tables.get(table, {}).values():
+            chain.flush()
+
+    def remove_chain(self, table: str, chain: str) -> None:
+        """``-X CHAIN``: only if it exists and no rule refers to it (else the kernel says EBUSY)."""
+        if not self.has_chain(table, chain):
+            return
+        jumps = (f"-j {chain}", f"-g {chain}")
+        for other in self._table(table).values():
+            for text in other.count:
+                if text.endswith(jumps):
+                    return
+        if not self.chain(table, chain).rules:
+            del self._table(table)[chain]
+
+    def freeze(self) -> IptablesRuleset:
+        """The ruleset as ``iptables-save`` would print it."""
+        tables = []
+        for name, base in BASE_CHAINS.items():
+            chains = self._tables.get(name)
+            if chains is None:
+                continue
+            order = [*base, *sorted(chain for chain in chains if chain not in base)]
+            tables.append(
+                Table(name, tuple(Chain(c, chains[c].policy, tuple(chains[c].rules)) for c in order))
+            )
+        return IptablesRuleset(self.family, tuple(tables))
+
+    def load(self, text: str, origin: str) -> None:
+        """Take in an ``iptables-save`` file without its counters; raises ValueError with the line."""
+        table = ""
+        for number, raw in enumerate(text.splitlines(), 1):
+            line = raw.strip()
+            if line.startswith("["):
+                line = line.partition("]")[2].strip()
+            if not line or line.startswith("#") or line == "COMMIT":
+                continue
+            if line.startswith("*"):
+                table = line[1:]
+                if table not in BASE_CHAINS:
+                    raise ValueError(f"{origin}, line {number}: there is no table {table!r}")
+                self._table(table)
+            elif not table:
+                raise ValueError(f"{origin}, line {number}: {line!r} stands before any *table line")
+            elif line.startswith(":"):
+                name, _, rest = line[1:].partition(" ")
+                policy = rest.split(" ")[0] if rest else "-"
+                if name in BASE_CHAINS[table]:
+                    self.chain(table, name).policy = "ACCEPT" if policy == "-" else policy
+                else:
+                    self.new_chain(table, name)
+            elif line.startswith(("-A ", "-I ")):
+                chain, _, rule = line[3:].partition(" ")
+                if not self.has_chain(table, chain):
+                    raise ValueError(f"{origin}, line {number}: there is no chain {chain!r} in table {table}")
+                entry = Rule(rule, f"the administrator's own, from {origin}")
+                self.chain(table, chain).add(entry, 0 if line.startswith("-I ") else None)
+            else:
+                raise ValueError(f"{origin}, line {number}: {line!r} is no line of an iptables-save file")

@@ -1,0 +1,58 @@
+"""What sets one Docker generation apart, other than the layout of its rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netlab.engine.daemon_json import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The habits of one generation; each was measured on the daemon that the name stands for."""
+
+    name: str
+    dialect: Dialect = field(default_factory=Dialect)
+    #: one socket for both families and one proxy for each port, always to the IPv4 address (19.03)
+    dual_stack_proxy: bool = False
+    #: no IPv6 socket where the host has IPv6 disabled (24)
+    proxy_minds_disable_ipv6: bool = False
+    #: ports of one container are programmed in ascending order (27)
+    ports_ascending: bool = False
+    #: a port out of a range is the same for both families (27)
+    one_port_for_both: bool = False
+    #: DOCKER-USER is made for IPv6 too (24), or even with iptables=false (19.03)
+    user_chain_v6: bool = True
+    user_chain_always: bool = False
+    #: the IPv6 FORWARD policy is set to DROP as soon as the daemon starts (to 27)
+    v6_drop_at_start: bool = True
+    #: net.ipv4.ip_unprivileged_port_start=0 in containers (20.10)
+    unprivileged_ports: bool = True
+    #: disable_ipv6 in every place of an IPv4-only container, lo included (to 24), else on the interface only
+    disables_ipv6_wholly: bool = False
+    #: containers on an internal network get a default route (to 24)
+    internal_default_route: bool = False
+    #: an empty bridge has the kernel's MTU whatever the option says (to 24)
+    empty_bridge_mtu: bool = False
+    #: bridges and containers get random hardware addresses, not 02:42 ones (28)
+    random_macs: bool = False
+    #: the container's end of a link is made in the container's namespace, and numbered there (28)
+    index_in_container: bool = False
+    #: fe80::1 on the bridge of an IPv6 network (to 27)
+    bridge_link_local: bool = False
+    #: bridge-nf-call-iptables=1 without the userland proxy (27)
+    bridge_nf_without_proxy: bool = False
+    #: the accept queue of the sockets that dockerd holds without the proxy
+    dockerd_backlog: int = 4096
+    #: dockerd binds, and passes the socket to docker-proxy (28)
+    listen_fd: bool = False
+    #: an IPv6 network without a subnet gets a unique local one (27)
+    ula_pools: bool = False
+    #: gateway modes that the bridge driver knows
+    gateway_modes: tuple[str, ...] = ()
+    #: IPv4 may be switched off for a network (28)
+    ipv6_only: bool = False
+    #: the daemon turns forwarding on by itself; the nftables backend refuses to start where it is off
+    enables_forwarding: bool = True
+    #: containers find each other's names for IPv6 too, and get ``ip6-*`` names only where IPv6 is on (26)
+    hosts_ipv6: bool = True

@@ -1,0 +1,161 @@
+"""What stands on a host: the engine's working copy, which events change in place.
+
+Nothing here decides anything; the engines do.  :class:`netlab.engine.contract.State` guards it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netlab.engine.daemon_json import Daemon
+from netlab.engine.ipam import AddressPool, Pools
+from netlab.engine.nft import NftTables
+from netlab.engine.ports import PortAllocator
+from netlab.engine.sysctls import Sysctls
+from netlab.engine.tables import Tables
+from netlab.engine.traits import Traits
+from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
+from netlab.model.family import FAMILIES, Address, Family, Network
+from netlab.model.scenario import Host, PortMapping, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One host endpoint that leads to one container endpoint, as Docker made it of a mapping."""
+
+    node: str
+    network: str
+    protocol: Protocol
+    host_address: str
+    host_port: int
+    address: str  #: the container's
+    port: int
+
+    @property
+    def family(self) -> Family:
+        """The family of the host's side."""
+        return Family.of(self.host_address)
+
+    @property
+    def translated(self) -> bool:
+        """Whether NAT can carry it: both sides are of one family (else only the proxy can)."""
+        return Family.of(self.address) is self.family
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A container on a network."""
+
+    spec: EndpointSpec
+    node: str
+    mac: str
+    addresses: dict[Family, Address]
+    veth: str
+    index: int  #: ifindex of the container's end
+    host_index: int  #: ifindex of the host's end
+    ifname: str = ""
+
+
+@dataclass(slots=True)
+class LiveNetwork:
+    """A bridge network."""
+
+    spec: NetworkSpec
+    bridge: str
+    mac: str | None  #: None: the bridge was there before, and is somebody else's
+    index: int | None
+    pools: dict[Family, AddressPool]
+    icc: bool = True
+    masquerade: bool = True
+    host_ip: str = ""  #: the address that ports are published on when none is given
+    mtu: int = 1500
+    prefix: str = "eth"  #: of the interface names in containers
+    inhibit_ipv4: bool = False
+    default_bridge: bool = False
+    modes: dict[Family, str] = field(default_factory=lambda: dict.fromkeys(FAMILIES, "nat"))
+    trusted: tuple[str, ...] = ()  #: host interfaces that may reach containers directly
+    next_hops: dict[Family, str] = field(default_factory=dict)  #: default gateways other than the bridge
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The docker name."""
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        """What people call it: the Compose key, or the docker name."""
+        return self.spec.label or self.spec.name
+
+    @property
+    def internal(self) -> bool:
+        """Whether the network has no way out."""
+        return self.spec.internal
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families that the network has a subnet of."""
+        return tuple(family for family in FAMILIES if family in self.pools)
+
+    def subnet(self, family: Family) -> Network:
+        """The subnet; raises KeyError if the network has none of that family."""
+        return self.pools[family].subnet
+
+    def gateway(self, family: Family) -> Address | None:
+        """The bridge's own address."""
+        pool = self.pools.get(family)
+        return pool.gateway if pool else None
+
+    def masquerades(self, family: Family) -> bool:
+        """Whether what leaves the network is masqueraded."""
+        return self.masquerade and self.modes[family].startswith("nat")
+
+
+@dataclass(slots=True)
+class Container:
+    """A container that the engine knows of, running or not."""
+
+    spec: ContainerSpec
+    running: bool = False
+    starts: int = 0
+    #: the wishes, in order of attachment; a later ``connect`` adds one
+    wishes: list[EndpointSpec] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+    #: what runs first at the start of a container: the order of interfaces, the gateway, the ports
+    bindings: list[Binding] = field(default_factory=list)
+    mappings: tuple[PortMapping, ...] = ()
+    gateways: dict[Family, Endpoint] = field(default_factory=dict)
+    external: str | None = None  #: the docker name of the network that carries the published ports
+    next_name: dict[str, int] = field(default_factory=dict)
+    next_index: int = 2
+
+
+@dataclass(slots=True)
+class World:
+    """Everything on one host."""
+
+    host: Host
+    traits: Traits
+    daemon: Daemon
+    sysctls: Sysctls
+    tables: dict[Family, Tables]
+    nft: NftTables
+    pools: Pools
+    ports: PortAllocator = field(default_factory=PortAllocator)
+    networks: dict[str, LiveNetwork] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict)
+    running: bool = True  #: whether the daemon is
+    next_index: int = 2
+
+    def claim_index(self) -> int:
+        """The next ifindex of the host's namespace; the kernel never gives one twice."""
+        index = self.next_index
+        self.next_index += 1
+        return index
+
+    def families(self) -> tuple[Family, ...]:
+        """The families that the daemon writes iptables rules of."""
+        if self.daemon.nftables:
+            return ()
+        switches = {Family.IPV4: self.daemon.iptables, Family.IPV6: self.daemon.ip6tables}
+        return tuple(family for family in FAMILIES if switches[family])

@@ -1,0 +1,125 @@
+"""Containers as nodes: interfaces, routes, sysctls, responders and the files that name things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.world import Container, Endpoint, LiveNetwork, World
+from netlab.model.family import Family
+from netlab.model.plan import Interface, Node, Responder, Route, Sysctl
+from netlab.model.scenario import Service
+from netlab.plan.etc import HostsFiles, resolv_conf
+
+
+def container_node(world: World, container: Container, service: Service, files: HostsFiles) -> Node:
+    """The node of a container; stopped, it is a namespace with nothing in it."""
+    spec = container.spec
+    host = world.host.name
+    mode, _, target = spec.network_mode.partition(":")
+    guest = mode in ("host", "container")
+    namespace = host if mode == "host" else (target if mode == "container" else spec.node)
+    return Node(
+        name=spec.node,
+        kind="container",
+        namespace=namespace,
+        hostname=spec.hostname or (host if mode == "host" else spec.id[:12]),
+        interfaces=tuple(_interfaces(world, container)),
+        routes=tuple(_routes(world, container)),
+        sysctls=() if guest else tuple(_sysctls(world, container)),
+        responders=tuple(_responders(service, container)) if container.running else (),
+        command=service.command if container.running else (),
+        hosts_file=files.of(container),
+        resolv_conf=resolv_conf(world, container),
+        engine=world.traits.name,
+        container=spec.name,
+        host=host,
+    )
+
+
+def port(world: World, network: LiveNetwork, endpoint: Endpoint) -> Interface:
+    """The host's end of a container's link: a port of the bridge."""
+    return Interface(
+        name=endpoint.veth,
+        kind="veth",
+        mac=_veth_mac(endpoint),
+        mtu=network.mtu,
+        peer=(endpoint.node, endpoint.ifname),
+        master=network.bridge,
+        hairpin=not world.daemon.userland_proxy and not network.internal,
+        index=endpoint.host_index,
+        reason=f"{endpoint.node} on {network.title}",
+    )
+
+
+def _veth_mac(endpoint: Endpoint) -> str:
+    from netlab.engine.names import mac
+
+    return mac("veth", endpoint.node, endpoint.veth)
+
+
+def _interfaces(world: World, container: Container) -> Iterator[Interface]:
+    for endpoint in sorted(container.endpoints, key=lambda e: e.index):
+        network = world.networks[endpoint.spec.network]
+        yield Interface(
+            name=endpoint.ifname,
+            kind="veth",
+            mac=endpoint.mac,
+            mtu=network.mtu,
+            peer=(world.host.name, endpoint.veth),
+            addresses=addresses(network, endpoint) + endpoint.spec.link_local_ips,
+            index=endpoint.index,
+            reason=f"{container.spec.node} on {network.title}",
+        )
+
+
+def addresses(network: LiveNetwork, endpoint: Endpoint) -> tuple[str, ...]:
+    """The endpoint's addresses with their prefix lengths."""
+    return tuple(
+        f"{address}/{network.subnet(family).prefixlen}" for family, address in endpoint.addresses.items()
+    )
+
+
+def _routes(world: World, container: Container) -> Iterator[Route]:
+    for family, endpoint in container.gateways.items():
+        network = world.networks[endpoint.spec.network]
+        via = network.next_hops.get(family) or str(network.gateway(family))
+        yield Route("default", via=via, interface=endpoint.ifname)
+
+
+def _sysctls(world: World, container: Container) -> Iterator[Sysctl]:
+    yield from _ipv6_switches(world, container)
+    if world.traits.unprivileged_ports:
+        yield Sysctl(
+            "net.ipv4.ip_unprivileged_port_start", "0", "Docker lets any user of a container bind any port"
+        )
+    for key, value in container.spec.sysctls.items():
+        yield Sysctl(key, value, "the service's own (sysctls)")
+
+
+def _ipv6_switches(world: World, container: Container) -> Iterator[Sysctl]:
+    """Which interfaces have IPv6 (libnetwork/osl): those on IPv6 networks alone."""
+    key = "net.ipv6.conf.{}.disable_ipv6"
+    has_v6 = {e.ifname: Family.IPV6 in e.addresses for e in container.endpoints}
+    if not world.traits.disables_ipv6_wholly:
+        for ifname, has in has_v6.items():
+            if not has:
+                yield Sysctl(key.format(ifname), "1", f"no IPv6 network behind {ifname}")
+        return
+    why = "Docker starts a container without IPv6"
+    yield Sysctl(key.format("all"), "1", why)
+    yield Sysctl(key.format("default"), "1", why)
+    if any(has_v6.values()):
+        yield Sysctl(key.format("lo"), "0", "the container is on an IPv6 network")
+    for ifname, has in has_v6.items():
+        if has:
+            yield Sysctl(key.format(ifname), "0", f"an IPv6 network behind {ifname}")
+
+
+def _responders(service: Service, container: Container) -> Iterator[Responder]:
+    """Each port published, exposed or in ``listen``; none where a real program runs in its place."""
+    if service.command:
+        return
+    published = ((m.protocol, m.container_port) for m in container.mappings)
+    exposed = ((e.protocol, e.port) for e in (*service.expose, *service.listen))
+    for protocol, number in dict.fromkeys((*published, *exposed)):
+        yield Responder(protocol, number, service.name)

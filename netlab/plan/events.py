@@ -1,0 +1,340 @@
+"""The events that ``docker compose up`` causes, and those that a scenario adds behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from netlab.engine.names import digest
+from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.event import (
+    Connect,
+    ContainerRemove,
+    ContainerRestart,
+    ContainerSpec,
+    ContainerStart,
+    ContainerStop,
+    DaemonStart,
+    DaemonStop,
+    Disconnect,
+    EndpointSpec,
+    Event,
+    FirewallFlush,
+    FirewallReload,
+    NetworkCreate,
+    NetworkRemove,
+    NetworkSpec,
+)
+from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, ScenarioEvent, Service
+
+#: Network modes that are no network of the scenario's.
+_MODES = ("host", "none", "bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One container of a service: its node's name and its own."""
+
+    service: Service
+    node: str
+    container: str
+    number: int
+
+
+def replicas(scenario: Scenario, service: Service) -> list[Replica]:
+    """The containers of a service, numbered from 1; a service with one has its own name as node's."""
+    found = []
+    for number in range(1, service.replicas + 1):
+        node = service.name if service.replicas == 1 else f"{service.name}-{number}"
+        container = service.container_name or f"{scenario.project}-{service.name}-{number}"
+        found.append(Replica(service, node, container, number))
+    return found
+
+
+def networks_of(scenario: Scenario, host: str) -> list[ComposeNetwork]:
+    """The networks that the host's services use: external ones first, each group in file order."""
+    used = {a.network for s in scenario.services if s.host == host for a in s.networks}
+    used |= _named_by_events(scenario)
+    networks = [n for n in scenario.networks if n.key in used]
+    return [n for n in networks if n.external] + [n for n in networks if not n.external]
+
+
+def _named_by_events(scenario: Scenario) -> set[str]:
+    """Networks that only a later ``connect`` uses."""
+    keys = {network.name: network.key for network in scenario.networks}
+    named = {e.words[2] for e in scenario.events if e.words[0] == "connect" and len(e.words) == 3}
+    return {keys.get(name, name) for name in named}
+
+
+def events_of(scenario: Scenario, host_name: str) -> tuple[Event, ...]:
+    """Everything that happens to the engine of one host, in order; raises ScenarioError.
+
+    Networks in file order, then services in depends_on order (ties by file order), replicas 1..N, then the
+    scenario's own events.
+    """
+    return tuple(event for event, _ in positioned_events(scenario, host_name))
+
+
+def positioned_events(scenario: Scenario, host_name: str) -> Iterator[tuple[Event, Position]]:
+    """:func:`events_of`, each with the place in the file that it comes from."""
+    specs = {
+        network.key: network_spec(scenario, network, host_name)
+        for network in networks_of(scenario, host_name)
+    }
+    for key, spec in specs.items():
+        yield NetworkCreate(spec), scenario.network(key).position
+    services = start_order(tuple(s for s in scenario.services if s.host == host_name))
+    for service in services:
+        for replica in replicas(scenario, service):
+            yield ContainerStart(container_spec(scenario, replica)), service.position
+    later = _Later(scenario, host_name, specs)
+    for event in scenario.events:
+        for made in later.events(event):
+            yield made, event.position
+
+
+def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> NetworkSpec:
+    """The network as ``docker network create`` gets it."""
+    owner = "" if network.external else scenario.project
+    return NetworkSpec(
+        name=network.name,
+        id=digest("network", owner, network.name, host),
+        driver=network.driver,
+        driver_opts=network.driver_opts,
+        pools=network.pools,
+        internal=network.internal,
+        enable_ipv4=network.enable_ipv4,
+        enable_ipv6=network.enable_ipv6,
+        label=network.key,
+    )
+
+
+def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
+    """The container as ``docker run`` gets it."""
+    service = replica.service
+    identity = digest("container", scenario.project, replica.container)
+    endpoints = tuple(
+        endpoint_spec(scenario, replica, attachment) for attachment in attachment_order(scenario, service)
+    )
+    if service.mac_address and endpoints and endpoints[0].mac_address is None:
+        endpoints = (_with_mac(endpoints[0], service.mac_address), *endpoints[1:])
+    if service.network_mode == "bridge":
+        endpoints = (EndpointSpec("bridge", mac_address=service.mac_address),)
+    return ContainerSpec(
+        node=replica.node,
+        name=replica.container,
+        id=identity,
+        network_mode=_network_mode(scenario, service, endpoints),
+        endpoints=endpoints,
+        ports=service.ports,
+        expose=service.expose,
+        hostname=service.hostname or "",
+        domainname=service.domainname or "",
+        extra_hosts=service.extra_hosts,
+        links=_links(scenario, service),
+        dns=service.dns,
+        dns_search=service.dns_search,
+        dns_opt=service.dns_opt,
+        sysctls=service.sysctls,
+        privileged=service.privileged,
+    )
+
+
+def _with_mac(endpoint: EndpointSpec, mac: str) -> EndpointSpec:
+    return EndpointSpec(
+        endpoint.network,
+        endpoint.ipv4_address,
+        endpoint.ipv6_address,
+        endpoint.link_local_ips,
+        endpoint.aliases,
+        mac,
+        endpoint.interface_name,
+        endpoint.gw_priority,
+    )
+
+
+def attachment_order(scenario: Scenario, service: Service) -> list[Attachment]:
+    """The order in which the sandbox keeps its networks: the first gives the default route and eth0.
+
+    Compose creates the container on one network and connects the others before the start; libnetwork then
+    orders the endpoints (Endpoint.Less): ways out before internal networks, then by gateway priority, then
+    by the network's docker name.
+    """
+
+    def key(attachment: Attachment) -> tuple[bool, int, bool, str]:
+        network = scenario.network(attachment.network)
+        return (network.internal, -attachment.gw_priority, not network.enable_ipv6, network.name)
+
+    return sorted(service.networks, key=key)
+
+
+def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> EndpointSpec:
+    """A service's attachment as ``docker network connect`` gets it, with the aliases that Compose adds."""
+    aliases = dict.fromkeys((replica.service.name, *wish.aliases))
+    return EndpointSpec(
+        network=scenario.network(wish.network).name,
+        ipv4_address=wish.ipv4_address,
+        ipv6_address=wish.ipv6_address,
+        link_local_ips=wish.link_local_ips,
+        aliases=(*aliases,),
+        mac_address=wish.mac_address,
+        interface_name=wish.interface_name,
+        gw_priority=wish.gw_priority,
+    )
+
+
+def _network_mode(scenario: Scenario, service: Service, endpoints: tuple[EndpointSpec, ...]) -> str:
+    mode = service.network_mode
+    if mode is None:
+        return endpoints[0].network if endpoints else "none"
+    kind, _, target = mode.partition(":")
+    if kind in ("service", "container") and target:
+        return f"container:{_target(scenario, service, kind, target)}"
+    if mode not in _MODES:
+        raise ScenarioError([Problem(service.position, f"network_mode {mode!r} is not reproduced")])
+    return mode
+
+
+def _target(scenario: Scenario, service: Service, kind: str, target: str) -> str:
+    for other in scenario.services:
+        for replica in replicas(scenario, other):
+            if target == (other.name if kind == "service" else replica.container):
+                if other.host != service.host:
+                    break
+                return replica.node
+    reason = f"network_mode: there is no {kind} {target!r} on host {service.host!r}"
+    raise ScenarioError([Problem(service.position, reason)])
+
+
+def _links(scenario: Scenario, service: Service) -> tuple[tuple[str, str], ...]:
+    named = {other.name: other for other in scenario.services}
+    found = [
+        (replica.node, alias)
+        for target, alias in service.links
+        if target in named
+        for replica in replicas(scenario, named[target])
+    ]
+    containers = {r.container: r.node for s in scenario.services for r in replicas(scenario, s)}
+    found += [(containers[c], alias) for c, alias in service.external_links if c in containers]
+    return tuple(found)
+
+
+def start_order(services: tuple[Service, ...]) -> list[Service]:
+    """Services in depends_on order, ties by file order; raises ScenarioError for a circle."""
+    named = {service.name: service for service in services}
+    order: dict[str, Service] = {}
+    for service in services:
+        _visit(service, named, order)
+    return list(order.values())
+
+
+def _visit(first: Service, named: Mapping[str, Service], order: dict[str, Service]) -> None:
+    """Put a service behind everything that it needs; iterative, for chains of any length."""
+    path: dict[str, Iterator[str]] = {first.name: iter(_needs(first))}
+    while path:
+        name = next(reversed(path))
+        if name in order:
+            path.popitem()
+            continue
+        need = next(path[name], None)
+        if need is None:
+            order[name] = named[name]
+            path.popitem()
+        elif need in path:
+            circle = " -> ".join([*list(path)[list(path).index(need) :], need])
+            raise ScenarioError([Problem(named[name].position, f"services depend on each other: {circle}")])
+        elif need in named and need not in order:
+            path[need] = iter(_needs(named[need]))
+
+
+def _needs(service: Service) -> Iterable[str]:
+    yield from service.depends_on
+    yield from (target for target, _ in service.links)
+    if service.network_mode and service.network_mode.startswith("service:"):
+        yield service.network_mode.partition(":")[2]
+
+
+class _Later:
+    """The scenario's own events, in the engine's terms."""
+
+    def __init__(self, scenario: Scenario, host: str, specs: Mapping[str, NetworkSpec]) -> None:
+        self.scenario = scenario
+        self.host = host
+        self.specs = specs
+        self.replicas: dict[str, list[Replica]] = {}
+        for service in scenario.services:
+            if service.host == host:
+                made = replicas(scenario, service)
+                self.replicas[service.name] = made
+                for replica in made:
+                    self.replicas.setdefault(replica.node, [replica])
+                    self.replicas.setdefault(replica.container, [replica])
+        self.networks = {n.key: n for n in scenario.networks} | {n.name: n for n in scenario.networks}
+
+    def events(self, event: ScenarioEvent) -> Iterator[Event]:
+        """What the words mean for this host; nothing if they are about another one."""
+        verb, *rest = event.words
+        thing = rest[0] if rest else ""
+        if thing in ("daemon", "firewall"):
+            if len(rest) == 1 or rest[1] == self.host:
+                yield from _daemon_event(verb, thing)
+        elif thing == "network":
+            yield from self._network_event(verb, self._network(event, rest[1]))
+        elif verb in ("connect", "disconnect"):
+            network = self._network(event, rest[1])
+            for replica in self._containers(event, thing):
+                if verb == "connect":
+                    yield Connect(replica.node, self._wish(replica, network))
+                else:
+                    yield Disconnect(replica.node, network.name)
+        else:
+            for replica in self._containers(event, thing):
+                yield _container_event(verb, replica.node)
+
+    def _wish(self, replica: Replica, network: ComposeNetwork) -> EndpointSpec:
+        attached = next((a for a in replica.service.networks if a.network == network.key), None)
+        return endpoint_spec(self.scenario, replica, attached or Attachment(network.key))
+
+    def _network_event(self, verb: str, network: ComposeNetwork) -> Iterator[Event]:
+        if verb == "create":
+            yield NetworkCreate(network_spec(self.scenario, network, self.host))
+        elif network.key in self.specs or any(
+            e.words[:2] == ("create", "network") for e in self.scenario.events
+        ):
+            yield NetworkRemove(network.name)
+
+    def _network(self, event: ScenarioEvent, name: str) -> ComposeNetwork:
+        if name not in self.networks:
+            raise ScenarioError([Problem(event.position, f"event: there is no network {name!r}")])
+        return self.networks[name]
+
+    def _containers(self, event: ScenarioEvent, name: str) -> list[Replica]:
+        if name in self.replicas:
+            return self.replicas[name]
+        everywhere = {
+            n
+            for s in self.scenario.services
+            for r in replicas(self.scenario, s)
+            for n in (s.name, r.node, r.container)
+        }
+        if name not in everywhere:
+            raise ScenarioError([Problem(event.position, f"event: there is no container {name!r}")])
+        return []
+
+
+def _daemon_event(verb: str, thing: str) -> Iterator[Event]:
+    if thing == "firewall":
+        yield FirewallReload() if verb == "reload" else FirewallFlush()
+        return
+    if verb in ("stop", "restart"):
+        yield DaemonStop()
+    if verb in ("start", "restart"):
+        yield DaemonStart()
+
+
+def _container_event(verb: str, node: str) -> Event:
+    if verb == "stop":
+        return ContainerStop(node)
+    if verb == "remove":
+        return ContainerRemove(node)
+    return ContainerRestart(node)

@@ -1,0 +1,234 @@
+"""Scenario → Plan: fold the events of each host, and lay out what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab import engine
+from netlab.engine.contract import Refused, State
+from netlab.engine.docker import publish
+from netlab.engine.world import LiveNetwork, World
+from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+from netlab.model.family import Family
+from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Responder
+from netlab.model.rules import NftFile, Ruleset
+from netlab.model.scenario import Host, Scenario, Service
+from netlab.plan.containers import addresses, container_node, port
+from netlab.plan.etc import HostsFiles
+from netlab.plan.events import positioned_events, replicas
+from netlab.plan.outside import Segments, outside_node
+
+#: What the kernel takes on one bridge (BR_PORT_BITS 10, net/bridge/br_private.h).
+BRIDGE_PORTS = 1023
+
+
+def make(scenario: Scenario) -> Plan:
+    """The plan of a scenario: pure, and the same byte for byte on every machine.
+
+    Raises ScenarioError, at the network, service or daemon.json key that a real engine would refuse.
+    """
+    nodes: list[Node] = []
+    networks: list[NetworkFacts] = []
+    publications: list[Publication] = []
+    segments = Segments(scenario.project)
+    services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
+    for host in scenario.hosts:
+        world = fold(scenario, host).world
+        _check_ports(scenario, world)
+        nodes.append(_host_node(world, segments))
+        files = HostsFiles(world)
+        nodes += [
+            container_node(world, container, services[container.spec.node], files)
+            for container in world.containers.values()
+        ]
+        networks += [_facts(world, network) for network in world.networks.values()]
+        publications += _publications(world)
+    nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
+    nodes += segments.nodes()
+    _check_names(scenario, nodes)
+    return Plan(
+        name=scenario.name,
+        project=scenario.project,
+        nodes=tuple(nodes),
+        networks=tuple(networks),
+        publications=tuple(publications),
+        expect=scenario.expect,
+    )
+
+
+def fold(scenario: Scenario, host: Host) -> State[World]:
+    """The engine's state on one host after everything that the scenario says; raises ScenarioError."""
+    try:
+        chosen = engine.get(host.engine)
+        state = chosen.start(host)
+    except Refused as refused:
+        position = host.daemon_positions.get(refused.name, host.position)
+        raise ScenarioError(
+            [Problem(position, f"{host.engine} refuses to start: {refused.reason}")]
+        ) from None
+    except UsageError as error:
+        raise ScenarioError([Problem(host.position, str(error))]) from None
+    for event, position in positioned_events(scenario, host.name):
+        try:
+            state = chosen.step(state, event)
+        except Refused as refused:
+            where = _position(scenario, refused, position)
+            raise ScenarioError([Problem(where, f"{chosen.name} refuses: {refused.reason}")]) from None
+    return state
+
+
+def _position(scenario: Scenario, refused: Refused, otherwise: Position) -> Position:
+    if refused.subject == "network":
+        return next((n.position for n in scenario.networks if n.name == refused.name), otherwise)
+    return otherwise
+
+
+def _check_ports(scenario: Scenario, world: World) -> None:
+    for network in world.networks.values():
+        if len(network.endpoints) > BRIDGE_PORTS:
+            where = next(
+                (n.position for n in scenario.networks if n.name == network.name), world.host.position
+            )
+            reason = (
+                f"{len(network.endpoints)} containers on {network.title}: a bridge takes {BRIDGE_PORTS} ports"
+            )
+            raise ScenarioError([Problem(where, reason)])
+
+
+def _check_names(scenario: Scenario, nodes: list[Node]) -> None:
+    seen: set[str] = set()
+    for node in nodes:
+        if node.name in seen:
+            where = _origin(scenario, node)
+            reason = f"there are two nodes named {node.name!r}: a service, a host or an outside node"
+            raise ScenarioError([Problem(where, reason)])
+        seen.add(node.name)
+
+
+def _origin(scenario: Scenario, node: Node) -> Position:
+    entries: list[Host | Service] = [*scenario.services, *scenario.hosts]
+    positions = {entry.name: entry.position for entry in entries}
+    positions |= {outside.name: outside.position for outside in scenario.outside}
+    return positions.get(node.name, scenario.hosts[0].position)
+
+
+def _host_node(world: World, segments: Segments) -> Node:
+    host = world.host
+    proxy = host.proxy
+    if world.daemon.userland_proxy_path and proxy == "shared":
+        proxy = world.daemon.userland_proxy_path
+    return Node(
+        name=host.name,
+        kind="host",
+        namespace=host.name,
+        hostname=host.name,
+        interfaces=tuple(_interfaces(world, segments)),
+        sysctls=world.sysctls.all(),
+        rulesets=tuple(_rulesets(world)),
+        commands=host.rules,
+        listeners=tuple(publish.listeners(world)),
+        responders=tuple(Responder(own.protocol, own.port, host.name) for own in host.listen),
+        engine=world.traits.name,
+        host=host.name,
+        proxy=proxy,
+    )
+
+
+def _interfaces(world: World, segments: Segments) -> Iterator[Interface]:
+    index = 2
+    for interface in world.host.interfaces:
+        yield segments.plug(world.host.name, interface, index)
+        index += 1
+    for tenant in world.host.bridges:
+        yield Interface(
+            name=tenant.name,
+            kind="bridge",
+            addresses=tenant.addresses,
+            index=index,
+            reason="another tenant's bridge",
+        )
+        index += 1
+    for network in world.networks.values():
+        if network.index is not None:
+            yield _bridge(world, network)
+    for container in world.containers.values():
+        for endpoint in container.endpoints:
+            yield port(world, world.networks[endpoint.spec.network], endpoint)
+
+
+def _bridge(world: World, network: LiveNetwork) -> Interface:
+    empty = not network.endpoints and world.traits.empty_bridge_mtu
+    return Interface(
+        name=network.bridge,
+        kind="bridge",
+        mac=network.mac,
+        mtu=1500 if empty else network.mtu,
+        addresses=tuple(_bridge_addresses(world, network)),
+        index=network.index,
+        reason=f"bridge of {network.title}",
+    )
+
+
+def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
+    for family in network.families:
+        gateway = network.gateway(family)
+        if gateway is None or (family is Family.IPV4 and network.inhibit_ipv4):
+            continue
+        if network.internal and network.modes[family] == "isolated":
+            continue
+        yield f"{gateway}/{network.subnet(family).prefixlen}"
+        if family is Family.IPV6 and world.traits.bridge_link_local:
+            yield "fe80::1/64"
+
+
+def _rulesets(world: World) -> Iterator[Ruleset]:
+    own = world.host.firewall.files.get("nftables")
+    if own is not None:
+        yield NftFile(own, "firewall.nftables")
+    for tables in world.tables.values():
+        ruleset = tables.freeze()
+        if ruleset.tables:
+            yield ruleset
+    yield from world.nft.freeze()
+
+
+def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
+    return NetworkFacts(
+        name=network.name,
+        key=network.spec.label if not network.default_bridge else network.name,
+        host=world.host.name,
+        bridge=network.bridge,
+        subnets=tuple(str(network.subnet(family)) for family in network.families),
+        gateways=tuple(str(g) for f in network.families if (g := network.gateway(f)) is not None),
+        internal=network.internal,
+        members=tuple(
+            (node, endpoint.ifname, addresses(network, endpoint))
+            for node, endpoint in network.endpoints.items()
+        ),
+    )
+
+
+def _publications(world: World) -> Iterator[Publication]:
+    """One entry a published port; a wildcard of both families is one entry with no address."""
+    wild = {"0.0.0.0": "::", "::": "0.0.0.0"}
+    for container in world.containers.values():
+        made: dict[tuple[str, str, int, int], str] = {}
+        for binding in container.bindings:
+            key = (binding.protocol, binding.host_address, binding.host_port, binding.port)
+            twin = (binding.protocol, wild.get(binding.host_address, ""), binding.host_port, binding.port)
+            if twin in made:
+                made[twin] = ""
+            elif binding.host_address in wild and world.traits.dual_stack_proxy:
+                made[key] = ""
+            else:
+                made[key] = binding.host_address
+        for (protocol, _, host_port, container_port), address in made.items():
+            yield Publication(
+                host=world.host.name,
+                host_address=address,
+                host_port=host_port,
+                protocol=protocol,  # type: ignore[arg-type]
+                node=container.spec.node,
+                container_port=container_port,
+                network=container.external or "",
+            )

@@ -1,0 +1,108 @@
+"""The world outside of the hosts: segments, the hosts' interfaces on them, and outside nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from netlab.engine.names import digest, mac
+from netlab.model.family import FAMILIES, Family, bare
+from netlab.model.plan import Interface, Node, Responder, Route
+from netlab.model.scenario import Host, Outside, OutsideInterface, Scenario
+
+#: The length of an interface's name (IFNAMSIZ, less the final zero).
+IFNAMSIZ = 15
+
+
+def fitting(name: str) -> str:
+    """The name, or its beginning and a hash of it if it is too long for an interface."""
+    return name if len(name) <= IFNAMSIZ else f"{name[:9]}-{digest('interface', name)[:5]}"
+
+
+@dataclass(slots=True)
+class Segments:
+    """The external segments: each is a bridge in a namespace of its own."""
+
+    project: str
+    ports: dict[str, list[Interface]] = field(default_factory=dict)
+
+    def plug(self, node: str, interface: OutsideInterface, index: int | None = None) -> Interface:
+        """One interface of a node, its peer plugged into the segment."""
+        port_name = fitting(f"{node}-{interface.name}")
+        name = interface.segment
+        self.ports.setdefault(name, []).append(
+            Interface(
+                name=port_name,
+                kind="veth",
+                mac=mac(self.project, "segment", name, node, interface.name),
+                peer=(node, interface.name),
+                master=fitting(name),
+                reason=f"{node} on segment {name}",
+            )
+        )
+        return Interface(
+            name=interface.name,
+            kind="veth",
+            mac=mac(self.project, "outside", node, interface.name),
+            peer=(self.node_name(name), port_name),
+            addresses=interface.addresses,
+            index=index,
+            reason=f"segment {name}",
+        )
+
+    def node_name(self, segment: str) -> str:
+        """The node that holds the segment's bridge."""
+        return f"segment-{segment}"
+
+    def nodes(self) -> Iterator[Node]:
+        """A node for each segment."""
+        for name, ports in self.ports.items():
+            bridge = Interface(
+                name=fitting(name),
+                kind="bridge",
+                mac=mac(self.project, "segment", name),
+                reason=f"segment {name}",
+            )
+            node = self.node_name(name)
+            yield Node(name=node, kind="segment", namespace=node, hostname=node, interfaces=(bridge, *ports))
+
+
+def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segments) -> Node:
+    """An outside node, its default routes through the first host on a segment of its own."""
+    return Node(
+        name=name,
+        kind="outside",
+        namespace=name,
+        hostname=name,
+        interfaces=tuple(segments.plug(name, interface) for interface in outside.interfaces),
+        routes=tuple(_routes(scenario, outside)),
+        responders=tuple(Responder(port.protocol, port.port, name) for port in outside.listen),
+    )
+
+
+def _routes(scenario: Scenario, outside: Outside) -> Iterator[Route]:
+    if outside.routes == "none":
+        return
+    if outside.routes != "host":
+        for destination, via in outside.routes:
+            yield Route(destination, via=via)
+        return
+    for family in FAMILIES:
+        found = next(_gateways(scenario.hosts, outside, family), None)
+        if found is not None:
+            via, interface = found
+            yield Route("default", via=via, interface=interface)
+
+
+def _gateways(hosts: tuple[Host, ...], outside: Outside, family: Family) -> Iterator[tuple[str, str]]:
+    for host in hosts:
+        for theirs in host.interfaces:
+            for ours in outside.interfaces:
+                if ours.segment == theirs.segment and _has(ours, family):
+                    for address in theirs.addresses:
+                        if Family.of(address) is family:
+                            yield bare(address), ours.name
+
+
+def _has(interface: OutsideInterface, family: Family) -> bool:
+    return any(Family.of(address) is family for address in interface.addresses)
