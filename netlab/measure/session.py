@@ -28,6 +28,7 @@ from netlab.journey.facts import Facts, facts_of
 from netlab.journey.headers import PROTOCOLS, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.stations import Station
+from netlab.kernel import interfaces
 from netlab.kernel import netns as namespaces_of
 from netlab.measure.probes import PATIENCE, SocketProbe, probe_for
 from netlab.measure.tracer import Tracer, close_all
@@ -132,10 +133,12 @@ class Session:
     def _learn(self, plan: Plan | None) -> None:
         for tracer in self._tracers:
             self.facts.traced[tracer.node] = tracer.facts
-            if plan is None:
-                for address in tracer.addresses:
-                    own = self.facts.owners.get(address, ())
-                    self.facts.owners[address] = (*own, tracer.node)
+        if plan is not None:
+            return
+        for name, netns in self._namespaces.items():
+            for link in interfaces.read(netns).values():
+                for address in link.addresses:
+                    self.facts.owners[address] = (*self.facts.owners.get(address, ()), name)
 
     # -- measuring
 

@@ -62,7 +62,6 @@ class Tracer:
             frozenset(link.mac for link in found.values() if link.mac.strip(b"\0")),
             {(chain.family, chain.table, chain.name): chain for chain in chains},
         )
-        self.addresses = tuple(address for link in found.values() for address in link.addresses)
 
     def changed(self) -> bool:
         """Whether the ruleset is another one than at the last :meth:`refresh`."""
