@@ -30,7 +30,7 @@ def load_plan(
     ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
     """
     from netlab.model.errors import UsageError
-    from netlab.plan import make_plan
+    from netlab.plan import make
     from netlab.scenario import Overrides, daemon_setting, load
 
     if not hasattr(daemon, "keys"):
@@ -47,7 +47,7 @@ def load_plan(
         overrides=overrides,
         allow_outside_files=allow_outside_files,
     )
-    return make_plan(scenario)
+    return make(scenario)
 
 
 def record_of(plan: Plan, text: str, files: Sequence[str | Path], *, owner: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""``netlab exec NODE -- CMD``: run a command in a node."""
+
+from __future__ import annotations
+
+import argparse
+
+from netlab.cli.complete import hint
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.usage = "netlab exec [-h] [-v] [-e NAME=VALUE] [--] [LAB.]NODE [--] COMMAND [ARGUMENT …]"
+    parser.add_argument(
+        "-e", "--env", action="append", default=[], metavar="NAME=VALUE",
+        help="a variable of the command's environment; may be repeated",
+    )  # fmt: skip
+    hint(parser.add_argument("node", metavar="[LAB.]NODE", help="where to run it"), "node")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, and its arguments")
+    parser.epilog = (
+        "The command sees the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, and the\n"
+        "processes of the lab; its files are the machine's. The exit code is the command's own\n"
+        "(125: could not enter, 126: cannot be executed, 127: not found, 128+n: killed by signal n)."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    import os
+
+    from netlab.lab.client import find_node
+    from netlab.lab.enter import run_inside
+    from netlab.model.errors import UsageError
+
+    argv = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not argv:
+        raise UsageError(f"what is to be run in {args.node}? (netlab exec {args.node} -- COMMAND)")
+    env = dict(os.environ)
+    for setting in args.env:
+        name, sign, value = setting.partition("=")
+        if not sign or not name:
+            raise UsageError(f"--env {setting!r} is not NAME=VALUE")
+        env[name] = value
+    client, node = find_node(args.node)
+    return run_inside(client, node, argv, env=env)

@@ -1,0 +1,84 @@
+"""Going into a lab with the caller's own terminal: what `exec` and `shell` do.
+
+The child is forked here, so it keeps the terminal, its exit status and its signals come straight to the
+caller, and yet it lives in the lab's PID namespace, so it ends with the lab. For a single-threaded process,
+which afterwards is good for nothing but to wait.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from netlab.lab import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.lab.client import Client
+
+
+def run_inside(
+    client: Client,
+    node: str | None,
+    argv: list[str],
+    *,
+    env: dict[str, str] | None = None,
+    prepare: Callable[[str], None] | None = None,
+) -> int:
+    """Run a program in a node, or in the lab outside of all nodes; returns a shell's exit status for it.
+
+    ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory.
+    Raises MachineError if the lab cannot be entered, LabError if it is gone.
+    """
+    private, fds = client.enter(node)
+    user, mount, pid_namespace, *network = fds
+    cwd = os.getcwd()
+    try:
+        sandbox.join(user, mount, pid_namespace)
+    except OSError as error:
+        from netlab.model.errors import MachineError
+
+        raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sandbox.settle(network[0] if network else None, private, node)
+            if prepare is not None:
+                prepare(private)
+        except OSError as error:
+            sandbox.fail(f"{node or client.name}: {error.strerror}", sandbox.NO_SANDBOX)
+        sandbox.execute(argv, dict(os.environ if env is None else env), cwd)
+    return _wait(pid)
+
+
+def _wait(pid: int) -> int:
+    """Wait for the child as a shell does: the terminal's signals are its own, others are handed on."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT):
+        signal.signal(number, lambda number, _: _hand_on(pid, number))
+    _, status = os.waitpid(pid, 0)
+    _take_terminal_back()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _hand_on(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has just ended, and is about to be reaped
+
+
+def _take_terminal_back() -> None:
+    """A shell with job control made itself the terminal's foreground group, and is gone now."""
+    if not sys.stdin.isatty():
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        os.tcsetpgrp(0, os.getpgrp())
+    except OSError:
+        pass  # not our controlling terminal: then nobody took it

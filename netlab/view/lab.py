@@ -1,0 +1,218 @@
+"""A lab as a picture in text, and as a JSON document: what stands, where, and what is published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlab.model.family import bare, endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from netlab.model.plan import Listener, NetworkFacts, Node, Plan, Publication
+
+BOLD, DIM, RESET = "\033[1m", "\033[2m", "\033[0m"
+
+
+class _Ink:
+    """Emphasis, or none."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self.colour = colour
+
+    def bold(self, text: str) -> str:
+        return f"{BOLD}{text}{RESET}" if self.colour else text
+
+    def dim(self, text: str) -> str:
+        return f"{DIM}{text}{RESET}" if self.colour and text else text
+
+
+def picture(plan: Plan, *, colour: bool = False, most: int = 24) -> Iterator[str]:
+    """The lines of the picture; of longer lists only the first ``most`` are shown."""
+    ink = _Ink(colour=colour)
+    yield f"{ink.bold(plan.name)}: {summary(plan)}"
+    yield ""
+    outside = [node for node in plan.nodes if node.kind == "outside"]
+    width = max((len(node.name) for node in outside), default=0)
+    for node in outside:
+        yield f"  {node.name:<{width}}  {_addresses(node)}  {ink.dim('on ' + _segments(node))}"
+    for host in (node for node in plan.nodes if node.kind == "host"):
+        yield ""
+        yield from _host(plan, host, ink, most)
+    if plan.publications:
+        yield ""
+        yield from _published(plan, ink, most)
+
+
+def summary(plan: Plan) -> str:
+    """One line of figures: ``docker-20.10, 1 container on 2 networks, 2 ports published``."""
+    engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
+    containers = sum(node.kind == "container" for node in plan.nodes)
+    parts = [
+        engines,
+        f"{_count(containers, 'container')} on {_count(len(plan.networks), 'network')}",
+        f"{_count(len(plan.publications), 'port')} published",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _addresses(node: Node) -> str:
+    return "  ".join(bare(address) for interface in node.interfaces for address in interface.addresses)
+
+
+def _segments(node: Node) -> str:
+    """The external segments that a node's links lead to."""
+    found = [interface.peer[0] for interface in node.interfaces if interface.peer]
+    return ", ".join(name.removeprefix("segment-") for name in found) or "nothing"
+
+
+def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
+    uplinks = [i for i in host.interfaces if i.kind == "veth" and i.master is None]
+    ways = "  ".join(f"{i.name} {' '.join(map(bare, i.addresses))}" for i in uplinks)
+    yield f"  {ink.bold(host.name)}  {ways}  {ink.dim(host.engine)}"
+    networks = [network for network in plan.networks if network.host == host.name]
+    guests = [n for n in plan.nodes if n.kind == "container" and n.host == host.name and n.namespace == host.name]
+    branches = [*networks, *guests[:most]]
+    loners = _loners(plan, host)
+    branches += loners
+    for number, branch in enumerate(branches):
+        last = number == len(branches) - 1
+        lead, rest = ("└─ ", "   ") if last else ("├─ ", "│  ")
+        if branch in networks:
+            lines = _network(branch, ink, most)  # type: ignore[arg-type]
+        else:
+            shared = branch in guests
+            lines = iter([f"{branch.name}  {ink.dim('in the network of ' + host.name if shared else 'without a network')}"])
+        yield f"  {lead}{next(lines)}"
+        for line in lines:
+            yield f"  {rest}{line}"
+
+
+def _loners(plan: Plan, host: Node) -> list[Node]:
+    """Containers of a host that are on no network (network_mode: none)."""
+    return [
+        node
+        for node in plan.nodes
+        if node.kind == "container" and node.host == host.name and node.namespace == node.name and not node.interfaces
+    ]
+
+
+def _network(network: NetworkFacts, ink: _Ink, most: int) -> Iterator[str]:
+    gateways = "  ".join(network.gateways)
+    kind = ", internal" if network.internal else ""
+    name = f"network {network.key}" if network.key != network.bridge else "network"
+    yield f"{network.bridge}  {gateways}  {ink.dim(f'{name}{kind}')}"
+    members = network.members[:most]
+    width = max((len(member[0]) for member in members), default=0)
+    for number, (node, interface, addresses) in enumerate(members):
+        last = number == len(network.members) - 1
+        where = "  ".join(map(bare, addresses))
+        yield f"{'└─' if last else '├─'} {node:<{width}}  {where}  {ink.dim(interface)}"
+    if len(network.members) > most:
+        yield f"└─ … and {len(network.members) - most} more"
+
+
+def _published(plan: Plan, ink: _Ink, most: int) -> Iterator[str]:
+    yield f"  {ink.bold('published')}"
+    several = sum(node.kind == "host" for node in plan.nodes) > 1
+    rows = [
+        (
+            (f"{entry.host} " if several else "") + _front(entry),
+            f"{entry.node}:{entry.container_port}",
+            held_by(plan, entry),
+        )
+        for entry in plan.publications[:most]
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    for front, back, holder in rows:
+        yield f"  {front:<{widths[0]}} → {back:<{widths[1]}}  {ink.dim(holder)}".rstrip()
+    if len(plan.publications) > most:
+        yield f"  … and {len(plan.publications) - most} more"
+
+
+def _front(entry: Publication) -> str:
+    where = endpoint(entry.host_address, entry.host_port) if entry.host_address else f"*:{entry.host_port}"
+    return f"{where}/{entry.protocol}"
+
+
+def held_by(plan: Plan, entry: Publication) -> str:
+    """Who listens for a published port: ``docker-proxy on 0.0.0.0 and [::]``, or that nobody does."""
+    found: dict[str, list[str]] = {}
+    for listener in plan.node(entry.host).listeners:
+        if serves(listener, entry):
+            where = f"[{listener.address}]" if ":" in listener.address else listener.address
+            found.setdefault(listener.process, []).append(where)
+    if not found:
+        return "by rules alone: nobody listens"
+    return ", ".join(f"{process} on {' and '.join(where)}" for process, where in found.items())
+
+
+def serves(listener: Listener, entry: Publication) -> bool:
+    """Whether a listener of the host is there for a published port."""
+    if (listener.port, listener.protocol) != (entry.host_port, entry.protocol):
+        return False
+    return not entry.host_address or listener.address == entry.host_address
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """What :func:`picture` shows, as JSON values."""
+    return {
+        "name": plan.name,
+        "project": plan.project,
+        "nodes": [_node(node) for node in plan.nodes if node.kind != "segment"],
+        "networks": [_facts(network) for network in plan.networks],
+        "published": [
+            {
+                "host": entry.host,
+                "address": entry.host_address or None,
+                "port": entry.host_port,
+                "protocol": entry.protocol,
+                "node": entry.node,
+                "container_port": entry.container_port,
+                "network": entry.network,
+                "listeners": [
+                    {"process": found.process, "address": found.address}
+                    for found in plan.node(entry.host).listeners
+                    if serves(found, entry)
+                ],
+            }
+            for entry in plan.publications
+        ],
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    listens: Sequence[Any] = [] if node.command else node.responders
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "namespace": node.namespace,
+        "engine": node.engine or None,
+        "host": node.host or None,
+        "container": node.container or None,
+        "interfaces": [
+            {"name": i.name, "kind": i.kind, "mac": i.mac, "addresses": list(i.addresses)} for i in node.interfaces
+        ],
+        "answers": [{"protocol": r.protocol, "port": r.port, "service": r.service} for r in listens],
+        "command": list(node.command) or None,
+    }
+
+
+def _facts(network: NetworkFacts) -> dict[str, Any]:
+    return {
+        "name": network.name,
+        "key": network.key,
+        "host": network.host,
+        "bridge": network.bridge,
+        "subnets": list(network.subnets),
+        "gateways": list(network.gateways),
+        "internal": network.internal,
+        "members": [
+            {"node": node, "interface": interface, "addresses": list(addresses)}
+            for node, interface, addresses in network.members
+        ],
+    }
