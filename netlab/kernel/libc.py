@@ -55,7 +55,9 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 # every architecture but alpha; pivot_root and capset differ and are found in libc.
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
+_SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
+_CLOSE_RANGE_CLOEXEC = 4
 
 _CAP_VERSION_3 = 0x20080522
 
@@ -76,6 +78,18 @@ def _call(name: str, *arguments: object, doing: str) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{doing}: {os.strerror(number)}")
     return result
+
+
+def bare(name: str) -> Any:
+    """A function of libc itself, for a loop; a result of -1 means :func:`last_error`."""
+    return getattr(_libc(), name)
+
+
+def last_error() -> int:
+    """The errno of the last failed call of this thread."""
+    import ctypes
+
+    return ctypes.get_errno()
 
 
 def _syscall(number: int, *arguments: object, doing: str) -> int:
@@ -164,6 +178,13 @@ def prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> int
 
     arguments = [ctypes.c_ulong(value) for value in (argument, second, 0, 0)]
     return _call("prctl", option, *arguments, doing=doing)
+
+
+def close_on_exec(first: int) -> None:
+    """Mark every descriptor from ``first`` on as closed when a program starts; raises OSError."""
+    _syscall(
+        _SYS_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC, doing="marking descriptors as private"
+    )  # fmt: skip
 
 
 def sethostname(name: str) -> None:

@@ -1,0 +1,86 @@
+"""Network namespaces that belong to a user namespace of their own.
+
+A program that is root there has its capabilities over that network, and is nobody on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netlab.kernel import libc
+from netlab.model.errors import MachineError
+
+#: The ids of the machine that such a user namespace uses: neither people, packages nor systemd's containers
+#: get them (systemd's UIDS-GIDS calls 0x70000000 to 0x7fffffff unused).
+FIRST_ID = 0x70000000
+IDS = 65536
+
+
+def full() -> bool:
+    """Whether the caller's user namespace has all ids, so that parts of it can be given away."""
+    return int(_own_map()[2]) >= FIRST_ID + IDS
+
+
+def _own_map() -> list[bytes]:
+    fd = os.open("/proc/self/uid_map", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096).split()
+    finally:
+        os.close(fd)
+
+
+def initial() -> bool:
+    """Whether the caller is in the machine's own user namespace: only there mknod(2) makes devices."""
+    return _own_map() == [b"0", b"0", b"4294967295"]
+
+
+def create_network() -> int:
+    """A new network namespace in a new user namespace, as a descriptor. For a single-threaded process.
+
+    As root of the machine its ids are 65536 unused ones; within a user namespace of one id, that one.
+    Raises MachineError where user namespaces are not to be had.
+    """
+    ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+    go_read, go_write = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(go_write)
+            libc.unshare(libc.CLONE_NEWUSER | libc.CLONE_NEWNET, "making a user namespace")
+            os.write(ready_write, b"ok")
+            os.read(go_read, 1)
+        except OSError as error:
+            os.write(ready_write, (error.strerror or str(error)).encode())
+        finally:
+            os._exit(0)
+    os.close(ready_write)
+    os.close(go_read)
+    try:
+        words = os.read(ready_read, 4096)
+        if words != b"ok":
+            raise MachineError(f"a program of the scenario needs one: {words.decode(errors='replace')}")
+        _map_ids(pid)
+        return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise MachineError(f"making a user namespace for a program: {error.strerror}") from error
+    finally:
+        os.close(ready_read)
+        os.close(go_write)
+        os.waitpid(pid, 0)
+
+
+def _map_ids(pid: int) -> None:
+    many = full()
+    text = f"0 {FIRST_ID} {IDS}" if many else "0 0 1"
+    if not many:
+        _write(f"/proc/{pid}/setgroups", "deny")
+    _write(f"/proc/{pid}/uid_map", text)
+    _write(f"/proc/{pid}/gid_map", text)
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
