@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlab.engine.contract import Engine
 from netlab.engine.daemon_json import Dialect
 from netlab.engine.docker.engine import DockerEngine
@@ -40,10 +42,39 @@ _DOCKER_20_10 = Traits(
     bridge_link_local=True,
 )
 
+_DOCKER_24 = replace(
+    _DOCKER_20_10,
+    name="docker-24",
+    dialect=Dialect(ip6tables_experimental=True, unknown=_FROM_28 | _FROM_29),
+    user_chain_v6=True,
+    proxy_minds_disable_ipv6=True,
+)
+_DOCKER_26 = replace(
+    _DOCKER_24,
+    name="docker-26",
+    disables_ipv6_wholly=False,
+    internal_default_route=False,
+    empty_bridge_mtu=False,
+)
+_DOCKER_27 = replace(
+    _DOCKER_26,
+    name="docker-27",
+    bridge_link_local=False,
+    dialect=Dialect(ip6tables=True, unknown=_FROM_28 | _FROM_29),
+    ports_ascending=True,
+    one_port_for_both=True,
+    bridge_nf_without_proxy=True,
+    ula_pools=True,
+    gateway_modes=("nat", "routed"),
+)
+
 ENGINES: dict[str, Engine] = {
     traits.name: DockerEngine(traits, rules)
     for traits, rules in (
         (_DOCKER_19_03, RULES_20_10),
         (_DOCKER_20_10, RULES_20_10),
+        (_DOCKER_24, RULES_20_10),
+        (_DOCKER_26, RULES_20_10),
+        (_DOCKER_27, RULES_20_10),
     )
 }

@@ -38,7 +38,7 @@ class Traits:
     random_macs: bool = False
     #: the container's end of a link is made in the container's namespace, and numbered there (28)
     index_in_container: bool = False
-    #: fe80::1 on the bridge of an IPv6 network (to 27)
+    #: fe80::1 on the bridge of an IPv6 network (to 26)
     bridge_link_local: bool = False
     #: bridge-nf-call-iptables=1 without the userland proxy (27)
     bridge_nf_without_proxy: bool = False

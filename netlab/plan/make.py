@@ -124,7 +124,7 @@ def _host_node(world: World, segments: Segments) -> Node:
         hostname=host.name,
         interfaces=tuple(_interfaces(world, segments)),
         sysctls=world.sysctls.all(),
-        rulesets=tuple(_rulesets(world)),
+        rulesets=tuple(rulesets(world)),
         commands=host.rules,
         listeners=tuple(publish.listeners(world)),
         responders=tuple(Responder(own.protocol, own.port, host.name) for own in host.listen),
@@ -181,7 +181,8 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
             yield "fe80::1/64"
 
 
-def _rulesets(world: World) -> Iterator[Ruleset]:
+def rulesets(world: World) -> Iterator[Ruleset]:
+    """What is loaded on a host, in order: the administrator's nftables file, then the engine's tables."""
     own = world.host.firewall.files.get("nftables")
     if own is not None:
         yield NftFile(own, "firewall.nftables")

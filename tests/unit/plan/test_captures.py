@@ -1,0 +1,292 @@
+"""The plan against real daemons: rules, listeners, sysctls and links of every capture must be equal.
+
+Each capture is what one daemon left on a host after one scenario; ``tests/data/captures`` holds them, and
+the scenario of each.  What may differ: ids, random hardware addresses, names of veths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+from netlab import engine
+from netlab.model.family import FAMILIES, Family
+from netlab.model.plan import Interface, Node, Plan
+from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.plan import make
+from netlab.plan.render import nft_text, restore_text
+from netlab.scenario import Overrides, load
+
+CAPTURES = Path(__file__).parents[2] / "data" / "captures"
+DAEMONS = {
+    "19.03.15": "docker-19.03",
+    "20.10.24": "docker-20.10",
+    "24.0.9": "docker-24",
+    "26.1.5": "docker-26",
+    "27.5.1": "docker-27",
+    "28.5.2": "docker-28",
+    "29-iptables": "docker-29",
+    "29-nftables": "docker-29-nftables",
+}
+CONFIGS = ("c01", "c01b", "c02", "c03", "c04", "c06", "c07", "c09", "c14a", "c20")
+CASES = [
+    pytest.param(daemon, config, id=f"{daemon}-{config}")
+    for daemon, name in DAEMONS.items()
+    for config in CONFIGS
+    if name in engine.NAMES and not (daemon == "29-nftables" and config == "c14a")
+]
+#: c14a's line, as iptables-save prints it.
+TYPED = {
+    "iptables -I DOCKER-USER -i ext0 -s 198.51.100.2 -j DROP": (
+        "-A DOCKER-USER -j RETURN",
+        "-A DOCKER-USER -s 198.51.100.2/32 -i ext0 -j DROP",
+    )
+}
+
+
+def scenario_file(daemon: str, config: str, kind: str) -> Path:
+    special = {"19.03.15": "1903", "20.10.24": "old", "24.0.9": "old", "26.1.5": "old"}.get(daemon, "")
+    chosen = CAPTURES / "scenarios" / f"{config}.{special}.{kind}.yaml"
+    return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
+
+
+@cache
+def planned(daemon: str, config: str) -> Plan:
+    return make(load([scenario_file(daemon, config, "rules")], overrides=Overrides(engine=DAEMONS[daemon])))
+
+
+def captured(daemon: str, config: str, name: str) -> str:
+    return (CAPTURES / daemon / config / name).read_text()
+
+
+def anonymous(text: str) -> str:
+    return re.sub(r"veth[0-9a-f]{7}", "veth", text)
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_iptables_rules_are_line_by_line_those_of_the_daemon(daemon: str, config: str) -> None:
+    host = planned(daemon, config).node("host")
+    texts = dict.fromkeys(FAMILIES, "")
+    for ruleset in host.rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            texts[ruleset.family] = restore_text(ruleset)
+    for command in host.commands:
+        before, line = TYPED[command.text]
+        lines = texts[Family.IPV4].splitlines(keepends=True)
+        at = (
+            next(i for i, old in enumerate(lines) if old.startswith("-A DOCKER-USER"))
+            if (before + "\n" in lines)
+            else next((i for i, old in enumerate(lines) if old > "-A DOCKER-USER" and old[0] != ":"), 0)
+        )
+        if before + "\n" not in lines:
+            at = lines.index("COMMIT\n", lines.index("*filter\n"))
+        lines.insert(at, line + "\n")
+        texts[Family.IPV4] = "".join(lines)
+    for family, name in ((Family.IPV4, "iptables.txt"), (Family.IPV6, "ip6tables.txt")):
+        assert texts[family] == captured(daemon, config, name), name
+
+
+@pytest.mark.parametrize(("daemon", "config"), [c for c in CASES if "29-nftables" in str(c.id)])
+def test_nft_rules_are_line_by_line_those_of_the_daemon(daemon: str, config: str) -> None:
+    host = planned(daemon, config).node("host")
+    text = "".join(nft_text(table) for table in host.rulesets if isinstance(table, NftTable))
+    assert text == captured(daemon, config, "nft.txt")
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_listeners_are_those_of_the_daemon(daemon: str, config: str) -> None:
+    sockets, _, commands = captured(daemon, config, "listeners.txt").partition("# docker-proxy command lines")
+    expected = sorted(line for line in sockets.splitlines() if line)
+    listeners = planned(daemon, config).node("host").listeners
+    shown = []
+    for listener in listeners:
+        star = "*" if listener.v6only is False else None
+        address = star or (f"[{listener.address}]" if listener.v6only is not None else listener.address)
+        peer = star or ("[::]" if listener.v6only is not None else "0.0.0.0")
+        v6only = "" if listener.v6only is None else f" v6only:{int(listener.v6only)}"
+        line = f"tcp LISTEN 0 {listener.backlog} {address}:{listener.port} {peer}:* users:{listener.process}"
+        shown.append(f"{line}{v6only} <->")
+    assert sorted(shown) == expected
+    argv = sorted(" ".join(("docker-proxy", *listener.argv)) for listener in listeners if listener.argv)
+    assert argv == sorted(line for line in commands.splitlines() if line)
+
+
+class Sysctls:
+    """A small model of the kernel: which writes reach which variables."""
+
+    PER_INTERFACE = {
+        "net.ipv4.conf.*.forwarding": "0",
+        "net.ipv4.conf.*.route_localnet": "0",
+        "net.ipv4.conf.*.rp_filter": "0",
+        "net.ipv6.conf.*.accept_ra": "1",
+        "net.ipv6.conf.*.disable_ipv6": "0",
+        "net.ipv6.conf.*.forwarding": "0",
+    }
+    PLAIN = {
+        "net.bridge.bridge-nf-call-arptables": "1",
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.bridge.bridge-nf-call-iptables": "1",
+        "net.ipv4.ip_forward": "0",
+        "net.ipv4.ip_unprivileged_port_start": "1024",
+    }
+
+    def __init__(self, node: Node) -> None:
+        names = sorted({"lo", *(interface.name for interface in node.interfaces)})
+        self.plain = dict(self.PLAIN)
+        self.per = {
+            key: dict.fromkeys(["all", "default", *names], v) for key, v in self.PER_INTERFACE.items()
+        }
+        for sysctl in node.sysctls:
+            self.write(sysctl.key, sysctl.value)
+        if node.kind == "host":
+            for values in self.per.values():
+                del values["lo"]
+
+    def write(self, key: str, value: str) -> None:
+        if key == "net.ipv4.ip_forward":
+            self.plain[key] = value
+            self.write("net.ipv4.conf.all.forwarding", value)
+            return
+        if key in self.plain:
+            self.plain[key] = value
+            return
+        match = re.fullmatch(r"(net\.ipv[46]\.conf)\.([^.]+)\.(\w+)", key)
+        assert match, key
+        values = self.per[f"{match[1]}.*.{match[3]}"]
+        spreads = match[2] == "all" and match[3] in ("forwarding", "disable_ipv6")
+        for name in values if spreads else [match[2]]:
+            assert name in values, f"{key}: there is no {name}"
+            values[name] = value
+
+    def show(self) -> str:
+        lines = [f"{key} = {value}" for key, value in self.plain.items()]
+        for key, values in self.per.items():
+            groups: dict[str, list[str]] = defaultdict(list)
+            for name, value in values.items():
+                groups[value].append(anonymous(name))
+            lines += [f"{key} = {value}: {' '.join(sorted(names))}" for value, names in groups.items()]
+        return "\n".join(sorted(lines))
+
+
+def by_name(line: str) -> str:
+    key, colon, names = line.partition(": ")
+    return f"{key}: {' '.join(sorted(names.split()))}" if colon else line
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_sysctls_are_those_of_the_daemon(daemon: str, config: str) -> None:
+    plan = planned(daemon, config)
+    sections = re.split(r"^# (.*)\n", captured(daemon, config, "sysctls.txt"), flags=re.MULTILINE)
+    for title, text in zip(sections[1::2], sections[2::2], strict=True):
+        node = plan.node(title.removeprefix("container "))
+        assert Sysctls(node).show() == "\n".join(sorted(map(by_name, anonymous(text).splitlines()))), title
+
+
+def facts(text: str) -> dict[str, list[str]]:
+    """The sections of links.txt by title."""
+    sections: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("# "):
+            sections[line[2:]] = []
+        else:
+            next(reversed(sections.values())).append(line)
+    return sections
+
+
+def is_autoconfigured(address: str) -> bool:
+    """A link-local address that the kernel made."""
+    return address.startswith("fe80::") and address != "fe80::1/64"
+
+
+def node_sections(daemon: str, config: str) -> dict[tuple[str, str], list[str]]:
+    sections = facts(captured(daemon, config, "links.txt"))
+    return {
+        (title.split(":")[0].removeprefix("container "), title.partition(": ")[2]): lines
+        for title, lines in sections.items()
+    }
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_addresses_are_those_of_the_daemon(daemon: str, config: str) -> None:
+    plan = planned(daemon, config)
+    seen = 0
+    for (name, what), lines in node_sections(daemon, config).items():
+        if what != "ip -br addr":
+            continue
+        expected = {}
+        for line in lines:
+            link, _, *addresses = line.split()
+            link = anonymous(link.partition("@")[0])
+            if link != "lo":
+                expected.setdefault(link, []).append(sorted(a for a in addresses if not is_autoconfigured(a)))
+        found: dict[str, list[list[str]]] = {}
+        for interface in plan.node(name).interfaces:
+            found.setdefault(anonymous(interface.name), []).append(sorted(interface.addresses))
+        assert found == expected, name
+        seen += 1
+    assert seen
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_default_routes_are_those_of_the_daemon(daemon: str, config: str) -> None:
+    plan = planned(daemon, config)
+    for (name, what), lines in node_sections(daemon, config).items():
+        if what not in ("ip -4 route", "ip -6 route"):
+            continue
+        family = Family.IPV4 if what == "ip -4 route" else Family.IPV6
+        expected = [line.split() for line in lines if line.startswith("default")]
+        found = [
+            ["default", "via", route.via, "dev", route.interface]
+            for route in plan.node(name).routes
+            if route.destination == "default" and route.via and Family.of(route.via) is family
+        ]
+        assert found == [line[:5] for line in expected], (name, what)
+
+
+LINK = re.compile(r"^(\d+): ([^:@]+)(?:@if(\d+))?: .* mtu (\d+) .*?(?:master (\S+) )?state")
+
+
+@pytest.mark.parametrize(("daemon", "config"), CASES)
+def test_links_are_those_of_the_daemon(daemon: str, config: str) -> None:
+    plan = planned(daemon, config)
+    for (name, what), lines in node_sections(daemon, config).items():
+        if what != "ip -d link":
+            continue
+        interfaces = {interface.index: interface for interface in plan.node(name).interfaces}
+        blocks = [
+            block for block in re.split(r"\n(?=\d+: )", "\n".join(lines)) if not block.startswith("1: ")
+        ]
+        assert len(blocks) == len(interfaces)
+        for block in blocks:
+            match = LINK.match(block)
+            assert match, block
+            interface = interfaces[int(match[1])]
+            assert anonymous(interface.name) == anonymous(match[2])
+            assert interface.mtu == int(match[4])
+            assert interface.master == match[5]
+            if interface.master:
+                assert interface.hairpin == ("hairpin on" in block)
+            check_mac(interface, block)
+            if match[3] and interface.name != "ext0":
+                assert interface.peer
+                peer = next(i for i in plan.node(interface.peer[0]).interfaces if i.name == interface.peer[1])
+                assert peer.index == int(match[3])
+
+
+def check_mac(interface: Interface, block: str) -> None:
+    match = re.search(r"link/ether (\S+)", block)
+    assert match
+    assert interface.mac
+    if interface.name.startswith("veth") or interface.name == "ext0":
+        return
+    ours, theirs = interface.mac, match[1]
+    if interface.kind == "bridge":
+        assert ours.startswith("02:42:") == theirs.startswith("02:42:")
+    elif theirs.startswith("02:42:"):
+        assert ours == theirs
+    else:
+        assert int(ours[:2], 16) & 3 == 2
+        assert not ours.startswith("02:42:")
