@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
     """Read every scenario; raises one error with all that is wrong with any of them."""
+    from netlab.lab.load import refuse_programs
     from netlab.model.errors import Problem, ScenarioError, UsageError
 
     jobs: list[Job] = []
@@ -108,26 +109,18 @@ def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
     return jobs
 
 
-def refuse_programs(plan: Plan) -> None:
-    """A stranger's scenario starts no program of this machine with our rights; raises UsageError."""
-    from netlab.model.errors import UsageError
-
-    for node in plan.nodes:
-        if node.proxy.startswith("/"):
-            raise UsageError(
-                f"the scenario wants {node.proxy} to be run as the proxy of {node.name}: "
-                "allow that with --allow-programs"
-            )
-
-
 def bring_up(jobs: list[Job], early: Launch) -> Launch:
     """Take all jobs to their end, at once; returns a launch that was not needed (or is used up)."""
     from netlab.lab.launch import Launch
 
     spare: Launch | None = early
     for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
-        job.lock = _lock(job.name)
-        job.unchanged = settle_old(job)
+        while job.lock is None:
+            job.lock = _lock(job.name)
+            job.unchanged = settle_old(job)
+            if not job.lock.holds():  # the old lab's directory went with it
+                job.lock.release()
+                job.lock = None
     for job in jobs:
         if not job.unchanged:
             job.launch, spare = spare or Launch(), None

@@ -71,3 +71,15 @@ def record_of(plan: Plan, text: str, files: Sequence[str | Path], *, owner: int 
         "outside": kinds.count("outside"),
         "published": len(plan.publications),
     }
+
+
+def refuse_programs(plan: Plan) -> None:
+    """A stranger's scenario starts no program of this machine with our rights; raises UsageError."""
+    from netlab.model.errors import UsageError
+
+    for node in plan.nodes:
+        if node.proxy.startswith("/"):
+            raise UsageError(
+                f"the scenario wants {node.proxy} to be run as the proxy of {node.name}: "
+                "allow that with --allow-programs"
+            )

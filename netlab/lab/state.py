@@ -180,11 +180,12 @@ class Lock:
             except BaseException:
                 os.close(self.fd)
                 raise
-            if self._still_there():
+            if self.holds():
                 return
             os.close(self.fd)
 
-    def _still_there(self) -> bool:
+    def holds(self) -> bool:
+        """Whether this is (still) the lock: a lab that was taken down took its directory along."""
         try:
             return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
         except FileNotFoundError:
