@@ -1,0 +1,156 @@
+"""Expected × measured → passed, failed (with the reason in words), or unmeasured."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from netlab.model.errors import UsageError
+from netlab.model.family import bare
+from netlab.model.flow import Expected
+from netlab.model.journey import DecidedBy, Journey
+from netlab.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result. ``passed`` is None where nothing can be said: the journey is unmeasured."""
+
+    passed: bool | None
+    problems: tuple[str, ...] = ()
+
+
+def check(expected: Expected, journey: Journey, plan: Plan) -> Check:
+    """Hold a journey against what is expected of it; ``problems`` has one sentence for each difference."""
+    if journey.outcome == "unmeasured":
+        return Check(None, (f"unmeasured: {journey.problem}",))
+    problems = [
+        _word("outcome", expected.outcome, journey.outcome),
+        _word("path", expected.path, journey.path),
+        _sees(expected.sees, journey, plan),
+        _by(expected.by, journey.decided_by),
+        _not_by(expected.not_by, journey.decided_by),
+        _dnat(expected.dnat, journey),
+    ]
+    found = tuple(problem for problem in problems if problem)
+    return Check(not found, found)
+
+
+def _word(what: str, expected: str | None, measured: str) -> str:
+    if expected is None or expected == measured:
+        return ""
+    return f"{what}: expected {expected}, measured {measured}"
+
+
+def _sees(expected: str | None, journey: Journey, plan: Plan) -> str:
+    if expected is None:
+        return ""
+    if journey.sees is None:
+        return f"sees: expected {expected}, but no data came back ({journey.outcome})"
+    address, node = journey.sees.address, journey.sees.node
+    allowed = _allowed(expected, journey, plan)
+    if node is not None and node == expected:
+        return ""
+    if address in allowed:
+        return ""
+    meant = f"{expected} ({', '.join(sorted(allowed))})" if allowed - {expected} else expected
+    return f"sees: expected {meant}, the server saw {address}" + (f" ({node})" if node else "")
+
+
+def _allowed(expected: str, journey: Journey, plan: Plan) -> set[str]:
+    """The addresses that the word stands for."""
+    if expected == "sender":
+        found = _node_addresses(plan, journey.flow.origin)
+        if journey.flow.src is not None:
+            found.add(_host_part(journey.flow.src))
+        return found
+    if expected == "gateway":
+        return _gateways(journey, plan)
+    if expected == "host" and not any(node.name == "host" for node in plan.nodes):
+        return {a for node in plan.nodes if node.kind == "host" for a in _node_addresses(plan, node.name)}
+    if any(node.name == expected for node in plan.nodes):
+        return _node_addresses(plan, expected)
+    try:
+        return {str(ipaddress.ip_address(expected))}
+    except ValueError:
+        raise UsageError(f"sees: {expected!r} is no node and no address") from None
+
+
+def _node_addresses(plan: Plan, name: str) -> set[str]:
+    try:
+        node = plan.node(name)
+        home = plan.node(node.namespace)
+    except KeyError:
+        return set()
+    return {bare(address) for interface in home.interfaces for address in interface.addresses}
+
+
+def _gateways(journey: Journey, plan: Plan) -> set[str]:
+    """The gateways of the network by which the answering container was reached."""
+    reached = _reached(journey)
+    found: set[str] = set()
+    for network in plan.networks:
+        inside = any(
+            reached is not None
+            and reached.version == ipaddress.ip_network(subnet, strict=False).version
+            and reached in ipaddress.ip_network(subnet, strict=False)
+            for subnet in network.subnets
+        )
+        if inside:
+            found |= {bare(address) for address in network.gateways}
+    return found
+
+
+def _reached(journey: Journey) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address at which the packet arrived in the end."""
+    endpoint = journey.flow.dst
+    if journey.legs:
+        last = journey.legs[-1]
+        endpoint = last.nat.dnat or (last.hooks[-1].packet.dst if last.hooks else endpoint)
+    return ipaddress.ip_address(_host_part(endpoint))
+
+
+def _host_part(endpoint: str) -> str:
+    """``192.0.2.1:80`` → ``192.0.2.1``; ``[2001:db8::1]:80`` → ``2001:db8::1``; bare addresses stay."""
+    if endpoint.startswith("["):
+        return endpoint[1 : endpoint.index("]")]
+    return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint
+
+
+def names(word: str, decision: DecidedBy) -> bool:
+    """Whether ``word`` names the chain that decided, or quotes a part of its rule."""
+    return word == decision.chain or (decision.rule is not None and word in decision.rule)
+
+
+def _by(expected: str | None, decision: DecidedBy) -> str:
+    if expected is None or names(expected, decision):
+        return ""
+    return f"by: expected {expected}, it was {describe(decision)}"
+
+
+def _not_by(expected: str | None, decision: DecidedBy) -> str:
+    if expected is None or not names(expected, decision):
+        return ""
+    return f"not-by: {expected} was expected to have no say, it was {describe(decision)}"
+
+
+def describe(decision: DecidedBy) -> str:
+    """Who decided, in a few words."""
+    if decision.kind == "rule":
+        return f"{decision.family} {decision.table} {decision.chain}: {decision.rule}"
+    if decision.kind == "policy":
+        return f"the policy {decision.verdict} of {decision.family} {decision.table} {decision.chain}"
+    if decision.kind == "socket":
+        return f"a socket that nobody has open{f' on {decision.node}' if decision.node else ''}"
+    if decision.kind == "route":
+        return f"the routing table{f' of {decision.node}' if decision.node else ''}"
+    return "nothing: no filter chain saw it"
+
+
+def _dnat(expected: str | None, journey: Journey) -> str:
+    if expected is None:
+        return ""
+    rewritten = next((leg.nat.dnat for leg in journey.legs if leg.by is None and leg.nat.dnat), None)
+    if (rewritten or "none") == expected:
+        return ""
+    return f"dnat: expected {expected}, measured {rewritten or 'none'}"

@@ -1,0 +1,248 @@
+"""Names in flows → addresses, by a plan.
+
+A name means the node's address on a segment that it shares with the origin, else on its default-route
+network. A host's own name means an address of its external interfaces: what it has on a container network
+is that network's ``gateway``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+from collections.abc import Iterator
+from functools import lru_cache
+
+from netlab.model.errors import UsageError
+from netlab.model.family import Family, bare
+from netlab.model.flow import Target
+from netlab.model.plan import NetworkFacts, Node, Plan
+
+_KINDS = {"service": "container", "host": "host", "outside": "outside"}
+_ORDER = ("container", "host", "outside")
+
+
+class Resolver:
+    """Questions about names to one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._nodes = {node.name: node for node in plan.nodes}
+
+    # -- nodes
+
+    def node(self, name: str) -> Node:
+        """The node that a name means: a service, then a host, then an outside node. Raises UsageError."""
+        kind, plain = _split(name)
+        found = [
+            node
+            for node in self.plan.nodes
+            if node.name == plain and node.kind != "segment" and kind in ("", node.kind)
+        ]
+        if not found:
+            raise UsageError(f"there is no node {name!r}{self._hint(plain)}")
+        return min(found, key=lambda node: _ORDER.index(node.kind))
+
+    def origins(self, pattern: str) -> list[Node]:
+        """The nodes that a name or a glob means, in the plan's order. Raises UsageError if there is none."""
+        kind, plain = _split(pattern)
+        if not any(sign in plain for sign in "*?["):
+            return [self.node(pattern)] if not self._replicas(plain) else self._replicas(plain)
+        found = [
+            node
+            for node in self.plan.nodes
+            if node.kind != "segment" and kind in ("", node.kind) and fnmatch.fnmatchcase(node.name, plain)
+        ]
+        if not found:
+            raise UsageError(f"no node's name matches {pattern!r}")
+        return found
+
+    def _replicas(self, name: str) -> list[Node]:
+        """The containers of a service with several replicas, by the service's name."""
+        if name in self._nodes:
+            return []
+        return [
+            node
+            for node in self.plan.nodes
+            if node.kind == "container"
+            and node.name.startswith(f"{name}-")
+            and node.name[len(name) + 1 :].isdigit()
+        ]
+
+    def targets(self, target: Target) -> list[Target]:
+        """A target, or one for each replica where the name is that of a service with several."""
+        if target.name is None or target.name in ("localhost", "gateway"):
+            return [target]
+        _, plain = _split(target.name)
+        replicas = self._replicas(plain)
+        return [Target(name=node.name, network=target.network) for node in replicas] or [target]
+
+    def _hint(self, name: str) -> str:
+        import difflib
+
+        near = difflib.get_close_matches(name, self._nodes, 1)
+        if near:
+            return f" (did you mean {near[0]}?)"
+        names = ", ".join(node.name for node in self.plan.nodes[:12] if node.kind != "segment")
+        return f"; there are: {names}" if names else ""
+
+    # -- addresses
+
+    def address(self, origin: Node, target: Target, family: Family) -> str | None:
+        """The address that ``target`` means for ``origin``; None if it has none in this family.
+
+        Raises UsageError where the name is unknown or means several things.
+        """
+        if target.address is not None:
+            return target.address if Family.of(target.address) is family else None
+        if target.name == "localhost":
+            return family.loopback
+        if target.name == "gateway":
+            return self._gateway(origin, target.network, family)
+        assert target.name is not None
+        node = self._home(self.node(target.name))
+        if target.network is not None:
+            return self._on_network(node, target.network, family)
+        shared = self._shared(self._home(origin), node)
+        own = [address for address in _addresses(node) if Family.of(address) is family]
+        for address in own:
+            if any(_inside(address, network) for network in shared):
+                return bare(address)
+        return self._default(node, own, family)
+
+    def _home(self, node: Node) -> Node:
+        """The node in whose namespace a guest lives."""
+        return self._nodes.get(node.namespace, node)
+
+    def _default(self, node: Node, own: list[str], family: Family) -> str | None:
+        """The node's address on the network by which its default route goes, else its first."""
+        for route in node.routes:
+            if route.destination == "default" and route.via and Family.of(route.via) is family:
+                for address in own:
+                    if _inside(bare(route.via), _network(address)):
+                        return bare(address)
+        return bare(own[0]) if own else None
+
+    def _shared(self, origin: Node, node: Node) -> list[str]:
+        """The prefixes of the segments and networks that two nodes are both on."""
+        if origin.kind == "host" or node.kind == "host":
+            segments = _segments(origin) & _segments(node)
+            return [_network(a) for a in _addresses(node, segments)] if segments else []
+        mine = {network.name for network in self._networks_of(origin)}
+        prefixes = [p for n in self._networks_of(node) if n.name in mine for p in n.subnets]
+        segments = _segments(origin) & _segments(node)
+        return prefixes + [_network(address) for address in _addresses(node, segments)]
+
+    def _networks_of(self, node: Node) -> Iterator[NetworkFacts]:
+        for network in self.plan.networks:
+            if any(member == node.name for member, _, _ in network.members):
+                yield network
+
+    def network(self, name: str) -> NetworkFacts:
+        """A container network by its Compose key or docker name. Raises UsageError."""
+        found = [n for n in self.plan.networks if n.name == name] or [
+            n for n in self.plan.networks if n.key == name
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"there are {len(found)} networks {name!r}, one a host: write the docker name")
+        names = ", ".join(network.key for network in self.plan.networks)
+        raise UsageError(f"there is no network {name!r}; there are: {names or 'none'}")
+
+    def _on_network(self, node: Node, name: str, family: Family) -> str | None:
+        if name in _segments(node):
+            own = _addresses(node, {name})
+        else:
+            network = self.network(name)
+            if node.kind == "host":
+                own = list(network.gateways)
+            else:
+                own = [a for member, _, some in network.members if member == node.name for a in some]
+            if not own:
+                raise UsageError(f"{node.name} is not on the network {name}")
+        return next((bare(address) for address in own if Family.of(address) is family), None)
+
+    def _gateway(self, origin: Node, name: str | None, family: Family) -> str | None:
+        if name is not None:
+            found = self.network(name).gateways
+        else:
+            home = self._home(origin)
+            networks = list(self._networks_of(home)) or list(self.plan.networks)
+            if home.kind == "container":
+                route = self._default_gateway(home, family)
+                if route is not None:
+                    return route
+            elif len(networks) > 1:
+                keys = ", ".join(network.key for network in networks)
+                raise UsageError(
+                    f"for {origin.name}, gateway may be that of several networks: write gateway@NETWORK"
+                    f" with one of {keys}"
+                )
+            found = networks[0].gateways if networks else ()
+        return next((bare(address) for address in found if Family.of(address) is family), None)
+
+    def _default_gateway(self, node: Node, family: Family) -> str | None:
+        for route in node.routes:
+            if route.destination == "default" and route.via and Family.of(route.via) is family:
+                return route.via
+        return None
+
+    # -- ports
+
+    def known_ports(self, node: Node, protocol: str) -> list[int]:
+        """The ports of a node that the plan knows: published, listened on, answered, exposed."""
+        home = self._home(node)
+        ports = {responder.port for responder in home.responders if responder.protocol == protocol}
+        ports |= {responder.port for responder in node.responders if responder.protocol == protocol}
+        ports |= {listener.port for listener in home.listeners if listener.protocol == protocol}
+        for publication in self.plan.publications:
+            if publication.protocol != protocol:
+                continue
+            if publication.host == home.name:
+                ports.add(publication.host_port)
+            if publication.node == node.name:
+                ports.add(publication.container_port)
+        return sorted(ports)
+
+    def owner(self, address: str) -> Node | None:
+        """The node that has an address, by the plan."""
+        for node in self.plan.nodes:
+            if node.kind != "segment" and any(bare(a) == address for a in _addresses(node)):
+                return node
+        return None
+
+
+def _split(name: str) -> tuple[str, str]:
+    kind, slash, plain = name.partition("/")
+    if slash and kind in _KINDS:
+        return _KINDS[kind], plain
+    return "", name
+
+
+def _addresses(node: Node, segments: set[str] | None = None) -> list[str]:
+    """A node's addresses with prefix length; a host's without those on its bridges."""
+    return [
+        address
+        for interface in node.interfaces
+        if not (node.kind == "host" and interface.kind == "bridge")
+        and (segments is None or (interface.peer is not None and interface.peer[0] in segments))
+        for address in interface.addresses
+    ]
+
+
+def _segments(node: Node) -> set[str]:
+    """The external segments that a node is on, by the names of their nodes."""
+    if node.kind not in ("host", "outside"):
+        return set()
+    return {interface.peer[0] for interface in node.interfaces if interface.peer and interface.addresses}
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    return str(ipaddress.ip_interface(address).network)
+
+
+@lru_cache(maxsize=4096)
+def _inside(address: str, network: str) -> bool:
+    one, whole = ipaddress.ip_address(bare(address)), ipaddress.ip_network(network, strict=False)
+    return one.version == whole.version and one in whole
