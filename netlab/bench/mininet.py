@@ -1,7 +1,8 @@
 """Bring-up and teardown of whole labs beside Mininet with a Linux bridge.
 
-Ours: a Compose file's N dual-stack containers on one network, a published port each, with Docker's rules, listeners
-and responders, all in its supervisor.  Theirs: N hosts with an IPv4 address each on one bridge, nothing else.
+Ours: a Compose file's N dual-stack containers on one network, a published port each, with Docker's rules,
+listeners and responders, all in its supervisor.  Theirs: N hosts with an IPv4 address each on one bridge,
+nothing else.
 
 Mininet raises machine-wide sysctls, so it runs in namespaces of its own in which /proc/sys is read-only.
 """
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
@@ -69,9 +71,8 @@ def compose(containers: int) -> str:
 
 def plan_of(containers: int, folder: str) -> Plan:
     """The plan of :func:`compose`'s file."""
-    path = f"{folder}/bench{containers}.yaml"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(compose(containers))
+    path = Path(folder, f"bench{containers}.yaml")
+    path.write_text(compose(containers), encoding="utf-8")
     return load_plan([path], environ={})
 
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from netlab.kernel.machine import Finding
 
-SCHEMA_VERSION = 1
 MARKS = {"ok": ("✓", "32"), "limited": ("!", "33"), "missing": ("✗", "31")}
 
 
@@ -68,23 +67,17 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Examine the machine; returns 0, or 4 if something needed is missing."""
-    import os
     import sys
 
+    from netlab.cli.common import colours, print_json
     from netlab.kernel.features import examine
 
     findings = [*examine(), *stale_labs()]
     if args.json:
-        import json
         from dataclasses import asdict
 
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "works": exit_code(findings) == 0,
-            "findings": [asdict(finding) for finding in findings],
-        }
-        print(json.dumps(document, indent=2))
+        works = exit_code(findings) == 0
+        print_json({"works": works, "findings": [asdict(finding) for finding in findings]})
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        print("\n".join(report(findings, colour=colour)))
+        print("\n".join(report(findings, colour=colours(sys.stdout))))
     return exit_code(findings)
