@@ -35,8 +35,8 @@ PREAMBLE = """\
 <!-- Made by `python -m netlab.cli.manual docs` from the verbs' own parsers. -->
 
 Data goes to stdout, words to stderr. `--json` prints one document with a `schema_version`. Colours and
-progress show on a terminal only; `NO_COLOR` turns colours off. A node is `LAB.NODE`, or `NODE` alone where one
-lab is up.
+progress show on a terminal only; `NO_COLOR` turns colours off. A node is `LAB.NODE`, or `NODE` alone where
+one lab is up.
 """
 
 
