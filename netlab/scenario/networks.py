@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
+from netlab.model.errors import Position
 from netlab.model.family import Network
 from netlab.model.scenario import ComposeNetwork, Pool
 from netlab.scenario.addresses import address, subnet, wrong_interface
@@ -51,8 +52,6 @@ def read_network(
     ``facts`` is what ``x-netlab.networks`` says of an external one, of which Compose knows no more than
     the name.
     """
-    from netlab.model.errors import Position
-
     value = value if value is not None and value.data is not None else Value({}, at)
     external = is_external(value)
     if external:

@@ -107,7 +107,7 @@ class _Frame(NamedTuple):
 
     value: Value
     anchor: str | None
-    #: [key, its mark or None, whether it is a merge key, nodes in it so far]
+    #: [key, its mark or None, whether it is a merge key, nodes in it so far, levels below it so far]
     state: list[Any]
     merges: list[tuple[int, Value]]
 
@@ -117,7 +117,7 @@ class _Builder:
         self.text = text
         self.file = file
         self.report = Report()
-        self.anchors: dict[str, tuple[Value, int] | None] = {}
+        self.anchors: dict[str, tuple[Value, int, int] | None] = {}
         self.stack: list[_Frame] = []
         self.nodes = 0
         self.expanded = 0
@@ -169,9 +169,9 @@ class _Builder:
             inner = None
         value = Value(data, at, raw=text, inner=inner, tag=own)
         if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
+            self.anchors[event.anchor] = (value, 1, 0)
         plain = event.style is None and event.tag is None
-        self._put(value, 1, is_merge=plain and text == "<<")
+        self._put(value, 1, 0, is_merge=plain and text == "<<")
 
     def _tagged(self, event: Any, at: Mark, text: str) -> tuple[Literal["reset", "override"] | None, Scalar]:
         tag = event.tag
@@ -201,16 +201,16 @@ class _Builder:
                 self.report.add(at, f"unknown YAML tag {shown(tag)}")
         if event.anchor:
             self.anchors[event.anchor] = None
-        self.stack.append(_Frame(Value(data, at, tag=own), event.anchor, [None, None, False, 1], []))
+        self.stack.append(_Frame(Value(data, at, tag=own), event.anchor, [None, None, False, 1, 1], []))
 
     def _close(self) -> None:
         frame = self.stack.pop()
         if isinstance(frame.value.data, dict):
             self._merge(frame)
-        weight = frame.state[3]
+        weight, height = frame.state[3:]
         if frame.anchor:
-            self.anchors[frame.anchor] = (frame.value, weight)
-        self._put(frame.value, weight)
+            self.anchors[frame.anchor] = (frame.value, weight, height)
+        self._put(frame.value, weight, height)
 
     def _alias(self, event: Any) -> None:
         at = self._mark(event)
@@ -220,11 +220,13 @@ class _Builder:
         if found is None:
             self._fail(at, f"alias *{event.anchor} stands inside its own anchor")
         assert isinstance(found, tuple)
-        self._put(found[0], found[1], alias=at)
+        self._put(*found, alias=at)
 
     # -- the tree
 
-    def _put(self, value: Value, weight: int, *, is_merge: bool = False, alias: Mark | None = None) -> None:
+    def _put(
+        self, value: Value, weight: int, height: int, *, is_merge: bool = False, alias: Mark | None = None
+    ) -> None:
         self.nodes += 1
         self.expanded += weight if alias else 1
         if self.expanded > EXPANSION_LIMIT and self.expanded > EXPANSION_RATIO * self.nodes:
@@ -232,14 +234,17 @@ class _Builder:
         if not self.stack:
             self.root = value
             return
+        if len(self.stack) + height > DEPTH_LIMIT:
+            self._fail(alias or value.at, f"nested more than {DEPTH_LIMIT} levels deep")
         frame = self.stack[-1]
         frame.state[3] += weight
+        frame.state[4] = max(frame.state[4], height + 1)
         data = frame.value.data
         if isinstance(data, list):
             data.append(value)
             return
         assert isinstance(data, dict)
-        key, key_mark, merging, _ = frame.state
+        key, key_mark, merging = frame.state[:3]
         if key_mark is None:
             frame.state[0], frame.state[1] = self._key(value, alias or value.at)
             frame.state[2] = is_merge

@@ -30,7 +30,9 @@ class Draft:
     optional: frozenset[str] = field(default_factory=frozenset)
 
 
-def read_service(name: str, at: Mark, value: Value, extra: Value | None, report: Report) -> Draft:
+def read_service(
+    name: str, at: Mark, value: Value, extra: Value | None, default_host: str, report: Report
+) -> Draft:
     """One service; ``extra`` is its entry under ``x-netlab.services``."""
     mode = _mode(name, value, report)
     attachments = () if mode is not None else _attachments(name, value, report)
@@ -46,7 +48,7 @@ def read_service(name: str, at: Mark, value: Value, extra: Value | None, report:
     service = Service(
         name=name,
         position=Position(*at),
-        host=_said(extra, "host") or "host",
+        host=_said(extra, "host") or default_host,
         image=_said(value, "image"),
         container_name=_container_name(name, value, report),
         hostname=_said(value, "hostname"),

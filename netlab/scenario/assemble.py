@@ -1,0 +1,143 @@
+"""From a merged and well-shaped tree to the parts of a scenario, before they are held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from netlab.model.errors import ScenarioError
+from netlab.model.flow import Expectation
+from netlab.model.scenario import ComposeNetwork, ExposedPort, Host, Outside, ScenarioEvent
+from netlab.scenario.events import parse_event
+from netlab.scenario.expect import read_expectations
+from netlab.scenario.hosts import Overrides, ReadFile, read_hosts, read_outside
+from netlab.scenario.networks import predefined, read_network
+from netlab.scenario.services import Draft, read_service
+from netlab.scenario.tree import Report, Value, hint, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that was read, with the values that it was read from."""
+
+    hosts: tuple[Host, ...]
+    outside: tuple[Outside, ...]
+    #: those that an enabled service uses, in the order of the file
+    networks: tuple[ComposeNetwork, ...]
+    #: the keys of all networks that are written down
+    network_keys: tuple[str, ...]
+    #: those that are enabled, in the order of the file
+    drafts: tuple[Draft, ...]
+    #: services that no active profile enables, with their profiles
+    disabled: Mapping[str, tuple[str, ...]]
+    events: tuple[tuple[ScenarioEvent, Value], ...]
+    expect: tuple[tuple[Expectation, Value], ...]
+    root: Value
+    netlab: Value
+
+
+def assemble(
+    root: Value,
+    project: str,
+    profiles: frozenset[str],
+    overrides: Overrides,
+    read_file: ReadFile,
+    report: Report,
+) -> Parts:
+    """Read every part of the tree; problems go to ``report``."""
+    empty = Value({}, root.at)
+    netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
+    hosts = read_hosts(netlab, at, overrides, read_file, report)
+    drafts, disabled = _services(root, netlab, hosts, profiles, report)
+    networks, drafts = _networks(root, netlab, project, drafts, report)
+    written = root.get("networks") or empty
+    return Parts(
+        hosts=hosts,
+        outside=read_outside(netlab, at, hosts, report),
+        networks=networks,
+        network_keys=tuple(written.map),
+        drafts=drafts,
+        disabled=disabled,
+        events=_events(netlab.get("events"), report),
+        expect=read_expectations(netlab.get("expect"), report),
+        root=root,
+        netlab=netlab,
+    )
+
+
+def _services(
+    root: Value, netlab: Value, hosts: tuple[Host, ...], profiles: frozenset[str], report: Report
+) -> tuple[tuple[Draft, ...], dict[str, tuple[str, ...]]]:
+    services = root.get("services") or Value({}, root.at)
+    extras = netlab.get("services") or Value({}, root.at)
+    for name, _ in extras.pairs():
+        if name not in services.map:
+            more = hint(name, services.map)
+            report.add(extras.key_at(name), f"x-netlab.services: there is no service {shown(name)}{more}")
+    drafts: list[Draft] = []
+    disabled: dict[str, tuple[str, ...]] = {}
+    default_host = hosts[0].name if hosts else "host"
+    for name, value in services.pairs():
+        draft = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
+        wanted = tuple(item.text for item in value.get("profiles") or ())
+        if not wanted or "*" in profiles or not profiles.isdisjoint(wanted):
+            drafts.append(draft)
+        else:
+            disabled[name] = wanted
+    return tuple(drafts), disabled
+
+
+def _networks(
+    root: Value, netlab: Value, project: str, drafts: tuple[Draft, ...], report: Report
+) -> tuple[tuple[ComposeNetwork, ...], tuple[Draft, ...]]:
+    """The networks in use; a service on an external bridge, host or none has that mode instead."""
+    written = root.get("networks") or Value({}, root.at)
+    facts = netlab.get("networks") or Value({}, root.at)
+    own = {key: mode for key, value in written.pairs() if (mode := predefined(value, key))}
+    drafts = tuple(_predefined_mode(draft, own, report) for draft in drafts)
+    used = {attachment.network for draft in drafts for attachment in draft.service.networks}
+    found = []
+    for key, value in written.pairs():
+        if key in used:
+            found.append(read_network(key, value, written.key_at(key), project, facts.get(key), report))
+    if "default" in used and "default" not in written.map:
+        found.append(read_network("default", None, root.key_at("services"), project, None, report))
+    external = {network.key for network in found if network.external}
+    for key, _ in facts.pairs():
+        if key not in written.map:
+            more = hint(key, written.map)
+            report.add(facts.key_at(key), f"x-netlab.networks: there is no network {shown(key)}{more}")
+        elif key in used and key not in external:
+            report.add(
+                facts.key_at(key), f"x-netlab.networks: {key} is not external: say it under networks.{key}"
+            )
+    return tuple(found), drafts
+
+
+def _predefined_mode(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
+    service = draft.service
+    modes = [(key, own[key]) for attachment in service.networks if (key := attachment.network) in own]
+    if not modes:
+        return draft
+    key, mode = modes[0]
+    networks = draft.source.get("networks") or draft.source
+    if len(service.networks) > 1:
+        report.add(
+            networks.at, f"services.{service.name}: Docker's own network {shown(mode)} goes with no other"
+        )
+    if mode == "bridge":
+        return replace(draft, service=replace(service, network_mode=mode, networks=()))
+    ports = [ExposedPort(port.container_port, port.protocol) for port in service.ports]
+    expose = tuple(dict.fromkeys((*service.expose, *ports)))
+    plain = replace(service, network_mode=mode, networks=(), ports=(), expose=expose)
+    return replace(draft, service=plain, ports=())
+
+
+def _events(value: Value | None, report: Report) -> tuple[tuple[ScenarioEvent, Value], ...]:
+    found = []
+    for item in value or ():
+        try:
+            found.append((parse_event(item.text, item.position), item))
+        except ScenarioError as error:
+            report.problems.extend(error.problems)
+    return tuple(found)

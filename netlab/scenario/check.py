@@ -1,0 +1,131 @@
+"""What can only be seen across a scenario: references, and resources that two want at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netlab.scenario.assemble import Parts
+from netlab.scenario.check_addresses import check_addresses
+from netlab.scenario.check_flows import check_events, check_expectations
+from netlab.scenario.check_hosts import check_hosts
+from netlab.scenario.check_ports import check_ports
+from netlab.scenario.services import Draft
+from netlab.scenario.tree import Mark, Report, hint, shown
+
+
+def check(parts: Parts, report: Report) -> None:
+    """Report every problem between the parts."""
+    _networks_exist(parts, report)
+    _services_exist(parts, report)
+    _cycles(parts, report)
+    _container_names(parts, report)
+    _network_names(parts, report)
+    check_hosts(parts, report)
+    check_addresses(parts, report)
+    check_ports(parts, report)
+    check_events(parts, report)
+    check_expectations(parts, report)
+
+
+def attachment_mark(draft: Draft, network: str) -> Mark:
+    """Where a service says that it is on a network."""
+    written = draft.source.get("networks")
+    if written is None:
+        return draft.source.at
+    if isinstance(written.data, dict):
+        return written.key_at(network)
+    return next((item.at for item in written if item.text == network), written.at)
+
+
+def _networks_exist(parts: Parts, report: Report) -> None:
+    known = {*parts.network_keys, "default"}
+    for draft in parts.drafts:
+        for attachment in draft.service.networks:
+            if attachment.network not in known:
+                what = f"services.{draft.service.name}: there is no network {shown(attachment.network)}"
+                more = hint(attachment.network, known)
+                report.add(attachment_mark(draft, attachment.network), f"{what}{more}")
+
+
+def _services_exist(parts: Parts, report: Report) -> None:
+    by_name = {draft.service.name: draft for draft in parts.drafts}
+    for draft in parts.drafts:
+        service = draft.service
+        for relation, target, mark in draft.needs:
+            what = f"services.{service.name} {relation} {shown(target)}"
+            if target in by_name:
+                other = by_name[target].service
+                if relation.startswith("shares"):
+                    if other.host != service.host:
+                        report.add(mark, f"{what}, which is on another host ({other.host})")
+                    elif service.replicas and other.replicas != 1:
+                        report.add(mark, f"{what}, of which there are {other.replicas} containers")
+                continue
+            if relation.startswith("depends") and target in draft.optional:
+                continue
+            if target in parts.disabled:
+                profiles = ", ".join(parts.disabled[target])
+                report.add(mark, f"{what}, which is disabled; the profiles {profiles} enable it")
+            else:
+                report.add(mark, f"{what}, which is no service{hint(target, (*by_name, *parts.disabled))}")
+
+
+def _cycles(parts: Parts, report: Report) -> None:
+    """depends_on, links and ``network_mode: service:`` are dependencies; a circle of them cannot start."""
+    edges = {
+        draft.service.name: [(target, mark) for _, target, mark in draft.needs] for draft in parts.drafts
+    }
+    done: set[str] = set()
+    for start in edges:
+        if start not in done:
+            _walk(start, edges, done, report)
+
+
+def _walk(start: str, edges: dict[str, list[tuple[str, Mark]]], done: set[str], report: Report) -> None:
+    """Depth first, without recursion: a chain of dependencies may be long."""
+    path = [start]
+    on_path = {start}
+    pending: list[Iterator[tuple[str, Mark]]] = [iter(edges[start])]
+    while pending:
+        for target, mark in pending[-1]:
+            if target in on_path:
+                circle = [*path[path.index(target) :], target]
+                report.add(mark, f"services depend on each other in a circle: {' -> '.join(circle)}")
+            elif target in edges and target not in done:
+                path.append(target)
+                on_path.add(target)
+                pending.append(iter(edges[target]))
+                break
+        else:
+            pending.pop()
+            name = path.pop()
+            on_path.discard(name)
+            done.add(name)
+
+
+def _container_names(parts: Parts, report: Report) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for draft in parts.drafts:
+        service = draft.service
+        if service.container_name is None or service.replicas == 0:
+            continue
+        first = taken.setdefault((service.host, service.container_name), service.name)
+        if first != service.name:
+            written = draft.source.get("container_name") or draft.source
+            what = f"services.{service.name}: the container name {shown(service.container_name)}"
+            report.add(written.at, f"{what} is services.{first}'s already")
+
+
+def _network_names(parts: Parts, report: Report) -> None:
+    taken: dict[str, str] = {}
+    for network in parts.networks:
+        first = taken.setdefault(network.name, network.key)
+        if first != network.key:
+            what = f"networks.{network.key}: the name {shown(network.name)} is networks.{first}'s already"
+            report.add(network.position, what)
+
+
+def names(items: Iterable[str]) -> str:
+    """For a message: ``a, b and c``."""
+    words = list(items)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,126 @@
+"""The nodes and networks that expectations and events speak of."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from netlab.model.flow import FlowPattern
+from netlab.scenario.assemble import Parts
+from netlab.scenario.tree import Report, Value, hint, shown
+
+_GLOB = frozenset("*?[")
+_TARGETS = ("localhost", "gateway")
+_SEES = ("sender", "host", "gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Every name that a flow may use."""
+
+    #: services, and their containers if there are several
+    containers: frozenset[str]
+    hosts: frozenset[str]
+    outside: frozenset[str]
+    networks: frozenset[str]
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """All nodes, with and without their kind in front."""
+        kinds = (("service", self.containers), ("host", self.hosts), ("outside", self.outside))
+        qualified = {f"{kind}/{name}" for kind, group in kinds for name in group}
+        return self.containers | self.hosts | self.outside | qualified
+
+    def has_node(self, word: str) -> bool:
+        """Whether a name, or a glob, stands for any node."""
+        nodes = self.nodes
+        return word in nodes or (
+            not _GLOB.isdisjoint(word) and any(fnmatchcase(node, word) for node in nodes)
+        )
+
+
+def names_of(parts: Parts) -> Names:
+    """What there is to name in a scenario."""
+    containers: set[str] = set()
+    for draft in parts.drafts:
+        service = draft.service
+        containers.add(service.name)
+        if service.replicas > 1:
+            containers |= {f"{service.name}-{n}" for n in range(1, service.replicas + 1)}
+    segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
+    networks = {name for network in parts.networks for name in (network.key, network.name)}
+    return Names(
+        frozenset(containers),
+        frozenset(host.name for host in parts.hosts),
+        frozenset(node.name for node in parts.outside),
+        frozenset(networks | segments | {"bridge"}),
+    )
+
+
+def check_expectations(parts: Parts, report: Report) -> None:
+    """Report nodes and networks in ``expect`` that there are not."""
+    if not parts.expect:
+        return
+    names = names_of(parts)
+    for expectation, item in parts.expect:
+        written = item.get("flow") or item
+        _pattern(expectation.pattern, written, names, report)
+        for side in ("ipv4", "ipv6", "both"):
+            value = item.get(side)
+            sees = value.get("sees") if value is not None else None
+            if sees is not None and not _seen(sees.text, names):
+                more = (
+                    hint(sees.text, (*_SEES, *names.nodes))
+                    or "; it is sender, host, gateway, a node or an address"
+                )
+                report.add(sees.at, f"sees: there is no node {shown(sees.text)}{more}")
+
+
+def _pattern(pattern: FlowPattern, written: Value, names: Names, report: Report) -> None:
+    for origin in pattern.origins:
+        if not names.has_node(origin):
+            report.add(written.at, f"flow: there is no node {shown(origin)}{hint(origin, names.nodes)}")
+    target = pattern.target
+    if target.name is not None and target.name not in _TARGETS and target.name not in names.nodes:
+        more = hint(target.name, (*names.nodes, *_TARGETS))
+        report.add(written.at, f"flow: there is no node {shown(target.name)}{more}")
+    if target.network is not None and target.network not in names.networks:
+        more = hint(target.network, names.networks)
+        report.add(written.at, f"flow: there is no network {shown(target.network)}{more}")
+    if pattern.via is not None and pattern.via not in names.nodes:
+        report.add(written.at, f"flow: there is no node {shown(pattern.via)}{hint(pattern.via, names.nodes)}")
+
+
+def _seen(text: str, names: Names) -> bool:
+    if text in _SEES or text in names.nodes:
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_events(parts: Parts, report: Report) -> None:
+    """Report containers, networks and hosts in ``events`` that there are not."""
+    if not parts.events:
+        return
+    names = names_of(parts)
+    for event, value in parts.events:
+        for kind, word in event_names(event.words):
+            known = {"container": names.containers, "network": names.networks, "host": names.hosts}[kind]
+            if word not in known:
+                report.add(value.at, f"event: there is no {kind} {shown(word)}{hint(word, known)}")
+
+
+def event_names(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The names in an event, each with what it is the name of."""
+    verb, *rest = words
+    if verb in ("connect", "disconnect"):
+        return [("container", rest[0]), ("network", rest[1])]
+    if rest[:1] in (["daemon"], ["firewall"]):
+        return [("host", word) for word in rest[1:]]
+    if verb in ("create", "remove") and rest[:1] == ["network"] and len(rest) == 2:
+        return [("network", rest[1])]
+    return [("container", rest[0])]

@@ -1,0 +1,46 @@
+"""Hosts, outside nodes and the segments between them."""
+
+from __future__ import annotations
+
+from netlab.model.errors import Position
+from netlab.model.family import Address
+from netlab.model.scenario import OutsideInterface
+from netlab.scenario.addresses import interface_address
+from netlab.scenario.assemble import Parts
+from netlab.scenario.tree import Report, hint, shown
+
+
+def check_hosts(parts: Parts, report: Report) -> None:
+    """Report services on unknown hosts, unknown segments, and addresses that two nodes of a segment have."""
+    hosts = {host.name for host in parts.hosts}
+    extras = parts.netlab.get("services")
+    for draft in parts.drafts:
+        if draft.service.host not in hosts:
+            extra = extras.get(draft.service.name) if extras is not None else None
+            written = extra.get("host") if extra is not None else None
+            what = f"services.{draft.service.name}: there is no host {shown(draft.service.host)}"
+            report.add((written or draft.source).at, what + hint(draft.service.host, hosts))
+    segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
+    for node in parts.outside:
+        for interface in node.interfaces:
+            if interface.segment not in segments:
+                more = hint(interface.segment, segments)
+                what = f"x-netlab.outside.{node.name}: no host is on the segment {shown(interface.segment)}"
+                report.add(node.position, what + more)
+    _addresses(parts, report)
+
+
+def _addresses(parts: Parts, report: Report) -> None:
+    nodes: list[tuple[str, Position, tuple[OutsideInterface, ...]]] = [
+        (f"host {host.name}", host.position, host.interfaces) for host in parts.hosts
+    ]
+    nodes += [(f"outside node {node.name}", node.position, node.interfaces) for node in parts.outside]
+    taken: dict[tuple[str, Address], str] = {}
+    for name, position, interfaces in nodes:
+        for interface in interfaces:
+            for text in interface.addresses:
+                own = interface_address(text).ip
+                first = taken.setdefault((interface.segment, own), name)
+                if first != name:
+                    where = f"on the segment {interface.segment}"
+                    report.add(position, f"the {name} has the address {own} of the {first} {where}")

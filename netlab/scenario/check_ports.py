@@ -1,0 +1,77 @@
+"""Published ports that two containers want on one host."""
+
+from __future__ import annotations
+
+from netlab.model.errors import Position
+from netlab.model.family import Address, parse_address
+from netlab.model.scenario import PortMapping
+from netlab.scenario.assemble import Parts
+from netlab.scenario.services import Draft
+from netlab.scenario.tree import Report, Value
+
+#: family and address that a port is bound on; no address: all of them
+_Bound = tuple[int, Address | None]
+
+
+def check_ports(parts: Parts, report: Report) -> None:
+    """Report what can never be bound: a fixed host port of one address and protocol, wanted twice.
+
+    A port that is taken from a range is not certain to clash, and one of a service on internal networks
+    only is never bound.
+    """
+    internal = {network.key for network in parts.networks if network.internal}
+    default_ip = {host.name: host.daemon.get("ip") for host in parts.hosts}
+    taken: dict[tuple[str, str, int], list[tuple[_Bound, Draft, Value]]] = {}
+    for draft in parts.drafts:
+        service = draft.service
+        attached = {attachment.network for attachment in service.networks}
+        if service.replicas == 0 or (attached and attached <= internal):
+            continue
+        for mapping, value in draft.ports:
+            if mapping.host_ports is None:
+                continue
+            low, high = mapping.host_ports
+            if high - low + 1 < service.replicas:
+                _too_few(draft, mapping, value, report)
+            if low != high:
+                continue
+            ip = default_ip.get(service.host)
+            others = taken.setdefault((service.host, mapping.protocol, low), [])
+            for bound in _bound(mapping.host_ip, ip if isinstance(ip, str) else ""):
+                clash = next((entry for entry in others if _clash(entry[0], bound)), None)
+                if clash is not None:
+                    _report(draft, mapping, value, clash[1], clash[2], report)
+                    break
+                others.append((bound, draft, value))
+
+
+def _bound(host_ip: str, default_ip: str) -> list[_Bound]:
+    text = host_ip or default_ip
+    if not text:
+        return [(4, None), (6, None)]
+    found = parse_address(text)
+    return [(found.version, None if found.is_unspecified else found)]
+
+
+def _clash(one: _Bound, two: _Bound) -> bool:
+    return one[0] == two[0] and (one[1] is None or two[1] is None or one[1] == two[1])
+
+
+def _too_few(draft: Draft, mapping: PortMapping, value: Value, report: Report) -> None:
+    assert mapping.host_ports is not None
+    low, high = mapping.host_ports
+    count = high - low + 1
+    ports = f"the host port {low}" if count == 1 else f"the {count} host ports {low}-{high}"
+    name, replicas = draft.service.name, draft.service.replicas
+    report.add(value.at, f"services.{name}: {replicas} containers cannot share {ports}")
+
+
+def _report(
+    draft: Draft, mapping: PortMapping, value: Value, other: Draft, other_value: Value, report: Report
+) -> None:
+    assert mapping.host_ports is not None
+    port = f"{mapping.host_ports[0]}/{mapping.protocol}"
+    whose = "itself" if other is draft else f"services.{other.service.name}"
+    where = Position(*other_value.at)
+    what = f"services.{draft.service.name}: the host port {port} is published by {whose} already ({where})"
+    report.add(value.at, what)
