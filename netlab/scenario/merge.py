@@ -130,9 +130,13 @@ def _sequence(value: Value) -> Value:
 
 def without_resets(value: Value) -> Value:
     """The tree without what ``!reset`` takes away where there is nothing below it."""
-    if isinstance(value.data, dict):
-        kept = {key: without_resets(entry) for key, entry in value.data.items() if entry.tag != "reset"}
-        return value.with_data(kept)
-    if isinstance(value.data, list):
-        return value.with_data([without_resets(item) for item in value.data if item.tag != "reset"])
+    data = value.data
+    if isinstance(data, dict):
+        kept = {key: without_resets(entry) for key, entry in data.items() if entry.tag != "reset"}
+        same = len(kept) == len(data) and all(kept[key] is data[key] for key in kept)
+        return value if same else value.with_data(kept)
+    if isinstance(data, list):
+        items = [without_resets(item) for item in data if item.tag != "reset"]
+        same = len(items) == len(data) and all(new is old for new, old in zip(items, data, strict=True))
+        return value if same else value.with_data(items)
     return value

@@ -124,8 +124,7 @@ class _Builder:
         self.root: Value | None = None
 
     def build(self) -> Value:
-        parser = getattr(yaml, "CParser", None)
-        loader = parser(self.text) if parser else yaml.Loader(self.text)
+        loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(self.text)
         documents = 0
         try:
             while (event := loader.get_event()) is not None:
@@ -161,7 +160,7 @@ class _Builder:
         text: str = event.value
         own, data = self._tagged(event, at, text)
         inner: Mark | None = None
-        if event.style is None:
+        if not event.style:
             inner = at
         elif event.style in "'\"":
             inner = (at[0], at[1], at[2] + 1)
@@ -170,14 +169,14 @@ class _Builder:
         value = Value(data, at, raw=text, inner=inner, tag=own)
         if event.anchor:
             self.anchors[event.anchor] = (value, 1, 0)
-        plain = event.style is None and event.tag is None
+        plain = not event.style and event.tag is None
         self._put(value, 1, 0, is_merge=plain and text == "<<")
 
     def _tagged(self, event: Any, at: Mark, text: str) -> tuple[Literal["reset", "override"] | None, Scalar]:
         tag = event.tag
         if tag is None or tag in _OWN_TAGS:
             own = _OWN_TAGS.get(tag) if tag else None
-            return own, scalar(text) if event.style is None else text
+            return own, scalar(text) if not event.style else text
         name = tag.removeprefix(_CORE)
         if name in ("str", "binary", "timestamp", "!"):
             return None, text
