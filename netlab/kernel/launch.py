@@ -2,8 +2,8 @@
 
 Two kinds (the threat: a scenario that a stranger wrote, opened by root):
 
-:data:`TOOL`: a line of ``rules``. ``iptables``, ``nft``, ``ip`` and ``sysctl`` with CAP_NET_ADMIN over the node's
-namespace, under a user id that owns nothing on the machine; below /proc/sys only ``net`` can be written.
+:data:`TOOL`: a line of ``rules``. ``iptables``, ``nft``, ``ip`` and ``sysctl`` with CAP_NET_ADMIN over the
+node's namespace, under a user id that owns nothing on the machine; of /proc/sys only ``net`` can be written.
 
 :data:`CONTAINER`: a ``command`` program. Docker's default capabilities, in a user namespace of its own if the
 node's network namespace has one, so that its root is nobody on the machine.
@@ -15,12 +15,13 @@ no_new_privs and a list of refused system calls. Everything is gone with the pro
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 from netlab.kernel import libc, process, sandbox_root, seccomp, userns
@@ -28,10 +29,9 @@ from netlab.model.errors import LabError
 
 # include/uapi/linux/capability.h
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
-_CAP_LAST = 63
 
-#: Docker's default set (moby oci/caps/defaults.go): chown, dac_override, fowner, fsetid, kill, setgid, setuid,
-#: setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap
+#: Docker's default set (moby oci/caps/defaults.go): chown, dac_override, fowner, fsetid, kill, setgid,
+#: setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap
 DOCKER_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)
 
 #: What a container's program may do in a network namespace that is not its own (network_mode: host): bind low
@@ -39,6 +39,12 @@ DOCKER_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)
 _SHARED_NETWORK = (10, 13)
 
 _NS_GET_USERNS = 0xB701
+_NEW = libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
+_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)
+_PRIVATE = (("/run", 755), ("/tmp", 1777), ("/var/tmp", 1777), ("/home", 755), ("/root", 700))  # noqa: S108
+
+Streams = Sequence[int]
+_Step = libc.Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Program:
     kind: Kind
     hostname: str = "netlab"
     etc: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(process.ENVIRONMENT))
+    environment: Mapping[str, str] = field(default_factory=lambda: {"HOME": "/root", **process.ENVIRONMENT})
 
 
 class Sandbox:
@@ -96,35 +102,22 @@ class Sandbox:
         It is the first process of its PID namespace: like a container's, it gets no signal that it has no
         handler for, but SIGKILL and SIGSTOP. Raises LabError that says what failed.
         """
+        path = _find(program)
         root = self.prepare()
-        read, write = os.pipe2(os.O_CLOEXEC)
-        home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        # As much as possible is done here: every page that the child touches first must be copied.
-        owner, many = _owner(program.network), userns.full()
-        seccomp.prepare()
+        owner = _owner(program.network)
+        # above the numbers that they are copied to
+        streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (stdin, stdout, stderr)]
         try:
-            libc.unshare(libc.CLONE_NEWPID, "making a PID namespace")
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    _child(program, root, owner, many, write, (stdin, stdout, stderr))
-            finally:
-                libc.setns(home, libc.CLONE_NEWPID, "returning to the PID namespace")
-            os.close(write)
-            write = -1
-            words = os.read(read, 4096)
+            steps = _steps(program, root, owner, userns.full(), streams)
+            pid, words = _fork(path, program, steps)
         except OSError as error:
             raise LabError(f"{program.argv[0]}: {error.strerror}") from error
         finally:
-            os.close(home)
-            os.close(read)
-            if owner is not None:
-                os.close(owner)
-            if write >= 0:
-                os.close(write)
+            for fd in (*streams, *([] if owner is None else [owner])):
+                os.close(fd)
         if words:
             os.waitpid(pid, 0)
-            raise LabError(f"{program.argv[0]}: {words.decode(errors='replace')}")
+            raise LabError(f"{program.argv[0]}: {words}")
         return pid
 
     def run(self, program: Program, given: bytes = b"") -> process.Finished:
@@ -142,133 +135,168 @@ class Sandbox:
         return process.Running(pid, output, errors).finish()
 
 
-def _child(
-    program: Program, root: int, owner: int | None, many: bool, report: int, streams: tuple[int, int, int]
-) -> NoReturn:
-    """The whole life of the forked child up to the program."""
+def _fork(path: str, program: Program, steps: Sequence[_Step]) -> tuple[int, str]:
+    """(PID of the child, what kept it from becoming the program: nothing, if it did)."""
+    home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    read, write = os.pipe2(os.O_CLOEXEC)
+    report = fcntl.fcntl(write, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(write)
     try:
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.setsid()
-        report = _keep(streams, report)
-        _isolate(program, root, userns.FIRST_ID if many else 0)
-        _become(program.kind, owner, many)
-        os.chdir("/")
-        path = _find(program)
-        seccomp.install()
-        os.execve(path, program.argv, {"HOME": "/root", **program.environment})
+        libc.unshare(libc.CLONE_NEWPID, "making a PID namespace")
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _child(path, program, steps, report)
+        finally:
+            libc.setns(home, libc.CLONE_NEWPID, "returning to the PID namespace")
+        os.close(report)
+        report = -1
+        return pid, os.read(read, 4096).decode(errors="replace")
+    finally:
+        os.close(home)
+        os.close(read)
+        if report >= 0:
+            os.close(report)
+
+
+def _child(path: str, program: Program, steps: Sequence[_Step], report: int) -> NoReturn:
+    """The whole life of the forked child up to the program.
+
+    Little Python and no imports: every page that is touched here for the first time must be copied.
+    """
+    try:
+        for function, arguments, doing in steps:
+            if function(*arguments) == -1:
+                os.write(report, f"{doing}: {os.strerror(libc.last_error())}".encode())
+                os._exit(127)
+        os.execve(path, program.argv, program.environment)  # noqa: S606
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        os.write(report, (where + (error.strerror or str(error))).encode()[:4096])
-    except BaseException as error:
-        os.write(report, f"{type(error).__name__}: {error}".encode()[:4096])
+        os.write(report, f"{path}: {os.strerror(error.errno or 0)}".encode()[:4096])
     finally:
         os._exit(127)
 
 
-def _keep(streams: Iterable[int], report: int) -> int:
-    """Make the streams descriptors 0 to 2; the report's new number. Others close when the program starts."""
-    report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, 10)
-    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in streams]
-    for target, fd in enumerate(moved):
-        os.dup2(fd, target)
-    libc.close_on_exec(3)
-    return report
+def _steps(program: Program, root: int, owner: int | None, many: bool, streams: Streams) -> list[_Step]:
+    """All that the child does, with everything worked out beforehand."""
+    private_to = userns.FIRST_ID if many else 0
+    return [
+        *((signal.signal, (number, signal.SIG_DFL), "resetting a signal") for number in _SIGNALS),
+        (signal.pthread_sigmask, (signal.SIG_SETMASK, ()), "unblocking signals"),
+        *_session(),
+        *((os.dup2, (fd, target), "passing on a stream") for target, fd in enumerate(streams)),
+        libc.step_close_on_exec(3),
+        libc.step("setns", root, libc.CLONE_NEWNS, doing="entering the sandbox"),
+        libc.step("unshare", _NEW, doing="making namespaces"),
+        libc.step("setns", program.network, libc.CLONE_NEWNET, doing="entering the network namespace"),
+        *_mounts(program.kind, private_to),
+        libc.step("sethostname", os.fsencode(program.hostname), len(os.fsencode(program.hostname)),
+                  doing="setting the host name"),
+        *_etc(program.etc),
+        (os.chdir, ("/",), "going to /"),
+        *([(os.setgroups, ([],), "leaving groups")] if many else []),
+        *([libc.step("setns", owner, libc.CLONE_NEWUSER, doing="entering the user namespace")] if owner else []),
+        *_identity(program.kind, owner is not None, many),
+        *seccomp.steps(),
+    ]  # fmt: skip
+
+
+def _session() -> Iterator[_Step]:
+    """A session of its own, but only to take a terminal away: the scheduler pays for each session."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+    except OSError:  # ENXIO: there is none to type into
+        return
+    yield os.setsid, (), "making a session"
+
+
+@cache
+def _mounts(kind: Kind, uid: int) -> tuple[_Step, ...]:
+    return tuple(_mount_steps(kind, uid))
+
+
+def _mount_steps(kind: Kind, uid: int) -> Iterator[_Step]:
+    """Private directories (which belong to ``uid``), /proc, /sys, and for containers the rest of /dev."""
+    quiet = libc.MS_NOSUID | libc.MS_NODEV
+    for place, mode in _PRIVATE:
+        if Path(place).is_dir() and not Path(place).is_symlink():
+            yield libc.step_mount("tmpfs", place, "tmpfs", quiet, f"mode={mode},uid={uid},gid={uid},size=64m")
+    quiet |= libc.MS_NOEXEC
+    yield libc.step_mount("proc", "/proc", "proc", quiet)
+    yield libc.step_mount("/proc/sys", "/proc/sys", "", libc.MS_BIND)
+    read_only = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | quiet
+    yield libc.step_mount("none", "/proc/sys", "", read_only)
+    if kind.writable_sysctls:
+        yield libc.step_mount("/proc/sys/net", "/proc/sys/net", "", libc.MS_BIND)
+        yield libc.step_mount("none", "/proc/sys/net", "", libc.MS_REMOUNT | libc.MS_BIND | quiet)
+    yield libc.step_mount("sysfs", "/sys", "sysfs", quiet | libc.MS_RDONLY)
+    if kind.in_user_namespace:
+        yield libc.step_mount("tmpfs", "/dev/shm", "tmpfs", quiet, "mode=1777,size=64m")  # noqa: S108
+        yield libc.step_mount(
+            "devpts", "/dev/pts", "devpts", quiet & ~libc.MS_NODEV, "newinstance,ptmxmode=0666,mode=0620"
+        )
+
+
+def _etc(contents: Mapping[str, str]) -> Iterator[_Step]:
+    """Files of the program's own over the machine's."""
+    given = {name: content for name, content in contents.items() if content}
+    if given:
+        yield os.mkdir, ("/run/netlab", 0o755), "making /run/netlab"
+    for name, content in given.items():
+        source = f"/run/netlab/{name}"
+        yield _fill, (source, content.encode()), f"writing {source}"
+        target = os.path.realpath(f"/etc/{name}")
+        if target.startswith("/run/"):  # systemd-resolved's way: a link to a place that is empty here
+            yield os.makedirs, (target.rpartition("/")[0], 0o755, True), f"making the folder of {target}"
+            yield _fill, (target, b""), f"writing {target}"
+        yield libc.step_mount(source, target, "", libc.MS_BIND)
+
+
+def _fill(path: str, content: bytes) -> None:
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    os.write(fd, content)
+    os.close(fd)
+
+
+@cache
+def _identity(kind: Kind, owned: bool, many: bool) -> tuple[_Step, ...]:
+    return tuple(_identity_steps(kind, owned, many))
+
+
+def _identity_steps(kind: Kind, owned: bool, many: bool) -> Iterator[_Step]:
+    """User ids and capabilities, for good.
+
+    What a program may keep after execve(2) as root is the bounding set, as somebody else the ambient one.
+    """
+    wanted = kind.capabilities if owned or not kind.in_user_namespace else _SHARED_NETWORK
+    for number in range(_last_capability() + 1):
+        if number not in wanted:
+            yield libc.step_prctl(libc.PR_CAPBSET_DROP, number, doing="dropping a capability")
+    user = userns.FIRST_ID if many and not owned else 0
+    yield libc.step_prctl(libc.PR_SET_KEEPCAPS, 1, doing="keeping capabilities")
+    yield os.setresgid, (user, user, user), "changing the group"
+    yield os.setresuid, (user, user, user), "changing the user"
+    mask = sum(1 << number for number in wanted)
+    yield libc.step_capset(mask, mask if user else 0)
+    for number in wanted if user else ():
+        yield libc.step_prctl(
+            libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_RAISE, number, doing="passing a capability on"
+        )
+    yield libc.step_prctl(libc.PR_SET_NO_NEW_PRIVS, 1, doing="refusing new privileges")
+
+
+@cache
+def _last_capability() -> int:
+    """The highest capability that this kernel knows."""
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text("ascii"))
 
 
 def _owner(network: int) -> int | None:
     """The user namespace that owns the network, as a descriptor; None if it is the caller's own."""
     fd = fcntl.ioctl(network, _NS_GET_USERNS)
-    own = os.stat("/proc/self/ns/user")
-    if os.path.samestat(os.fstat(fd), own):
+    if os.path.samestat(os.fstat(fd), Path("/proc/self/ns/user").stat()):
         os.close(fd)
         return None
     return fd
-
-
-def _isolate(program: Program, root: int, uid: int) -> None:
-    """Namespaces and mounts; private directories belong to ``uid``. The caller is PID 1 of its namespace."""
-    libc.setns(root, libc.CLONE_NEWNS, "entering the sandbox")
-    libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC, "making namespaces")
-    libc.setns(program.network, libc.CLONE_NEWNET, "entering the network namespace")
-    quiet = libc.MS_NOSUID | libc.MS_NODEV
-    for place, mode in (("/run", 755), ("/tmp", 1777), ("/var/tmp", 1777), ("/home", 755), ("/root", 700)):
-        if os.path.isdir(place) and not os.path.islink(place):
-            libc.mount("tmpfs", place, "tmpfs", quiet, f"mode={mode},uid={uid},gid={uid},size=64m")
-    libc.mount("proc", "/proc", "proc", quiet | libc.MS_NOEXEC)
-    _protect_sysctls(program.kind.writable_sysctls)
-    libc.mount("sysfs", "/sys", "sysfs", quiet | libc.MS_NOEXEC | libc.MS_RDONLY)
-    if program.kind.in_user_namespace:
-        libc.mount("tmpfs", "/dev/shm", "tmpfs", quiet | libc.MS_NOEXEC, "mode=1777,size=64m")
-        libc.mount("devpts", "/dev/pts", "devpts", libc.MS_NOSUID | libc.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")  # fmt: skip
-    libc.sethostname(program.hostname)
-    _write_etc(program.etc)
-
-
-def _protect_sysctls(writable_net: bool) -> None:
-    """/proc/sys read-only, but what belongs to the network namespace if asked for."""
-    net = libc.open_tree("/proc/sys/net") if writable_net else None
-    everything = libc.open_tree("/proc/sys")
-    libc.mount_setattr(everything, libc.MOUNT_ATTR_RDONLY)
-    libc.move_mount(everything, "/proc/sys")
-    os.close(everything)
-    if net is not None:
-        libc.move_mount(net, "/proc/sys/net")
-        os.close(net)
-
-
-def _write_etc(contents: Mapping[str, str]) -> None:
-    """Put files of the program's own over the machine's."""
-    if not any(contents.values()):
-        return
-    os.mkdir("/run/netlab", 0o755)
-    for name, content in contents.items():
-        if not content:
-            continue
-        source = f"/run/netlab/{name}"
-        with open(source, "w", encoding="utf-8") as file:
-            file.write(content)
-        target = os.path.realpath(f"/etc/{name}")
-        if target.startswith("/run/"):  # systemd-resolved's way: a link to a place that is empty here
-            os.makedirs(target.rpartition("/")[0], exist_ok=True)
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-        libc.mount(source, target, "", libc.MS_BIND)
-
-
-def _become(kind: Kind, owner: int | None, many: bool) -> None:
-    """User ids and capabilities, for good.
-
-    What a program may keep after execve(2) as root is the bounding set, as somebody else the ambient one.
-    """
-    if many:
-        os.setgroups([])
-    if owner is not None:
-        libc.setns(owner, libc.CLONE_NEWUSER, "entering the user namespace")
-    wanted = kind.capabilities if owner is not None or not kind.in_user_namespace else _SHARED_NETWORK
-    _limit_bounding_set(wanted)
-    user = userns.FIRST_ID if many and owner is None else 0
-    libc.prctl(libc.PR_SET_KEEPCAPS, 1, doing="keeping capabilities")
-    os.setresgid(user, user, user)
-    os.setresuid(user, user, user)
-    mask = sum(1 << number for number in wanted)
-    libc.set_capabilities(mask, mask if user else 0)
-    if user:
-        for number in wanted:
-            libc.prctl(
-                libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_RAISE, number, doing="passing a capability on"
-            )
-    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1, doing="refusing new privileges")
-
-
-def _limit_bounding_set(wanted: tuple[int, ...]) -> None:
-    drop = libc.bare("prctl")
-    for number in range(_CAP_LAST + 1):
-        if number not in wanted and drop(libc.PR_CAPBSET_DROP, number, 0, 0, 0) != 0:
-            if libc.last_error() != errno.EINVAL:
-                raise OSError(libc.last_error(), "dropping a capability")
-            return  # behind the last capability that this kernel knows
 
 
 def _find(program: Program) -> str:
@@ -279,4 +307,4 @@ def _find(program: Program) -> str:
     for directory in program.environment.get("PATH", process.PATH).split(":"):
         if os.access(f"{directory}/{name}", os.X_OK):
             return f"{directory}/{name}"
-    raise LabError("command not found")
+    raise LabError(f"{name}: command not found")

@@ -7,6 +7,7 @@ need it only before Python 3.12.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -59,6 +60,9 @@ _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
 _CLOSE_RANGE_CLOEXEC = 4
 
+#: a function, its arguments, what is being done
+Step = tuple[Callable[..., Any], tuple[Any, ...], str]
+
 _CAP_VERSION_3 = 0x20080522
 
 
@@ -78,11 +82,6 @@ def _call(name: str, *arguments: object, doing: str) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{doing}: {os.strerror(number)}")
     return result
-
-
-def bare(name: str) -> Any:
-    """A function of libc itself, for a loop; a result of -1 means :func:`last_error`."""
-    return getattr(_libc(), name)
 
 
 def last_error() -> int:
@@ -119,6 +118,12 @@ def setns(fd: int, kind: int = 0, doing: str = "entering a namespace") -> None:
             raise OSError(error.errno, f"{doing}: {os.strerror(error.errno or 0)}") from None
         return
     _call("setns", fd, kind, doing=doing)
+
+
+def sethostname(name: str) -> None:
+    """``sethostname(2)``; raises OSError.  (The lab room's ``exec`` and ``shell`` call it.)"""
+    encoded = os.fsencode(name)
+    _call("sethostname", encoded, len(encoded), doing=f"setting the host name {name}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
@@ -172,29 +177,41 @@ def move_mount(fd: int, target: str) -> None:
     )  # fmt: skip
 
 
-def prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> int:
-    """``prctl(2)`` with up to two arguments; raises OSError."""
+# A step is a call for later: worked out before a fork, made behind it. A result of -1 means last_error().
+
+
+def step(name: str, *arguments: object, doing: str) -> Step:
+    """A call of a function of libc."""
+    return getattr(_libc(), name), arguments, doing
+
+
+def step_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> Step:
+    """A later :func:`mount`."""
+    import ctypes
+
+    texts = [os.fsencode(text) if text else None for text in (source, target, kind, data)]
+    doing = f"mounting {kind or source} on {target}"
+    return step("mount", *texts[:3], ctypes.c_ulong(flags), texts[3], doing=doing)
+
+
+def step_prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> Step:
+    """A later ``prctl(2)``."""
     import ctypes
 
     arguments = [ctypes.c_ulong(value) for value in (argument, second, 0, 0)]
-    return _call("prctl", option, *arguments, doing=doing)
+    return step("prctl", option, *arguments, doing=doing)
 
 
-def close_on_exec(first: int) -> None:
-    """Mark every descriptor from ``first`` on as closed when a program starts; raises OSError."""
-    _syscall(
-        _SYS_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC, doing="marking descriptors as private"
-    )  # fmt: skip
+def step_close_on_exec(first: int) -> Step:
+    """Marking every descriptor from ``first`` on as closed when a program starts."""
+    import ctypes
+
+    numbers = [ctypes.c_long(n) for n in (_SYS_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)]
+    return step("syscall", *numbers, doing="marking descriptors as private")
 
 
-def sethostname(name: str) -> None:
-    """``sethostname(2)``; raises OSError."""
-    encoded = os.fsencode(name)
-    _call("sethostname", encoded, len(encoded), doing=f"setting the host name {name}")
-
-
-def set_capabilities(mask: int, inheritable: int = 0) -> None:
-    """Make ``mask`` (bit = capability number) the effective and permitted set; raises OSError."""
+def step_capset(mask: int, inheritable: int = 0) -> Step:
+    """Making ``mask`` (bit = capability number) the effective and permitted set."""
     import ctypes
 
     low, high = 0xFFFFFFFF, 32
@@ -202,4 +219,4 @@ def set_capabilities(mask: int, inheritable: int = 0) -> None:
     data = (ctypes.c_uint32 * 6)(
         mask & low, mask & low, inheritable & low, mask >> high, mask >> high, inheritable >> high
     )
-    _call("capset", ctypes.byref(header), ctypes.byref(data), doing="setting capabilities")
+    return step("capset", header, data, doing="setting capabilities")

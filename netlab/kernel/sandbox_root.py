@@ -5,6 +5,9 @@ programs and devices; /dev with six harmless nodes; and nothing of /run, /tmp, /
 /sys, on whose empty places each program gets its own.
 """
 
+# Plain system calls on paths of a tree that is being built:
+# ruff: noqa: PTH102, PTH110, PTH115, PTH123, PTH211, S108
+
 from __future__ import annotations
 
 import errno
@@ -111,7 +114,7 @@ def _mounts_below(stage: str) -> Iterator[str]:
     found: list[str] = []
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
-            place = line.split(" ")[4].encode("latin-1", "replace").decode("unicode_escape")
+            place = _unescaped(line.split(" ")[4])
             if any(place == one or place.startswith(one + "/") for one in hidden):
                 found.append(place)
     seen: set[str] = set()
@@ -119,6 +122,13 @@ def _mounts_below(stage: str) -> Iterator[str]:
         if not any(place.startswith(one + "/") for one in seen):
             seen.add(place)
             yield place
+
+
+def _unescaped(path: str) -> str:
+    """A path of mountinfo, which has blanks and backslashes as three octal digits."""
+    for code in ("040", "011", "012", "134"):
+        path = path.replace(f"\\{code}", chr(int(code, 8)))
+    return path
 
 
 def _device_mounts() -> dict[str, int]:

@@ -20,8 +20,9 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # include/uapi/l
 _DIFFERENT = {
     "acct": (163, 89), "add_key": (248, 217), "bpf": (321, 280), "clock_settime": (227, 112),
     "delete_module": (176, 106), "finit_module": (313, 273), "init_module": (175, 105), "kcmp": (312, 272),
-    "kexec_file_load": (320, 294), "kexec_load": (246, 104), "keyctl": (250, 219), "lookup_dcookie": (212, 18),
-    "mount": (165, 40), "open_by_handle_at": (304, 265), "perf_event_open": (298, 241), "pivot_root": (155, 41),
+    "kexec_file_load": (320, 294), "kexec_load": (246, 104), "keyctl": (250, 219),
+    "lookup_dcookie": (212, 18), "mount": (165, 40), "open_by_handle_at": (304, 265),
+    "perf_event_open": (298, 241), "pivot_root": (155, 41),
     "quotactl": (179, 60), "reboot": (169, 142), "request_key": (249, 218), "setdomainname": (171, 162),
     "sethostname": (170, 161), "setns": (308, 268), "settimeofday": (164, 170), "swapoff": (168, 225),
     "swapon": (167, 224), "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282),
@@ -74,11 +75,14 @@ def program(machine: str) -> bytes:
 
 
 @cache
-def prepare() -> tuple[int, Any, Any]:
-    """(address of the struct sock_fprog, and what must live as long); address 0 where there is no filter."""
+def steps() -> tuple[libc.Step, ...]:
+    """Refusing those calls to the process and all that come of it, which needs no_new_privs.
+
+    Nothing where the architecture is not known.
+    """
     code = program(os.uname().machine)
     if not code:
-        return 0, None, None
+        return ()
     import ctypes
 
     buffer = ctypes.create_string_buffer(code, len(code))
@@ -86,11 +90,12 @@ def prepare() -> tuple[int, Any, Any]:
     head = ctypes.create_string_buffer(
         pack("@HP", len(code) // 8, ctypes.addressof(buffer)), ctypes.sizeof(ctypes.c_void_p) * 2
     )
-    return ctypes.addressof(head), head, buffer
+    _alive.extend((head, buffer))
+    call = libc.step_prctl(
+        _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(head), doing="installing the system call filter"
+    )
+    return (call,)
 
 
-def install() -> None:
-    """Refuse those calls to this process and all that come of it, which needs no_new_privs; raises OSError."""
-    address = prepare()[0]
-    if address:
-        libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, address, doing="installing the system call filter")
+#: what the kernel reads when the step is made
+_alive: list[Any] = []

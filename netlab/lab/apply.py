@@ -50,13 +50,21 @@ class Applied:
 
         Raises ScenarioError with the position of the first line that fails and the tool's own words.
         """
-        for node in self.plan.nodes:
-            for rule in node.commands:
-                with netns.entered(self.namespaces[node.namespace]):
-                    done = process.run(rule.argv)
-                if done.code != 0:
-                    words = (done.errors or done.output).strip() or f"exit code {done.code}"
-                    raise ScenarioError([Problem(rule.position, f"{rule.text}: {words}")])
+        if not any(node.commands for node in self.plan.nodes):
+            return
+        from netlab.kernel.launch import TOOL, Program, Sandbox
+
+        sandbox = Sandbox()
+        try:
+            for node in self.plan.nodes:
+                for rule in node.commands:
+                    process.find(rule.argv[0])
+                    done = sandbox.run(Program(rule.argv, self.namespaces[node.namespace], TOOL))
+                    if done.code != 0:
+                        words = (done.errors or done.output).strip() or f"exit code {done.code}"
+                        raise ScenarioError([Problem(rule.position, f"{rule.text}: {words}")])
+        finally:
+            sandbox.close()
 
     def close(self) -> None:
         """Let go of every namespace; the kernel takes them down, in one sweep, in the background."""
@@ -122,9 +130,13 @@ class _Build:
         corrections: tuple[tuple[str, str], ...] | None = None
         ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
         for space in self.layout.spaces.values():
-            netns.unshare()
+            if space.programs:
+                self._make_owned(space)
+            else:
+                netns.unshare()
             sock = self.sockets[space.name] = RouteSocket()
-            self.namespaces[space.name] = netns.of_socket(sock.fileno())
+            if not space.programs:
+                self.namespaces[space.name] = netns.of_socket(sock.fileno())
             if corrections is None:
                 corrections = sysctl.inherited()
             sysctl.write_all(corrections)
@@ -137,6 +149,12 @@ class _Build:
             ]
             if messages:
                 sock.send(messages)
+
+    def _make_owned(self, space: Space) -> None:
+        from netlab.kernel import userns
+
+        fd = self.namespaces[space.name] = userns.create_network()
+        netns.enter(fd)
 
     def _make_links(self) -> None:
         batches: dict[str, list[Message]] = {}

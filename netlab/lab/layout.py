@@ -27,11 +27,14 @@ class Space:
     """One network namespace that will be made, with everything in it."""
 
     name: str
+    kind: str = "container"
     interfaces: list[Interface] = field(default_factory=list)
     indexes: dict[str, int] = field(default_factory=lambda: {"lo": 1})
     routes: list[Route] = field(default_factory=list)
     sysctls: list[tuple[str, str]] = field(default_factory=list)
     rulesets: list[Ruleset] = field(default_factory=list)
+    #: whether a program of the scenario will run here, for which it gets a user namespace of its own
+    programs: bool = False
 
     @property
     def bridges(self) -> list[Interface]:
@@ -84,7 +87,7 @@ def layout(plan: Plan) -> Layout:
 def arrange(nodes: Iterable[Node]) -> Layout:
     """:func:`layout` of some nodes, with every namespace and peer that they name among them."""
     nodes = tuple(nodes)
-    spaces = {node.name: Space(node.name) for node in nodes if node.namespace == node.name}
+    spaces = {node.name: Space(node.name, node.kind) for node in nodes if node.namespace == node.name}
     ends: dict[tuple[str, str], tuple[Space, Interface]] = {}
     for node in nodes:
         space = spaces.get(node.namespace)
@@ -94,6 +97,7 @@ def arrange(nodes: Iterable[Node]) -> Layout:
         space.routes += node.routes
         space.sysctls += ((sysctl.key, sysctl.value) for sysctl in node.sysctls)
         space.rulesets += node.rulesets
+        space.programs |= bool(node.command) and space.kind == "container"
         for interface in node.interfaces:
             ends[node.name, interface.name] = space, interface
     for space in spaces.values():
