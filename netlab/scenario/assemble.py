@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from netlab.model.errors import ScenarioError
 from netlab.model.flow import Expectation
 from netlab.model.scenario import ComposeNetwork, ExposedPort, Host, Outside, ScenarioEvent
-from netlab.scenario.events import parse_event
+from netlab.scenario.events import event_names, parse_event
 from netlab.scenario.expect import read_expectations
 from netlab.scenario.hosts import Overrides, ReadFile, read_hosts, read_outside
-from netlab.scenario.networks import predefined, read_network
+from netlab.scenario.networks import docker_name, predefined, read_network
 from netlab.scenario.services import Draft, read_service
 from netlab.scenario.tree import Report, Value, hint, shown
 
@@ -34,6 +34,7 @@ class Parts:
     expect: tuple[tuple[Expectation, Value], ...]
     root: Value
     netlab: Value
+    project: str
 
 
 def assemble(
@@ -49,7 +50,9 @@ def assemble(
     netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     drafts, disabled = _services(root, netlab, hosts, profiles, report)
-    networks, drafts = _networks(root, netlab, project, drafts, report)
+    events = _events(netlab.get("events"), report)
+    named = {word for event, _ in events for kind, word in event_names(event.words) if kind == "network"}
+    networks, drafts = _networks(root, netlab, project, drafts, named, report)
     written = root.get("networks") or empty
     return Parts(
         hosts=hosts,
@@ -58,7 +61,8 @@ def assemble(
         network_keys=tuple(written.map),
         drafts=drafts,
         disabled=disabled,
-        events=_events(netlab.get("events"), report),
+        events=events,
+        project=project,
         expect=read_expectations(netlab.get("expect"), report),
         root=root,
         netlab=netlab,
@@ -88,9 +92,14 @@ def _services(
 
 
 def _networks(
-    root: Value, netlab: Value, project: str, drafts: tuple[Draft, ...], report: Report
+    root: Value,
+    netlab: Value,
+    project: str,
+    drafts: tuple[Draft, ...],
+    named: set[str],
+    report: Report,
 ) -> tuple[tuple[ComposeNetwork, ...], tuple[Draft, ...]]:
-    """The networks in use; a service on an external bridge, host or none has that mode instead."""
+    """The networks that services use or events name; who is on Docker's own one has that mode instead."""
     written = root.get("networks") or Value({}, root.at)
     facts = netlab.get("networks") or Value({}, root.at)
     own = {key: mode for key, value in written.pairs() if (mode := predefined(value, key))}
@@ -98,7 +107,7 @@ def _networks(
     used = {attachment.network for draft in drafts for attachment in draft.service.networks}
     found = []
     for key, value in written.pairs():
-        if key in used:
+        if key in used or key in named or docker_name(project, key, value) in named:
             found.append(read_network(key, value, written.key_at(key), project, facts.get(key), report))
     if "default" in used and "default" not in written.map:
         found.append(read_network("default", None, root.key_at("services"), project, None, report))

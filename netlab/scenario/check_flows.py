@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from netlab.model.flow import FlowPattern
 from netlab.scenario.assemble import Parts
+from netlab.scenario.events import event_names
 from netlab.scenario.tree import Report, Value, hint, shown
 
 _GLOB = frozenset("*?[")
@@ -56,6 +57,18 @@ def names_of(parts: Parts) -> Names:
         frozenset(node.name for node in parts.outside),
         frozenset(networks | segments | {"bridge"}),
     )
+
+
+def container_names(parts: Parts) -> frozenset[str]:
+    """What ``docker ps`` would show: container_name, or PROJECT-SERVICE-N."""
+    found = set()
+    for draft in parts.drafts:
+        service = draft.service
+        if service.container_name is not None:
+            found.add(service.container_name)
+        else:
+            found |= {f"{parts.project}-{service.name}-{n}" for n in range(1, service.replicas + 1)}
+    return frozenset(found)
 
 
 def check_expectations(parts: Parts, report: Report) -> None:
@@ -107,20 +120,13 @@ def check_events(parts: Parts, report: Report) -> None:
     if not parts.events:
         return
     names = names_of(parts)
+    groups = {
+        "container": names.containers | container_names(parts),
+        "network": frozenset(name for network in parts.networks for name in (network.key, network.name)),
+        "host": names.hosts,
+    }
     for event, value in parts.events:
         for kind, word in event_names(event.words):
-            known = {"container": names.containers, "network": names.networks, "host": names.hosts}[kind]
+            known = groups[kind]
             if word not in known:
                 report.add(value.at, f"event: there is no {kind} {shown(word)}{hint(word, known)}")
-
-
-def event_names(words: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The names in an event, each with what it is the name of."""
-    verb, *rest = words
-    if verb in ("connect", "disconnect"):
-        return [("container", rest[0]), ("network", rest[1])]
-    if rest[:1] in (["daemon"], ["firewall"]):
-        return [("host", word) for word in rest[1:]]
-    if verb in ("create", "remove") and rest[:1] == ["network"] and len(rest) == 2:
-        return [("network", rest[1])]
-    return [("container", rest[0])]

@@ -53,3 +53,15 @@ def _wrong(words: tuple[str, ...]) -> str | None:
     if not 1 <= len(rest) <= most:
         return f"write it as {verb} {'CONTAINER' if most == 1 else rest[0] + ' [HOST]'}"
     return None
+
+
+def event_names(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The names in an event, each with what it is the name of."""
+    verb, *rest = words
+    if verb in ("connect", "disconnect"):
+        return [("container", rest[0]), ("network", rest[1])]
+    if rest[:1] in (["daemon"], ["firewall"]):
+        return [("host", word) for word in rest[1:]]
+    if verb in ("create", "remove") and rest[:1] == ["network"] and len(rest) == 2:
+        return [("network", rest[1])]
+    return [("container", rest[0])]

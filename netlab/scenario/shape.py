@@ -96,7 +96,7 @@ class Text(Shape):
     def _schema(self) -> Schema:
         made: Schema = {"type": "string"}
         if self.pattern:
-            made["pattern"] = self.pattern
+            made["pattern"] = _for_javascript(self.pattern)
         return made
 
 
@@ -245,7 +245,7 @@ class MapOf(Shape):
             return {"type": "object", "additionalProperties": self.value._schema()}
         return {
             "type": "object",
-            "patternProperties": {self.key: self.value._schema()},
+            "patternProperties": {_for_javascript(self.key): self.value._schema()},
             "additionalProperties": False,
         }
 
@@ -325,6 +325,11 @@ class Either(Shape):
 
     def _schema(self) -> Schema:
         return {"anyOf": [shape._schema() for shape in self.shapes]}
+
+
+def _for_javascript(pattern: str) -> str:
+    """JSON Schema's regular expressions are ECMA-262's, which know no anchors but these."""
+    return pattern.replace(r"\A", "^").replace(r"\Z", "$")
 
 
 def _either(words: Sequence[str]) -> str:
