@@ -15,7 +15,7 @@ from netlab.lab import codec
 from netlab.lab.wire import Channel, Disconnected
 
 if TYPE_CHECKING:
-    from netlab.model.plan import Plan
+    from netlab.model.plan import Node, Plan
 
 
 def build(plan_fd: int, path: str, reports: Channel) -> int:
@@ -52,10 +52,10 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
     reports.send(
         {
             "event": "built",
-            "names": [node.name for node in plan.nodes],
+            "names": [node.name for node in plan.nodes if node.kind != "segment"],
             "responders": _responders(plan),
             "proxies": [_proxies(node) for node in plan.nodes if node.listeners],
-            "commands": [[node.name, list(node.command)] for node in plan.nodes if node.command],
+            "commands": [_command(plan, node) for node in plan.nodes if node.command],
             "seconds": round(time.monotonic() - began, 6),
         }
     )
@@ -92,5 +92,19 @@ def _responders(plan: Plan) -> list[Any]:
     return list(found.items())
 
 
-def _proxies(node: Any) -> dict[str, Any]:
+def _command(plan: Plan, node: Node) -> dict[str, Any]:
+    """A node's program; its ports are those that something else sends clients to."""
+    published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
+    answered = {r.port for r in node.responders if r.protocol == "tcp"}
+    etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
+    return {
+        "node": node.name,
+        "argv": list(node.command),
+        "hostname": node.hostname or node.name,
+        "etc": {name: content for name, content in etc.items() if content.strip()},
+        "ports": sorted(published | answered),
+    }
+
+
+def _proxies(node: Node) -> dict[str, Any]:
     return {"node": node.name, "mode": node.proxy, "listeners": codec.encode(node.listeners)}

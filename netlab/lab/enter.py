@@ -44,12 +44,10 @@ def run_inside(
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
     pid = os.fork()
     if pid == 0:
-        try:
-            sandbox.settle(network[0] if network else None, private, node)
-            if prepare is not None:
-                prepare(private)
-        except OSError as error:
-            sandbox.fail(f"{node or client.name}: {error.strerror}", sandbox.NO_SANDBOX)
+        place = node or client.name
+        sandbox.must(lambda: sandbox.settle(network[0] if network else None, private, node), place)
+        if prepare is not None:
+            sandbox.must(lambda: prepare(private), place)
         sandbox.execute(argv, dict(os.environ if env is None else env), cwd)
     return _wait(pid)
 

@@ -7,11 +7,15 @@ went there by :func:`join`), and gets a mount namespace and host name of its own
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from netlab.kernel import libc
 from netlab.lab import isolation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: A plain user's PATH lacks these on Debian, and a lab's tools (iptables, ip) live there.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -52,7 +56,7 @@ def settle(network: int | None, private: str, node: str | None) -> None:
         source = f"{private}/etc/{node}/{name}"
         if os.path.exists(source) and os.path.exists(f"/etc/{name}"):
             libc.mount(source, f"/etc/{name}", "", libc.MS_BIND)
-    libc.sethostname(_hostname(private, node))
+    socket.sethostname(_hostname(private, node))
 
 
 def _hostname(private: str, node: str) -> str:
@@ -68,6 +72,19 @@ def with_system_path(env: dict[str, str]) -> dict[str, str]:
     path = env.get("PATH", os.defpath)
     missing = [folder for folder in SYSTEM_PATH if folder not in path.split(":")]
     return {**env, "PATH": ":".join([path, *missing])}
+
+
+def must(work: Callable[[], None], doing: str) -> None:
+    """Do ``work`` in a forked child, which must never go on with its parent's work if that fails."""
+    try:
+        work()
+    except OSError as error:
+        fail(f"{doing}: {error.strerror or error}", NO_SANDBOX)
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exc()
+        fail(f"{doing}: {error}", NO_SANDBOX)
 
 
 def execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:

@@ -51,10 +51,7 @@ def _program(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
         _stdio(fds)
         for fd in fds:
             os.close(fd)
-        try:
-            sandbox.settle(namespace, supervisor.private, node)
-        except OSError as error:
-            sandbox.fail(f"{node}: {error.strerror}", sandbox.NO_SANDBOX)
+        sandbox.must(lambda: sandbox.settle(namespace, supervisor.private, node), node)
         os.close(namespace)
         sandbox.execute(argv, message["env"], message["cwd"])
 

@@ -28,9 +28,10 @@ from netlab.kernel import libc
 from netlab.lab import codec, state
 from netlab.lab.children import Child, Children
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
-from netlab.model.errors import NetlabError
+from netlab.model.errors import LabError, NetlabError
 
 if TYPE_CHECKING:
+    from netlab.kernel.launch import Sandbox
     from netlab.lab.proxies import Proxies
 
 #: Descriptors that every lab may use: four a container.
@@ -105,6 +106,8 @@ class Supervisor:
         self.private = ""
         self.listener: socket.socket | None = None
         self.proxies: dict[str, Proxies] = {}
+        self.sandbox: Sandbox | None = None
+        self.pending: set[int] = set()
 
     # -- the loop
 
@@ -299,10 +302,16 @@ class Supervisor:
             case _:
                 self.tell_owner(report)
 
-    def _fail(self, text: str) -> NoReturn:
+    def _fail(self, text: str, *, with_log: bool = False) -> NoReturn:
+        """The lab cannot be: say why, and end."""
         with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
-            log = file.read()[-4000:]
-        self.tell_owner({"event": "error", "error": "LabError", "text": text, "traceback": log})
+            log = file.read()[-4000:].strip()
+        message = {"event": "error", "error": "LabError", "text": text}
+        if with_log and log:
+            message["text"] = f"{text}; its last words:\n{log}"
+        elif log:
+            message["traceback"] = log
+        self.tell_owner(message)
         self.stop()
 
     def _publish(self, names: list[str]) -> list[str]:
@@ -322,6 +331,9 @@ class Supervisor:
         return made
 
     def _finish_building(self) -> None:
+        """Say that the lab is ready, once nobody is waited for any more."""
+        if self.pending or self.phase != "building":
+            return
         self.phase = "ready"
         self.record["warnings"] = self.warnings
         self.tell_owner({"event": "ready", "warnings": self.warnings})
@@ -346,16 +358,15 @@ class Supervisor:
         try:
             for entry in report["proxies"]:
                 self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
-            for node, argv in report["commands"]:
-                self._start_command(node, argv)
+            for entry in report["commands"]:
+                self._start_command(entry)
         except NetlabError as error:
             self.tell_owner({"event": "error", **describe(error)})
             self.stop()
         self.children.forget_strangers()
         if report["responders"]:
             self._start_responder(report["responders"])
-        else:
-            self._finish_building()
+        self._finish_building()
 
     def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
         from netlab.lab.proxies import Proxies
@@ -365,17 +376,48 @@ class Supervisor:
         for pid in proxies.pids():
             self.children.adopt(Child(pid, _comm(pid), node))
 
-    def _start_command(self, node: str, argv: list[str]) -> None:
-        from netlab.lab import sandbox
+    def _start_command(self, entry: Message) -> None:
+        """Start a program of the scenario's, alone with its node's network, and wait for its ports."""
+        from netlab.kernel.launch import CONTAINER, Program, Sandbox
 
-        def work() -> int:
+        if self.sandbox is None:
+            self.sandbox = Sandbox()
+        node, argv = entry["node"], entry["argv"]
+        namespace = self.open_namespace(node)
+        try:
+            program = Program(tuple(argv), namespace, CONTAINER, entry["hostname"], entry["etc"])
+            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                sandbox.settle(self.open_namespace(node), self.private, node)
-            except OSError as error:
-                sandbox.fail(f"{node}: {error.strerror}", sandbox.NO_SANDBOX)
-            sandbox.execute(argv, {"PATH": os.defpath}, "/")
+                pid = self.sandbox.start(program, null, 2, 2)
+            except LabError as error:
+                raise LabError(f"starting the command of {node}: {error}") from error
+            finally:
+                os.close(null)
+            command = Child(pid, "command", node, " ".join(argv))
+            self.children.adopt(command)
+            if entry["ports"]:
+                self._await_ports(command, namespace, set(entry["ports"]))
+        finally:
+            os.close(namespace)
 
-        self.children.fork(Child(0, "command", node, " ".join(argv)), work)
+    def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
+        from netlab.lab import ready
+
+        def looked(waiter: Child) -> None:
+            del self.children.known[waiter.pid]
+            shown = ", ".join(map(str, sorted(ports)))
+            if waiter.returncode == 1:
+                self._fail(f"the command of {command.node} ended before it listened on {shown}", with_log=True)
+            if waiter.returncode != 0:
+                self.warnings.append(
+                    f"the command of {command.node} does not listen on {shown} after {ready.PATIENCE:.0f} s"
+                )
+            self.pending.discard(waiter.pid)
+            self._finish_building()
+
+        waiter = Child(0, "waiter", command.node, on_exit=looked)
+        self.children.fork(waiter, lambda: ready.wait_for(command.pid, namespace, ports), keep=(namespace,))
+        self.pending.add(waiter.pid)
 
     def _start_responder(self, ports: list[Any]) -> None:
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -392,9 +434,11 @@ class Supervisor:
             if "error" in said:
                 self._fail(said["error"])
             self.warnings += said["lacking"]
+            self.pending.discard(responder.pid)
             self._finish_building()
 
-        self.children.fork(Child(0, "responder"), work, keep=(write,))
+        responder = self.children.fork(Child(0, "responder"), work, keep=(write,))
+        self.pending.add(responder.pid)
         os.close(write)
         self._watch(read, answered)
 

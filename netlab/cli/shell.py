@@ -1,0 +1,103 @@
+"""``netlab shell NODE``: a shell in a node; ``netlab shell LAB``: one that knows all of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from netlab.cli.complete import hint
+
+if TYPE_CHECKING:
+    import argparse
+    from netlab.lab.client import Client
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    hint(
+        parser.add_argument(
+            "target", nargs="?", metavar="[LAB.]NODE|LAB", help="a node, or a lab; default: the one lab that stands"
+        ),
+        "target",
+    )
+    parser.add_argument("--shell", metavar="PROGRAM", help="the shell; default: $SHELL")
+    parser.epilog = (
+        "In the shell of a node everything is as `netlab exec` has it. In the shell of a lab `ip netns exec\n"
+        "NODE COMMAND` reaches every node, without root as well. The prompt says where you are."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the shell; returns its exit code."""
+    from netlab.lab.enter import run_inside
+
+    client, node = find_target(args.target)
+    place = f"{client.name}.{node}" if node else client.name
+    shell = args.shell or os.environ.get("SHELL") or "/bin/sh"
+    argv, env, files = prompting(shell, place, f"{client.path}/private/shell")
+    env["NETLAB_PLACE"] = place
+    nodes = [] if node is not None else [found.name for found in client.plan.nodes]
+
+    def prepare(private: str) -> None:
+        os.makedirs(f"{private}/shell", exist_ok=True)
+        for path, content in files.items():
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(content)
+        if nodes:
+            from netlab.lab.names import name_all
+
+            name_all(private, client.name, nodes)
+
+    return run_inside(client, node, argv, env=env, prepare=prepare)
+
+
+def find_target(text: str | None) -> tuple[Client, str | None]:
+    """The lab, and the node if one is meant; raises UsageError."""
+    from netlab.lab import state
+    from netlab.lab.client import Client, attach, find_node
+    from netlab.model.errors import UsageError
+
+    if text is None:
+        standing = state.standing()
+        if len(standing) == 1:
+            return Client(standing[0]), None
+        if not standing:
+            raise UsageError("no lab is up (netlab up FILE)")
+        raise UsageError(f"say which lab, or LAB.NODE: {', '.join(found.name for found in standing)}")
+    record = state.read(text) if "." not in text and "/" not in text else None
+    if record is not None and record.ready and not _is_node_of_the_only_lab(text):
+        return attach(text), None
+    return find_node(text)
+
+
+def _is_node_of_the_only_lab(text: str) -> bool:
+    """Whether the name of a lab is its own node's as well (httpd in httpd): then the node is meant."""
+    from netlab.lab import state
+    from netlab.lab.client import Client
+
+    standing = state.standing()
+    return len(standing) == 1 and any(node.name == text for node in Client(standing[0]).plan.nodes)
+
+
+def prompting(shell: str, place: str, folder: str) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """How to start a shell so that its prompt says ``place``: arguments, environment, files in ``folder``."""
+    env = dict(os.environ)
+    kind = os.path.basename(shell)
+    where = f"PS1='[{place}] '\"$PS1\"\n"
+    if kind == "bash":
+        own = f"{folder}/{place}.bashrc"
+        return [shell, "--rcfile", own], env, {own: f"[ -r ~/.bashrc ] && . ~/.bashrc\n{where}"}
+    if kind == "zsh":
+        home = env.get("ZDOTDIR") or env.get("HOME", "/")
+        env["NETLAB_ZDOTDIR"], env["ZDOTDIR"] = home, folder
+        text = 'ZDOTDIR=$NETLAB_ZDOTDIR\n[ -r "$ZDOTDIR/.zshrc" ] && . "$ZDOTDIR/.zshrc"\n'
+        return [shell], env, {f"{folder}/.zshrc": text + where}
+    if kind == "fish":
+        wrap = (
+            "functions -q fish_prompt; and functions -c fish_prompt _netlab_prompt; "
+            f"function fish_prompt; echo -n '[{place}] '; _netlab_prompt; end"
+        )
+        return [shell, "-C", wrap], env, {}
+    env["PS1"] = f"[{place}] {env.get('PS1') or '$ '}"
+    env.pop("ENV", None)
+    return [shell], env, {}

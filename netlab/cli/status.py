@@ -1,0 +1,90 @@
+"""``netlab status``: one lab, what stands and what runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli.common import colours, print_json, say
+from netlab.cli.complete import hint
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.lab.client import Client
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    hint(parser.add_argument("lab", nargs="?", metavar="LAB", help="default: the one lab that stands"), "lab")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the lab; returns 0, or 1 if something of it has died."""
+    client = the_lab(args.lab)
+    status = client.status()
+    dead = [process for process in status["processes"] if process["returncode"] is not None]
+    if args.json:
+        print_json(_document(client, status))
+    else:
+        from netlab.view import lab as view
+
+        print("\n".join(view.picture(client.plan, colour=colours(sys.stdout))))
+        print()
+        print("\n".join(_processes(client, status["processes"])))
+        for warning in client.record.get("warnings", ()):
+            say(f"{client.name}: {warning}")
+    for process in dead:
+        say(f"{client.name}: {process['kind']} {process['node']} has ended ({ending(process['returncode'])})")
+    return 1 if dead else 0
+
+
+def the_lab(name: str | None) -> Client:
+    """The lab of that name, or the only one; raises UsageError."""
+    from netlab.lab import state
+    from netlab.lab.client import Client, attach
+    from netlab.model.errors import UsageError
+
+    if name is not None:
+        return attach(name)
+    standing = state.standing()
+    if len(standing) == 1:
+        return Client(standing[0])
+    if not standing:
+        raise UsageError("no lab is up (netlab up FILE)")
+    raise UsageError(f"say which lab: {', '.join(found.name for found in standing)}")
+
+
+def ending(returncode: int) -> str:
+    """``exit code 1``, or ``SIGKILL``."""
+    import signal
+
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"
+
+
+def _document(client: Client, status: dict[str, Any]) -> dict[str, Any]:
+    from netlab.view import lab as view
+
+    keys = ("files", "created", "pid", "owner", "version", "warnings")
+    return {
+        **view.document(client.plan),
+        **{key: client.record.get(key) for key in keys},
+        "processes": status["processes"],
+    }
+
+
+def _processes(client: Client, processes: list[dict[str, Any]]) -> list[str]:
+    lines = [f"  supervisor  pid {client.record.get('pid')}"]
+    lines += [f"  log         {client.path}/log"]
+    for process in processes:
+        words = [f"  {process['kind']:<10} ", f"pid {process['pid']} in the lab", process["node"], process["label"]]
+        if process["returncode"] is not None:
+            words.append(f"ended: {ending(process['returncode'])}")
+        lines.append("  ".join(word for word in words if word))
+    return lines
