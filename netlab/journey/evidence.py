@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 
 from netlab.journey.facts import Facts
 from netlab.journey.headers import PROTOCOLS, make_key, reverse
 from netlab.journey.legs import Index
 from netlab.journey.stations import Station
+from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.journey import Icmp
 from netlab.model.reply import Reply
@@ -57,13 +59,8 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Way
     ways.forth = index.follow(sighting.key, facts.hosts)
     if sighting.second is not None:
         ways.proxied = index.follow(sighting.second, facts.hosts)
-    reply = sighting.reply
-    if not ways.proxied and reply is not None and flow.protocol != "icmp":
-        peer, local = unmapped(reply.peer), unmapped(reply.local)
-        seen = make_key(PROTOCOLS[flow.protocol], peer, reply.peer_port, local, reply.local_port)
-        end = ways.forth[-1] if ways.forth else None
-        if end is not None and end.hook == "input" and end.left != seen:
-            ways.proxied = index.trace_back(seen, facts.hosts)
+    if not ways.proxied and sighting.reply is not None:
+        ways.proxied = _by_reply(flow, sighting.reply, ways.forth, index, facts)
     last = ways.proxied or ways.forth
     final = (last[-1].left or last[-1].key) if last else sighting.key
     if final is not None:
@@ -71,6 +68,25 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Way
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
     return ways
+
+
+def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, facts: Facts) -> list[Station]:
+    """The proxy's leg, by what the responder says of its own connection; empty if there was no proxy."""
+    end = forth[-1] if forth else None
+    if end is None or end.hook != "input" or end.left is None or flow.protocol == "icmp":
+        return []
+    number = PROTOCOLS[flow.protocol]
+    try:
+        local = unmapped(reply.local)
+        if local in ("::", "0.0.0.0"):  # a datagram socket bound to every address does not know better
+            local = Family.of(unmapped(reply.peer)).any
+        seen = make_key(number, unmapped(reply.peer), reply.peer_port, local, reply.local_port)
+    except (OSError, ValueError, struct.error):  # the answer is somebody else's text
+        return []
+    if local in ("::", "0.0.0.0"):
+        found = index.sent_from(seen)
+        return [] if end.left == found else index.trace_back(found, facts.hosts) if found else []
+    return [] if end.left == seen else index.trace_back(seen, facts.hosts)
 
 
 def unmapped(address: str) -> str:

@@ -6,10 +6,11 @@ Filled from a plan, from the kernel, or by hand in a test; nothing in here asks 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from netlab.model.family import Family, bare
-from netlab.model.plan import Listener, Plan
+from netlab.model.plan import Backend, Listener, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.trace import BaseChain
 
@@ -48,6 +49,26 @@ class Facts:
     listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
     reasons: dict[ReasonKey, str] = field(default_factory=dict)
     traced: dict[str, TracedNode] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but ``traced``, which whoever measures reads from the kernel."""
+        return {
+            "hosts": sorted(self.hosts),
+            "owners": {address: list(nodes) for address, nodes in self.owners.items()},
+            "guests": self.guests,
+            "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
+            "reasons": [[*key, reason] for key, reason in self.reasons.items()],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Facts:
+        """The inverse of :meth:`to_json`."""
+        facts = cls(frozenset(data["hosts"]), guests=data["guests"])
+        facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
+        for node, some in data["listeners"].items():
+            facts.listeners[node] = tuple(_listener(one) for one in some)
+        facts.reasons = {(a, b, c, d, e): reason for a, b, c, d, e, reason in data["reasons"]}
+        return facts
 
     def namespace(self, node: str) -> str:
         """The node in whose namespace ``node`` lives."""
@@ -97,6 +118,11 @@ def _takes(listener: Listener, address: str) -> bool:
             return family is Family.IPV4
         return family is Family.IPV6 or not listener.v6only
     return listener.address == address
+
+
+def _listener(data: dict[str, Any]) -> Listener:
+    backend = Backend(**data["backend"]) if data["backend"] else None
+    return Listener(**{**data, "backend": backend, "argv": tuple(data["argv"])})
 
 
 def facts_of(plan: Plan) -> Facts:

@@ -84,6 +84,15 @@ class Index:
                     return self.follow(before.key, hosts)
         return []
 
+    def sent_from(self, key: bytes) -> bytes | None:
+        """The key with which a packet left some POSTROUTING from the source and to the port of ``key``."""
+        size = 4 if key[0] == 4 else 16
+        for left, stations in self._by_exit.items():
+            alike = left[: 2 + size] == key[: 2 + size] and left[2 + 2 * size :] == key[2 + 2 * size :]
+            if alike and any(station.hook == "postrouting" for station in stations):
+                return left
+        return None
+
     def switched(self, keys: Iterable[bytes]) -> list[Station]:
         """The bridge-family stations of one packet, if a bridge passed it from port to port."""
         found: list[Station] = []

@@ -80,7 +80,7 @@ class Session:
     """The instrument in every host, and probes from any node, until :meth:`close`.
 
     ``namespaces`` maps nodes (or what hosts them) to descriptors, which stay the caller's. With a ``plan``
-    hosts, addresses, listeners and reasons are known from it; without one ``hosts`` names the namespaces to
+    (or the facts of one) hosts, addresses, listeners and reasons are known; without, ``hosts`` names those to
     trace (all of them by default), and the addresses are read from the kernel. ``pairs`` tells what the
     userland proxies did. Raises MachineError where the kernel has no tracing.
     """
@@ -88,13 +88,13 @@ class Session:
     def __init__(
         self,
         namespaces: Mapping[str, int],
-        plan: Plan | None = None,
+        plan: Plan | Facts | None = None,
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
     ) -> None:
         self._namespaces = dict(namespaces)
-        self.facts = facts_of(plan) if plan is not None else Facts()
+        self.facts = facts_of(plan) if isinstance(plan, Plan) else plan or Facts()
         if hosts is not None:
             self.facts.hosts = frozenset(hosts)
         elif plan is None:
@@ -130,7 +130,7 @@ class Session:
         except KeyError:
             raise UsageError(f"there is no node {node!r} to send from") from None
 
-    def _learn(self, plan: Plan | None) -> None:
+    def _learn(self, plan: Plan | Facts | None) -> None:
         for tracer in self._tracers:
             self.facts.traced[tracer.node] = tracer.facts
         if plan is not None:

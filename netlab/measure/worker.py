@@ -1,0 +1,204 @@
+"""A measuring session in a process of its own, asked over a socket: JSON, one object a line.
+
+Inside a lab the process is a child of the supervisor, so it is where the namespaces are, rootless too, and
+ends with the lab. The other end holds a :class:`RemoteSession`::
+
+    → {"facts": …}                         ← {"ready": true}
+    → {"flows": [...], "replies": false}   ← {"journey": …}  one a flow, in order
+                                           ← {"pairs": ["host", since]}  asked while measuring
+    → {"pairs": [[protocol, client, asked, own, backend], …]}
+                                           ← {"done": true}
+
+What fails is answered with ``{"error": text, "kind": class}``. The worker ends when the socket does.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.journey.facts import Facts
+from netlab.measure.session import Pairs, ProxyPair, Session
+from netlab.model import errors
+from netlab.model.errors import NetlabError
+from netlab.model.family import Family
+from netlab.model.flow import Flow, Target
+from netlab.model.journey import Journey
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a userland proxy paired; see :class:`~netlab.measure.session.ProxyPair`."""
+
+    protocol: str
+    client: tuple[str, int]
+    asked: tuple[str, int]
+    own: tuple[str, int]
+    backend: tuple[str, int]
+
+    @classmethod
+    def of(cls, protocol: str, *ends: Sequence[Any]) -> Pair:
+        """From lists, as JSON has them."""
+        client, asked, own, backend = ((end[0], end[1]) for end in ends)
+        return cls(protocol, client, asked, own, backend)
+
+
+class _Lines:
+    """One end of the conversation."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._file = sock.makefile("rwb")
+
+    def send(self, message: Json) -> None:
+        self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+
+    def receive(self) -> Json | None:
+        """The next message; None at the end."""
+        line = self._file.readline()
+        return json.loads(line) if line else None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:
+    """Serve the socket ``fds[0]`` until it ends. ``arguments`` are not used."""
+    del arguments
+    with socket.socket(fileno=fds[0]) as sock:
+        serve(sock, namespaces)
+    return 0
+
+
+def serve(sock: socket.socket, namespaces: dict[str, int]) -> None:
+    """Answer one client; returns when it is gone."""
+    lines = _Lines(sock)
+    session: Session | None = None
+
+    def pairs(node: str, since: int) -> list[ProxyPair]:
+        lines.send({"pairs": [node, since]})
+        answer = lines.receive()
+        return [Pair.of(*one) for one in answer["pairs"]] if answer is not None else []
+
+    try:
+        while (message := lines.receive()) is not None:
+            try:
+                if "facts" in message:
+                    if session is not None:
+                        session.close()
+                    facts = None if message["facts"] is None else Facts.from_json(message["facts"])
+                    session = Session(namespaces, facts, hosts=message.get("hosts"), pairs=pairs)
+                    lines.send({"ready": True})
+                elif session is not None and "flows" in message:
+                    _measure(lines, session, message)
+            except NetlabError as error:
+                lines.send({"error": str(error), "kind": type(error).__name__})
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the client is gone, and with it the reason to go on
+    finally:
+        if session is not None:
+            session.close()
+        lines.close()
+
+
+def _measure(lines: _Lines, session: Session, message: Json) -> None:
+    flows = [flow_from(one) for one in message["flows"]]
+
+    def tell(_: int, journey: Journey) -> None:
+        lines.send({"journey": journey.to_json()})
+
+    session.measure(flows, replies=message["replies"], tell=tell)
+    lines.send({"done": True})
+
+
+class RemoteSession:
+    """A :class:`~netlab.measure.session.Session` at the other end of a socket; the socket becomes its own."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        facts: Facts | None = None,
+        *,
+        hosts: Iterable[str] | None = None,
+        pairs: Pairs | None = None,
+    ) -> None:
+        self._socket = sock
+        self._lines = _Lines(sock)
+        self._pairs = pairs
+        self._lines.send(
+            {
+                "facts": None if facts is None else facts.to_json(),
+                "hosts": None if hosts is None else list(hosts),
+            }
+        )
+        self._answer()
+
+    def __enter__(self) -> RemoteSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def measure(
+        self,
+        flows: Sequence[Flow],
+        *,
+        replies: bool = False,
+        tell: Callable[[int, Journey], None] | None = None,
+    ) -> list[Journey]:
+        """As :meth:`netlab.measure.session.Session.measure`."""
+        self._lines.send({"flows": [flow_json(flow) for flow in flows], "replies": replies})
+        journeys: list[Journey] = []
+        while "done" not in (answer := self._answer()):
+            if "pairs" in answer:
+                node, since = answer["pairs"]
+                found = self._pairs(node, since) if self._pairs is not None else ()
+                ends = [[p.protocol, p.client, p.asked, p.own, p.backend] for p in found]
+                self._lines.send({"pairs": ends})
+                continue
+            journey = Journey.from_json(answer["journey"])
+            if tell is not None:
+                tell(len(journeys), journey)
+            journeys.append(journey)
+        return journeys
+
+    def _answer(self) -> Json:
+        answer = self._lines.receive()
+        if answer is None:
+            raise errors.Unmeasured("the measuring process ended before it answered")
+        if "error" in answer:
+            kind = getattr(errors, answer["kind"], NetlabError)
+            raise kind(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the session; idempotent."""
+        self._lines.close()
+        self._socket.close()
+
+
+def flow_json(flow: Flow) -> Json:
+    """A flow as JSON."""
+    return {
+        "origin": flow.origin,
+        "target": [flow.target.name, flow.target.address, flow.target.network],
+        "family": int(flow.family),
+        "protocol": flow.protocol,
+        "port": flow.port,
+        "address": flow.address,
+        "via": flow.via,
+        "source": flow.source,
+        "source_port": flow.source_port,
+    }
+
+
+def flow_from(data: Json) -> Flow:
+    """The inverse of :func:`flow_json`."""
+    name, address, network = data["target"]
+    rest = {key: value for key, value in data.items() if key not in ("target", "family")}
+    return Flow(target=Target(name, address, network), family=Family(data["family"]), **rest)
