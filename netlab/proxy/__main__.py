@@ -1,8 +1,8 @@
 """docker-proxy's command line: ``python -m netlab.proxy -proto tcp -host-ip 0.0.0.0 -host-port 80 …``.
 
-As moby's ``cmd/docker-proxy/main_linux.go``: descriptor 3, if it is open, is told ``0`` and a newline, or ``1``,
-a newline and the error; with ``-use-listen-fd`` descriptor 4 is the listener, bound by whoever started the
-program. SIGTERM and SIGINT end it with 0.
+As moby's ``cmd/docker-proxy/main_linux.go``: descriptor 3, if it is open, is told ``0`` and a newline, or
+``1``, a newline and the error; with ``-use-listen-fd`` descriptor 4 is the listener, bound by whoever started
+the program. SIGTERM and SIGINT end it with 0.
 """
 
 from __future__ import annotations
@@ -138,8 +138,7 @@ def main(arguments: list[str]) -> int:
     try:
         server.add(spec, _inherited(spec) if spec.from_asked else None)
     except OSError as error:
-        kind = spec.protocol + ("6" if ":" in spec.address else "4")
-        reason = f"listen {kind} {str(spec).rpartition('/')[0]}: {error.strerror}"
+        reason = go_error(spec, error)
         if ready:
             tell(f"1\n{reason}")
         sys.stderr.write(f"{reason}\n")
@@ -148,6 +147,16 @@ def main(arguments: list[str]) -> int:
         tell("0\n")
     server.loop.run()
     return 0
+
+
+def go_error(spec: Spec, error: OSError) -> str:
+    """The error in the words of Go's net package: ``listen tcp4 0.0.0.0:80: bind: address already in use``."""
+    words = str(error.strerror)
+    words = words[:1].lower() + words[1:]
+    if spec.protocol == "sctp":
+        return words
+    kind = spec.protocol + ("6" if ":" in spec.address else "4")
+    return f"listen {kind} {str(spec).rpartition('/')[0]}: bind: {words}"
 
 
 def _inherited(spec: Spec) -> _socket.socket:

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import EDGE, GONE, IN, OUT
-from netlab.proxy.sockets import IPPROTO_SCTP, SockAddr, family_of, sockaddr
+from netlab.proxy.sockets import IPPROTO_SCTP, SockAddr, family_of, shown, sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,5 +163,4 @@ class SctpService:
         self._loop.discard(client)
         self._loop.discard(backend)
         if self._log:
-            host, port = self._backend[:2]
-            self._log(f"Can't forward traffic to backend sctp/{host}:{port}: {os.strerror(code)}")
+            self._log(f"Can't forward traffic to backend sctp/{shown(self._backend)}: {os.strerror(code)}")

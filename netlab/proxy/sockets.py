@@ -34,6 +34,11 @@ def sockaddr(address: str, port: int) -> SockAddr:
     return bare, port, 0, index
 
 
+def shown(address: SockAddr) -> str:
+    """An address and a port as people write them."""
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
 def plain(address: str) -> str:
     """An address as packets carry it: IPv4 clients of a dual-stack socket lose their ``::ffff:``."""
     return address[7:] if address.startswith("::ffff:") and "." in address else address

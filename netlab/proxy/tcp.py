@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import GONE, IN, OUT
 from netlab.proxy.pipes import Pipe, Pipes
-from netlab.proxy.sockets import SOL_TCP, SockAddr, family_of, sockaddr
+from netlab.proxy.sockets import SOL_TCP, SockAddr, family_of, shown, sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -360,5 +360,4 @@ class TcpService:
 
     def _report(self, error: OSError) -> None:
         if self._log:
-            host, port = self._backend[:2]
-            self._log(f"Can't forward traffic to backend tcp/{host}:{port}: {error.strerror}")
+            self._log(f"Can't forward traffic to backend tcp/{shown(self._backend)}: {error.strerror}")

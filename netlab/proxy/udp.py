@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import IN
-from netlab.proxy.sockets import IP_PKTINFO, SockAddr, family_of, sockaddr
+from netlab.proxy.sockets import IP_PKTINFO, SockAddr, family_of, shown, sockaddr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,8 +196,7 @@ class UdpService:
 
     def _report(self, error: OSError) -> None:
         if self._log:
-            host, port = self._backend[:2]
-            self._log(f"Can't proxy a datagram to udp/{host}:{port}: {error.strerror}")
+            self._log(f"Can't proxy a datagram to udp/{shown(self._backend)}: {error.strerror}")
 
 
 def _reply_from(ancillary: Ancillary) -> Ancillary:

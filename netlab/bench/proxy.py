@@ -1,0 +1,208 @@
+"""The userland proxy beside the real docker-proxy, both idle but for the one that is measured."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from netlab.bench.frame import (
+    Effort,
+    Measure,
+    NoYardstick,
+    Result,
+    Samples,
+    at_least,
+    at_most,
+    faster,
+    interleaved,
+    timed,
+)
+from netlab.bench.proxyfield import (
+    BULK,
+    CONTAINER,
+    ECHO,
+    HOST,
+    HTTP,
+    SINK,
+    SOURCE,
+    Field,
+    cpu_seconds,
+    discard,
+    field,
+    private_bytes,
+    send_zeros,
+)
+from netlab.kernel import netns
+from netlab.lab.proxies import Proxies
+from netlab.model.errors import Unmeasured
+from netlab.model.plan import Backend, Listener
+
+DOCKER_PROXY = "/usr/sbin/docker-proxy"
+PORTS = (HTTP, ECHO, SOURCE, SINK)
+#: Added to a container port: where ours and the real one listen.
+OURS, THEIRS = 10000, 20000
+#: Connections of one serial sample, round trips of one latency sample.
+CONNECTIONS, ROUND_TRIPS = 400, 2000
+#: Listeners whose memory is measured together, ours; of the real one a few tell as much.
+MANY, FEW = 500, 5
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def run(effort: Effort) -> Iterator[Result]:
+    """Eleven lines; raises NoYardstick without docker-proxy or wrk."""
+    for tool, package in ((DOCKER_PROXY, "docker.io"), ("wrk", "wrk")):
+        if shutil.which(tool) is None:
+            raise NoYardstick(f"{tool} is not installed: apt-get install {package}")
+    with field() as made:
+        ours = made.proxies("shared", [(OURS + port, port) for port in PORTS])
+        theirs = made.proxies(DOCKER_PROXY, [(THEIRS + port, port) for port in PORTS])
+        share = Effort(effort.rounds, effort.seconds / 8, effort.quick)
+        yield from _rates(made, share)
+        yield from _bulk(made, share, ours.pids(), theirs.pids())
+        yield _start(made, share, ours)
+        yield _memory(made, ours)
+
+
+def _rates(made: Field, effort: Effort) -> Iterator[Result]:
+    what: Sequence[tuple[str, Measure, Measure]] = (
+        ("proxy: new connections, one after another", *_both(lambda base: serial(made, base))),
+        ("proxy: new connections, 16 at once", *_both(lambda base: wrk(made, base, close=True))),
+        ("proxy: keep-alive requests, 16 at once", *_both(lambda base: wrk(made, base, close=False))),
+    )
+    for name, ours, theirs in what:
+        yield interleaved(effort, ours, theirs).result(name, "docker-proxy", at_least(1.0), unit="/s")
+    ours, theirs = _both(lambda base: latency(made, base))
+    yield interleaved(effort, ours, theirs).result("proxy: round trip, p50", "docker-proxy", at_most(1.0))
+
+
+def _both(sample: Callable[[int], float]) -> tuple[Measure, Measure]:
+    return (lambda: sample(OURS)), (lambda: sample(THEIRS))
+
+
+def _connect(made: Field, port: int) -> socket.socket:
+    with netns.entered(made.client):
+        sock = socket.socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.connect((HOST, port))
+    return sock
+
+
+def serial(made: Field, base: int) -> float:
+    """Connections a second, each with one request and its answer."""
+    buffer = bytearray(4096)
+    with netns.entered(made.client):
+        start = time.perf_counter()
+        for _ in range(CONNECTIONS):
+            sock = socket.socket()
+            sock.connect((HOST, base + HTTP))
+            sock.send(REQUEST)
+            while sock.recv_into(buffer):
+                pass
+            sock.close()
+        return CONNECTIONS / (time.perf_counter() - start)
+
+
+def wrk(made: Field, base: int, *, close: bool) -> float:
+    """Requests a second that wrk makes in one second."""
+    header = ["-H", "Connection: close"] if close else []
+    with netns.entered(made.client):
+        done = subprocess.run(
+            ["wrk", "-t1", "-c16", "-d1s", *header, f"http://{HOST}:{base + HTTP}/"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    found = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
+    if found is None:
+        raise Unmeasured(f"wrk says nothing of requests: {done.stdout}")
+    return float(found[1])
+
+
+def latency(made: Field, base: int) -> float:
+    """The median round trip of 64 bytes over one connection, seconds."""
+    data, buffer = b"x" * 64, bytearray(64)
+    times = []
+    with _connect(made, base + ECHO) as sock:
+        for _ in range(ROUND_TRIPS):
+            start = time.perf_counter()
+            sock.send(data)
+            sock.recv_into(buffer)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def bulk(made: Field, base: int, pids: Sequence[int], *, up: bool, zeros: int) -> tuple[float, float]:
+    """One transfer: Gbit/s, and the proxy's processor seconds per GB."""
+    buffer = bytearray(1 << 20)
+    before = cpu_seconds(pids)
+    start = time.perf_counter()
+    with _connect(made, base + (SINK if up else SOURCE)) as sock:
+        if up:
+            send_zeros(sock, zeros)
+            got = int.from_bytes(sock.recv(8))
+        else:
+            sock.send(b".")
+            got = discard(sock, buffer)
+    taken = time.perf_counter() - start
+    if got != BULK:
+        raise Unmeasured(f"{got} of {BULK} bytes came through the proxy on port {base}")
+    return BULK * 8 / taken / 1e9, (cpu_seconds(pids) - before) / BULK * 1e9
+
+
+def _bulk(made: Field, effort: Effort, ours: Sequence[int], theirs: Sequence[int]) -> Iterator[Result]:
+    zeros = os.memfd_create("zeros")
+    os.ftruncate(zeros, BULK)
+    for direction in ("up", "down"):
+        cost: dict[int, list[float]] = {OURS: [], THEIRS: []}
+
+        def sample(base: int, up: bool = direction == "up", cost: dict[int, list[float]] = cost) -> float:
+            rate, cpu = bulk(made, base, ours if base == OURS else theirs, up=up, zeros=zeros)
+            cost[base].append(cpu)
+            return rate
+
+        samples = interleaved(effort, *_both(sample))
+        yield samples.result(f"proxy: bulk {direction}", "docker-proxy", at_least(1.0), unit="Gbit/s")
+        costs = Samples(tuple(cost[OURS][1:]), tuple(cost[THEIRS][1:]))  # the first ones only warmed up
+        yield costs.result(f"proxy: CPU s per GB {direction}", "docker-proxy", at_most(0.75))
+    os.close(zeros)
+
+
+def _listener(port: int) -> Listener:
+    return Listener("tcp", "0.0.0.0", port, None, "docker-proxy", Backend(CONTAINER, HTTP))
+
+
+def _start(made: Field, effort: Effort, ours: Proxies) -> Result:
+    """A further listener, until it is bound."""
+    theirs = Proxies(made.host, DOCKER_PROXY)
+    listener = _listener(9999)
+    samples = interleaved(
+        Effort(effort.rounds * 3, effort.seconds),
+        timed(lambda: ours.add(listener), lambda: ours.remove(listener)),
+        timed(lambda: theirs.add(listener), theirs.close),
+    )
+    return samples.result("proxy: a further listener, until bound", "docker-proxy", faster(50))
+
+
+def _memory(made: Field, ours: Proxies) -> Result:
+    """Private memory of a further listener: what its process, or the shared one, grew by."""
+    before = private_bytes(ours.pids())
+    ours.add(*map(_listener, range(30000, 30000 + MANY)))
+    mine = (private_bytes(ours.pids()) - before) / MANY
+    theirs = made.proxies(DOCKER_PROXY, [(31000 + number, HTTP) for number in range(FEW)])
+    other = private_bytes(theirs.pids()) / FEW
+    goal = faster(50)
+    return Result(
+        "proxy: memory of a further listener",
+        "docker-proxy",
+        mine,
+        other,
+        goal.ratio(max(mine, 1.0), other),
+        goal,
+        "bytes",
+    )
