@@ -10,20 +10,13 @@ Mininet raises machine-wide sysctls, so it runs in namespaces of its own in whic
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from time import perf_counter
 
 from netlab.bench.drain import drain
 from netlab.bench.frame import Effort, NoYardstick, Result, Samples, faster, interleaved
-from netlab.lab import codec, state
-from netlab.lab.launch import Launch
-from netlab.lab.load import load_plan, record_of
+from netlab.bench.labs import plan_of, state_of_its_own, up_and_down
 from netlab.model.errors import LabError
 from netlab.model.plan import Plan
 
@@ -53,57 +46,6 @@ start = time.perf_counter()
 net.stop()
 print(json.dumps({"up": up, "down": time.perf_counter() - start}))
 """
-
-
-def compose(containers: int) -> str:
-    """A Compose file of that many containers on one dual-stack network, each with a published port."""
-    network = {
-        "enable_ipv6": True,
-        "ipam": {"config": [{"subnet": "10.10.0.0/16"}, {"subnet": "fd00:10::/64"}]},
-    }
-    services = {
-        f"c{number}": {"image": "scratch", "networks": ["nw"], "ports": [f"{10000 + number}:80"]}
-        for number in range(containers)
-    }
-    hosts = {"host": {"engine": "docker-20.10"}, "expect": []}
-    return json.dumps({"services": services, "networks": {"nw": network}, "x-netlab": hosts})
-
-
-def plan_of(containers: int, folder: str) -> Plan:
-    """The plan of :func:`compose`'s file."""
-    path = Path(folder, f"bench{containers}.yaml")
-    path.write_text(compose(containers), encoding="utf-8")
-    return load_plan([path], environ={})
-
-
-@contextmanager
-def state_of_its_own() -> Iterator[str]:
-    """A folder for labs that no other netlab sees; the path."""
-    before = os.environ.get("NETLAB_STATE")
-    with TemporaryDirectory(prefix="netlab-bench-") as folder:
-        os.environ["NETLAB_STATE"] = f"{folder}/state"
-        try:
-            yield folder
-        finally:
-            if before is None:
-                del os.environ["NETLAB_STATE"]
-            else:
-                os.environ["NETLAB_STATE"] = before
-
-
-def up_and_down(plan: Plan) -> tuple[float, float]:
-    """Seconds from a plan to a lab that stands and answers, and from there until nothing is left of it."""
-    start = perf_counter()
-    text = codec.dumps(plan)
-    with state.Lock(plan.name):
-        launch = Launch()
-        launch.build(plan.name, text, record_of(plan, text, [], owner=os.getpid()))
-        launch.commit(detach=False)
-        up = perf_counter() - start
-        start = perf_counter()
-        launch.abandon()
-        drain()
-        return up, perf_counter() - start
 
 
 def mininet(containers: int) -> tuple[float, float]:
