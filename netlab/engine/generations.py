@@ -8,6 +8,9 @@ from netlab.engine.contract import Engine
 from netlab.engine.daemon_json import Dialect
 from netlab.engine.docker.engine import DockerEngine
 from netlab.engine.docker_20_10 import FIREWALLER as RULES_20_10
+from netlab.engine.docker_28 import FIREWALLER as RULES_28
+from netlab.engine.docker_29 import FIREWALLER as RULES_29
+from netlab.engine.docker_29_nftables import FIREWALLER as RULES_29_NFTABLES
 from netlab.engine.traits import Traits
 
 _FROM_23 = frozenset(
@@ -68,13 +71,39 @@ _DOCKER_27 = replace(
     gateway_modes=("nat", "routed"),
 )
 
+_DOCKER_28 = replace(
+    _DOCKER_27,
+    name="docker-28",
+    dialect=Dialect(ip6tables=True, unknown=_FROM_29),
+    v6_drop_at_start=False,
+    random_macs=True,
+    index_in_container=True,
+    dockerd_backlog=0,
+    listen_fd=True,
+    gateway_modes=("nat", "nat-unprotected", "routed", "isolated"),
+    routed_ignores_host_ports=True,
+    ipv6_only=True,
+)
+_DOCKER_29 = replace(_DOCKER_28, name="docker-29", dialect=Dialect(ip6tables=True), dockerd_backlog=4096)
+_DOCKER_29_NFTABLES = replace(
+    _DOCKER_29,
+    name="docker-29-nftables",
+    dialect=Dialect(ip6tables=True, nftables=True),
+    enables_forwarding=False,
+)
+
+_NFTABLES = DockerEngine(_DOCKER_29_NFTABLES, RULES_29_NFTABLES)
+
 ENGINES: dict[str, Engine] = {
-    traits.name: DockerEngine(traits, rules)
-    for traits, rules in (
-        (_DOCKER_19_03, RULES_20_10),
-        (_DOCKER_20_10, RULES_20_10),
-        (_DOCKER_24, RULES_20_10),
-        (_DOCKER_26, RULES_20_10),
-        (_DOCKER_27, RULES_20_10),
+    engine.name: engine
+    for engine in (
+        DockerEngine(_DOCKER_19_03, RULES_20_10),
+        DockerEngine(_DOCKER_20_10, RULES_20_10),
+        DockerEngine(_DOCKER_24, RULES_20_10),
+        DockerEngine(_DOCKER_26, RULES_20_10),
+        DockerEngine(_DOCKER_27, RULES_20_10),
+        DockerEngine(_DOCKER_28, RULES_28),
+        DockerEngine(_DOCKER_29, RULES_29, _NFTABLES),
+        _NFTABLES,
     )
 }

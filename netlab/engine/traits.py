@@ -50,6 +50,8 @@ class Traits:
     ula_pools: bool = False
     #: gateway modes that the bridge driver knows
     gateway_modes: tuple[str, ...] = ()
+    #: a routed network's ports may name host ports, which are ignored (28)
+    routed_ignores_host_ports: bool = False
     #: IPv4 may be switched off for a network (28)
     ipv6_only: bool = False
     #: the daemon turns forwarding on by itself; the nftables backend refuses to start where it is off

@@ -73,6 +73,7 @@ class LiveNetwork:
     inhibit_ipv4: bool = False
     default_bridge: bool = False
     modes: dict[Family, str] = field(default_factory=lambda: dict.fromkeys(FAMILIES, "nat"))
+    snat: dict[Family, str] = field(default_factory=dict)  #: fixed source addresses (host_ipv4)
     trusted: tuple[str, ...] = ()  #: host interfaces that may reach containers directly
     next_hops: dict[Family, str] = field(default_factory=dict)  #: default gateways other than the bridge
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
@@ -105,6 +106,11 @@ class LiveNetwork:
         """The bridge's own address."""
         pool = self.pools.get(family)
         return pool.gateway if pool else None
+
+    def source_nat(self, family: Family) -> str:
+        """The target of what leaves the network: MASQUERADE, or SNAT to the address of ``host_ipv4``."""
+        address = self.snat.get(family)
+        return f"SNAT --to-source {address}" if address else "MASQUERADE"
 
     def masquerades(self, family: Family) -> bool:
         """Whether what leaves the network is masqueraded."""

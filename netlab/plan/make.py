@@ -215,6 +215,8 @@ def _publications(world: World) -> Iterator[Publication]:
     for container in world.containers.values():
         made: dict[tuple[str, str, int, int], str] = {}
         for binding in container.bindings:
+            if not binding.host_port:
+                continue
             key = (binding.protocol, binding.host_address, binding.host_port, binding.port)
             twin = (binding.protocol, wild.get(binding.host_address, ""), binding.host_port, binding.port)
             if twin in made:

@@ -36,7 +36,8 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     container.next_name, container.next_index = {}, 2
     for wish in container.wishes:
         container.endpoints.append(_attach(world, rules, container, wish))
-    for endpoint in _sorted(world, container):
+    in_order = container.endpoints if world.traits.index_in_container else _sorted(world, container)
+    for endpoint in in_order:
         _name(world, container, endpoint)
     container.running = True
     _move_gateway(world, rules, container)

@@ -36,6 +36,9 @@ from netlab.model.event import (
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.scenario import Host, Pool
 
+#: What the nftables backend wants to find.
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
+
 
 @dataclass(frozen=True, slots=True)
 class DockerEngine:
@@ -43,6 +46,8 @@ class DockerEngine:
 
     traits: Traits
     rules: Firewaller
+    #: the engine that ``firewall-backend: nftables`` in daemon.json makes of this one
+    nftables: DockerEngine | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +56,8 @@ class DockerEngine:
 
     def start(self, host: Host) -> State[World]:
         """The daemon's first start; raises :class:`Refused`."""
+        if self.nftables is not None and host.daemon.get("firewall-backend") == "nftables":
+            return self.nftables.start(host)
         return State(lambda: self._first_start(host), self._step)
 
     def step(self, state: State[World], event: Event) -> State[World]:
@@ -63,7 +70,7 @@ class DockerEngine:
             host=host,
             traits=self.traits,
             daemon=daemon,
-            sysctls=Sysctls(host.sysctls),
+            sysctls=Sysctls(host.sysctls) if self.traits.enables_forwarding else _forwarding(host),
             tables=_tables_before(host),
             nft=NftTables(),
             pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
@@ -146,6 +153,15 @@ class DockerEngine:
             container = world.containers[node]
             if container.spec.restarts:
                 containers.start(world, self.rules, container)
+
+
+def _forwarding(host: Host) -> Sysctls:
+    """A host whose administrator has turned forwarding on, as the nftables backend demands."""
+    sysctls = Sysctls(host.sysctls)
+    for key in FORWARDING:
+        if key not in host.sysctls:
+            sysctls.write(key, "1", "turned on by the administrator: the nftables backend starts only then")
+    return sysctls
 
 
 def _known(world: World, node: str) -> Container:

@@ -113,6 +113,7 @@ def _describe(world: World, spec: NetworkSpec, mtu: int) -> LiveNetwork:
         default_bridge=spec.name == DEFAULT_BRIDGE,
         modes=chosen.modes,
         trusted=chosen.trusted,
+        snat=chosen.snat,
         next_hops=_next_hops(spec),
     )
 

@@ -22,6 +22,7 @@ DEFAULT_BRIDGE = BRIDGE + "default_bridge"
 INHIBIT_IPV4 = BRIDGE + "inhibit_ipv4"
 TRUSTED = BRIDGE + "trusted_host_interfaces"
 MODES = {Family.IPV4: BRIDGE + "gateway_mode_ipv4", Family.IPV6: BRIDGE + "gateway_mode_ipv6"}
+SNAT = {Family.IPV4: "com.docker.network.host_ipv4", Family.IPV6: "com.docker.network.host_ipv6"}
 MTU = "com.docker.network.driver.mtu"
 IFACE_PREFIX = "com.docker.network.container_iface_prefix"
 
@@ -46,6 +47,7 @@ class BridgeOptions:
     default_bridge: bool
     modes: dict[Family, str]
     trusted: tuple[str, ...]
+    snat: dict[Family, str]
 
 
 def _flag(network: str, opts: Mapping[str, str], key: str, default: bool) -> bool:
@@ -101,4 +103,5 @@ def read(
         trusted=tuple(part for part in opts.get(TRUSTED, "").split(":") if part)
         if traits.gateway_modes
         else (),
+        snat={family: opts[key] for family, key in SNAT.items() if opts.get(key)},
     )

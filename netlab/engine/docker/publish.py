@@ -75,6 +75,9 @@ def bind(
     for mapping in ordered(world, mappings):
         twin: Binding | None = None
         for side in _sides(world, network, endpoint, mapping):
+            if network.modes[Family.of(side.container)] == "routed":
+                made.append(_routed(world, network, endpoint, mapping, side))
+                continue
             try:
                 port = _request(world, side.host, mapping, twin)
             except PortError as error:
@@ -92,6 +95,21 @@ def bind(
             )
             made.append(twin)
     return made
+
+
+def _routed(
+    world: World, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping, side: _Side
+) -> Binding:
+    """A routed network's port is open at the container's address, and takes no port of the host."""
+    if mapping.host_ports and not world.traits.routed_ignores_host_ports:
+        raise Refused(
+            "container",
+            endpoint.node,
+            f"host port must not be specified in mapping {mapping.host_ports[0]}:{mapping.container_port}/"
+            f"{mapping.protocol} because NAT is disabled",
+        )
+    port = mapping.container_port
+    return Binding(endpoint.node, network.name, mapping.protocol, side.host, 0, side.container, port)
 
 
 def _request(world: World, host: str, mapping: PortMapping, twin: Binding | None) -> int:
@@ -134,15 +152,15 @@ def _host_addresses(world: World, family: Family) -> Iterator[str]:
 def release(world: World, bindings: list[Binding]) -> None:
     """Give the host ports back."""
     for binding in bindings:
-        world.ports.release(binding.host_address, binding.protocol, binding.host_port)
+        if binding.host_port:
+            world.ports.release(binding.host_address, binding.protocol, binding.host_port)
 
 
 def listeners(world: World) -> Iterator[Listener]:
     """The sockets that stand for published ports, container by container in order of start."""
     for container in world.containers.values():
         for binding in container.bindings:
-            network = world.networks[binding.network]
-            if network.modes[binding.family].startswith("nat"):
+            if binding.host_port:
                 yield _listener(world, container, binding)
 
 

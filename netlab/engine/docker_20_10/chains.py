@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
 from netlab.engine.tables import Tables
 from netlab.engine.world import World
 from netlab.model.family import Family
-
-DOCKER = "DOCKER"
-STAGE_1 = "DOCKER-ISOLATION-STAGE-1"
-STAGE_2 = "DOCKER-ISOLATION-STAGE-2"
-USER = "DOCKER-USER"
-
-LOOPBACK = {Family.IPV4: "127.0.0.0/8", Family.IPV6: "::1/128"}
-TO_LOCAL = "-m addrtype --dst-type LOCAL -j DOCKER"
-
-
-def output_rule(family: Family, hairpin: bool) -> str:
-    """The jump from nat OUTPUT; with the userland proxy, loopback addresses are left to it."""
-    return TO_LOCAL if hairpin else f"! -d {LOOPBACK[family]} {TO_LOCAL}"
 
 
 def start(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.engine.docker_20_10.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, output_rule
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, output_rule
 from netlab.engine.tables import Tables
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.family import Family
@@ -48,12 +48,12 @@ def _texts(network: LiveNetwork, family: Family) -> list[tuple[str, str, str]]:
         ("filter", STAGE_1, f"-i {br} ! -o {br} -j {STAGE_2}"),
         ("filter", STAGE_2, f"-o {br} -j DROP"),
         ("nat", DOCKER, f"-i {br} -j RETURN"),
-        ("nat", "POSTROUTING", f"-o {br} -m addrtype --src-type LOCAL -j MASQUERADE"),
+        ("nat", "POSTROUTING", f"-o {br} -m addrtype --src-type LOCAL -j {network.source_nat(family)}"),
     ]
     if family in network.families:
         subnet = network.subnet(family)
         own += [
-            ("nat", "POSTROUTING", f"-s {subnet} ! -o {br} -j MASQUERADE"),
+            ("nat", "POSTROUTING", f"-s {subnet} ! -o {br} -j {network.source_nat(family)}"),
             ("filter", STAGE_1, f"! -d {subnet} -i {br} -j DROP"),
             ("filter", STAGE_1, f"! -s {subnet} -o {br} -j DROP"),
         ]
@@ -67,18 +67,18 @@ def _nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bool) ->
         tables.insert(
             "nat",
             "POSTROUTING",
-            f"-s {network.subnet(family)} ! -o {br} -j MASQUERADE",
+            f"-s {network.subnet(family)} ! -o {br} -j {network.source_nat(family)}",
             f"what leaves {name} takes the host's address",
         )
     if masquerade and not hairpin:
         tables.insert(
             "nat", DOCKER, f"-i {br} -j RETURN", f"{name} reaches published ports through the userland proxy"
         )
-    if hairpin and network.modes[family].startswith("nat"):
+    if hairpin:
         tables.insert(
             "nat",
             "POSTROUTING",
-            f"-o {br} -m addrtype --src-type LOCAL -j MASQUERADE",
+            f"-o {br} -m addrtype --src-type LOCAL -j {network.source_nat(family)}",
             f"what the host itself sends to {name} takes the bridge's address (no userland proxy)",
         )
 

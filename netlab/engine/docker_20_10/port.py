@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.engine.docker_20_10.chains import DOCKER
+from netlab.engine.docker.chains import DOCKER
 from netlab.engine.world import Binding, LiveNetwork, World
 from netlab.model.family import endpoint
 
@@ -28,11 +28,11 @@ def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tup
     host = f"{binding.address}/{binding.family.bits}"
     match = f"-p {protocol} -m {protocol}"
     reason = f"port {port} of {binding.node} on {network.title}, published"
-    if network.modes[binding.family].startswith("nat"):
+    if binding.host_port:
         to = endpoint(binding.address, port)
         yield "nat", DOCKER, f"{_dnat_match(world, network, binding)} -j DNAT --to-destination {to}", reason
     yield "filter", DOCKER, f"-d {host} ! -i {br} -o {br} {match} --dport {port} -j ACCEPT", reason
-    if network.modes[binding.family].startswith("nat"):
+    if binding.host_port:
         yield (
             "nat",
             "POSTROUTING",

@@ -6,9 +6,11 @@ absent, which is itself part of the claim.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from netlab import engine
 from netlab.model.event import (
     ContainerRemove,
@@ -99,11 +101,23 @@ def step_events(stage: str, caused: tuple[Event, ...]) -> list[Event]:
     raise AssertionError(stage)
 
 
+#: Captures whose daemon joined a container's networks in the other order (it iterates over a Go map).
+MIRRORED = {("29-nftables", "c09")}
+
+
+def mirrored(event: Event) -> Event:
+    if not isinstance(event, ContainerStart):
+        return event
+    return ContainerStart(replace(event.container, endpoints=event.container.endpoints[::-1]))
+
+
 @pytest.mark.parametrize(("daemon", "config"), CASES)
 def test_rules_after_each_step_are_those_of_the_daemon(daemon: str, config: str) -> None:
     scenario = load([scenario_file(daemon, config)], overrides=Overrides(engine=DAEMONS[daemon]))
     chosen = engine.get(DAEMONS[daemon])
     caused = events_of(scenario, "host")
+    if (daemon, config) in MIRRORED:
+        caused = tuple(map(mirrored, caused))
     state = chosen.start(scenario.host("host"))
     folder = CAPTURES / daemon / config / "stages"
     kinds = ["nft"] if daemon == "29-nftables" else [family.iptables for family in FAMILIES]

@@ -10,13 +10,17 @@ import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import patch
 
 import pytest
+
 from netlab import engine
 from netlab.model.family import FAMILIES, Family
 from netlab.model.plan import Interface, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
-from netlab.plan import make
+from netlab.model.scenario import Scenario
+from netlab.plan import events, make
 from netlab.plan.render import nft_text, restore_text
 from netlab.scenario import Overrides, load
 
@@ -41,8 +45,7 @@ CASES = [
 #: c14a's line, as iptables-save prints it.
 TYPED = {
     "iptables -I DOCKER-USER -i ext0 -s 198.51.100.2 -j DROP": (
-        "-A DOCKER-USER -j RETURN",
-        "-A DOCKER-USER -s 198.51.100.2/32 -i ext0 -j DROP",
+        "-A DOCKER-USER -s 198.51.100.2/32 -i ext0 -j DROP"
     )
 }
 
@@ -53,9 +56,22 @@ def scenario_file(daemon: str, config: str, kind: str) -> Path:
     return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
 
 
+#: Captures whose daemon joined a container's networks in the other order (it iterates over a Go map).
+MIRRORED = {("29-nftables", "c09")}
+
+
 @cache
 def planned(daemon: str, config: str) -> Plan:
-    return make(load([scenario_file(daemon, config, "rules")], overrides=Overrides(engine=DAEMONS[daemon])))
+    scenario = scenario_of(daemon, config)
+    if (daemon, config) not in MIRRORED:
+        return make(scenario)
+    in_order = events.attachment_order
+    with patch.object(events, "attachment_order", lambda *args: in_order(*args)[::-1]):
+        return make(scenario)
+
+
+def scenario_of(daemon: str, config: str) -> Scenario:
+    return load([scenario_file(daemon, config, "rules")], overrides=Overrides(engine=DAEMONS[daemon]))
 
 
 def captured(daemon: str, config: str, name: str) -> str:
@@ -66,7 +82,11 @@ def anonymous(text: str) -> str:
     return re.sub(r"veth[0-9a-f]{7}", "veth", text)
 
 
-@pytest.mark.parametrize(("daemon", "config"), CASES)
+IPTABLES = [case for case in CASES if "29-nftables" not in str(case.id)]
+NFTABLES = [case for case in CASES if "29-nftables" in str(case.id)]
+
+
+@pytest.mark.parametrize(("daemon", "config"), IPTABLES)
 def test_iptables_rules_are_line_by_line_those_of_the_daemon(daemon: str, config: str) -> None:
     host = planned(daemon, config).node("host")
     texts = dict.fromkeys(FAMILIES, "")
@@ -74,24 +94,20 @@ def test_iptables_rules_are_line_by_line_those_of_the_daemon(daemon: str, config
         if isinstance(ruleset, IptablesRuleset):
             texts[ruleset.family] = restore_text(ruleset)
     for command in host.commands:
-        before, line = TYPED[command.text]
+        line = TYPED[command.text]
         lines = texts[Family.IPV4].splitlines(keepends=True)
-        at = (
-            next(i for i, old in enumerate(lines) if old.startswith("-A DOCKER-USER"))
-            if (before + "\n" in lines)
-            else next((i for i, old in enumerate(lines) if old > "-A DOCKER-USER" and old[0] != ":"), 0)
-        )
-        if before + "\n" not in lines:
-            at = lines.index("COMMIT\n", lines.index("*filter\n"))
+        end = lines.index("COMMIT\n", lines.index("*filter\n"))
+        at = next((i for i, old in enumerate(lines) if old.startswith("-A DOCKER-USER ")), end)
         lines.insert(at, line + "\n")
         texts[Family.IPV4] = "".join(lines)
     for family, name in ((Family.IPV4, "iptables.txt"), (Family.IPV6, "ip6tables.txt")):
         assert texts[family] == captured(daemon, config, name), name
 
 
-@pytest.mark.parametrize(("daemon", "config"), [c for c in CASES if "29-nftables" in str(c.id)])
+@pytest.mark.parametrize(("daemon", "config"), NFTABLES)
 def test_nft_rules_are_line_by_line_those_of_the_daemon(daemon: str, config: str) -> None:
     host = planned(daemon, config).node("host")
+    assert not any(isinstance(ruleset, IptablesRuleset) for ruleset in host.rulesets)
     text = "".join(nft_text(table) for table in host.rulesets if isinstance(table, NftTable))
     assert text == captured(daemon, config, "nft.txt")
 
@@ -117,7 +133,7 @@ def test_listeners_are_those_of_the_daemon(daemon: str, config: str) -> None:
 class Sysctls:
     """A small model of the kernel: which writes reach which variables."""
 
-    PER_INTERFACE = {
+    PER_INTERFACE: ClassVar = {
         "net.ipv4.conf.*.forwarding": "0",
         "net.ipv4.conf.*.route_localnet": "0",
         "net.ipv4.conf.*.rp_filter": "0",
@@ -125,7 +141,7 @@ class Sysctls:
         "net.ipv6.conf.*.disable_ipv6": "0",
         "net.ipv6.conf.*.forwarding": "0",
     }
-    PLAIN = {
+    PLAIN: ClassVar = {
         "net.bridge.bridge-nf-call-arptables": "1",
         "net.bridge.bridge-nf-call-ip6tables": "1",
         "net.bridge.bridge-nf-call-iptables": "1",

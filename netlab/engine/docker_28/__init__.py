@@ -1,0 +1,19 @@
+"""The rules of Docker 28: chains of Docker's own behind FORWARD, and drops before routing in raw.
+
+Measured on 28.5.2.
+"""
+
+from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker_28 import chains, endpoint, network, port
+
+FIREWALLER = Firewaller(
+    start=chains.start,
+    forward_policy=chains.forward_policy,
+    add_network=network.add,
+    remove_network=network.remove,
+    user_chain=chains.user_chain,
+    add_endpoint=endpoint.add,
+    remove_endpoint=endpoint.remove,
+    add_binding=port.add,
+    remove_binding=port.remove,
+)

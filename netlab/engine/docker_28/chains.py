@@ -1,0 +1,72 @@
+"""The daemon's chains, and the administrator's (setupIPChains, setupUserChain)."""
+
+from __future__ import annotations
+
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
+from netlab.engine.tables import Tables
+from netlab.engine.world import World
+from netlab.model.family import Family
+
+FORWARD = "DOCKER-FORWARD"
+BRIDGE = "DOCKER-BRIDGE"
+CT = "DOCKER-CT"
+
+#: Every chain but DOCKER-USER; DOCKER-FORWARD's jumps in order, each with its reason.
+CHAINS = (DOCKER, FORWARD, BRIDGE, CT, STAGE_1, STAGE_2)
+JUMPS = (
+    (CT, "answers first"),
+    (STAGE_1, "networks are isolated from each other"),
+    (BRIDGE, "published ports"),
+)
+
+
+def start(world: World) -> None:
+    """Fresh chains, at the first start and at every later one."""
+    for family in world.families():
+        remove_chains(world.tables[family], CHAINS)
+        create_chains(world.tables[family], CHAINS, JUMPS, hairpin=not world.daemon.userland_proxy)
+
+
+def forward_policy(world: World, turned_on: bool) -> None:
+    """FORWARD drops where the daemon itself turned forwarding on."""
+    if turned_on and world.daemon.iptables and not world.daemon.ip_forward_no_drop:
+        world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
+
+
+def remove_chains(tables: Tables, chains: tuple[str, ...]) -> None:
+    """Empty what an earlier daemon left, and delete what nothing refers to."""
+    tables.delete("nat", "PREROUTING", TO_LOCAL)
+    for hairpin in (False, True):
+        tables.delete("nat", "OUTPUT", output_rule(tables.family, hairpin))
+    for table, chain in (("nat", DOCKER), *(("filter", chain) for chain in chains)):
+        tables.flush(table, chain)
+        tables.remove_chain(table, chain)
+
+
+def create_chains(
+    tables: Tables, chains: tuple[str, ...], jumps: tuple[tuple[str, str], ...], hairpin: bool
+) -> None:
+    """Make the chains, and the jumps that do not depend on any network."""
+    tables.new_chain("nat", DOCKER)
+    for chain in chains:
+        tables.new_chain("filter", chain)
+    tables.append(
+        "nat", "PREROUTING", TO_LOCAL, "what is sent to an address of the host may be for a published port"
+    )
+    tables.append(
+        "nat",
+        "OUTPUT",
+        output_rule(tables.family, hairpin),
+        "what the host sends to itself may be for a published port",
+    )
+    tables.move_to_top("filter", "FORWARD", f"-j {FORWARD}", "Docker's rules for forwarded packets")
+    for chain, reason in reversed(jumps):
+        tables.move_to_top("filter", FORWARD, f"-j {chain}", reason)
+
+
+def user_chain(world: World) -> None:
+    """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
+    for family in world.families():
+        tables = world.tables[family]
+        tables.new_chain("filter", USER)
+        tables.move_to_top("filter", "FORWARD", f"-j {USER}", "the administrator's chain comes first")

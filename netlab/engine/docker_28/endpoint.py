@@ -1,0 +1,34 @@
+"""A container's rules beside its ports: nobody reaches its address directly (filterDirectAccess)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.world import Endpoint, LiveNetwork, World
+from netlab.model.family import Family
+
+
+def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+    """Drop what comes for the container's address from anywhere but its bridge, before routing."""
+    if world.daemon.allow_direct_routing:
+        return
+    for family, text, reason in _rules(world, network, endpoint):
+        world.tables[family].append("raw", "PREROUTING", text, reason)
+
+
+def remove(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+    """Take the drops out again; an empty table stays."""
+    for family, text, _ in _rules(world, network, endpoint):
+        world.tables[family].delete("raw", "PREROUTING", text)
+
+
+def _rules(world: World, network: LiveNetwork, endpoint: Endpoint) -> Iterator[tuple[Family, str, str]]:
+    for family, address in endpoint.addresses.items():
+        if family not in world.families() or network.internal or network.modes[family] != "nat":
+            continue
+        host = f"{address}/{family.bits}"
+        for interface in network.trusted:
+            reason = f"{interface} may reach {endpoint.node} on {network.title} directly (trusted)"
+            yield family, f"-d {host} -i {interface} -j ACCEPT", reason
+        reason = f"{endpoint.node} on {network.title} may not be reached by its own address"
+        yield family, f"-d {host} ! -i {network.bridge} -j DROP", reason

@@ -1,0 +1,163 @@
+"""A network's rules (iptabler/network.go)."""
+
+from __future__ import annotations
+
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
+from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
+from netlab.engine.tables import Tables
+from netlab.engine.world import LiveNetwork, World
+from netlab.model.family import Family
+
+#: Where the drops of internal networks stand.
+INTERNAL = STAGE_1
+
+
+def add(world: World, network: LiveNetwork) -> None:
+    """Put in the rules of a network: behind those of others, but for NAT and the second isolation stage."""
+    hairpin = not world.daemon.userland_proxy
+    for family in world.families():
+        if family not in network.families:
+            continue
+        tables = world.tables[family]
+        if network.internal:
+            internal(tables, network, family, INTERNAL)
+            continue
+        source_nat(tables, network, family, hairpin)
+        if network.masquerades(family) and not hairpin:
+            reason = f"{network.title} reaches published ports through the userland proxy"
+            tables.insert("nat", DOCKER, f"-i {network.bridge} -j RETURN", reason)
+        _isolate(tables, network)
+        forwarding(tables, network, family)
+
+
+def remove(world: World, network: LiveNetwork) -> None:
+    """Take the rules of a network out again."""
+    for family in world.families():
+        tables = world.tables[family]
+        for table, chain, text in texts(network, family, INTERNAL):
+            tables.delete(table, chain, text)
+        tables.delete("nat", DOCKER, f"-i {network.bridge} -j RETURN")
+        for chain, text in _isolation(network).items():
+            tables.delete("filter", chain, text)
+
+
+def texts(network: LiveNetwork, family: Family, internal_chain: str) -> list[tuple[str, str, str]]:
+    """Every rule that a network may have: (table, chain, text)."""
+    br = network.bridge
+    own = [
+        ("filter", FORWARD, f"-i {br} -o {br} -j ACCEPT"),
+        ("filter", FORWARD, f"-i {br} -o {br} -j DROP"),
+        ("filter", FORWARD, f"-i {br} ! -o {br} -j ACCEPT"),
+        ("filter", FORWARD, f"-i {br} -j ACCEPT"),
+        ("filter", DOCKER, f"! -i {br} -o {br} -j DROP"),
+        ("filter", DOCKER, f"! -i {br} -o {br} -j ACCEPT"),
+        ("filter", DOCKER, _icmp(network, family)),
+        ("filter", CT, f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+        ("filter", BRIDGE, f"-o {br} -j {DOCKER}"),
+    ]
+    own += [("filter", DOCKER, text) for text in _neighbour_discovery(network)]
+    if family in network.families:
+        own += [("filter", internal_chain, text) for text in _internal_drops(network, family)]
+        target = network.source_nat(family)
+        own += [
+            ("nat", "POSTROUTING", f"-s {network.subnet(family)} ! -o {br} -j {target}"),
+            ("nat", "POSTROUTING", f"-o {br} -m addrtype --src-type LOCAL -j {target}"),
+        ]
+    return own
+
+
+def source_nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bool) -> None:
+    """The host's address for what leaves; without the userland proxy, the bridge's for the host's own."""
+    br, name = network.bridge, network.title
+    target = network.source_nat(family)
+    if network.masquerades(family):
+        tables.insert(
+            "nat",
+            "POSTROUTING",
+            f"-s {network.subnet(family)} ! -o {br} -j {target}",
+            f"what leaves {name} takes the host's address",
+        )
+    if hairpin:
+        tables.insert(
+            "nat",
+            "POSTROUTING",
+            f"-o {br} -m addrtype --src-type LOCAL -j {target}",
+            f"what the host itself sends to {name} takes the bridge's address (no userland proxy)",
+        )
+
+
+def forwarding(tables: Tables, network: LiveNetwork, family: Family, discovery: bool = False) -> None:
+    """What may go out, come in, and pass between the network's containers."""
+    br, name = network.bridge, network.title
+    if not network.icc:
+        reason = f"containers on {name} may not reach each other (icc is off)"
+        tables.append("filter", FORWARD, f"-i {br} -o {br} -j DROP", reason)
+    if network.modes[family] == "routed":
+        tables.append("filter", DOCKER, _icmp(network, family), f"{name} is routed: it can be pinged")
+    elif discovery and family is Family.IPV6 and not network.icc:
+        for text in _neighbour_discovery(network):
+            tables.append("filter", DOCKER, text, f"containers on {name} must find each other's addresses")
+    if network.icc:
+        tables.append(
+            "filter", FORWARD, f"-i {br} -j ACCEPT", f"{name} may go out, and its containers reach each other"
+        )
+    else:
+        tables.append("filter", FORWARD, f"-i {br} ! -o {br} -j ACCEPT", f"{name} may go out")
+    unprotected = network.modes[family] == "nat-unprotected"
+    verdict = "ACCEPT" if unprotected else "DROP"
+    reason = f"{name} is open to all (nat-unprotected)" if unprotected else f"unpublished ports of {name}"
+    tables.append("filter", DOCKER, f"! -i {br} -o {br} -j {verdict}", reason)
+    tables.append(
+        "filter",
+        CT,
+        f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        f"answers to what {name} asked",
+    )
+    tables.append("filter", BRIDGE, f"-o {br} -j {DOCKER}", f"published ports of {name}")
+
+
+def internal(tables: Tables, network: LiveNetwork, family: Family, chain: str) -> None:
+    """An internal network: nothing in or out, and its containers reach each other if icc is on."""
+    br, name = network.bridge, network.title
+    goes_out, comes_in = _internal_drops(network, family)
+    tables.insert("filter", chain, goes_out, f"{name} is internal: nothing goes out")
+    tables.insert("filter", chain, comes_in, f"{name} is internal: nothing comes in")
+    if network.icc:
+        tables.append(
+            "filter",
+            FORWARD,
+            f"-i {br} -o {br} -j ACCEPT",
+            f"containers on {name} may reach each other (icc)",
+        )
+    else:
+        reason = f"containers on {name} may not reach each other (icc is off)"
+        tables.append("filter", FORWARD, f"-i {br} -o {br} -j DROP", reason)
+
+
+def _internal_drops(network: LiveNetwork, family: Family) -> tuple[str, str]:
+    br, subnet = network.bridge, network.subnet(family)
+    if family is Family.IPV4:
+        return f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"
+    return f"! -d {subnet} -i {br} ! -o {br} -j DROP", f"! -s {subnet} ! -i {br} -o {br} -j DROP"
+
+
+def _icmp(network: LiveNetwork, family: Family) -> str:
+    protocol = "icmp" if family is Family.IPV4 else "ipv6-icmp"
+    return f"-o {network.bridge} -p {protocol} -j ACCEPT"
+
+
+def _neighbour_discovery(network: LiveNetwork) -> list[str]:
+    br = network.bridge
+    match = f"-i {br} -o {br} -p ipv6-icmp -m icmp6 --icmpv6-type"
+    return [f"{match} {number} -j ACCEPT" for number in (135, 136)]
+
+
+def _isolation(network: LiveNetwork) -> dict[str, str]:
+    br = network.bridge
+    return {STAGE_1: f"-i {br} ! -o {br} -j {STAGE_2}", STAGE_2: f"-o {br} -j DROP"}
+
+
+def _isolate(tables: Tables, network: LiveNetwork) -> None:
+    rules, name = _isolation(network), network.title
+    tables.append("filter", STAGE_1, rules[STAGE_1], f"what leaves {name} may not enter another network")
+    tables.insert("filter", STAGE_2, rules[STAGE_2], f"{name} is isolated from other networks")

@@ -1,0 +1,85 @@
+"""A published port's rules (iptabler/port.go)."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from netlab.engine.docker.chains import DOCKER
+from netlab.engine.tables import Tables
+from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.model.family import Family, endpoint
+
+
+def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """NAT rules go behind those of other ports, the ACCEPT to the top of its chain."""
+    family = Family.of(binding.address)
+    if family not in world.families() or network.internal:
+        return
+    tables, reason = world.tables[family], _reason(network, binding)
+    if _on_loopback(binding):
+        tables.append(
+            "raw", "PREROUTING", _loopback(binding), f"{reason} on {binding.host_address}: not for others"
+        )
+    if not binding.translated:
+        return
+    if binding.host_port:
+        tables.append("nat", DOCKER, _dnat(world, network, binding), reason)
+        if not world.daemon.userland_proxy:
+            tables.append(
+                "nat", "POSTROUTING", _hairpin(binding), f"{reason}: {binding.node} may reach itself by it"
+            )
+    if network.modes[family] != "nat-unprotected":
+        tables.insert("filter", DOCKER, _accept(network, binding), reason)
+
+
+def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """Take the rules of a port out again."""
+    family = Family.of(binding.address)
+    if family not in world.families():
+        return
+    tables: Tables = world.tables[family]
+    tables.delete("raw", "PREROUTING", _loopback(binding))
+    if binding.translated:
+        tables.delete("nat", DOCKER, _dnat(world, network, binding))
+        tables.delete("nat", "POSTROUTING", _hairpin(binding))
+        tables.delete("filter", DOCKER, _accept(network, binding))
+
+
+def _reason(network: LiveNetwork, binding: Binding) -> str:
+    return f"port {binding.port} of {binding.node} on {network.title}, published"
+
+
+def _on_loopback(binding: Binding) -> bool:
+    address = ipaddress.ip_address(binding.host_address)
+    return address.version == 4 and address.is_loopback and binding.host_port != 0
+
+
+def _match(binding: Binding, port: int) -> str:
+    return f"-p {binding.protocol} -m {binding.protocol} --dport {port}"
+
+
+def _loopback(binding: Binding) -> str:
+    host = f"{binding.host_address}/{binding.family.bits}"
+    return f"-d {host} ! -i lo {_match(binding, binding.host_port)} -j DROP"
+
+
+def _dnat(world: World, network: LiveNetwork, binding: Binding) -> str:
+    words = []
+    if binding.family is Family.IPV6:
+        words.append("! -s fe80::/10")
+    if binding.host_address != binding.family.any:
+        words.append(f"-d {binding.host_address}/{binding.family.bits}")
+    if world.daemon.userland_proxy:
+        words.append(f"! -i {network.bridge}")
+    words.append(_match(binding, binding.host_port))
+    return f"{' '.join(words)} -j DNAT --to-destination {endpoint(binding.address, binding.port)}"
+
+
+def _hairpin(binding: Binding) -> str:
+    host = f"{binding.address}/{binding.family.bits}"
+    return f"-s {host} -d {host} {_match(binding, binding.port)} -j MASQUERADE"
+
+
+def _accept(network: LiveNetwork, binding: Binding) -> str:
+    host, br = f"{binding.address}/{binding.family.bits}", network.bridge
+    return f"-d {host} ! -i {br} -o {br} {_match(binding, binding.port)} -j ACCEPT"

@@ -1,0 +1,35 @@
+"""The daemon's chains, and the administrator's: DOCKER-INTERNAL has replaced the isolation stages."""
+
+from __future__ import annotations
+
+from netlab.engine.docker.chains import DOCKER
+from netlab.engine.docker_28.chains import (
+    BRIDGE,
+    CT,
+    FORWARD,
+    create_chains,
+    forward_policy,
+    remove_chains,
+    user_chain,
+)
+from netlab.engine.world import World
+
+INTERNAL = "DOCKER-INTERNAL"
+
+#: Every chain but DOCKER-USER; DOCKER-FORWARD's jumps in order, each with its reason.
+CHAINS = (DOCKER, FORWARD, BRIDGE, CT, INTERNAL)
+JUMPS = (
+    (CT, "answers first"),
+    (INTERNAL, "internal networks are shut off"),
+    (BRIDGE, "published ports"),
+)
+
+
+def start(world: World) -> None:
+    """Fresh chains, at the first start and at every later one."""
+    for family in world.families():
+        remove_chains(world.tables[family], CHAINS)
+        create_chains(world.tables[family], CHAINS, JUMPS, hairpin=not world.daemon.userland_proxy)
+
+
+__all__ = ["CHAINS", "INTERNAL", "JUMPS", "forward_policy", "start", "user_chain"]

@@ -1,0 +1,95 @@
+"""The daemon's tables, base chains and verdict maps (nftabler.go); there is no DOCKER-USER."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.nft import WorkingNftChain, WorkingNftTable
+from netlab.engine.refusal import Refused
+from netlab.engine.world import World
+from netlab.model.family import FAMILIES, Family
+
+TABLE = "docker-bridges"
+NAT = "nat-prerouting-and-output"
+RAW = "raw-PREROUTING"
+MAPS = (
+    "filter-forward-in-jumps",
+    "filter-forward-out-jumps",
+    "nat-postrouting-in-jumps",
+    "nat-postrouting-out-jumps",
+)
+
+#: Groups of rules in a chain, which keep their order.
+INITIAL = 0
+RAW_PORTS = 1
+FORWARD_LINKS, FORWARD_ICC, FORWARD_PORTS, FORWARD_FINAL = 2, 3, 4, 5
+
+_OUTPUT = {Family.IPV4: "ip daddr != 127.0.0.0/8 ", Family.IPV6: "ip6 daddr != ::1 "}
+
+
+def start(world: World) -> None:
+    """Fresh tables; raises :class:`Refused` where forwarding is off, which this backend never turns on."""
+    if world.daemon.ip_forward and world.sysctls.get("net.ipv4.ip_forward") != "1":
+        raise Refused(
+            "daemon",
+            "ip-forward",
+            "cannot create network with the nftables backend: IPv4 forwarding is disabled: check your host's "
+            "firewalling and set sysctl net.ipv4.ip_forward=1, or disable this check using daemon option "
+            "--ip-forward=false",
+        )
+    world.nft.tables.clear()
+    for family, switch in zip(FAMILIES, (world.daemon.iptables, world.daemon.ip6tables), strict=True):
+        if switch:
+            world.nft.tables[family] = _table(family, hairpin=not world.daemon.userland_proxy)
+
+
+def forward_policy(world: World, turned_on: bool) -> None:
+    """None: this backend leaves forwarding to the administrator."""
+
+
+def user_chain(world: World) -> None:
+    """None: rules of one's own go into a table of one's own."""
+
+
+def tables(world: World) -> Iterator[tuple[Family, WorkingNftTable]]:
+    """The tables that the backend keeps."""
+    yield from world.nft.tables.items()
+
+
+def _table(family: Family, hairpin: bool) -> WorkingNftTable:
+    table = WorkingNftTable(family, TABLE, maps={name: {} for name in MAPS})
+
+    def chain(name: str, hook: str, *rules: tuple[str, str]) -> None:
+        table.chains[name] = WorkingNftChain(name, hook)
+        for text, reason in rules:
+            table.chains[name].add(INITIAL, text, reason)
+
+    local = f"fib daddr type local counter jump {NAT}"
+    chain(
+        "filter-FORWARD",
+        "type filter hook forward priority filter; policy accept",
+        ("oifname vmap @filter-forward-in-jumps", "to the rules of the network that the packet enters"),
+        ("iifname vmap @filter-forward-out-jumps", "to the rules of the network that the packet leaves"),
+    )
+    chain(
+        "nat-OUTPUT",
+        "type nat hook output priority dstnat; policy accept",
+        (
+            local if hairpin else _OUTPUT[family] + local,
+            "what the host sends to itself may be for a published port",
+        ),
+    )
+    chain(
+        "nat-POSTROUTING",
+        "type nat hook postrouting priority srcnat; policy accept",
+        ("iifname vmap @nat-postrouting-out-jumps", "source addresses of what leaves a network"),
+        ("oifname vmap @nat-postrouting-in-jumps", "source addresses of what enters a network"),
+    )
+    chain(
+        "nat-PREROUTING",
+        "type nat hook prerouting priority dstnat; policy accept",
+        (local, "what is sent to an address of the host may be for a published port"),
+    )
+    chain(NAT, "")
+    chain(RAW, "type filter hook prerouting priority raw; policy accept")
+    return table

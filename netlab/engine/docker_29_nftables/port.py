@@ -1,0 +1,61 @@
+"""A published port's rules (nftabler/port.go)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from netlab.engine.docker_29_nftables.chains import FORWARD_PORTS, INITIAL, NAT, RAW, RAW_PORTS
+from netlab.engine.nft import WorkingNftTable
+from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.model.family import Family, endpoint
+
+
+def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """Append the rules of a port to their groups."""
+    reason = f"port {binding.port} of {binding.node} on {network.title}, published"
+    for chain, group, text in _rules(world, network, binding):
+        _table(world, binding).chains[chain].add(group, text, reason)
+
+
+def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+    """Take the rules of a port out again."""
+    for chain, group, text in _rules(world, network, binding):
+        _table(world, binding).chains[chain].remove(group, text)
+
+
+def _table(world: World, binding: Binding) -> WorkingNftTable:
+    return world.nft.tables[Family.of(binding.address)]
+
+
+def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, int, str]]:
+    family = Family.of(binding.address)
+    if family not in world.nft.tables or network.internal:
+        return
+    host, match = f"{family.nft} daddr {binding.address}", f"{binding.protocol} dport"
+    hairpin = not world.daemon.userland_proxy
+    if network.modes[family] != "nat-unprotected":
+        text = f"{host} {match} {binding.port} counter accept"
+        yield f"filter-forward-in__{network.bridge}", FORWARD_PORTS, text
+    if binding.translated and binding.host_port:
+        to = endpoint(binding.address, binding.port)
+        words = [] if hairpin else [f'iifname != "{network.bridge}"']
+        words += ["ip6 saddr != fe80::/10"] if family is Family.IPV6 else []
+        words += [] if binding.host_address == family.any else [f"{family.nft} daddr {binding.host_address}"]
+        words += [f'{match} {binding.host_port} counter dnat to {to} comment "DNAT"']
+        yield NAT, INITIAL, " ".join(words)
+        if hairpin:
+            own = f"{family.nft} saddr {binding.address} {host} {match} {binding.port}"
+            yield (
+                f"nat-postrouting-in__{network.bridge}",
+                INITIAL,
+                f'{own} counter masquerade comment "MASQ TO OWN PORT"',
+            )
+    if _on_loopback(binding):
+        text = f'iifname != "lo" ip daddr {binding.host_address} {match} {binding.host_port}'
+        yield RAW, RAW_PORTS, f'{text} counter drop comment "DROP REMOTE LOOPBACK"'
+
+
+def _on_loopback(binding: Binding) -> bool:
+    address = ipaddress.ip_address(binding.host_address)
+    return address.version == 4 and address.is_loopback and binding.host_port != 0
