@@ -20,8 +20,7 @@ class Sighting:
     """What the probe itself saw, at the origin.
 
     ``key`` is that of its first packet (see :mod:`netlab.journey.headers`), None if none left. ``route`` is
-    the routing table's answer, where one was asked for. ``own`` and ``backend`` are the endpoints of the
-    proxy's own connection, if something told of them.
+    the routing table's answer, where one was asked for.
     """
 
     outcome: OutcomeName
@@ -33,6 +32,7 @@ class Sighting:
     probe: str | None = None
     route: str | None = None
     second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
+    token: str = ""  #: what was sent, for datagrams, whose beginning is in the trace
     problem: str | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -61,6 +61,8 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Way
         ways.proxied = index.follow(sighting.second, facts.hosts)
     if not ways.proxied and sighting.reply is not None:
         ways.proxied = _by_reply(flow, sighting.reply, ways.forth, index, facts)
+    if not ways.proxied and flow.protocol == "udp" and sighting.token:
+        ways.proxied = _by_token(sighting.token, ways.forth, index, facts)
     last = ways.proxied or ways.forth
     final = (last[-1].left or last[-1].key) if last else sighting.key
     if final is not None:
@@ -87,6 +89,15 @@ def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, fact
         found = index.sent_from(seen)
         return [] if end.left == found else index.trace_back(found, facts.hosts) if found else []
     return [] if end.left == seen else index.trace_back(seen, facts.hosts)
+
+
+def _by_token(token: str, forth: list[Station], index: Index, facts: Facts) -> list[Station]:
+    """The proxy's leg of a datagram: it carries the same payload."""
+    end = forth[-1] if forth else None
+    if end is None or end.hook != "input":
+        return []
+    key = index.sent_with(token.encode() + b"\n")
+    return index.follow(key, facts.hosts) if key is not None and key != forth[0].key else []
 
 
 def unmapped(address: str) -> str:

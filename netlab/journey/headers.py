@@ -22,6 +22,7 @@ ICMP: Final = {Family.IPV4: 1, Family.IPV6: 58}
 #: the protocol numbers that a flow's word stands for
 PROTOCOLS: Final = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
 
+_FRAGMENT_HEADER: Final = 44
 _PORTS = Struct(">HH")
 _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
@@ -42,7 +43,7 @@ def key_of(headers: Headers) -> bytes | None:
         version = b"\x06"
     else:
         return None
-    if protocol in _WITH_PORTS or protocol == 44:
+    if protocol in _WITH_PORTS or protocol == _FRAGMENT_HEADER:
         ports = transport[:4]
     elif transport and (protocol, transport[0]) in _ECHO:
         ports = transport[4:8]
@@ -107,9 +108,30 @@ def addresses_of(headers: Headers) -> Packet | None:
     return None
 
 
-def is_answer(headers: Headers) -> bool:
-    """Whether a TCP segment is a SYN-ACK or a RST, so not the first packet of a connection."""
-    transport = headers.transport
-    return headers.network[9 if headers.network[0] >> 4 == 4 else 6] == TCP and (
-        len(transport) > 13 and transport[13] & 0x14 != 0
-    )
+def is_fragment(headers: Headers) -> bool:
+    """Whether a packet is one of several fragments."""
+    network = headers.network
+    if len(network) < 20:
+        return False
+    if network[0] >> 4 == 4:
+        return bool(network[6] & 0x3F or network[7])
+    return network[6] == _FRAGMENT_HEADER
+
+
+def as_fragment(key: bytes) -> bytes:
+    """The key that the first fragment of an IPv6 packet has: its next header is that of a fragment."""
+    return key[:1] + bytes((_FRAGMENT_HEADER,)) + key[2:]
+
+
+def answers(headers: Headers) -> bool:
+    """Whether a packet that came back says yes: a SYN-ACK, or anything of a protocol without resets."""
+    if headers.network[9 if headers.network[0] >> 4 == 4 else 6] != TCP:
+        return True
+    return len(headers.transport) > 13 and headers.transport[13] & 0x16 == 0x12
+
+
+def first_octets(headers: Headers) -> bytes:
+    """The beginning of a datagram's payload: the kernel reports 20 octets from the UDP header on."""
+    if len(headers.network) < 20 or headers.network[9 if headers.network[0] >> 4 == 4 else 6] != UDP:
+        return b""
+    return headers.transport[8:20]

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from netlab.journey.facts import Facts, TracedNode
-from netlab.journey.headers import addresses_of, endpoints, packet_of
+from netlab.journey.headers import (
+    addresses_of,
+    as_fragment,
+    endpoints,
+    first_octets,
+    is_fragment,
+    packet_of,
+)
 from netlab.journey.stations import Station
 from netlab.model.family import endpoint
 from netlab.model.journey import HookVisit, Leg, Nat, Packet, RuleHit
@@ -33,15 +40,22 @@ class Index:
     def __init__(self, stations: Iterable[Station]) -> None:
         self._by_entry: dict[bytes, list[Station]] = {}
         self._by_exit: dict[bytes, list[Station]] = {}
+        self._by_payload: dict[bytes, list[bytes]] | None = None
+        self._fragments: list[Station] = []
         for station in stations:
             if station.key is not None:
                 self._by_entry.setdefault(station.key, []).append(station)
+            if is_fragment(station.entry):
+                self._fragments.append(station)
             if station.left is not None:
                 self._by_exit.setdefault(station.left, []).append(station)
 
     def entering(self, key: bytes) -> Sequence[Station]:
-        """Stations that a packet with this key entered, in order."""
-        return self._by_entry.get(key, ())
+        """Stations that a packet with this key entered, in order; the first fragment of one counts."""
+        found = self._by_entry.get(key)
+        if found is None and key[0] == 6:
+            found = self._by_entry.get(as_fragment(key))
+        return found or ()
 
     def leaving(self, key: bytes) -> Sequence[Station]:
         """Stations that a packet with this key left."""
@@ -63,9 +77,32 @@ class Index:
             )
             if following is None:
                 break
-            way.append(following)
-            seen = following.left
+            way.append(self._whole(following))
+            seen = way[-1].left
         return way
+
+    def _whole(self, station: Station) -> Station:
+        """A first fragment, put together with the datagram that left the hook in its place.
+
+        Conntrack reassembles in PREROUTING and OUTPUT, after our first chain; the datagram goes on under the
+        trace id of the fragment that came last.
+        """
+        if station.left is not None or station.dropped or not is_fragment(station.entry):
+            return station
+        addresses = addresses_of(station.entry)
+        for other in self._fragments:
+            if (
+                other.left is not None
+                and other.node == station.node
+                and other.hook == station.hook
+                and other.order > station.order
+                and addresses_of(other.entry) == addresses
+            ):
+                whole = Station(station.node, station.family, station.hook, station.order, station.entry)
+                whole.exit, whole.left = other.exit, other.left
+                whole.steps, whole.dropped = station.steps + other.steps, other.dropped
+                return whole
+        return station
 
     def trace_back(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
         """The way of the packet that left a host's POSTROUTING with this key, if the host sent it itself."""
@@ -92,6 +129,17 @@ class Index:
             if alike and any(station.hook == "postrouting" for station in stations):
                 return left
         return None
+
+    def sent_with(self, payload: bytes) -> bytes | None:
+        """The key of the datagram that a host sent with this payload (its first twelve octets)."""
+        if self._by_payload is None:
+            self._by_payload = {}
+            for key, stations in self._by_entry.items():
+                for station in stations:
+                    if station.hook == "output" and station.entry.iif is None:
+                        self._by_payload.setdefault(first_octets(station.entry), []).append(key)
+        found = self._by_payload.get(payload[:12], ())
+        return found[-1] if found else None
 
     def switched(self, keys: Iterable[bytes]) -> list[Station]:
         """The bridge-family stations of one packet, if a bridge passed it from port to port."""

@@ -21,12 +21,13 @@ _IFADDR = Struct("=BBBBI")
 
 @dataclass(frozen=True, slots=True)
 class KernelInterface:
-    """One interface; ``addresses`` are bare, without prefix length."""
+    """One interface; ``addresses`` are bare, ``prefixes`` the same with their prefix length."""
 
     index: int
     name: str
     mac: bytes
     addresses: tuple[str, ...]
+    prefixes: tuple[str, ...]
 
 
 def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
@@ -36,11 +37,11 @@ def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
     with sock:
         addresses: dict[int, list[str]] = {}
         for data in sock.dump(m.RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)):
-            family, _, _, _, index = _IFADDR.unpack_from(data)
+            family, length, _, _, index = _IFADDR.unpack_from(data)
             values = attributes(data, _IFADDR.size)
             raw = values.get(m.IFA_LOCAL, values.get(m.IFA_ADDRESS))
             if raw is not None and family in (socket.AF_INET, socket.AF_INET6):
-                addresses.setdefault(index, []).append(socket.inet_ntop(family, raw))
+                addresses.setdefault(index, []).append(f"{socket.inet_ntop(family, raw)}/{length}")
         found = {}
         body = _IFINFO.pack(0, 0, 0, 0, 0) + m.attribute(m.IFLA_EXT_MASK, b"\x08\0\0\0")
         for data in sock.dump(m.RTM_GETLINK, body):
@@ -50,6 +51,7 @@ def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
                 index,
                 values[m.IFLA_IFNAME].rstrip(b"\0").decode(),
                 values.get(m.IFLA_ADDRESS, b""),
+                tuple(address.partition("/")[0] for address in addresses.get(index, ())),
                 tuple(addresses.get(index, ())),
             )
         return found

@@ -13,7 +13,6 @@ must be read.
 
 from __future__ import annotations
 
-import os
 import random
 import select
 import time
@@ -25,11 +24,13 @@ from typing import Final, Protocol
 from netlab.journey.build import build, unmeasured
 from netlab.journey.evidence import Sighting, Ways, find_ways
 from netlab.journey.facts import Facts, facts_of
-from netlab.journey.headers import PROTOCOLS, make_key, reverse
+from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.stations import Station
-from netlab.kernel import interfaces
+from netlab.kernel import interfaces, route
 from netlab.kernel import netns as namespaces_of
+from netlab.kernel.packet import Shape
+from netlab.measure.crafted import CraftedProbe, Workshop
 from netlab.measure.probes import PATIENCE, SocketProbe, probe_for
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
@@ -72,6 +73,8 @@ class ProxyPair(Protocol):
         """Where it connected to."""
 
 
+Probe = SocketProbe | CraftedProbe
+
 #: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
 Pairs = Callable[[str, int], Sequence[ProxyPair]]
 
@@ -102,7 +105,8 @@ class Session:
         self._pairs = pairs
         self._ports = random.Random().sample(_PORTS, len(_PORTS))  # noqa: S311
         self._next_port = 0
-        self._token = f"t{os.getpid():x}{random.SystemRandom().getrandbits(32):x}"
+        # A datagram's first twelve octets are in the trace: a token, a counter and a newline fit in.
+        self._token = f"{random.SystemRandom().getrandbits(24):06x}"
         self._tracers: list[Tracer] = []
         self._dropped: list[Station] = []
         try:
@@ -147,9 +151,13 @@ class Session:
         flows: Sequence[Flow],
         *,
         replies: bool = False,
+        shape: Shape | None = None,
         tell: Callable[[int, Journey], None] | None = None,
     ) -> list[Journey]:
         """The journeys of ``flows``, in their order; ``tell`` hears of each as soon as it is known.
+
+        With a ``shape`` packets are made by hand (its family and protocol are the flow's); without, only
+        where a socket cannot send them: ``via`` another node, or from somebody else's address.
 
         A round whose instrument failed (events lost or not understood, a canary unheard, rules changed
         meanwhile) is measured again at most twice, then its journeys are ``unmeasured``.
@@ -157,7 +165,7 @@ class Session:
         journeys: list[Journey] = []
         size = self._round_size()
         for start in range(0, len(flows), size):
-            for journey in self._measure_round(flows[start : start + size], replies):
+            for journey in self._measure_round(flows[start : start + size], replies, shape):
                 if tell is not None:
                     tell(len(journeys), journey)
                 journeys.append(journey)
@@ -167,11 +175,11 @@ class Session:
         room = min((tracer.socket.capacity for tracer in self._tracers), default=1 << 20)
         return max(1, min(WINDOW, room // EVENTS_PER_FLOW))
 
-    def _measure_round(self, flows: Sequence[Flow], replies: bool) -> list[Journey]:
+    def _measure_round(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Journey]:
         problem = ""
         for _ in range(1 + REPEATS):
             try:
-                return self._attempt(flows, replies)
+                return self._attempt(flows, replies, shape)
             except Unmeasured as reason:
                 problem = str(reason)
                 for tracer in self._tracers:
@@ -181,7 +189,7 @@ class Session:
                     self.facts.traced[tracer.node] = tracer.facts
         return [unmeasured(flow, problem) for flow in flows]
 
-    def _attempt(self, flows: Sequence[Flow], replies: bool) -> list[Journey]:
+    def _attempt(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Journey]:
         began = time.monotonic_ns()
         for tracer in self._tracers:
             tracer.drain()
@@ -191,7 +199,7 @@ class Session:
                 self.facts.traced[tracer.node] = tracer.facts
         self._dropped.clear()
         self._canary("before")
-        probes = self._fly(flows)
+        probes = self._fly(flows, shape)
         self._canary("after")
         for tracer in self._tracers:
             if tracer.changed():
@@ -219,82 +227,56 @@ class Session:
 
     # -- the air
 
-    def _fly(self, flows: Sequence[Flow]) -> list[SocketProbe]:
+    def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
-        probes = [self._probe(number, flow) for number, flow in enumerate(flows)]
-        poll = select.epoll()
+        workshop = Workshop(self._namespaces)
+        air = _Air(self._tracers, workshop)
+        probes = [self._probe(flow, workshop, shape) for flow in flows]
         try:
-            flying: dict[int, SocketProbe] = {}
-            for tracer in self._tracers:
-                poll.register(tracer.fileno(), select.EPOLLIN)
-            tracers = {tracer.fileno(): tracer for tracer in self._tracers}
             for count, probe in enumerate(probes):
-                self._launch(probe, poll, flying)
+                self._launch(probe, air)
                 if count % 16 == 15:
-                    self._wait(poll, flying, tracers, 0)
-            deadlines = deque(probe for probe in probes if probe.sighting is None)
-            while deadlines:
-                if deadlines[0].sighting is not None:
-                    deadlines.popleft()
+                    air.wait(0)
+            waiting = deque(probe for probe in probes if probe.sighting is None)
+            while waiting:
+                if waiting[0].sighting is not None:
+                    waiting.popleft()
                     continue
-                left = deadlines[0].deadline - time.monotonic()
+                left = waiting[0].deadline - time.monotonic()
                 if left <= 0:
-                    self._land(deadlines.popleft(), poll, flying, expired=True)
+                    air.land(waiting.popleft(), expired=True)
                     continue
-                self._wait(poll, flying, tracers, left)
-                self._end_dropped(probes, poll, flying)
+                air.wait(left)
+                self._end_dropped(probes, air)
         finally:
-            poll.close()
+            air.close()
             for probe in probes:
                 probe.close()
         return probes
 
-    def _probe(self, number: int, flow: Flow) -> SocketProbe:
-        port = flow.source_port or self._ports[self._next_port % len(self._ports)]
+    def _probe(self, flow: Flow, workshop: Workshop, shape: Shape | None) -> Probe:
+        number = self._next_port
+        port = flow.source_port or self._ports[number % len(self._ports)]
         self._next_port += 1
-        return probe_for(flow, f"{self._token}-{self._next_port}-{number}", (flow.source or "", port))
+        forged = flow.source is not None and not self.facts.owns(flow.origin, flow.source)
+        if flow.via is not None or forged or shape is not None:
+            made = None if shape is None else replace(shape, family=flow.family, protocol=flow.protocol)
+            return workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
+        return probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
 
-    def _launch(self, probe: SocketProbe, poll: select.epoll, flying: dict[int, SocketProbe]) -> None:
-        with namespaces_of.entered(self._namespace(probe.flow.origin)):
-            probe.start()
-        if probe.sighting is not None or probe.socket is None:
+    def _launch(self, probe: Probe, air: _Air) -> None:
+        netns = self._namespace(probe.flow.origin)
+        if isinstance(probe, CraftedProbe):
+            via = None if probe.flow.via is None else self.facts.namespace(probe.flow.via)
+            air.workshop.launch(probe, self.facts.namespace(probe.flow.origin), via, air.poll)
             return
-        probe.deadline = time.monotonic() + PATIENCE
-        flying[probe.socket.fileno()] = probe
-        poll.register(probe.socket.fileno(), probe.wants)
+        with namespaces_of.entered(netns):
+            probe.start()
+        if probe.sighting is None and probe.socket is not None:
+            probe.deadline = time.monotonic() + PATIENCE
+            air.add(probe)
 
-    def _land(
-        self, probe: SocketProbe, poll: select.epoll, flying: dict[int, SocketProbe], *, expired: bool = False
-    ) -> None:
-        if expired and probe.sighting is None:
-            probe.expire()
-        if probe.socket is not None and flying.pop(probe.socket.fileno(), None) is not None:
-            poll.unregister(probe.socket.fileno())
-
-    def _wait(
-        self,
-        poll: select.epoll,
-        flying: dict[int, SocketProbe],
-        tracers: Mapping[int, Tracer],
-        seconds: float,
-    ) -> None:
-        for fd, mask in poll.poll(seconds):
-            if fd in tracers:
-                tracers[fd].drain()
-                continue
-            probe = flying.get(fd)
-            if probe is None:
-                continue
-            wants = probe.wants
-            probe.event(mask)
-            if probe.sighting is not None:
-                self._land(probe, poll, flying)
-            elif probe.wants != wants:
-                poll.modify(fd, probe.wants)
-
-    def _end_dropped(
-        self, probes: Sequence[SocketProbe], poll: select.epoll, flying: dict[int, SocketProbe]
-    ) -> None:
+    def _end_dropped(self, probes: Sequence[Probe], air: _Air) -> None:
         """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
         if not self._dropped:
             return
@@ -306,10 +288,9 @@ class Session:
         for station in dropped:
             probe = owners.get(station.key) if station.key is not None else None
             if probe is not None and probe.sighting is None:
-                probe.expire()
-                self._land(probe, poll, flying)
+                air.land(probe, expired=True)
 
-    def _owners(self, probes: Sequence[SocketProbe]) -> dict[bytes, SocketProbe]:
+    def _owners(self, probes: Sequence[Probe]) -> dict[bytes, Probe]:
         """Every key that a flying probe's packet, or its answer, has had so far."""
         owners = {probe.key: probe for probe in probes if probe.key is not None and probe.sighting is None}
         for tracer in self._tracers:
@@ -333,22 +314,45 @@ class Session:
 
     # -- the harvest
 
-    def _journeys(self, probes: Sequence[SocketProbe], began: int, replies: bool) -> list[Journey]:
+    def _journeys(self, probes: Sequence[Probe], began: int, replies: bool) -> list[Journey]:
         index = Index(station for tracer in self._tracers for station in tracer.assembler.stations)
         seconds = self._second_legs(began)
         found: list[tuple[Flow, Sighting, Ways]] = []
         for probe in probes:
             sighting = probe.sighting
             assert sighting is not None
+            sighting.token = probe.token
             ways = find_ways(probe.flow, sighting, index, self.facts)
             end = ways.forth[-1] if ways.forth else None
             if not ways.proxied and end is not None and end.hook == "input" and end.left in seconds:
-                ways = find_ways(probe.flow, replace(sighting, second=seconds[end.left]), index, self.facts)
-            if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
-                sighting.outcome = "timeout"
+                told = replace(sighting, second=seconds[end.left])
+                ways = find_ways(probe.flow, told, index, self.facts)
+            self._judge(probe, sighting, ways)
             found.append((probe.flow, sighting, ways))
         self._look_up(ways for _, _, ways in found)
         return [build(flow, sighting, ways, self.facts, replies=replies) for flow, sighting, ways in found]
+
+    def _judge(self, probe: Probe, sighting: Sighting, ways: Ways) -> None:
+        """What the probe could not see, and the trace can."""
+        if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
+            sighting.outcome = "timeout"
+        if sighting.outcome != "timeout":
+            return
+        if isinstance(probe, CraftedProbe) and ways.back and not any(s.dropped for s in ways.back):
+            sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+            return
+        end = ways.forth[-1] if ways.forth else None
+        if end is not None and end.hook == "prerouting" and end.left is not None:
+            sighting.route = self._route(end)
+
+    def _route(self, end: Station) -> str:
+        """The routing table's answer for a packet that no hook saw after PREROUTING."""
+        assert end.left is not None
+        (src, _), (dst, _) = endpoints(end.left)
+        tracer = next(tracer for tracer in self._tracers if tracer.node == end.node)
+        index = end.entry.iif
+        iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
+        return route.lookup(tracer.netns, src, dst, iif)
 
     def _second_legs(self, began: int) -> dict[bytes, bytes]:
         """Key of a client's packet at the proxy → key of the proxy's own, by the proxies' word."""
@@ -372,3 +376,50 @@ class Session:
             tables = wanted.get(tracer.node)
             if tables:
                 tracer.facts.rules = tracer.rules.lines(tables)
+
+
+class _Air:
+    """What is under way: sockets in one epoll, the traces, and the packets made by hand."""
+
+    def __init__(self, tracers: Sequence[Tracer], workshop: Workshop) -> None:
+        self.poll = select.epoll()
+        self.workshop = workshop
+        self._tracers = {tracer.fileno(): tracer for tracer in tracers}
+        self._flying: dict[int, SocketProbe] = {}
+        for fd in self._tracers:
+            self.poll.register(fd, select.EPOLLIN)
+
+    def add(self, probe: SocketProbe) -> None:
+        """A probe has left."""
+        assert probe.socket is not None
+        self._flying[probe.socket.fileno()] = probe
+        self.poll.register(probe.socket.fileno(), probe.wants)
+
+    def land(self, probe: Probe, *, expired: bool = False) -> None:
+        """A probe has its answer, or gets none."""
+        if expired and probe.sighting is None:
+            probe.expire()
+        if isinstance(probe, SocketProbe) and probe.socket is not None:
+            fd = probe.socket.fileno()
+            if self._flying.pop(fd, None) is not None:
+                self.poll.unregister(fd)
+
+    def wait(self, seconds: float) -> None:
+        """Take in what comes within ``seconds``."""
+        for fd, mask in self.poll.poll(seconds):
+            if fd in self._tracers:
+                self._tracers[fd].drain()
+            elif (probe := self._flying.get(fd)) is not None:
+                wants = probe.wants
+                probe.event(mask)
+                if probe.sighting is not None:
+                    self.land(probe)
+                elif probe.wants != wants:
+                    self.poll.modify(fd, probe.wants)
+            elif self.workshop.owns(fd):
+                self.workshop.read(fd)
+
+    def close(self) -> None:
+        """Close what is the air's own."""
+        self.poll.close()
+        self.workshop.close()

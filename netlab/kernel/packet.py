@@ -1,0 +1,184 @@
+"""Packets made by hand: scapy builds one template a shape, each packet is a template with octets patched.
+
+For what a socket cannot send: a forged source, a frame to a next hop that the routing table would not
+choose, any TCP flags, fragments. A template costs scapy's import (some 140 ms, once) and a build; a packet of
+it 3 to 5 µs. Layouts: RFC 791, 8200, 9293, 768, 792, 4443.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
+from typing import Any, Final
+
+from netlab.kernel import netns as namespaces
+from netlab.model.family import Family
+
+ETH_P: Final = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
+ETH_P_ALL: Final = 3
+_PORTS = Struct(">HH")
+_U16 = Struct(">H")
+_PSEUDO_TAIL = Struct(">IxxxB")
+PACKET_OUTGOING: Final = 4
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What packets of one template have in common.
+
+    ``protocol`` is ``tcp``, ``udp`` or ``icmp`` (an echo request; ICMPv6's for IPv6). ``flags`` are TCP's, as
+    scapy writes them (``S``, ``SA``, ``FPU``). ``fragment`` is the most octets of payload that a fragment
+    carries, 0 for a whole packet.
+    """
+
+    family: Family
+    protocol: str
+    flags: str = "S"
+    payload: bytes = b""
+    hops: int = 64
+    fragment: int = 0
+
+
+class Template:
+    """One shape, ready to be filled in."""
+
+    def __init__(self, octets: bytes, shape: Shape) -> None:
+        self.shape = shape
+        self._octets = octets
+        self._start = (octets[0] & 15) * 4 if shape.family is Family.IPV4 else 40
+        self._number = {"tcp": 6, "udp": 17}.get(shape.protocol, 1 if shape.family is Family.IPV4 else 58)
+        self._sum_at = self._start + {"tcp": 16, "udp": 6}.get(shape.protocol, 2)
+        self._ports_at = self._start + (4 if shape.protocol == "icmp" else 0)
+
+    def fill(self, src: str, sport: int, dst: str, dport: int, identification: int = 0) -> bytes:
+        """A packet; for an echo the ports are its identifier and number."""
+        packet = bytearray(self._octets)
+        v4 = self.shape.family is Family.IPV4
+        kind = socket.AF_INET if v4 else socket.AF_INET6
+        addresses = socket.inet_pton(kind, src) + socket.inet_pton(kind, dst)
+        start = self._start
+        if v4:
+            packet[12:20] = addresses
+            _U16.pack_into(packet, 4, identification & 0xFFFF)
+            packet[10:12] = b"\0\0"
+            _U16.pack_into(packet, 10, checksum(packet[:start]))
+        else:
+            packet[8:40] = addresses
+        _PORTS.pack_into(packet, self._ports_at, sport, dport)
+        packet[self._sum_at : self._sum_at + 2] = b"\0\0"
+        covered = bytes(packet[start:])
+        if not (v4 and self._number == 1):  # ICMP alone has no pseudo-header
+            covered = addresses + _PSEUDO_TAIL.pack(len(packet) - start, self._number) + covered
+        _U16.pack_into(packet, self._sum_at, checksum(covered) or 0xFFFF)
+        return bytes(packet)
+
+    def fragments(self, packet: bytes, identification: int) -> list[bytes]:
+        """A filled packet, cut as the shape says; one piece if it needs no cutting."""
+        size = self.shape.fragment & ~7
+        if not size or len(packet) - self._start <= size:
+            return [packet]
+        body = packet[self._start :]
+        cuts = range(0, len(body), size)
+        return [
+            self._fragment(packet, body[at : at + size], at, at + size < len(body), identification)
+            for at in cuts
+        ]
+
+    def _fragment(self, packet: bytes, part: bytes, at: int, more: bool, identification: int) -> bytes:
+        if self.shape.family is Family.IPV4:
+            head = bytearray(packet[: self._start])
+            _PORTS.pack_into(head, 2, self._start + len(part), identification & 0xFFFF)
+            _U16.pack_into(head, 6, (0x2000 if more else 0) | at // 8)
+            head[10:12] = b"\0\0"
+            _U16.pack_into(head, 10, checksum(head))
+            return bytes(head) + part
+        head = bytearray(packet[:40])
+        _U16.pack_into(head, 4, 8 + len(part))
+        extension = bytes((head[6], 0)) + _U16.pack(at | more) + identification.to_bytes(4, "big")
+        head[6] = 44
+        return bytes(head) + extension + part
+
+
+def checksum(data: bytes | bytearray) -> int:
+    """The Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data = bytes(data) + b"\0"
+    total: int = sum(Struct(f">{len(data) // 2}H").unpack(data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+@lru_cache(maxsize=256)
+def template(shape: Shape) -> Template:
+    """The template of a shape, built by scapy at the first call."""
+    inet, inet6, packet = _scapy()
+    if shape.family is Family.IPV4:
+        layers: Any = inet.IP(src="192.0.2.1", dst="192.0.2.2", ttl=shape.hops, flags=0)
+    else:
+        layers = inet6.IPv6(src="2001:db8::1", dst="2001:db8::2", hlim=shape.hops)
+    if shape.protocol == "tcp":
+        options = [("MSS", 1460)] if "S" in shape.flags else []
+        layers = layers / inet.TCP(sport=1, dport=1, flags=shape.flags, seq=1, options=options)
+    elif shape.protocol == "udp":
+        layers = layers / inet.UDP(sport=1, dport=1)
+    elif shape.family is Family.IPV4:
+        layers = layers / inet.ICMP(type=8, id=1, seq=1)
+    else:
+        layers = layers / inet6.ICMPv6EchoRequest(id=1, seq=1)
+    if shape.payload:
+        layers = layers / packet.Raw(shape.payload)
+    return Template(bytes(layers), shape)
+
+
+def _scapy() -> tuple[Any, Any, Any]:
+    """The three modules of scapy that are needed, without its look at the machine's routes."""
+    from scapy.config import conf
+
+    conf.route_autoload = False
+    conf.route6_autoload = False
+    conf.load_layers = []
+    from scapy import packet
+    from scapy.layers import inet, inet6
+
+    return inet, inet6, packet
+
+
+class PacketSocket:
+    """Sends whole IP packets, and hears those that arrive, in one namespace."""
+
+    def __init__(self, netns: int | None, family: Family) -> None:
+        with nullcontext() if netns is None else namespaces.entered(netns):
+            flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            self._frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | flags, socket.htons(ETH_P_ALL))
+            kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+            self._routed = socket.socket(kind, socket.SOCK_RAW | flags, socket.IPPROTO_RAW)
+        self._family = family
+        self._frames.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+
+    def fileno(self) -> int:
+        """For a poll: readable when packets wait."""
+        return self._frames.fileno()
+
+    def send_routed(self, packet: bytes, destination: str) -> None:
+        """Send by the routing table, through OUTPUT; the source may be anybody's. Raises OSError."""
+        self._routed.sendto(packet, (destination, 0))
+
+    def send_frame(self, packet: bytes, interface: str, mac: bytes) -> None:
+        """Send straight to a MAC, whatever the routing table says; no hook of the sender sees it."""
+        self._frames.sendto(packet, (interface, ETH_P[self._family], 0, 0, mac))
+
+    def received(self) -> bytes | None:
+        """The next packet that arrived, from its IP header on; None if there is none."""
+        try:
+            return self._frames.recv(65536)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Close the sockets; idempotent."""
+        self._frames.close()
+        self._routed.close()

@@ -1,0 +1,218 @@
+"""Probes made of packets by hand: what no socket would send.
+
+One :class:`Workshop` a round keeps a packet socket for each origin, and hands each packet that arrives to
+the probe that it answers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import time
+from collections.abc import Mapping
+
+from netlab.journey.evidence import Sighting
+from netlab.journey.headers import ICMP, PROTOCOLS, key_of, make_key, reverse
+from netlab.kernel import interfaces
+from netlab.kernel.interfaces import KernelInterface
+from netlab.kernel.packet import PacketSocket, Shape, template
+from netlab.measure.probes import PATIENCE, errno_word
+from netlab.model.errors import UsageError
+from netlab.model.family import Family
+from netlab.model.flow import Flow, OutcomeName
+from netlab.model.journey import Icmp
+from netlab.model.trace import Headers
+
+
+class CraftedProbe:
+    """One packet by hand, and what comes back. A SYN is answered when a SYN-ACK comes."""
+
+    token = ""
+
+    def __init__(self, flow: Flow, source: tuple[str, int], shape: Shape) -> None:
+        self.flow = flow
+        self.shape = shape
+        self.source = source
+        self.sighting: Sighting | None = None
+        number = ICMP[flow.family] if flow.protocol == "icmp" else PROTOCOLS[flow.protocol]
+        self.ports = (source[1], 1 if flow.port is None else flow.port)
+        self.key = make_key(number, source[0], self.ports[0], flow.address, self.ports[1])
+        self.deadline = 0.0
+
+    def packets(self) -> list[bytes]:
+        """The octets to send: one packet, or its fragments."""
+        made = template(self.shape)
+        packet = made.fill(self.source[0], self.ports[0], self.flow.address, self.ports[1], self.source[1])
+        return made.fragments(packet, self.source[1])
+
+    def answered(self, packet: bytes) -> None:
+        """A packet came back with the reversed addresses."""
+        if self.flow.protocol != "tcp":
+            self.finish("ok")
+            return
+        start = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
+        flags = packet[start + 13]
+        if flags & 0x04:
+            self.finish("refused", "ECONNREFUSED")
+        elif flags & 0x12 == 0x12:
+            self.finish("ok")
+
+    def failed(self, error: OSError) -> None:
+        """The packet could not be sent."""
+        self.finish("no-route", errno_word(error))
+
+    def finish(self, outcome: OutcomeName, word: str | None = None) -> None:
+        """The end."""
+        if self.sighting is None:
+            probe = "syn" if self.flow.protocol == "tcp" else None
+            key = None if outcome == "no-route" else self.key
+            self.sighting = Sighting(outcome, self.source, key, errno=word, probe=probe)
+
+    def expire(self) -> None:
+        """Nobody answered in time, or the trace showed a drop."""
+        self.finish("timeout")
+
+    def unreachable(self, icmp: Icmp) -> None:
+        """An ICMP error about this packet came back."""
+        self.finish("unreachable")
+        if self.sighting is not None:
+            self.sighting.icmp = icmp
+
+    def close(self) -> None:
+        """There is nothing to close: the sockets are the workshop's."""
+
+
+class Workshop:
+    """Makes, sends and receives hand-made packets for one round of flows."""
+
+    def __init__(self, namespaces: Mapping[str, int]) -> None:
+        self._namespaces = namespaces
+        self._sockets: dict[tuple[str, Family], PacketSocket] = {}
+        self._answers: dict[bytes, CraftedProbe] = {}
+        self._interfaces: dict[str, Mapping[int, KernelInterface]] = {}
+
+    def probe(self, flow: Flow, home: str, port: int, shape: Shape | None) -> CraftedProbe:
+        """A probe of ``flow`` from the namespace ``home``; raises UsageError without a source address."""
+        own = next(
+            (a for link in self._links(home).values() for a in link.addresses if _usable(a, flow)), None
+        )
+        source = flow.source or self._near_address(flow, home) or own
+        if source is None:
+            raise UsageError(f"{flow.origin} has no {flow.family.word} address to send {flow} from")
+        made = shape or Shape(flow.family, flow.protocol)
+        return CraftedProbe(flow, (source, port), made)
+
+    def launch(self, probe: CraftedProbe, home: str, via: str | None, poll: select.epoll) -> None:
+        """Send the probe's packets."""
+        place = (home, probe.flow.family)
+        sock = self._sockets.get(place)
+        if sock is None:
+            sock = self._sockets[place] = PacketSocket(self._namespaces[home], probe.flow.family)
+            poll.register(sock.fileno(), select.EPOLLIN)
+        self._answers[reverse(probe.key)] = probe
+        probe.deadline = time.monotonic() + PATIENCE
+        try:
+            for packet in probe.packets():
+                if via is None:
+                    sock.send_routed(packet, probe.flow.address)
+                else:
+                    link, mac = self._next_hop(probe.flow, home, via)
+                    sock.send_frame(packet, link.name, mac)
+        except PermissionError:
+            return  # a rule of OUTPUT: the trace shows it
+        except OSError as error:
+            probe.failed(error)
+
+    def owns(self, fd: int) -> bool:
+        """Whether ``fd`` is one of the workshop's sockets."""
+        return any(sock.fileno() == fd for sock in self._sockets.values())
+
+    def read(self, fd: int) -> None:
+        """Hand what arrived to the probes."""
+        for sock in self._sockets.values():
+            if sock.fileno() != fd:
+                continue
+            while (packet := sock.received()) is not None:
+                key = _key(packet)
+                if key is not None:
+                    probe = self._answers.get(key)
+                    if probe is not None:
+                        probe.answered(packet)
+                    continue
+                quoted = _quoted(packet)
+                if quoted is not None:
+                    probe = self._answers.get(reverse(quoted[0]))
+                    if probe is not None:
+                        probe.unreachable(quoted[1])
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+        self._answers.clear()
+
+    # -- who is where
+
+    def _links(self, home: str) -> Mapping[int, KernelInterface]:
+        found = self._interfaces.get(home)
+        if found is None:
+            found = self._interfaces[home] = interfaces.read(self._namespaces[home])
+        return found
+
+    def _near_address(self, flow: Flow, home: str) -> str | None:
+        """The origin's address on the link that it shares with the flow's next hop."""
+        if flow.via is None or flow.via not in self._namespaces:
+            return None
+        link, _ = self._next_hop(flow, home, flow.via)
+        return next((address for address in link.addresses if _usable(address, flow)), None)
+
+    def _next_hop(self, flow: Flow, home: str, via: str) -> tuple[KernelInterface, bytes]:
+        """The origin's interface towards ``via``, and the MAC that ``via`` has there. Raises UsageError."""
+        if via not in self._namespaces:
+            raise UsageError(f"there is no node {via!r} to send by")
+        for family in (flow.family, *Family):
+            for mine in self._links(home).values():
+                for prefix in mine.prefixes:
+                    whole = ipaddress.ip_interface(prefix).network
+                    if whole.is_loopback or whole.version != family or whole.is_link_local:
+                        continue
+                    for its in self._links(via).values():
+                        if any(ipaddress.ip_address(a) in whole for a in its.addresses) and its.mac:
+                            return mine, its.mac
+        raise UsageError(
+            f"{flow.origin} and {via} share no segment, so no frame can go from one to the other"
+        )
+
+
+def _usable(address: str, flow: Flow) -> bool:
+    one = ipaddress.ip_address(address)
+    return one.version == flow.family and not one.is_loopback and not one.is_link_local
+
+
+def _key(packet: bytes) -> bytes | None:
+    if len(packet) < 28:
+        return None
+    start = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
+    network = packet[:start][:40]
+    return key_of(Headers(None, None, b"", network, packet[start : start + 20], None, None, None, None))
+
+
+def _quoted(packet: bytes) -> tuple[bytes, Icmp] | None:
+    """The key of the packet that an ICMP error quotes, and the error."""
+    headers = _sections(packet)
+    if headers is None:
+        return None
+    sender, kind, code, inner = headers
+    errors = (3, 4, 5, 11, 12) if packet[0] >> 4 == 4 else (1, 2, 3, 4)
+    key = _key(inner.ljust(60, b"\0")) if kind in errors and inner else None
+    return None if key is None else (key, Icmp(kind, code, sender))
+
+
+def _sections(packet: bytes) -> tuple[str, int, int, bytes] | None:
+    v4 = packet[0] >> 4 == 4
+    start = (packet[0] & 15) * 4 if v4 else 40
+    if len(packet) < start + 8 or packet[9 if v4 else 6] != (1 if v4 else 58):
+        return None
+    sender = str(ipaddress.ip_address(packet[12:16] if v4 else packet[8:24]))
+    return sender, packet[start], packet[start + 1], packet[start + 8 :]
