@@ -88,7 +88,15 @@ def _services(
             drafts.append(draft)
         else:
             disabled[name] = wanted
-    return tuple(drafts), disabled
+    enabled = {draft.service.name for draft in drafts}
+    return tuple(_without_absent(draft, enabled) for draft in drafts), disabled
+
+
+def _without_absent(draft: Draft, enabled: set[str]) -> Draft:
+    """An optional dependency on what is not there is none."""
+    service = draft.service
+    kept = tuple(name for name in service.depends_on if name in enabled or name not in draft.optional)
+    return draft if kept == service.depends_on else replace(draft, service=replace(service, depends_on=kept))
 
 
 def _networks(

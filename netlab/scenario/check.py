@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from netlab.scenario.assemble import Parts
 from netlab.scenario.check_addresses import check_addresses
-from netlab.scenario.check_flows import check_events, check_expectations
+from netlab.scenario.check_flows import check_events, check_expectations, container_names
 from netlab.scenario.check_hosts import check_hosts
 from netlab.scenario.check_ports import check_ports
-from netlab.scenario.services import Draft
+from netlab.scenario.services import SHARES, Draft
 from netlab.scenario.tree import Mark, Report, hint, shown
 
 
@@ -17,6 +17,7 @@ def check(parts: Parts, report: Report) -> None:
     """Report every problem between the parts."""
     _networks_exist(parts, report)
     _services_exist(parts, report)
+    _containers_exist(parts, report)
     _cycles(parts, report)
     _container_names(parts, report)
     _network_names(parts, report)
@@ -55,7 +56,7 @@ def _services_exist(parts: Parts, report: Report) -> None:
             what = f"services.{service.name} {relation} {shown(target)}"
             if target in by_name:
                 other = by_name[target].service
-                if relation.startswith("shares"):
+                if relation == SHARES:
                     if other.host != service.host:
                         report.add(mark, f"{what}, which is on another host ({other.host})")
                     elif service.replicas and other.replicas != 1:
@@ -68,6 +69,21 @@ def _services_exist(parts: Parts, report: Report) -> None:
                 report.add(mark, f"{what}, which is disabled; the profiles {profiles} enable it")
             else:
                 report.add(mark, f"{what}, which is no service{hint(target, (*by_name, *parts.disabled))}")
+
+
+def _containers_exist(parts: Parts, report: Report) -> None:
+    """A container that no service of the scenario makes is in no lab."""
+    known = container_names(parts)
+    services = {draft.service.name for draft in parts.drafts}
+    for draft in parts.drafts:
+        for relation, target, mark in draft.containers:
+            if target in known:
+                continue
+            who = f"services.{draft.service.name} {relation} the container {shown(target)}"
+            more = hint(target, known)
+            if target in services:
+                more = f'; write "service:{target}"' if relation == SHARES else f"; write links: [{target}]"
+            report.add(mark, f"{who}, which is not in the lab{more}")
 
 
 def _cycles(parts: Parts, report: Report) -> None:
@@ -123,9 +139,3 @@ def _network_names(parts: Parts, report: Report) -> None:
         if first != network.key:
             what = f"networks.{network.key}: the name {shown(network.name)} is networks.{first}'s already"
             report.add(network.position, what)
-
-
-def names(items: Iterable[str]) -> str:
-    """For a message: ``a, b and c``."""
-    words = list(items)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

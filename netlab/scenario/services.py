@@ -11,6 +11,7 @@ from netlab.scenario.addresses import address, wrong_interface, wrong_mac
 from netlab.scenario.ports import read_exposed, read_ports
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
+SHARES = "shares the network of"
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 _CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
@@ -24,8 +25,10 @@ class Draft:
     source: Value
     #: each mapping with the entry of ``ports`` that it came from
     ports: tuple[tuple[PortMapping, Value], ...] = ()
-    #: names that depends_on, links and network_mode refer to, with their places
+    #: (relation, service, place) for whatever refers to another service
     needs: tuple[tuple[str, str, Mark], ...] = ()
+    #: the same for containers that external_links and network_mode refer to
+    containers: tuple[tuple[str, str, Mark], ...] = ()
     #: what of ``depends_on`` may be missing (``required: false``)
     optional: frozenset[str] = field(default_factory=frozenset)
 
@@ -44,7 +47,9 @@ def read_service(
         expose = tuple(dict.fromkeys((*expose, *(ExposedPort(p.container_port, p.protocol) for p in ports))))
         ports, mappings = (), []
     depends, optional = _dependencies(value)
+    implied = _implied(value)
     links = _links(value.get("links"))
+    external_links = _links(value.get("external_links"))
     service = Service(
         name=name,
         position=Position(*at),
@@ -59,9 +64,9 @@ def read_service(
         expose=expose,
         listen=read_exposed(extra.get("listen"), f"x-netlab.services.{name}.listen", report) if extra else (),
         command=tuple(item.text for item in (extra.get("command") if extra else None) or ()),
-        depends_on=tuple(word for word, _ in depends),
+        depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
         links=tuple((target, alias) for target, alias, _ in links),
-        external_links=tuple((target, alias) for target, alias, _ in _links(value.get("external_links"))),
+        external_links=tuple((target, alias) for target, alias, _ in external_links),
         extra_hosts=_extra_hosts(name, value.get("extra_hosts"), report),
         dns=_dns(name, value, report),
         dns_search=_texts(value, "dns_search"),
@@ -74,11 +79,14 @@ def read_service(
         cap_drop=_capabilities(value.get("cap_drop")),
     )
     needs = [("depends on", word, mark) for word, mark in depends]
+    needs += [("shares something with", word, mark) for word, mark in implied if mode != f"service:{word}"]
     needs += [("links to", target, mark) for target, _, mark in links]
-    if mode is not None and mode.startswith("service:"):
+    containers = [("links to", target, mark) for target, _, mark in external_links]
+    if mode is not None and mode.partition(":")[0] in ("service", "container") and ":" in mode:
         written = value.get("network_mode") or value
-        needs.append(("shares the network of", mode.partition(":")[2], written.at))
-    return Draft(service, value, tuple(mappings), tuple(needs), optional)
+        kind, _, target = mode.partition(":")
+        (needs if kind == "service" else containers).append((SHARES, target, written.at))
+    return Draft(service, value, tuple(mappings), tuple(needs), tuple(containers), optional)
 
 
 # -- the network
@@ -187,6 +195,19 @@ def _dependencies(value: Value) -> tuple[list[tuple[str, Mark]], frozenset[str]]
         if (required := entry.get("required")) is not None and required.data is False
     }
     return [(key, written.key_at(key)) for key, _ in written.pairs()], frozenset(optional)
+
+
+def _implied(value: Value) -> list[tuple[str, Mark]]:
+    """Services that Compose starts first since something of theirs is shared (compose-go's normalize.go)."""
+    found: dict[str, Mark] = {}
+    for key in ("network_mode", "ipc", "pid", "uts", "cgroup"):
+        written = value.get(key)
+        if written is not None and written.text.startswith("service:"):
+            found.setdefault(written.text.removeprefix("service:"), written.at)
+    for item in value.get("volumes_from") or ():
+        if isinstance(item.data, str) and not item.text.startswith("container:"):
+            found.setdefault(item.text.partition(":")[0], item.at)
+    return list(found.items())
 
 
 def _links(value: Value | None) -> list[tuple[str, str, Mark]]:
