@@ -120,13 +120,16 @@ class NetworkFacts:
     internal: bool
     #: (node, interface, addresses with prefix length), in order of attachment
     members: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    #: of a network with many members: their lines of /etc/hosts, which :meth:`Plan.hosts_file` adds
+    hosts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A network namespace with a name, or (``namespace`` names another node) a guest in one.
 
-    ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are
+    ``hosts_file`` (see :meth:`Plan.hosts_file`) and ``resolv_conf`` are contents; empty means the
+    machine's own. ``rulesets`` are
     loaded in order, one transaction each. ``commands`` are the administrator's lines, run last.
     """
 
@@ -162,6 +165,18 @@ class Plan:
     networks: tuple[NetworkFacts, ...]
     publications: tuple[Publication, ...]
     expect: tuple[Expectation, ...] = ()
+
+    def hosts_file(self, name: str) -> str:
+        """The whole /etc/hosts of a node; raises KeyError.
+
+        The lines of large networks stand once in the plan, not in every member's node.
+        """
+        node = self.node(name)
+        if not node.hosts_file:
+            return ""
+        large = (network for network in self.networks if network.hosts)
+        blocks = (n.hosts for n in large if any(member[0] == node.namespace for member in n.members))
+        return node.hosts_file + "".join(blocks)
 
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError."""

@@ -1,7 +1,7 @@
 """/etc/hosts and /etc/resolv.conf of containers.
 
 Docker answers names of user-defined networks by an embedded DNS server; here the same names stand in
-/etc/hosts.  Containers on the same networks share one text, so that a thousand of them cost one.
+/etc/hosts.  The lines of a large network are kept once, with the network.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ DEFAULTS_V6 = (
     ("ff02::1", "ip6-allnodes"),
     ("ff02::2", "ip6-allrouters"),
 )
+
+#: A network with more members than this keeps their lines for all of them.
+MANY = 64
 
 
 @dataclass(slots=True)
@@ -45,7 +48,8 @@ class HostsFiles:
         if key not in self._texts:
             defaults = (f"{address}\t{names}" for address, names in (*DEFAULTS_V4, *DEFAULTS_V6))
             text = "".join(f"{line}\n" for line in (*defaults, *own))
-            self._texts[key] = text + "".join(self._block(name) for name in networks)
+            small = (name for name in networks if not self.large(name))
+            self._texts[key] = text + "".join(map(self.block, small))
         return self._texts[key]
 
     def _own(self, container: Container) -> Iterator[str]:
@@ -69,7 +73,11 @@ class HostsFiles:
         docker0 = self.world.networks.get("bridge")
         return str(docker0.gateway(Family.IPV4)) if docker0 else "127.0.0.1"
 
-    def _block(self, name: str) -> str:
+    def large(self, network: str) -> bool:
+        """Whether the network's lines are left to the network, so that a plan stays linear in its size."""
+        return len(self.world.networks[network].endpoints) > MANY
+
+    def block(self, name: str) -> str:
         """The lines of everyone on a user-defined network."""
         if name not in self._blocks:
             network = self.world.networks[name]

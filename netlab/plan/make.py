@@ -41,7 +41,7 @@ def make(scenario: Scenario) -> Plan:
             container_node(world, container, services[container.spec.node], files)
             for container in world.containers.values()
         ]
-        networks += [_facts(world, network) for network in world.networks.values()]
+        networks += [_facts(world, network, files) for network in world.networks.values()]
         publications += _publications(world)
     nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
     nodes += segments.nodes()
@@ -193,7 +193,7 @@ def rulesets(world: World) -> Iterator[Ruleset]:
     yield from world.nft.freeze()
 
 
-def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
+def _facts(world: World, network: LiveNetwork, files: HostsFiles) -> NetworkFacts:
     return NetworkFacts(
         name=network.name,
         key=network.spec.label if not network.default_bridge else network.name,
@@ -206,6 +206,7 @@ def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
             (node, endpoint.ifname, addresses(network, endpoint))
             for node, endpoint in network.endpoints.items()
         ),
+        hosts=files.block(network.name) if files.large(network.name) else "",
     )
 
 

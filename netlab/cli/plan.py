@@ -1,0 +1,86 @@
+"""``netlab plan FILE``: what would be built, without building it; needs no root and no Linux."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.model.plan import Node, Plan
+
+#: ``--rules``: which part of the ruleset.
+RULES = ("ipv4", "ipv6", "nft")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    from netlab.cli.common import add_scenario_options
+
+    add_scenario_options(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument(
+        "--rules", choices=RULES, help="a host's ruleset alone, as iptables-save or nft prints it"
+    )
+    parser.add_argument("--host", metavar="NAME", help="with --rules: which host, where there are several")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the plan; returns 0, raises ScenarioError or UsageError."""
+    import sys
+
+    from netlab.cli.common import colours, load_plan
+
+    plan = load_plan(args)
+    if args.rules:
+        sys.stdout.write(rules_text(_host(plan, args.host), args.rules))
+        return 0
+    if args.json:
+        import json
+
+        from netlab.view.plan import document
+
+        json.dump(document(plan), sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return 0
+    _print_tree(plan, colour=colours(sys.stdout))
+    return 0
+
+
+def _print_tree(plan: Plan, colour: bool) -> None:
+    from rich.console import Console
+
+    from netlab.view.plan import tree
+
+    width = None if colour else 10_000
+    console = Console(highlight=False, no_color=not colour, width=width, soft_wrap=not colour)
+    console.print(tree(plan))
+
+
+def _host(plan: Plan, name: str | None) -> Node:
+    from netlab.model.errors import UsageError
+
+    hosts = {node.name: node for node in plan.nodes if node.kind == "host"}
+    if name is None and len(hosts) == 1:
+        return next(iter(hosts.values()))
+    if name is None:
+        raise UsageError(f"say with --host which one of {', '.join(hosts)}")
+    if name not in hosts:
+        raise UsageError(f"there is no host {name!r}; hosts are {', '.join(hosts)}")
+    return hosts[name]
+
+
+def rules_text(host: Node, which: str) -> str:
+    """The ruleset of one kind, exactly as its tool prints it; empty where there is none."""
+    from netlab.model.rules import IptablesRuleset, NftTable
+    from netlab.plan.render import nft_text, restore_text
+
+    texts = []
+    for ruleset in host.rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            if ruleset.family.word == which:
+                texts.append(restore_text(ruleset))
+        elif which == "nft":
+            texts.append(nft_text(ruleset) if isinstance(ruleset, NftTable) else ruleset.text)
+    return "".join(texts)

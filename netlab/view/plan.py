@@ -1,0 +1,153 @@
+"""A plan for people (a tree) and for programs (JSON): what would be built, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from netlab.model.family import endpoint
+from netlab.model.rules import IptablesRuleset, NftTable
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from netlab.model.plan import Interface, Listener, Node, Plan, Publication
+    from netlab.model.rules import Ruleset
+
+#: Version of the JSON document of ``netlab plan --json``.
+SCHEMA_VERSION = 1
+
+
+def tree(plan: Plan) -> Tree:
+    """The plan as a tree: networks, published ports, then every node with what it holds."""
+    from rich.tree import Tree
+
+    root = Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
+    _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
+    _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
+    for node in plan.nodes:
+        _node(root, node)
+    return root
+
+
+def _safe(text: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def _branch(parent: Tree, title: str, lines: Iterable[str]) -> None:
+    lines = list(lines)
+    if lines:
+        branch = parent.add(f"[bold]{title}[/]")
+        for line in lines:
+            branch.add(line)
+
+
+def _because(text: str, reason: str) -> str:
+    return f"{_safe(text)}  [dim]{_safe(reason)}[/]" if reason else _safe(text)
+
+
+def _network_line(plan: Plan, index: int) -> str:
+    network = plan.networks[index]
+    members = ", ".join(f"{node} {' '.join(addresses)}" for node, _, addresses in network.members)
+    kind = " internal" if network.internal else ""
+    text = f"{network.key}{kind}: {network.bridge} on {network.host}, {' '.join(network.subnets)}"
+    return _because(text, members)
+
+
+def _publication_line(publication: Publication) -> str:
+    port = f"{publication.host_port}/{publication.protocol}"
+    where = endpoint(publication.host_address, publication.host_port) if publication.host_address else port
+    if publication.host_address:
+        where += f"/{publication.protocol}"
+    to = f"{publication.node}:{publication.container_port}"
+    return _because(f"{publication.host}:{where} -> {to}" if not publication.host_address else f"{where} -> {to}",
+                    f"on {publication.network}")  # fmt: skip
+
+
+def _node(root: Tree, node: Node) -> None:
+    engine = f" {node.engine}" if node.kind == "host" else ""
+    guest = "" if node.namespace == node.name else f" in the namespace of {node.namespace}"
+    branch = root.add(f"[bold cyan]{_safe(node.name)}[/] {node.kind}{engine}{_safe(guest)}")
+    _branch(branch, "interfaces", (_interface_line(i) for i in node.interfaces))
+    routes = (" ".join(_route_words(r.destination, r.via, r.interface, r.source)) for r in node.routes)
+    _branch(branch, "routes", (_safe(text) for text in routes))
+    _branch(branch, "sysctls", (_because(f"{s.key} = {s.value}", s.reason) for s in node.sysctls))
+    for title, lines in _ruleset_sections(node.rulesets):
+        _branch(branch, title, lines)
+    _branch(branch, "rules typed by the administrator", (_safe(command.text) for command in node.commands))
+    _branch(branch, "listeners", (_listener_line(entry) for entry in node.listeners))
+    ports = " ".join(f"{r.port}/{r.protocol}" for r in node.responders)
+    _branch(branch, "answers on", [ports] if ports else [])
+    _branch(branch, "runs", [_safe(" ".join(node.command))] if node.command else [])
+
+
+def _route_words(
+    destination: str, via: str | None, interface: str | None, source: str | None
+) -> Iterator[str]:
+    yield destination
+    for word, value in (("via", via), ("dev", interface), ("src", source)):
+        if value:
+            yield f"{word} {value}"
+
+
+def _interface_line(interface: Interface) -> str:
+    parts = [interface.name, *interface.addresses]
+    if interface.mac:
+        parts.append(interface.mac)
+    if interface.master:
+        parts.append(f"port of {interface.master}" + (", hairpin" if interface.hairpin else ""))
+    if interface.mtu != 1500:
+        parts.append(f"mtu {interface.mtu}")
+    return _because(" ".join(parts), interface.reason)
+
+
+def _listener_line(listener: Listener) -> str:
+    address = "*" if listener.v6only is False else listener.address
+    text = f"{listener.process} {endpoint(address, listener.port)}/{listener.protocol}"
+    if listener.backend:
+        text += f" -> {endpoint(listener.backend.address, listener.backend.port)}"
+    return _because(text, listener.reason)
+
+
+def _ruleset_sections(rulesets: Iterable[Ruleset]) -> Iterator[tuple[str, list[str]]]:
+    for ruleset in rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            for table in ruleset.tables:
+                lines = [
+                    _because(f"-P {chain.name} {chain.policy}", "")
+                    for chain in table.chains
+                    if chain.policy == "DROP"
+                ]
+                lines += [
+                    _because(f"-A {chain.name} {rule.text}", rule.reason)
+                    for chain in table.chains
+                    for rule in chain.rules
+                ]
+                yield f"{ruleset.family.iptables} {table.name}", lines
+        elif isinstance(ruleset, NftTable):
+            lines = [
+                _because(f"{chain.name}: {rule.text}", rule.reason)
+                for chain in ruleset.chains
+                for rule in chain.rules
+            ]
+            yield f"nft table {ruleset.family} {ruleset.name}", lines
+        else:
+            yield f"nft file {ruleset.origin}", [_safe(line) for line in ruleset.text.splitlines()]
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values, under its fields' names."""
+    return {"schema_version": SCHEMA_VERSION, **_value(plan)}
+
+
+def _value(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _value(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_value(item) for item in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    return int(value) if isinstance(value, int) else str(value)
