@@ -41,7 +41,9 @@ def add_scenario_options(parser: argparse.ArgumentParser, *, several: bool = Fal
     )  # fmt: skip
     option("--name", metavar="LAB", help="the lab's name; default: the file's")
     option("--project-name", "-p", metavar="NAME", help="Compose's project name")
-    option("--profile", action="append", default=[], metavar="NAME", help="a Compose profile; may be repeated")
+    option(
+        "--profile", action="append", default=[], metavar="NAME", help="a Compose profile; may be repeated"
+    )
     option(
         "--allow-outside-files", action="store_true",
         help="the scenario may name files outside of its folder",

@@ -1,14 +1,133 @@
-"""What completes an argument: labs, nodes, files, verbs, engines."""
+"""What completes a command line: verbs, options, and the names of labs and nodes, read without any right.
+
+As a shell asks through the scripts of ``netlab completion``. A plain user's shell completes ``sudo netlab``
+too, so root's labs are found by what everybody may read: the directories in /run/netlab, the names in
+/run/netns.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
+
+#: First line of an answer after which the shell adds what it knows itself.
+FILES, COMMANDS = ":files", ":commands"
+
+_ROOTS_LABS = "/run/netlab"
 
 
 def hint(action: argparse.Action, kind: str) -> argparse.Action:
-    """Say what completes ``action``: ``file``, ``lab``, ``node``, ``target``, ``engine``, ``firewall``."""
+    """Say what completes ``action``: file, lab, node, target (lab or node), engine or firewall."""
     action.completes = kind  # type: ignore[attr-defined]
     return action
+
+
+def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(word, what it is) for the last of ``words``, which follow the program's name."""
+    from netlab.cli.main import VERBS, parser_of
+
+    *before, current = words or [""]
+    while before and before[0] in ("-v", "--verbose"):
+        del before[0]
+    if not before or before[0] not in VERBS:
+        found = [(verb, about) for verb, (_, about) in VERBS.items()]
+        found += [("--help", "what there is"), ("--version", "netlab's version")]
+    else:
+        parser, _ = parser_of(before[0])
+        found = list(_of_verb(parser, before[1:], current))
+    for word, about in found:
+        if word.startswith((current, ":")):
+            yield word, about
+
+
+def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -> Iterator[tuple[str, str]]:
+    options = {name: action for action in parser._actions for name in action.option_strings}
+    places = [action for action in parser._actions if not action.option_strings]
+    taken = 0
+    waiting: argparse.Action | None = None
+    for word in before:
+        if waiting is not None:
+            waiting = None
+        elif word in options and options[word].nargs != 0:
+            waiting = options[word]
+        elif not word.startswith("-") or word == "-":
+            taken += 1
+    if waiting is not None:
+        yield from _values(waiting)
+    elif current.startswith("-") and not _at_command(places, taken):
+        for action in dict.fromkeys(options.values()):
+            if action.help != "==SUPPRESS==":
+                yield action.option_strings[-1], action.help or ""
+    elif places:
+        place = places[min(taken, len(places) - 1)]
+        if taken < len(places) or place.nargs in ("*", "+", "..."):
+            yield from _values(place)
+
+
+def _at_command(places: list[argparse.Action], taken: int) -> bool:
+    """Whether what is typed belongs to a command that netlab runs."""
+    return any(place.nargs == "..." and taken >= number for number, place in enumerate(places))
+
+
+def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
+    kind = getattr(action, "completes", None)
+    if action.choices is not None:
+        yield from ((str(choice), "") for choice in action.choices)
+    elif action.nargs == "...":
+        yield COMMANDS, ""
+    elif kind == "file":
+        yield FILES, ""
+    elif kind == "lab":
+        yield from ((name, "a lab") for name in labs())
+    elif kind == "node":
+        yield from ((name, "a node") for name in nodes())
+    elif kind == "target":
+        yield from ((name, "a lab") for name in labs())
+        yield from ((name, "a node") for name in nodes())
+    elif kind == "engine":
+        from netlab.engine import NAMES
+
+        yield from ((name, "an engine") for name in ("docker", *NAMES))
+    elif kind == "firewall":
+        yield from ((name, "") for name in ("none", "ufw", "firewalld"))
+
+
+def labs() -> list[str]:
+    """The names of labs, root's and one's own; a killed one's may be among them."""
+    from netlab.lab import state
+
+    found: set[str] = set()
+    for folder in {_ROOTS_LABS, state.root()}:
+        if os.path.isdir(folder):
+            found.update(name for name in os.listdir(folder) if not name.startswith("."))
+    return sorted(found)
+
+
+def nodes() -> list[str]:
+    """LAB.NODE of every lab, and NODE alone where there is one lab."""
+    from netlab.lab import state
+    from netlab.lab.client import Client
+
+    known = labs()
+    found = _published(known)
+    for record in state.records():
+        if record.alive and not any(name.startswith(f"{record.name}.") for name in found):
+            found += [
+                f"{record.name}.{node.name}" for node in Client(record).plan.nodes if node.kind != "segment"
+            ]
+    if len(known) == 1:
+        found += [name.partition(".")[2] for name in found]
+    return found
+
+
+def _published(known: Sequence[str]) -> list[str]:
+    """The names in /run/netns that root's labs put there."""
+    from netlab.lab.state import NETNS_DIR
+
+    if not os.path.isdir(NETNS_DIR):
+        return []
+    return sorted(name for name in os.listdir(NETNS_DIR) if name.partition(".")[0] in known and "." in name)

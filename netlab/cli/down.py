@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     hint(
-        parser.add_argument("labs", nargs="*", metavar="LAB", help="a lab's name, or its scenario file"), "lab"
+        parser.add_argument("labs", nargs="*", metavar="LAB", help="a lab's name, or its scenario file"),
+        "lab",
     )
     parser.add_argument("-a", "--all", action="store_true", help="every lab")
     parser.add_argument("--json", action="store_true", help="the names of the labs taken down, as JSON")
@@ -57,8 +58,9 @@ def _name_of(text: str) -> str:
     for record in state.records():
         if path in record.data.get("files", ()):
             return record.name
-    from netlab.scenario.names import lab_name
     from pathlib import Path
+
+    from netlab.scenario.names import lab_name
 
     return lab_name(Path(path))
 

@@ -15,7 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a variable of the command's environment; may be repeated",
     )  # fmt: skip
     hint(parser.add_argument("node", metavar="[LAB.]NODE", help="where to run it"), "node")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, and its arguments")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, and its arguments"
+    )
     parser.epilog = (
         "The command sees the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, and the\n"
         "processes of the lab; its files are the machine's. The exit code is the command's own\n"

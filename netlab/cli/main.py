@@ -103,6 +103,10 @@ def _main(arguments: list[str]) -> int:
         return 0
     if verb not in VERBS:
         return _unknown(verb)
+    if verb == "completion" and arguments[:1] == ["--words"]:
+        from netlab.cli.completion import answer
+
+        return answer(arguments[1:])  # as they were typed: no parser may take "--" for its own
     return _run(verb, arguments, verbose)
 
 

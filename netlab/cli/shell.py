@@ -9,6 +9,7 @@ from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
     import argparse
+
     from netlab.lab.client import Client
 
 
@@ -16,7 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     hint(
         parser.add_argument(
-            "target", nargs="?", metavar="[LAB.]NODE|LAB", help="a node, or a lab; default: the one lab that stands"
+            "target",
+            nargs="?",
+            metavar="[LAB.]NODE|LAB",
+            help="a node, or a lab; default: the one lab that stands",
         ),
         "target",
     )

@@ -83,7 +83,12 @@ def _processes(client: Client, processes: list[dict[str, Any]]) -> list[str]:
     lines = [f"  supervisor  pid {client.record.get('pid')}"]
     lines += [f"  log         {client.path}/log"]
     for process in processes:
-        words = [f"  {process['kind']:<10} ", f"pid {process['pid']} in the lab", process["node"], process["label"]]
+        words = [
+            f"  {process['kind']:<10} ",
+            f"pid {process['pid']} in the lab",
+            process["node"],
+            process["label"],
+        ]
         if process["returncode"] is not None:
             words.append(f"ended: {ending(process['returncode'])}")
         lines.append("  ".join(word for word in words if word))

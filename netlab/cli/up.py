@@ -105,7 +105,9 @@ def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
     names = [job.name for job in jobs]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"two scenarios would make a lab named {name}; bring them up one by one, with --name")
+            raise UsageError(
+                f"two scenarios would make a lab named {name}; bring them up one by one, with --name"
+            )
     return jobs
 
 
@@ -189,7 +191,8 @@ def attend(jobs: list[Job]) -> None:
                 try:
                     done = heed(busy[fd])
                 except Disconnected:
-                    assert (launch := busy[fd].launch) is not None
+                    launch = busy[fd].launch
+                    assert launch is not None
                     busy[fd].error = launch.killed()
                     done = True
                 if done:
@@ -232,7 +235,10 @@ def report(args: argparse.Namespace, jobs: list[Job]) -> None:
         if job.unchanged and not args.quiet:
             say(f"{job.name} is up already, and unchanged")
     if args.json:
-        labs = [{**view.document(job.plan), "unchanged": job.unchanged, "warnings": job.warnings} for job in standing]
+        labs = [
+            {**view.document(job.plan), "unchanged": job.unchanged, "warnings": job.warnings}
+            for job in standing
+        ]
         print_json({"labs": labs})
     elif not args.quiet:
         colour = colours(sys.stdout)

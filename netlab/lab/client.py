@@ -106,7 +106,7 @@ class Client:
         return answer["pairs"], answer["whole"]
 
     def enter(self, node: str | None) -> tuple[str, list[int]]:
-        """The lab's private directory, and descriptors: user, mount, PID namespace, and the node's network."""
+        """The lab's private directory; descriptors: user, mount and PID namespace, the node's network."""
         answer, fds = self.ask({"op": "enter", "node": node})
         return answer["private"], fds
 
@@ -138,7 +138,7 @@ class Client:
         fds: Sequence[int] = (),
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> Process:
-        """Run ``netlab.….main(args, fds, namespaces)`` in a process of the lab; see :mod:`netlab.lab.spawn`."""
+        """Run ``main(args, fds, namespaces)`` of a module of netlab in the lab: :mod:`netlab.lab.spawn`."""
         message = {"op": "spawn", "module": module, "args": list(args), "nodes": list(nodes)}
         return self._start(message, [*stdio, *fds])
 

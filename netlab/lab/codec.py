@@ -56,7 +56,7 @@ def dumps(plan: Plan) -> str:
 
 
 def encode(value: Any) -> Any:
-    """A part of a plan (a tuple of listeners, say) as something that JSON can say; :func:`decode` undoes it."""
+    """A part of a plan (some listeners, say) as something that JSON can say; :func:`decode` undoes it."""
     return _Encoder().encode(value)
 
 

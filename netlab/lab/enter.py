@@ -56,7 +56,14 @@ def _wait(pid: int) -> int:
     """Wait for the child as a shell does: the terminal's signals are its own, others are handed on."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT):
+    for number in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+        signal.SIGCONT,
+    ):
         signal.signal(number, lambda number, _: _hand_on(pid, number))
     _, status = os.waitpid(pid, 0)
     _take_terminal_back()

@@ -39,7 +39,9 @@ class Launch:
             self._child = _start(its.fileno())
         except OSError as error:
             mine.close()
-            raise _error("MachineError", f"cannot start {sys.executable or 'python'}: {error.strerror}") from error
+            raise _error(
+                "MachineError", f"cannot start {sys.executable or 'python'}: {error.strerror}"
+            ) from error
         finally:
             its.close()
 
@@ -142,10 +144,25 @@ def _start(control: int) -> int:
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OWNER + 1) for fd in (control, owner)]
     try:
         paths = [os.path.abspath(path) for path in sys.path]
-        arguments = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, str(_CONTROL), str(_OWNER), *paths]
+        arguments = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-X",
+            "utf8",
+            "-c",
+            _START,
+            str(_CONTROL),
+            str(_OWNER),
+            *paths,
+        ]
         actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1)]
-        actions += [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(high, (_CONTROL, _OWNER), strict=True)]
-        return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=actions, setsigmask=[], setsid=True)
+        actions += [
+            (os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(high, (_CONTROL, _OWNER), strict=True)
+        ]
+        return os.posix_spawn(
+            sys.executable, arguments, os.environ, file_actions=actions, setsigmask=[], setsid=True
+        )
     finally:
         for fd in (owner, null, *high):
             os.close(fd)
@@ -181,7 +198,10 @@ def rebuilt(message: Message, doing: str) -> Exception:
     name, text = message["error"], message["text"]
     if "problems" in message:
         return errors.ScenarioError(
-            [errors.Problem(errors.Position(file, line, column), said) for file, line, column, said in message["problems"]]
+            [
+                errors.Problem(errors.Position(file, line, column), said)
+                for file, line, column, said in message["problems"]
+            ]
         )
     kind = getattr(errors, name, None)
     if isinstance(kind, type) and issubclass(kind, errors.NetlabError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from netlab.model.plan import Plan
@@ -33,12 +34,11 @@ def load_plan(
     from netlab.plan import make
     from netlab.scenario import Overrides, daemon_setting, load
 
-    if not hasattr(daemon, "keys"):
-        try:
-            daemon = dict(daemon_setting(line) for line in daemon)
-        except ValueError as error:
-            raise UsageError(f"--daemon: {error}") from error
-    overrides = Overrides(engine=engine, firewall=firewall, daemon=dict(daemon), name=name)
+    try:
+        settings = dict(daemon if isinstance(daemon, Mapping) else map(daemon_setting, daemon))
+    except ValueError as error:
+        raise UsageError(f"--daemon: {error}") from error
+    overrides = Overrides(engine=engine, firewall=firewall, daemon=settings, name=name)
     scenario = load(
         files,
         environ=os.environ if environ is None else environ,
@@ -50,8 +50,10 @@ def load_plan(
     return make(scenario)
 
 
-def record_of(plan: Plan, text: str, files: Sequence[str | Path], *, owner: int | None = None) -> dict[str, Any]:
-    """What ``lab.json`` says of a lab beside what the supervisor adds; ``owner``: the PID that it ends with."""
+def record_of(
+    plan: Plan, text: str, files: Sequence[str | Path], *, owner: int | None = None
+) -> dict[str, Any]:
+    """What ``lab.json`` says of a lab; the supervisor adds to it. ``owner``: the PID that it ends with."""
     import time
 
     from netlab import __version__

@@ -28,8 +28,8 @@ _numbers = itertools.count(1)
 class Lab:
     """A scenario as a living lab, from the constructor to :meth:`close`.
 
-    A supervisor of its own holds everything; it ends with this object's process, however that ends. Any thread
-    may use it. A forked child may use it too, but does not own it: its ``close`` does nothing.
+    A supervisor of its own holds everything; it ends with this object's process, however that ends. Any
+    thread may use it. A forked child may use it too, but does not own it: its ``close`` does nothing.
 
     Without ``name`` it is called after its file, this process and a number, so that any number of programs
     may hold the same scenario; ``netlab ls`` and ``netlab shell`` know it meanwhile.
@@ -110,7 +110,7 @@ class Lab:
         node: str,
         argv: Sequence[str],
         *,
-        input: str | None = None,  # noqa: A002  the name that subprocess.run has
+        input: str | None = None,
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
@@ -123,7 +123,14 @@ class Lab:
         """
         self._check()
         return collect(
-            self._client, resolve(self.plan, node), argv, given=input, timeout=timeout, env=env, cwd=cwd, check=check
+            self._client,
+            resolve(self.plan, node),
+            argv,
+            given=input,
+            timeout=timeout,
+            env=env,
+            cwd=cwd,
+            check=check,
         )
 
     def close(self) -> None:

@@ -152,7 +152,8 @@ class Responder:
                     except OSError as error:
                         if error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
                             lacking.append(
-                                f"this kernel has no {protocol.upper()}: nothing answers on {port}/{protocol} of {node}"
+                                f"this kernel has no {protocol.upper()}: "
+                                f"nothing answers on {port}/{protocol} of {node}"
                             )
                             continue
                         raise LabError(
@@ -285,10 +286,12 @@ class Responder:
                 continue
             local, control = _asked(port.family, ancillary)
             answer = port.reply(peer[:2], local, data).datagram()
-            try:
-                port.sock.sendmsg([answer], control, 0, peer)
-            except OSError:  # no way back to a (perhaps forged) sender, or it is slower than we are
-                continue
+            for source in (control, []):  # a broadcast address cannot be a source: then the kernel chooses
+                try:
+                    port.sock.sendmsg([answer], source, 0, peer)
+                    break
+                except OSError:  # no way back to a (perhaps forged) sender, or it is slower than we are
+                    continue
 
 
 def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, list[tuple[int, int, bytes]]]:
@@ -299,7 +302,9 @@ def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, l
             if packed[0] == 0xFF:  # multicast cannot be a source
                 break
             scope = interface if packed[0] == 0xFE and packed[1] & 0xC0 == 0x80 else 0
-            return socket.inet_ntop(socket.AF_INET6, packed), [(level, kind, _IN6_PKTINFO.pack(packed, scope))]
+            return socket.inet_ntop(socket.AF_INET6, packed), [
+                (level, kind, _IN6_PKTINFO.pack(packed, scope))
+            ]
         if family == socket.AF_INET and (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
             _, local, destination = _IN_PKTINFO.unpack(data[: _IN_PKTINFO.size])
             return socket.inet_ntop(socket.AF_INET, destination), [

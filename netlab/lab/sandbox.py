@@ -94,7 +94,7 @@ def execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:
     except OSError:
         os.chdir("/")  # the folder is not visible here, as with `docker exec`
     try:
-        os.execvpe(argv[0], argv, with_system_path(env))
+        os.execvpe(argv[0], argv, with_system_path(env))  # noqa: S606  no shell is wanted
     except FileNotFoundError:
         fail(f"{argv[0]}: command not found", NOT_FOUND)
     except (OSError, ValueError) as error:

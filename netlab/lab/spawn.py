@@ -23,8 +23,8 @@ def spawn(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
     """Start what ``message`` asks for; raises ValueError or UsageError for what cannot be started.
 
     ``argv``: a program in ``node``, with ``env`` and ``cwd``. ``module``: a module of netlab with a function
-    ``main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int``, which gets ``args``, the
-    descriptors behind the first three, and the network namespaces of ``nodes``. It runs in a fork of the
+    ``main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int``, which gets ``args``,
+    the descriptors behind the first three, and the network namespaces of ``nodes``. It runs in a fork of the
     supervisor: no interpreter has to start, and nothing of the caller's has to be found again.
     """
     if len(fds) < 3:
@@ -56,9 +56,7 @@ def _program(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
         sandbox.execute(argv, message["env"], message["cwd"])
 
     try:
-        return supervisor.children.fork(
-            Child(0, "exec", node, " ".join(argv)), work, keep=(*fds, namespace)
-        )
+        return supervisor.children.fork(Child(0, "exec", node, " ".join(argv)), work, keep=(*fds, namespace))
     finally:
         os.close(namespace)
 

@@ -13,6 +13,8 @@ with them the network namespaces. Until ``commit`` it ends with its owner (a pid
 :class:`netlab.Lab` never lets go, so that its lab ends with the program.
 """
 
+# ruff: noqa: ARG002 - operations share one signature
+
 from __future__ import annotations
 
 import json
@@ -223,7 +225,10 @@ class Supervisor:
         """Build a lab from the plan in ``fds[0]``; answers with progress, then ready or error."""
         if channel is not self.owner_channel or self.phase != "new":
             raise ValueError("a lab is built once, by its owner")
+        from netlab.proxy.identity import rename
+
         self.phase = "building"
+        rename(["netlab", message["name"]])
         self.name, self.path, self.private = message["name"], message["path"], f"{message['path']}/private"
         self.record = {
             **message["record"],
@@ -407,7 +412,9 @@ class Supervisor:
             del self.children.known[waiter.pid]
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
-                self._fail(f"the command of {command.node} ended before it listened on {shown}", with_log=True)
+                self._fail(
+                    f"the command of {command.node} ended before it listened on {shown}", with_log=True
+                )
             if waiter.returncode != 0:
                 self.warnings.append(
                     f"the command of {command.node} does not listen on {shown} after {ready.PATIENCE:.0f} s"
@@ -424,7 +431,9 @@ class Supervisor:
 
         def work() -> int:
             from netlab.lab.responder import serve
+            from netlab.proxy.identity import rename
 
+            rename(["responder", f"of {self.name}"])
             return serve([(self.open_namespace(node), entries) for node, entries in ports], write)
 
         def answered() -> None:
@@ -469,7 +478,9 @@ class Supervisor:
 
     def on_enter(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Descriptors of the lab's user, mount and PID namespaces, and of a node's network namespace."""
-        opened = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "mnt", "pid")]
+        opened = [
+            os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "mnt", "pid")
+        ]
         try:
             if message.get("node") is not None:
                 opened.append(self.open_namespace(message["node"]))

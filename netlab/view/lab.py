@@ -75,21 +75,17 @@ def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
     ways = "  ".join(f"{i.name} {' '.join(map(bare, i.addresses))}" for i in uplinks)
     yield f"  {ink.bold(host.name)}  {ways}  {ink.dim(host.engine)}"
     networks = [network for network in plan.networks if network.host == host.name]
-    guests = [n for n in plan.nodes if n.kind == "container" and n.host == host.name and n.namespace == host.name]
-    branches = [*networks, *guests[:most]]
-    loners = _loners(plan, host)
-    branches += loners
-    for number, branch in enumerate(branches):
+    guests = [
+        n for n in plan.nodes if n.kind == "container" and n.host == host.name and n.namespace == host.name
+    ]
+    branches = [list(_network(network, ink, most)) for network in networks]
+    branches += [[f"{guest.name}  {ink.dim('in the network of ' + host.name)}"] for guest in guests[:most]]
+    branches += [[f"{node.name}  {ink.dim('without a network')}"] for node in _loners(plan, host)[:most]]
+    for number, (first, *others) in enumerate(branches):
         last = number == len(branches) - 1
-        lead, rest = ("└─ ", "   ") if last else ("├─ ", "│  ")
-        if branch in networks:
-            lines = _network(branch, ink, most)  # type: ignore[arg-type]
-        else:
-            shared = branch in guests
-            lines = iter([f"{branch.name}  {ink.dim('in the network of ' + host.name if shared else 'without a network')}"])
-        yield f"  {lead}{next(lines)}"
-        for line in lines:
-            yield f"  {rest}{line}"
+        yield f"  {'└─ ' if last else '├─ '}{first}"
+        for line in others:
+            yield f"  {'   ' if last else '│  '}{line}"
 
 
 def _loners(plan: Plan, host: Node) -> list[Node]:
@@ -97,7 +93,8 @@ def _loners(plan: Plan, host: Node) -> list[Node]:
     return [
         node
         for node in plan.nodes
-        if node.kind == "container" and node.host == host.name and node.namespace == node.name and not node.interfaces
+        if (node.kind, node.host, node.namespace) == ("container", host.name, node.name)
+        and not node.interfaces
     ]
 
 
@@ -195,7 +192,8 @@ def _node(node: Node) -> dict[str, Any]:
         "host": node.host or None,
         "container": node.container or None,
         "interfaces": [
-            {"name": i.name, "kind": i.kind, "mac": i.mac, "addresses": list(i.addresses)} for i in node.interfaces
+            {"name": i.name, "kind": i.kind, "mac": i.mac, "addresses": list(i.addresses)}
+            for i in node.interfaces
         ],
         "answers": [{"protocol": r.protocol, "port": r.port, "service": r.service} for r in listens],
         "command": list(node.command) or None,

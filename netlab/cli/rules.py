@@ -1,0 +1,182 @@
+"""``netlab rules``: a node's living ruleset, with counters, each rule with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli.common import print_json
+from netlab.cli.complete import hint
+from netlab.model.family import FAMILIES, Family
+from netlab.view import ruleset as view
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.lab.client import Client
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    hint(
+        parser.add_argument("node", nargs="?", metavar="[LAB.]NODE", help="default: the host of the one lab"),
+        "node",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--save", action="store_true", help="as iptables-save prints it")
+    form.add_argument("--nft", action="store_true", help="as nft list ruleset prints it")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    family = parser.add_mutually_exclusive_group()
+    family.add_argument("-4", "--ipv4", action="store_true", help="IPv4 alone")
+    family.add_argument("-6", "--ipv6", action="store_true", help="IPv6 alone")
+    parser.add_argument("-t", "--table", metavar="TABLE", help="one table alone")
+    parser.add_argument("-c", "--chain", metavar="CHAIN", help="one chain alone")
+    parser.add_argument("--no-reasons", action="store_true", help="the rules alone, as the tools print them")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the rules; returns 0."""
+    client, node = _target(args.node)
+    families = [f for f in FAMILIES if not (args.ipv4 or args.ipv6) or (f == 4) == args.ipv4]
+    reader = _Reader(client, node)
+    chains = {family: _wanted(args, reader.chains(family)) for family in families}
+    if args.json:
+        print_json(_document(client, node, chains, reader))
+        return 0
+    if args.nft:
+        lines = reader.nft(chains, args)
+    elif args.save:
+        lines = _saved(chains, reasons=not args.no_reasons)
+    else:
+        lines = reader.listed(chains, args)
+    for line in lines:
+        print(line)
+    return 0
+
+
+def _target(text: str | None) -> tuple[Client, str]:
+    from netlab.cli.status import the_lab
+    from netlab.lab.client import attach, find_node
+    from netlab.lab.state import read
+
+    if text is not None and "." not in text:
+        record = read(text)
+        if record is not None and record.ready:
+            client = attach(text)
+            if not any(node.name == text for node in client.plan.nodes):
+                return client, _host(client)
+    if text is not None:
+        return find_node(text)
+    client = the_lab(None)
+    return client, _host(client)
+
+
+def _host(client: Client) -> str:
+    """The lab's host; raises UsageError if there are several."""
+    from netlab.model.errors import UsageError
+
+    hosts = [node.name for node in client.plan.nodes if node.kind == "host"]
+    if len(hosts) != 1:
+        raise UsageError(
+            f"say which node of {client.name}: {', '.join(f'{client.name}.{host}' for host in hosts)}"
+        )
+    return hosts[0]
+
+
+def _wanted(args: argparse.Namespace, chains: list[view.LiveChain]) -> list[view.LiveChain]:
+    return [
+        chain for chain in chains if args.table in (None, chain.table) and args.chain in (None, chain.name)
+    ]
+
+
+class _Reader:
+    """Asks the tools in the node itself."""
+
+    def __init__(self, client: Client, node: str) -> None:
+        self.client = client
+        self.node = client.plan.node(client.plan.node(node).namespace)
+        self.reasons = view.Reasons(self.node)
+
+    def ask(self, *argv: str) -> str:
+        """A tool's output; raises LabError with what it says."""
+        from netlab.lab.output import collect
+        from netlab.model.errors import LabError
+
+        done = collect(self.client, self.node.name, argv, cwd="/")
+        if done.returncode != 0:
+            raise LabError(f"{' '.join(argv)} in {self.client.name}.{self.node.name}: {done.stderr.strip()}")
+        return done.stdout
+
+    def chains(self, family: Family) -> list[view.LiveChain]:
+        return view.parse_save(self.ask(f"{family.iptables}-save", "-c"), family, self.reasons)
+
+    def listed(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
+        for family, found in chains.items():
+            for table in dict.fromkeys(chain.table for chain in found):
+                if len(chains) > 1 or not args.table:
+                    yield f"# {family.iptables} -t {table}"
+                some = [chain for chain in found if chain.table == table]
+                one = [args.chain] if args.chain else []
+                listing = self.ask(family.iptables, "-t", table, "-nvL", *one)
+                yield from listing.splitlines() if args.no_reasons else view.annotate(listing, some)
+                yield ""
+        if args.table is None and args.chain is None:
+            yield from self.native(chains, args)
+
+    def native(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
+        """The tables that iptables cannot show."""
+        by_family = {family.nft: found for family, found in chains.items()}
+        skip = {f.nft for f in FAMILIES if f not in chains}
+        for family, name in view.native_tables(self.ask("nft", "list", "tables"), by_family):
+            if family not in skip:
+                listing = self.ask("nft", "list", "table", family, name)
+                lines = (
+                    listing.splitlines()
+                    if args.no_reasons
+                    else view.annotate_nft(listing, by_family, self.reasons)
+                )
+                yield f"# nft list table {family} {name}"
+                yield from lines
+                yield ""
+
+    def nft(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
+        by_family = {family.nft: found for family, found in chains.items()}
+        for line in self.ask("nft", "list", "tables").splitlines():
+            _, family, table = line.split()[:3]
+            if args.table not in (None, table) or (family in ("ip", "ip6") and family not in by_family):
+                continue
+            if args.chain:
+                if f"chain {args.chain} {{" not in self.ask("nft", "list", "table", family, table):
+                    continue
+                listing = self.ask("nft", "list", "chain", family, table, args.chain)
+            else:
+                listing = self.ask("nft", "list", "table", family, table)
+            yield from (
+                listing.splitlines()
+                if args.no_reasons
+                else view.annotate_nft(listing, by_family, self.reasons)
+            )
+
+
+def _saved(chains: dict[Family, list[view.LiveChain]], *, reasons: bool) -> Iterator[str]:
+    for family, found in chains.items():
+        if len(chains) > 1:
+            yield f"# {family.iptables}-save"
+        yield from view.save_lines(found, counters=True, reasons=reasons)
+
+
+def _document(
+    client: Client, node: str, chains: dict[Family, list[view.LiveChain]], reader: _Reader
+) -> dict[str, Any]:
+    by_family = {family.nft: found for family, found in chains.items()}
+    native = view.native_tables(reader.ask("nft", "list", "tables"), by_family)
+    return {
+        "lab": client.name,
+        "node": node,
+        **{family.word: [dataclasses.asdict(chain) for chain in found] for family, found in chains.items()},
+        "native": [
+            {"family": family, "table": name, "text": reader.ask("nft", "list", "table", family, name)}
+            for family, name in native
+        ],
+    }
