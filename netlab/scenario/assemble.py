@@ -24,8 +24,6 @@ class Parts:
     outside: tuple[Outside, ...]
     #: those that an enabled service uses, in the order of the file
     networks: tuple[ComposeNetwork, ...]
-    #: the keys of all networks that are written down
-    network_keys: tuple[str, ...]
     #: those that are enabled, in the order of the file
     drafts: tuple[Draft, ...]
     #: services that no active profile enables, with their profiles
@@ -34,11 +32,21 @@ class Parts:
     expect: tuple[tuple[Expectation, Value], ...]
     root: Value
     netlab: Value
+    #: the tree before what does not fit was taken out: what is named there is not unknown
+    raw: Value
     project: str
+
+    def written(self, *path: str) -> tuple[str, ...]:
+        """The keys that the file has at ``path``, whatever became of their values."""
+        value: Value | None = self.raw
+        for key in path:
+            value = value.get(key) if value is not None else None
+        return tuple(key for key, _ in value.pairs()) if value is not None else ()
 
 
 def assemble(
     root: Value,
+    raw: Value,
     project: str,
     profiles: frozenset[str],
     overrides: Overrides,
@@ -49,16 +57,14 @@ def assemble(
     empty = Value({}, root.at)
     netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
-    drafts, disabled = _services(root, netlab, hosts, profiles, report)
+    drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
     events = _events(netlab.get("events"), report)
     named = {word for event, _ in events for kind, word in event_names(event.words) if kind == "network"}
     networks, drafts = _networks(root, netlab, project, drafts, named, report)
-    written = root.get("networks") or empty
     return Parts(
         hosts=hosts,
         outside=read_outside(netlab, at, hosts, report),
         networks=networks,
-        network_keys=tuple(written.map),
         drafts=drafts,
         disabled=disabled,
         events=events,
@@ -66,17 +72,19 @@ def assemble(
         expect=read_expectations(netlab.get("expect"), report),
         root=root,
         netlab=netlab,
+        raw=raw,
     )
 
 
 def _services(
-    root: Value, netlab: Value, hosts: tuple[Host, ...], profiles: frozenset[str], report: Report
+    root: Value, raw: Value, netlab: Value, hosts: tuple[Host, ...], profiles: frozenset[str], report: Report
 ) -> tuple[tuple[Draft, ...], dict[str, tuple[str, ...]]]:
     services = root.get("services") or Value({}, root.at)
     extras = netlab.get("services") or Value({}, root.at)
+    known = [name for name, _ in (raw.get("services") or services).pairs()]
     for name, _ in extras.pairs():
-        if name not in services.map:
-            more = hint(name, services.map)
+        if name not in known:
+            more = hint(name, known)
             report.add(extras.key_at(name), f"x-netlab.services: there is no service {shown(name)}{more}")
     drafts: list[Draft] = []
     disabled: dict[str, tuple[str, ...]] = {}

@@ -39,7 +39,7 @@ def attachment_mark(draft: Draft, network: str) -> Mark:
 
 
 def _networks_exist(parts: Parts, report: Report) -> None:
-    known = {*parts.network_keys, "default"}
+    known = {*parts.written("networks"), "default"}
     for draft in parts.drafts:
         for attachment in draft.service.networks:
             if attachment.network not in known:
@@ -50,6 +50,7 @@ def _networks_exist(parts: Parts, report: Report) -> None:
 
 def _services_exist(parts: Parts, report: Report) -> None:
     by_name = {draft.service.name: draft for draft in parts.drafts}
+    known = parts.written("services")
     for draft in parts.drafts:
         service = draft.service
         for relation, target, mark in draft.needs:
@@ -65,10 +66,10 @@ def _services_exist(parts: Parts, report: Report) -> None:
             if relation.startswith("depends") and target in draft.optional:
                 continue
             if target in parts.disabled:
-                profiles = ", ".join(parts.disabled[target])
-                report.add(mark, f"{what}, which is disabled; the profiles {profiles} enable it")
-            else:
-                report.add(mark, f"{what}, which is no service{hint(target, (*by_name, *parts.disabled))}")
+                profiles = " or ".join(parts.disabled[target])
+                report.add(mark, f"{what}, which is disabled without the profile {profiles}")
+            elif target not in known:
+                report.add(mark, f"{what}, which is no service{hint(target, known)}")
 
 
 def _containers_exist(parts: Parts, report: Report) -> None:

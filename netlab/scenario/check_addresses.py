@@ -98,7 +98,7 @@ def _service(
     for attachment in service.networks:
         facts = known.get(attachment.network)
         entry = written.get(attachment.network) if written is not None else None
-        if facts is None or entry is None:
+        if facts is None or entry is None or report.broken(f"networks.{attachment.network}"):
             continue
         for key, text in (
             ("ipv4_address", attachment.ipv4_address),
@@ -151,11 +151,10 @@ def _overlaps(host: Host, networks: Iterable[ComposeNetwork], root: Value, repor
     for network in networks:
         if network.external:
             continue
-        for n, pool in enumerate(network.pools):
+        for pool in network.pools:
             if pool.subnet is not None:
-                found.append(
-                    (subnet(pool.subnet), f"networks.{network.key}", _pool_mark(root, network.key, n))
-                )
+                net = subnet(pool.subnet)
+                found.append((net, f"networks.{network.key}", _pool_mark(root, network.key, net)))
     for version in (4, 6):
         ordered = sorted(
             (entry for entry in found if entry[0].version == version),
@@ -177,14 +176,23 @@ def _overlap(
         report.add(late[2], f"{late[1]}: the subnet {late[0]} overlaps {early[0]} of {early[1]}")
 
 
-def _pool_mark(root: Value, key: str, index: int) -> Mark:
-    """Where the subnet is written; a network that is there has been read from there."""
+def _pool_mark(root: Value, key: str, net: Network) -> Mark:
+    """Where the subnet is written."""
     network = (root.get("networks") or root).get(key)
     ipam = network.get("ipam") if network is not None else None
     config = ipam.get("config") if ipam is not None else None
-    written = [pool for pool in config or () if pool.get("subnet") is not None]
-    value = written[index].get("subnet") if index < len(written) else None
-    return value.at if value is not None else root.at
+    for pool in config or ():
+        written = pool.get("subnet")
+        if written is not None and _same(written.text, net):
+            return written.at
+    return root.at
+
+
+def _same(text: str, net: Network) -> bool:
+    try:
+        return subnet(text) == net
+    except ValueError:
+        return False
 
 
 def _bridges(host: Host, networks: Iterable[ComposeNetwork], root: Value, report: Report) -> None:

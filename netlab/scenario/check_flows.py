@@ -25,37 +25,35 @@ class Names:
     hosts: frozenset[str]
     outside: frozenset[str]
     networks: frozenset[str]
-
-    @property
-    def nodes(self) -> frozenset[str]:
-        """All nodes, with and without their kind in front."""
-        kinds = (("service", self.containers), ("host", self.hosts), ("outside", self.outside))
-        qualified = {f"{kind}/{name}" for kind, group in kinds for name in group}
-        return self.containers | self.hosts | self.outside | qualified
+    #: all nodes, with and without their kind in front
+    nodes: frozenset[str]
 
     def has_node(self, word: str) -> bool:
         """Whether a name, or a glob, stands for any node."""
-        nodes = self.nodes
-        return word in nodes or (
-            not _GLOB.isdisjoint(word) and any(fnmatchcase(node, word) for node in nodes)
-        )
+        if word in self.nodes:
+            return True
+        return not _GLOB.isdisjoint(word) and any(fnmatchcase(node, word) for node in self.nodes)
 
 
 def names_of(parts: Parts) -> Names:
     """What there is to name in a scenario."""
-    containers: set[str] = set()
+    containers: set[str] = set(parts.written("services")) - set(parts.disabled)
     for draft in parts.drafts:
         service = draft.service
-        containers.add(service.name)
         if service.replicas > 1:
             containers |= {f"{service.name}-{n}" for n in range(1, service.replicas + 1)}
+    hosts = {host.name for host in parts.hosts} | set(parts.written("x-netlab", "hosts"))
+    outside = {node.name for node in parts.outside} | set(parts.written("x-netlab", "outside"))
     segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
     networks = {name for network in parts.networks for name in (network.key, network.name)}
+    kinds = (("service", containers), ("host", hosts), ("outside", outside))
+    qualified = {f"{kind}/{name}" for kind, group in kinds for name in group}
     return Names(
-        frozenset(containers),
-        frozenset(host.name for host in parts.hosts),
-        frozenset(node.name for node in parts.outside),
-        frozenset(networks | segments | {"bridge"}),
+        containers=frozenset(containers),
+        hosts=frozenset(hosts),
+        outside=frozenset(outside),
+        networks=frozenset(networks | segments | set(parts.written("networks")) | {"bridge"}),
+        nodes=frozenset(containers | hosts | outside | qualified),
     )
 
 

@@ -70,8 +70,9 @@ def _report(
     draft: Draft, mapping: PortMapping, value: Value, other: Draft, other_value: Value, report: Report
 ) -> None:
     assert mapping.host_ports is not None
-    port = f"{mapping.host_ports[0]}/{mapping.protocol}"
-    whose = "itself" if other is draft else f"services.{other.service.name}"
+    port = f"the host port {mapping.host_ports[0]}/{mapping.protocol}"
     where = Position(*other_value.at)
-    what = f"services.{draft.service.name}: the host port {port} is published by {whose} already ({where})"
-    report.add(value.at, what)
+    what = f"is published by services.{other.service.name} already ({where})"
+    if other is draft:
+        what = f"is published twice (also at {where})"
+    report.add(value.at, f"services.{draft.service.name}: {port} {what}")

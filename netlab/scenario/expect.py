@@ -77,9 +77,6 @@ def _over(both: Expected | None, own: Expected | None) -> Expected:
 def _expected(value: Value | None, family: Family | None, report: Report) -> Expected | None:
     if value is None:
         return None
-    if not value.data:
-        report.add(value.at, "nothing is expected here")
-        return None
     words = {key: entry.text for key, entry in value.pairs()}
     sees, dnat = value.get("sees"), value.get("dnat")
     if sees is not None and family is not None:

@@ -275,7 +275,7 @@ def _outside(name: str, at: Mark, value: Value, report: Report) -> Outside:
         _addresses(value.get("addresses")),
         segment.text if segment is not None else SEGMENT,
     )
-    if not interface.addresses:
+    if not interface.addresses and not report.broken(path):
         report.add(at, f"{path} needs addresses")
     return Outside(
         name=name,

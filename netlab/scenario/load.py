@@ -47,13 +47,19 @@ def load(
     if wrong:
         report.add(("--name", 1, 1), wrong)
     project = load_project(places, environ or {}, project_name, report)
-    root = COMPOSE.clean(project.root, "", report) if project is not None else None
-    report.raise_if_any()
+    if project is None:
+        report.raise_if_any()
     assert project is not None
+    preliminary = bool(report)
+    root = COMPOSE.clean(project.root, "", report)
+    if preliminary or root is None:
+        # a variable or a file is missing: what else there is to say may only follow from that
+        report.raise_if_any()
     assert root is not None
     folder = Folder(places[0].path.parent, allow_outside_files)
     parts = assemble(
         root,
+        project.root,
         project.name,
         active_profiles(project.environment, profiles),
         overrides,

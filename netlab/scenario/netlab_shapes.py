@@ -137,7 +137,7 @@ _ROUTE = Either(
         {"to": (Text("a subnet"), "a subnet, or default"), "via": (ADDRESS, "the next hop")}, "to", "via"
     ),
 )
-OUTSIDE = _record(
+OUTSIDE = Record(
     {
         "addresses": (_ADDRESSES, "its addresses"),
         "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
@@ -146,18 +146,20 @@ OUTSIDE = _record(
             "default routes through the host, none, or a list of routes",
         ),
         "listen": (_LISTEN, "ports on which it answers (7000/tcp and 7000/udp)"),
-    }
+    },
+    filled=True,
 )
 
 SERVICE = _record(
     {
-        "host": (Text("the name of a host"), "the host on which it runs"),
+        "host": Field(Text("the name of a host"), "the host on which it runs"),
         "listen": (_LISTEN, "further ports on which the built-in responder answers"),
         "command": (
             Either(Text("a command line"), ListOf(Atom(), least=1)),
             "a real program that runs in the responder's place",
         ),
-    }
+    },
+    filled=True,
 )
 
 EXTERNAL = _record(
@@ -187,21 +189,23 @@ EXTERNAL = _record(
         "internal": (Flag(), "no way out"),
         "enable_ipv4": (Flag(), "IPv4 on or off"),
         "enable_ipv6": (Flag(), "IPv6 on or off"),
-    }
+    },
+    filled=True,
 )
 
-SIDE = _record(
+SIDE = Record(
     {
-        "outcome": (Choice(OUTCOMES), "what came back"),
-        "path": (Choice(PATHS), "how far the first packet got in the host's IP hooks"),
-        "sees": (
+        "outcome": Field(Choice(OUTCOMES), "what came back"),
+        "path": Field(Choice(PATHS), "how far the first packet got in the host's IP hooks"),
+        "sees": Field(
             Text("a source address"),
             "the source address that the server saw: sender, a node's name, host, gateway or an address",
         ),
-        "by": (Text("a chain or a part of a rule"), "the chain or the part of a rule that decided"),
-        "not-by": (Text("a chain or a part of a rule"), "a chain or a part of a rule that did not"),
-        "dnat": (Text("an endpoint, or none"), "where the destination was rewritten to, or none"),
-    }
+        "by": Field(Text("a chain or a part of a rule"), "the chain or the part of a rule that decided"),
+        "not-by": Field(Text("a chain or a part of a rule"), "a chain or a part of a rule that did not"),
+        "dnat": Field(Text("an endpoint, or none"), "where the destination was rewritten to, or none"),
+    },
+    filled=True,
 )
 EXPECTATION = _record(
     {

@@ -91,7 +91,7 @@ def _external_conflicts(key: str, value: Value, report: Report) -> None:
         if not empty and not word.startswith("x-"):
             more = f"; say under x-netlab.networks.{key} what the network is like"
             report.add(
-                value.key_at(word), f"networks.{key} is external, so it cannot have {word!r} here{more}"
+                value.key_at(word), f"networks.{key} is external, so it cannot have {shown(word)} here{more}"
             )
 
 
@@ -124,7 +124,7 @@ def _options(key: str, options: Value | None, report: Report) -> Mapping[str, st
     if bridge is not None:
         wrong = wrong_interface(bridge.text)
         if wrong:
-            report.add(bridge.at, f"networks.{key}: {wrong}")
+            report.add(bridge.at, f"networks.{key}: {wrong}", f"networks.{key}")
     return made
 
 
@@ -148,9 +148,9 @@ def _pool(path: str, value: Value, report: Report) -> Pool:
         try:
             net = subnet(written.text)
         except ValueError as error:
-            report.add(written.at, f"{path}: {error}")
+            report.add(written.at, f"{path}: {error}", path)
     elif value.data:
-        report.add(value.at, f"{path}: an entry of config needs a subnet")
+        report.add(value.at, f"{path}: an entry of config needs a subnet", path)
     gateway, ip_range = value.get("gateway"), value.get("ip_range")
     aux = value.get("aux_addresses")
     _inside(path, "gateway", gateway, net, report)
@@ -160,7 +160,7 @@ def _pool(path: str, value: Value, report: Report) -> Pool:
             if net is not None and (part.version != net.version or not part.subnet_of(net)):  # type: ignore[arg-type]
                 report.add(ip_range.at, f"{path}: the ip_range {part} is not within the subnet {net}")
         except ValueError as error:
-            report.add(ip_range.at, f"{path}: {error}")
+            report.add(ip_range.at, f"{path}: {error}", path)
     for name, entry in aux.pairs() if aux is not None else ():
         _inside(path, f"aux_addresses.{name}", entry, net, report)
     return Pool(

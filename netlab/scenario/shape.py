@@ -33,7 +33,7 @@ class Shape:
         """The value without what does not fit (which is reported); None if nothing is left of it."""
         if self._takes(value):
             return self._inside(value, path, report)
-        report.add(value.at, f"{path} must be {self.expects}, not {_found(value)}")
+        report.add(value.at, f"{path} must be {self.expects}, not {_found(value)}", path)
         return None
 
     def schema(self) -> Schema:
@@ -85,11 +85,11 @@ class Text(Shape):
     def _inside(self, value: Value, path: str, report: Report) -> Value | None:
         text = value.text
         if self.pattern is not None and not re.search(self.pattern, text):
-            report.add(value.at, f"{path} must be {self.expects}, not {shown(text)}")
+            report.add(value.at, f"{path} must be {self.expects}, not {shown(text)}", path)
             return None
         wrong = self.check(text) if self.check else None
         if wrong:
-            report.add(value.at, f"{path}: {wrong}")
+            report.add(value.at, f"{path}: {wrong}", path)
             return None
         return value
 
@@ -153,7 +153,7 @@ class Whole(Shape):
         number = int(value.text)
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             bounds = f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
-            report.add(value.at, f"{path} must be {bounds}, not {number}")
+            report.add(value.at, f"{path} must be {bounds}, not {number}", path)
             return None
         return value if isinstance(value.data, int) else value.with_data(number)
 
@@ -184,7 +184,7 @@ class Choice(Shape):
         if value.text in self.words:
             return value
         suggestion = hint(value.text, self.words) or f": it is one of {', '.join(self.words)}"
-        report.add(value.at, f"{path} cannot be {shown(value.text)}{suggestion}")
+        report.add(value.at, f"{path} cannot be {shown(value.text)}{suggestion}", path)
         return None
 
     def _schema(self) -> Schema:
@@ -204,7 +204,7 @@ class ListOf(Shape):
 
     def _inside(self, value: Value, path: str, report: Report) -> Value | None:
         if len(value.list) < self.least:
-            report.add(value.at, f"{path} is empty")
+            report.add(value.at, f"{path} is empty", path)
             return None
         clean = self.item.clean
         items = [clean(item, f"{path}[{n}]", report) for n, item in enumerate(value.list)]
@@ -233,7 +233,7 @@ class MapOf(Shape):
         clean: dict[str, Value] = {}
         for key, entry in value.pairs():
             if self.key is not None and not re.search(self.key, key):
-                report.add(value.key_at(key), f"{path}: {shown(key)} is not {self.named}")
+                report.add(value.key_at(key), f"{path}: {shown(key)} is not {self.named}", f"{path}.{key}")
                 continue
             kept = self.value.clean(entry, f"{path}.{key}", report)
             if kept is not None:
@@ -267,6 +267,7 @@ class Record(Shape):
     expects: str = "a mapping"
     extensions: bool = False
     absent: bool = False
+    filled: bool = False  #: at least one key
     #: says more of an unknown key than a suggestion could, or returns None
     explain: Callable[[str], str | None] | None = field(default=None, compare=False)
 
@@ -275,6 +276,8 @@ class Record(Shape):
 
     def _inside(self, value: Value, path: str, report: Report) -> Value:
         clean: dict[str, Value] = {}
+        if self.filled and not value.data:
+            report.add(value.at, f"{path} is empty", path)
         for key, entry in value.pairs():
             known = self.fields.get(key)
             if known is None:
@@ -288,13 +291,13 @@ class Record(Shape):
                 clean[key] = kept
         for key, known in self.fields.items():
             if known.required and key not in value.map:
-                report.add(value.at, f"{path} needs the key {shown(key)}")
+                report.add(value.at, f"{path} needs the key {shown(key)}", path)
         return value.with_data(clean)
 
     def _unknown(self, key: str, value: Value, path: str, report: Report) -> None:
         more = (self.explain(key) if self.explain else None) or hint(key, self.fields)
         where = f" in {path}" if path else ""
-        report.add(value.key_at(key), f"unknown key {shown(key)}{where}{more}")
+        report.add(value.key_at(key), f"unknown key {shown(key)}{where}{more}", path)
 
     def _schema(self) -> Schema:
         properties: Schema = {}
@@ -303,6 +306,8 @@ class Record(Shape):
         made: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
         if self.extensions:
             made["patternProperties"] = {"^x-": {}}
+        if self.filled:
+            made["minProperties"] = 1
         required: list[JsonValue] = [key for key, known in self.fields.items() if known.required]
         return made | ({"required": required} if required else {})
 

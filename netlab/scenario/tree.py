@@ -147,14 +147,22 @@ def made(data: JsonValue, at: Mark) -> Value:
 class Report:
     """Collects problems, so that a user hears of all of them at once."""
 
-    __slots__ = ("problems",)
+    __slots__ = ("_broken", "problems")
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._broken: set[str] = set()
 
-    def add(self, at: Mark | Position, message: str) -> None:
-        """Note one problem."""
+    def add(self, at: Mark | Position, message: str, path: str = "") -> None:
+        """Note one problem; ``path`` is the place in the tree that cannot be relied on any more."""
         self.problems.append(Problem(at if isinstance(at, Position) else Position(*at), message))
+        while path:
+            self._broken.add(path)
+            path = path.rpartition(".")[0]
+
+    def broken(self, path: str) -> bool:
+        """Whether a problem was noted at ``path`` or below: what is missing there may have been meant."""
+        return path in self._broken
 
     def __bool__(self) -> bool:
         """Whether there is any."""
