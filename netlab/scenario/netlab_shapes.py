@@ -137,7 +137,7 @@ _ROUTE = Either(
         {"to": (Text("a subnet"), "a subnet, or default"), "via": (ADDRESS, "the next hop")}, "to", "via"
     ),
 )
-OUTSIDE = Record(
+OUTSIDE = _record(
     {
         "addresses": (_ADDRESSES, "its addresses"),
         "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
@@ -146,8 +146,7 @@ OUTSIDE = Record(
             "default routes through the host, none, or a list of routes",
         ),
         "listen": (_LISTEN, "ports on which it answers (7000/tcp and 7000/udp)"),
-    },
-    filled=True,
+    }
 )
 
 SERVICE = _record(
@@ -158,8 +157,7 @@ SERVICE = _record(
             Either(Text("a command line"), ListOf(Atom(), least=1)),
             "a real program that runs in the responder's place",
         ),
-    },
-    filled=True,
+    }
 )
 
 EXTERNAL = _record(
