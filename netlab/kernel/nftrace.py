@@ -3,8 +3,8 @@
 Messages: include/uapi/linux/netfilter/nf_tables.h (``NFTA_TRACE_*``; 18 to 21 are newer than Debian 12's
 header); what they hold and in which order: net/netfilter/nf_tables_trace.c. The kernel puts nfproto, type
 and id in front, at fixed places, and everything that belongs to the packet behind what belongs to the
-rule. So the octets from the first chain attribute on are equal for each pass of the same rule, and serve as
-the key of a cache; only their first sight is decoded attribute by attribute.
+rule. So all octets but the id, up to the packet's part, are equal for each pass of the same rule, and serve
+as the key of a cache; only their first sight is decoded attribute by attribute.
 
 A message that is not understood never raises and is never passed over: it becomes a
 :class:`~netlab.model.trace.TraceFault`, and with it the measurement is unmeasured.
@@ -62,6 +62,8 @@ _S32 = Struct(">i")
 _U64 = Struct(">Q")
 _FRONT: Final = 44  #: headers of netlink and nfnetlink, nfproto, type, id
 _ID_AT: Final = 40
+#: from the family, behind netlink's own header, to the id's attribute header
+_AFTER_LENGTHS, _ID_HEADER_END = 16, 40
 _CACHE_LIMIT: Final = 1 << 16
 
 
@@ -85,13 +87,14 @@ class Decoder:
 
     def decode(self, data: bytes) -> TraceEvent | TraceFault:
         """One whole message, netlink header included."""
-        step = self._steps.get(data[_FRONT:])
+        front = data[_AFTER_LENGTHS:_ID_HEADER_END]
+        step = self._steps.get(front + data[_FRONT:])
         if step is not None:
             if len(data) == int.from_bytes(data[:4], _NATIVE) and data[4:6] == _TRACE_TYPE_OCTETS:
                 return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], step, None)
         else:
             for prefix in self._prefixes.get(len(data), ()):
-                known = self._packets.get((len(data), data[_FRONT:prefix]))
+                known = self._packets.get((len(data), front + data[_FRONT:prefix]))
                 if known is not None and known[1].fits(data):
                     return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], known[0], known[1].headers(data))
         try:
@@ -159,7 +162,7 @@ class Decoder:
     def _remember_step(self, data: bytes, step: Step) -> None:
         if len(self._steps) >= _CACHE_LIMIT:
             self._steps.clear()
-        self._steps[data[_FRONT:]] = step
+        self._steps[_key(data, len(data))] = step
 
     def _remember_packet(self, data: bytes, places: dict[int, tuple[int, int]], step: Step) -> None:
         """Keep where this rule's packet stands, if the message has the shape that the kernel gives it."""
@@ -169,7 +172,7 @@ class Decoder:
         if len(self._packets) >= _CACHE_LIMIT:
             self._packets.clear()
             self._prefixes.clear()
-        self._packets[(len(data), data[_FRONT : layout.start])] = (step, layout)
+        self._packets[(len(data), _key(data, layout.start))] = (step, layout)
         known = self._prefixes.get(len(data), ())
         if layout.start not in known:
             self._prefixes[len(data)] = (*known, layout.start)
@@ -236,6 +239,11 @@ class _Layout:
 _NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 _TRACE_TYPE_OCTETS: Final = Struct("=H").pack(TRACE_TYPE)
 _VERDICTS: Final = frozenset(int(code) for code in VerdictCode)
+
+
+def _key(data: bytes, end: int) -> bytes:
+    """All that tells one rule's events from another's: family, type, and everything behind the id."""
+    return data[_AFTER_LENGTHS:_ID_HEADER_END] + data[_FRONT:end]
 
 
 def _attributes(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
