@@ -151,7 +151,7 @@ OUTSIDE = _record(
 
 SERVICE = _record(
     {
-        "host": Field(Text("the name of a host"), "the host on which it runs"),
+        "host": (Text("the name of a host"), "the host on which it runs"),
         "listen": (_LISTEN, "further ports on which the built-in responder answers"),
         "command": (
             Either(Text("a command line"), ListOf(Atom(), least=1)),
