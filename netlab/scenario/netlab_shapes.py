@@ -187,8 +187,7 @@ EXTERNAL = _record(
         "internal": (Flag(), "no way out"),
         "enable_ipv4": (Flag(), "IPv4 on or off"),
         "enable_ipv6": (Flag(), "IPv6 on or off"),
-    },
-    filled=True,
+    }
 )
 
 SIDE = Record(
