@@ -14,7 +14,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
-SCRIPTS = ("install", ".ci/run", "tests/setup/prove")
+SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
 NOTHING_TESTED = 5
 
 
@@ -89,4 +89,4 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def fresh(session: nox.Session) -> None:
     """Both commands of the README in clean Debian 12 and 13 systems (needs debootstrap; some minutes)."""
-    session.run(str(ROOT / "tests/setup/prove"), *session.posargs, external=True)
+    session.run(str(ROOT / "tests/setup/prove", "tests/setup/afterwards"), *session.posargs, external=True)
