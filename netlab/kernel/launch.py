@@ -194,7 +194,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         *_etc(program.etc),
         (os.chdir, ("/",), "going to /"),
         *([(os.setgroups, ([],), "leaving groups")] if many else []),
-        *([libc.step("setns", owner, libc.CLONE_NEWUSER, doing="entering the user namespace")] if owner else []),
+        *_join(owner),
         *_identity(program.kind, owner is not None, many),
         *seccomp.steps(),
     ]  # fmt: skip
@@ -207,6 +207,11 @@ def _session() -> Iterator[_Step]:
     except OSError:  # ENXIO: there is none to type into
         return
     yield os.setsid, (), "making a session"
+
+
+def _join(owner: int | None) -> Iterator[_Step]:
+    if owner is not None:
+        yield libc.step("setns", owner, libc.CLONE_NEWUSER, doing="entering the user namespace")
 
 
 @cache

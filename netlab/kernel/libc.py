@@ -121,7 +121,7 @@ def setns(fd: int, kind: int = 0, doing: str = "entering a namespace") -> None:
 
 
 def sethostname(name: str) -> None:
-    """``sethostname(2)``; raises OSError.  (The lab room's ``exec`` and ``shell`` call it.)"""
+    """``sethostname(2)``; raises OSError."""
     encoded = os.fsencode(name)
     _call("sethostname", encoded, len(encoded), doing=f"setting the host name {name}")
 

@@ -237,6 +237,14 @@ def route(
     return Message(RTM_NEWROUTE, _CREATE, head + body, f"adding {words}")
 
 
+def get_route(address: str, index: int) -> Message:
+    """Ask which way an address is reached by a link; see :func:`netlab.kernel.dump.is_local`."""
+    family, raw = address_bytes(address)
+    body = _RTMSG.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, raw)
+    body += _u32(RTA_OIF, index)
+    return Message(RTM_GETROUTE, 0, body, f"asking for the route to {address}")
+
+
 def permanent_neighbour(index: int, address: str, mac: bytes) -> Message:
     """Say for good which MAC an address has; such entries do not count in gc_thresh3."""
     family, raw = address_bytes(address)

@@ -7,8 +7,9 @@ errors in any case, with the number of the message at fault (netlink(7)).
 from __future__ import annotations
 
 import _socket
+import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from struct import Struct
 
 from netlab.kernel import message as m
@@ -26,6 +27,7 @@ _ATTRIBUTE = Struct("=HH")
 #: messages a send: enough to amortise the system call, few enough for the socket's buffers
 BATCH = 64
 RTNLGRP_LINK = 1
+RTNLGRP_IPV6_ROUTE = 11
 
 
 class NetlinkError(OSError):
@@ -44,6 +46,7 @@ class RouteSocket:
         sock = _socket.socket(_AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+        sock.bind((0, 0))  # a group joined by an unbound socket never sends it anything
         self._socket = sock
         self._sequence = 0
 
@@ -63,8 +66,18 @@ class RouteSocket:
 
     def join(self, group: int) -> None:
         """Receive the notifications of a multicast group from now on (RTNLGRP_*)."""
-        self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+
+    def discard(self) -> None:
+        """Throw away everything that has arrived (notifications), without waiting."""
+        try:
+            while self._socket.recv(1 << 18, _socket.MSG_DONTWAIT):
+                continue
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # more than the buffer held: thrown away as well
+                raise
 
     def send(self, messages: Sequence[Message]) -> None:
         """Have all messages carried out, in order; raises NetlinkError for the first that failed."""
@@ -178,8 +191,3 @@ def _reason(flags: int, data: bytes) -> str:
     offset = 20 if flags & _NLM_F_CAPPED else 4 + ((inner + 3) & ~3)
     text = attributes(data, offset).get(_NLMSGERR_ATTR_MSG, b"")
     return text.rstrip(b"\0").decode(errors="replace")
-
-
-def send_all(sock: RouteSocket, messages: Iterable[Message]) -> None:
-    """Send messages from an iterator, in batches; raises NetlinkError."""
-    sock.send(list(messages))

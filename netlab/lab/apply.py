@@ -8,27 +8,35 @@ The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores)
    its namespace under its own name, index and MAC
 3. in each namespace: settings that name an interface, links up, addresses, routes
 4. the bridges up last, so that a thousand ports do not flood each other's first multicasts
-5. each port's state read once: that runs the kernel's link watch work, which else serves only a hundred
-   links a pass, and the rest a second later
+5. a wait for what the kernel does in its own time. Each port's state is read once: that runs the link watch
+   work, which else serves only a hundred links a pass, and the rest a second later. An IPv6 address takes
+   packets only when a work queue has added its local route, nodad or not; and a router asks for its
+   neighbours only from a link-local address that is ready, or else a second later
 
 Nothing is named in the file system: closing the descriptors is the whole teardown.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+from collections.abc import Callable
+from functools import partial
 
-from netlab.kernel import message, netns, process, ruleset, sysctl
+from netlab.kernel import dump, message, netns, process, ruleset, sysctl
 from netlab.kernel.message import End, Message
-from netlab.kernel.netlink import RouteSocket
+from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
 from netlab.lab.layout import Layout, Space, layout
 from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
 from netlab.model.family import Family
-from netlab.model.plan import Interface, Plan
+from netlab.model.plan import Interface, Plan, Route
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64
+#: The kernel serves waiting links once a second
+_READY_MS = 10_000
 
 
 class Applied:
@@ -112,6 +120,7 @@ class _Build:
             for loader in self.rulesets:
                 loader.finish(self.namespaces)
             self._raise_bridges()
+            self._wait_for_addresses()
         for sock in self.sockets.values():
             sock.close()
         self.sockets.clear()
@@ -226,7 +235,60 @@ class _Build:
                 request = message.get_link(space.indexes[bridge.name], bridge.name)
                 ends.setdefault(space.name, []).append(request)
         for name, requests in ends.items():
-            self.sockets[name].ask(requests)
+            answers = [dump.link(data) for data in self.sockets[name].ask(requests)]
+            waiting = {link.index for link in answers if link.up and not link.ready and link.kind == "veth"}
+            if waiting:
+                self._wait_for(name, waiting)
+
+    def _wait_for_addresses(self) -> None:
+        """Return when every IPv6 address has its local route."""
+        for space in self.layout.spaces.values():
+            requests = [message.get_route(*wanted) for wanted in self.layout.ipv6_addresses(space)]
+            own = self.sockets[space.name]
+            if not requests or _all_local(own, requests):
+                continue
+            netns.enter(self.namespaces[space.name])
+            with RouteSocket() as sock:
+                sock.join(RTNLGRP_IPV6_ROUTE)
+                _wait(sock, partial(_all_local, own, requests), f"IPv6 addresses of {space.name}")
+
+    def _wait_for(self, name: str, waiting: set[int]) -> None:
+        """Before Linux 6.8 asking does not run the link watch work: wait for its notifications.
+
+        A port stays down for good if its other end is to be down, so those do not count.
+        """
+        for pair in self.layout.pairs:
+            if pair.near.name == name and not pair.far_end.up:
+                waiting.discard(pair.near.indexes[pair.near_end.name])
+        if not waiting:
+            return
+        netns.enter(self.namespaces[name])
+        with RouteSocket() as sock:
+            sock.join(RTNLGRP_LINK)
+            _wait(
+                sock,
+                lambda: all(link.ready for link in dump.links(self.sockets[name]) if link.index in waiting),
+                f"links of {name}",
+            )
+
+
+def _all_local(sock: RouteSocket, requests: list[Message]) -> bool:
+    try:
+        return all(map(dump.is_local, sock.ask(requests)))
+    except NetlinkError as error:
+        if error.errno != errno.ENETUNREACH:  # not even the link's fe80::/64 is there yet
+            raise
+        return False
+
+
+def _wait(sock: RouteSocket, condition: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds, which is looked at after each notification that ``sock`` gets."""
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    while not condition():
+        if not poll.poll(_READY_MS):
+            raise LabError(f"{what} do not become ready")
+        sock.discard()
 
 
 def _end(space: Space, interface: Interface) -> End:
@@ -235,7 +297,11 @@ def _end(space: Space, interface: Interface) -> End:
 
 def _addresses(space: Space, interface: Interface) -> list[Message]:
     index = space.indexes[interface.name]
-    return [message.add_address(index, interface.name, address) for address in interface.addresses]
+    return [
+        message.add_address(index, interface.name, address)
+        for address in interface.addresses
+        if ":" not in address or space.speaks_ipv6(interface.name)
+    ]
 
 
 def _configuration(space: Space, interface: Interface, *, far: bool) -> list[Message]:
@@ -261,7 +327,12 @@ def _routes(space: Space) -> list[Message]:
             route.source,
         )
         for route in space.routes
+        if not _is_ipv6(route) or space.speaks_ipv6(route.interface)
     ]
+
+
+def _is_ipv6(route: Route) -> bool:
+    return ":" in f"{route.destination}{route.via or ''}{route.source or ''}"
 
 
 class _Loader:
@@ -303,15 +374,9 @@ class _Loader:
 def _text(rules: Ruleset) -> str:
     if isinstance(rules, NftFile):
         return rules.text
-    if isinstance(rules, IptablesRuleset):
-        lines: list[str] = []
-        for table in rules.tables:
-            lines.append(f"*{table.name}")
-            lines += (f":{chain.name} {chain.policy or '-'} [0:0]" for chain in table.chains)
-            lines += (f"-A {chain.name} {rule.text}" for chain in table.chains for rule in chain.rules)
-            lines.append("COMMIT\n")
-        return "\n".join(lines)
-    raise TypeError
+    from netlab.plan import render
+
+    return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_text(rules)
 
 
 def _allow_descriptors(count: int) -> None:

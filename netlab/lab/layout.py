@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv6Address
 
 from netlab.model.errors import LabError
 from netlab.model.family import bare
@@ -36,6 +38,20 @@ class Space:
     #: whether a program of the scenario will run here, for which it gets a user namespace of its own
     programs: bool = False
 
+    def speaks_ipv6(self, interface: str | None = None) -> bool:
+        """Whether the settings leave IPv6 on for an interface (None: for any).
+
+        Where it is off Linux has no IPv6 addresses and routes, whatever was configured.
+        """
+        if interface is None:
+            return any(map(self.speaks_ipv6, self.indexes))
+        disabled = "0"
+        for key, value in self.sysctls:
+            if key in ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6"):
+                disabled = value
+        key = f"net.ipv6.conf.{interface.replace('.', '/')}.disable_ipv6"
+        return dict(self.sysctls).get(key, disabled) == "0"
+
     @property
     def bridges(self) -> list[Interface]:
         """The bridges, in order."""
@@ -52,12 +68,54 @@ class Pair:
     far_end: Interface
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """Namespaces in the order of the plan, and the links between (or within) them."""
 
     spaces: dict[str, Space]
     pairs: list[Pair]
+
+    def ipv6_addresses(self, space: Space) -> Iterator[tuple[str, int]]:
+        """(address, ifindex) of what must be usable before the first packet.
+
+        Where packets are forwarded, that includes the link-local addresses of links with others' ones.
+        """
+        for interface in space.interfaces:
+            wanted = [bare(address) for address in interface.addresses if ":" in address]
+            if not wanted or not interface.up or not space.speaks_ipv6(interface.name):
+                continue
+            index = space.indexes[interface.name]
+            if interface.mac and len(space.interfaces) > 1 and self._carries(space, interface):
+                wanted.append(link_local(interface.mac))
+            for address in wanted:
+                yield address, index
+
+    def _carries(self, space: Space, interface: Interface) -> bool:
+        """Whether a link will be up: a bridge is when one of its ports is."""
+        if interface.kind == "bridge":
+            return (space.name, interface.name) in self._lively
+        return (space.name, interface.name) not in self._cut
+
+    @cached_property
+    def _lively(self) -> set[tuple[str, str]]:
+        """The bridges with a port whose both ends are up."""
+        return {
+            (space.name, end.master)
+            for pair in self.pairs
+            if pair.near_end.up and pair.far_end.up
+            for space, end in ((pair.near, pair.near_end), (pair.far, pair.far_end))
+            if end.master
+        }
+
+    @cached_property
+    def _cut(self) -> set[tuple[str, str]]:
+        """The ends of pairs of which one end is down."""
+        return {
+            (space.name, end.name)
+            for pair in self.pairs
+            if not (pair.near_end.up and pair.far_end.up)
+            for space, end in ((pair.near, pair.near_end), (pair.far, pair.far_end))
+        }
 
     def neighbours(self) -> Iterator[tuple[Space, int, str, str]]:
         """(namespace, ifindex, address, MAC): a bridge's knowledge of its ports' peers, and theirs of it.
@@ -77,6 +135,13 @@ class Layout:
             for address in master.addresses:
                 if (":" in address) in here:
                     yield pair.far, pair.far.indexes[pair.far_end.name], bare(address), master.mac
+
+
+def link_local(mac: str) -> str:
+    """The address that the kernel makes of a MAC (EUI-64, RFC 4291 appendix A)."""
+    raw = bytearray.fromhex(mac.replace(":", ""))
+    raw[0] ^= 2
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + bytes(raw[:3]) + b"\xff\xfe" + bytes(raw[3:])))
 
 
 def layout(plan: Plan) -> Layout:
