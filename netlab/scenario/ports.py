@@ -114,15 +114,15 @@ def long_ports(value: Value) -> list[PortMapping]:
     )
 
 
-def read_ports(value: Value | None, report: Report) -> list[tuple[PortMapping, Value]]:
-    """All the mappings of ``ports``, each with the entry that it came from; no mapping twice."""
+def read_ports(value: Value | None, what: str, report: Report) -> list[tuple[PortMapping, Value]]:
+    """All the mappings of ``ports`` (``what``, in a message), each with the entry that it came from; no mapping twice."""
     found: dict[PortMapping, Value] = {}
     for item in value or ():
         try:
             for mapping in long_ports(item) if isinstance(item.data, dict) else short_ports(item.text):
                 found.setdefault(mapping, item)
         except PortError as error:
-            report.add(item.at, f"ports: {error}")
+            report.add(item.at, f"{what}: {error}")
     return list(found.items())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 
 from netlab.model.errors import Position
@@ -39,7 +40,7 @@ def read_service(
     """One service; ``extra`` is its entry under ``x-netlab.services``."""
     mode = _mode(name, value, report)
     attachments = () if mode is not None else _attachments(name, value, report)
-    mappings = read_ports(value.get("ports"), report)
+    mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)
     ports = tuple(mapping for mapping, _ in mappings)
     expose = read_exposed(value.get("expose"), f"services.{name}.expose", report)
     if mode in ("host", "none"):
@@ -63,7 +64,7 @@ def read_service(
         ports=ports,
         expose=expose,
         listen=read_exposed(extra.get("listen"), f"x-netlab.services.{name}.listen", report) if extra else (),
-        command=tuple(item.text for item in (extra.get("command") if extra else None) or ()),
+        command=_command(name, extra.get("command") if extra else None, report),
         depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
         links=tuple((target, alias) for target, alias, _ in links),
         external_links=tuple((target, alias) for target, alias, _ in external_links),
@@ -79,12 +80,14 @@ def read_service(
         cap_drop=_capabilities(value.get("cap_drop")),
     )
     needs = [("depends on", word, mark) for word, mark in depends]
-    needs += [("shares something with", word, mark) for word, mark in implied if mode != f"service:{word}"]
+    needs += [
+        ("shares something with", word, mark) for word, mark in implied if word and mode != f"service:{word}"
+    ]
     needs += [("links to", target, mark) for target, _, mark in links]
     containers = [("links to", target, mark) for target, _, mark in external_links]
-    if mode is not None and mode.partition(":")[0] in ("service", "container") and ":" in mode:
+    kind, _, target = (mode or "").partition(":")
+    if target:
         written = value.get("network_mode") or value
-        kind, _, target = mode.partition(":")
         (needs if kind == "service" else containers).append((SHARES, target, written.at))
     return Draft(service, value, tuple(mappings), tuple(needs), tuple(containers), optional)
 
@@ -280,6 +283,22 @@ def _dns(name: str, value: Value, report: Report) -> tuple[str, ...]:
         if item is not None:
             _address(f"services.{name}.dns", item, None, report)
     return _texts(value, "dns")
+
+
+def _command(name: str, value: Value | None, report: Report) -> tuple[str, ...]:
+    """An argument vector; a string is split as a shell would, and runs without one."""
+    if value is None:
+        return ()
+    if isinstance(value.data, list):
+        return tuple(item.text for item in value)
+    try:
+        words = tuple(shlex.split(value.text))
+    except ValueError as error:
+        report.add(value.at, f"x-netlab.services.{name}.command: {str(error).lower()}")
+        return ()
+    if not words:
+        report.add(value.at, f"x-netlab.services.{name}.command is empty")
+    return words
 
 
 def _sysctls(name: str, value: Value | None, report: Report) -> dict[str, str]:
