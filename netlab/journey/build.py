@@ -26,6 +26,7 @@ def build(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts, *, replies: 
     back: list[Leg] = []
     if replies or outcome == "timeout":
         back = [leg_of(run, None, facts) for run in split_by_node(ways.back)]
+        back += [leg_of(run, PROXY, facts) for run in split_by_node(ways.returned)]
     answered_by, sees = _answer(flow, sighting, ways, facts)
     path = path_of(flow, outcome, ways, facts, proxied=proxied)
     return Journey(

@@ -22,7 +22,7 @@ def decide(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> DecidedB
     """The decision, looked for where the packet ended first: a drop, then what the answer tells."""
     if sighting.outcome == "no-route":
         return DecidedBy("route", node=flow.origin, rule=sighting.route or sighting.errno)
-    for station in (*ways.forth, *ways.proxied, *ways.back, *ways.switched):
+    for station in (*ways.forth, *ways.proxied, *ways.back, *ways.returned, *ways.switched):
         if station.dropped and sighting.outcome not in ("ok", "closed"):
             return _by_step(station, station.steps[-1], facts)
     if sighting.outcome in ("refused", "closed"):

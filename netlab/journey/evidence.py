@@ -39,16 +39,20 @@ class Sighting:
 
 @dataclass(slots=True)
 class Ways:
-    """The stations of one flow: forth, by the proxy, back, and over a bridge."""
+    """The stations of one flow: forth, by the proxy, back (to the proxy, if there is one), over a bridge.
+
+    ``returned`` is the proxy's own answer to the client.
+    """
 
     forth: list[Station] = field(default_factory=list)
     proxied: list[Station] = field(default_factory=list)
     back: list[Station] = field(default_factory=list)
+    returned: list[Station] = field(default_factory=list)
     switched: list[Station] = field(default_factory=list)
 
     def all(self) -> list[Station]:
         """All of them."""
-        return [*self.forth, *self.proxied, *self.back, *self.switched]
+        return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched]
 
 
 def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Ways:
@@ -67,6 +71,8 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Way
     final = (last[-1].left or last[-1].key) if last else sighting.key
     if final is not None:
         ways.back = index.follow(reverse(final), facts.hosts)
+    if ways.proxied and (end := ways.forth[-1].left) is not None:
+        ways.returned = index.follow(reverse(end), facts.hosts)
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
     return ways

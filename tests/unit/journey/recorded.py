@@ -1,0 +1,83 @@
+"""Recorded trace events of real packets (kernel 6.18), and what is needed to read them again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.journey.evidence import Sighting, Ways, find_ways
+from netlab.journey.facts import Facts, TracedNode
+from netlab.journey.headers import ICMP, PROTOCOLS, make_key
+from netlab.journey.legs import Index
+from netlab.journey.stations import Assembler, Station
+from netlab.kernel.nftrace import Decoder
+from netlab.model.family import Family
+from netlab.model.flow import Flow, Target
+from netlab.model.journey import Icmp
+from netlab.model.trace import BaseChain, TraceEvent
+
+FOLDER = Path(__file__).parents[2] / "data" / "traces"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+@dataclass
+class Recording:
+    flow: Flow
+    key: bytes
+    outcome: str
+    messages: list[bytes]
+    facts: Facts
+    base_chains: list[BaseChain]
+    source: tuple[str, int]
+    icmp: Icmp | None
+
+    def events(self) -> list[TraceEvent]:
+        decoder = Decoder()
+        found = [decoder.decode(message) for message in self.messages]
+        assert all(isinstance(event, TraceEvent) for event in found)
+        return [event for event in found if isinstance(event, TraceEvent)]
+
+    def stations(self) -> list[Station]:
+        assembler = Assembler("host", self.base_chains)
+        for event in self.events():
+            assembler.feed(event)
+        return assembler.stations
+
+    def ways(self, second: bytes | None = None) -> Ways:
+        return find_ways(self.flow, self.sighting(second), Index(self.stations()), self.facts)
+
+    def sighting(self, second: bytes | None = None) -> Sighting:
+        return Sighting(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
+
+
+def load(name: str) -> Recording:
+    data = json.loads((FOLDER / f"{name}.json").read_text())
+    flow = Flow(
+        data["flow"]["origin"],
+        Target(address=data["flow"]["address"]),
+        Family(data["flow"]["family"]),
+        data["flow"]["protocol"],
+        data["flow"]["port"],
+        data["flow"]["address"],
+    )
+    number = ICMP[flow.family] if flow.protocol == "icmp" else PROTOCOLS[flow.protocol]
+    source = (data["source"][0], data["source"][1])
+    chains = [BaseChain(**chain) for chain in data["base_chains"]]
+    node = TracedNode(
+        "host",
+        {int(index): name for index, name in data["interfaces"].items()},
+        frozenset(bytes.fromhex(mac) for mac in data["macs"]),
+        {(chain.family, chain.table, chain.name): chain for chain in chains},
+    )
+    facts = Facts(hosts=frozenset(["host"]), traced={"host": node})
+    return Recording(
+        flow,
+        make_key(number, source[0], source[1], flow.address, 1 if flow.port is None else flow.port),
+        data["outcome"],
+        [bytes.fromhex(message) for message in data["messages"]],
+        facts,
+        chains,
+        source,
+        Icmp(*data["icmp"]) if "icmp" in data else None,
+    )
