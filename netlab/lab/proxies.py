@@ -17,7 +17,7 @@ from netlab.model.errors import LabError
 from netlab.model.plan import Listener
 from netlab.proxy import child, sockets
 from netlab.proxy.server import LINES, PACKET
-from netlab.proxy.spec import Spec
+from netlab.proxy.spec import UDP_TIMEOUT, Spec
 
 if TYPE_CHECKING:
     import _socket
@@ -42,7 +42,7 @@ class Pair:
     backend: tuple[str, int]
 
 
-def spec_of(listener: Listener) -> Spec:
+def spec_of(listener: Listener, udp_timeout: float = UDP_TIMEOUT) -> Spec:
     """The listener in the proxy's words."""
     held = listener.process == "dockerd" or listener.backend is None
     return Spec(
@@ -54,6 +54,7 @@ def spec_of(listener: Listener) -> Spec:
         listener.backlog,
         # Docker 28 brought both: the passed socket, and answers from the address that was asked.
         "-use-listen-fd" in listener.argv,
+        udp_timeout,
     )
 
 
@@ -116,19 +117,27 @@ class _Process:
 class Proxies:
     """The listeners of one host. Not thread-safe: it forks, as a single-threaded supervisor may."""
 
-    def __init__(self, netns_fd: int, mode: str) -> None:
+    def __init__(self, netns_fd: int, mode: str, udp_timeout: float = UDP_TIMEOUT) -> None:
+        self._udp_timeout = udp_timeout
         self._netns = netns_fd
         self._mode = mode
         self._processes: list[_Process] = []
 
     @classmethod
-    def start(cls, netns_fd: int, listeners: Sequence[Listener], mode: str = "shared") -> Proxies:
+    def start(
+        cls,
+        netns_fd: int,
+        listeners: Sequence[Listener],
+        mode: str = "shared",
+        udp_timeout: float = UDP_TIMEOUT,
+    ) -> Proxies:
         """Bind all listeners in the namespace behind ``netns_fd``, which stays open as long as this object.
 
-        Returns when every one is bound. Raises LabError naming the first that could not be, and the
+        ``udp_timeout`` is the life of a UDP flow after its last answer, in seconds (a real docker-proxy has
+        its own 90). Returns when every one is bound. Raises LabError naming the first that could not be, and the
         reason; then none is left.
         """
-        proxies = cls(netns_fd, mode)
+        proxies = cls(netns_fd, mode, udp_timeout)
         proxies.add(*listeners)
         return proxies
 
@@ -149,8 +158,7 @@ class Proxies:
     def remove(self, listener: Listener) -> None:
         """Let a listener go; raises LabError if there is none such.
 
-        In shared mode connections that it took go on; a process of its own is killed, and its
-        connections with it, as docker-proxy's are.
+        Its connections are cut, as they are when a docker-proxy is ended.
         """
         spec = spec_of(listener)
         process = self._owner(spec.key)
@@ -236,7 +244,7 @@ class Proxies:
         if process is None:
             self._execute(listeners[0])
             return
-        specs = [spec_of(listener) for listener in listeners]
+        specs = [spec_of(listener, self._udp_timeout) for listener in listeners]
         failed = process.request("add", [spec.encode() for spec in specs])
         reasons = {key: int(code) for code, key in (line.split(" ", 1) for line in failed)}
         process.keys |= {spec.key for spec in specs} - reasons.keys()

@@ -70,6 +70,7 @@ def _serve(fd: int, argv: list[str], enter: Callable[[], None], parent: int) -> 
     enter()
     identity.rename(argv)
     _descriptors({fd})
+    _descriptor_limit()
     # Connections make no cycles, so the collector would only copy the parent's pages.
     gc.disable()
     gc.freeze()
@@ -103,6 +104,14 @@ def _signals() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _descriptor_limit() -> None:
+    """As many descriptors as the hard limit lets, which is what Go's runtime asks for at its start, too."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _descriptors(keep: set[int]) -> None:

@@ -97,17 +97,24 @@ class Relay:
         return True
 
 
-def join(client: _socket.socket, backend: _socket.socket, loop: Loop) -> None:
-    """Pass messages between two non-blocking sockets until one of them ends; then both are closed."""
+def join(
+    client: _socket.socket, backend: _socket.socket, loop: Loop, open_: set[Callable[[], None]]
+) -> None:
+    """Pass messages between two non-blocking sockets until one of them ends; then both are closed.
+
+    Until then ``open_`` has a function that ends it.
+    """
 
     def done() -> None:
-        if client.fileno() in loop.handlers:
+        if done in open_:
+            open_.remove(done)
             loop.discard(client)
             loop.discard(backend)
 
     up = Relay(client, backend, loop, done)
     down = Relay(backend, client, loop, done)
     up.back, down.back = down, up
+    open_.add(done)
     loop.watch(backend.fileno(), down.on_event, EDGE)
     loop.watch(client.fileno(), up.on_event, EDGE)
 
@@ -130,11 +137,14 @@ class SctpService:
         self._log = log
         self._backend: SockAddr = sockaddr(*spec.backend)
         self._family = family_of(spec.backend[0])
+        self._open: set[Callable[[], None]] = set()
         loop.watch(sock.fileno(), self._on_event, IN)
 
     def close(self) -> None:
-        """Stop listening; associations go on."""
+        """Stop listening and end the associations."""
         self._loop.discard(self._sock)
+        for end in list(self._open):
+            end()
 
     def _on_event(self, _events: int) -> None:
         fd, address = self._sock._accept()  # type: ignore[attr-defined]
@@ -157,7 +167,7 @@ class SctpService:
             return
         self._pairs.add("sctp", address, client.getsockname(), backend.getsockname(), self._backend)
         self._loop.epoll.unregister(backend.fileno())
-        join(client, backend, self._loop)
+        join(client, backend, self._loop, self._open)
 
     def _refused(self, client: _socket.socket, backend: _socket.socket, code: int) -> None:
         self._loop.discard(client)

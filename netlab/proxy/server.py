@@ -4,7 +4,7 @@ The control socket is a Unix SOCK_SEQPACKET pair. A request is one packet, its f
 
 =====================  ==================================================================================
 ``add`` + lines        bind one listener a line (:meth:`netlab.proxy.spec.Spec.encode`)
-``remove`` + lines     stop listening, one key a line; its connections go on
+``remove`` + lines     stop listening, one key a line, and cut its connections
 ``pairs`` + a time     pairs noted after that CLOCK_MONOTONIC time in ns
 =====================  ==================================================================================
 

@@ -67,6 +67,7 @@ class Half:
         "ending",
         "finished",
         "loop",
+        "owner",
         "pipe",
         "pipes",
         "readable",
@@ -79,7 +80,10 @@ class Half:
 
     back: Half
 
-    def __init__(self, source: _socket.socket, sink: _socket.socket, loop: Loop, pipes: Pipes) -> None:
+    def __init__(
+        self, source: _socket.socket, sink: _socket.socket, loop: Loop, pipes: Pipes, owner: set[Half]
+    ) -> None:
+        self.owner = owner
         self.source = source
         self.sink = sink
         self.receive = source.recv_into
@@ -249,17 +253,29 @@ class Half:
         self.readable = False
         self.carry = None
         self._return_pipe()
-        back = self.back
-        if back.finished:
-            self.loop.discard(self.source)
-            self.loop.discard(self.sink)
-            del back.back, self.back  # the only cycle there is: the collector is off
+        if self.back.finished:
+            self._close()
             return
         try:
             self.sink.shutdown(_socket.SHUT_WR)
         except OSError as error:
             if error.errno != errno.ENOTCONN:  # a reset came first: there is nobody left to tell
                 raise
+
+    def _close(self) -> None:
+        back = self.back
+        self.loop.discard(self.source)
+        self.loop.discard(self.sink)
+        self.owner.discard(self)
+        self.owner.discard(back)
+        del back.back, self.back  # the only cycle there is: the collector is off
+
+    def abort(self) -> None:
+        """Close both connections as the end of the process would."""
+        for half in (self, self.back):
+            half.finished = True
+            half._return_pipe()
+        self._close()
 
 
 class TcpService:
@@ -282,12 +298,21 @@ class TcpService:
         self._log = log
         self._backend: SockAddr = sockaddr(*spec.backend)
         self._family = family_of(spec.backend[0])
+        self._open: set[Half] = set()
+        #: by the backend socket's descriptor: what is not connected yet
+        self._dialling: dict[int, tuple[_socket.socket, _socket.socket]] = {}
         self._accept = sock._accept  # type: ignore[attr-defined]
         loop.watch(sock.fileno(), self._on_event, IN)
 
     def close(self) -> None:
-        """Stop listening; connections go on."""
+        """Stop listening and cut the connections, as the end of a docker-proxy does."""
         self._loop.discard(self._sock)
+        for pair in self._dialling.values():
+            for sock in pair:
+                self._loop.discard(sock)
+        self._dialling.clear()
+        for half in list(self._open):
+            half.abort()
 
     def _on_event(self, _events: int) -> None:
         """Take one connection; the level-triggered listener reports the next."""
@@ -321,6 +346,7 @@ class TcpService:
         if code == 0:
             self._establish(client, backend)
         elif code == errno.EALREADY:
+            self._dialling[backend.fileno()] = client, backend
             self._loop.watch(backend.fileno(), lambda _events: self._on_dialled(client, backend))
         else:
             client.close()
@@ -330,18 +356,21 @@ class TcpService:
     def _on_dialled(self, client: _socket.socket, backend: _socket.socket) -> None:
         code = backend.connect_ex(self._backend)
         if code in (0, errno.EISCONN):
+            del self._dialling[backend.fileno()]
             self._loop.epoll.unregister(backend.fileno())
             self._establish(client, backend)
         elif code != errno.EALREADY:
+            del self._dialling[backend.fileno()]
             client.close()
             self._loop.discard(backend)
             self._report(OSError(code, os.strerror(code)))
 
     def _establish(self, client: _socket.socket, backend: _socket.socket) -> None:
-        up = Half(client, backend, self._loop, self._pipes)
-        down = Half(backend, client, self._loop, self._pipes)
+        up = Half(client, backend, self._loop, self._pipes, self._open)
+        down = Half(backend, client, self._loop, self._pipes, self._open)
         up.back = down
         down.back = up
+        self._open.add(up)
         self._loop.watch(backend.fileno(), down.on_event)
         self._loop.watch(client.fileno(), up.on_event)
         up.readable = True

@@ -1,0 +1,188 @@
+"""A client, a host and a container::
+
+    client ── 198.51.100.0/24, 2001:db8:1::/64 ── host ── 192.168.10.0/24, fd00:10::/64 ── container
+
+and the proxies on the host, ours in both forms and the real docker-proxy, which is the yardstick.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from netlab.kernel import netns
+from netlab.lab.proxies import Proxies
+from netlab.model.plan import Backend, Listener
+
+DOCKER_PROXY = "/usr/sbin/docker-proxy"
+CLIENT4, HOST4, GATEWAY4, CONTAINER4 = "198.51.100.2", "198.51.100.1", "192.168.10.1", "192.168.10.10"
+CLIENT6, HOST6, GATEWAY6, CONTAINER6 = "2001:db8:1::2", "2001:db8:1::1", "fd00:10::1", "fd00:10::10"
+#: Bounds every wait; nothing measures time with it.
+PATIENCE = 30.0
+
+
+class Field:
+    """Three namespaces; sockets are opened in them."""
+
+    client4, host4, gateway4, container4 = CLIENT4, HOST4, GATEWAY4, CONTAINER4
+    client6, host6, gateway6, container6 = CLIENT6, HOST6, GATEWAY6, CONTAINER6
+
+    def __init__(self) -> None:
+        self.client, self.host, self.container = netns.create(), netns.create(), netns.create()
+        self.mode = "shared"
+        self._sockets: list[socket.socket] = []
+        self._proxies: list[Proxies] = []
+        for fd in (self.client, self.host, self.container):
+            self.ip(fd, "link set lo up")
+        self._link(self.client, (f"{CLIENT4}/24", f"{CLIENT6}/64"), (f"{HOST4}/24", f"{HOST6}/64"), "ext0")
+        self._link(
+            self.container,
+            (f"{CONTAINER4}/24", f"{CONTAINER6}/64"),
+            (f"{GATEWAY4}/24", f"{GATEWAY6}/64"),
+            "br0",
+        )
+
+    def close(self) -> None:
+        for proxies in self._proxies:
+            proxies.close()
+        for sock in self._sockets:
+            sock.close()
+        for fd in (self.client, self.host, self.container):
+            os.close(fd)
+
+    def ip(self, fd: int, words: str) -> None:
+        with netns.entered(fd):
+            subprocess.run(["ip", *words.split()], check=True)
+
+    def run(self, fd: int, *argv: str) -> str:
+        with netns.entered(fd):
+            return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    def _link(self, fd: int, inner: tuple[str, str], outer: tuple[str, str], name: str) -> None:
+        self.ip(self.host, f"link add {name} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{fd}")
+        for place, addresses, device in ((self.host, outer, name), (fd, inner, "eth0")):
+            for address in addresses:
+                self.ip(place, f"addr add {address} dev {device}{' nodad' if ':' in address else ''}")
+            self.ip(place, f"link set {device} up")
+
+    def open(self, fd: int, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        """A socket in a namespace, closed after the test."""
+        with netns.entered(fd):
+            sock = socket.socket(family, kind)
+        sock.settimeout(PATIENCE)
+        self._sockets.append(sock)
+        return sock
+
+    def backend(
+        self, port: int = 8000, *, kind: int = socket.SOCK_STREAM, address: str = CONTAINER4
+    ) -> socket.socket:
+        """A server's socket in the container."""
+        sock = self.open(self.container, socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(4096)
+        return sock
+
+    def connect(self, port: int = 80, address: str = HOST4, *, fd: int | None = None) -> socket.socket:
+        """A connection from the client (or from the namespace ``fd``) to the host."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.open(self.client if fd is None else fd, family)
+        sock.connect((address, port))
+        return sock
+
+    def accept(self, backend: socket.socket) -> socket.socket:
+        """The connection that reaches the backend."""
+        sock, _ = backend.accept()
+        sock.settimeout(PATIENCE)
+        self._sockets.append(sock)
+        return sock
+
+    def through(self, backend: socket.socket, port: int = 80) -> tuple[socket.socket, socket.socket]:
+        """Both ends of a proxied connection."""
+        client = self.connect(port)
+        return client, self.accept(backend)
+
+    def start(self, *listeners: Listener, mode: str | None = None, udp_timeout: float = 90.0) -> Proxies:
+        proxies = Proxies.start(self.host, listeners, mode or self.mode, udp_timeout)
+        self._proxies.append(proxies)
+        return proxies
+
+    @staticmethod
+    def listener(
+        port: int = 80,
+        to: int = 8000,
+        *,
+        protocol: str = "tcp",
+        address: str = "0.0.0.0",
+        v6only: bool | None = None,
+        backend: str | None = CONTAINER4,
+        backlog: int = 4096,
+        passed: bool = False,
+    ) -> Listener:
+        """A published port; ``backend`` None is one that dockerd only holds."""
+        argv: tuple[str, ...] = ()
+        if backend is not None:
+            argv = (
+                *("docker-proxy", "-proto", protocol, "-host-ip", address, "-host-port", str(port)),
+                *(
+                    "-container-ip",
+                    backend,
+                    "-container-port",
+                    str(to),
+                    *(["-use-listen-fd"] if passed else []),
+                ),
+            )
+        return Listener(
+            protocol,  # type: ignore[arg-type]
+            address,
+            port,
+            v6only,
+            "docker-proxy" if backend else "dockerd",
+            Backend(backend, to) if backend else None,
+            backlog,
+            argv=argv,
+        )
+
+    @staticmethod
+    def until(condition: Callable[[], bool], what: str) -> None:
+        """Wait for a condition that no descriptor tells of."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain: {what}"
+            select.select([], [], [], 0.005)
+
+    @staticmethod
+    def read_all(sock: socket.socket) -> bytes:
+        """Everything until the end of the stream."""
+        parts = []
+        while part := sock.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+@pytest.fixture
+def field() -> Iterator[Field]:
+    made = Field()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["shared", "per-port", DOCKER_PROXY])
+def any_proxy(request: pytest.FixtureRequest, field: Field) -> Field:
+    """The field, with each kind of proxy in turn."""
+    if request.param == DOCKER_PROXY and shutil.which(DOCKER_PROXY) is None:
+        pytest.fail(
+            f"{DOCKER_PROXY} (Debian: docker.io) is the yardstick of these tests, and is not installed"
+        )
+    field.mode = request.param
+    return field
