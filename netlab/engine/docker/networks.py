@@ -42,7 +42,7 @@ def remove(world: World, rules: Firewaller, name: str) -> None:
 
 def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
     """Everything that the bridge driver does on the host for a network, in its order (createNetwork)."""
-    bridge, why = network.bridge, f"bridge of {network.name}"
+    bridge, why = network.bridge, f"bridge of {network.title}"
     if network.mac is not None:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.accept_ra", "0", f"{why}: no router may configure it")
     if Family.IPV6 in network.families:
@@ -61,7 +61,7 @@ def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
 
 
 def _forward_ipv6(world: World, network: LiveNetwork) -> None:
-    why = f"{network.name} is an IPv6 network, and dockerd turns forwarding on for it"
+    why = f"{network.title} is an IPv6 network, and dockerd turns forwarding on for it"
     turned = world.sysctls.ensure("net.ipv6.conf.default.forwarding", "1", why)
     turned |= world.sysctls.ensure("net.ipv6.conf.all.forwarding", "1", why)
     drops = not world.traits.v6_drop_at_start and not world.daemon.ip_forward_no_drop
@@ -73,7 +73,7 @@ def _bridge_netfilter(world: World, network: LiveNetwork) -> None:
     without_proxy = world.traits.bridge_nf_without_proxy and not world.daemon.userland_proxy
     if (network.icc and not without_proxy) or not world.daemon.iptables:
         return
-    why = "no userland proxy" if network.icc else f"icc is off on {network.name}"
+    why = "no userland proxy" if network.icc else f"icc is off on {network.title}"
     for family in network.families:
         key = f"net.bridge.bridge-nf-call-{family.iptables}"
         world.sysctls.write(key, "1", f"{why}: frames between its containers must pass iptables")
