@@ -1,7 +1,7 @@
 """The child of the supervisor that applies the plan: it has all the memory and all the imports, and ends.
 
-What it leaves: network namespaces as bind mounts in the supervisor's private tmpfs (``netns/NODE``), files
-for each node's /etc (``etc/NODE/…``), and for the supervisor what it must start itself.
+What it leaves: network namespaces as bind mounts in the supervisor's private tmpfs (``netns/NODE``), what
+each node's /etc says (``etc.json``), and for the supervisor what it must start itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel import libc
-from netlab.lab import codec
+from netlab.lab import codec, sandbox
 from netlab.lab.wire import Channel, Disconnected
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
     applied = apply(plan)
     for node in plan.nodes:
         _name(private, node.name, applied.namespaces[node.namespace])
-        _write_etc(private, node.name, node.hostname, node.hosts_file, node.resolv_conf)
+    sandbox.keep_etc(private, plan.nodes)
     if any(node.commands for node in plan.nodes):
         reports.send({"event": "progress", "doing": "running the scenario's rules"})
         applied.run_commands()
@@ -66,18 +66,6 @@ def _name(private: str, node: str, namespace: int) -> None:
     path = f"{private}/netns/{node}"
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
     libc.mount(f"/proc/self/fd/{namespace}", path, "", libc.MS_BIND)
-
-
-def _write_etc(private: str, node: str, hostname: str, hosts: str, resolv: str) -> None:
-    contents = {"hostname": hostname, "hosts": hosts, "resolv.conf": resolv}
-    if not any(contents.values()):
-        return
-    directory = f"{private}/etc/{node}"
-    os.makedirs(directory)
-    for name, content in contents.items():
-        if content:
-            with open(f"{directory}/{name}", "w", encoding="utf-8") as file:
-                file.write(content)
 
 
 def _responders(plan: Plan) -> list[Any]:

@@ -7,29 +7,12 @@ import select
 import time
 
 from netlab.kernel import netns
+from netlab.lab.listening import listening
 
 #: Seconds that a program has for opening its ports, before that is worth a warning.
 PATIENCE = 15.0
 #: Seconds between two looks; the wait itself is for the program's end.
 INTERVAL = 0.005
-
-#: include/net/tcp_states.h
-_LISTEN = "0A"
-
-
-def listening() -> set[int]:
-    """The TCP ports on which somebody listens in the calling thread's network namespace."""
-    found = set()
-    for name in ("tcp", "tcp6"):
-        path = f"/proc/thread-self/net/{name}"
-        if os.path.exists(path):
-            with open(path, encoding="ascii") as file:
-                next(file)
-                for line in file:
-                    words = line.split()
-                    if words[3] == _LISTEN:
-                        found.add(int(words[1].rpartition(":")[2], 16))
-    return found
 
 
 def wait_for(pid: int, namespace: int, ports: set[int]) -> int:
@@ -44,8 +27,9 @@ def wait_for(pid: int, namespace: int, ports: set[int]) -> int:
         return 1
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
+
     until = time.monotonic() + PATIENCE
-    while not ports <= listening():
+    while not ports <= {found.port for found in listening(("tcp",))}:
         if poll.poll(INTERVAL * 1000):
             return 1
         if time.monotonic() > until:

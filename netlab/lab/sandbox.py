@@ -6,6 +6,7 @@ went there by :func:`join`), and gets a mount namespace and host name of its own
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -15,7 +16,9 @@ from netlab.kernel import libc
 from netlab.lab import isolation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from netlab.model.plan import Node
 
 #: A plain user's PATH lacks these on Debian, and a lab's tools (iptables, ip) live there.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -41,8 +44,8 @@ def join(user: int, mount: int, pid: int) -> None:
 def settle(network: int | None, private: str, node: str | None) -> None:
     """Become a process of ``node``: everything but the program. Raises OSError that says what failed.
 
-    ``private`` is the lab's own tmpfs; files for /etc stand in it at ``etc/NODE``. Without ``network``
-    the process stays outside every node.
+    ``private`` is the lab's own tmpfs, in which :func:`keep_etc` wrote what a node's /etc says. Without
+    ``network`` the process stays outside every node.
     """
     if network is not None:
         libc.setns(network, libc.CLONE_NEWNET)
@@ -52,19 +55,37 @@ def settle(network: int | None, private: str, node: str | None) -> None:
         libc.mount("sysfs", "/sys", "sysfs", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
     if node is None:
         return
-    for name in ("hosts", "resolv.conf"):
-        source = f"{private}/etc/{node}/{name}"
-        if os.path.exists(source) and os.path.exists(f"/etc/{name}"):
-            libc.mount(source, f"/etc/{name}", "", libc.MS_BIND)
-    socket.sethostname(_hostname(private, node))
+    hostname, *files = _etc(private, node)
+    for name, content in zip(("hosts", "resolv.conf"), files, strict=True):
+        if content and os.path.exists(f"/etc/{name}"):
+            libc.mount(_file(private, node, name, content), f"/etc/{name}", "", libc.MS_BIND)
+    socket.sethostname(hostname or node)
 
 
-def _hostname(private: str, node: str) -> str:
-    try:
-        with open(f"{private}/etc/{node}/hostname", encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return node
+def keep_etc(private: str, nodes: Iterable[Node]) -> None:
+    """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file."""
+    contents = {node.name: (node.hostname, node.hosts_file, node.resolv_conf) for node in nodes}
+    with open(f"{private}/etc.json", "w", encoding="utf-8") as file:
+        json.dump(contents, file)
+
+
+def _etc(private: str, node: str) -> list[str]:
+    """Host name, hosts and resolv.conf of a node; empty: the machine's own."""
+    with open(f"{private}/etc.json", "rb") as file:
+        found: list[str] = json.load(file)[node]
+    return found
+
+
+def _file(private: str, node: str, name: str, content: str) -> str:
+    """The path of a file with this content: every process of the node shares it."""
+    directory = f"{private}/etc/{node}"
+    path = f"{directory}/{name}"
+    if not os.path.exists(path):
+        os.makedirs(directory, exist_ok=True)
+        with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+            file.write(content)
+        os.rename(file.name, path)
+    return path
 
 
 def with_system_path(env: dict[str, str]) -> dict[str, str]:

@@ -1,22 +1,16 @@
 """Who listens in a lab's nodes: a helper that runs in the lab's PID namespace, and prints JSON.
 
-Sources: /proc/net/tcp, udp and their IPv6 forms (Documentation/networking/proc_net_tcp.rst),
-/proc/net/sctp/eps, and the links in /proc/PID/fd, which name sockets by inode.
+Which process holds a socket stands in the links of /proc/PID/fd, which name sockets by inode.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-import struct
 import sys
-from collections.abc import Iterator
 
 from netlab.kernel import netns
-
-#: include/net/tcp_states.h: TCP_LISTEN; a bound UDP socket without a peer shows as TCP_CLOSE.
-_WAITING = {"tcp": "0A", "udp": "07"}
+from netlab.lab.listening import listening
 
 
 def main(_args: list[str], _fds: list[int], namespaces: dict[str, int]) -> int:
@@ -27,35 +21,6 @@ def main(_args: list[str], _fds: list[int], namespaces: dict[str, int]) -> int:
         found += [(node, *entry) for entry in listening()]
     print(json.dumps([found, owners({entry[-1] for entry in found})]))
     return 0
-
-
-def listening() -> Iterator[tuple[str, str, int, int]]:
-    """(protocol, address, port, inode) of every listening socket in the thread's network namespace."""
-    for protocol, state in _WAITING.items():
-        for suffix in ("", "6"):
-            path = f"/proc/thread-self/net/{protocol}{suffix}"
-            if os.path.exists(path):
-                with open(path, encoding="ascii") as file:
-                    next(file)
-                    for line in file:
-                        words = line.split()
-                        if words[3] == state:
-                            address, port = words[1].split(":")
-                            yield protocol, _address(address), int(port, 16), int(words[9])
-    if os.path.exists("/proc/thread-self/net/sctp/eps"):
-        with open("/proc/thread-self/net/sctp/eps", encoding="ascii") as file:
-            next(file)
-            for line in file:
-                words = line.split()
-                if words[3] == "10":  # include/net/sctp/constants.h: SCTP_SS_LISTENING is TCP_LISTEN
-                    yield "sctp", words[8] if len(words) > 8 else "::", int(words[5]), int(words[7])
-
-
-def _address(text: str) -> str:
-    """An address as the kernel writes it there: 32-bit words in the machine's byte order."""
-    words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
-    packed = struct.pack(f"={len(words)}I", *words)
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def owners(inodes: set[int]) -> dict[int, list[tuple[int, str]]]:
