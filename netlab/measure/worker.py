@@ -4,7 +4,8 @@ Inside a lab the process is a child of the supervisor, so it is where the namesp
 ends with the lab. The other end holds a :class:`RemoteSession`::
 
     → {"facts": …}                         ← {"ready": true}
-    → {"flows": [...], "replies": false}   ← {"journey": …}  one a flow, in order
+    → {"flows": [...], "replies": false, "shape": null}
+                                           ← {"journey": …}  one a flow, in order
                                            ← {"pairs": ["host", since]}  asked while measuring
     → {"pairs": [[protocol, client, asked, own, backend], …]}
                                            ← {"done": true}
@@ -17,10 +18,11 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from netlab.journey.facts import Facts
+from netlab.kernel.packet import Shape
 from netlab.measure.session import Pairs, ProxyPair, Session
 from netlab.model import errors
 from netlab.model.errors import NetlabError
@@ -112,7 +114,8 @@ def _measure(lines: _Lines, session: Session, message: Json) -> None:
     def tell(_: int, journey: Journey) -> None:
         lines.send({"journey": journey.to_json()})
 
-    session.measure(flows, replies=message["replies"], tell=tell)
+    shape = None if message["shape"] is None else shape_from(message["shape"])
+    session.measure(flows, replies=message["replies"], shape=shape, tell=tell)
     lines.send({"done": True})
 
 
@@ -126,8 +129,11 @@ class RemoteSession:
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        """``ended`` is called once the session is closed: whoever started the worker lets go of it."""
         self._socket = sock
+        self._ended = ended
         self._lines = _Lines(sock)
         self._pairs = pairs
         self._lines.send(
@@ -149,10 +155,17 @@ class RemoteSession:
         flows: Sequence[Flow],
         *,
         replies: bool = False,
+        shape: Shape | None = None,
         tell: Callable[[int, Journey], None] | None = None,
     ) -> list[Journey]:
         """As :meth:`netlab.measure.session.Session.measure`."""
-        self._lines.send({"flows": [flow_json(flow) for flow in flows], "replies": replies})
+        self._lines.send(
+            {
+                "flows": [flow_json(flow) for flow in flows],
+                "replies": replies,
+                "shape": None if shape is None else shape_json(shape),
+            }
+        )
         journeys: list[Journey] = []
         while "done" not in (answer := self._answer()):
             if "pairs" in answer:
@@ -180,6 +193,7 @@ class RemoteSession:
         """End the session; idempotent."""
         self._lines.close()
         self._socket.close()
+        self._ended()
 
 
 def flow_json(flow: Flow) -> Json:
@@ -202,3 +216,14 @@ def flow_from(data: Json) -> Flow:
     name, address, network = data["target"]
     rest = {key: value for key, value in data.items() if key not in ("target", "family")}
     return Flow(target=Target(name, address, network), family=Family(data["family"]), **rest)
+
+
+def shape_json(shape: Shape) -> Json:
+    """A shape as JSON; octets in hexadecimal."""
+    found = {field.name: getattr(shape, field.name) for field in fields(shape)}
+    return {key: value.hex() if isinstance(value, bytes) else value for key, value in found.items()}
+
+
+def shape_from(data: Json) -> Shape:
+    """The inverse of :func:`shape_json`."""
+    return Shape(**{**data, "family": Family(data["family"]), "payload": bytes.fromhex(data["payload"])})

@@ -1,0 +1,180 @@
+"""``netlab probe``: which way a flow goes, rule by rule, as the kernel reports it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from netlab.cli.complete import hint
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from netlab.kernel.packet import Shape
+    from netlab.lab.client import Client
+    from netlab.model.family import Family
+    from netlab.model.flow import Flow
+    from netlab.model.journey import Journey
+    from netlab.model.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    option = parser.add_argument
+    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one that is up"), "lab")
+    option(
+        "flows", nargs="*", metavar="FLOW",
+        help="'client -> host:80/tcp'; several are measured together; - reads one a line from stdin",
+    )  # fmt: skip
+    family = parser.add_mutually_exclusive_group()
+    family.add_argument("-4", dest="family", action="store_const", const=4, help="IPv4 only")
+    family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6 only")
+    protocol = parser.add_mutually_exclusive_group()
+    for word in ("tcp", "udp", "sctp", "icmp"):
+        protocol.add_argument(
+            f"--{word}", dest="protocol", action="store_const", const=word, help=f"{word}, whatever FLOW says"
+        )
+    option("--via", metavar="NODE", help="send the frame to this node, whatever the routing table says")
+    option("--from-port", type=_port, metavar="PORT", help="the source port")
+    option("--from-address", metavar="ADDRESS", help="a source address, forged if the origin has it not")
+    crafted = parser.add_argument_group("packets made by hand (no connection is opened)")
+    option = crafted.add_argument
+    option("--syn", action="store_true", help="send one SYN and be content with its answer")
+    option("--flags", metavar="LETTERS", help="TCP flags, such as S, SA, R, FPU")
+    option("--payload", metavar="TEXT", help="what the packet carries")
+    option("--hops", type=int, metavar="N", help="TTL or hop limit")
+    option("--fragment", type=int, metavar="N", help="cut the payload into fragments of N octets")
+    parser.add_argument("--replies", action="store_true", help="show the answers' way too")
+    parser.add_argument("--json", action="store_true", help="one JSON line a flow, in order")
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise ValueError(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and show; returns 0 if every flow was measured, else 3."""
+    client, texts = _question(args)
+    flows = flows_of(client.plan, _read(texts), args)
+    show = _Show(args)
+    _measure(client, flows, shape_of(args), args.replies, show)
+    return 3 if show.unmeasured else 0
+
+
+def _question(args: argparse.Namespace) -> tuple[Client, list[str]]:
+    """The lab, and the flows as written: what has an arrow in it, or is ``-``, is a flow and no lab."""
+    from netlab.cli.shell import find_target
+    from netlab.model.errors import UsageError
+
+    lab, texts = args.lab, list(args.flows)
+    if lab is not None and ("->" in lab or lab == "-"):
+        lab, texts = None, [lab, *texts]
+    if not texts:
+        raise UsageError("no flow was given, such as 'client -> host:80/tcp'")
+    client, node = find_target(lab)
+    if node is not None:
+        raise UsageError(f"{lab} is a node; a flow is asked of a lab")
+    return client, texts
+
+
+def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
+    """The flows as written, each with the line of stdin (or number of argument) that it stands on."""
+    for number, text in enumerate(texts, 1):
+        if text != "-":
+            yield text, number
+            continue
+        for line, words in enumerate(sys.stdin, 1):
+            if words.strip() and not words.lstrip().startswith("#"):
+                yield words.strip(), line
+
+
+def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namespace) -> list[Flow]:
+    """The flows that the command line asks for; raises ScenarioError for all that cannot be understood."""
+    from dataclasses import replace
+
+    from netlab.journey.expand import expand
+    from netlab.journey.resolve import Resolver
+    from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+    from netlab.scenario.flow import parse_flow
+
+    resolver = Resolver(plan)
+    flows: list[Flow] = []
+    problems: list[Problem] = []
+    for text, number in texts:
+        try:
+            pattern = parse_flow(text, Position("flow", number, 1))
+        except ScenarioError as error:
+            problems += error.problems
+            continue
+        if args.protocol is not None:
+            pattern = replace(pattern, protocol=args.protocol, ports=_ports(pattern.ports, args.protocol))
+        if args.via is not None:
+            pattern = replace(pattern, via=args.via)
+        try:
+            flows += expand(pattern, plan, _families(args.family), resolver)
+        except UsageError as error:
+            problems.append(Problem(Position("flow", number, 1), str(error)))
+    if problems:
+        raise ScenarioError(problems)
+    return [replace(flow, source=args.from_address, source_port=args.from_port) for flow in flows]
+
+
+def _ports(ports: tuple[tuple[int, int], ...] | None, protocol: str) -> tuple[tuple[int, int], ...] | None:
+    return () if protocol == "icmp" else ports
+
+
+def _families(number: int | None) -> tuple[Family, ...] | None:
+    from netlab.model.family import Family
+
+    return None if number is None else (Family(number),)
+
+
+def shape_of(args: argparse.Namespace) -> Shape | None:
+    """The shape of packets made by hand; None where a socket's own will do."""
+    if not (args.syn or args.flags or args.payload or args.hops or args.fragment):
+        return None
+    from netlab.kernel.packet import Shape
+    from netlab.model.family import Family
+
+    return Shape(
+        Family.IPV4,  # a shape's family and protocol are each flow's own
+        "tcp",
+        flags=args.flags or "S",
+        payload=(args.payload or "").encode(),
+        hops=args.hops or 64,
+        fragment=args.fragment or 0,
+    )
+
+
+class _Show:
+    """Shows each journey as soon as it is known."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.json = args.json
+        self.unmeasured = 0
+
+    def __call__(self, number: int, journey: Journey) -> None:
+        self.unmeasured += journey.outcome == "unmeasured"
+        if self.json:
+            import json
+
+            sys.stdout.write(json.dumps(journey.to_json(), ensure_ascii=False) + "\n")
+        else:
+            from netlab.view.console import console
+            from netlab.view.journey import journey_view
+
+            screen = console(sys.stdout)
+            if number:
+                screen.print()
+            screen.print(journey_view(journey))
+        sys.stdout.flush()
+
+
+def _measure(client: Client, flows: list[Flow], shape: Shape | None, replies: bool, show: _Show) -> None:
+    from netlab.lab.measuring import measuring
+
+    with measuring(client) as session:
+        session.measure(flows, shape=shape, replies=replies, tell=show)
