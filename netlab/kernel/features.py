@@ -131,13 +131,28 @@ def try_trace() -> str:
         wire.bind((0, 0))  # before joining: an unbound socket joins in silence and hears nothing
         wire.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
         _send_to_self()
-        events = 0
-        while select.select([wire], [], [], 0 if events else PATIENCE)[0]:
-            wire.recv(65536)
-            events += 1
-    if not events:
+        messages: list[bytes] = []
+        while select.select([wire], [], [], 0 if messages else PATIENCE)[0]:
+            messages.append(wire.recv(65536))
+    if not messages:
         raise Lacking("a traced datagram gave no event")
-    return f"{events} events for one datagram"
+    return describe_trace(messages)
+
+
+def describe_trace(messages: Sequence[bytes]) -> str:
+    """What the decoder makes of trace messages; raises Lacking if this kernel's are not understood."""
+    from netlab.kernel.nftrace import Decoder
+    from netlab.model.trace import TraceFault
+
+    decoder = Decoder()
+    for message in messages:
+        answer = decoder.decode(message)
+        if isinstance(answer, TraceFault):
+            raise Lacking(f"a trace event of this kernel is not understood: {answer}")
+    seen = f"{len(messages)} events for one datagram"
+    if decoder.unknown:
+        seen += f", with attributes that netlab ignores: {', '.join(map(str, sorted(decoder.unknown)))}"
+    return seen
 
 
 def try_conntrack() -> str:

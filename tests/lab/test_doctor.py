@@ -261,6 +261,35 @@ def test_trace_events_that_do_not_arrive(monkeypatch: pytest.MonkeyPatch) -> Non
     assert judge_in_child(BY_NAME["trace events"]) == ["missing", "a traced datagram gave no event"]
 
 
+def attribute(kind: int, value: bytes) -> bytes:
+    """One netlink attribute."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def trace_message(*more: bytes) -> bytes:
+    """The smallest whole trace event (linux/netfilter/nf_tables.h): a chain that is left by its policy."""
+    fields = (
+        (1, b"t\0"),
+        (2, b"c\0"),
+        (4, struct.pack(">I", 1)),
+        (6, b"\0\0\0\1"),
+        (16, struct.pack(">I", 1)),
+    )
+    body = struct.pack("=BBH", 2, 0, 0) + b"".join(attribute(*field) for field in fields) + b"".join(more)
+    return struct.pack("=IHHII", 16 + len(body), 10 << 8 | 17, 0, 0, 0) + body
+
+
+def test_attributes_that_a_later_kernel_adds_are_shown() -> None:
+    assert features.describe_trace([trace_message()]) == "1 events for one datagram"
+    later = trace_message(attribute(99, b"\0\0\0\1"))
+    assert features.describe_trace([later, later]).endswith("attributes that netlab ignores: 99")
+
+
+def test_trace_events_that_are_not_understood() -> None:
+    with pytest.raises(Lacking, match="not understood"):
+        features.describe_trace([trace_message(), trace_message()[:-4]])
+
+
 def test_a_child_that_dies_is_no_good_news() -> None:
     with pytest.raises(Lacking, match="status 7"):
         in_child(lambda: os._exit(7))
