@@ -156,6 +156,9 @@ def _make_dev(place: str, devices: dict[str, int]) -> None:
             os.mkdir(f"{place}/{name}", 0o755)
     finally:
         os.umask(mask)
+    # for files; a device can be written to all the same
+    flags = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NOEXEC
+    libc.mount("none", place, "", flags)
 
 
 def _make_etc(place: str, missing: list[str]) -> None:

@@ -198,6 +198,8 @@ def _pairs(ends: dict[tuple[str, str], tuple[Space, Interface]]) -> Iterator[Pai
             raise LabError(f"{interface.name} of {key[0]} has no peer: {interface.peer}")
         done.add(interface.peer)
         other, peer = ends[interface.peer]
+        if peer.peer != key:
+            raise LabError(f"{interface.name} of {key[0]} and its peer do not name each other")
         if interface.master is None and peer.master is not None:
             yield Pair(other, peer, space, interface)
         else:

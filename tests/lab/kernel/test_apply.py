@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -39,8 +40,16 @@ def with_node(plan: Plan, name: str, **changes: object) -> Plan:
     )
 
 
+def descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def own_namespace() -> int:
+    return Path("/proc/thread-self/ns/net").stat().st_ino
+
+
 def connect(fd: int, address: str, port: int = 80) -> str:
-    """What a first connection from a namespace meets, and an error if an answer takes a retransmission (1 s)."""
+    """What a first connection meets; an error if it takes a retransmission, which comes after 1 s."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with netns.entered(fd):
         sock = socket.socket(family)
@@ -100,7 +109,9 @@ def test_links_are_as_planned(applied: Build, inside: Inside) -> None:
     assert [link["ifindex"] for link in shown.values()] == [1, 2, 3, 4, 5]
     for interface in ports:
         assert shown[interface.name]["address"] == interface.mac
-        assert shown[interface.name]["mtu"] == interface.mtu
+        assert shown[interface.name]["mtu"] == (
+            1400 if interface.name == "br1" else interface.mtu
+        )  # the least
         assert "UP" in shown[interface.name]["flags"]
         assert shown[interface.name].get("master") == interface.master
     assert shown["br1"]["linkinfo"]["info_data"]["stp_state"] == 0
@@ -237,10 +248,11 @@ def test_guests_share_a_namespace(applied: Build) -> None:
 
 
 def test_links_between_two_nodes_without_a_bridge(applied: Build) -> None:
-    ends = (
-        Node("a", "outside", "a", interfaces=(Interface("eth0", "veth", peer=("b", "eth0"), addresses=("192.0.2.1/30", "2001:db8::1/64")),)),
-        Node("b", "outside", "b", interfaces=(Interface("eth0", "veth", peer=("a", "eth0"), addresses=("192.0.2.2/30", "2001:db8::2/64")),)),
-    )  # fmt: skip
+    def end(name: str, peer: str, *addresses: str) -> Node:
+        link = Interface("eth0", "veth", peer=(peer, "eth0"), addresses=addresses)
+        return Node(name, "outside", name, interfaces=(link,))
+
+    ends = end("a", "b", "192.0.2.1/30", "2001:db8::1/64"), end("b", "a", "192.0.2.2/30", "2001:db8::2/64")
     lab = applied(Plan("pair", "pair", ends, (), ()))
     assert connect(lab.namespaces["a"], "192.0.2.2") == "refused"
     assert connect(lab.namespaces["b"], "2001:db8::1") == "refused"
@@ -254,8 +266,12 @@ def line(*argv: str) -> HostRule:
 
 
 def test_administrators_lines_run_last(applied: Build) -> None:
-    lines = (line("iptables", "-I", "INPUT", "-j", "DROP"), line("ip", "link", "set", "ext0", "mtu", "1300"),
-             line("sysctl", "-w", "net.ipv4.conf.ext0.rp_filter=1"), line("nft", "add", "table", "inet", "mine"))  # fmt: skip
+    lines = (
+        line("iptables", "-I", "INPUT", "-j", "DROP"),
+        line("ip", "link", "set", "ext0", "mtu", "1300"),
+        line("sysctl", "-w", "net.ipv4.conf.ext0.rp_filter=1"),
+        line("nft", "add", "table", "inet", "mine"),
+    )
     lab = applied(
         with_node(star(1), "host", commands=lines, rulesets=(rules(Family.IPV4, "-s 192.0.2.1/32 -j DROP"),))
     )
@@ -283,47 +299,52 @@ def test_the_first_line_that_fails_is_named_with_the_tools_words(applied: Build)
         assert next(link.up for link in dump.links(sock) if link.name == "ext0")
 
 
-def failing() -> list[object]:
+def failing() -> Iterator[object]:
     plan = star(2)
-    host = plan.node("host")
-    lost = replace(plan.node("c1").interfaces[0], peer=("nobody", "eth0"))
-    return [
-        pytest.param(with_node(plan, "c0", routes=(Route("default", "192.0.2.1"),)), LabError, "route default via 192.0.2.1", id="route"),
-        pytest.param(with_node(plan, "c1", interfaces=(lost,)), LabError, "nobody", id="peer"),
-        pytest.param(with_node(plan, "c1", namespace="nobody"), LabError, "nobody", id="namespace"),
-        pytest.param(with_node(plan, "host", interfaces=(*host.interfaces, host.interfaces[0])), LabError, "two interfaces named ext0", id="twice"),
-        pytest.param(with_node(plan, "host", sysctls=(Sysctl("kernel.hostname", "x", ""),)), UsageError, "kernel.hostname", id="machine-wide"),
-        pytest.param(with_node(plan, "host", sysctls=(Sysctl("net.ipv4.ip_forward", "maybe", ""),)), LabError, "ip_forward", id="value"),
-        pytest.param(with_node(plan, "host", rulesets=(rules(Family.IPV4, "-j NOWHERE"),)), LabError, "-A INPUT -j NOWHERE", id="rules"),
-    ]  # fmt: skip
+    host, container = plan.node("host"), plan.node("c1")
+
+    def case(name: str, error: type[Exception], words: str, node: str, **changes: object) -> object:
+        return pytest.param(with_node(plan, node, **changes), error, words, id=name)
+
+    lost = replace(container.interfaces[0], peer=("nobody", "eth0"))
+    machine_wide, wrong = Sysctl("kernel.hostname", "x", ""), Sysctl("net.ipv4.ip_forward", "maybe", "")
+    twice = (*host.interfaces, host.interfaces[0])
+    far_off = Route("default", "192.0.2.1")
+    yield case("route", LabError, "route default via 192.0.2.1", "c0", routes=(far_off,))
+    yield case("peer", LabError, "do not name each other", "c1", interfaces=(lost,))
+    yield case("namespace", LabError, "nobody", "c1", namespace="nobody")
+    yield case("twice", LabError, "two interfaces named ext0", "host", interfaces=twice)
+    yield case("machine-wide", UsageError, "kernel.hostname", "host", sysctls=(machine_wide,))
+    yield case("value", LabError, "ip_forward", "host", sysctls=(wrong,))
+    yield case("rules", LabError, "NOWHERE", "host", rulesets=(rules(Family.IPV4, "-j NOWHERE"),))
 
 
-@pytest.mark.parametrize(("plan", "error", "words"), failing())
+@pytest.mark.parametrize(("plan", "error", "words"), list(failing()))
 def test_a_failure_is_explained_and_leaves_nothing(plan: Plan, error: type[Exception], words: str) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
-    home = os.stat("/proc/thread-self/ns/net").st_ino
+    before = descriptors()
+    home = own_namespace()
     with pytest.raises(error, match=words):
         apply(plan)
-    assert sorted(os.listdir("/proc/self/fd")) == before
-    assert os.stat("/proc/thread-self/ns/net").st_ino == home
+    assert descriptors() == before
+    assert own_namespace() == home
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
 
 def test_apply_and_close_keep_no_descriptor_and_come_back() -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
-    home = os.stat("/proc/thread-self/ns/net").st_ino
+    before = descriptors()
+    home = own_namespace()
     for _ in range(3):
         lab = apply(star(2, rulesets=(rules(Family.IPV4),)))
         assert len(lab.namespaces) == 5
         lab.close()
         lab.close()
-    assert sorted(os.listdir("/proc/self/fd")) == before
-    assert os.stat("/proc/thread-self/ns/net").st_ino == home
+    assert descriptors() == before
+    assert own_namespace() == home
 
 
 def test_missing_and_legacy_tools_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object, namespace: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, namespace: int
 ) -> None:
     monkeypatch.setattr("netlab.kernel.process.PATH", str(tmp_path))
     ruleset._demand_nf_tables.cache_clear()
@@ -332,7 +353,7 @@ def test_missing_and_legacy_tools_are_named(
             ruleset.load_nft("")
         with pytest.raises(MachineError, match="apt-get install iptables"):
             ruleset.load_iptables(Family.IPV4, "")
-        os.symlink("/usr/sbin/xtables-legacy-multi", f"{tmp_path}/iptables-restore")
+        (tmp_path / "iptables-restore").symlink_to("/usr/sbin/xtables-legacy-multi")
         with pytest.raises(MachineError, match="update-alternatives"):
             ruleset.load_iptables(Family.IPV4, "")
     finally:
