@@ -18,11 +18,10 @@ import signal
 import sys
 from pathlib import Path
 
-# include/uapi/linux/mount.h, prctl.h, capability.h
+# include/uapi/linux/mount.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 4096, 16384, 1 << 18, 1 << 19
 MNT_DETACH = 2
-PR_CAPBSET_DROP, CAP_SYS_MODULE = 24, 16
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}[os.uname().machine]
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -64,11 +63,18 @@ def build_root(lower: str) -> str:
         mount(name, f"{root}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     for name in ("lock", "state", "state/data"):
         Path(root, "run", name).mkdir()
-    # resolv.conf is often a link into /run
+    # The machine's kernel gets no module on a daemon's request.
+    for path in ("usr/sbin/modprobe", "sbin/modprobe"):
+        modprobe = Path(root, path)
+        if modprobe.parent.exists():
+            modprobe.unlink(missing_ok=True)
+            modprobe.symlink_to("/bin/false")
+    # A host that knows no resolver, so that containers get the daemon's own default.
+    # (A link into /run, as often as not.)
     resolv = Path(root, "etc/resolv.conf")
     if resolv.is_symlink() or resolv.exists():
         resolv.unlink()
-    resolv.write_text("nameserver 198.51.100.53\n")
+    resolv.write_text("")
     return root
 
 
@@ -82,9 +88,7 @@ def enter(root: str) -> None:
 
 def main() -> None:
     """Build, say so, wait."""
-    outer = os.readlink("/proc/self")
-    # The machine's kernel gets no module on a daemon's request.
-    call("capability bounding set", libc.prctl(PR_CAPBSET_DROP, CAP_SYS_MODULE, 0, 0, 0))
+    outer = Path("/proc/self").readlink()
     enter(build_root(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped by the kernel
     sys.stdout.write(f"{outer}\nready\n")

@@ -38,6 +38,10 @@ class Departure:
         """Whether this entry is about that section of that engine."""
         return fnmatch.fnmatchcase(engine, self.engine) and fnmatch.fnmatchcase(section, self.section)
 
+    def concerns(self, engine: str) -> bool:
+        """Whether this entry is about that engine."""
+        return fnmatch.fnmatchcase(engine, self.engine)
+
     def apply(self, lines: Sequence[str]) -> list[str]:
         """The lines with the difference taken out."""
         return [out for line in lines if (out := self.pattern.sub(self.replace, line)) or not line]
@@ -45,7 +49,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A section that is not equal; ``diff`` is unified, the daemon's lines with ``-``, netlab's with ``+``."""
+    """A section that is not equal; ``diff`` is unified: the daemon's lines with ``-``, netlab's ``+``."""
 
     section: str
     diff: str
@@ -56,7 +60,9 @@ def departures(path: Path = DEPARTURES) -> tuple[Departure, ...]:
     found = []
     for name, entry in tomllib.loads(path.read_text()).items():
         if entry["kind"] not in KINDS:
-            raise ValueError(f"{path}: [{name}]: {entry['kind']} is not a kind that may depart: {', '.join(KINDS)}")
+            raise ValueError(
+                f"{path}: [{name}]: {entry['kind']} is not a kind that may depart: {', '.join(KINDS)}"
+            )
         pattern = re.compile(entry["pattern"])
         found.append(
             Departure(

@@ -72,7 +72,14 @@ class Daemon:
                 [
                     *("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "dockerd"),
                     *("--config-file", "/run/state/daemon.json", "--data-root", "/run/state/data"),
-                    *("--exec-root", "/run/docker", "--host", f"unix://{SOCKET}", "--pidfile", "/run/docker.pid"),
+                    *(
+                        "--exec-root",
+                        "/run/docker",
+                        "--host",
+                        f"unix://{SOCKET}",
+                        "--pidfile",
+                        "/run/docker.pid",
+                    ),
                     *("--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs"),
                     *("--cgroup-parent", self._cgroup),
                 ]
@@ -89,7 +96,9 @@ class Daemon:
                 if select.select([ended], [], [], 0.01)[0]:
                     raise DaemonError(f"dockerd ended with {self._process.wait()}: {self._last_words()}")
                 if time.monotonic() > deadline:
-                    raise DaemonError(f"dockerd did not answer within {START_SECONDS:.0f} s: {self._last_words()}")
+                    raise DaemonError(
+                        f"dockerd did not answer within {START_SECONDS:.0f} s: {self._last_words()}"
+                    )
         finally:
             os.close(ended)
 
@@ -104,7 +113,7 @@ class Daemon:
 
     def load_image(self) -> None:
         """``docker import`` of the one image."""
-        self.api.call("POST", "/images/create", image_tar(), fromSrc="-", repo="netlab", tag="latest")
+        self.api.call("POST", "/images/create", image_tar(), {"fromSrc": "-", "repo": "netlab"})
 
     def version(self) -> str:
         """``20.10.24+dfsg1``: the daemon's own word."""

@@ -83,7 +83,8 @@ def make(suite: str, cache: Path = CACHE) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     try:
         subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(work), mirror()], check=True
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(work), mirror()],
+            check=True,
         )
         shutil.rmtree(work / "var/cache/apt")
         work.rename(root)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
+
+#: for one answer; a daemon that loads an image on a busy machine needs some
+SECONDS = 60.0
 
 
 class ApiError(Exception):
@@ -40,12 +44,10 @@ class Docker:
         method: str,
         path: str,
         body: Mapping[str, Any] | bytes | None = None,
-        *,
-        timeout: float = 60,
-        **query: str | int,
+        query: Mapping[str, str | int] | None = None,
     ) -> Any:
         """One request; returns the decoded JSON (or text). ApiError, or OSError if nobody listens."""
-        connection = _Connection(self.path, timeout)
+        connection = _Connection(self.path, SECONDS)
         try:
             headers = {}
             data: bytes | None = None
@@ -59,24 +61,22 @@ class Docker:
         finally:
             connection.close()
         if response.status >= 400:
-            try:
+            with contextlib.suppress(ValueError, KeyError):
                 text = json.loads(text)["message"]
-            except (ValueError, KeyError):
-                pass
             raise ApiError(response.status, text.strip())
         return json.loads(text) if text.startswith(("{", "[")) and "\n{" not in text.strip() else text
 
     def get(self, path: str, **query: str | int) -> Any:
         """GET."""
-        return self.call("GET", path, **query)
+        return self.call("GET", path, None, query)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **query: str | int) -> Any:
         """POST."""
-        return self.call("POST", path, body, **query)
+        return self.call("POST", path, body, query)
 
     def delete(self, path: str, **query: str | int) -> Any:
         """DELETE."""
-        return self.call("DELETE", path, **query)
+        return self.call("DELETE", path, None, query)
 
     def container(self, name: str) -> dict[str, Any]:
         """``docker inspect NAME``."""

@@ -7,7 +7,6 @@ as the tools print it; what may differ in spite of that is an entry in ``departu
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import subprocess
@@ -18,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 SNAPSHOT = Path(__file__).with_name("snapshot.py")
+#: The link-local address that the kernel makes of a MAC (RFC 4291, appendix A).
+EUI64 = re.compile(r"fe80::(?:[0-9a-f]{1,4}:)?[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}/64")
 Facts = dict[str, list[str]]  #: section -> lines
 
-#: Numbers and names that follow from others (ids from MACs, the kernel's numbering) or run (timers, counters).
+#: What follows from others (ids from MACs, the kernel's numbering) or runs (timers, counters).
 DERIVED = re.compile(
-    r"^(ifindex|link_index|link_netnsid|ifname|link|address|permaddr|stats.*|.*_timer|.*\.(bridge_id|root_id|root_port|"
-    r"designated_.*|id|no|root_path_cost|topology_change.*|.*timer)|.*_max_size|.*_max_segs|allmulti|parentbus)$"
+    r"^(ifindex|link_index|link_netnsid|ifname|link|address|permaddr|stats.*|.*_timer|"
+    r".*\.(bridge_id|root_id|root_port|designated_.*|id|no|root_path_cost|topology_change.*|.*timer)|.*_max_size|.*_max_segs|allmulti|parentbus)$"
 )
 #: Sysctls that count, or are the machine's and not the namespace's.
 COUNTERS = re.compile(
@@ -45,7 +46,11 @@ def look(places: Sequence[Place]) -> dict[str, Any]:
     """Run the snapshot program over these namespaces."""
     request = json.dumps([{"name": p.name, "net": p.net, "full": p.full} for p in places])
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(SNAPSHOT)], input=request, capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-S", str(SNAPSHOT)],
+        input=request,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"the snapshot failed: {done.stderr.strip()}")
@@ -82,6 +87,7 @@ def facts_of(snapshot: Mapping[str, Any], host: str, names: Mapping[str, str]) -
         facts[f"{where}: iptables"] = rules(seen["rules4"])
         facts[f"{where}: links"] = sorted(links(seen["links"]))
         facts[f"{where}: addresses"] = addresses(seen)
+        facts[f"{where}: addresses, plain"] = plain_addresses(seen)
         facts[f"{where}: routes"] = sorted(flat_lines(seen["routes4"]) + flat_lines(seen["routes6"]))
         facts[f"{where}: sysctls"] = sysctls(seen["sysctls"])
         if node == host:
@@ -90,9 +96,7 @@ def facts_of(snapshot: Mapping[str, Any], host: str, names: Mapping[str, str]) -
             facts["host: nft"] = [line for text in seen["nft"].values() for line in text.splitlines()]
             facts["host: policy routing"] = (seen["rule4"] + seen["rule6"]).splitlines()
             facts["host: listeners"] = listeners(seen["sockets"])
-            facts["host: docker-proxy"] = sorted(
-                line for line in seen["commands"].values() if "docker-proxy" in line.split(" ")[0]
-            )
+            facts["host: docker-proxy"] = proxies(seen["commands"])
     return facts
 
 
@@ -126,17 +130,8 @@ def links(seen: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{link['ifname']} {key} = {value}"
 
 
-def from_mac(mac: str) -> str:
-    """The link-local address that the kernel makes of a MAC (EUI-64, RFC 4291 appendix A)."""
-    octets = [int(x, 16) for x in mac.split(":")]
-    octets[0] ^= 2
-    words = octets[:3] + [0xFF, 0xFE] + octets[3:]
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes(words)))
-
-
 def addresses(seen: Mapping[str, Any]) -> list[str]:
     """One line an address, in the order of each interface; one made from the MAC is called so."""
-    macs = {link["ifname"]: link["address"] for link in seen["links"]}
     lines = []
     for link in sorted(seen["addresses"], key=lambda a: str(a["ifname"])):
         for entry in link.get("addr_info", ()):
@@ -145,11 +140,18 @@ def addresses(seen: Mapping[str, Any]) -> list[str]:
             name = link["ifname"]
             attributes = dict(entry)
             text = f"{attributes.pop('local')}/{attributes.pop('prefixlen')}"
-            if macs[name].count(":") == 5 and text == f"{from_mac(macs[name])}/64":
+            # a bridge keeps the address of the MAC that it had first, whatever port joined it later
+            if EUI64.fullmatch(text):
                 text = "fe80::MAC/64"
             rest = " ".join(f"{k}={v}" for k, v in sorted(attributes.items()) if k != "family")
             lines.append(f"{name} {text} {rest}")
     return lines
+
+
+def plain_addresses(seen: Mapping[str, Any]) -> list[str]:
+    """What somebody set, as a plan says it: no loopback's own, none that the kernel made of a MAC."""
+    words = (line.split() for line in addresses(seen))
+    return sorted(f"{name} {address}" for name, address, *_ in words if name != "lo" and "MAC" not in address)
 
 
 def flat_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -168,7 +170,16 @@ def sysctls(seen: Mapping[str, str]) -> list[str]:
             key, who = ".".join(parts), ""
         if not COUNTERS.search(key):
             groups.setdefault((key, value), []).append(who)
-    return sorted(f"{key} = {value}" + (f": {' '.join(sorted(w))}" if w[0] else "") for (key, value), w in groups.items())
+    return sorted(
+        f"{key} = {value}" + (f": {' '.join(sorted(w))}" if w[0] else "")
+        for (key, value), w in groups.items()
+    )
+
+
+def proxies(commands: Mapping[str, str]) -> list[str]:
+    """The arguments of each docker-proxy that listens."""
+    words = [line.split(" ") for line in commands.values()]
+    return sorted(" ".join(arguments) for name, *arguments in words if name.endswith("docker-proxy"))
 
 
 def listeners(sockets: str) -> list[str]:
@@ -179,5 +190,7 @@ def listeners(sockets: str) -> list[str]:
         words = " ".join(rest)
         who = ",".join(sorted(set(re.findall(r'"([^"]+)",pid=', words)))) or "nobody"
         v6only = re.search(r"v6only:\d", words)
-        lines.append(f"{protocol} {state} {local} backlog {backlog} {who}" + (f" {v6only[0]}" if v6only else ""))
+        lines.append(
+            f"{protocol} {state} {local} backlog {backlog} {who}" + (f" {v6only[0]}" if v6only else "")
+        )
     return sorted(lines)

@@ -28,6 +28,8 @@ from netlab.model.event import (
 from netlab.model.family import FAMILIES
 from netlab.model.scenario import Pool, PortMapping
 
+#: Three networks in the wrong order need some six tries; this many fail once in 10^9 runs.
+ID_TRIES = 120
 FOREVER = ["/busybox", "sleep", "1000000"]
 
 
@@ -38,8 +40,10 @@ class Replay:
         self.daemon = daemon
         #: node -> container name, in order of creation
         self.containers: dict[str, str] = {}
-        #: (network name, the plan's id)
-        self.networks: dict[str, str] = {}
+        #: ids of networks, the daemon's and the plan's
+        self.networks: list[tuple[str, str]] = []
+        #: the daemon's random words -> the plan's: bridges that carry a network's id, containers' short ids
+        self.names: dict[str, str] = {}
 
     def play(self, events: Iterable[Event]) -> None:
         """All of them, in order."""
@@ -51,11 +55,9 @@ class Replay:
         api = self.daemon.api
         match event:
             case NetworkCreate(network):
-                api.post("/networks/create", network_body(network))
-                self.networks[network.name] = network.id
+                self._create(network)
             case NetworkRemove(name):
                 api.delete(f"/networks/{quote(name)}")
-                del self.networks[name]
             case ContainerStart(container):
                 self._run(container)
             case ContainerStop(node):
@@ -68,7 +70,8 @@ class Replay:
                 self._connect(self.containers[node], endpoint)
             case Disconnect(node, network):
                 api.post(
-                    f"/networks/{quote(network)}/disconnect", {"Container": self.containers[node], "Force": False}
+                    f"/networks/{quote(network)}/disconnect",
+                    {"Container": self.containers[node], "Force": False},
                 )
             case DaemonStop():
                 self.daemon.stop()
@@ -83,6 +86,21 @@ class Replay:
             case _:
                 assert_never(event)
 
+    def _create(self, spec: NetworkSpec) -> None:
+        """``docker network create``, until the random id stands among the others as the plan's does.
+
+        A daemon that starts again takes its networks up in the order of their ids.
+        """
+        for _ in range(ID_TRIES):
+            made = self.daemon.api.post("/networks/create", network_body(spec))["Id"]
+            if all((made < real) == (spec.id < plans) for real, plans in self.networks):
+                break
+            self.daemon.api.delete(f"/networks/{made}")
+        else:
+            raise RuntimeError(f"{ID_TRIES} random ids, and none in its place")
+        self.networks.append((made, spec.id))
+        self.names["br-" + made[:12]] = "br-" + spec.id[:12]
+
     def _run(self, spec: ContainerSpec) -> None:
         """``docker run``, then ``docker network connect`` for each further network.
 
@@ -91,7 +109,8 @@ class Replay:
         """
         api = self.daemon.api
         self.containers[spec.node] = spec.name
-        api.post("/containers/create", container_body(spec, self.containers), name=spec.name)
+        made = api.post("/containers/create", container_body(spec, self.containers), name=spec.name)
+        self.names[made["Id"][:12]] = spec.id[:12]
         api.post(f"/containers/{spec.name}/start")
         for endpoint in spec.endpoints[1:]:
             self._connect(spec.name, endpoint)
@@ -169,9 +188,8 @@ def container_body(spec: ContainerSpec, names: dict[str, str]) -> dict[str, Any]
         node = mode.partition(":")[2]
         mode = f"container:{names.get(node, node)}"
     shares = mode.startswith("container:")
-    exposed = {f"{p.container_port}/{p.protocol}": {} for p in spec.ports} | {
-        f"{e.port}/{e.protocol}": {} for e in spec.expose
-    }
+    exposed: dict[str, dict[str, str]] = {f"{p.container_port}/{p.protocol}": {} for p in spec.ports}
+    exposed |= {f"{e.port}/{e.protocol}": {} for e in spec.expose}
     host_config: dict[str, Any] = {
         "NetworkMode": mode,
         "PortBindings": bindings(spec.ports),
@@ -182,10 +200,12 @@ def container_body(spec: ContainerSpec, names: dict[str, str]) -> dict[str, Any]
         "DnsOptions": list(spec.dns_opt),
         "Sysctls": dict(spec.sysctls),
         "Privileged": spec.privileged,
+        "RestartPolicy": {"Name": "always" if spec.restarts else "no"},
     }
     body: dict[str, Any] = {
         "Image": IMAGE,
         "Entrypoint": FOREVER,
+        "StopSignal": "SIGKILL",  # the first process of a PID namespace ignores a SIGTERM
         "ExposedPorts": {} if shares else exposed,
         "HostConfig": host_config,
     }

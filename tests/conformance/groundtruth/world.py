@@ -75,7 +75,9 @@ class World:
         self.pid = int(said[0])
         self.run(["hostname", "host"])
         self.ip(["link set lo up"])
-        self.sysctls({f"net.ipv4.conf.{who}.{k}": v for k, v in FRESH_IPV4.items() for who in ("all", "default")})
+        self.sysctls(
+            {f"net.ipv4.conf.{who}.{k}": v for k, v in FRESH_IPV4.items() for who in ("all", "default")}
+        )
         self.sysctls(UNLIMITED)
 
     @property
@@ -90,7 +92,16 @@ class World:
     def argv(self, argv: Sequence[str], node: str = "") -> list[str]:
         """The command that runs ``argv`` in the cell (and in that node's namespace)."""
         net = self.namespace(node)
-        return ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", f"--net={net}", *argv]
+        return [
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            f"--net={net}",
+            *argv,
+        ]
 
     def run(self, argv: Sequence[str], node: str = "", stdin: str = "", *, check: bool = True) -> str:
         """Run a command to its end and return its output; CommandError if it failed."""
@@ -134,10 +145,11 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
     for segment in segments:
         name = f"seg-{segment}"
         world.run(["ip", "netns", "add", name])
-        world.sysctls({"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}, name)
+        world.sysctls({f"net.ipv6.conf.{who}.disable_ipv6": "1" for who in ("all", "default")}, name)
         world.ip(["link add br0 type bridge", "link set br0 up"], name)
         # A frame that is switched between neighbours is no business of a host's iptables.
-        world.sysctls({f"net.bridge.bridge-nf-call-{x}": "0" for x in ("iptables", "ip6tables", "arptables")}, name)
+        tools = ("iptables", "ip6tables", "arptables")
+        world.sysctls({f"net.bridge.bridge-nf-call-{tool}": "0" for tool in tools}, name)
     for interface in host.interfaces:
         _plug(world, "", interface.name, interface.segment, interface.addresses)
     for node in scenario.outside:

@@ -1,0 +1,25 @@
+"""The living lab as facts, by the same instrument that looks at the daemon's host."""
+
+from __future__ import annotations
+
+import os
+
+import netlab
+from groundtruth.facts import Facts, Place, facts_of, look
+from netlab.model.plan import Plan
+
+#: By default one process serves all listeners, so that its command line is no docker-proxy's; a plan has them.
+NOT_LIVING = ("host: docker-proxy",)
+
+
+def facts_of_lab(plan: Plan, host: str) -> Facts:
+    """Bring the plan up, look at its host and that host's containers, take it down."""
+    with netlab.Lab(plan=plan) as lab:
+        descriptors = lab.namespaces
+        nodes = [
+            n.name for n in plan.nodes if n.kind == "container" and n.host == host and n.namespace == n.name
+        ]
+        places = [Place(name, f"/proc/{os.getpid()}/fd/{descriptors[name]}") for name in nodes]
+        places.insert(0, Place(host, f"/proc/{os.getpid()}/fd/{descriptors[host]}", full=True))
+        facts = facts_of(look(places), host, {})
+    return {section: lines for section, lines in facts.items() if section not in NOT_LIVING}

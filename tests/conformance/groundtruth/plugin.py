@@ -1,0 +1,92 @@
+"""The pytest plugin of this folder: one test a daemon and configuration, one page of them all.
+
+Without a dockerd nothing is collected, and pytest ends with its exit code for that, 5: no pass, no skip.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from groundtruth import matrix
+from groundtruth.compare import departures
+from groundtruth.daemons import Installed, installed
+from groundtruth.report import Result, page
+
+HERE = Path(__file__).parents[1]
+
+
+class Conformance:
+    """Hooks, and what the run has shown so far."""
+
+    def __init__(self, config: pytest.Config, engines: frozenset[str]) -> None:
+        wanted = config.getoption("--conformance-engine") or engines
+        self.daemons: list[Installed] = [d for d in installed() if d.engine in engines and d.engine in wanted]
+        self.page: Path | None = config.getoption("--conformance-report")
+        self.controller = not hasattr(config, "workerinput")
+        self.allowed = departures()
+        self.used: set[str] = set()
+        self.results: dict[tuple[str, str, str], Result] = {}
+        self.unused: list[str] = []
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Every daemon with every configuration."""
+        if {"daemon", "case"} <= set(metafunc.fixturenames):
+            test = metafunc.function.__name__
+            pairs = [(d, c) for d in self.daemons for c in matrix.cases(test, d.engine)]
+            metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """No daemon, no test here."""
+        if not self.daemons:
+            items[:] = [item for item in items if HERE not in item.path.parents]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather what the tests said of themselves."""
+        if report.when != "call":
+            return
+        for name, value in report.user_properties:
+            if name == "conformance":
+                said = json.loads(str(value))
+                self.used.update(said.pop("used"))
+                test = said.pop("test")
+                self.results[test, said["engine"], said["scenario"]] = Result(**said, failed=report.failed)
+
+    def _complete(self, engine: str) -> bool:
+        return all(
+            (test, engine, case.name) in self.results
+            for test in ("test_configuration", "test_flows")
+            for case in matrix.cases(test, engine)
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the page; a departure that nothing needed fails the run."""
+        if not self.controller:
+            return
+        whole = [d.engine for d in self.daemons if self._complete(d.engine)]
+        self.unused = [
+            d.name for d in self.allowed if d.name not in self.used and any(d.concerns(e) for e in whole)
+        ]
+        if self.unused and session.exitstatus == 0:
+            session.exitstatus = 1
+        if self.page and self.results:
+            self.page.write_text(page(list(self.results.values()), self.allowed, self.used))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what no dot says."""
+        for daemon in self.daemons:
+            terminalreporter.line(f"conformance: {daemon.engine} is {daemon.version} from {daemon.lower}")
+        if not self.daemons:
+            terminalreporter.line(
+                "conformance: no dockerd of an engine that netlab has, so nothing was compared; "
+                "install docker.io, or make daemons of other suites: "
+                "python3 tests/conformance/groundtruth/daemons.py make",
+                red=True,
+            )
+        for name in self.unused:
+            terminalreporter.line(
+                f"conformance: departures.toml: [{name}] excuses nothing: remove it", red=True
+            )

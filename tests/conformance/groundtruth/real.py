@@ -1,0 +1,126 @@
+"""A scenario on a real daemon, from an empty cell to its last event, and what it looks like then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from groundtruth.daemon import Daemon
+from groundtruth.facts import Facts, Place, facts_of, look
+from groundtruth.replay import Replay
+from groundtruth.world import World, lay_out
+from netlab.model.event import ContainerStart, Event
+from netlab.model.scenario import Host, HostRule, Scenario
+
+SETTLE_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class RealHost:
+    """The daemon's host after all events."""
+
+    world: World
+    daemon: Daemon
+    replay: Replay
+
+    def places(self) -> list[Place]:
+        """The host, and each container that has a namespace of its own."""
+        found = [Place("host", self.world.namespace(), full=True)]
+        if not self.daemon.running:
+            return found
+        seen = set()
+        for node, name in self.replay.containers.items():
+            container = self.daemon.api.container(name)
+            key = container["NetworkSettings"]["SandboxKey"].rsplit("/", 1)[-1]
+            if container["State"]["Running"] and key and key != "default" and key not in seen:
+                seen.add(key)
+                found.append(Place(node, f"{self.world.root}/run/docker/netns/{key}"))
+        return found
+
+    def names(self) -> dict[str, str]:
+        """The daemon's random ids, and the plan's in their place."""
+        return dict(self.replay.names)
+
+    def admin(self, rules: tuple[HostRule, ...]) -> None:
+        """The lines that the administrator types once everything is up."""
+        for rule in rules:
+            self.world.run(rule.argv)
+
+    def settled(self) -> dict[str, Any]:
+        """A snapshot once the kernel has finished what the daemon began: carriers up, addresses usable."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            seen = look(self.places())
+            if _quiet(seen):
+                return seen
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"links or addresses did not settle within {SETTLE_SECONDS:.0f} s")
+
+    def facts(self) -> Facts:
+        """Everything comparable."""
+        facts = facts_of(self.settled(), "host", self.names())
+        for node, name in self.replay.containers.items():
+            if self.daemon.running:  # a stopped one cannot be asked where the files are
+                facts |= self._files(node, name)
+        return facts
+
+    def _files(self, node: str, container: str) -> Facts:
+        inspected = self.daemon.api.container(container)
+        found: Facts = {}
+        for key, word in (
+            ("HostsPath", "hosts"),
+            ("ResolvConfPath", "resolv.conf"),
+            ("HostnamePath", "hostname"),
+        ):
+            path = inspected[key]
+            if path:
+                text = (self.world.root / path.lstrip("/")).read_text()
+                for random, plans in self.names().items():
+                    text = text.replace(random, plans)
+                found[f"{node}: {word}"] = [line for line in text.splitlines() if line]
+        return found
+
+
+def _quiet(seen: Mapping[str, Any]) -> bool:
+    for node in seen.values():
+        for link in node["links"]:
+            if "LOWER_UP" in link["flags"] and link["operstate"] not in ("UP", "UNKNOWN"):
+                return False
+        for link in node["addresses"]:
+            if any(a.get("tentative") for a in link.get("addr_info", ())):
+                return False
+    return True
+
+
+def before(world: World, host: Host) -> None:
+    """What the administrator had loaded before the daemon came."""
+    for key, text in host.firewall.files.items():
+        if key in ("iptables", "ip6tables"):
+            world.run([f"{key}-restore"], stdin=text)
+        elif key == "nftables":
+            world.run(["nft", "-f", "-"], stdin=text)
+
+
+@contextmanager
+def real_host(scenario: Scenario, host: Host, events: tuple[Event, ...], lower: str) -> Iterator[RealHost]:
+    """The daemon of root ``lower``, having lived through ``events``; gone at the end, however it ends."""
+    world = World(lower)
+    daemon = None
+    try:
+        lay_out(world, scenario, host)
+        before(world, host)
+        daemon = Daemon(world, host.daemon)
+        replay = Replay(daemon)
+        daemon.start()
+        if any(isinstance(event, ContainerStart) for event in events):
+            daemon.load_image()
+        replay.play(events)
+        yield RealHost(world, daemon, replay)
+    finally:
+        if daemon is None:
+            world.close()
+        else:
+            daemon.kill()

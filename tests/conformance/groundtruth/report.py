@@ -1,0 +1,62 @@
+"""The results of a whole run as a page: which configuration of which daemon equals netlab's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from groundtruth.compare import Departure
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One configuration of one daemon: what was compared, and how many sections differed."""
+
+    engine: str
+    version: str
+    scenario: str
+    claim: str
+    compared: Mapping[str, int]  #: ``plan``, ``lab``, ``flows`` -> how many facts were equal
+    failed: bool
+
+
+HEAD = """# Conformance
+
+<!-- Written by `nox -s conformance -- --conformance-report docs/conformance.md`; do not edit. -->
+
+Each configuration was given to a real daemon, in a network namespace of its own, and to netlab; then
+`iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command lines,
+every setting below `/proc/sys/net`, links, addresses, routes and bridge port flags of the host and of each
+container were compared. *Equal* means: all of these lines are the same, but for the departures below.
+"""
+
+
+def page(results: Sequence[Result], allowed: Sequence[Departure], used: set[str]) -> str:
+    """The page, the same for the same results."""
+    engines = sorted(
+        {(r.engine, r.version) for r in results}, key=lambda e: [int(x) for x in e[1].split(".")]
+    )
+    out = [HEAD]
+    out.append("| configuration | " + " | ".join(f"{e} ({v})" for e, v in engines) + " |")
+    out.append("|---|" + "---|" * len(engines))
+    by = {(r.scenario, r.engine): r for r in results}
+    for scenario in sorted({r.scenario for r in results}):
+        claim = next(r.claim for r in results if r.scenario == scenario)
+        cells = [_cell(by.get((scenario, engine))) for engine, _ in engines]
+        out.append(f"| `{scenario}`: {claim} | " + " | ".join(cells) + " |")
+    totals = [
+        f"{sum(not r.failed for r in results if r.engine == e)} of {sum(r.engine == e for r in results)}"
+        for e, _ in engines
+    ]
+    out.append("| **equal** | " + " | ".join(totals) + " |")
+    out.append("\n## Allowed departures\n\n| departure | kind | where | why |\n|---|---|---|---|")
+    out += [f"| {d.name} | {d.kind} | {d.section} | {d.why} |" for d in allowed if d.name in used]
+    return "\n".join(out) + "\n"
+
+
+def _cell(result: Result | None) -> str:
+    if result is None:
+        return "–"
+    if result.failed:
+        return "**differs**"
+    return "equal (" + ", ".join(f"{word} {count}" for word, count in result.compared.items()) + " lines)"
