@@ -25,6 +25,7 @@ VERBS = {
     "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
     "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
+    "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
     "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),

@@ -1,0 +1,128 @@
+"""``netlab verify``: every expectation of every scenario, measured in a lab of its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from netlab.cli.common import add_scenario_options, load_group, print_json, say, scenario_groups
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from netlab.lab.verify import Verdict
+    from netlab.model.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    add_scenario_options(parser, several=True)
+    parser.add_argument("--json", action="store_true", help="every verdict with its journey, as JSON")
+    parser.add_argument("--junit", metavar="FILE", help="write JUnit's XML to FILE too")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="show what did not pass, and the counts, only"
+    )
+    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="labs at once; default: 2")
+    parser.epilog = (
+        "exit code: 1 if an expectation failed, else 3 if one could not be measured,\n"
+        "else 5 if there was none, else 0."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify; returns the exit code."""
+    from netlab.lab.verify import exit_code
+
+    groups = scenario_groups(args)
+    plans = load_all(args, groups)
+    results: dict[str, Sequence[Verdict]] = {}
+    for (files, plan), verdicts in zip(plans, _verify(plans, args.jobs), strict=True):
+        name = ", ".join(files)
+        results[name] = verdicts
+        if not args.json:
+            _show(name, plan, verdicts, args.quiet)
+    if args.junit:
+        from netlab.view.verify import junit
+
+        with open(args.junit, "wb") as file:
+            file.write(junit(results))
+    code = exit_code(verdict for verdicts in results.values() for verdict in verdicts)
+    if args.json:
+        _print_json(results, code)
+    elif code == 5:
+        say("nothing was tested: no scenario expects anything (x-netlab.expect)")
+    elif len(results) > 1:
+        from netlab.view.verify import counts
+
+        everything = [verdict for verdicts in results.values() for verdict in verdicts]
+        sys.stdout.write(f"{len(results)} scenarios: {counts(everything)}\n")
+    return code
+
+
+def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[tuple[list[str], Plan]]:
+    """The plans of all scenarios; raises ScenarioError with everything that is wrong with any of them."""
+    from netlab.model.errors import Problem, ScenarioError
+
+    plans: list[tuple[list[str], Plan]] = []
+    problems: list[Problem] = []
+    for files in groups:
+        try:
+            plans.append((files, load_group(args, files)))
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return plans
+
+
+def _verify(plans: list[tuple[list[str], Plan]], jobs: int) -> list[list[Verdict]]:
+    """All verdicts, in the order of the plans; the first error ends what has not begun."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from netlab.lab.verify import verify
+
+    with ThreadPoolExecutor(max(1, min(jobs, len(plans)))) as pool:
+        futures = [pool.submit(verify, plan) for _, plan in plans]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> None:
+    from netlab.view.console import console
+    from netlab.view.journey import journey_view
+    from netlab.view.verify import counts, table
+
+    screen = console(sys.stdout)
+    engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
+    screen.print(f"{name} ({engines}): {counts(verdicts)}")
+    shown = [verdict for verdict in verdicts if not quiet or verdict.word != "passed"]
+    if shown:
+        screen.print(table(shown))
+    for verdict in verdicts:
+        if verdict.word == "passed":
+            continue
+        screen.print(f"{verdict.claim.expectation.position}: {verdict.word}")
+        for problem in verdict.check.problems:
+            screen.print(f"  {problem}")
+        screen.print(journey_view(verdict.journey))
+        screen.print()
+    if shown and not quiet:
+        screen.print()
+
+
+def _print_json(results: dict[str, Sequence[Verdict]], code: int) -> None:
+    from netlab.view.verify import verdict_json
+
+    print_json(
+        {
+            "exit_code": code,
+            "scenarios": [
+                {"files": name.split(", "), "verdicts": [verdict_json(verdict) for verdict in verdicts]}
+                for name, verdicts in results.items()
+            ],
+        }
+    )

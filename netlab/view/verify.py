@@ -1,0 +1,119 @@
+"""The verdicts of a verification: as a table, as JSON, and as JUnit's XML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netlab.model.flow import Expected
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from netlab.lab.verify import Verdict
+    from netlab.model.journey import Journey
+
+_COLOURS = {"passed": "green", "failed": "bold red", "unmeasured": "bold magenta"}
+
+
+def expected_words(expected: Expected) -> str:
+    """``ok, forward, sees client``: what a scenario expects, in a line."""
+    said = [
+        expected.outcome,
+        expected.path,
+        expected.sees and f"sees {expected.sees}",
+        expected.by and f"by {expected.by}",
+        expected.not_by and f"not by {expected.not_by}",
+        expected.dnat and f"dnat {expected.dnat}",
+    ]
+    return ", ".join(word for word in said if word)
+
+
+def measured_words(journey: Journey) -> str:
+    """The same of what was measured."""
+    if journey.outcome == "unmeasured":
+        return f"unmeasured: {journey.problem}"
+    said: list[str | None] = [journey.outcome, None if journey.outcome == "no-route" else journey.path]
+    if journey.sees is not None:
+        said.append(f"sees {journey.sees.address}")
+    if journey.outcome != "ok" and journey.decided_by.chain:
+        said.append(f"by {journey.decided_by.chain}")
+    return ", ".join(word for word in said if word)
+
+
+def table(verdicts: Sequence[Verdict]) -> RenderableType:
+    """One line a flow: expected against measured."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("", "FLOW", "FAMILY", "EXPECTED", "MEASURED"):
+        found.add_column(title, overflow="fold")
+    for verdict in verdicts:
+        colour = _COLOURS[verdict.word]
+        flow = verdict.claim.flow
+        found.add_row(
+            Text(verdict.word, style=colour),
+            Text(str(flow)),
+            flow.family.word,
+            Text(expected_words(verdict.claim.expected)),
+            Text(measured_words(verdict.journey), style=colour if verdict.word != "passed" else ""),
+        )
+    return found
+
+
+def counts(verdicts: Sequence[Verdict]) -> str:
+    """``12 passed, 1 failed``."""
+    words = [verdict.word for verdict in verdicts]
+    parts = [f"{words.count(word)} {word}" for word in _COLOURS if word in words]
+    return ", ".join(parts) or "nothing tested"
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict; the journey as ``netlab probe --json`` has it."""
+    expected = verdict.claim.expected
+    said = {
+        "outcome": expected.outcome,
+        "path": expected.path,
+        "sees": expected.sees,
+        "by": expected.by,
+        "not-by": expected.not_by,
+        "dnat": expected.dnat,
+    }
+    return {
+        "position": str(verdict.claim.expectation.position),
+        "flow": str(verdict.claim.flow),
+        "family": verdict.claim.flow.family.word,
+        "verdict": verdict.word,
+        "expected": {key: value for key, value in said.items() if value is not None},
+        "problems": list(verdict.check.problems),
+        "journey": verdict.journey.to_json(),
+    }
+
+
+def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
+    """JUnit's XML: a suite a scenario, a case a flow; what could not be measured is an error."""
+    from xml.etree import ElementTree as ET
+
+    root = ET.Element("testsuites", name="netlab verify")
+    for name, verdicts in results.items():
+        words = [verdict.word for verdict in verdicts]
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=name,
+            tests=str(len(words)),
+            failures=str(words.count("failed")),
+            errors=str(words.count("unmeasured")),
+        )
+        for verdict in verdicts:
+            flow = verdict.claim.flow
+            case = ET.SubElement(suite, "testcase", classname=name, name=f"{flow} [{flow.family.word}]")
+            if verdict.word == "passed":
+                continue
+            kind = "failure" if verdict.word == "failed" else "error"
+            found = ET.SubElement(case, kind, message="; ".join(verdict.check.problems))
+            found.text = f"{verdict.claim.expectation.position}\nmeasured: {measured_words(verdict.journey)}"
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
