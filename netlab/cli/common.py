@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def add_scenario_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+def add_scenario_options(
+    parser: argparse.ArgumentParser, *, several: bool = False, variants: bool = False
+) -> None:
     """Positional files and everything that changes what a scenario means.
 
-    ``several``: each positional file is a scenario of its own. ``-f`` files are one, merged.
+    ``several``: each positional file is a scenario of its own. ``-f`` files are one, merged. ``variants``:
+    engines and firewalls may be given more than once, and are lists.
     """
     from netlab.cli.complete import hint
 
@@ -33,8 +36,13 @@ def add_scenario_options(parser: argparse.ArgumentParser, *, several: bool = Fal
         "file",
     )  # fmt: skip
     option = parser.add_argument
-    hint(option("--engine", metavar="NAME", help="the container engine, such as docker-20.10"), "engine")
-    hint(option("--firewall", metavar="KIND", help="the host's own firewall"), "firewall")
+    often: dict[str, Any] = {"action": "append", "default": []} if variants else {}
+    more = "; may be repeated" if variants else ""
+    hint(
+        option("--engine", metavar="NAME", help="the container engine, such as docker-20.10" + more, **often),
+        "engine",
+    )
+    hint(option("--firewall", metavar="KIND", help="the host's own firewall" + more, **often), "firewall")
     option(
         "--daemon", action="append", default=[], metavar="KEY=VALUE",
         help="a setting of daemon.json, such as userland-proxy=false; may be repeated",

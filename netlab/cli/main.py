@@ -26,6 +26,7 @@ VERBS = {
     "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
+    "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
     "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),

@@ -1,0 +1,104 @@
+"""The matrix as a table and as JSON: a line a flow, a column a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab.matrix import Column, answer_key, differs, questions
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from netlab.journey.matrix import Cell
+    from netlab.model.journey import Journey
+
+_COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
+
+
+def table(columns: Sequence[Column], *, only_differences: bool = False) -> RenderableType:
+    """One line a flow; a line that differs between the variants is marked."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    several = len(columns) > 1
+    for title in (*(("",) if several else ()), "FROM", "", "TO", "", "FAMILY"):
+        found.add_column(title, overflow="fold")
+    for column in columns:
+        found.add_column(column.label or "ANSWER", overflow="fold")
+    last = ""
+    for asked in questions(columns):
+        marked = several and differs(columns, asked)
+        if only_differences and not marked:
+            continue
+        cell = next(c.answers[asked][0] for c in columns if asked in c.answers)
+        if last not in ("", asked[0]):
+            found.add_section()
+        last = asked[0]
+        mark = [Text("≠" if marked else "", style="bold yellow")] if several else []
+        published = "published" if cell.published else "unpublished"
+        found.add_row(
+            *mark,
+            Text(asked[0]),
+            Text(cell.role, style="dim"),
+            Text(asked[1]),
+            Text(published, style="dim"),
+            Text(asked[2].word),
+            *[_answer(column, column.answers.get(asked)) for column in columns],
+        )
+    return found
+
+
+def _answer(column: Column, answer: tuple[Cell, Journey] | None) -> Text:
+    from rich.text import Text
+
+    if answer is None:
+        return Text("does not apply" if column.refusal else "-", style="dim")
+    return Text(answer_words(answer[1]), style=_COLOURS.get(answer[1].outcome, "yellow"))
+
+
+def answer_words(journey: Journey) -> str:
+    """``198.51.100.2 forward`` where data came back: the source that the server saw; else the outcome."""
+    if journey.outcome == "unmeasured":
+        return f"unmeasured: {journey.problem}"
+    if journey.outcome == "no-route":
+        return "no-route"
+    first = journey.sees.address if journey.sees else journey.outcome
+    words = f"{first} {journey.path}"
+    if journey.outcome != "ok" and journey.decided_by.chain:
+        words += f" [{journey.decided_by.chain}]"
+    return words
+
+
+def document(columns: Sequence[Column]) -> dict[str, Any]:
+    """The matrix as JSON: the variants, and each flow with each variant's answer."""
+    flows = []
+    for asked in questions(columns):
+        cell = next(c.answers[asked][0] for c in columns if asked in c.answers)
+        answers: dict[str, Any] = {}
+        for column in columns:
+            answer = column.answers.get(asked)
+            answers[column.label] = None if answer is None else answer[1].to_json()
+        flows.append(
+            {
+                "from": asked[0],
+                "to": asked[1],
+                "family": asked[2].word,
+                "role": cell.role,
+                "way": cell.way,
+                "published": cell.published,
+                "differs": differs(columns, asked),
+                "answers": answers,
+            }
+        )
+    variants = [{"label": column.label, "refusal": column.refusal} for column in columns]
+    return {"variants": variants, "flows": flows}
+
+
+def unmeasured(columns: Sequence[Column]) -> int:
+    """How many answers could not be measured."""
+    answers = [answer for column in columns for answer in column.answers.values()]
+    return sum(key is not None and key[0] == "unmeasured" for key in map(answer_key, answers))
