@@ -127,6 +127,8 @@ class Dialect:
     ip6tables: bool = False
     #: ip6tables needs ``experimental``
     ip6tables_experimental: bool = False
+    #: ip6tables without iptables is not thought of, and the daemon does not start
+    ip6tables_needs_iptables: bool = False
     unknown: frozenset[str] = frozenset()
     nftables: bool = False
 
@@ -255,6 +257,9 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
         raise Refused(
             "daemon", "ip6tables", "ip6tables rules are only available if experimental features are enabled"
         )
+    if ip6tables and dialect.ip6tables_needs_iptables and not reader.flag("iptables", True):
+        reason = "Error initializing network controller: cannot create new chains, EnableIPTable is disabled"
+        raise Refused("daemon", "ip6tables", reason)
     bridge, bip = reader.text("bridge"), reader.cidr("bip", 4)
     if bridge and bip:
         raise Refused(

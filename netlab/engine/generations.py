@@ -36,8 +36,11 @@ _DOCKER_19_03 = Traits(
 _DOCKER_20_10 = Traits(
     name="docker-20.10",
     dialect=Dialect(
-        ip6tables_experimental=True, unknown=_FROM_23 | _FROM_28 | _FROM_29 | {"default-network-opts"}
+        ip6tables_experimental=True,
+        ip6tables_needs_iptables=True,
+        unknown=_FROM_23 | _FROM_28 | _FROM_29 | {"default-network-opts"},
     ),
+    proxy_minds_disable_ipv6=True,
     user_chain_v6=False,
     disables_ipv6_wholly=True,
     internal_default_route=True,
@@ -50,7 +53,6 @@ _DOCKER_24 = replace(
     name="docker-24",
     dialect=Dialect(ip6tables_experimental=True, unknown=_FROM_28 | _FROM_29),
     user_chain_v6=True,
-    proxy_minds_disable_ipv6=True,
 )
 _DOCKER_26 = replace(
     _DOCKER_24,

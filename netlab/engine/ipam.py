@@ -107,14 +107,21 @@ class Pools:
 
         Source: ipamutils' local scope pools, ipam/allocator.go getPredefinedPool.
         """
-        for subnet in self._candidates(family):
-            if not self._overlaps(subnet, self.used) and not self._overlaps(subnet, self.foreign):
-                self.used.append(subnet)
-                return subnet
+        subnet = self.peek(family)
+        if subnet is not None:
+            self.used.append(subnet)
+            return subnet
         raise PoolError(
             f"could not find an available, non-overlapping {'IPv4' if family == 4 else 'IPv6'} address pool "
             "among the defaults to assign to the network"
         )
+
+    def peek(self, family: Family) -> Network | None:
+        """The subnet that :meth:`elect` would take; None if there is none left."""
+        for subnet in self._candidates(family):
+            if not self._overlaps(subnet, self.used) and not self._overlaps(subnet, self.foreign):
+                return subnet
+        return None
 
     def claim(self, subnet: Network) -> None:
         """Take the subnet that the user asked for; raises PoolError when another network overlaps it."""

@@ -15,7 +15,7 @@ class Traits:
     dialect: Dialect = field(default_factory=Dialect)
     #: one socket for both families and one proxy for each port, always to the IPv4 address (19.03)
     dual_stack_proxy: bool = False
-    #: no IPv6 socket where the host has IPv6 disabled (24)
+    #: no IPv6 socket where the host has IPv6 disabled (20.10.24)
     proxy_minds_disable_ipv6: bool = False
     #: ports of one container are programmed in ascending order (27)
     ports_ascending: bool = False

@@ -54,6 +54,8 @@ class Endpoint:
     index: int  #: ifindex of the container's end
     host_index: int  #: ifindex of the host's end
     ifname: str = ""
+    #: whether the container's /etc/hosts still names this address: a disconnect takes every line out
+    in_hosts: bool = True
 
 
 @dataclass(slots=True)

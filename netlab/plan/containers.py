@@ -66,7 +66,7 @@ def _interfaces(world: World, container: Container) -> Iterator[Interface]:
             mac=endpoint.mac,
             mtu=network.mtu,
             peer=(world.host.name, endpoint.veth),
-            addresses=addresses(network, endpoint) + endpoint.spec.link_local_ips,
+            addresses=addresses(network, endpoint) + tuple(_link_local(endpoint)),
             index=endpoint.index,
             reason=f"{container.spec.node} on {network.title}",
         )
@@ -77,6 +77,11 @@ def addresses(network: LiveNetwork, endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(
         f"{address}/{network.subnet(family).prefixlen}" for family, address in endpoint.addresses.items()
     )
+
+
+def _link_local(endpoint: Endpoint) -> Iterator[str]:
+    for address in endpoint.spec.link_local_ips:
+        yield address if "/" in address else f"{address}/{16 if Family.of(address) is Family.IPV4 else 64}"
 
 
 def _routes(world: World, container: Container) -> Iterator[Route]:

@@ -7,9 +7,10 @@ Docker answers names of user-defined networks by an embedded DNS server; here th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from netlab.engine.world import Container, LiveNetwork, World
+from netlab.engine.docker.networks import DEFAULT_BRIDGE
+from netlab.engine.world import Container, Endpoint, World
 from netlab.model.family import Family, bare
 
 #: What Docker writes first (libnetwork/etchosts).
@@ -22,6 +23,10 @@ DEFAULTS_V6 = (
     ("ff02::2", "ip6-allrouters"),
 )
 
+#: What Docker falls back on where the host has no resolver of its own.
+GOOGLE = ("8.8.8.8", "8.8.4.4")
+GOOGLE_V6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
+
 #: A network with more members than this keeps their lines for all of them.
 MANY = 64
 
@@ -31,8 +36,6 @@ class HostsFiles:
     """Writes /etc/hosts of the containers of one host; blocks of whole networks are made once."""
 
     world: World
-    _blocks: dict[str, str] = field(default_factory=dict)
-    _texts: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def of(self, container: Container) -> str:
         """The contents for one container; empty for one in the host's own namespace."""
@@ -42,28 +45,26 @@ class HostsFiles:
         if mode == "container":
             other = self.world.containers.get(target)
             return self.of(other) if other is not None else ""
-        own = tuple(self._own(container))
-        networks = tuple(sorted(e.spec.network for e in container.endpoints))
-        key = ("\0", *networks, "\0", *own)
-        if key not in self._texts:
-            defaults = (f"{address}\t{names}" for address, names in (*DEFAULTS_V4, *DEFAULTS_V6))
-            text = "".join(f"{line}\n" for line in (*defaults, *own))
-            small = (name for name in networks if not self.large(name))
-            self._texts[key] = text + "".join(map(self.block, small))
-        return self._texts[key]
+        lines = [f"{address}\t{names}" for address, names in (*DEFAULTS_V4, *DEFAULTS_V6)]
+        lines += self._own(container)
+        for endpoint in container.endpoints:
+            if not self.large(endpoint.spec.network):
+                lines += self._members(endpoint.spec.network, container.spec.node)
+        return "".join(f"{line}\n" for line in lines)
 
     def _own(self, container: Container) -> Iterator[str]:
-        """What only this container's file says: extra hosts, links, its name on docker0."""
+        """What only this container's file says: extra hosts, links, its own names."""
         for name, address in container.spec.extra_hosts:
             yield f"{self._gateway() if address == 'host-gateway' else bare(address)}\t{name}"
         for node, alias in container.spec.links:
             other = self.world.containers.get(node)
-            for address in _shared_addresses(container, other) if other else ():
-                yield f"{address}\t{alias}"
+            if other is not None:
+                names = f"{alias} {_hostname(other)} {other.spec.name}"
+                yield from (f"{address}\t{names}" for address in _shared_addresses(container, other))
         for endpoint in container.endpoints:
-            if self.world.networks[endpoint.spec.network].default_bridge:
-                for own in endpoint.addresses.values():
-                    yield f"{own}\t{_own_names(container)}"
+            if endpoint.in_hosts:
+                names = _names(container, endpoint)
+                yield from (f"{own}\t{names}" for own in endpoint.addresses.values())
 
     def _gateway(self) -> str:
         """``host-gateway``: host-gateway-ip of daemon.json, else docker0's address."""
@@ -77,27 +78,32 @@ class HostsFiles:
         """Whether the network's lines are left to the network, so that a plan stays linear in its size."""
         return len(self.world.networks[network].endpoints) > MANY
 
+    def _members(self, name: str, but: str = "") -> Iterator[str]:
+        """The lines of everyone on a user-defined network; docker0 has no names."""
+        network = self.world.networks[name]
+        if network.default_bridge:
+            return
+        for node, endpoint in network.endpoints.items():
+            if node != but:
+                names = _names(self.world.containers[node], endpoint)
+                for address in endpoint.addresses.values():
+                    yield f"{address}\t{names}"
+
     def block(self, name: str) -> str:
-        """The lines of everyone on a user-defined network."""
-        if name not in self._blocks:
-            network = self.world.networks[name]
-            lines = [] if network.default_bridge else list(_members(self.world, network))
-            self._blocks[name] = "".join(f"{line}\n" for line in lines)
-        return self._blocks[name]
+        """The lines of everyone on a network, as one text."""
+        return "".join(f"{line}\n" for line in self._members(name))
 
 
-def _members(world: World, network: LiveNetwork) -> Iterator[str]:
-    for node, endpoint in network.endpoints.items():
-        container = world.containers[node]
-        names = dict.fromkeys((*_own_names(container).split(), container.spec.name, *endpoint.spec.aliases))
-        for address in endpoint.addresses.values():
-            yield f"{address}\t{' '.join(names)}"
+def _hostname(container: Container) -> str:
+    return container.spec.hostname or container.spec.id[:12]
 
 
-def _own_names(container: Container) -> str:
-    spec = container.spec
-    hostname = spec.hostname or spec.id[:12]
-    return f"{hostname}.{spec.domainname} {hostname}" if spec.domainname else hostname
+def _names(container: Container, endpoint: Endpoint) -> str:
+    """A container's names on a network: its own, the container's, and the aliases."""
+    spec, hostname = container.spec, _hostname(container)
+    own = (f"{hostname}.{spec.domainname}", hostname) if spec.domainname else (hostname,)
+    known = (spec.name, *endpoint.spec.aliases) if endpoint.spec.network != DEFAULT_BRIDGE else ()
+    return " ".join(dict.fromkeys((*own, *known)))
 
 
 def _shared_addresses(one: Container, other: Container) -> Iterator[str]:
@@ -115,14 +121,21 @@ def resolv_conf(world: World, container: Container) -> str:
     mode = container.spec.network_mode
     if mode == "host" or mode.startswith("container:"):
         return ""
-    servers = container.spec.dns or world.daemon.dns or ("8.8.8.8", "8.8.4.4")
+    configured = container.spec.dns or world.daemon.dns
+    networks = [world.networks[w.network] for w in container.wishes if w.network in world.networks]
+    ipv6 = any(Family.IPV6 in network.families for network in networks)
+    servers = configured or (GOOGLE + (GOOGLE_V6 if ipv6 else ()))
     search = container.spec.dns_search or world.daemon.dns_search
     opts = container.spec.dns_opt or world.daemon.dns_opts
-    if any(not world.networks[e.spec.network].default_bridge for e in container.endpoints):
-        servers, opts = ("127.0.0.11",), (*opts, "ndots:0")
-    lines = [f"nameserver {server}" for server in servers]
+    inherited = not (configured or search or opts)
+    if any(not network.default_bridge for network in networks):
+        servers = ("127.0.0.11", *(server for server in servers if ":" in server))
+        opts = opts if any(opt.startswith("ndots:") for opt in opts) else (*opts, "ndots:0")
+        inherited = False
+    lines = [""] if inherited else []
     if search:
         lines.append(f"search {' '.join(search)}")
+    lines += [f"nameserver {server}" for server in servers]
     if opts:
         lines.append(f"options {' '.join(opts)}")
     return "".join(f"{line}\n" for line in lines)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from netlab import engine
 from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
+from netlab.engine.names import mac
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.family import Family
@@ -143,6 +144,7 @@ def _interfaces(world: World, segments: Segments) -> Iterator[Interface]:
         yield Interface(
             name=tenant.name,
             kind="bridge",
+            mac=mac("tenant", world.host.name, tenant.name),
             addresses=tenant.addresses,
             index=index,
             reason="another tenant's bridge",

@@ -58,13 +58,12 @@ def _network_line(plan: Plan, index: int) -> str:
 
 
 def _publication_line(publication: Publication) -> str:
-    port = f"{publication.host_port}/{publication.protocol}"
-    where = endpoint(publication.host_address, publication.host_port) if publication.host_address else port
+    where = publication.host
     if publication.host_address:
-        where += f"/{publication.protocol}"
+        where += " " + publication.host_address
     to = f"{publication.node}:{publication.container_port}"
-    return _because(f"{publication.host}:{where} -> {to}" if not publication.host_address else f"{where} -> {to}",
-                    f"on {publication.network}")  # fmt: skip
+    text = f"{where} port {publication.host_port}/{publication.protocol} -> {to}"
+    return _because(text, f"on {publication.network}")
 
 
 def _node(root: Tree, node: Node) -> None:

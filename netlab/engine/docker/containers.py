@@ -84,6 +84,8 @@ def disconnect(world: World, rules: Firewaller, container: Container, network: s
     gone = [endpoint for endpoint in container.endpoints if endpoint.spec.network == network]
     if container.external == network:
         _unpublish(world, rules, container)
+    for endpoint in container.endpoints:
+        endpoint.in_hosts = False
     for endpoint in gone:
         container.endpoints.remove(endpoint)
         _detach(world, rules, endpoint)

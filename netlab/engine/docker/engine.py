@@ -233,7 +233,10 @@ def _docker0_ipv4(world: World, daemon: daemon_json.Daemon) -> Pool | None:
         interface = ipaddress.ip_interface(bip)
         return Pool(str(interface.network), daemon.fixed_cidr or None, str(interface.ip), aux)
     if daemon.fixed_cidr:
-        return Pool(str(ipaddress.ip_network(daemon.fixed_cidr, strict=False)), None, None, aux)
+        within = ipaddress.ip_network(daemon.fixed_cidr, strict=False)
+        elected = world.pools.peek(Family.IPV4)
+        outer = elected if elected is not None and networks.contains(elected, within) else within
+        return Pool(str(outer), str(within), None, aux)
     return Pool(aux_addresses=aux) if aux else None
 
 

@@ -184,7 +184,7 @@ def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPoo
         pool = AddressPool(subnet)
         if wish.ip_range:
             within = ipaddress.ip_network(wish.ip_range, strict=False)
-            if not _contains(subnet, within):
+            if not contains(subnet, within):
                 raise PoolError(f"no matching subnet for range {wish.ip_range!r}")
             pool.range = within
         if gateway:
@@ -197,7 +197,8 @@ def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPoo
     return pool
 
 
-def _contains(outer: Network, inner: Network) -> bool:
+def contains(outer: Network, inner: Network) -> bool:
+    """Whether one subnet holds the other."""
     return (
         outer.version == inner.version
         and outer.prefixlen <= inner.prefixlen

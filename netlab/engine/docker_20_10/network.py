@@ -137,10 +137,7 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
 
 def _internal(tables: Tables, network: LiveNetwork, family: Family) -> None:
     br, name, subnet = network.bridge, network.title, network.subnet(family)
-    tables.insert(
-        "filter", STAGE_1, f"! -s {subnet} -o {br} -j DROP", f"{name} is internal: nothing comes in"
-    )
-    tables.insert(
-        "filter", STAGE_1, f"! -d {subnet} -i {br} -j DROP", f"{name} is internal: nothing goes out"
-    )
+    goes_out, comes_in = f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"
+    tables.insert("filter", STAGE_1, goes_out, f"{name} is internal: nothing goes out")
+    tables.insert("filter", STAGE_1, comes_in, f"{name} is internal: nothing comes in")
     _icc(tables, network)
