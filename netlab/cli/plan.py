@@ -74,7 +74,7 @@ def _host(plan: Plan, name: str | None) -> Node:
 def rules_text(host: Node, which: str) -> str:
     """The ruleset of one kind, exactly as its tool prints it; empty where there is none."""
     from netlab.model.rules import IptablesRuleset, NftTable
-    from netlab.plan.render import nft_text, restore_text
+    from netlab.plan.render import nft_input, restore_text
 
     texts = []
     for ruleset in host.rulesets:
@@ -82,5 +82,5 @@ def rules_text(host: Node, which: str) -> str:
             if ruleset.family.word == which:
                 texts.append(restore_text(ruleset))
         elif which == "nft":
-            texts.append(nft_text(ruleset) if isinstance(ruleset, NftTable) else ruleset.text)
+            texts.append(nft_input(ruleset) if isinstance(ruleset, NftTable) else ruleset.text)
     return "".join(texts)

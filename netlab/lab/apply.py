@@ -376,7 +376,7 @@ def _text(rules: Ruleset) -> str:
         return rules.text
     from netlab.plan import render
 
-    return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_text(rules)
+    return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_input(rules)
 
 
 def _allow_descriptors(count: int) -> None:

@@ -27,6 +27,14 @@ def nft_text(table: NftTable) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def nft_input(table: NftTable) -> str:
+    """:func:`nft_text` for ``nft -f``: the same, in words that every nft from 1.0.1 on takes.
+
+    nft 1.0.6 knows the name ``dstnat`` at the prerouting hook only; at output it wants the number.
+    """
+    return nft_text(table).replace("hook output priority dstnat;", "hook output priority -100;")
+
+
 def _chain(chain: NftChain) -> list[str]:
     hook = [f"\t{chain.hook};" if not chain.hook.endswith(";") else f"\t{chain.hook}"] if chain.hook else []
     return [f"chain {chain.name} {{", *hook, *(f"\t{rule.text}" for rule in chain.rules), "}"]
