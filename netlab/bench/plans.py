@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from netlab.model.family import Family
 from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Responder, Route, Sysctl
-from netlab.model.rules import Ruleset
+from netlab.model.rules import Chain, IptablesRuleset, Rule, Ruleset, Table
 
 #: What Docker 20.10 sets in each container, and on a host with a container network
 _CONTAINER = (("net.ipv4.ip_unprivileged_port_start", "0"),)
@@ -103,3 +104,41 @@ _SEGMENT = Node(
         Interface("client", "veth", peer=("client", "eth0"), master="br0"),
     ),
 )
+
+
+def published(ports: int, container: str = "10.1.0.2", bridge: str = "br1") -> IptablesRuleset:
+    """What Docker 20.10 writes for ``ports`` published ports of one container, from 10000 up."""
+    reason = "a benchmark's"
+    numbers = range(10000, 10000 + ports)
+    masquerade = f"-s {container}/32 -d {container}/32 -p tcp -m tcp --dport {{}} -j MASQUERADE"
+    translate = f"! -i {bridge} -p tcp -m tcp --dport {{0}} -j DNAT --to-destination {container}:{{0}}"
+    accept = f"-d {container}/32 ! -i {bridge} -o {bridge} -p tcp -m tcp --dport {{}} -j ACCEPT"
+
+    def each(text: str) -> tuple[Rule, ...]:
+        return tuple(Rule(text.format(number), reason) for number in numbers)
+
+    local = Rule("-m addrtype --dst-type LOCAL -j DOCKER", reason)
+    return IptablesRuleset(
+        Family.IPV4,
+        (
+            Table(
+                "filter",
+                (
+                    Chain("INPUT", "ACCEPT"),
+                    Chain("FORWARD", "ACCEPT", (Rule(f"-o {bridge} -j DOCKER", reason),)),
+                    Chain("OUTPUT", "ACCEPT"),
+                    Chain("DOCKER", None, each(accept)),
+                ),
+            ),
+            Table(
+                "nat",
+                (
+                    Chain("PREROUTING", "ACCEPT", (local,)),
+                    Chain("INPUT", "ACCEPT"),
+                    Chain("OUTPUT", "ACCEPT", (local,)),
+                    Chain("POSTROUTING", "ACCEPT", each(masquerade)),
+                    Chain("DOCKER", None, each(translate)),
+                ),
+            ),
+        ),
+    )
