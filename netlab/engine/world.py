@@ -42,6 +42,19 @@ class Binding:
         return Family.of(self.address) is self.family
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A legacy link on the default bridge: one container may reach a port of another, though icc is off."""
+
+    network: str
+    node: str
+    target: str  #: the node that is linked to
+    address: str
+    target_address: str
+    port: int
+    protocol: Protocol
+
+
 @dataclass(slots=True)
 class Endpoint:
     """A container on a network."""
@@ -131,6 +144,7 @@ class Container:
     endpoints: list[Endpoint] = field(default_factory=list)
     #: what runs first at the start of a container: the order of interfaces, the gateway, the ports
     bindings: list[Binding] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     mappings: tuple[PortMapping, ...] = ()
     gateways: dict[Family, Endpoint] = field(default_factory=dict)
     external: str | None = None  #: the docker name of the network that carries the published ports

@@ -10,9 +10,10 @@ from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Container, Endpoint, LiveNetwork, World
+from netlab.engine.world import Container, Endpoint, Link, LiveNetwork, World
 from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import Address, Family
+from netlab.model.scenario import PortMapping, Protocol
 
 
 def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
@@ -40,6 +41,7 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     for endpoint in in_order:
         _name(world, container, endpoint)
     container.running = True
+    _link(world, rules, container)
     _move_gateway(world, rules, container)
     # A dict keeps insertion order: the container that started last stands last.
     world.containers[container.spec.node] = world.containers.pop(container.spec.node)
@@ -48,6 +50,9 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
 def stop(world: World, rules: Firewaller, container: Container) -> None:
     """``docker stop``: ports first, then the interfaces."""
     _unpublish(world, rules, container)
+    for link in container.links:
+        rules.remove_link(world, world.networks[link.network], link)
+    container.links.clear()
     for endpoint in container.endpoints:
         _detach(world, rules, endpoint)
     container.endpoints.clear()
@@ -231,3 +236,33 @@ def _unpublish(world: World, rules: Firewaller, container: Container) -> None:
     publish.release(world, container.bindings)
     container.bindings = []
     container.external = None
+
+
+def _link(world: World, rules: Firewaller, container: Container) -> None:
+    """Open the ports of the containers that this one is linked to, where icc is off on the default bridge."""
+    network = world.networks.get(DEFAULT_BRIDGE)
+    if network is None or network.icc or container.spec.node not in network.endpoints:
+        return
+    own = network.endpoints[container.spec.node]
+    for node in dict.fromkeys(node for node, _ in container.spec.links):
+        target = network.endpoints.get(node)
+        if target is not None:
+            for port, protocol in _ports(world, world.containers[node]):
+                link = Link(
+                    network=network.name,
+                    node=container.spec.node,
+                    target=node,
+                    address=str(own.addresses[Family.IPV4]),
+                    target_address=str(target.addresses[Family.IPV4]),
+                    port=port,
+                    protocol=protocol,
+                )
+                container.links.append(link)
+                rules.add_link(world, network, link)
+
+
+def _ports(world: World, container: Container) -> list[tuple[int, Protocol]]:
+    """What a container exposes, published or not, in the order of its ports."""
+    exposed = tuple(PortMapping(port.port, port.protocol) for port in container.spec.expose)
+    mappings = publish.ordered(world, (*container.mappings, *exposed))
+    return list(dict.fromkeys((m.container_port, m.protocol) for m in mappings))

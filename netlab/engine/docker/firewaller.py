@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine.world import Binding, Endpoint, LiveNetwork, World
+from netlab.engine.world import Binding, Endpoint, Link, LiveNetwork, World
 
 OnHost = Callable[[World], None]
 OnNetwork = Callable[[World, LiveNetwork], None]
 OnEndpoint = Callable[[World, LiveNetwork, Endpoint], None]
 OnBinding = Callable[[World, LiveNetwork, Binding], None]
+OnLink = Callable[[World, LiveNetwork, Link], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,5 @@ class Firewaller:
     remove_endpoint: OnEndpoint
     add_binding: OnBinding
     remove_binding: OnBinding
+    add_link: OnLink
+    remove_link: OnLink

@@ -4,7 +4,7 @@ Measured on 19.03.15, 20.10.24, 24.0.9, 26.1.5 and 27.5.1, which differ in what 
 """
 
 from netlab.engine.docker.firewaller import Firewaller
-from netlab.engine.docker_20_10 import chains, endpoint, network, port
+from netlab.engine.docker_20_10 import chains, endpoint, link, network, port
 
 FIREWALLER = Firewaller(
     start=chains.start,
@@ -16,4 +16,6 @@ FIREWALLER = Firewaller(
     remove_endpoint=endpoint.remove,
     add_binding=port.add,
     remove_binding=port.remove,
+    add_link=link.add,
+    remove_link=link.remove,
 )

@@ -4,7 +4,7 @@ Measured on 28.5.2.
 """
 
 from netlab.engine.docker.firewaller import Firewaller
-from netlab.engine.docker_28 import chains, endpoint, network, port
+from netlab.engine.docker_28 import chains, endpoint, link, network, port
 
 FIREWALLER = Firewaller(
     start=chains.start,
@@ -16,4 +16,6 @@ FIREWALLER = Firewaller(
     remove_endpoint=endpoint.remove,
     add_binding=port.add,
     remove_binding=port.remove,
+    add_link=link.add,
+    remove_link=link.remove,
 )
