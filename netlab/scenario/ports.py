@@ -115,7 +115,7 @@ def long_ports(value: Value) -> list[PortMapping]:
 
 
 def read_ports(value: Value | None, what: str, report: Report) -> list[tuple[PortMapping, Value]]:
-    """All the mappings of ``ports`` (``what``, in a message), each with the entry that it came from; no mapping twice."""
+    """All the mappings of ``ports`` (in a message: ``what``), none twice, each with its entry."""
     found: dict[PortMapping, Value] = {}
     for item in value or ():
         try:

@@ -1,0 +1,300 @@
+"""``x-netlab``: hosts, outside nodes, rules, firewalls, events, expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netlab.model.family import Family
+from netlab.model.flow import Expected
+from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
+from netlab.scenario.events import event_names
+from netlab.scenario.netlab_shapes import ENGINES
+from netlab.scenario.rules import RuleError, parse_rule
+
+
+def test_a_host_in_full(loaded: Callable) -> None:
+    (host,) = loaded(
+        """
+        x-netlab:
+          host:
+            engine: docker-27
+            daemon:
+              userland-proxy: false
+              default-network-opts: {bridge: {com.docker.network.driver.mtu: "1400"}}
+            firewall: none
+            interfaces:
+              ext0: {addresses: [203.0.113.1/24, "2001:DB8::1/64"]}
+              ext1: {segment: lan}
+            bridges: {lxdbr0: {addresses: [10.1.1.1/24]}, virbr0: }
+            sysctls: {net.ipv4.ip_forward: 1, net/ipv4/conf/eth0.1/forwarding: 0}
+            listen: [22, 53/udp, 8000-8001]
+            rules: [iptables -I DOCKER-USER -j DROP]
+            proxy: /usr/sbin/docker-proxy
+        """
+    ).hosts
+    assert host.interfaces == (
+        OutsideInterface("ext0", ("203.0.113.1/24", "2001:db8::1/64"), "ext"),
+        OutsideInterface("ext1", (), "lan"),
+    )
+    assert host.bridges == (TenantBridge("lxdbr0", ("10.1.1.1/24",)), TenantBridge("virbr0"))
+    assert host.sysctls == {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0/1.forwarding": "0"}
+    assert host.listen == (ExposedPort(22), ExposedPort(53, "udp"), ExposedPort(8000), ExposedPort(8001))
+    assert host.rules[0].argv == ("iptables", "-I", "DOCKER-USER", "-j", "DROP")
+    assert host.daemon["default-network-opts"] == {"bridge": {"com.docker.network.driver.mtu": "1400"}}
+    assert (host.engine, host.proxy) == ("docker-27", "/usr/sbin/docker-proxy")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_can_be_named(engine: str, loaded: Callable) -> None:
+    assert loaded(f"x-netlab: {{host: {{engine: {engine}}}}}").hosts[0].engine == engine
+
+
+def test_default_outside_nodes_follow_the_host(loaded: Callable) -> None:
+    text = "x-netlab: {host: {addresses: [203.0.113.2/24, 'fd00::9/64', 192.0.2.1/31, 10.0.0.1/32]}}"
+    assert [(node.name, node.interfaces[0].addresses) for node in loaded(text).outside] == [
+        ("client", ("203.0.113.3/24", "fd00::2/64")),
+        ("neighbour", ("203.0.113.4/24", "fd00::3/64")),
+    ]
+
+
+def test_a_block_replaces_the_default_nodes(loaded: Callable) -> None:
+    (far,) = loaded(
+        """
+        x-netlab:
+          host:
+            interfaces: {ext0: {addresses: [198.51.100.1/24]}, ext1: {addresses: [10.0.0.1/8], segment: lan}}
+          outside:
+            far:
+              addresses: [10.0.0.2/8]
+              segment: lan
+              routes: [default via 10.0.0.1, {to: "192.168.0.0/16", via: 10.0.0.9}]
+              listen: [80]
+        """
+    ).outside
+    assert far.interfaces == (OutsideInterface("eth0", ("10.0.0.2/8",), "lan"),)
+    assert far.routes == (("default", "10.0.0.1"), ("192.168.0.0/16", "10.0.0.9"))
+    assert far.listen == (ExposedPort(80),)
+    assert loaded("x-netlab: {outside: {}}").outside == ()
+    assert (
+        loaded("x-netlab: {outside: {a: {addresses: [198.51.100.7/24], routes: none}}}").outside[0].routes
+        == "none"
+    )
+
+
+def test_several_hosts(loaded: Callable) -> None:
+    scenario = loaded(
+        """
+        services: {web: {ports: ["80:80"]}, api: {ports: ["80:80"]}}
+        x-netlab:
+          hosts: {a: {addresses: [198.51.100.1/24]}, b: {addresses: [198.51.100.2/24], engine: docker-28}}
+          services: {api: {host: b, listen: [9], command: nginx -g "daemon off;"}, web: {command: [sleep, 1]}}
+        """
+    )
+    assert [(host.name, host.engine) for host in scenario.hosts] == [("a", "docker"), ("b", "docker-28")]
+    web, api = scenario.services
+    assert (web.host, web.command) == ("a", ("sleep", "1"))
+    assert (api.host, api.command, api.listen) == ("b", ("nginx", "-g", "daemon off;"), (ExposedPort(9),))
+    assert [node.interfaces[0].addresses for node in scenario.outside] == [
+        ("198.51.100.3/24",),
+        ("198.51.100.4/24",),
+    ]
+
+
+def test_what_an_external_network_is_like(loaded: Callable) -> None:
+    scenario = loaded(
+        """
+        services: {web: {networks: {shared: {ipv4_address: 10.8.0.9}}}}
+        networks: {shared: {external: true, name: proxy}}
+        x-netlab: {networks: {shared: {ipam: {config: [{subnet: 10.8.0.0/24}]}, internal: true}}}
+        """
+    )
+    (network,) = scenario.networks
+    assert (network.name, network.external, network.internal) == ("proxy", True, True)
+    assert network.pools == (Pool("10.8.0.0/24"),)
+
+
+# -- rules
+
+GOOD_RULES = [
+    "iptables -I DOCKER-USER -i ext0 -s 198.51.100.9 -j DROP",
+    "iptables -A INPUT -f -j DROP",
+    "ip6tables -t nat -A POSTROUTING -m comment --comment 'a; b | $c' -j MASQUERADE",
+    'iptables -A INPUT -m comment --comment "x > y" -p tcp ! --syn',
+    r"nft add chain inet t c \{ type filter hook input priority 0\; \}",
+    "nft 'add rule ip filter INPUT tcp dport { 80, 443 } accept'",
+    "ip route add 10.0.0.0/8 via 198.51.100.2",
+    "ip -6 addr add fd00::1/64 dev ext0",
+    "ip neigh flush dev ext0",
+    "sysctl -w net.ipv4.conf.all.route_localnet=1",
+    "sysctl net/ipv4/ip_forward=0",
+]
+
+
+@pytest.mark.parametrize("line", GOOD_RULES)
+def test_rules_that_may_be_typed(line: str) -> None:
+    import shlex
+
+    assert parse_rule(line) == tuple(shlex.split(line))
+
+
+BAD_RULES = [
+    "iptables -L | nft -f -",
+    "iptables -L && reboot",
+    "iptables -L > /etc/passwd",
+    "iptables -L `id`",
+    'iptables -m comment --comment "$(id)"',
+    'iptables -m comment --comment "`id`"',
+    "iptables -L\nreboot",
+    "bash -c x",
+    "./iptables -L",
+    "iptables --modp=/bin/sh -L",
+    "iptables -vM /bin/sh",
+    "ip6tables -m bpf --object-pinned /sys/fs/bpf/x",
+    "nft --file x",
+    "nft -af x",
+    "nft --interactive",
+    "nft -I/etc list ruleset",
+    'nft "add table x; include \\"/etc/passwd\\""',
+    "ip --batch x",
+    "ip -b x",
+    "ip -netns x link",
+    "ip -all netns",
+    "ip netn list",
+    "ip link add x netns 1",
+    "ip link set ext0 xdp obj x",
+    "ip -f inet link",
+    "sysctl --system",
+    "sysctl -p/etc/x",
+    "sysctl net.ipv4/../../kernel.x=1",
+    "sysctl net..x=1",
+    "sysctl -a",
+]
+
+
+@pytest.mark.parametrize("line", BAD_RULES)
+def test_rules_that_may_not(line: str) -> None:
+    with pytest.raises(RuleError):
+        parse_rule(line)
+
+
+# -- firewalls
+
+
+def test_firewall_files_are_read(loaded: Callable) -> None:
+    others = {"fw/four.rules": "*filter\nCOMMIT\n", "six": "*raw\nCOMMIT\n"}
+    text = "x-netlab: {host: {firewall: {iptables: fw/four.rules, ip6tables: six}}}"
+    files = {"iptables": "*filter\nCOMMIT\n", "ip6tables": "*raw\nCOMMIT\n"}
+    assert loaded(text, others).hosts[0].firewall == Firewall("iptables", {}, files)
+
+
+def test_firewall_options(loaded: Callable) -> None:
+    text = "x-netlab: {host: {firewall: {ufw: {allow: [22, 80/tcp], route_allow: [x], after_rules: after}}}}"
+    assert loaded(text, {"after": "*filter"}).hosts[0].firewall == Firewall(
+        "ufw", {"allow": [22, "80/tcp"], "route_allow": ["x"]}, {"after_rules": "*filter"}
+    )
+    centos = loaded(
+        "x-netlab: {host: {firewall: {firewalld: {layout: centos7, zones: {public: {ports: [80]}}}}}}"
+    )
+    assert centos.hosts[0].firewall.options == {"layout": "centos7", "zones": {"public": {"ports": [80]}}}
+    assert loaded("x-netlab: {host: {firewall: {firewalld: }}}").hosts[0].firewall == Firewall("firewalld")
+
+
+def test_a_link_out_of_the_folder_is_refused(problems: Callable, loaded: Callable, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("flush ruleset")
+    (tmp_path / "lab" / "inside").symlink_to(tmp_path / "outside")
+    text = "x-netlab: {host: {firewall: {nftables: inside}}}"
+    assert problems(text) == ['f:1:40: "inside" is outside the scenario\'s folder']
+    assert loaded(text, allow_outside_files=True).hosts[0].firewall.files == {"nftables": "flush ruleset"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sub", "f:1:40: sub is a folder, not a file"),
+        ("'a\\0b'", None),
+        ("binary", "binary:1:3: not UTF-8 text: byte 0xff"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    name: str, message: str | None, problems: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "lab" / "sub").mkdir()
+    (tmp_path / "lab" / "binary").write_bytes(b"ab\xff")
+    found = problems(f"x-netlab: {{host: {{firewall: {{nftables: {name}}}}}}}")
+    assert len(found) == 1
+    assert message in (None, found[0])
+
+
+# -- events and expectations
+
+
+def test_events(loaded: Callable) -> None:
+    scenario = loaded(
+        """
+        services: {web: {scale: 2}, db: {container_name: store}}
+        networks: {later: {}, never: {}}
+        x-netlab:
+          events:
+            - restart web
+            - stop  web-2
+            - start lab-web-1
+            - remove store
+            - create network later
+            - connect db later
+            - disconnect db lab_later
+            - remove network later
+            - restart daemon
+            - stop daemon host
+            - reload firewall
+            - flush firewall host
+        """
+    )
+    assert scenario.events[1].words == ("stop", "web-2")
+    assert scenario.events[1].position.line == 7
+    assert len(scenario.events) == 12
+    assert [network.key for network in scenario.networks] == ["later", "default"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("restart web", [("container", "web")]),
+        ("connect web nw", [("container", "web"), ("network", "nw")]),
+        ("create network nw", [("network", "nw")]),
+        ("remove network", [("container", "network")]),
+        ("stop daemon", []),
+        ("reload firewall a", [("host", "a")]),
+    ],
+)
+def test_names_in_events(words: str, names: list) -> None:
+    assert event_names(tuple(words.split())) == names
+
+
+def test_expectations_of_both_families_and_one(loaded: Callable) -> None:
+    scenario = loaded(
+        """
+        services: {web: {networks: [nw]}}
+        networks: {nw: {}}
+        x-netlab:
+          expect:
+            - flow: client -> host:80
+              both: {outcome: ok, by: DOCKER}
+              ipv6: {outcome: refused, not-by: X}
+            - flow: "[neigh*, service/web] -> web@nw:*/udp via outside/client"
+              both: {outcome: timeout, path: none}
+            - {flow: "client -> [2001:db8:1::1]:80", ipv6: {sees: "2001:DB8:1::0:2", dnat: "[fd00::1]:80"}}
+            - {flow: "client -> gateway@bridge:80", ipv4: {sees: web, dnat: none}}
+            - {flow: "client -> host@ext:80", ipv4: {sees: sender}}
+        """
+    )
+    first, second, third, *_ = scenario.expect
+    assert first.expected == (
+        (Family.IPV4, Expected(outcome="ok", by="DOCKER")),
+        (Family.IPV6, Expected(outcome="refused", by="DOCKER", not_by="X")),
+    )
+    assert [family for family, _ in second.expected] == [Family.IPV4, Family.IPV6]
+    assert third.expected == ((Family.IPV6, Expected(sees="2001:db8:1::2", dnat="[fd00::1]:80")),)
+    assert first.position.line == 6
