@@ -2,12 +2,12 @@
 
 The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores):
 
-1. every namespace, and its settings that name no interface, before links exist (they are what links start
-   with); the rulesets begin to load meanwhile in processes of their own, since rules name interfaces only
+1. every namespace, and its settings that name no interface, before links exist (they are what links start with)
 2. the veth pairs, 64 a message batch, the bridge's end up and a port at once, the other end put straight into
    its namespace under its own name, index and MAC
 3. in each namespace: settings that name an interface, links up, addresses, routes
-4. the bridges up last, so that a thousand ports do not flood each other's first multicasts
+4. the rulesets, both families at once, but not beside the links: there both are slower than one after the
+   other; then the bridges up, last, so that a thousand ports do not flood each other's first multicasts
 5. a wait for what the kernel does in its own time. Each port's state is read once: that runs the link watch
    work, which else serves only a hundred links a pass, and the rest a second later. An IPv6 address takes
    packets only when a work queue has added its local route, nodad or not; and a router asks for its
@@ -113,8 +113,6 @@ class _Build:
         _allow_descriptors(2 * len(spaces) + _SPARE_DESCRIPTORS)
         with netns.returning():
             self._make_namespaces()
-            for loader in self.rulesets:
-                loader.advance(self.namespaces)
             self._make_links()
             self._configure()
             for loader in self.rulesets:
