@@ -27,6 +27,7 @@ VERBS = {
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
     "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
+    "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and prove it"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
     "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),

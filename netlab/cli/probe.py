@@ -57,15 +57,18 @@ def _port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and show; returns 0 if every flow was measured, else 3."""
-    client, texts = _question(args)
-    flows = flows_of(client.plan, _read(texts), args)
+    client, texts = question(args)
+    flows = flows_of(client.plan, texts, args)
     show = _Show(args)
     _measure(client, flows, shape_of(args), args.replies, show)
     return 3 if show.unmeasured else 0
 
 
-def _question(args: argparse.Namespace) -> tuple[Client, list[str]]:
-    """The lab, and the flows as written: what has an arrow in it, or is ``-``, is a flow and no lab."""
+def question(args: argparse.Namespace) -> tuple[Client, list[tuple[str, int]]]:
+    """The lab, and the flows as written, each with its line of stdin (or number of argument).
+
+    What has an arrow in it, or is ``-``, is a flow and no lab. Raises UsageError.
+    """
     from netlab.cli.shell import find_target
     from netlab.model.errors import UsageError
 
@@ -77,11 +80,10 @@ def _question(args: argparse.Namespace) -> tuple[Client, list[str]]:
     client, node = find_target(lab)
     if node is not None:
         raise UsageError(f"{lab} is a node; a flow is asked of a lab")
-    return client, texts
+    return client, list(_read(texts))
 
 
 def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
-    """The flows as written, each with the line of stdin (or number of argument) that it stands on."""
     for number, text in enumerate(texts, 1):
         if text != "-":
             yield text, number
