@@ -207,15 +207,17 @@ def _target(scenario: Scenario, service: Service, kind: str, target: str) -> str
 
 
 def _links(scenario: Scenario, service: Service) -> tuple[tuple[str, str], ...]:
-    named = {other.name: other for other in scenario.services}
-    found = [
-        (replica.node, alias)
-        for target, alias in service.links
-        if target in named
-        for replica in replicas(scenario, named[target])
-    ]
-    containers = {r.container: r.node for s in scenario.services for r in replicas(scenario, s)}
-    found += [(containers[c], alias) for c, alias in service.external_links if c in containers]
+    found: list[tuple[str, str]] = []
+    for target, alias in service.links:
+        others = (other for other in scenario.services if other.name == target)
+        found += [(replica.node, alias) for other in others for replica in replicas(scenario, other)]
+    for container, alias in service.external_links:
+        found += [
+            (replica.node, alias)
+            for other in scenario.services
+            for replica in replicas(scenario, other)
+            if replica.container == container
+        ]
     return tuple(found)
 
 
