@@ -2,7 +2,8 @@
 
 The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores):
 
-1. every namespace, and its settings that name no interface, before links exist (they are what links start with)
+1. every namespace, and its settings that name no interface, before links exist: they are what links start
+   with
 2. the veth pairs, 64 a message batch, the bridge's end up and a port at once, the other end put straight into
    its namespace under its own name, index and MAC
 3. in each namespace: settings that name an interface, links up, addresses, routes
