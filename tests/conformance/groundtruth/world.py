@@ -26,7 +26,6 @@ CELL = Path(__file__).with_name("cell.py")
 #: A fresh kernel's values. A new namespace copies IPv4's from the machine's own (devconf_inherit_init_net=0).
 FRESH_IPV4 = {
     "accept_redirects": "1",
-    "accept_source_route": "1",
     "arp_filter": "0",
     "arp_ignore": "0",
     "forwarding": "0",
@@ -38,7 +37,7 @@ FRESH_IPV4 = {
     "send_redirects": "1",
     "src_valid_mark": "0",
 }
-#: Errors would otherwise be lost to the rate limit, and a packet's fate with them.
+#: For flows: errors would otherwise be lost to the rate limit, and a packet's fate with them.
 UNLIMITED = {"net.ipv4.icmp_ratelimit": "0", "net.ipv6.icmp.ratelimit": "0"}
 
 
@@ -78,7 +77,6 @@ class World:
         self.sysctls(
             {f"net.ipv4.conf.{who}.{k}": v for k, v in FRESH_IPV4.items() for who in ("all", "default")}
         )
-        self.sysctls(UNLIMITED)
 
     @property
     def root(self) -> Path:
@@ -156,7 +154,6 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
         if not any(i.segment in segments for i in node.interfaces):
             continue
         world.run(["ip", "netns", "add", node.name])
-        world.sysctls(UNLIMITED, node.name)
         world.ip(["link set lo up"], node.name)
         for interface in node.interfaces:
             _plug(world, node.name, interface.name, interface.segment, interface.addresses)
@@ -184,7 +181,10 @@ def _plug(world: World, node: str, name: str, segment: str, addresses: Sequence[
     world.ip([f"link set {port} master br0", f"link set {port} up"], seg)
     world.ip(
         [f"link set {name} up"]
-        + [f"addr add {a} dev {name}" + (" nodad" if Family.of(a) is Family.IPV6 else "") for a in addresses],
+        + [
+            f"addr add {a} dev {name} " + ("brd +" if Family.of(a) is Family.IPV4 else "nodad")
+            for a in addresses
+        ],
         node,
     )
 

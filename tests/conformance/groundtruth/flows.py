@@ -1,0 +1,147 @@
+"""Flows on both sides, measured with the same instrument, as comparable lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import netlab
+from groundtruth.facts import Facts
+from groundtruth.real import RealHost
+from groundtruth.world import UNLIMITED, sysctl_path
+from netlab.journey.matrix import matrix
+from netlab.kernel import netns
+from netlab.measure.session import Session
+from netlab.measure.worker import Pair
+from netlab.model.family import Family
+from netlab.model.flow import Flow, Target
+from netlab.model.journey import Journey
+from netlab.model.plan import Plan
+
+ANSWERING = Path(__file__).with_name("answering.py")
+LOOPBACK = "127.0.0.1"
+
+
+def flows_of(plan: Plan, host: str) -> list[Flow]:
+    """The matrix of a lab, and what a neighbour can try who sends frames to the host as he likes."""
+    flows = [cell.flow for cell in matrix(plan)]
+    outside = [n.name for n in plan.nodes if n.kind == "outside"]
+    for publication in plan.publications:
+        for origin in outside:
+            flows.append(
+                Flow(
+                    origin,
+                    Target(address=LOOPBACK),
+                    Family.IPV4,
+                    publication.protocol,
+                    publication.host_port,
+                    LOOPBACK,
+                    host,
+                )
+            )
+    return list(dict.fromkeys(flows))
+
+
+#: Ports of probes, and ephemeral ones: each side has its own.
+PORT = re.compile(r"(?<=:)(2[1-9]\d{3}|[3-6]\d{4})\b")
+
+
+def lines(journey: Journey) -> list[str]:
+    """Everything of a journey but the ports that it happened to have, and our reasons for rules."""
+    sees = journey.sees.address if journey.sees else "nobody"
+    out = [f"{journey.outcome} by {journey.path}, answered by {journey.answered_by}, sees {sees}"]
+    if journey.icmp:
+        out[0] += f", icmp {journey.icmp.type}/{journey.icmp.code} from {journey.icmp.sender}"
+    out += [f"note: {note}" for note in journey.notes]
+    for leg in journey.legs:
+        out.append(f"  leg by {leg.by or 'the origin'}: dnat {leg.nat.dnat} snat {leg.nat.snat}")
+        for visit in leg.hooks:
+            out.append(f"    {visit.hook} {visit.iif}>{visit.oif} {visit.packet.src} > {visit.packet.dst}")
+            out += [
+                f"      {hit.family} {hit.table} {hit.chain}: {hit.verdict}  {hit.rule}"
+                for hit in visit.rules
+            ]
+    return [PORT.sub("P", line) for line in out]
+
+
+def facts_of_flows(flows: Sequence[Flow], journeys: Sequence[Journey]) -> Facts:
+    """One section a flow."""
+    return {
+        f"{flow.family.word} {flow}": lines(journey) for flow, journey in zip(flows, journeys, strict=True)
+    }
+
+
+def unlimit(namespaces: Mapping[str, int]) -> None:
+    """Let every ICMP error out: with the kernel's rate limit a second REJECT looks like a drop."""
+    for descriptor in namespaces.values():
+        with netns.entered(descriptor):
+            for key, value in UNLIMITED.items():
+                Path("/proc/sys", sysctl_path(key)).write_text(value)
+
+
+@contextmanager
+def answering(plan: Plan, paths: Mapping[str, str]) -> Iterator[None]:
+    """The plan's responders, in these namespaces."""
+    request = [
+        [
+            paths[node.namespace],
+            node.name,
+            [[r.protocol, r.port, r.service] for r in node.responders if r.protocol != "sctp"],
+        ]
+        for node in plan.nodes
+        if node.responders and node.namespace in paths
+    ]
+    process = subprocess.Popen(
+        [sys.executable, str(ANSWERING)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    try:
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the servers did not start: {process.stderr.read()}")
+        yield
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def on_daemon(real: RealHost, plan: Plan, flows: Sequence[Flow], host: str) -> Facts:
+    """The flows of the daemon's host."""
+    paths = {place.name: place.net for place in real.places()}
+    paths[host] = paths.pop("host")
+    paths |= {n.name: real.world.namespace(n.name) for n in plan.nodes if n.kind == "outside"}
+    descriptors = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in paths.items()}
+    try:
+        unlimit(descriptors)
+        with answering(plan, paths), Session(descriptors, plan) as session:
+            return facts_of_flows(flows, session.measure(flows))
+    finally:
+        for descriptor in descriptors.values():
+            os.close(descriptor)
+
+
+def on_lab(plan: Plan, flows: Sequence[Flow]) -> Facts:
+    """The flows of netlab's."""
+    with netlab.Lab(plan=plan) as lab:
+
+        def pairs(node: str, since: int) -> list[Pair]:
+            return [Pair.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
+
+        unlimit(lab.namespaces)
+        with Session(lab.namespaces, plan, pairs=pairs) as session:
+            return facts_of_flows(flows, session.measure(flows))
