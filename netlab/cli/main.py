@@ -28,6 +28,7 @@ VERBS = {
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
     "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
     "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and prove it"),
+    "capture": ("netlab.cli.capture", "write what passes the interfaces of nodes to a pcapng file"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
     "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),
