@@ -10,7 +10,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "gallery", "tests"]
 
 ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -63,6 +63,13 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some."""
     pytest(session, "-n", "auto", *(session.posargs or ("tests/unit", "tests/lab")))
+
+
+@nox.session
+def gallery(session: nox.Session) -> None:
+    """Every scenario of the gallery keeps every expectation that it states."""
+    scenarios = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "scenarios").glob("*.yaml"))
+    python(session, "netlab", "verify", *(session.posargs or scenarios))
 
 
 @nox.session
