@@ -97,6 +97,7 @@ def _sysctls(world: World, container: Container) -> Iterator[Sysctl]:
         yield Sysctl(
             "net.ipv4.ip_unprivileged_port_start", "0", "Docker lets any user of a container bind any port"
         )
+        yield Sysctl("net.ipv4.ping_group_range", "0 2147483647", "Docker lets any user of a container ping")
     for key, value in container.spec.sysctls.items():
         yield Sysctl(key, value, "the service's own (sysctls)")
 
