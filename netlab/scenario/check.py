@@ -21,6 +21,7 @@ def check(parts: Parts, report: Report) -> None:
     _cycles(parts, report)
     _container_names(parts, report)
     _network_names(parts, report)
+    _node_names(parts, report)
     check_hosts(parts, report)
     check_addresses(parts, report)
     check_ports(parts, report)
@@ -140,3 +141,17 @@ def _network_names(parts: Parts, report: Report) -> None:
         if first != network.key:
             what = f"networks.{network.key}: the name {shown(network.name)} is networks.{first}'s already"
             report.add(network.position, what)
+
+
+def _node_names(parts: Parts, report: Report) -> None:
+    """The second of three containers of ``web`` is the node ``web-2``, so no service can be called that."""
+    services = {draft.service.name: draft for draft in parts.drafts}
+    for draft in parts.drafts:
+        service = draft.service
+        if service.replicas < 2:
+            continue
+        for number in range(1, service.replicas + 1):
+            other = services.get(f"{service.name}-{number}")
+            if other is not None:
+                what = f"has the name of container {number} of services.{service.name}"
+                report.add(other.service.position, f"services.{other.service.name} {what}")

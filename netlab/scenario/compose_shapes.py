@@ -155,7 +155,7 @@ SERVICE = _record(
         "deploy": _record(
             {
                 "mode": _TEXT,
-                "replicas": Whole(low=0, lenient=True),
+                "replicas": Whole(0, 100_000, lenient=True),
                 "endpoint_mode": _TEXT,
                 "labels": _LIST_OR_MAP,
                 "placement": _MAP,
@@ -182,7 +182,7 @@ SERVICE = _record(
         "ports": ListOf(Either(Whole(), Text(expects="a port"), LONG_PORT), "a list of ports"),
         "privileged": _FLAG,
         "profiles": _TEXTS,
-        "scale": Whole(low=0, lenient=True),
+        "scale": Whole(0, 100_000, lenient=True),
         "sysctls": _PAIRS,
     }
 )

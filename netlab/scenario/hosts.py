@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -33,6 +34,9 @@ HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
 #: the nodes of a lab that says nothing of them, with their place in the host's subnets
 DEFAULT_OUTSIDE = (("client", 2), ("neighbour", 3))
 DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
+
+#: nft's statement, where one can stand
+_INCLUDE = re.compile(r"(?:^|[;{}\n])(?:[ \t]|\\\n)*(include)(?:[ \t]|\\\n)*[\"']")
 
 #: reads a file that a scenario refers to; None after a reported problem
 ReadFile = Callable[[Value], str | None]
@@ -189,9 +193,19 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
             content = read_file(entry)
             if content is not None:
                 files[key] = content
+                if key == "nftables":
+                    _no_include(entry.text, content, report)
         else:
             options[key] = entry.plain()
     return Firewall(kind, options, files)
+
+
+def _no_include(name: str, content: str, report: Report) -> None:
+    """A ruleset may not make nft read what it likes."""
+    for match in _INCLUDE.finditer(content):
+        line = content.count("\n", 0, match.start(1)) + 1
+        column = match.start(1) - content.rfind("\n", 0, match.start(1))
+        report.add((name, line, column), "include is not allowed here: it reads another file")
 
 
 def _parse_override(text: str, report: Report) -> Value | None:

@@ -12,6 +12,8 @@ from netlab.scenario.addresses import address, wrong_interface, wrong_mac
 from netlab.scenario.ports import read_exposed, read_ports
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
+#: so that LAB.NODE fits into a file name
+NAME_LENGTH = 128
 SHARES = "shares the network of"
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
@@ -38,6 +40,8 @@ def read_service(
     name: str, at: Mark, value: Value, extra: Value | None, default_host: str, report: Report
 ) -> Draft:
     """One service; ``extra`` is its entry under ``x-netlab.services``."""
+    if len(name) > NAME_LENGTH:
+        report.add(at, f"services: the name {shown(name)} is longer than {NAME_LENGTH} characters")
     mode = _mode(name, value, report)
     attachments = () if mode is not None else _attachments(name, value, report)
     mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)

@@ -210,6 +210,17 @@ def test_a_link_out_of_the_folder_is_refused(problems: Callable, loaded: Callabl
     assert loaded(text, allow_outside_files=True).hosts[0].firewall.files == {"nftables": "flush ruleset"}
 
 
+def test_an_nft_file_includes_nothing(problems: Callable, loaded: Callable) -> None:
+    text = "x-netlab: {host: {firewall: {nftables: rules.nft}}}"
+    good = 'table inet t {\n  # include "x"\n  chain include_me { comment "include \'x\'"; }\n}\n'
+    assert loaded(text, {"rules.nft": good}).hosts[0].firewall.files == {"nftables": good}
+    bad = good + " include \"/etc/shadow\"\nadd table x; include 'y'\n"
+    assert problems(text, {"rules.nft": bad}) == [
+        "rules.nft:5:2: include is not allowed here: it reads another file",
+        "rules.nft:6:14: include is not allowed here: it reads another file",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
