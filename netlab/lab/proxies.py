@@ -131,11 +131,11 @@ class Proxies:
         mode: str = "shared",
         udp_timeout: float = UDP_TIMEOUT,
     ) -> Proxies:
-        """Bind all listeners in the namespace behind ``netns_fd``, which stays open as long as this object.
+        """Bind all listeners in the namespace behind ``netns_fd``, which stays open as long as this.
 
         ``udp_timeout`` is the life of a UDP flow after its last answer, in seconds (a real docker-proxy has
-        its own 90). Returns when every one is bound. Raises LabError naming the first that could not be, and the
-        reason; then none is left.
+        its own 90). Returns when every one is bound. Raises LabError naming the first that could not be,
+        and the reason; then none is left.
         """
         proxies = cls(netns_fd, mode, udp_timeout)
         proxies.add(*listeners)

@@ -150,13 +150,11 @@ def main(arguments: list[str]) -> int:
 
 
 def go_error(spec: Spec, error: OSError) -> str:
-    """The error in the words of Go's net package: ``listen tcp4 0.0.0.0:80: bind: address already in use``."""
-    words = str(error.strerror)
-    words = words[:1].lower() + words[1:]
+    """The error in Go's words: ``listen tcp4 0.0.0.0:80: bind: address already in use``."""
     if spec.protocol == "sctp":
-        return words
+        return sockets.words(error)
     kind = spec.protocol + ("6" if ":" in spec.address else "4")
-    return f"listen {kind} {str(spec).rpartition('/')[0]}: bind: {words}"
+    return f"listen {kind} {str(spec).rpartition('/')[0]}: bind: {sockets.words(error)}"
 
 
 def _inherited(spec: Spec) -> _socket.socket:

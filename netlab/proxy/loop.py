@@ -64,6 +64,8 @@ class Loop:
         handlers = self.handlers
         while not self._stopped:
             timeout = 0.0 if self.again else self._next_timer() if self._timers else -1.0
+            if self._closing:
+                self.close_now()
             for fd, events in poll(timeout, BATCH):
                 handler = handlers.get(fd)
                 if handler is not None:
@@ -72,9 +74,6 @@ class Loop:
                 turn, self.again = self.again, []
                 for resume in turn:
                     resume()
-            if self._closing:
-                self.close_now()
-        self.close_now()
 
     def close_now(self) -> None:
         """Close what was discarded."""

@@ -60,3 +60,9 @@ class Pipes:
             pipe.close()
         else:
             self._free.append(pipe)
+
+    def shrink(self) -> None:
+        """Close the idle ones: their descriptors are needed."""
+        while self._free:
+            self._made -= 1
+            self._free.pop().close()

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import EDGE, GONE, IN, OUT
-from netlab.proxy.sockets import IPPROTO_SCTP, SockAddr, family_of, shown, sockaddr
+from netlab.proxy.sockets import IPPROTO_SCTP, SockAddr, family_of, shown, sockaddr, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,9 +97,7 @@ class Relay:
         return True
 
 
-def join(
-    client: _socket.socket, backend: _socket.socket, loop: Loop, open_: set[Callable[[], None]]
-) -> None:
+def join(client: _socket.socket, backend: _socket.socket, loop: Loop, open_: set[Callable[[], None]]) -> None:
     """Pass messages between two non-blocking sockets until one of them ends; then both are closed.
 
     Until then ``open_`` has a function that ends it.
@@ -173,4 +171,6 @@ class SctpService:
         self._loop.discard(client)
         self._loop.discard(backend)
         if self._log:
-            self._log(f"Can't forward traffic to backend sctp/{shown(self._backend)}: {os.strerror(code)}")
+            self._log(
+                f"Can't forward traffic to backend sctp/{shown(self._backend)}: {words(OSError(code, os.strerror(code)))}"
+            )

@@ -94,8 +94,9 @@ class Server:
         elif verb == "add":
             answer(sock, self._add(lines))
         elif verb == "remove":
-            answer(sock, self._remove(lines))
-            self.loop.close_now()
+            failed = self._remove(lines)
+            self.loop.close_now()  # the port is free when the answer comes
+            answer(sock, failed)
         else:
             raise ValueError(f"unknown request {verb}")
 

@@ -39,6 +39,12 @@ def shown(address: SockAddr) -> str:
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
 
 
+def words(error: OSError) -> str:
+    """The error in Go's words, which begin with a small letter."""
+    text = str(error.strerror)
+    return text[:1].lower() + text[1:]
+
+
 def plain(address: str) -> str:
     """An address as packets carry it: IPv4 clients of a dual-stack socket lose their ``::ffff:``."""
     return address[7:] if address.startswith("::ffff:") and "." in address else address

@@ -20,11 +20,12 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import time
 from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import GONE, IN, OUT
 from netlab.proxy.pipes import Pipe, Pipes
-from netlab.proxy.sockets import SOL_TCP, SockAddr, family_of, shown, sockaddr
+from netlab.proxy.sockets import SOL_TCP, SockAddr, family_of, shown, sockaddr, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,27 +317,25 @@ class TcpService:
 
     def _on_event(self, _events: int) -> None:
         """Take one connection; the level-triggered listener reports the next."""
+        backend = None
         try:
+            # First, so that a client is only taken when there is a descriptor for its backend, too.
+            backend = _socket.socket(
+                self._family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0
+            )
             fd, address = self._accept()
         except OSError as error:
+            if backend is not None:
+                backend.close()
             if error.errno in EXHAUSTED:
                 self._pause()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 self._report(error)
             return
-        client = _socket.socket(self._sock.family, _socket.SOCK_STREAM, 0, fd)
-        self._dial(client, address)
+        self._dial(_socket.socket(self._sock.family, _socket.SOCK_STREAM, 0, fd), address, backend)
 
-    def _dial(self, client: _socket.socket, address: SockAddr) -> None:
+    def _dial(self, client: _socket.socket, address: SockAddr, backend: _socket.socket) -> None:
         """Connect to the backend; mostly the answer is there when connect() returns."""
-        try:
-            backend = _socket.socket(
-                self._family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0
-            )
-        except OSError as error:
-            client.close()
-            self._report(error)
-            return
         backend.setsockopt(SOL_TCP, _socket.TCP_NODELAY, 1)
         code = backend.connect_ex(self._backend)
         if code == errno.EINPROGRESS:
@@ -377,16 +376,26 @@ class TcpService:
         up.pump()
 
     def _pause(self) -> None:
-        """No descriptors left: new connections wait in the backlog until something was closed."""
-        fd = self._sock.fileno()
-        self._loop.epoll.modify(fd, 0)
+        """No descriptors or no memory left: new connections wait in the backlog.
 
-        def resume() -> None:
-            if self._sock.fileno() == fd:
-                self._loop.epoll.modify(fd, IN)
+        Until something was closed, or a second has passed, since others may have freed what the whole machine
+        lacked.
+        """
+        self._pipes.shrink()
+        self._loop.epoll.modify(self._sock.fileno(), 0)
+        self._loop.on_closed.append(self._resume)
+        self._loop.at(time.monotonic() + 1, self._retry)
 
-        self._loop.on_closed.append(resume)
+    def _retry(self, _now: float) -> None:
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._sock.fileno() in self._loop.handlers:
+            self._loop.epoll.modify(self._sock.fileno(), IN)
 
     def _report(self, error: OSError) -> None:
         if self._log:
-            self._log(f"Can't forward traffic to backend tcp/{shown(self._backend)}: {error.strerror}")
+            backend = shown(self._backend)
+            self._log(
+                f"Can't forward traffic to backend tcp/{backend}: dial tcp {backend}: connect: {words(error)}"
+            )

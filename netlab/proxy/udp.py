@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from netlab.proxy.loop import IN
-from netlab.proxy.sockets import IP_PKTINFO, SockAddr, family_of, shown, sockaddr
+from netlab.proxy.sockets import IP_PKTINFO, SockAddr, family_of, shown, sockaddr, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +196,7 @@ class UdpService:
 
     def _report(self, error: OSError) -> None:
         if self._log:
-            self._log(f"Can't proxy a datagram to udp/{shown(self._backend)}: {error.strerror}")
+            self._log(f"Can't proxy a datagram to udp/{shown(self._backend)}: {words(error)}")
 
 
 def _reply_from(ancillary: Ancillary) -> Ancillary:

@@ -14,12 +14,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
 from netlab.kernel import netns
 from netlab.lab.proxies import Proxies
 from netlab.model.plan import Backend, Listener
+from netlab.proxy.loop import Loop
 
 DOCKER_PROXY = "/usr/sbin/docker-proxy"
 CLIENT4, HOST4, GATEWAY4, CONTAINER4 = "198.51.100.2", "198.51.100.1", "192.168.10.1", "192.168.10.10"
@@ -39,8 +41,7 @@ class Field:
         self.mode = "shared"
         self._sockets: list[socket.socket] = []
         self._proxies: list[Proxies] = []
-        for fd in (self.client, self.host, self.container):
-            self.ip(fd, "link set lo up")
+        self.ip(self.host, "link set lo up")
         self._link(self.client, (f"{CLIENT4}/24", f"{CLIENT6}/64"), (f"{HOST4}/24", f"{HOST6}/64"), "ext0")
         self._link(
             self.container,
@@ -66,11 +67,19 @@ class Field:
             return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     def _link(self, fd: int, inner: tuple[str, str], outer: tuple[str, str], name: str) -> None:
-        self.ip(self.host, f"link add {name} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{fd}")
-        for place, addresses, device in ((self.host, outer, name), (fd, inner, "eth0")):
-            for address in addresses:
-                self.ip(place, f"addr add {address} dev {device}{' nodad' if ':' in address else ''}")
-            self.ip(place, f"link set {device} up")
+        path = f"/proc/{os.getpid()}/fd/{fd}"
+        self._batch(
+            self.host, f"link add {name} type veth peer name eth0 netns {path}", *self._up(outer, name)
+        )
+        self._batch(fd, "link set lo up", *self._up(inner, "eth0"))
+
+    def _up(self, addresses: tuple[str, str], device: str) -> list[str]:
+        lines = [f"addr add {a} dev {device}{' nodad' if ':' in a else ''}" for a in addresses]
+        return [*lines, f"link set {device} up"]
+
+    def _batch(self, fd: int, *lines: str) -> None:
+        with netns.entered(fd):
+            subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
     def open(self, fd: int, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM) -> socket.socket:
         """A socket in a namespace, closed after the test."""
@@ -114,6 +123,25 @@ class Field:
         proxies = Proxies.start(self.host, listeners, mode or self.mode, udp_timeout)
         self._proxies.append(proxies)
         return proxies
+
+    @staticmethod
+    def yardstick() -> str:
+        """The real docker-proxy; without it the tests fail, since they would compare with nothing."""
+        if shutil.which(DOCKER_PROXY) is None:
+            pytest.fail(f"{DOCKER_PROXY} (Debian: docker.io) is these tests' yardstick, and is not installed")
+        return DOCKER_PROXY
+
+    @staticmethod
+    def inside(fd: int) -> AbstractContextManager[None]:
+        """The thread is in that namespace for the block."""
+        return netns.entered(fd)
+
+    @staticmethod
+    def turn(loop: Loop) -> None:
+        """Let a loop handle one batch of events."""
+        for fd, events in loop.epoll.poll(PATIENCE):
+            loop.handlers[fd](events)
+        loop.close_now()
 
     @staticmethod
     def listener(
