@@ -13,9 +13,11 @@ import errno
 import os
 from collections.abc import Iterable
 
+from netlab.kernel import userns
 from netlab.model.errors import LabError, MachineError, UsageError
 
 ROOT = "/proc/sys/"
+_GROUPS = "net.ipv4.ping_group_range"
 
 #: A new namespace takes its IPv4 conf/{all,default} from the machine's first one (devconf_inherit_init_net 0
 #: and 1), so on a Docker host it forwards from birth. These are the kernel's compiled values, 0 where
@@ -82,6 +84,9 @@ def write(key: str, value: str) -> None:
     except OSError as error:
         if error.errno == errno.ENOENT and value == "0" and key.startswith("net.bridge.bridge-nf-call-"):
             return  # without br_netfilter bridged frames go by the rules: what 0 asks for
+        if error.errno == errno.EINVAL and key == _GROUPS and (most := userns.ids()) < int(value.split()[1]):
+            write(key, f"0 {most - 1}")  # every group that there is: a user namespace may have but one
+            return
         raise _refused(key, value, error) from error
 
 

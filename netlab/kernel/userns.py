@@ -18,7 +18,12 @@ IDS = 65536
 
 def full() -> bool:
     """Whether the caller's user namespace has all ids, so that parts of it can be given away."""
-    return int(_own_map()[2]) >= FIRST_ID + IDS
+    return ids() >= FIRST_ID + IDS
+
+
+def ids() -> int:
+    """How many ids the caller's user namespace has, from 0 on."""
+    return int(_own_map()[2])
 
 
 def _own_map() -> list[bytes]:

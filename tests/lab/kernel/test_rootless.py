@@ -12,10 +12,11 @@ from pathlib import Path
 import netlab.kernel.launch
 import netlab.plan.render  # an ordinary user may be unable to read the checkout later
 from netlab.bench.plans import star
-from netlab.kernel import libc, netns, ruleset, userns
+from netlab.kernel import libc, netns, ruleset, sysctl, userns
 from netlab.lab.apply import apply
 from netlab.model.errors import Position
 from netlab.model.family import Family
+from netlab.model.plan import Sysctl
 from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import HostRule
 
@@ -60,7 +61,8 @@ def build_and_use() -> None:
     rules = IptablesRuleset(Family.IPV4, (Table("filter", (chain,)),))
     plan = star(3, rulesets=(rules,))
     line = HostRule(("iptables", "-A", "INPUT", "-s", "192.0.2.2", "-j", "DROP"), Position("a.yaml", 1, 1))
-    changed = {"host": {"commands": (line,)}, "c1": {"command": ("true",)}}
+    everybody = Sysctl("net.ipv4.ping_group_range", "0 2147483647", "Docker's own")
+    changed = {"c0": {"sysctls": (everybody,)}, "host": {"commands": (line,)}, "c1": {"command": ("true",)}}
     lab = apply(replace(plan, nodes=tuple(replace(n, **changed.get(n.name, {})) for n in plan.nodes)))  # type: ignore[arg-type]
     lab.run_commands()
     for address in ("10.1.0.2", "fd00:1::2", "10.1.0.3", "fd00:1::3"):
@@ -72,6 +74,8 @@ def build_and_use() -> None:
         saved = ruleset.save(Family.IPV4)
     assert "192.0.2.1/32" in saved
     assert "192.0.2.2/32" in saved
+    with netns.entered(lab.namespaces["c0"]):
+        assert sysctl.read("net.ipv4.ping_group_range").split() == ["0", "0"]
     sandbox = netlab.kernel.launch.Sandbox()
     program = netlab.kernel.launch.Program(
         ("sh", "-c", "ping -c1 -W2 10.1.0.2 && touch /tmp/x && ! touch /etc/x && hostname"),
