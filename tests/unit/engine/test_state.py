@@ -1,0 +1,200 @@
+"""The state machine: immutable for its caller, linear for a fold, and unhurt by a refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab import engine
+from netlab.engine.contract import Refused
+from netlab.model.errors import Position, UsageError
+from netlab.model.event import (
+    Connect,
+    ContainerRemove,
+    ContainerRestart,
+    ContainerSpec,
+    ContainerStart,
+    ContainerStop,
+    DaemonStart,
+    DaemonStop,
+    Disconnect,
+    EndpointSpec,
+    Event,
+    FirewallFlush,
+    NetworkCreate,
+    NetworkRemove,
+    NetworkSpec,
+)
+from netlab.model.family import Family
+from netlab.model.scenario import Firewall, Host, OutsideInterface, Pool, PortMapping
+from netlab.plan.make import rulesets
+
+HERE = Position("scenario.yaml", 1, 1)
+EXT = (OutsideInterface("ext0", ("198.51.100.1/24", "2001:db8:1::1/64")),)
+
+
+def host(**keys: object) -> Host:
+    return Host("host", HERE, interfaces=EXT, **keys)  # type: ignore[arg-type]
+
+
+def network(name: str, subnet: str, **keys: object) -> NetworkCreate:
+    spec = NetworkSpec(name, name.encode().hex().ljust(64, "0"), pools=(Pool(subnet),), **keys)  # type: ignore[arg-type]
+    return NetworkCreate(spec)
+
+
+def container(node: str, *networks: str, ports: tuple[PortMapping, ...] = ()) -> ContainerStart:
+    identity = node.encode().hex().ljust(64, "0")
+    endpoints = tuple(EndpointSpec(name) for name in networks)
+    return ContainerStart(ContainerSpec(node, node, identity, networks[0], endpoints, ports))
+
+
+HTTP = (PortMapping(80, "tcp", (80, 80)),)
+HISTORY: tuple[Event, ...] = (
+    network("front", "192.0.2.0/24"),
+    network("back", "203.0.113.0/24"),
+    container("web", "front", ports=HTTP),
+    container("db", "back"),
+    Connect("web", EndpointSpec("back")),
+    ContainerRestart("web"),
+    Disconnect("web", "front"),
+    ContainerStop("db"),
+    FirewallFlush(),
+    DaemonStop(),
+    DaemonStart(),
+    ContainerRemove("db"),
+)
+
+
+@pytest.mark.parametrize("name", engine.NAMES)
+def test_an_older_state_stays_what_it_was(name: str) -> None:
+    chosen = engine.get(name)
+    states = [chosen.start(host())]
+    seen = [tuple(rulesets(states[0].world))]
+    for event in HISTORY:
+        states.append(chosen.step(states[-1], event))
+        seen.append(tuple(rulesets(states[-1].world)))
+    for state, before in zip(states, seen, strict=True):
+        assert tuple(rulesets(state.world)) == before
+    assert states[-1].events == HISTORY
+
+
+@pytest.mark.parametrize("name", engine.NAMES)
+def test_what_is_taken_away_leaves_nothing_behind(name: str) -> None:
+    chosen = engine.get(name)
+    start = chosen.start(host())
+    before = {r.family: r for r in rulesets(start.world)}  # type: ignore[union-attr]
+    state = start
+    for event in (*HISTORY[:6], ContainerRemove("web"), ContainerRemove("db"), NetworkRemove("front")):
+        state = chosen.step(state, event)
+    state = chosen.step(state, NetworkRemove("back"))
+    for ruleset in rulesets(state.world):
+        after = [table for table in getattr(ruleset, "tables", [ruleset]) if table.name != "raw"]
+        first = before.get(ruleset.family)  # type: ignore[union-attr]
+        assert after == list(getattr(first, "tables", [first]))
+    assert not list(state.world.containers)
+    assert list(state.world.networks) == ["bridge"]
+
+
+@pytest.mark.parametrize("name", engine.NAMES)
+def test_a_refusal_changes_nothing(name: str) -> None:
+    chosen = engine.get(name)
+    state = chosen.start(host())
+    for event in HISTORY[:3]:
+        state = chosen.step(state, event)
+    before = tuple(rulesets(state.world))
+    with pytest.raises(Refused, match="port is already allocated"):
+        chosen.step(state, container("other", "back", ports=HTTP))
+    assert tuple(rulesets(state.world)) == before
+    assert "other" not in state.world.containers
+    again = chosen.step(state, container("other", "back"))
+    assert str(again.world.networks["back"].endpoints["other"].addresses[Family.IPV4]) == "203.0.113.2"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (network("again", "192.0.2.128/25"), "Pool overlaps"),
+        (network("front", "10.0.0.0/24"), "already exists"),
+        (network("long", "10.0.0.0/24", driver_opts={"com.docker.network.bridge.name": "x" * 16}), "15 char"),
+        (network("six", "10.0.0.0/24", enable_ipv6=True), "IPv6 address pool"),
+        (
+            network("flag", "10.0.0.0/24", driver_opts={"com.docker.network.bridge.enable_icc": "maybe"}),
+            "ParseBool",
+        ),
+        (container("lost", "nowhere"), "network nowhere not found"),
+        (NetworkRemove("front"), "active endpoints"),
+        (ContainerRestart("nobody"), "No such container"),
+        (Disconnect("web", "back"), "not connected"),
+        (Connect("web", EndpointSpec("front")), "already exists in network"),
+        (Connect("web", EndpointSpec("back", ipv4_address="10.9.9.9")), "does not belong"),
+        (DaemonStart(), "running already"),
+    ],
+)
+def test_what_the_daemon_refuses_is_refused_with_its_words(event: Event, reason: str) -> None:
+    chosen = engine.get("docker-20.10")
+    state = chosen.start(host())
+    for before in HISTORY[:3]:
+        state = chosen.step(state, before)
+    with pytest.raises(Refused, match=reason):
+        chosen.step(state, event)
+
+
+@pytest.mark.parametrize(
+    ("name", "daemon", "reason"),
+    [
+        ("docker-20.10", {"ip6tables": True}, "experimental"),
+        ("docker-19.03", {"ip6tables": True}, "don't match any configuration option: ip6tables"),
+        ("docker-20.10", {"firewall-backend": "nftables"}, "firewall-backend"),
+        ("docker-20.10", {"bip": "192.168.1.1/24", "bridge": "br0"}, "mutually exclusive"),
+        ("docker-20.10", {"iptables": False, "icc": False}, "ICC=false uses iptables"),
+        ("docker-20.10", {"userland-proxi": False}, "userland-proxi"),
+        ("docker-20.10", {"userland-proxy": "no"}, "true or false"),
+        ("docker-20.10", {"mtu": "big"}, "must be a number"),
+        ("docker-29", {"firewall-backend": "ipfw"}, "invalid firewall-backend"),
+    ],
+)
+def test_a_daemon_json_that_is_refused(name: str, daemon: dict[str, object], reason: str) -> None:
+    with pytest.raises(Refused, match=reason) as refused:
+        engine.get(name).start(host(daemon=daemon))
+    assert refused.value.subject == "daemon"
+
+
+def test_the_nftables_backend_wants_forwarding() -> None:
+    chosen = engine.get("docker-29-nftables")
+    with pytest.raises(Refused, match=r"set sysctl net\.ipv4\.ip_forward=1"):
+        chosen.start(host(sysctls={"net.ipv4.ip_forward": "0"}))
+    off = host(sysctls={"net.ipv4.ip_forward": "0"}, daemon={"ip-forward": False})
+    assert chosen.start(off).world.sysctls.get("net.ipv4.ip_forward") == "0"
+
+
+def test_firewall_backend_makes_docker_29_the_nftables_engine() -> None:
+    asked = engine.get("docker-29").start(host(daemon={"firewall-backend": "nftables"}))
+    named = engine.get("docker-29-nftables").start(host())
+    assert tuple(rulesets(asked.world)) == tuple(rulesets(named.world))
+
+
+def test_plain_docker_is_the_newest() -> None:
+    assert engine.get("docker").name == "docker-29"
+    with pytest.raises(UsageError, match=r"did you mean docker-20\.10"):
+        engine.get("docker-20.1")
+
+
+def test_docker_inserts_into_the_administrators_own_rules() -> None:
+    saved = "\n".join(
+        (
+            "*filter",
+            ":FORWARD ACCEPT",
+            ":DOCKER-USER -",
+            "-A FORWARD -i ext0 -j DROP",
+            "-A DOCKER-USER -s 203.0.113.9/32 -j DROP",
+            "COMMIT",
+        )
+    )
+    own = host(firewall=Firewall("iptables", files={"iptables": saved}))
+    (ruleset,) = rulesets(engine.get("docker-20.10").start(own).world)
+    table = ruleset.table("filter")  # type: ignore[union-attr]
+    assert table
+    forward = [rule.text for rule in table.chain("FORWARD").rules]  # type: ignore[union-attr]
+    assert forward[0] == "-j DOCKER-USER"
+    assert forward[-1] == "-i ext0 -j DROP"
+    user = [rule.text for rule in table.chain("DOCKER-USER").rules]  # type: ignore[union-attr]
+    assert user == ["-s 203.0.113.9/32 -j DROP", "-j RETURN"]
