@@ -10,9 +10,12 @@ import os.path
 from dataclasses import dataclass
 from functools import cache
 
-from netlab.kernel import process
+from netlab.kernel import process, userns
 from netlab.model.errors import LabError, MachineError
 from netlab.model.family import Family
+
+#: Rules in a transaction without privileges: some 700 bytes each, of 208 KiB (stock net.core.wmem_max)
+_PIECE = 100
 
 
 @cache
@@ -59,10 +62,32 @@ def _explained(words: str, text: str) -> str:
     return words
 
 
+def in_pieces(text: str) -> str:
+    """The same ruleset with a COMMIT after every few rules.
+
+    A transaction is one message, and only root of the machine may send a large one (SO_SNDBUFFORCE); a
+    user namespace gets EMSGSIZE from some hundred rules on.
+    """
+    lines: list[str] = []
+    table, rules = "", 0
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table, rules = line, 0
+        elif line.startswith("-A"):
+            rules += 1
+            if rules > _PIECE:
+                lines += "COMMIT", table
+                rules = 1
+        lines.append(line)
+    return "".join(line + "\n" for line in lines)
+
+
 def start_iptables(family: Family, text: str) -> Loading:
     """Begin to load the text of ``iptables-save``; tables that it does not name stay as they are."""
     tool = f"{family.iptables}-restore"
     _demand_nf_tables(tool)
+    if not userns.initial():
+        text = in_pieces(text)
     return Loading(tool, text, process.start([tool, "--noflush"], text.encode()))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import netlab.kernel.launch
 import netlab.plan.render  # an ordinary user may be unable to read the checkout later
-from netlab.bench.plans import star
+from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, ruleset, sysctl, userns
 from netlab.lab.apply import apply
 from netlab.model.errors import Position
@@ -86,6 +86,21 @@ def build_and_use() -> None:
     done = sandbox.run(program)
     assert done.code == 0, done.errors
     assert done.output.endswith("\nc1\n")
+
+
+def load_many_rules() -> None:
+    rules = published(300)
+    ruleset.load_iptables(Family.IPV4, netlab.plan.render.restore_text(rules))
+    saved = ruleset.save(Family.IPV4)
+    for table in rules.tables:
+        for chain in table.chains:
+            lines = [line for line in saved.splitlines() if line.startswith(f"-A {chain.name} ")]
+            assert set(lines) >= {f"-A {chain.name} {rule.text}" for rule in chain.rules}
+    assert saved.count("--to-destination") == 300
+
+
+def test_a_ruleset_larger_than_a_send_buffer_is_loaded_without_root() -> None:
+    assert as_ordinary_user(load_many_rules) == ""
 
 
 def test_a_lab_stands_without_root() -> None:
