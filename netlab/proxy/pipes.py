@@ -35,9 +35,9 @@ class Pipe:
 class Pipes:
     """The pipes of one process."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self) -> None:
         self._free: list[Pipe] = []
-        self._limit = limit
+        self._limit = LIMIT
         self._made = 0
 
     def take(self) -> Pipe | None:

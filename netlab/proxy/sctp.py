@@ -171,6 +171,5 @@ class SctpService:
         self._loop.discard(client)
         self._loop.discard(backend)
         if self._log:
-            self._log(
-                f"Can't forward traffic to backend sctp/{shown(self._backend)}: {words(OSError(code, os.strerror(code)))}"
-            )
+            reason = words(OSError(code, os.strerror(code)))
+            self._log(f"Can't forward traffic to backend sctp/{shown(self._backend)}: {reason}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netlab.proxy import pipes
+
 if TYPE_CHECKING:
     from .conftest import Field
 
@@ -100,9 +102,20 @@ def test_backend_vanishes_and_returns(any_proxy: Field) -> None:
 
 
 def test_huge_transfer_both_ways_at_once(any_proxy: Field) -> None:
-    backend = any_proxy.backend()
-    any_proxy.start(any_proxy.listener())
-    ends = any_proxy.through(backend)
+    both_ways(any_proxy)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_transfers_without_enough_pipes(field: Field, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    """What finds no pipe is copied, and nothing is taken that the other side does not take."""
+    monkeypatch.setattr(pipes, "LIMIT", limit)  # the proxy is a fork of this process
+    both_ways(field)
+
+
+def both_ways(field: Field) -> None:
+    backend = field.backend()
+    field.start(field.listener())
+    ends = field.through(backend)
     chunk = random.Random(1).randbytes(1 << 20)
     total = 48
     want = hashlib.sha256(chunk * total).hexdigest()
