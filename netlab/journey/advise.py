@@ -59,8 +59,8 @@ def _block(journey: Journey) -> Advice | None:
         chain = "OUTPUT"
     else:
         return None
-    match = _original(_ends(journey)) if leg.nat.dnat else _plain(_ends(journey))
-    return _iptables(leg.node, tool, "filter", chain, match, "DROP")
+    # By what was asked for first: behind a DNAT the plain match of one flow is that of another one too.
+    return _iptables(leg.node, tool, "filter", chain, _original(_ends(journey)), "DROP")
 
 
 def _allow(journey: Journey) -> Advice | None:

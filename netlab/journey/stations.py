@@ -83,6 +83,8 @@ class Assembler:
                 (step.family, step.table, step.chain), (_layer(step.family), None)
             )
         layer, chain = role
+        if chain is not None and chain.own == "other":
+            return
         if headers is not None and chain is not None:
             if chain.own == "first":
                 self._begin(number, layer, chain.hook, headers)

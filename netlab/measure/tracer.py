@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from netlab.journey.facts import TracedNode
@@ -16,7 +17,7 @@ from netlab.kernel.nfdump import Tables
 from netlab.kernel.nftrace import TraceSocket
 from netlab.kernel.tracetable import CANARY_MARK, TraceTable
 from netlab.model.family import FAMILIES, Family
-from netlab.model.trace import TraceEvent, TraceFault
+from netlab.model.trace import BaseChain, TraceEvent, TraceFault
 
 _SO_MARK: Final = 36
 #: a canary is always reported, dropped at once by our first chain, and goes no further than its own sendto
@@ -53,7 +54,7 @@ class Tracer:
     def refresh(self) -> None:
         """Read anew what the trace is read against: base chains, interfaces, the ruleset's generation."""
         self.generation = self.tables.generation()
-        chains = self.tables.base_chains()
+        chains = [self._mine(chain) for chain in self.tables.base_chains()]
         self.assembler.learn(chains)
         found = interfaces.read(self.netns)
         self.facts = TracedNode(
@@ -62,6 +63,12 @@ class Tracer:
             frozenset(link.mac for link in found.values() if link.mac.strip(b"\0")),
             {(chain.family, chain.table, chain.name): chain for chain in chains},
         )
+
+    def _mine(self, chain: BaseChain) -> BaseChain:
+        """Another session's instrument is neither ours nor of the host's rules."""
+        if chain.own and chain.table != self.table.name:
+            return replace(chain, own="other")
+        return chain
 
     def changed(self) -> bool:
         """Whether the ruleset is another one than at the last :meth:`refresh`."""

@@ -112,7 +112,7 @@ class TraceFault:
 class BaseChain:
     """A base chain: where it is hooked in, and the verdict at its end.
 
-    ``own`` is ``first`` or ``last`` for netlab's own chains, else empty.
+    ``own`` is ``first`` or ``last`` for netlab's own chains, ``other`` for another session's, else empty.
     """
 
     family: str
