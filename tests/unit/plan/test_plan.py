@@ -99,9 +99,10 @@ services:
 x-netlab: {host: {listen: [8080/tcp]}}
 """
 OVERLAP = """
-services: {web: {image: x, networks: [a]}}
+services: {web: {image: x, networks: [a, b]}}
 networks:
-  a: {ipam: {config: [{subnet: 172.17.8.0/24}]}}
+  a: {}
+  b: {ipam: {config: [{subnet: 172.18.8.0/24}]}}
 """
 GIVEN_AWAY = """
 services:
@@ -124,7 +125,7 @@ x-netlab:
     [
         (RANGE, 5, "all ports are allocated"),
         (TAKEN, 3, "address already in use"),
-        (OVERLAP, 4, "Pool overlaps with other one on this address space"),
+        (OVERLAP, 5, "Pool overlaps with other one on this address space"),
         (GIVEN_AWAY, 4, "Address already in use"),
         (NO_EXPERIMENT, 6, "experimental"),
     ],
