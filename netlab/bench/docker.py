@@ -76,4 +76,4 @@ def run(effort: Effort) -> Iterator[Result]:
                 lambda size=size: docker.run(size),  # type: ignore[misc]
                 warm=False,
             )
-            yield samples.result(f"bring-up, {size} containers", f"docker run, {version}", faster(GOAL))
+            yield samples.result(f"whole lab up, {size} containers", f"docker run, {version}", faster(GOAL))

@@ -88,7 +88,7 @@ def run(effort: Effort) -> Iterator[Result]:
                 return up
 
             ups = interleaved(effort.fewer(ROUNDS[size]), ours, theirs, warm=False)
-            yield ups.result(f"bring-up, {size} containers", "Mininet, Linux bridge", faster(UP))
+            yield ups.result(f"whole lab up, {size} containers", "Mininet, Linux bridge", faster(UP))
             yield Samples(tuple(downs[0]), tuple(downs[1])).result(
-                f"teardown, {size} containers", "Mininet, Linux bridge", faster(DOWN)
+                f"whole lab down, {size} containers", "Mininet, Linux bridge", faster(DOWN)
             )
