@@ -27,10 +27,13 @@ def run_inside(
     *,
     env: dict[str, str] | None = None,
     prepare: Callable[[str], None] | None = None,
+    shell: bool = False,
 ) -> int:
     """Run a program in a node, or in the lab outside of all nodes; returns a shell's exit status for it.
 
-    ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory.
+    ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory. A
+    ``shell`` gets a process group of its own, and the terminal: it cannot see the group that it was born in,
+    which dash takes for an error.
     Raises MachineError if the lab cannot be entered, LabError if it is gone.
     """
     private, fds = client.enter(node)
@@ -42,17 +45,36 @@ def run_inside(
         from netlab.model.errors import MachineError
 
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
+    own_group = shell and _has_terminal()
     pid = os.fork()
     if pid == 0:
         place = node or client.name
+        if own_group:
+            sandbox.must(_take_terminal, place)
         sandbox.must(lambda: sandbox.settle(network[0] if network else None, private, node), place)
         if prepare is not None:
             sandbox.must(lambda: prepare(private), place)
         sandbox.execute(argv, dict(os.environ if env is None else env), cwd)
-    return _wait(pid)
+    return _wait(pid, shell=own_group)
 
 
-def _wait(pid: int) -> int:
+def _take_terminal() -> None:
+    """Become the foreground process group of the terminal."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
+def _has_terminal() -> bool:
+    """Whether stdin is this process's terminal, and it may read from it."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _wait(pid: int, *, shell: bool) -> int:
     """Wait for the child as a shell does: the terminal's signals are its own, others are handed on."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
@@ -65,7 +87,14 @@ def _wait(pid: int) -> int:
         signal.SIGCONT,
     ):
         signal.signal(number, lambda number, _: _hand_on(pid, number))
-    _, status = os.waitpid(pid, 0)
+    while True:
+        _, status = os.waitpid(pid, os.WUNTRACED if shell else 0)
+        if not os.WIFSTOPPED(status):
+            break
+        _take_terminal_back()
+        os.kill(os.getpid(), signal.SIGSTOP)  # a shell's `suspend`: until somebody says `fg`
+        _give_terminal(pid)
+        os.kill(pid, signal.SIGCONT)
     _take_terminal_back()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
@@ -80,10 +109,14 @@ def _hand_on(pid: int, number: int) -> None:
 
 def _take_terminal_back() -> None:
     """A shell with job control made itself the terminal's foreground group, and is gone now."""
+    _give_terminal(os.getpgrp())
+
+
+def _give_terminal(group: int) -> None:
     if not sys.stdin.isatty():
         return
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
-        os.tcsetpgrp(0, os.getpgrp())
+        os.tcsetpgrp(0, group)
     except OSError:
         pass  # not our controlling terminal: then nobody took it

@@ -64,7 +64,7 @@ def fingerprint() -> list[str]:
 
 
 def load_modules() -> None:
-    """Have the kernel load what rules and links need, since some modules bring settings to every namespace."""
+    """Have the kernel load what labs need: some modules bring settings to every namespace."""
     apart = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
     for iptables in ("iptables", "ip6tables"):
         rule = ["-A", "POSTROUTING", "-m", "conntrack", "--ctstate", "NEW", "-j", "MASQUERADE"]
@@ -116,15 +116,14 @@ class Netlab:
 
     def start(self, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
         """Start ``netlab ARGUMENTS``."""
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        quiet["text"] = True
         identity = {"user": self.uid, "group": self.uid, "extra_groups": []} if self.uid else {}
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
             [sys.executable, "-m", "netlab", *map(str, arguments)],
-            text=True,
             cwd=ROOT,
             env=self.env,
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
-            **identity,
-            **options,
+            **{**quiet, **identity, **options},
         )
 
     def __call__(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:

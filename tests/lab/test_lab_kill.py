@@ -1,0 +1,182 @@
+"""Whoever is killed, whenever: nothing is left but names, and the next command clears those.
+
+A witness is a veth whose other end is in a namespace of the lab: it goes when that namespace goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
+#: Seconds within which the kernel must have cleared everything, on a busy machine.
+PATIENCE = 60.0
+#: How many instants of a bring-up are tried.
+INSTANTS = int(os.environ.get("NETLAB_KILLS", "8"))
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"still not so after {PATIENCE:.0f} s: {what}"
+        select.select([], [], [], 0.01)
+
+
+class Witness:
+    """A network namespace of the test's own, with ends of links that lead into labs."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(["unshare", "-n", "sleep", "600"])
+        own = os.stat("/proc/self/ns/net").st_ino
+        until(
+            lambda: os.stat(f"/proc/{self.process.pid}/ns/net").st_ino != own, "the witness has a namespace"
+        )
+
+    def ip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["nsenter", "-t", str(self.process.pid), "-n", "ip", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def watch(self, netns: str) -> str:
+        """Link to a namespace known to ip netns; the name of this end."""
+        name = f"wit{random.randrange(10**6)}"
+        done = self.ip("link", "add", name, "type", "veth", "peer", "name", f"{name}x", "netns", netns)
+        assert done.returncode == 0, done.stderr
+        return name
+
+    def sees(self, name: str) -> bool:
+        return self.ip("link", "show", name).returncode == 0
+
+
+@pytest.fixture
+def witness() -> Iterator[Witness]:
+    if os.geteuid() != 0:
+        pytest.skip("nodes have names for ip netns only in root's labs")
+    made = Witness()
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+def in_pid_namespace(inode: int) -> list[int]:
+    """The processes of a PID namespace, as far as we may see."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{name}/ns/pid").st_ino == inode:
+                found.append(int(name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def pid_namespace(pid: int) -> int:
+    return os.stat(f"/proc/{pid}/ns/pid").st_ino
+
+
+def test_a_killed_supervisor_leaves_stale_names_only_and_ls_clears_them(
+    netlab: Any, witness: Witness
+) -> None:
+    lab = netlab.up(SEED)
+    shell = netlab.start("exec", f"{lab}.client", "--", "sleep", "600")
+    pid = netlab.record(lab)["pid"]
+    inode = pid_namespace(pid)
+    until(lambda: len(in_pid_namespace(inode)) == 4, "supervisor, proxy, responder and sleep run")
+    ends = [witness.watch(f"{lab}.{node}") for node in ("host", "client", "httpd")]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not in_pid_namespace(inode), "no process of the lab is left")
+    for end in ends:
+        until(lambda end=end: not witness.sees(end), "the lab's namespaces are gone")
+    assert shell.wait(timeout=PATIENCE) == 128 + signal.SIGKILL
+    shell.communicate()
+    names = [name for name in os.listdir("/run/netns") if name.startswith(f"{lab}.")]
+    assert len(names) == 4
+    assert not any(os.path.exists(f"/run/netns/{name}") for name in names)
+    listed = netlab("clean", "--dry-run").stdout.splitlines()
+    assert {f"/run/netns/{name}" for name in names} <= set(listed)
+    assert lab not in netlab("ls").stdout
+    assert not any(os.path.lexists(f"/run/netns/{name}") for name in names)
+    assert netlab("clean").stderr == "nothing to remove\n"
+
+
+def test_an_ordinary_user_s_killed_supervisor_leaves_no_process(anyones: Any) -> None:
+    lab = anyones.up(SEED)
+    pid = anyones.record(lab)["pid"]
+    inode = pid_namespace(pid)
+    assert len(in_pid_namespace(inode)) == 3
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not in_pid_namespace(inode), "no process of the lab is left")
+    assert anyones("clean").stderr.startswith("removed ")
+
+
+def test_down_leaves_no_namespace(netlab: Any, witness: Witness) -> None:
+    lab = netlab.up(SEED)
+    ends = [witness.watch(f"{lab}.{node}") for node in ("host", "client", "httpd")]
+    netlab("down", lab)
+    for end in ends:
+        until(lambda end=end: not witness.sees(end), "the lab's namespaces are gone")
+
+
+@pytest.mark.parametrize("number", range(INSTANTS))
+@pytest.mark.parametrize("victim", ["owner", "supervisor", "builder"])
+def test_a_kill_during_up_leaves_nothing(netlab: Any, victim: str, number: int) -> None:
+    """Killed when so much of the lab is there: from its record to the last process."""
+    lab = netlab.name()
+    process = netlab.start("up", SEED, "--name", lab)
+    record = netlab.state / "labs" / lab / "lab.json"
+    until(lambda: record.exists() or process.poll() is not None, "the supervisor has the lab's name")
+    try:
+        pid = json.loads(record.read_text())["pid"]
+        inode = pid_namespace(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        pytest.fail(f"up ended before anybody could be killed: {process.communicate()}")
+    select.select([], [], [], number * 0.012)
+    kill(victim, process.pid, pid, inode)
+    _, err = process.communicate(timeout=PATIENCE)
+    if process.returncode == 0:  # it stood before the signal came
+        netlab("down", lab)
+    elif victim != "owner":
+        assert process.returncode == 1
+        assert err.startswith("netlab: "), err
+    until(lambda: not in_pid_namespace(inode), "no process of the lab is left")
+    netlab("ls")
+    assert not record.parent.exists()
+    if os.path.isdir("/run/netns"):
+        assert not [name for name in os.listdir("/run/netns") if name.startswith(f"{lab}.")]
+
+
+def kill(victim: str, owner: int, supervisor: int, inode: int) -> None:
+    if victim == "owner":
+        os.kill(owner, signal.SIGKILL)
+    elif victim == "supervisor":
+        os.kill(supervisor, signal.SIGKILL)
+    else:
+        for pid in in_pid_namespace(inode):
+            if pid != supervisor:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                return
+
+
+def test_an_interrupted_up_cleans_up_and_says_130(netlab: Any) -> None:
+    lab = netlab.name()
+    process = netlab.start("up", SEED, "--name", lab)
+    record = netlab.state / "labs" / lab / "lab.json"
+    until(record.exists, "the lab is being built")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode in (130, 0)
+    if process.returncode == 130:
+        assert not record.parent.exists()
