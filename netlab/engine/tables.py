@@ -181,7 +181,9 @@ class Tables:
                 chain, _, rule = line[3:].partition(" ")
                 if not self.has_chain(table, chain):
                     raise ValueError(f"{origin}, line {number}: there is no chain {chain!r} in table {table}")
-                entry = Rule(rule, f"the administrator's own, from {origin}")
+                entry = Rule(
+                    rule, "ufw's own" if origin == "ufw" else f"the administrator's own, from {origin}"
+                )
                 self.chain(table, chain).add(entry, 0 if line.startswith("-I ") else None)
             else:
                 raise ValueError(f"{origin}, line {number}: {line!r} is no line of an iptables-save file")

@@ -9,6 +9,7 @@ from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
 from netlab.engine.names import mac
 from netlab.engine.world import LiveNetwork, World
+from netlab.firewall import prepared
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.family import Family
 from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Responder
@@ -61,7 +62,7 @@ def fold(scenario: Scenario, host: Host) -> State[World]:
     """The engine's state on one host after everything that the scenario says; raises ScenarioError."""
     try:
         chosen = engine.get(host.engine)
-        state = chosen.start(host)
+        state = chosen.start(prepared(host))
     except Refused as refused:
         position = host.daemon_positions.get(refused.name, host.position)
         raise ScenarioError(

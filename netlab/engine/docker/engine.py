@@ -178,7 +178,8 @@ def _tables_before(host: Host) -> dict[Family, Tables]:
         text = host.firewall.files.get(family.iptables)
         if text is not None:
             try:
-                tables[family].load(text, f"firewall.{family.iptables}")
+                origin = "ufw" if host.firewall.kind == "ufw" else f"firewall.{family.iptables}"
+                tables[family].load(text, origin)
             except ValueError as error:
                 raise Refused("host", host.name, str(error)) from error
     return tables
