@@ -16,7 +16,7 @@ from netlab.journey.headers import ICMP, PROTOCOLS, key_of, make_key, reverse
 from netlab.kernel import interfaces
 from netlab.kernel.interfaces import KernelInterface
 from netlab.kernel.packet import PacketSocket, Shape, template
-from netlab.measure.probes import PATIENCE, errno_word
+from netlab.measure.probes import errno_word, patience
 from netlab.model.errors import UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
@@ -110,7 +110,7 @@ class Workshop:
             sock = self._sockets[place] = PacketSocket(self._namespaces[home], probe.flow.family)
             poll.register(sock.fileno(), select.EPOLLIN)
         self._answers[reverse(probe.key)] = probe
-        probe.deadline = time.monotonic() + PATIENCE
+        probe.deadline = time.monotonic() + patience()
         try:
             for packet in probe.packets():
                 if via is None:

@@ -10,6 +10,7 @@ import errno
 import os
 import select
 import socket
+import time
 from struct import Struct
 from typing import Final
 
@@ -22,6 +23,19 @@ from netlab.model.reply import parse_reply
 
 #: Seconds without an answer after which a flow is a ``timeout``: below TCP's first retransmission.
 PATIENCE: Final = 0.9
+#: A machine with more to do than it has processors answers later: at most so many times as late.
+_MOST_PATIENCE: Final = 5.0
+
+
+def patience() -> float:
+    """How long to wait for an answer now, in seconds: :data:`PATIENCE`, and more on an overloaded machine.
+
+    Without that a busy minute would turn answers into timeouts, which count as measured.
+    """
+    share = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return PATIENCE * min(max(1.0, share), _MOST_PATIENCE)
+
+
 #: No packet left: the machine itself refused.
 _LOCAL_ERRORS: Final = frozenset(
     (
@@ -202,6 +216,7 @@ class StreamProbe(SocketProbe):
             return
         assert self.socket is not None
         self.connected = True
+        self.deadline = time.monotonic() + patience()  # a program answers now, no longer the kernel
         self.wants = select.EPOLLIN | select.EPOLLRDHUP
         host = f"[{self.flow.address}]" if ":" in self.flow.address else self.flow.address
         self.socket.send(f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())

@@ -13,10 +13,10 @@ must be read.
 
 from __future__ import annotations
 
+import heapq
 import random
 import select
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -31,7 +31,7 @@ from netlab.kernel import interfaces, route
 from netlab.kernel import netns as namespaces_of
 from netlab.kernel.packet import Shape
 from netlab.measure.crafted import CraftedProbe, Workshop
-from netlab.measure.probes import PATIENCE, SocketProbe, probe_for
+from netlab.measure.probes import SocketProbe, patience, probe_for
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.flow import Flow
@@ -237,17 +237,21 @@ class Session:
                 self._launch(probe, air)
                 if count % 16 == 15:
                     air.wait(0)
-            waiting = deque(probe for probe in probes if probe.sighting is None)
+            # Deadlines move (a connection that stands gets time of its own), so the heap is looked at anew.
+            waiting = [(p.deadline, n) for n, p in enumerate(probes) if p.sighting is None]
+            heapq.heapify(waiting)
             while waiting:
-                if waiting[0].sighting is not None:
-                    waiting.popleft()
-                    continue
-                left = waiting[0].deadline - time.monotonic()
-                if left <= 0:
-                    air.land(waiting.popleft(), expired=True)
-                    continue
-                air.wait(left)
-                self._end_dropped(probes, air)
+                noted, number = waiting[0]
+                probe = probes[number]
+                if probe.sighting is not None:
+                    heapq.heappop(waiting)
+                elif probe.deadline > noted:
+                    heapq.heapreplace(waiting, (probe.deadline, number))
+                elif (left := noted - time.monotonic()) <= 0:
+                    air.land(probe, expired=True)
+                else:
+                    air.wait(left)
+                    self._end_dropped(probes, air)
         finally:
             air.close()
             for probe in probes:
@@ -273,7 +277,7 @@ class Session:
         with namespaces_of.entered(netns):
             probe.start()
         if probe.sighting is None and probe.socket is not None:
-            probe.deadline = time.monotonic() + PATIENCE
+            probe.deadline = time.monotonic() + patience()
             air.add(probe)
 
     def _end_dropped(self, probes: Sequence[Probe], air: _Air) -> None:
