@@ -15,15 +15,19 @@ class WorkingNftChain:
     name: str
     hook: str = ""
     groups: dict[int, list[NftRule]] = field(default_factory=dict)
+    _texts: set[str] = field(default_factory=set)
 
-    def add(self, group: int, text: str, reason: str) -> None:
-        """Append a rule to a group; one that is there already stays where it is."""
-        rules = self.groups.setdefault(group, [])
-        if all(rule.text != text for rule in rules[-8:]):
-            rules.append(NftRule(text, reason))
+    def add(self, group: int, text: str, reason: str) -> bool:
+        """Append a rule to a group; False, and nothing done, if it is there already."""
+        if text in self._texts:
+            return False
+        self._texts.add(text)
+        self.groups.setdefault(group, []).append(NftRule(text, reason))
+        return True
 
     def remove(self, group: int, text: str) -> None:
         """Delete a rule, if it is there."""
+        self._texts.discard(text)
         rules = self.groups.get(group, [])
         for index, rule in enumerate(rules):
             if rule.text == text:

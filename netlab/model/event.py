@@ -103,9 +103,10 @@ class ContainerStop:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRestart:
-    """``docker restart`` (or ``docker start`` of a stopped one)."""
+    """``docker restart``, or ``docker start`` (``if_stopped``: nothing happens to one that runs)."""
 
     node: str
+    if_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

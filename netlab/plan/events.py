@@ -339,4 +339,4 @@ def _container_event(verb: str, node: str) -> Event:
         return ContainerStop(node)
     if verb == "remove":
         return ContainerRemove(node)
-    return ContainerRestart(node)
+    return ContainerRestart(node, if_stopped=verb == "start")

@@ -109,10 +109,11 @@ class DockerEngine:
                 containers.run(world, rules, spec_)
             case ContainerStop(node):
                 self._stop(world, _known(world, node))
-            case ContainerRestart(node):
+            case ContainerRestart(node, if_stopped):
                 container = _known(world, node)
-                self._stop(world, container)
-                containers.start(world, rules, container)
+                if not (if_stopped and container.running):
+                    self._stop(world, container)
+                    containers.start(world, rules, container)
             case ContainerRemove(node):
                 self._stop(world, _known(world, node))
                 del world.containers[node]

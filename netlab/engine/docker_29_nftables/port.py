@@ -7,15 +7,22 @@ from collections.abc import Iterator
 
 from netlab.engine.docker_29_nftables.chains import FORWARD_PORTS, INITIAL, NAT, RAW, RAW_PORTS
 from netlab.engine.nft import WorkingNftTable
+from netlab.engine.refusal import Refused
 from netlab.engine.world import Binding, LiveNetwork, World
 from netlab.model.family import Family, endpoint
 
 
 def add(world: World, network: LiveNetwork, binding: Binding) -> None:
-    """Append the rules of a port to their groups."""
+    """Append the rules of a port to their groups.
+
+    Raises :class:`Refused` without the userland proxy, where one container port is published twice.
+    """
     reason = f"port {binding.port} of {binding.node} on {network.title}, published"
     for chain, group, text in _rules(world, network, binding):
-        _table(world, binding).chains[chain].add(group, text, reason)
+        added = _table(world, binding).chains[chain].add(group, text, reason)
+        if not added and "masquerade" in text:
+            failed = f"driver failed programming external connectivity: adding {text!r}: rule exists"
+            raise Refused("container", binding.node, failed)
 
 
 def remove(world: World, network: LiveNetwork, binding: Binding) -> None:

@@ -198,3 +198,27 @@ def test_docker_inserts_into_the_administrators_own_rules() -> None:
     assert forward[-1] == "-i ext0 -j DROP"
     user = [rule.text for rule in table.chain("DOCKER-USER").rules]  # type: ignore[union-attr]
     assert user == ["-s 203.0.113.9/32 -j DROP", "-j RETURN"]
+
+
+def test_starting_what_runs_changes_nothing_and_restarting_moves_it() -> None:
+    chosen = engine.get("docker-20.10")
+    state = chosen.start(host())
+    for event in (HISTORY[0], container("a", "front", ports=HTTP), container("b", "front")):
+        state = chosen.step(state, event)
+    before = state.world.containers["a"].starts
+    assert chosen.step(state, ContainerRestart("a", if_stopped=True)).world.containers["a"].starts == before
+    assert chosen.step(state, ContainerRestart("a")).world.containers["a"].starts == before + 1
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+def test_the_nftables_backend_cannot_publish_a_port_twice_without_the_proxy(proxy: bool) -> None:
+    twice = (PortMapping(80, "tcp", (8080, 8080)), PortMapping(80, "tcp", (8081, 8081)))
+    for name in ("docker-29", "docker-29-nftables"):
+        chosen = engine.get(name)
+        state = chosen.step(chosen.start(host(daemon={"userland-proxy": proxy})), HISTORY[0])
+        if name == "docker-29" or proxy:
+            state = chosen.step(state, container("web", "front", ports=twice))
+            assert {b.host_port for b in state.world.containers["web"].bindings} == {8080, 8081}
+        else:
+            with pytest.raises(Refused, match="rule exists"):
+                chosen.step(state, container("web", "front", ports=twice))
