@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
             name_all(private, client.name, nodes)
 
-    return run_inside(client, node, argv, env=env, prepare=prepare, shell=True)
+    return run_inside(client, node, argv, env=env, prepare=prepare, interactive=True)
 
 
 def find_target(text: str | None) -> tuple[Client, str | None]:

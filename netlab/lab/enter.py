@@ -27,13 +27,13 @@ def run_inside(
     *,
     env: dict[str, str] | None = None,
     prepare: Callable[[str], None] | None = None,
-    shell: bool = False,
+    interactive: bool = False,
 ) -> int:
     """Run a program in a node, or in the lab outside of all nodes; returns a shell's exit status for it.
 
     ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory. A
-    ``shell`` gets a process group of its own, and the terminal: it cannot see the group that it was born in,
-    which dash takes for an error.
+    shell (``interactive``) gets the terminal and a process group of its own: it cannot see the group that
+    it was born in, which dash takes for an error.
     Raises MachineError if the lab cannot be entered, LabError if it is gone.
     """
     private, fds = client.enter(node)
@@ -45,7 +45,7 @@ def run_inside(
         from netlab.model.errors import MachineError
 
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
-    own_group = shell and _has_terminal()
+    own_group = interactive and _has_terminal()
     pid = os.fork()
     if pid == 0:
         place = node or client.name
@@ -55,7 +55,7 @@ def run_inside(
         if prepare is not None:
             sandbox.must(lambda: prepare(private), place)
         sandbox.execute(argv, dict(os.environ if env is None else env), cwd)
-    return _wait(pid, shell=own_group)
+    return _wait(pid, interactive=own_group)
 
 
 def _take_terminal() -> None:
@@ -74,7 +74,7 @@ def _has_terminal() -> bool:
         return False
 
 
-def _wait(pid: int, *, shell: bool) -> int:
+def _wait(pid: int, *, interactive: bool) -> int:
     """Wait for the child as a shell does: the terminal's signals are its own, others are handed on."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
@@ -88,7 +88,7 @@ def _wait(pid: int, *, shell: bool) -> int:
     ):
         signal.signal(number, lambda number, _: _hand_on(pid, number))
     while True:
-        _, status = os.waitpid(pid, os.WUNTRACED if shell else 0)
+        _, status = os.waitpid(pid, os.WUNTRACED if interactive else 0)
         if not os.WIFSTOPPED(status):
             break
         _take_terminal_back()

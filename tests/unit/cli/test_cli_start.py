@@ -1,0 +1,118 @@
+"""The frame of the command line: what is imported, what is said, which exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netlab import __version__
+from netlab.cli.main import VERBS, main, parser_of
+
+HEAVY = {
+    "yaml",
+    "rich",
+    "scapy",
+    "pyroute2",
+    "asyncio",
+    "ctypes",
+    "subprocess",
+    "socket",
+    "pathlib",
+    "dataclasses",
+}
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["ls", "--json"], ["--help"], ["--version"]])
+def test_what_must_be_instant_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        "from netlab.cli.main import main\n"
+        f"code = main({arguments!r})\n"
+        "print(code, *(set(sys.modules) - before), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={"NETLAB_STATE": str(tmp_path)}
+    )
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    assert "netlab.cli.main" in modules
+    assert not HEAVY & set(modules)
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for verb, (_, about) in VERBS.items():
+        assert f"  {verb} " in shown
+        assert about in shown
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: netlab {verb} ")
+    parser, module = parser_of(verb)
+    assert callable(module.run)
+    assert all(action.help for action in parser._actions)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"netlab {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "usage: netlab"),
+        (["upp"], "did you mean up?"),
+        (["--frobnicate"], "no option '--frobnicate'"),
+        (["up", "--enginee", "x"], "unrecognized arguments: --enginee"),
+        (["completion"], "the following arguments are required: shell"),
+        (["up", "/nonexistent/file.yaml"], "/nonexistent/file.yaml"),
+        (["up", "a.yaml", "b.yaml", "--name", "x"], "--name names one lab"),
+        (["down", ".etc"], "is no lab's name"),
+    ],
+)
+def test_usage_errors_are_exit_2(
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("NETLAB_STATE", str(tmp_path))
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
+    assert "Traceback" not in said.err
+
+
+def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-v", "down", ".etc"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netlab", "completion", "bash"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 141
+
+
+def test_no_scenario_in_the_folder_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETLAB_STATE", str(tmp_path / "state"))
+    assert main(["up"]) == 2
+    assert "this folder has no netlab.yaml and no Compose file" in capsys.readouterr().err
