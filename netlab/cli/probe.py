@@ -107,12 +107,10 @@ def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namesp
     problems: list[Problem] = []
     for text, number in texts:
         try:
-            pattern = parse_flow(text, Position("flow", number, 1))
+            pattern = parse_flow(text, Position("flow", number, 1), args.protocol)
         except ScenarioError as error:
             problems += error.problems
             continue
-        if args.protocol is not None:
-            pattern = replace(pattern, protocol=args.protocol, ports=_ports(pattern.ports, args.protocol))
         if args.via is not None:
             pattern = replace(pattern, via=args.via)
         try:
@@ -122,10 +120,6 @@ def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namesp
     if problems:
         raise ScenarioError(problems)
     return [replace(flow, source=args.from_address, source_port=args.from_port) for flow in flows]
-
-
-def _ports(ports: tuple[tuple[int, int], ...] | None, protocol: str) -> tuple[tuple[int, int], ...] | None:
-    return () if protocol == "icmp" else ports
 
 
 def _families(number: int | None) -> tuple[Family, ...] | None:

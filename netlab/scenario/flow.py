@@ -32,18 +32,19 @@ _RANGE = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?\Z")
 _EXAMPLE = 'write it as "client -> host:80/tcp"'
 
 
-def parse_flow(text: str, position: Position) -> FlowPattern:
+def parse_flow(text: str, position: Position, protocol: FlowProtocol | None = None) -> FlowPattern:
     """The flow pattern in ``text``, whose first character stands at ``position``.
 
-    Raises ScenarioError, at the character where it goes wrong.
+    ``protocol`` holds whatever the text says. Raises ScenarioError, at the character where it goes wrong.
     """
-    return _Parser(text, position).flow()
+    return _Parser(text, position, protocol).flow()
 
 
 class _Parser:
-    def __init__(self, text: str, position: Position) -> None:
+    def __init__(self, text: str, position: Position, forced: FlowProtocol | None) -> None:
         self.text = text
         self.position = position
+        self.forced = forced
         self.at = 0
 
     def flow(self) -> FlowPattern:
@@ -61,6 +62,9 @@ class _Parser:
         protocol: FlowProtocol = "tcp"
         if self._take("/"):
             protocol = self._protocol()
+        protocol = self.forced or protocol
+        if self.forced == "icmp":
+            ports, has_ports = (), False
         if protocol == "icmp" and has_ports:
             self.at = ports_at
             self._fail("icmp has no ports")

@@ -1,0 +1,80 @@
+"""``netlab probe``: journeys of the seed, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from conftest import Netlab
+
+
+def journeys(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_the_two_paths_of_one_published_port(anyones: Netlab) -> None:
+    lab = anyones.up()
+    four, six = journeys(anyones("probe", lab, "client -> host:80/tcp", "--json").stdout)
+    assert (four["outcome"], four["path"], four["answered_by"]) == ("ok", "forward", "httpd")
+    assert four["sees"] == {"address": "198.51.100.2", "node": "client"}
+    assert [visit["hook"] for visit in four["legs"][0]["hooks"]] == ["prerouting", "forward", "postrouting"]
+    assert four["legs"][0]["nat"]["dnat"] == "192.168.10.10:80"
+    assert four["decided_by"]["rule"] == (
+        "-A DOCKER -d 192.168.10.10/32 ! -i docker_httpd -o docker_httpd -p tcp -m tcp --dport 80 -j ACCEPT"
+    )
+    assert four["decided_by"]["reason"] == "port 80 of httpd on nw, published"
+    assert (six["outcome"], six["path"]) == ("ok", "proxy")
+    assert six["sees"]["address"] == "192.168.10.1"
+    first, second = six["legs"]
+    assert [visit["hook"] for visit in first["hooks"]] == ["prerouting", "input"]
+    assert [visit["hook"] for visit in second["hooks"]] == ["output", "postrouting"]
+    assert second["by"] == "docker-proxy"
+
+
+def test_flows_from_stdin_are_answered_in_order(netlab: Netlab) -> None:
+    lab = netlab.up()
+    process = netlab.start("probe", lab, "-", "-4", "--json", stdin=subprocess.PIPE)
+    asked = ["client -> host:443", "# a comment", "", "neighbour -> host:80", "httpd -> httpd:80"]
+    out, err = process.communicate("\n".join(asked), timeout=60)
+    assert process.returncode == 0, err
+    found = [(one["flow"]["from"], one["flow"]["to"], one["path"]) for one in journeys(out)]
+    assert found == [
+        ("client", "host:443/tcp", "forward"),
+        ("neighbour", "host:80/tcp", "forward"),
+        ("httpd", "httpd:80/tcp", "inside"),
+    ]
+
+
+def test_a_person_reads_stations_rules_and_a_sentence(netlab: Netlab) -> None:
+    lab = netlab.up()
+    text = netlab("probe", lab, "client -> host:80", "-6").stdout
+    assert "├── prerouting  in by ext0" in text
+    assert "docker-proxy's own connection" in text
+    assert "DOCKER-USER was never consulted" in text
+    assert "put the rule in INPUT" in text
+
+
+def test_options_change_the_packet(netlab: Netlab) -> None:
+    lab = netlab.up()
+    (port,) = journeys(
+        netlab("probe", lab, "client -> host:80", "-4", "--from-port", "4711", "--json").stdout
+    )
+    assert port["flow"]["src"] == "198.51.100.2:4711"
+    (syn,) = journeys(netlab("probe", lab, "client -> host:80", "-4", "--syn", "--json").stdout)
+    assert (syn["outcome"], syn["probe"]) == ("ok", "syn")
+    (ping,) = journeys(netlab("probe", lab, "client -> host", "-6", "--icmp", "--json").stdout)
+    assert (ping["outcome"], ping["path"]) == ("ok", "local")
+    forged = ("--from-address", "203.0.113.9")
+    (lie,) = journeys(netlab("probe", lab, "client -> host:80", "-4", *forged, "--json").stdout)
+    assert lie["flow"]["src"].startswith("203.0.113.9:")
+    assert (lie["path"], lie["sees"]) == ("forward", {"address": "203.0.113.9", "node": None})
+
+
+def test_wrong_flows_are_told_all_at_once(netlab: Netlab) -> None:
+    lab = netlab.up()
+    done = netlab("probe", lab, "clent -> host:80", "client -> host:80/tpc", code=2)
+    assert "did you mean client?" in done.stderr.replace('"', "")
+    assert "did you mean tcp?" in done.stderr.replace('"', "")
+    assert done.stdout == ""
+    assert "no flow" in netlab("probe", lab, code=2).stderr
