@@ -54,6 +54,7 @@ class World:
     """A cell that runs; ``pid`` is its init's, as the machine sees it."""
 
     def __init__(self, lower: str = "/") -> None:
+        self._begun: list[subprocess.Popen[str]] = []
         self._unshare = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child"),
@@ -110,6 +111,18 @@ class World:
             raise CommandError(f"{' '.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
+    def begin(self, argv: Sequence[str]) -> str:
+        """Start a program of the machine's that ends with the cell; returns its first line."""
+        process = subprocess.Popen(
+            ["nsenter", f"--target={self.pid}", "--pid", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._begun.append(process)
+        assert process.stdout
+        return process.stdout.readline()
+
     def ip(self, lines: Sequence[str], node: str = "") -> None:
         """Lines of ``ip -batch``."""
         self.run(["ip", "-batch", "-"], node, "".join(line + "\n" for line in lines))
@@ -124,7 +137,9 @@ class World:
         assert self._unshare.stdin
         self._unshare.stdin.close()
         self._unshare.wait(timeout=60)
-        for stream in (self._unshare.stdout, self._unshare.stderr):
+        for process in self._begun:
+            process.wait(timeout=60)
+        for stream in (self._unshare.stdout, self._unshare.stderr, *(p.stdout for p in self._begun)):
             if stream:
                 stream.close()
 
