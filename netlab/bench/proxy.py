@@ -51,6 +51,8 @@ OURS, THEIRS = 10000, 20000
 CONNECTIONS, ROUND_TRIPS = 400, 2000
 #: Listeners whose memory is measured together, ours; of the real one a few tell as much.
 MANY, FEW = 500, 5
+#: Listeners that are started together, as bringing up a container does.
+AT_ONCE = 20
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
@@ -178,15 +180,23 @@ def _listener(port: int) -> Listener:
 
 
 def _start(made: Field, effort: Effort, ours: Proxies) -> Result:
-    """A further listener, until it is bound."""
+    """The listeners of ten published ports, both families, until all are bound; told for one of them."""
     theirs = Proxies(made.host, DOCKER_PROXY)
-    listener = _listener(9999)
-    samples = interleaved(
-        Effort(effort.rounds * 3, effort.seconds),
-        timed(lambda: ours.add(listener), lambda: ours.remove(listener)),
-        timed(lambda: theirs.add(listener), theirs.close),
-    )
-    return samples.result("proxy: a further listener, until bound", "docker-proxy", faster(50))
+    listeners = [
+        Listener("tcp", address, port, v6only, "docker-proxy", Backend(CONTAINER, HTTP))
+        for port in range(9000, 9000 + AT_ONCE // 2)
+        for address, v6only in (("0.0.0.0", None), ("::", True))
+    ]
+
+    def remove() -> None:
+        for listener in listeners:
+            ours.remove(listener)
+
+    start = timed(lambda: ours.add(*listeners), remove)
+    other = timed(lambda: theirs.add(*listeners), theirs.close)
+    samples = interleaved(effort, lambda: start() / AT_ONCE, lambda: other() / AT_ONCE)
+    name = f"proxy: a further listener, {AT_ONCE} at once, until bound"
+    return samples.result(name, "docker-proxy", faster(50))
 
 
 def _memory(made: Field, ours: Proxies) -> Result:

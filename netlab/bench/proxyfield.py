@@ -58,6 +58,7 @@ class Field:
         """Links, addresses, and the backend; raises LabError or OSError."""
         for fd in (self.client, self.host, self.container):
             self._ip(fd, "link set lo up")
+            _stock_congestion_control(fd)
         self._link(self.client, f"{CLIENT}/24", f"{HOST}/24", "ext0")
         self._link(self.container, f"{CONTAINER}/24", f"{GATEWAY}/24", "br0")
         self._ip(self.container, f"route add default via {GATEWAY}")
@@ -158,6 +159,14 @@ class Responder:
         sock.setblocking(True)
         sock.send(discard(sock, self._buffer).to_bytes(8))
         self._close(sock)
+
+
+def _stock_congestion_control(fd: int) -> None:
+    """No pacing: BBR would bound every transfer by its estimate of the path, whichever proxy is on it."""
+    with netns.entered(fd), open("/proc/sys/net/ipv4/tcp_congestion_control", "r+") as file:  # noqa: PTH123
+        if file.read().strip() not in ("cubic", "reno"):
+            file.seek(0)
+            file.write("reno")  # the one that every kernel has and every namespace may choose
 
 
 def send_zeros(sock: socket.socket, zeros: int) -> None:
