@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from netlab.model.family import Family, bare
+from netlab.model.journey import RuleHit
 from netlab.model.plan import Backend, Listener, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
-from netlab.model.trace import BaseChain
+from netlab.model.trace import BaseChain, Step
 
 #: (family, table, chain, handle)
 RuleName = tuple[str, str, str, int]
@@ -29,6 +30,8 @@ class TracedNode:
     macs: frozenset[bytes] = frozenset()
     base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     rules: Mapping[RuleName, str] = field(default_factory=dict)
+    #: what each step looks like in words; whoever changes ``rules`` empties it
+    hits: dict[Step, RuleHit] = field(default_factory=dict)
 
     def interface(self, index: int | None) -> str | None:
         """The name of an interface, ``#7`` if it is gone, None for none."""

@@ -196,6 +196,13 @@ def visit_of(station: Station, node: TracedNode, facts: Facts) -> HookVisit:
 
 def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
     """One rule that matched, or the policy."""
+    hit = node.hits.get(step)
+    if hit is None:
+        hit = node.hits[step] = _hit_of(step, node, facts)
+    return hit
+
+
+def _hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
     if step.kind is TraceKind.POLICY or step.handle is None:
         return RuleHit(step.family, step.table, step.chain, None, step.words)
     line = node.rules.get((step.family, step.table, step.chain, step.handle))

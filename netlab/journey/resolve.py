@@ -33,11 +33,7 @@ class Resolver:
     def node(self, name: str) -> Node:
         """The node that a name means: a service, then a host, then an outside node. Raises UsageError."""
         kind, plain = _split(name)
-        found = [
-            node
-            for node in self.plan.nodes
-            if node.name == plain and node.kind != "segment" and kind in ("", node.kind)
-        ]
+        found = [node for node in self.plan.nodes if node.kind != "segment" and _means(node, kind, plain)]
         if not found:
             raise UsageError(f"there is no node {name!r}{self._hint(plain)}")
         return min(found, key=lambda node: _ORDER.index(node.kind))
@@ -210,6 +206,13 @@ class Resolver:
             if node.kind != "segment" and any(bare(a) == address for a in _addresses(node)):
                 return node
         return None
+
+
+def _means(node: Node, kind: str, plain: str) -> bool:
+    """Whether a name means the node; ``outside/client`` may be ``outside-client``: :mod:`netlab.plan.naming`."""
+    if kind == "":
+        return node.name == plain
+    return node.kind == kind and node.name in (plain, f"{kind}-{plain}")
 
 
 def _split(name: str) -> tuple[str, str]:

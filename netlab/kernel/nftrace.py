@@ -95,8 +95,10 @@ class Decoder:
         else:
             for prefix in self._prefixes.get(len(data), ()):
                 known = self._packets.get((len(data), front + data[_FRONT:prefix]))
-                if known is not None and known[1].fits(data):
-                    return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], known[0], known[1].headers(data))
+                if known is not None:
+                    headers = known[1].headers(data)
+                    if headers is not None:
+                        return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], known[0], headers)
         try:
             return self._decode_slowly(data)
         except _Unknown as problem:
@@ -179,26 +181,33 @@ class Decoder:
 
 
 class _Layout:
-    """Where the parts of the packet stand in a message of one length, behind one rule's attributes."""
+    """Where the parts of the packet stand in a message of one length, behind one rule's attributes.
 
-    __slots__ = ("ct", "iif", "link", "network", "oif", "seams", "start", "transport")
+    All that follows the network header's own attribute header is one C structure: the values, and between
+    them the padding and the header of the next attribute, which must be what they were.
+    """
+
+    __slots__ = ("_iif", "_oif", "_order", "_seams", "_struct", "start")
 
     def __init__(
-        self,
-        start: int,
-        places: dict[int, tuple[int, int]],
-        iif: int | None,
-        oif: int | None,
-        data: bytes,
+        self, start: int, behind: list[tuple[int, int, int]], iif: int | None, oif: int | None, data: bytes
     ) -> None:
+        """``behind``: (attribute, where its value starts, its length) in the order of the message."""
         self.start = start
-        self.iif, self.oif = iif, oif
-        self.network = _slice(places, _NETWORK)
-        self.transport = _slice(places, _TRANSPORT)
-        self.link = _slice(places, _LINK)
-        self.ct = tuple(_slice(places, number) for number in (_CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE))
-        # The key ends with the network header's own attribute header; those behind it are compared.
-        self.seams = tuple((at - 4, data[at - 4 : at]) for number, (at, _) in places.items() if at > start)
+        self._iif, self._oif = iif, oif
+        form, seams, places = ">", [], {}
+        for number, (kind, at, length) in enumerate(behind):
+            places[kind] = 2 * number
+            form += {(True, 4): "I", (True, 1): "B"}.get((kind >= _CT_ID, length), f"{length}s")
+            end = behind[number + 1][1] if number + 1 < len(behind) else len(data)
+            form += f"{end - at - length}s"
+            seams.append(data[at + length : end])
+        self._struct = Struct(form)
+        self._seams = tuple(seams)
+        self._order = tuple(
+            places.get(kind, -1)
+            for kind in (_LINK, _NETWORK, _TRANSPORT, _CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE)
+        )
 
     @classmethod
     def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Layout | None:
@@ -206,36 +215,39 @@ class _Layout:
         if _NETWORK not in places:
             return None
         start = places[_NETWORK][0]
-        for number, (at, _) in places.items():
-            in_front = number not in _OF_PACKET or number in (_IIF, _IIFTYPE, _OIF, _OIFTYPE, _NETWORK)
-            if in_front != (at <= start):
+        behind = []
+        for number, (at, length) in places.items():
+            in_front = number not in _OF_PACKET or number in (_IIF, _IIFTYPE, _OIF, _OIFTYPE)
+            if in_front != (at < start):
                 return None
+            if not in_front:
+                behind.append((number, at, length))
         iif = _unsigned(data, places[_IIF], 4) if _IIF in places else None
         oif = _unsigned(data, places[_OIF], 4) if _OIF in places else None
-        return cls(start, places, iif, oif, data)
+        return cls(start, sorted(behind, key=lambda part: part[1]), iif, oif, data)
 
-    def fits(self, data: bytes) -> bool:
-        """Whether the attribute headers behind the key stand where they stood."""
-        if len(data) != int.from_bytes(data[:4], _NATIVE) or data[4:6] != _TRACE_TYPE_OCTETS:
-            return False
-        return all(data.startswith(octets, at) for at, octets in self.seams)
-
-    def headers(self, data: bytes) -> Headers:
-        """The packet's parts of a message that fits."""
-        ct_id, direction, status, state = self.ct
+    def headers(self, data: bytes) -> Headers | None:
+        """The packet's parts; None if the message has not this layout."""
+        if data[:6] != _LENGTH.pack(len(data)) + _TRACE_TYPE_OCTETS:
+            return None
+        fields = self._struct.unpack_from(data, self.start)
+        if fields[1::2] != self._seams:
+            return None
+        link, network, transport, ct_id, direction, status, state = self._order
         return Headers(
-            self.iif,
-            self.oif,
-            data[self.link] if self.link else b"",
-            data[self.network] if self.network else b"",
-            data[self.transport] if self.transport else b"",
-            int.from_bytes(data[ct_id], "big") if ct_id else None,
-            int.from_bytes(data[direction], "big") if direction else None,
-            int.from_bytes(data[status], "big") if status else None,
-            int.from_bytes(data[state], "big") if state else None,
+            self._iif,
+            self._oif,
+            fields[link] if link >= 0 else b"",
+            fields[network],
+            fields[transport] if transport >= 0 else b"",
+            fields[ct_id] if ct_id >= 0 else None,
+            fields[direction] if direction >= 0 else None,
+            fields[status] if status >= 0 else None,
+            fields[state] if state >= 0 else None,
         )
 
 
+_LENGTH = Struct("=I")
 _NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 _TRACE_TYPE_OCTETS: Final = Struct("=H").pack(TRACE_TYPE)
 _VERDICTS: Final = frozenset(int(code) for code in VerdictCode)
@@ -303,13 +315,6 @@ def _headers(data: bytes, places: dict[int, tuple[int, int]]) -> Headers:
         value(_CT_STATUS, 4),
         value(_CT_STATE, 4),
     )
-
-
-def _slice(places: dict[int, tuple[int, int]], number: int) -> slice | None:
-    if number not in places:
-        return None
-    at, length = places[number]
-    return slice(at, at + length)
 
 
 class TraceSocket:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import select
-import time
 from collections.abc import Mapping
 
 from netlab.journey.evidence import Sighting
@@ -16,7 +15,7 @@ from netlab.journey.headers import ICMP, PROTOCOLS, key_of, make_key, reverse
 from netlab.kernel import interfaces
 from netlab.kernel.interfaces import KernelInterface
 from netlab.kernel.packet import PacketSocket, Shape, template
-from netlab.measure.probes import errno_word, patience
+from netlab.measure.probes import errno_word
 from netlab.model.errors import UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
@@ -83,13 +82,22 @@ class CraftedProbe:
 
 
 class Workshop:
-    """Makes, sends and receives hand-made packets for one round of flows."""
+    """Makes, sends and receives hand-made packets. Its sockets last: the kernel is slow to close one."""
 
     def __init__(self, namespaces: Mapping[str, int]) -> None:
         self._namespaces = namespaces
         self._sockets: dict[tuple[str, Family], PacketSocket] = {}
         self._answers: dict[bytes, CraftedProbe] = {}
         self._interfaces: dict[str, Mapping[int, KernelInterface]] = {}
+
+    def begin(self) -> list[int]:
+        """A new round of flows: forget the last one's. The sockets that are open already, for a poll."""
+        self._answers.clear()
+        self._interfaces.clear()
+        for sock in self._sockets.values():
+            while sock.received() is not None:
+                pass
+        return [sock.fileno() for sock in self._sockets.values()]
 
     def probe(self, flow: Flow, home: str, port: int, shape: Shape | None) -> CraftedProbe:
         """A probe of ``flow`` from the namespace ``home``; raises UsageError without a source address."""
@@ -110,7 +118,6 @@ class Workshop:
             sock = self._sockets[place] = PacketSocket(self._namespaces[home], probe.flow.family)
             poll.register(sock.fileno(), select.EPOLLIN)
         self._answers[reverse(probe.key)] = probe
-        probe.deadline = time.monotonic() + patience()
         try:
             for packet in probe.packets():
                 if via is None:

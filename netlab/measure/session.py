@@ -109,6 +109,8 @@ class Session:
         self._token = f"{random.SystemRandom().getrandbits(24):06x}"
         self._tracers: list[Tracer] = []
         self._dropped: list[Station] = []
+        self._workshop = Workshop(self._namespaces)
+        self._patience = 0.0
         try:
             for name in sorted(self.facts.hosts):
                 self._tracers.append(Tracer(name, self._namespace(name), self._dropped.append))
@@ -125,6 +127,7 @@ class Session:
 
     def close(self) -> None:
         """Remove the instrument; idempotent."""
+        self._workshop.close()
         close_all(self._tracers)
         self._tracers.clear()
 
@@ -229,9 +232,9 @@ class Session:
 
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
-        workshop = Workshop(self._namespaces)
-        air = _Air(self._tracers, workshop)
-        probes = [self._probe(flow, workshop, shape) for flow in flows]
+        self._patience = patience()
+        air = _Air(self._tracers, self._workshop)
+        probes = [self._probe(flow, shape) for flow in flows]
         try:
             for count, probe in enumerate(probes):
                 self._launch(probe, air)
@@ -258,26 +261,27 @@ class Session:
                 probe.close()
         return probes
 
-    def _probe(self, flow: Flow, workshop: Workshop, shape: Shape | None) -> Probe:
+    def _probe(self, flow: Flow, shape: Shape | None) -> Probe:
         number = self._next_port
         port = flow.source_port or self._ports[number % len(self._ports)]
         self._next_port += 1
         forged = flow.source is not None and not self.facts.owns(flow.origin, flow.source)
         if flow.via is not None or forged or shape is not None:
             made = None if shape is None else replace(shape, family=flow.family, protocol=flow.protocol)
-            return workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
+            return self._workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
         return probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
 
     def _launch(self, probe: Probe, air: _Air) -> None:
         netns = self._namespace(probe.flow.origin)
         if isinstance(probe, CraftedProbe):
             via = None if probe.flow.via is None else self.facts.namespace(probe.flow.via)
+            probe.deadline = time.monotonic() + self._patience
             air.workshop.launch(probe, self.facts.namespace(probe.flow.origin), via, air.poll)
             return
         with namespaces_of.entered(netns):
             probe.start()
         if probe.sighting is None and probe.socket is not None:
-            probe.deadline = time.monotonic() + patience()
+            probe.deadline = time.monotonic() + self._patience
             air.add(probe)
 
     def _end_dropped(self, probes: Sequence[Probe], air: _Air) -> None:
@@ -379,6 +383,7 @@ class Session:
         for tracer in self._tracers:
             tables = wanted.get(tracer.node)
             if tables:
+                tracer.facts.hits.clear()
                 tracer.facts.rules = tracer.rules.lines(tables)
 
 
@@ -390,7 +395,7 @@ class _Air:
         self.workshop = workshop
         self._tracers = {tracer.fileno(): tracer for tracer in tracers}
         self._flying: dict[int, SocketProbe] = {}
-        for fd in self._tracers:
+        for fd in (*self._tracers, *workshop.begin()):
             self.poll.register(fd, select.EPOLLIN)
 
     def add(self, probe: SocketProbe) -> None:
@@ -426,4 +431,3 @@ class _Air:
     def close(self) -> None:
         """Close what is the air's own."""
         self.poll.close()
-        self.workshop.close()
