@@ -272,7 +272,8 @@ def resolve(plan: Plan, text: str) -> str:
     for node in plan.nodes:
         if node.kind == "segment":
             continue
-        if node.name == text or (slash and node.name == name and node.kind == _KINDS.get(kind)):
+        mine = slash and node.kind == _KINDS.get(kind) and node.name in (name, f"{kind}-{name}")
+        if node.name == text or mine:
             return node.name
     import difflib
 

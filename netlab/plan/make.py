@@ -18,6 +18,7 @@ from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port
 from netlab.plan.etc import HostsFiles
 from netlab.plan.events import positioned_events, replicas
+from netlab.plan.naming import distinct
 from netlab.plan.outside import Segments, outside_node
 
 #: What the kernel takes on one bridge (BR_PORT_BITS 10, net/bridge/br_private.h).
@@ -29,6 +30,7 @@ def make(scenario: Scenario) -> Plan:
 
     Raises ScenarioError, at the network, service or daemon.json key that a real engine would refuse.
     """
+    scenario = distinct(scenario)
     nodes: list[Node] = []
     networks: list[NetworkFacts] = []
     publications: list[Publication] = []
