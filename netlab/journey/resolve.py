@@ -209,7 +209,7 @@ class Resolver:
 
 
 def _means(node: Node, kind: str, plain: str) -> bool:
-    """Whether a name means the node; ``outside/client`` may be ``outside-client``: :mod:`netlab.plan.naming`."""
+    """Whether a name means the node; ``outside/client`` may be ``outside-client`` (plan.naming)."""
     if kind == "":
         return node.name == plain
     return node.kind == kind and node.name in (plain, f"{kind}-{plain}")

@@ -1,4 +1,4 @@
-"""Names of nodes are unique in a lab, and a Compose file of the wild may call a service ``client`` or ``host``.
+"""Names of nodes are unique in a lab, while a Compose file may call a service ``client`` or ``host``.
 
 The service keeps the name; the host or outside node that had it too is called ``host-NAME`` or
 ``outside-NAME``, and ``host/NAME`` and ``outside/NAME`` still mean it.
