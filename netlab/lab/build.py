@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from netlab.model.plan import Node, Plan
 
 
+def main(reports: Channel) -> int:
+    """Wait for a plan and apply it; the exit code of the child.
+
+    Whatever is slow to import is imported before the plan is there, beside the owner, who is still reading
+    the scenario.
+    """
+    import netlab.lab.apply  # noqa: F401
+
+    codec.warm_up()
+    try:
+        message, (plan,) = reports.receive()
+    except Disconnected:
+        return 0
+    log = os.open(f"{message['path']}/log", os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 2)
+    os.close(log)
+    return build(plan, message["path"], reports)
+
+
 def build(plan_fd: int, path: str, reports: Channel) -> int:
     """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child."""
     from netlab.lab.supervisor import describe

@@ -55,6 +55,11 @@ def dumps(plan: Plan) -> str:
     return json.dumps(_Encoder().encode(plan), ensure_ascii=False, separators=(",", ":"))
 
 
+def warm_up() -> None:
+    """Import what :func:`loads` needs, before there is anything to load."""
+    _classes()
+
+
 def encode(value: Any) -> Any:
     """A part of a plan (some listeners, say) as something that JSON can say; :func:`decode` undoes it."""
     return _Encoder().encode(value)

@@ -109,6 +109,7 @@ class Supervisor:
         self.listener: socket.socket | None = None
         self.proxies: dict[str, Proxies] = {}
         self.sandbox: Sandbox | None = None
+        self.builder: Channel | None = None
         self.pending: set[int] = set()
 
     # -- the loop
@@ -120,6 +121,7 @@ class Supervisor:
         assert self.owner_channel is not None
         self._add_client(self.owner_channel)
         self._watch(self.owner, self.stop)
+        self._start_builder()
         self.owner_channel.send({"event": "hello", "pid": self.outer_pid})
         while True:
             for fd, _ in self.poll.poll():
@@ -241,7 +243,12 @@ class Supervisor:
         self._open_log()
         self._own_mounts()
         self._listen()
-        self._start_building(fds[0])
+        assert self.builder is not None
+        self.builder.send({"path": self.path}, fds[:1])
+        if self.record.get("published"):  # meanwhile: what the proxies will need
+            import netlab.lab.proxies  # noqa: F401
+
+            codec.warm_up()
 
     def _open_log(self) -> None:
         fd = os.open(f"{self.path}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -266,22 +273,23 @@ class Supervisor:
         self.listener.setblocking(False)
         self._watch(self.listener.fileno(), self._accept)
 
-    def _start_building(self, plan: int) -> None:
+    def _start_builder(self) -> None:
+        """Fork the child that will build the lab; it gets ready while there is no plan yet."""
         read, write = socket.socketpair()
-        reports = Channel(read)
+        reports = self.builder = Channel(read)
         read.setblocking(False)
 
         def work() -> int:
-            from netlab.lab.build import build
+            from netlab.lab.build import main as build
 
-            return build(plan, self.path, Channel(write))
+            return build(Channel(write))
 
         def ended(child: Child) -> None:
-            if self.phase == "building" and child.returncode != 0:
-                self._read_reports(reports)
+            self._read_reports(reports)
+            if self.phase in ("new", "building") and child.returncode != 0:
                 self._fail(f"the process that builds the lab ended with {child.returncode}")
 
-        self.children.fork(Child(0, "build", on_exit=ended), work, keep=(plan, write.fileno()))
+        self.children.fork(Child(0, "build", on_exit=ended), work, keep=(write.fileno(),))
         write.close()
         self._watch(reports.fileno(), lambda: self._read_reports(reports))
 
@@ -309,8 +317,10 @@ class Supervisor:
 
     def _fail(self, text: str, *, with_log: bool = False) -> NoReturn:
         """The lab cannot be: say why, and end."""
-        with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
-            log = file.read()[-4000:].strip()
+        log = ""
+        if self.path:
+            with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
+                log = file.read()[-4000:].strip()
         message = {"event": "error", "error": "LabError", "text": text}
         if with_log and log:
             message["text"] = f"{text}; its last words:\n{log}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
@@ -14,7 +13,7 @@ import pytest
 
 from netlab.kernel import netns, process
 from netlab.lab import responder as module
-from netlab.lab.responder import Responder, open_port
+from netlab.lab.responder import Responder
 from netlab.model.errors import LabError
 from netlab.model.reply import Reply, parse_reply
 
@@ -23,7 +22,7 @@ SECOND = "198.51.100.7"
 
 
 class Field:
-    """A namespace with two addresses of each family on its loopback, and a responder that runs in a thread."""
+    """A namespace with two addresses of each family on its loopback; a responder runs in a thread."""
 
     def __init__(self) -> None:
         self.namespace = netns.create()
@@ -71,6 +70,14 @@ def everything(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         data += piece
     return data
+
+
+def has_sctp() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM, module.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -146,9 +153,8 @@ def test_idle_half_open_and_resetting_clients_hold_nobody_up(place: Field) -> No
 def test_a_client_that_never_stops_sending_is_cut_off(place: Field) -> None:
     with place.connect("127.0.0.1") as flood:
         flood.sendall(b"x" * module.REQUEST)
-        with pytest.raises(OSError, match="(Broken pipe|reset)"):
-            for _ in range(10_000):
-                flood.sendall(b"y" * 65536)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            flood.sendall(b"y" * (64 << 20))
     reply, _ = place.ask("127.0.0.1", b"hello\n")
     assert reply is not None
 
@@ -187,11 +193,8 @@ def test_a_taken_port_is_an_error_that_names_it(place: Field) -> None:
 
 
 def test_a_protocol_that_the_kernel_lacks_is_told_and_no_error(place: Field) -> None:
-    try:
-        open_port("sctp", 9)[0].close()
-    except OSError as error:
-        assert error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT)
-        (told,) = Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])])
-        assert told == "this kernel has no SCTP: nothing answers on 9/sctp of web"
+    told = Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])])
+    if has_sctp():
+        assert told == []
     else:
-        assert Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])]) == []
+        assert told == ["this kernel has no SCTP: nothing answers on 9/sctp of web"]
