@@ -71,6 +71,8 @@ def test_configuration(daemon: Installed, case: Case, record_property: Record) -
             verdict.differences.append(Difference("refusal", f"-the daemon alone refuses: {real}"))
     else:
         planned = facts_of_plan(ours, scenario.hosts[0].name)
+        # a daemon that is stopped does not tell where its containers' files are
+        planned = {s: lines for s, lines in planned.items() if s in real[0] or s.startswith("host: ")}
         verdict.hold("plan", {section: real[0].get(section, []) for section in planned}, planned)
         files = [s for s in real[1] if s.split(": ")[1] in ("hosts", "hostname", "resolv.conf")]
         living = {s: lines for s, lines in real[1].items() if s not in files and s not in not_living(ours)}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(os.environ.get("NETLAB_CONFORMANCE_CACHE", "/var/cache/netlab-conformance"))
-PACKAGES = "docker.io,iptables,nftables,iproute2,ca-certificates"
+PACKAGES = "docker.io,iptables,nftables,iproute2,ufw,ca-certificates"
 PROGRAM = "usr/sbin/dockerd"
 
 

@@ -44,13 +44,16 @@ def node_addresses(node: Node) -> list[str]:
 
 def own_hosts(node: Node, plan: Plan) -> list[str]:
     """/etc/hosts without names that, beside a real daemon, a resolver of the daemon's would answer."""
-    known = {bare(a) for n in plan.networks for _, _, addresses in n.members for a in addresses}
+    # the default bridge has no resolver: what stands in the file there, the daemon wrote for a link
+    named = [n for n in plan.networks if n.name != "bridge"]
+    known = {bare(a) for n in named for _, _, addresses in n.members for a in addresses}
     own = {bare(a) for i in node.interfaces for a in i.addresses}
     lines = []
     for line in node.hosts_file.splitlines():
         address, *names = line.split()
         if address in own:
-            lines.append(f"{address}\t{names[0]}")
+            mine = [name for name in names[:2] if f"{names[0]}.".startswith(f"{name}.")]
+            lines.append(f"{address}\t{' '.join(mine)}")
         elif address not in known:
             lines.append(line)
     return lines

@@ -13,7 +13,7 @@ from groundtruth.facts import Facts, Place, facts_of, look
 from groundtruth.replay import Replay
 from groundtruth.world import World, lay_out
 from netlab.model.event import ContainerStart, Event
-from netlab.model.scenario import Host, HostRule, Scenario
+from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
 
 SETTLE_SECONDS = 20.0
 
@@ -95,6 +95,14 @@ def _quiet(seen: Mapping[str, Any]) -> bool:
     return True
 
 
+def ufw(world: World, options: Mapping[str, JsonValue]) -> None:
+    """The real ufw, enabled in the cell; its files are the cell's own. CommandError where it is missing."""
+    allowed = options.get("allow")
+    for entry in allowed if isinstance(allowed, list) else []:
+        world.run(["ufw", "allow", str(entry)])
+    world.run(["ufw", "--force", "enable"])
+
+
 def before(world: World, host: Host) -> None:
     """What the administrator had loaded before the daemon came."""
     for key, text in host.firewall.files.items():
@@ -102,6 +110,8 @@ def before(world: World, host: Host) -> None:
             world.run([f"{key}-restore"], stdin=text)
         elif key == "nftables":
             world.run(["nft", "-f", "-"], stdin=text)
+    if host.firewall.kind == "ufw":
+        ufw(world, host.firewall.options)
 
 
 @contextmanager

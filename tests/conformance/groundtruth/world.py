@@ -183,9 +183,14 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
     for bridge in host.bridges:
         world.ip(
             [f"link add {bridge.name} type bridge", f"link set {bridge.name} up"]
-            + [f"addr add {a} dev {bridge.name}" for a in bridge.addresses]
+            + [f"addr add {a} dev {bridge.name} {given(a)}" for a in bridge.addresses]
         )
     world.sysctls(host.sysctls)
+
+
+def given(address: str) -> str:
+    """How an administrator's tools add an address: with its broadcast address, or ready at once."""
+    return "brd +" if Family.of(address) is Family.IPV4 else "nodad"
 
 
 def _plug(world: World, node: str, name: str, segment: str, addresses: Sequence[str]) -> None:
@@ -195,11 +200,7 @@ def _plug(world: World, node: str, name: str, segment: str, addresses: Sequence[
     world.run([*peer, "netns", node or str(1)], seg)
     world.ip([f"link set {port} master br0", f"link set {port} up"], seg)
     world.ip(
-        [f"link set {name} up"]
-        + [
-            f"addr add {a} dev {name} " + ("brd +" if Family.of(a) is Family.IPV4 else "nodad")
-            for a in addresses
-        ],
+        [f"link set {name} up"] + [f"addr add {a} dev {name} {given(a)}" for a in addresses],
         node,
     )
 
