@@ -164,7 +164,7 @@ def test_pairs_join_both_legs(field: Field, mode: str) -> None:
         ends.append((client.getsockname()[:2], field.accept(backend).getpeername(), (address, 80)))
     pairs, whole = proxies.pairs()
     assert whole
-    assert [(pair.client, pair.own, pair.asked) for pair in pairs] == ends
+    assert {(pair.client, pair.own, pair.asked) for pair in pairs} == set(ends)
     assert {pair.backend for pair in pairs} == {(field.container4, 8000)}
     client = field.open(field.client, kind=socket.SOCK_DGRAM)
     client.connect((field.host4, 53))

@@ -109,7 +109,7 @@ def test_five_thousand_slow_readers(field: Field, descriptors: None) -> None:
         read_and_compare(clients)
         # At most one small buffer each, and what Python needs; the rest is in the kernel's socket buffers.
         assert peak(pid) - before < CONNECTIONS * 24 * 1024
-        field.until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 40, "all is closed")  # noqa: PTH208
+        field.until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 40, "all is closed")
     finally:
         os.kill(server, signal.SIGKILL)
         os.waitpid(server, 0)
