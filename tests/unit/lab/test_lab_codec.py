@@ -1,0 +1,74 @@
+"""A plan survives being written down, and its text says whether it is the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from netlab.lab import codec
+from netlab.lab.load import load_plan, record_of, refuse_programs
+from netlab.model.errors import UsageError
+from netlab.model.plan import Plan
+
+GALLERY = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def seed() -> Plan:
+    return load_plan([Path(__file__).parents[3] / "scenarios" / "httpd.yaml"])
+
+
+@pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
+def test_every_plan_of_the_gallery_comes_back_as_it_was(file: Path) -> None:
+    plan = load_plan([file])
+    assert codec.loads(codec.dumps(plan)) == plan
+
+
+def test_the_digest_is_the_plan_s(seed: Plan) -> None:
+    text = codec.dumps(seed)
+    assert codec.digest(text) == codec.digest(codec.dumps(codec.loads(text)))
+    other = dataclasses.replace(seed, project="other")
+    assert codec.digest(codec.dumps(other)) != codec.digest(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"Plan":[1]}', '{"os.system":["true"]}', '{"Family":[5]}', "\x00"]
+)
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a plan of this netlab"):
+        codec.loads(text)
+
+
+def test_a_part_of_a_plan_travels_too(seed: Plan) -> None:
+    listeners = seed.node("host").listeners
+    assert listeners
+    assert codec.decode(codec.encode(listeners)) == listeners
+
+
+def test_the_record_counts_what_stands(seed: Plan) -> None:
+    record = record_of(seed, codec.dumps(seed), ["a.yaml"], owner=7)
+    wanted = {
+        "hosts": 1,
+        "containers": 1,
+        "outside": 2,
+        "published": 2,
+        "engines": ["docker-20.10"],
+        "owner": 7,
+    }
+    assert {key: record[key] for key in wanted} == wanted
+    assert record["files"] == [str(Path("a.yaml").absolute())]
+
+
+def test_a_stranger_s_scenario_starts_no_program_of_ours(seed: Plan) -> None:
+    refuse_programs(seed)
+    nodes = tuple(dataclasses.replace(n, proxy="/bin/evil") if n.kind == "host" else n for n in seed.nodes)
+    with pytest.raises(UsageError, match="/bin/evil to be run as the proxy of host: allow that"):
+        refuse_programs(dataclasses.replace(seed, nodes=nodes))
+
+
+@pytest.mark.parametrize(("line", "words"), [("nonsense", "is not KEY=VALUE"), ("=x", "is not KEY=VALUE")])
+def test_a_daemon_setting_that_is_none_is_told(line: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_plan([GALLERY[0]], daemon=[line])
