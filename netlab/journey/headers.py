@@ -130,6 +130,14 @@ def answers(headers: Headers) -> bool:
     return len(headers.transport) > 13 and headers.transport[13] & 0x16 == 0x12
 
 
+def is_answer(headers: Headers) -> bool:
+    """Whether a TCP segment is a SYN-ACK or a RST, or an echo a reply: never the first packet of anything."""
+    protocol = headers.network[9 if headers.network[0] >> 4 == 4 else 6]
+    if protocol == TCP:
+        return len(headers.transport) > 13 and headers.transport[13] & 0x14 != 0
+    return (protocol, headers.transport[:1]) in ((1, b"\0"), (58, b"\x81"))
+
+
 def first_octets(headers: Headers) -> bytes:
     """The beginning of a datagram's payload: the kernel reports 20 octets from the UDP header on."""
     if len(headers.network) < 20 or headers.network[9 if headers.network[0] >> 4 == 4 else 6] != UDP:

@@ -107,13 +107,13 @@ class Session:
         self._next_port = 0
         # A datagram's first twelve octets are in the trace: a token, a counter and a newline fit in.
         self._token = f"{random.SystemRandom().getrandbits(24):06x}"
-        self._tracers: list[Tracer] = []
+        self.tracers: list[Tracer] = []
         self._dropped: list[Station] = []
         self._workshop = Workshop(self._namespaces)
         self._patience = 0.0
         try:
             for name in sorted(self.facts.hosts):
-                self._tracers.append(Tracer(name, self._namespace(name), self._dropped.append))
+                self.tracers.append(Tracer(name, self._namespace(name), self._dropped.append))
         except BaseException:
             self.close()
             raise
@@ -128,8 +128,8 @@ class Session:
     def close(self) -> None:
         """Remove the instrument; idempotent."""
         self._workshop.close()
-        close_all(self._tracers)
-        self._tracers.clear()
+        close_all(self.tracers)
+        self.tracers.clear()
 
     def _namespace(self, node: str) -> int:
         try:
@@ -138,7 +138,7 @@ class Session:
             raise UsageError(f"there is no node {node!r} to send from") from None
 
     def _learn(self, plan: Plan | Facts | None) -> None:
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             self.facts.traced[tracer.node] = tracer.facts
         if plan is not None:
             return
@@ -175,7 +175,7 @@ class Session:
         return journeys
 
     def _round_size(self) -> int:
-        room = min((tracer.socket.capacity for tracer in self._tracers), default=1 << 20)
+        room = min((tracer.socket.capacity for tracer in self.tracers), default=1 << 20)
         return max(1, min(WINDOW, room // EVENTS_PER_FLOW))
 
     def _measure_round(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Journey]:
@@ -185,7 +185,7 @@ class Session:
                 return self._attempt(flows, replies, shape)
             except Unmeasured as reason:
                 problem = str(reason)
-                for tracer in self._tracers:
+                for tracer in self.tracers:
                     tracer.drain()
                     tracer.forget()
                     tracer.refresh()
@@ -194,7 +194,7 @@ class Session:
 
     def _attempt(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Journey]:
         began = time.monotonic_ns()
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             tracer.drain()
             tracer.forget()
             if tracer.changed():
@@ -204,17 +204,17 @@ class Session:
         self._canary("before")
         probes = self._fly(flows, shape)
         self._canary("after")
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             if tracer.changed():
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
         return self._journeys(probes, began, replies)
 
     def _canary(self, when: str) -> None:
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             if not tracer.sing():
                 raise Unmeasured(f"no canary can be sent in {tracer.node}: its loopback is down")
         deadline = time.monotonic() + _CANARY_PATIENCE
-        waiting = list(self._tracers)
+        waiting = list(self.tracers)
         while waiting:
             for tracer in waiting:
                 tracer.drain()
@@ -233,7 +233,7 @@ class Session:
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
         self._patience = patience()
-        air = _Air(self._tracers, self._workshop)
+        air = _Air(self.tracers, self._workshop)
         probes = [self._probe(flow, shape) for flow in flows]
         try:
             for count, probe in enumerate(probes):
@@ -288,7 +288,7 @@ class Session:
         """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
         if not self._dropped:
             return
-        dropped = [station for station in self._dropped if not self._rejects(station)]
+        dropped = [station for station in self._dropped if not self.rejects(station)]
         self._dropped.clear()
         if not dropped:
             return
@@ -301,7 +301,7 @@ class Session:
     def _owners(self, probes: Sequence[Probe]) -> dict[bytes, Probe]:
         """Every key that a flying probe's packet, or its answer, has had so far."""
         owners = {probe.key: probe for probe in probes if probe.key is not None and probe.sighting is None}
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             for station in tracer.assembler.stations:
                 probe = owners.get(station.key) if station.key is not None else None
                 if probe is not None and station.left is not None:
@@ -310,11 +310,12 @@ class Session:
             owners.setdefault(reverse(key), probe)
         return owners
 
-    def _rejects(self, station: Station) -> bool:
+    def rejects(self, station: Station) -> bool:
+        """Whether a packet was ended by a REJECT, whose verdict is a drop too, but which answers."""
         step = station.steps[-1]
         if step.handle is None:
             return False
-        tracer = next(tracer for tracer in self._tracers if tracer.node == station.node)
+        tracer = next(tracer for tracer in self.tracers if tracer.node == station.node)
         line = tracer.rules.lines([(step.family, step.table)]).get(
             (step.family, step.table, step.chain, step.handle), ""
         )
@@ -323,8 +324,8 @@ class Session:
     # -- the harvest
 
     def _journeys(self, probes: Sequence[Probe], began: int, replies: bool) -> list[Journey]:
-        index = Index(station for tracer in self._tracers for station in tracer.assembler.stations)
-        seconds = self._second_legs(began)
+        index = Index(station for tracer in self.tracers for station in tracer.assembler.stations)
+        seconds = self.second_legs(began)
         found: list[tuple[Flow, Sighting, Ways]] = []
         for probe in probes:
             sighting = probe.sighting
@@ -357,17 +358,17 @@ class Session:
         """The routing table's answer for a packet that no hook saw after PREROUTING."""
         assert end.left is not None
         (src, _), (dst, _) = endpoints(end.left)
-        tracer = next(tracer for tracer in self._tracers if tracer.node == end.node)
+        tracer = next(tracer for tracer in self.tracers if tracer.node == end.node)
         index = end.entry.iif
         iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
         return route.lookup(tracer.netns, src, dst, iif)
 
-    def _second_legs(self, began: int) -> dict[bytes, bytes]:
+    def second_legs(self, began: int) -> dict[bytes, bytes]:
         """Key of a client's packet at the proxy → key of the proxy's own, by the proxies' word."""
         found: dict[bytes, bytes] = {}
         if self._pairs is None:
             return found
-        for tracer in self._tracers:
+        for tracer in self.tracers:
             for pair in self._pairs(tracer.node, began):
                 number = PROTOCOLS[pair.protocol]
                 client = make_key(number, *pair.client, *pair.asked)
@@ -375,12 +376,15 @@ class Session:
         return found
 
     def _look_up(self, all_ways: Iterable[Ways]) -> None:
-        """Read the text of every rule that was met."""
         wanted: dict[str, set[tuple[str, str]]] = {}
         for ways in all_ways:
             for node, family, table in traced_tables(ways.all()):
                 wanted.setdefault(node, set()).add((family, table))
-        for tracer in self._tracers:
+        self.read_rules(wanted)
+
+    def read_rules(self, wanted: Mapping[str, set[tuple[str, str]]]) -> None:
+        """Have the text of every rule of these tables: node → (family, table)."""
+        for tracer in self.tracers:
             tables = wanted.get(tracer.node)
             if tables:
                 tracer.facts.hits.clear()

@@ -62,7 +62,7 @@ def test_lost_events_make_a_flow_unmeasured(lab: netlab.Lab, monkeypatch: pytest
     """A receive buffer for two events overruns, and the kernel says so: never a journey with a hole."""
     monkeypatch.setattr(nftrace, "WANTED_BUFFER", 2048)
     with Session(lab.namespaces, lab.plan) as session:
-        assert session._tracers[0].socket.capacity < 10
+        assert session.tracers[0].socket.capacity < 10
         journeys = session.measure([flow()] * 4)
     assert {journey.outcome for journey in journeys} == {"unmeasured"}
     assert "lost" in (journeys[0].problem or "")
@@ -136,7 +136,7 @@ def test_the_instrument_starts_no_conntrack_for_ipv6(lab: netlab.Lab) -> None:
         session.measure([flow(Family.IPV6)])
         entries = [
             station.exit
-            for station in session._tracers[0].assembler.stations
+            for station in session.tracers[0].assembler.stations
             if station.entry.network[0] >> 4 == 6 and station.exit is not None
         ]
     assert entries

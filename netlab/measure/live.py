@@ -1,0 +1,202 @@
+"""Journeys of traffic that somebody else makes: the same instrument, with nobody to ask how it ended.
+
+A first packet is one that enters a host (PREROUTING) or begins there (OUTPUT) and is neither an answer to,
+nor the continuation of, one that was seen before. Its journey is told once it is settled: dropped,
+answered, or old enough. What the answer was is read from the trace as well: a SYN-ACK, a RST, a datagram
+back. A userland proxy's connection is a journey of its own, unless the proxy tells which client's it is.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from netlab.journey.build import build, unmeasured
+from netlab.journey.evidence import Sighting, Ways, find_ways
+from netlab.journey.facts import Facts
+from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answer, reverse
+from netlab.journey.legs import Index, traced_tables
+from netlab.journey.stations import Station
+from netlab.measure.session import Pairs, Session
+from netlab.model.family import Family
+from netlab.model.flow import Flow, OutcomeName, Target
+from netlab.model.journey import Journey
+from netlab.model.plan import Plan
+
+#: Seconds after which a flow without an answer is told as it is.
+SETTLED: Final = 0.9
+#: Seconds that an answered or dropped flow still waits, for stations that are on their way.
+_LINGER: Final = 0.05
+#: Keys that were told are remembered, so that later packets of a conversation do not begin another.
+_REMEMBERED: Final = 1 << 16
+#: Stations that are kept at most, where traffic never pauses.
+_KEPT: Final = 1 << 14
+_WORDS: Final = {number: word for word, number in PROTOCOLS.items()} | dict.fromkeys(ICMP.values(), "icmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One journey, and the stations that it was read from (for packet files)."""
+
+    journey: Journey
+    ways: Ways
+
+
+class Live:
+    """Watches the hosts of a lab, or any namespaces, until :meth:`close`; arguments as a Session's.
+
+    Tables of our own are in each namespace meanwhile; the kernel removes them with the process. Raises
+    MachineError where the kernel has no tracing.
+    """
+
+    def __init__(
+        self,
+        namespaces: Mapping[str, int],
+        plan: Plan | Facts | None = None,
+        *,
+        hosts: Iterable[str] | None = None,
+        pairs: Pairs | None = None,
+    ) -> None:
+        self._session = Session(namespaces, plan, hosts=hosts, pairs=pairs)
+        self._since = time.monotonic_ns()
+        #: key → (when it was read, the node that it began in, None if it came from elsewhere)
+        self._begun: dict[bytes, tuple[float, str | None]] = {}
+        self._told: dict[bytes, None] = {}
+        self._read: dict[str, int] = {}
+        #: how often events were lost or not understood
+        self.faults = 0
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Node → the name of the table that was added there, in the families ip, ip6 and bridge."""
+        return {tracer.node: tracer.table.name for tracer in self._session.tracers}
+
+    def filenos(self) -> list[int]:
+        """For a poll of one's own: readable when events wait."""
+        return [tracer.fileno() for tracer in self._session.tracers]
+
+    def watch(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Seen]:
+        """Journeys as they settle, until ``stop()``, which is asked some ten times a second."""
+        while not stop():
+            select.select(self.filenos(), [], [], _LINGER if self._begun else 0.1)
+            yield from self.take()
+
+    def take(self) -> list[Seen]:
+        """The journeys that are settled by now; does not wait."""
+        lost = self._drain()
+        now = time.monotonic()
+        index = Index(station for t in self._session.tracers for station in t.assembler.stations)
+        seconds = self._session.second_legs(self._since) if self._begun else {}
+        own = set(seconds.values())
+        found = []
+        for key, (began, node) in list(self._begun.items()):
+            if key in own:  # a proxy's connection: part of its client's journey
+                del self._begun[key]
+                continue
+            seen = self._settle(self._flow(key, node), key, now - began, index, seconds, lost)
+            if seen is not None:
+                found.append(seen)
+                del self._begun[key]
+        if not self._begun:
+            self._forget()
+        return found
+
+    def _drain(self) -> str:
+        """Read what waits and note what begins; the reason if events were lost."""
+        lost = ""
+        now = time.monotonic()
+        for tracer in self._session.tracers:
+            tracer.drain()
+            if tracer.faults:
+                lost = f"trace of {tracer.node}: {tracer.faults[0].kind}: {tracer.faults[0].detail}"
+                self.faults += len(tracer.faults)
+                tracer.faults.clear()
+            if tracer.changed():
+                tracer.refresh()
+                self._session.facts.traced[tracer.node] = tracer.facts
+            stations = tracer.assembler.stations
+            for station in stations[self._read.get(tracer.node, 0) :]:
+                self._note(station, now)
+            if len(stations) > _KEPT:
+                del stations[: len(stations) // 2]
+            self._read[tracer.node] = len(stations)
+        return lost
+
+    def _note(self, station: Station, now: float) -> None:
+        key = station.key
+        if key is None or station.family != "ip":
+            return
+        fresh = key not in self._told and reverse(key) not in self._told
+        if fresh and station.hook in ("prerouting", "output") and not is_answer(station.entry):
+            self._begun.setdefault(key, (now, station.node if station.hook == "output" else None))
+            self._remember(key)
+        if not fresh or key in self._begun:
+            self._remember(key)
+        if station.left is not None and key in self._told:
+            self._remember(station.left)
+
+    def _remember(self, key: bytes) -> None:
+        if len(self._told) >= _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        self._told[key] = None
+
+    def _settle(
+        self, flow: Flow, key: bytes, age: float, index: Index, seconds: Mapping[bytes, bytes], lost: str
+    ) -> Seen | None:
+        if lost:
+            return Seen(unmeasured(flow, lost), Ways())
+        sighting = Sighting("timeout", endpoints(key)[0], key)
+        ways = find_ways(flow, sighting, index, self._session.facts)
+        end = ways.forth[-1] if ways.forth else None
+        if end is not None and end.hook == "input" and end.left:
+            sighting.second = seconds.get(end.left)
+            ways = find_ways(flow, sighting, index, self._session.facts)
+        if not ways.forth:
+            return (
+                None if age < SETTLED else Seen(unmeasured(flow, "its first packet was not seen whole"), ways)
+            )
+        dropped = any(station.dropped for station in ways.all())
+        if age < (_LINGER if dropped or ways.back else SETTLED):
+            return None
+        wanted: dict[str, set[tuple[str, str]]] = {}
+        for node, family, table in traced_tables(ways.all()):
+            wanted.setdefault(node, set()).add((family, table))
+        self._session.read_rules(wanted)
+        sighting.outcome = self._outcome(ways)
+        return Seen(build(flow, sighting, ways, self._session.facts, replies=True), ways)
+
+    def _outcome(self, ways: Ways) -> OutcomeName:
+        answer = ways.back[0] if ways.back else None
+        if answer is not None and not any(station.dropped for station in ways.back):
+            return "ok" if answers(answer.entry) else "refused"
+        stopped = next((station for station in ways.forth if station.dropped), None)
+        if stopped is not None and self._session.rejects(stopped):
+            return "unreachable"
+        return "timeout"
+
+    def _flow(self, key: bytes, node: str | None) -> Flow:
+        (src, sport), (dst, dport) = endpoints(key)
+        word = _WORDS.get(key[1], "tcp")
+        origin = node or self._session.facts.owner(src, src) or src
+        port = None if word == "icmp" else dport
+        family = Family.of(dst)
+        return Flow(origin, Target(address=dst), family, word, port, dst, source_port=sport)  # type: ignore[arg-type]
+
+    def _forget(self) -> None:
+        """Nothing is under way: the stations so far are not needed any more."""
+        for tracer in self._session.tracers:
+            tracer.assembler.clear()
+            self._read[tracer.node] = 0
+
+    def close(self) -> None:
+        """Remove the instrument; idempotent."""
+        self._session.close()
