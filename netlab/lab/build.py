@@ -64,7 +64,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
     applied = apply(plan)
     for node in plan.nodes:
         _name(private, node.name, applied.namespaces[node.namespace])
-    sandbox.keep_etc(private, plan.nodes)
+    sandbox.keep_etc(private, plan)
     if any(node.commands for node in plan.nodes):
         reports.send({"event": "progress", "doing": "running the scenario's rules"})
         applied.run_commands()
@@ -103,7 +103,8 @@ def _command(plan: Plan, node: Node) -> dict[str, Any]:
     """A node's program; its ports are those that something else sends clients to."""
     published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
     answered = {r.port for r in node.responders if r.protocol == "tcp"}
-    etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
+    hosts = plan.hosts_file(node.name)
+    etc = {"hosts": hosts, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
     return {
         "node": node.name,
         "argv": list(node.command),

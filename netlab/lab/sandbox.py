@@ -16,9 +16,9 @@ from netlab.kernel import libc
 from netlab.lab import isolation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from netlab.model.plan import Node
+    from netlab.model.plan import Plan
 
 #: A plain user's PATH lacks these on Debian, and a lab's tools (iptables, ip) live there.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -62,9 +62,23 @@ def settle(network: int | None, private: str, node: str | None) -> None:
     socket.sethostname(hostname or node)
 
 
-def keep_etc(private: str, nodes: Iterable[Node]) -> None:
-    """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file."""
-    contents = {node.name: (node.hostname, node.hosts_file, node.resolv_conf) for node in nodes}
+def keep_etc(private: str, plan: Plan) -> None:
+    """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file.
+
+    What a large network's members have in common stands there once (:meth:`Plan.hosts_file`).
+    """
+    large = {network.name: network for network in plan.networks if network.hosts}
+    belongs: dict[str, list[str]] = {}
+    for network in large.values():
+        for member, _, _ in network.members:
+            belongs.setdefault(member, []).append(network.name)
+    contents = {
+        "nodes": {
+            node.name: (node.hostname, node.hosts_file, node.resolv_conf, belongs.get(node.namespace, []))
+            for node in plan.nodes
+        },
+        "hosts": {name: network.hosts for name, network in large.items()},
+    }
     with open(f"{private}/etc.json", "w", encoding="utf-8") as file:
         json.dump(contents, file)
 
@@ -72,8 +86,11 @@ def keep_etc(private: str, nodes: Iterable[Node]) -> None:
 def _etc(private: str, node: str) -> list[str]:
     """Host name, hosts and resolv.conf of a node; empty: the machine's own."""
     with open(f"{private}/etc.json", "rb") as file:
-        found: list[str] = json.load(file)[node]
-    return found
+        contents = json.load(file)
+    hostname, hosts, resolver, networks = contents["nodes"][node]
+    if hosts:
+        hosts += "".join(contents["hosts"][network] for network in networks)
+    return [hostname, hosts, resolver]
 
 
 def _file(private: str, node: str, name: str, content: str) -> str:
