@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import netlab
@@ -101,8 +102,9 @@ def answer(real: RealHost, plan: Plan, paths: Mapping[str, str]) -> None:
         raise RuntimeError(f"the servers did not start: {said.get('error')}")
 
 
-def on_daemon(real: RealHost, plan: Plan, flows: Sequence[Flow], host: str) -> Facts:
-    """The flows of the daemon's host."""
+@contextmanager
+def measuring(real: RealHost, plan: Plan, host: str) -> Iterator[Session]:
+    """The instrument in the daemon's host, with servers in its containers."""
     paths = {place.name: place.net for place in real.places()}
     paths[host] = paths.pop("host")
     paths |= {n.name: real.world.namespace(n.name) for n in plan.nodes if n.kind == "outside"}
@@ -111,10 +113,16 @@ def on_daemon(real: RealHost, plan: Plan, flows: Sequence[Flow], host: str) -> F
         unlimit(descriptors)
         answer(real, plan, paths)
         with Session(descriptors, plan) as session:
-            return facts_of_flows(flows, session.measure(flows))
+            yield session
     finally:
         for descriptor in descriptors.values():
             os.close(descriptor)
+
+
+def on_daemon(real: RealHost, plan: Plan, flows: Sequence[Flow], host: str) -> Facts:
+    """The flows of the daemon's host."""
+    with measuring(real, plan, host) as session:
+        return facts_of_flows(flows, session.measure(flows))
 
 
 def on_lab(plan: Plan, flows: Sequence[Flow]) -> Facts:
