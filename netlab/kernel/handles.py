@@ -55,7 +55,11 @@ class RuleBook:
             if not missing:
                 return self._lines
             with nullcontext() if self._netns is None else namespaces.entered(self._netns):
-                self._read(missing)
+                try:
+                    self._read(missing)
+                except FileNotFoundError:  # a table went while its rules were read
+                    self._generation = None
+                    continue
             if self._tables.generation() == before:
                 self._done |= missing
                 return self._lines

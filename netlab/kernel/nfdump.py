@@ -31,6 +31,7 @@ WORD: Final = {number: word for word, number in Family.items()}
 HOOK_WORDS: Final = ("prerouting", "input", "forward", "output", "postrouting", "ingress", "egress")
 
 _HEADER = Struct("=IHHIIBBH")
+_NLMSG = Struct("=IH")
 _NLA = Struct("=HH")
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR_TYPE, _DONE = 2, 3
@@ -99,6 +100,34 @@ def attributes(data: bytes, start: int = 0, end: int | None = None) -> dict[int,
     return values
 
 
+def answers(sock: socket.socket, *, single: bool = False) -> Iterator[tuple[dict[int, bytes], int]]:
+    """(attributes, family) of each message of an answer; raises OSError with the kernel's refusal."""
+    while True:
+        data = sock.recv(1 << 18)
+        at = 0
+        while at + 16 <= len(data):
+            length, kind = _NLMSG.unpack_from(data, at)
+            if kind == _DONE:
+                return
+            if kind == _ERROR_TYPE:
+                code = -int.from_bytes(data[at + 16 : at + 20], _NATIVE, signed=True)
+                if code:
+                    raise OSError(code, f"nfnetlink: {os.strerror(code)}")
+                return
+            yield attributes(data, at + 20, at + length), data[at + 16]
+            at += (length + 3) & ~3
+        if single:
+            return
+
+
+def dump(
+    sock: socket.socket, kind: int, family: int, body: bytes = b""
+) -> Iterator[tuple[dict[int, bytes], int]]:
+    """Ask for a whole table of any nfnetlink subsystem (``kind`` with the subsystem in its high octet)."""
+    sock.send(_HEADER.pack(20 + len(body), kind, _REQUEST | _DUMP, 0, 0, family, 0, 0) + body)
+    return answers(sock)
+
+
 class Tables:
     """Questions to the nf_tables of one namespace (None: the caller's own)."""
 
@@ -108,41 +137,23 @@ class Tables:
     def generation(self) -> int:
         """The ruleset's generation: it changes with every committed transaction."""
         self._socket.send(message(NFT_MSG_GETGEN, 0, b""))
-        for values, _ in self._answers(single=True):
+        for values, _ in answers(self._socket, single=True):
             return int.from_bytes(values[1], "big")
         raise MachineError("nf_tables does not tell its generation")
 
     def base_chains(self) -> tuple[BaseChain, ...]:
         """Every base chain of every family; chains of other sessions' instruments included."""
         self._socket.send(message(NFT_MSG_GETCHAIN, 0, b"", _DUMP))
-        return tuple(_base_chain(values, family) for values, family in self._answers() if 4 in values)
+        return tuple(_base_chain(values, family) for values, family in answers(self._socket) if 4 in values)
 
     def handles(self, family: str, table: str) -> dict[str, list[int]]:
         """Chain → the handles of its rules, in order."""
         self._socket.send(message(NFT_MSG_GETRULE, Family[family], attribute(1, text(table)), _DUMP))
         chains: dict[str, list[int]] = {}
-        for values, _ in self._answers():
+        for values, _ in answers(self._socket):
             chain = values[2].rstrip(b"\0").decode()
             chains.setdefault(chain, []).append(int.from_bytes(values[3], "big"))
         return chains
-
-    def _answers(self, single: bool = False) -> Iterator[tuple[dict[int, bytes], int]]:
-        while True:
-            data = self._socket.recv(1 << 18)
-            at = 0
-            while at + 16 <= len(data):
-                length, kind, _, _, _ = Struct("=IHHII").unpack_from(data, at)
-                if kind == _DONE:
-                    return
-                if kind == _ERROR_TYPE:
-                    code = -int.from_bytes(data[at + 16 : at + 20], _NATIVE, signed=True)
-                    if code:
-                        raise OSError(code, f"nf_tables: {os.strerror(code)}")
-                    return
-                yield attributes(data, at + 20, at + length), data[at + 16]
-                at += (length + 3) & ~3
-            if single:
-                return
 
     def close(self) -> None:
         """Close the socket; idempotent."""
