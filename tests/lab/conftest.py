@@ -80,21 +80,23 @@ def compare(before: list[str], after: list[str]) -> None:
     assert not changes, "the starting namespace was changed:\n" + "\n".join(changes)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def untouched_by_all() -> Iterator[None]:
-    """No session changes the namespace in which it runs."""
+@pytest.fixture(scope="session")
+def before_all() -> Iterator[list[list[str]]]:
+    """The fingerprint at the start, then after the last test that changed it; the same again at the end."""
     load_modules()
-    before = fingerprint()
-    yield
-    compare(before, fingerprint())
+    known = [fingerprint()]
+    yield known
+    compare(known[0], fingerprint())
 
 
 @pytest.fixture(autouse=True)
-def untouched(untouched_by_all: None) -> Iterator[None]:
+def untouched(before_all: list[list[str]]) -> Iterator[None]:
     """No test changes the namespace in which it runs."""
-    before = fingerprint()
     yield
-    compare(before, fingerprint())
+    after, before = fingerprint(), before_all[-1]
+    if after != before:
+        before_all.append(after)
+    compare(before, after)
 
 
 @dataclass
