@@ -27,6 +27,7 @@ VERBS = {
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
     "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
+    "diff": ("netlab.cli.diff", "show what changes with another engine, setting or firewall"),
     "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and prove it"),
     "capture": ("netlab.cli.capture", "write what passes the interfaces of nodes to a pcapng file"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),

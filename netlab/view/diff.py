@@ -1,0 +1,291 @@
+"""What changes from one variant to another: words for people, values for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from netlab.plan.diff import Change, PlacedRule, PlanDiff, RuleChange, changed_lines
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from netlab.lab.diff import FlowChange, FlowDiff
+    from netlab.model.journey import Journey
+
+#: sign and colour of what becomes of a thing
+_SIGNS = {
+    "goes": ("-", "red"),
+    "comes": ("+", "green"),
+    "moves": (">", "cyan"),
+    "rewritten": ("~", "yellow"),
+    "reordered": ("^", "blue"),
+    "changes": ("~", "yellow"),
+}
+_TITLES = {
+    "node": "nodes",
+    "published port": "published ports",
+    "typed rule": "typed by the administrator",
+    "listener": "listeners",
+    "sysctl": "sysctls",
+    "interface": "links and addresses",
+    "route": "routes",
+    "file": "files",
+}
+
+
+def report(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> Iterator[Text]:
+    """The whole difference, line by line: measured flows, then rules, then everything else."""
+    from rich.text import Text
+
+    yield Text.assemble((labels[0], "bold"), " -> ", (labels[1], "bold"))
+    for label, lines in zip(labels, plans.inapplicable, strict=True):
+        for entry in lines:
+            yield Text(f"does not apply to {label}: {entry.rule.text} ({entry.reason})", style="magenta")
+    if flows is not None:
+        yield from _flows(flows)
+    yield from _rules(plans)
+    for topic, title in _TITLES.items():
+        found = [change for change in plans.changes if change.topic == topic]
+        if found:
+            yield from _heading(title)
+            for change in found:
+                yield from _change(change)
+    if plans.empty:
+        yield Text("\nThe two plans are the same.")
+
+
+def _heading(title: str, note: str = "") -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text("")
+    yield Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+
+
+# ── flows ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _flows(flows: FlowDiff) -> Iterator[Text]:
+    from rich.text import Text
+
+    from netlab.lab.diff import KINDS  # only where something was measured: a plan is compared on any system
+
+    for label, reason in flows.refusals:
+        yield from _heading("reachability was not measured")
+        yield Text(f"  {label} does not apply: {reason}")
+    if flows.refusals:
+        return
+    for kind, title in KINDS.items():
+        found = flows.of(kind)
+        if found:
+            yield from _heading(title, str(len(found)))
+            for change in found:
+                yield from _flow(change)
+    yield Text("")
+    yield Text(f"{flows.same} flows stay as they are.")
+
+
+def _flow(change: FlowChange) -> Iterator[Text]:
+    from rich.text import Text
+
+    cell = change.cell
+    published = "published" if cell.published else "unpublished"
+    yield Text.assemble(
+        f"  {cell.flow} ",
+        (f"{cell.flow.family.word}, {cell.role}, {published}", "dim"),
+    )
+    yield Text.assemble("      ", _answer(change.before), (" -> ", "bold"), _answer(change.after))
+    for words in _reasons(change):
+        yield Text(f"      {words}", style="dim")
+
+
+def _answer(journey: Journey | None) -> str:
+    from netlab.view.matrix import answer_words
+
+    return "-" if journey is None else answer_words(journey)
+
+
+def _reasons(change: FlowChange) -> Iterator[str]:
+    """Which rule keeps a flow out, on the side where it is kept out."""
+    for when, journey in (("was kept out by", change.before), ("is kept out by", change.after)):
+        if journey is None or journey.outcome == "ok":
+            continue
+        decided = journey.decided_by
+        if decided.kind == "rule" and decided.rule:
+            reason = f": {decided.reason}" if decided.reason else ""
+            yield f"{when} {decided.family} {decided.table} {decided.rule}{reason}"
+        elif decided.kind == "policy":
+            yield f"{when} the policy of {decided.family} {decided.table} {decided.chain}"
+
+
+# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rules(plans: PlanDiff) -> Iterator[Text]:
+    from rich.text import Text
+
+    several = len({change.node for change in plans.rules}) > 1
+    if plans.rules or plans.about("policy", "chain", "map"):
+        yield from _heading("rules", _count(plans))
+    for change in plans.about("policy"):
+        yield from _change(change, what="policy ")
+    yield from _named_together(plans.about("chain"), "chains")
+    yield from _named_together(plans.about("map"), "maps and sets")
+    for (node, place), group in groupby(_by_chain(plans), key=lambda c: (c.node, c.rule.place)):
+        yield Text(f"  {node + ': ' if several else ''}{place}", style="bold cyan")
+        for entry in group:
+            yield _rule(entry)
+
+
+def _named_together(changes: tuple[Change, ...], what: str) -> Iterator[Text]:
+    """Chains and maps by name alone, a line for each node and table: their rules are shown one by one."""
+    from rich.text import Text
+
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for change in changes:
+        family, table, name = change.name.split(" ", 2)
+        lines.setdefault((change.kind, change.node, f"{family} {table}"), []).append(name)
+    for (kind, node, table), names in lines.items():
+        sign, colour = _SIGNS[kind]
+        yield Text.assemble((f"  {sign} {node}: {what} of {table}", colour), f"  {', '.join(names)}")
+
+
+def _count(plans: PlanDiff) -> str:
+    kinds = [change.kind for change in plans.rules]
+    words = [f"{kinds.count(kind)} {word}" for kind, word in _COUNTED.items() if kind in kinds]
+    words.append(f"{plans.same_rules} stay")
+    return ", ".join(words)
+
+
+_COUNTED = {
+    "goes": "go",
+    "comes": "come",
+    "moves": "move to another chain",
+    "rewritten": "are rewritten",
+    "reordered": "change places",
+}
+
+
+def _by_chain(plans: PlanDiff) -> list[RuleChange]:
+    """Chains together, in the order of their first change: those of the first side, then the new ones."""
+    order = {key: n for n, key in enumerate(dict.fromkeys((c.node, c.rule.place) for c in plans.rules))}
+    return sorted(plans.rules, key=lambda change: order[change.node, change.rule.place])
+
+
+def _rule(change: RuleChange) -> Text:
+    from rich.text import Text
+
+    sign, colour = _SIGNS[change.kind]
+    rule = change.rule
+    words = rule.reason
+    if change.kind == "moves" and change.after is not None:
+        words += f": to {change.after.place}"
+    elif change.kind == "reordered":
+        words += ": at another place"
+    text = rule.text
+    if change.after is not None and change.after.text != text:
+        text += f"  =>  {change.after.text}"
+    return Text.assemble((f"    {sign} {words}", colour), ("  " + text, "dim"))
+
+
+# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _change(change: Change, what: str = "") -> Iterator[Text]:
+    from rich.text import Text
+
+    sign, colour = _SIGNS[change.kind]
+    name = " ".join(word for word in (f"{change.node}:" if change.node else "", what + change.name) if word)
+    if change.topic == "file":
+        yield Text(f"  {sign} {name}", style=colour)
+        for old, new in changed_lines(change):
+            yield Text(f"      {_arrow(old, new)}", style="dim")
+        return
+    if change.kind == "changes":
+        words = "; ".join(f"{key}: {_arrow(*_differing(old, new))}" for key, old, new in change.fields)
+    else:
+        words = ", ".join(f"{key} {value}" for key, value in (change.before or change.after or {}).items())
+    yield Text.assemble(
+        (f"  {sign} {name}", colour), f"  {words}" if words else "", (f"  {change.reason}", "dim")
+    )
+
+
+def _differing(old: str, new: str) -> tuple[str, str]:
+    """Of two lists of words, what only one has; single words stay as they are."""
+    before, after = old.split(), new.split()
+    if len(before) > 1 and len(after) > 1:
+        return " ".join(w for w in before if w not in after), " ".join(w for w in after if w not in before)
+    return old, new
+
+
+def _arrow(old: str, new: str) -> str:
+    return f"{old or 'nothing'} -> {new or 'nothing'}"
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> dict[str, Any]:
+    """Everything that differs, as JSON values; ``flows`` is null where nothing was measured."""
+    before, after = plans.inapplicable
+    return {
+        "before": labels[0],
+        "after": labels[1],
+        "does_not_apply": {
+            side: [{"node": e.node, "rule": e.rule.text, "reason": e.reason} for e in entries]
+            for side, entries in (("before", before), ("after", after))
+        },
+        "flows": None if flows is None else _flows_document(flows),
+        "rules": [
+            {"kind": c.kind, "node": c.node, "before": _placed(c.before), "after": _placed(c.after)}
+            for c in plans.rules
+        ],
+        "rules_that_stay": plans.same_rules,
+        "changes": [
+            {
+                "kind": c.kind,
+                "topic": c.topic,
+                "node": c.node,
+                "name": c.name,
+                "before": None if c.before is None else dict(c.before),
+                "after": None if c.after is None else dict(c.after),
+                "reason": c.reason,
+            }
+            for c in plans.changes
+        ],
+    }
+
+
+def _placed(rule: PlacedRule | None) -> dict[str, str] | None:
+    if rule is None:
+        return None
+    place = rule.place
+    return {
+        "family": place.family,
+        "table": place.table,
+        "chain": place.chain,
+        "rule": rule.text,
+        "reason": rule.reason,
+    }
+
+
+def _flows_document(flows: FlowDiff) -> dict[str, Any]:
+    return {
+        "refusals": [{"label": label, "reason": reason} for label, reason in flows.refusals],
+        "same": flows.same,
+        "changes": [
+            {
+                "kind": c.kind,
+                "from": c.cell.flow.origin,
+                "to": c.cell.flow.to,
+                "family": c.cell.flow.family.word,
+                "role": c.cell.role,
+                "way": c.cell.way,
+                "published": c.cell.published,
+                "before": c.before and c.before.to_json(),
+                "after": c.after and c.after.to_json(),
+            }
+            for c in flows.changes
+        ],
+    }
