@@ -100,8 +100,8 @@ def attributes(data: bytes, start: int = 0, end: int | None = None) -> dict[int,
     return values
 
 
-def answers(sock: socket.socket, *, single: bool = False) -> Iterator[tuple[dict[int, bytes], int]]:
-    """(attributes, family) of each message of an answer; raises OSError with the kernel's refusal."""
+def messages(sock: socket.socket, *, single: bool = False) -> Iterator[bytes]:
+    """The payload of each message of an answer; raises OSError with the kernel's refusal."""
     while True:
         data = sock.recv(1 << 18)
         at = 0
@@ -112,12 +112,17 @@ def answers(sock: socket.socket, *, single: bool = False) -> Iterator[tuple[dict
             if kind == _ERROR_TYPE:
                 code = -int.from_bytes(data[at + 16 : at + 20], _NATIVE, signed=True)
                 if code:
-                    raise OSError(code, f"nfnetlink: {os.strerror(code)}")
+                    raise OSError(code, f"netlink: {os.strerror(code)}")
                 return
-            yield attributes(data, at + 20, at + length), data[at + 16]
+            yield data[at + 16 : at + length]
             at += (length + 3) & ~3
         if single:
             return
+
+
+def answers(sock: socket.socket, *, single: bool = False) -> Iterator[tuple[dict[int, bytes], int]]:
+    """(attributes, family) of each message of nfnetlink's; raises OSError."""
+    return ((attributes(data, 4), data[0]) for data in messages(sock, single=single))
 
 
 def dump(

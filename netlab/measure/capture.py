@@ -25,6 +25,7 @@ _PACKET_OUTGOING = 4
 _SNAP_LENGTH = 262144
 _BUFFER = 8 << 20
 _BATCH = 256
+_AT_MOST = _BUFFER // 256  # the least that a packet takes of a buffer is more
 _TIMESPEC = struct.Struct("@qq")
 
 
@@ -60,18 +61,24 @@ class Capture:
             raise
 
     def run(self, stop: int, most: int | None = None) -> None:
-        """Write what arrives, until ``stop`` is readable (or its other end closed), at most ``most``."""
-        self._poll.register(stop, select.EPOLLIN)
-        while most is None or self.packets < most:
-            for fd, _ in self._poll.poll():
-                if fd == stop:
-                    return
-                node, sock = self._sockets[fd]
-                self._drain(node, sock, None if most is None else most - self.packets)
+        """Write what arrives, until ``stop`` is readable (or its other end closed), at most ``most``.
 
-    def _drain(self, node: str, sock: socket.socket, most: int | None) -> None:
+        What had arrived by then is written too.
+        """
+        self._poll.register(stop, select.EPOLLIN)
+        ending = False
+        while not ending and (most is None or self.packets < most):
+            ready = [fd for fd, _ in self._poll.poll()]
+            ending = stop in ready
+            for fd in self._sockets if ending else ready:
+                node, sock = self._sockets[fd]
+                self._drain(node, sock, None if most is None else most - self.packets, ending)
+
+    def _drain(self, node: str, sock: socket.socket, most: int | None, ending: bool) -> None:
+        """Write a batch of what waits in a socket; at the end, all that may wait there by then."""
         blocks: list[bytes] = []
-        for _ in range(_BATCH if most is None else min(most, _BATCH)):
+        batch = _AT_MOST if ending else _BATCH
+        for _ in range(batch if most is None else min(most, batch)):
             try:
                 octets, ancillary, flags, sender = sock.recvmsg(_SNAP_LENGTH, 64, socket.MSG_DONTWAIT)
             except BlockingIOError:

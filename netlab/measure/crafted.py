@@ -27,6 +27,7 @@ class CraftedProbe:
     """One packet by hand, and what comes back. A SYN is answered when a SYN-ACK comes."""
 
     token = ""
+    ambiguous = False
 
     def __init__(self, flow: Flow, source: tuple[str, int], shape: Shape) -> None:
         self.flow = flow

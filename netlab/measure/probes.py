@@ -76,6 +76,7 @@ class SocketProbe:
         self.key: bytes | None = None
         self.wants = select.EPOLLIN
         self.deadline = 0.0
+        self.ambiguous = False  #: whose connection a proxy's own one was could not be told
 
     # -- to be given by each kind
 
@@ -240,6 +241,11 @@ class StreamProbe(SocketProbe):
             self._finish("ok")
         else:
             self._finish("closed" if self.connected else "timeout")
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether data came, and not from a responder of ours: it does not say which peer it saw."""
+        return self.sighting is not None and self.sighting.outcome == "ok" and self.sighting.reply is None
 
     def failed(self, error: OSError) -> None:
         """A reset behind some data does not undo the data."""

@@ -27,11 +27,11 @@ from netlab.journey.facts import Facts, facts_of
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.stations import Station
-from netlab.kernel import interfaces, route
+from netlab.kernel import interfaces, route, sockdiag
 from netlab.kernel import netns as namespaces_of
 from netlab.kernel.packet import Shape
 from netlab.measure.crafted import CraftedProbe, Workshop
-from netlab.measure.probes import SocketProbe, patience, probe_for
+from netlab.measure.probes import SocketProbe, StreamProbe, patience, probe_for
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.flow import Flow
@@ -207,7 +207,12 @@ class Session:
         for tracer in self.tracers:
             if tracer.changed():
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
-        return self._journeys(probes, began, replies)
+        journeys = self._journeys(probes, began, replies)
+        if len(flows) > 1:
+            for number, probe in enumerate(probes):
+                if probe.ambiguous:  # one process, several connections: alone there is no doubt
+                    journeys[number] = self._attempt([probe.flow], replies, shape)[0]
+        return journeys
 
     def _canary(self, when: str) -> None:
         for tracer in self.tracers:
@@ -416,6 +421,7 @@ class _Air:
             fd = probe.socket.fileno()
             if self._flying.pop(fd, None) is not None:
                 self.poll.unregister(fd)
+                self._ask_sockets(probe)
 
     def wait(self, seconds: float) -> None:
         """Take in what comes within ``seconds``."""
@@ -431,6 +437,19 @@ class _Air:
                     self.poll.modify(fd, probe.wants)
             elif self.workshop.owns(fd):
                 self.workshop.read(fd)
+
+    def _ask_sockets(self, probe: SocketProbe) -> None:
+        """If who answered says nothing of itself, ask the kernel while the connections stand."""
+        if not isinstance(probe, StreamProbe) or not probe.anonymous or probe.key is None:
+            return
+        assert probe.sighting is not None
+        for tracer in self._tracers.values():
+            client, asked = endpoints(probe.key)
+            told = sockdiag.other_ends(tracer.netns, client, asked)
+            if len(told) == 1:
+                probe.sighting.second = make_key(PROTOCOLS["tcp"], *told[0].local, *told[0].remote)
+            elif told:
+                probe.ambiguous = True
 
     def close(self) -> None:
         """Close what is the air's own."""

@@ -15,6 +15,7 @@ What fails is answered with ``{"error": text, "kind": class}``. The worker ends 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -191,6 +192,8 @@ class RemoteSession:
 
     def close(self) -> None:
         """End the session; idempotent."""
+        with contextlib.suppress(OSError):  # the worker ended first
+            self._socket.shutdown(socket.SHUT_RDWR)  # a forked child may have the socket too
         self._lines.close()
         self._socket.close()
         self._ended()
