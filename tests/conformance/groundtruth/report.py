@@ -16,7 +16,8 @@ class Result:
     version: str
     scenario: str
     claim: str
-    compared: Mapping[str, int]  #: ``plan``, ``lab``, ``flows`` -> how many facts were equal
+    compared: Mapping[str, int]  #: ``plan``, ``lab``, ``flows`` -> how many lines were compared
+    differing: Sequence[str]  #: ``lab links``: what was not
     failed: bool
 
 
@@ -27,7 +28,15 @@ HEAD = """# Conformance
 Each configuration was given to a real daemon, in a network namespace of its own, and to netlab; then
 `iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command lines,
 every setting below `/proc/sys/net`, links, addresses, routes and bridge port flags of the host and of each
-container were compared. *Equal* means: all of these lines are the same, but for the departures below.
+container were compared, and the matrix of flows (`NAME-flows`): outcome, source address that the server saw,
+hooks, addresses, rules and verdicts in order, measured on both sides with one instrument. *plan* is what
+`netlab plan` says, *lab* the living host. *Equal* means: all of these lines are the same, but for the
+departures below.
+
+`pytest tests/conformance` needs root and a dockerd (Debian's `docker.io`), and with it `busybox-static`, `ufw`
+and `nftables`. Without a dockerd nothing is collected and the exit code is 5, which is neither a pass nor a
+fail. `python3 tests/conformance/groundtruth/daemons.py make` adds the daemons of other Debian suites, kept in
+`$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`); `--conformance-engine docker-28` picks one.
 """
 
 
@@ -58,5 +67,5 @@ def _cell(result: Result | None) -> str:
     if result is None:
         return "–"
     if result.failed:
-        return "**differs**"
+        return "**differs**: " + (", ".join(result.differing) or "an error")
     return "equal (" + ", ".join(f"{word} {count}" for word, count in result.compared.items()) + " lines)"

@@ -40,7 +40,14 @@ class Verdict:
             "claim": self.case.claim,
             "compared": self.compared,
             "used": sorted(self.used),
+            "differing": sorted({_topic(d.section) for d in self.differences}),
         }
         record_property("conformance", json.dumps(said))
         if self.differences:
             raise AssertionError("\n" + told(self.differences))
+
+
+def _topic(section: str) -> str:
+    """``lab: web: links`` -> ``lab links``; a flow is a flow."""
+    what, _, rest = section.partition(": ")
+    return what if what in ("flows", "refusal") else f"{what} {rest.rpartition(': ')[2]}"

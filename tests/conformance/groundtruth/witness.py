@@ -32,7 +32,7 @@ class Witness:
         return self._path.read_text(errors="replace")
 
     def wait_for(self, knock: Callable[[], int]) -> None:
-        """Until the packet of a ``knock``, which returns its source port, is on paper: so are all before it."""
+        """Until a packet of ``knock``, which returns its source port, is on paper; so are all before it."""
         deadline = time.monotonic() + PATIENCE
         while f"sport {knock()} " not in self.text():
             if time.monotonic() > deadline:
