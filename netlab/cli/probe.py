@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netlab.kernel.packet import Shape
+    from netlab.lab.asking import PacketOptions
     from netlab.lab.client import Client
-    from netlab.model.family import Family
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -57,10 +57,12 @@ def _port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and show; returns 0 if every flow was measured, else 3."""
+    from netlab.lab.asking import shape
+
     client, texts = question(args)
     flows = flows_of(client.plan, texts, args)
     show = _Show(args)
-    _measure(client, flows, shape_of(args), args.replies, show)
+    _measure(client, flows, shape(options_of(args)), args.replies, show)
     return 3 if show.unmeasured else 0
 
 
@@ -95,54 +97,28 @@ def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
 
 def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namespace) -> list[Flow]:
     """The flows that the command line asks for; raises ScenarioError for all that cannot be understood."""
-    from dataclasses import replace
+    from netlab.lab.asking import gathered
 
-    from netlab.journey.expand import expand
-    from netlab.journey.resolve import Resolver
-    from netlab.model.errors import Position, Problem, ScenarioError, UsageError
-    from netlab.scenario.flow import parse_flow
-
-    resolver = Resolver(plan)
-    flows: list[Flow] = []
-    problems: list[Problem] = []
-    for text, number in texts:
-        try:
-            pattern = parse_flow(text, Position("flow", number, 1), args.protocol)
-        except ScenarioError as error:
-            problems += error.problems
-            continue
-        if args.via is not None:
-            pattern = replace(pattern, via=args.via)
-        try:
-            flows += expand(pattern, plan, _families(args.family), resolver)
-        except UsageError as error:
-            problems.append(Problem(Position("flow", number, 1), str(error)))
-    if problems:
-        raise ScenarioError(problems)
-    return [replace(flow, source=args.from_address, source_port=args.from_port) for flow in flows]
+    return gathered(plan, list(texts), args.family, options_of(args))
 
 
-def _families(number: int | None) -> tuple[Family, ...] | None:
-    from netlab.model.family import Family
-
-    return None if number is None else (Family(number),)
-
-
-def shape_of(args: argparse.Namespace) -> Shape | None:
-    """The shape of packets made by hand; None where a socket's own will do."""
-    if not (args.syn or args.flags or args.payload or args.hops or args.fragment):
-        return None
-    from netlab.kernel.packet import Shape
-    from netlab.model.family import Family
-
-    return Shape(
-        Family.IPV4,  # a shape's family and protocol are each flow's own
-        "tcp",
-        flags=args.flags or "S",
-        payload=(args.payload or "").encode(),
-        hops=args.hops or 64,
-        fragment=args.fragment or 0,
-    )
+def options_of(args: argparse.Namespace) -> PacketOptions:
+    """The command line's options for packets."""
+    options: PacketOptions = {
+        "protocol": args.protocol,
+        "via": args.via,
+        "source": args.from_address,
+        "source_port": args.from_port,
+    }
+    if "syn" in args:
+        options |= {
+            "syn": args.syn,
+            "flags": args.flags,
+            "payload": args.payload,
+            "hops": args.hops,
+            "fragment": args.fragment,
+        }
+    return options
 
 
 class _Show:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import print_json
 from netlab.cli.complete import hint
+from netlab.lab.ruleset import RulesReader
 from netlab.model.family import FAMILIES, Family
 from netlab.view import ruleset as view
 
@@ -90,26 +91,8 @@ def _wanted(args: argparse.Namespace, chains: list[view.LiveChain]) -> list[view
     ]
 
 
-class _Reader:
-    """Asks the tools in the node itself."""
-
-    def __init__(self, client: Client, node: str) -> None:
-        self.client = client
-        self.node = client.plan.node(client.plan.node(node).namespace)
-        self.reasons = view.Reasons(self.node)
-
-    def ask(self, *argv: str) -> str:
-        """A tool's output; raises LabError with what it says."""
-        from netlab.lab.output import collect
-        from netlab.model.errors import LabError
-
-        done = collect(self.client, self.node.name, argv, cwd="/")
-        if done.returncode != 0:
-            raise LabError(f"{' '.join(argv)} in {self.client.name}.{self.node.name}: {done.stderr.strip()}")
-        return done.stdout
-
-    def chains(self, family: Family) -> list[view.LiveChain]:
-        return view.parse_save(self.ask(f"{family.iptables}-save", "-c"), family, self.reasons)
+class _Reader(RulesReader):
+    """Shows what it reads."""
 
     def listed(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
         for family, found in chains.items():
@@ -122,23 +105,23 @@ class _Reader:
                 yield from listing.splitlines() if args.no_reasons else view.annotate(listing, some)
                 yield ""
         if args.table is None and args.chain is None:
-            yield from self.native(chains, args)
+            yield from self.listed_native(chains, args)
 
-    def native(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
+    def listed_native(
+        self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace
+    ) -> Iterator[str]:
         """The tables that iptables cannot show."""
         by_family = {family.nft: found for family, found in chains.items()}
-        skip = {f.nft for f in FAMILIES if f not in chains}
-        for family, name in view.native_tables(self.ask("nft", "list", "tables"), by_family):
-            if family not in skip:
-                listing = self.ask("nft", "list", "table", family, name)
-                lines = (
-                    listing.splitlines()
-                    if args.no_reasons
-                    else view.annotate_nft(listing, by_family, self.reasons)
-                )
-                yield f"# nft list table {family} {name}"
-                yield from lines
-                yield ""
+        for family, name in self.native(chains):
+            listing = self.ask("nft", "list", "table", family, name)
+            lines = (
+                listing.splitlines()
+                if args.no_reasons
+                else view.annotate_nft(listing, by_family, self.reasons)
+            )
+            yield f"# nft list table {family} {name}"
+            yield from lines
+            yield ""
 
     def nft(self, chains: dict[Family, list[view.LiveChain]], args: argparse.Namespace) -> Iterator[str]:
         by_family = {family.nft: found for family, found in chains.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.journey.advise import Advice, Wish, advise, wish_of
 from netlab.journey.matrix import matrix
-from netlab.lab.measuring import measuring
+from netlab.lab.measuring import lent
 from netlab.lab.output import collect
 from netlab.model.errors import LabError
 
@@ -57,21 +57,22 @@ class Explanation:
         return self.after.outcome != "timeout" and wish_of(self.after) != "allow"
 
 
-def explain(client: Client, flow: Flow) -> Explanation:
+def explain(client: Client, flow: Flow, *, session: RemoteSession | None = None) -> Explanation:
     """Try it in a lab that stands; its rules are as before when this returns.
 
+    ``session`` is one that the caller has open and lends for so long.
     Raises LabError if a rule cannot be added or taken away again.
     """
     flows = [flow, *_others(client, flow)]
-    with measuring(client) as session:
-        before = session.measure(flows)
+    with lent(client, session) as using:
+        before = using.measure(flows)
         wish = wish_of(before[0])
         if wish is None:
             return Explanation(before[0], None, (), None, (), 0)
         undo: list[tuple[str, tuple[str, ...]]] = []
         try:
-            rules, last = _try(client, session, flow, before[0], wish, undo)
-            after = session.measure(flows) if rules else []
+            rules, last = _try(client, using, flow, before[0], wish, undo)
+            after = using.measure(flows) if rules else []
         finally:
             for node, argv in reversed(undo):
                 _run(client, node, argv)

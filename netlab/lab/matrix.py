@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.journey.matrix import Cell, matrix
-from netlab.lab.measuring import measuring
+from netlab.lab.measuring import lent
 from netlab.lab.owned import Lab
 from netlab.model.errors import UsageError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlab.lab.client import Client
+    from netlab.measure.worker import RemoteSession
     from netlab.model.family import Family
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -36,11 +37,11 @@ def question(cell: Cell) -> Question:
     return cell.flow.origin, cell.flow.to, cell.flow.family
 
 
-def measure(client: Client, label: str = "") -> Column:
-    """The matrix of a lab that stands."""
+def measure(client: Client, label: str = "", *, session: RemoteSession | None = None) -> Column:
+    """The matrix of a lab that stands, in a session of the caller's if there is one."""
     cells = matrix(client.plan)
-    with measuring(client) as session:
-        journeys = session.measure([cell.flow for cell in cells])
+    with lent(client, session) as using:
+        journeys = using.measure([cell.flow for cell in cells])
     return Column(label, {question(c): (c, j) for c, j in zip(cells, journeys, strict=True)})
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 from netlab.journey.facts import facts_of
+from netlab.lab.perprocess import PerProcess
 from netlab.measure.worker import Pair, RemoteSession
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlab.lab.client import Client
 
@@ -37,3 +40,57 @@ def measuring(client: Client) -> RemoteSession:
         process.close()
         ours.close()
         raise
+
+
+class Instrument:
+    """A lab's one session: opened at the first use, kept, and lent to one thread at a time.
+
+    A forked child gets a session of its own.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._own = PerProcess(_Own)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[RemoteSession]:
+        """The session, for nobody else meanwhile; raises what :func:`measuring` does."""
+        own = self._own()
+        with own.lock:
+            if own.session is None:
+                own.session = measuring(self._client)
+            try:
+                yield own.session
+            except BaseException:
+                # It may have been broken off in the middle of a conversation: the next one begins anew.
+                own.close()
+                raise
+
+    def close(self) -> None:
+        """End this process's session, once whoever uses it has done; idempotent."""
+        own = self._own()
+        with own.lock:
+            own.close()
+
+
+class _Own:
+    """One process's session, and the lock on it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.session: RemoteSession | None = None
+
+    def close(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+
+@contextlib.contextmanager
+def lent(client: Client, session: RemoteSession | None) -> Iterator[RemoteSession]:
+    """The caller's session, or one for this once."""
+    if session is not None:
+        yield session
+        return
+    with measuring(client) as own:
+        yield own

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from netlab.journey.expand import Claim, claims
 from netlab.journey.expect import Check, check
-from netlab.lab.measuring import measuring
+from netlab.lab.measuring import lent
 from netlab.lab.owned import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from netlab.lab.client import Client
+    from netlab.measure.worker import RemoteSession
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
 
@@ -46,16 +47,20 @@ def verify(plan: Plan, *, tell: Callable[[], None] = lambda: None) -> list[Verdi
 
 
 def judge(
-    client: Client, wanted: Iterable[Claim], *, tell: Callable[[], None] = lambda: None
+    client: Client,
+    wanted: Iterable[Claim],
+    *,
+    session: RemoteSession | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
-    """Measure claims in a lab that stands."""
+    """Measure claims in a lab that stands, in a session of the caller's if there is one."""
     known = list(wanted)
 
     def told(_number: int, _journey: Journey) -> None:
         tell()
 
-    with measuring(client) as session:
-        journeys = session.measure([claim.flow for claim in known], tell=told)
+    with lent(client, session) as using:
+        journeys = using.measure([claim.flow for claim in known], tell=told)
     return [
         Verdict(claim, journey, check(claim.expected, journey, client.plan))
         for claim, journey in zip(known, journeys, strict=True)

@@ -3,109 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.lab.ruleset import (
+    FOREIGN,
+    LiveChain,
+    LiveRule,
+    Reasons,
+    bare_rule,
+    native_tables,
+    parse_save,
+    save_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from netlab.model.family import Family
-    from netlab.model.plan import Node
-
-#: What is said of a rule that the plan does not know.
-FOREIGN = "not in the plan: added since"
-
-_SAVED = re.compile(r"^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$")
-_CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRule:
-    """A rule as it is in the kernel: its counters, its text behind ``-A CHAIN``, and why it is there."""
-
-    packets: int
-    bytes: int
-    text: str
-    reason: str
-
-
-@dataclass(slots=True)
-class LiveChain:
-    """A chain with its policy (None: user-defined) and the policy's counters."""
-
-    table: str
-    name: str
-    policy: str | None
-    packets: int = 0
-    bytes: int = 0
-    rules: list[LiveRule] = field(default_factory=list)
-
-
-class Reasons:
-    """The plan's reasons for the rules of one node, by (nft family, table, chain) and text, in order."""
-
-    def __init__(self, node: Node) -> None:
-        self._found: dict[tuple[str, str, str], dict[str, deque[str]]] = {}
-        for ruleset in node.rulesets:
-            if isinstance(ruleset, IptablesRuleset):
-                for table in ruleset.tables:
-                    for chain in table.chains:
-                        rules = [(rule.text, rule.reason) for rule in chain.rules]
-                        self._learn((ruleset.family.nft, table.name, chain.name), rules)
-            elif isinstance(ruleset, NftTable):
-                for native in ruleset.chains:
-                    texts = [(_bare(rule.text), rule.reason) for rule in native.rules]
-                    self._learn((ruleset.family, ruleset.name, native.name), texts)
-
-    def _learn(self, key: tuple[str, str, str], rules: Iterable[tuple[str, str]]) -> None:
-        known = self._found.setdefault(key, {})
-        for text, reason in rules:
-            known.setdefault(text, deque()).append(reason)
-
-    def take(self, family: str, table: str, chain: str, text: str) -> str:
-        """The reason of the next rule with this text in the chain."""
-        waiting = self._found.get((family, table, chain), {}).get(text)
-        return waiting.popleft() if waiting else FOREIGN
-
-
-def parse_save(dump: str, family: Family, reasons: Reasons) -> list[LiveChain]:
-    """The chains of ``iptables-save -c`` output, in its order."""
-    chains: dict[tuple[str, str], LiveChain] = {}
-    table = ""
-    for line in dump.splitlines():
-        if line.startswith("*"):
-            table = line[1:]
-        elif found := _CHAIN.match(line):
-            name, policy, packets, size = found.groups()
-            chains[table, name] = LiveChain(
-                table, name, None if policy == "-" else policy, int(packets or 0), int(size or 0)
-            )
-        elif found := _SAVED.match(line):
-            packets, size, name, text = found.groups()
-            reason = reasons.take(family.nft, table, name, text)
-            chains[table, name].rules.append(LiveRule(int(packets or 0), int(size or 0), text, reason))
-    return list(chains.values())
-
-
-def save_lines(chains: Iterable[LiveChain], *, counters: bool, reasons: bool) -> Iterator[str]:
-    """The chains as ``iptables-save`` prints them, a rule's reason as a comment line above it."""
-    by_table: dict[str, list[LiveChain]] = {}
-    for chain in chains:
-        by_table.setdefault(chain.table, []).append(chain)
-    for table, members in by_table.items():
-        yield f"*{table}"
-        for chain in members:
-            yield f":{chain.name} {chain.policy or '-'} [{chain.packets}:{chain.bytes}]"
-        for chain in members:
-            for rule in chain.rules:
-                if reasons:
-                    yield f"# {rule.reason}"
-                lead = f"[{rule.packets}:{rule.bytes}] " if counters else ""
-                yield f"{lead}-A {chain.name} {rule.text}".rstrip()
-        yield "COMMIT"
+__all__ = [
+    "FOREIGN",
+    "LiveChain",
+    "LiveRule",
+    "Reasons",
+    "annotate",
+    "annotate_nft",
+    "native_tables",
+    "parse_save",
+    "save_lines",
+]
 
 
 def annotate(listing: str, chains: Iterable[LiveChain]) -> Iterator[str]:
@@ -131,11 +55,6 @@ _TABLE = re.compile(r"^table (\S+) (\S+) \{")
 _NFT_CHAIN = re.compile(r"^\tchain (\S+) \{")
 
 
-def _bare(text: str) -> str:
-    """A native rule without its counters' values."""
-    return re.sub(r"counter packets \d+ bytes \d+", "counter", text)
-
-
 def annotate_nft(listing: str, chains: dict[str, list[LiveChain]], reasons: Reasons) -> Iterator[str]:
     """``nft list ruleset`` output with reasons as comments; ``chains``: those of iptables, by nft family."""
     of_iptables = {
@@ -157,15 +76,10 @@ def annotate_nft(listing: str, chains: dict[str, list[LiveChain]], reasons: Reas
         elif chain and line.startswith("\t\t") and not line.startswith("\t\ttype "):
             text = line.strip()
             reason = (
-                reasons.take(family, table, chain, _bare(text)) if waiting is None else next(waiting, FOREIGN)
+                reasons.take(family, table, chain, bare_rule(text))
+                if waiting is None
+                else next(waiting, FOREIGN)
             )
             yield f"{line}  # {reason}"
             continue
         yield line
-
-
-def native_tables(listing: str, iptables: dict[str, list[LiveChain]]) -> list[tuple[str, str]]:
-    """(family, name) of the tables of ``nft list tables`` that iptables did not make."""
-    made = {(family, chain.table) for family, chains in iptables.items() for chain in chains}
-    found = [tuple(line.split()[1:3]) for line in listing.splitlines() if line.startswith("table ")]
-    return [(family, name) for family, name in found if (family, name) not in made]

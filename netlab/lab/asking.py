@@ -1,0 +1,111 @@
+"""From a flow as people write it, and options, to what a session measures: flows, and a packet's shape."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypedDict
+
+from netlab.model.errors import Position, ScenarioError, UsageError
+from netlab.model.family import Family
+from netlab.model.flow import Flow
+
+if TYPE_CHECKING:
+    from netlab.journey.resolve import Resolver
+    from netlab.kernel.packet import Shape
+    from netlab.model.flow import FlowProtocol
+    from netlab.model.plan import Plan
+
+
+class PacketOptions(TypedDict, total=False):
+    """How the packets of a probe differ from a socket's own; the options of ``netlab probe``.
+
+    ``protocol`` holds whatever the flow says. ``via`` is the node that the frame is sent to, whatever the
+    routing table says. ``source`` is an address, forged if the origin has it not; ``source_port`` a port.
+    The others make packets by hand, and no connection is opened: ``syn`` (one SYN), ``flags`` (TCP's, such
+    as ``"SA"``), ``payload``, ``hops`` (TTL or hop limit), ``fragment`` (the payload is cut into fragments
+    of so many octets). ``replies`` measures the answers' way too.
+    """
+
+    protocol: FlowProtocol | None
+    via: str | None
+    source: str | None
+    source_port: int | None
+    syn: bool
+    flags: str | None
+    payload: bytes | str | None
+    hops: int | None
+    fragment: int | None
+    replies: bool
+
+
+def flows(
+    plan: Plan,
+    asked: str | Flow,
+    family: int | None = None,
+    options: PacketOptions | None = None,
+    *,
+    position: Position | None = None,
+    resolver: Resolver | None = None,
+) -> list[Flow]:
+    """The flows that ``asked`` stands for; without ``family`` (4 or 6), those of both.
+
+    Raises ScenarioError, at a place counted from ``position``, for what is no flow, and UsageError for a
+    name that means nothing and a family in which the target has no address.
+    """
+    from netlab.journey.expand import expand
+    from netlab.scenario.flow import parse_flow
+
+    said = options or {}
+    if family not in (None, 4, 6):
+        raise UsageError(f"there is no IP family {family!r}: it is 4 or 6")
+    if isinstance(asked, Flow):
+        found = [asked] if family in (None, asked.family) else []
+        if not found:
+            raise UsageError(f"{asked} is an {asked.family.word} flow")
+    else:
+        pattern = parse_flow(asked, position or Position("flow", 1, 1), said.get("protocol"))
+        if said.get("via") is not None:
+            pattern = replace(pattern, via=said["via"])
+        found = expand(pattern, plan, None if family is None else (Family(family),), resolver)
+    own = {key: said.get(key) for key in ("source", "source_port") if said.get(key) is not None}
+    return [replace(flow, **own) for flow in found] if own else found  # type: ignore[arg-type]
+
+
+def gathered(
+    plan: Plan, texts: list[tuple[str, int]], family: int | None, options: PacketOptions
+) -> list[Flow]:
+    """The flows of several texts, each with its number; raises one ScenarioError for all that is wrong."""
+    from netlab.journey.resolve import Resolver
+    from netlab.model.errors import Problem
+
+    resolver = Resolver(plan)
+    found: list[Flow] = []
+    problems: list[Problem] = []
+    for text, number in texts:
+        position = Position("flow", number, 1)
+        try:
+            found += flows(plan, text, family, options, position=position, resolver=resolver)
+        except ScenarioError as error:
+            problems += error.problems
+        except UsageError as error:
+            problems.append(Problem(position, str(error)))
+    if problems:
+        raise ScenarioError(problems)
+    return found
+
+
+def shape(options: PacketOptions) -> Shape | None:
+    """The shape of packets made by hand; None where a socket's own will do."""
+    if not any(options.get(key) for key in ("syn", "flags", "payload", "hops", "fragment")):
+        return None
+    from netlab.kernel.packet import Shape
+
+    payload = options.get("payload") or b""
+    return Shape(
+        Family.IPV4,  # a shape's family and protocol are each flow's own
+        "tcp",
+        flags=options.get("flags") or "S",
+        payload=payload.encode() if isinstance(payload, str) else payload,
+        hops=options.get("hops") or 64,
+        fragment=options.get("fragment") or 0,
+    )
