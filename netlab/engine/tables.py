@@ -7,16 +7,7 @@ wrote, what an administrator's file says and what a kernel dumps can be compared
 from __future__ import annotations
 
 from netlab.model.family import Family
-from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
-
-#: The base chains of each table in hook order; the tables in the order of iptables-save (nft backend).
-BASE_CHAINS = {
-    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
-    "security": ("INPUT", "FORWARD", "OUTPUT"),
-    "raw": ("PREROUTING", "OUTPUT"),
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-}
+from netlab.model.rules import BASE_CHAINS, Chain, IptablesRuleset, Rule, Table
 
 
 class WorkingChain:
@@ -153,6 +144,15 @@ class Tables:
                 Table(name, tuple(Chain(c, chains[c].policy, tuple(chains[c].rules)) for c in order))
             )
         return IptablesRuleset(self.family, tuple(tables))
+
+    def take(self, ruleset: IptablesRuleset) -> None:
+        """Take in a ruleset that stands already, in place of what these tables hold."""
+        for table in ruleset.tables:
+            chains = self._table(table.name)
+            for chain in table.chains:
+                working = chains[chain.name] = WorkingChain(chain.name, chain.policy)
+                for rule in chain.rules:
+                    working.add(rule)
 
     def load(self, text: str, origin: str) -> None:
         """Take in an ``iptables-save`` file without its counters; raises ValueError with the line."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.firewall import ufw
-from netlab.model.errors import UsageError
+from netlab.firewall import firewalld, ufw
 from netlab.model.scenario import Host
 
 
 def prepared(host: Host) -> Host:
-    """The host with its firewall turned into ruleset files; raises UsageError for one not reproduced."""
+    """The host with its firewall turned into rulesets; raises UsageError for one not reproduced."""
     firewall = host.firewall
     if firewall.kind == "ufw":
         files = {**firewall.files, **ufw.rulesets(firewall)}
         return replace(host, firewall=replace(firewall, files=files))
     if firewall.kind == "firewalld":
-        raise UsageError("firewall: firewalld is not reproduced; none, ufw and rule files are")
+        return firewalld.prepared(host)
     return host

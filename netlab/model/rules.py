@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 from netlab.model.family import Family
 
+#: The base chains of each table in hook order; the tables in the order of iptables-save (nft backend).
+BASE_CHAINS = {
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

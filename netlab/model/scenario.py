@@ -13,6 +13,7 @@ from typing import Literal
 
 from netlab.model.errors import Position
 from netlab.model.flow import Expectation
+from netlab.model.rules import IptablesRuleset
 
 Protocol = Literal["tcp", "udp", "sctp"]
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -141,12 +142,14 @@ class Firewall:
 
     ``kind``: none, ufw, firewalld, iptables (rule files) or nftables (a rule file). ``files`` holds the
     *contents*, by key (``iptables``, ``ip6tables``, ``nftables``, ``after_rules``). ``options`` is the
-    rest as written.
+    rest as written. ``rulesets`` is what the tool has written by the time the engine starts; it is made by
+    :mod:`netlab.firewall`, and empty in a scenario as it was read.
     """
 
     kind: Literal["none", "ufw", "firewalld", "iptables", "nftables"] = "none"
     options: Mapping[str, JsonValue] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    rulesets: tuple[IptablesRuleset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from netlab.model.flow import OutcomeName, PathName
 from netlab.scenario.compose_shapes import NAME
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
 from netlab.scenario.shape import (
-    Anything,
     Atom,
     Choice,
     Either,
@@ -71,14 +70,30 @@ _UFW = _record(
         "run": (Choice(("real",)), "run the tool itself, kept inside the lab"),
     }
 )
+_WORDS = ListOf(Atom(), "a list of words")
+_ZONE = _record(
+    {
+        "target": (Choice(("default", "ACCEPT", "DROP", "REJECT")), "what becomes of all else"),
+        "interfaces": (_WORDS, "interfaces of the host's that are in it"),
+        "sources": (_WORDS, "addresses and subnets that are in it"),
+        "services": (_WORDS, "firewalld's services that it lets in"),
+        "ports": (_WORDS, "ports that it lets in: 80/tcp, 8000-8010/udp"),
+        "protocols": (_WORDS, "protocols that it lets in"),
+        "source_ports": (_WORDS, "source ports that it lets in"),
+        "rich_rules": (_WORDS, "rules of firewalld's rich language"),
+        "masquerade": (Flag(), "what leaves by it takes the host's address"),
+        "forward": (Flag(), "packets may pass between its own interfaces"),
+    }
+)
 _FIREWALLD = _record(
     {
         "backend": (Choice(("iptables", "nftables")), "FirewallBackend of firewalld.conf"),
-        "zones": (
-            MapOf(Either(Nothing(), MapOf(Anything()))),
-            "zones by name: interfaces, services, ports, …",
+        "default_zone": (Text("a zone"), "the zone of every interface that no other has (public)"),
+        "zones": (MapOf(Either(Nothing(), _ZONE), r"\A[A-Za-z0-9_/-]{1,17}\Z", "a zone"), "zones by name"),
+        "direct": (
+            ListOf(Text("a direct rule")),
+            "direct rules: ipv6 filter INPUT 0 -p tcp --dport 80 -j ACCEPT",
         ),
-        "direct": (Either(ListOf(Anything()), MapOf(Anything())), "direct rules"),
         "layout": (Choice(("centos7",)), "the classic chains of an iptables-backend host"),
         "run": (Choice(("real",)), "run the tool itself, kept inside the lab"),
     }

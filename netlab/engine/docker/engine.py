@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from netlab.engine import daemon_json, names
@@ -47,7 +47,7 @@ class DockerEngine:
     traits: Traits
     rules: Firewaller
     #: the engine that ``firewall-backend: nftables`` in daemon.json makes of this one
-    nftables: DockerEngine | None = None
+    nftables: Callable[[], DockerEngine] | None = None
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class DockerEngine:
     def start(self, host: Host) -> State[World]:
         """The daemon's first start; raises :class:`Refused`."""
         if self.nftables is not None and host.daemon.get("firewall-backend") == "nftables":
-            return self.nftables.start(host)
+            return self.nftables().start(host)
         return State(lambda: self._first_start(host), self._step)
 
     def step(self, state: State[World], event: Event) -> State[World]:
@@ -175,6 +175,8 @@ def _known(world: World, node: str) -> Container:
 def _tables_before(host: Host) -> dict[Family, Tables]:
     """The tables of both families, with the administrator's own rulesets in them."""
     tables = {family: Tables(family) for family in FAMILIES}
+    for ruleset in host.firewall.rulesets:
+        tables[ruleset.family].take(ruleset)
     for family in FAMILIES:
         text = host.firewall.files.get(family.iptables)
         if text is not None:
@@ -214,9 +216,8 @@ def _docker0(world: World) -> tuple[NetworkSpec, int]:
     }
     if daemon.ip:
         opts[options.HOST_BINDING] = daemon.ip
-    pools = [_docker0_ipv4(world, daemon)]
-    if daemon.ipv6:
-        pools.append(_docker0_ipv6(daemon))
+    families = FAMILIES if daemon.ipv6 else (Family.IPV4,)
+    pools = [_docker0_pool(world, family) for family in families]
     spec = NetworkSpec(
         name=networks.DEFAULT_BRIDGE,
         id=names.digest("network", networks.DEFAULT_BRIDGE, world.host.name),
@@ -228,34 +229,26 @@ def _docker0(world: World) -> tuple[NetworkSpec, int]:
     return spec, daemon.mtu
 
 
-def _docker0_ipv4(world: World, daemon: daemon_json.Daemon) -> Pool | None:
-    aux = {"DefaultGatewayIPv4": daemon.default_gateway} if daemon.default_gateway else {}
-    bip = daemon.bip or _tenant_address(world, daemon.bridge)
+def _docker0_pool(world: World, family: Family) -> Pool | None:
+    """The subnet of docker0 as ``bip``, ``fixed-cidr`` and ``default-gateway`` say, if they say anything."""
+    wish = world.daemon.docker0[family]
+    aux = {f"DefaultGatewayIP{family.name[2:].lower()}": wish.default_gateway} if wish.default_gateway else {}
+    bip = wish.bip or _tenant_address(world, family)
     if bip:
         interface = ipaddress.ip_interface(bip)
-        return Pool(str(interface.network), daemon.fixed_cidr or None, str(interface.ip), aux)
-    if daemon.fixed_cidr:
-        within = ipaddress.ip_network(daemon.fixed_cidr, strict=False)
-        elected = world.pools.peek(Family.IPV4)
-        outer = elected if elected is not None and networks.contains(elected, within) else within
-        return Pool(str(outer), str(within), None, aux)
+        return Pool(str(interface.network), wish.fixed_cidr or None, str(interface.ip), aux)
+    if wish.fixed_cidr:
+        within = ipaddress.ip_network(wish.fixed_cidr, strict=False)
+        elected = world.pools.peek(family) if family is Family.IPV4 else None
+        if elected is None or not networks.contains(elected, within):
+            return Pool(str(within), None, None, aux)
+        return Pool(str(elected), str(within), None, aux)
     return Pool(aux_addresses=aux) if aux else None
 
 
-def _tenant_address(world: World, bridge: str) -> str:
+def _tenant_address(world: World, family: Family) -> str:
+    """The IPv4 address of an administrator's bridge, which ``bridge`` names."""
     for tenant in world.host.bridges:
-        if tenant.name == bridge:
-            return next((a for a in tenant.addresses if Family.of(a) is Family.IPV4), "")
+        if tenant.name == world.daemon.bridge and family is Family.IPV4:
+            return next((a for a in tenant.addresses if Family.of(a) is family), "")
     return ""
-
-
-def _docker0_ipv6(daemon: daemon_json.Daemon) -> Pool | None:
-    aux: Mapping[str, str] = (
-        {"DefaultGatewayIPv6": daemon.default_gateway_v6} if daemon.default_gateway_v6 else {}
-    )
-    if daemon.bip6:
-        interface = ipaddress.ip_interface(daemon.bip6)
-        return Pool(str(interface.network), daemon.fixed_cidr_v6 or None, str(interface.ip), aux)
-    if daemon.fixed_cidr_v6:
-        return Pool(str(ipaddress.ip_network(daemon.fixed_cidr_v6, strict=False)), None, None, aux)
-    return None

@@ -37,7 +37,6 @@ def test_after_rules_stand_behind_ufws_own() -> None:
     [
         (Firewall("ufw", {"allow": ["OpenSSH"]}), "allow 'OpenSSH' is not reproduced"),
         (Firewall("ufw", {"route_allow": ["x"]}), "route_allow is not reproduced"),
-        (Firewall("firewalld"), "firewalld is not reproduced"),
     ],
 )
 def test_what_is_not_reproduced_is_refused(firewall: Firewall, complaint: str) -> None:
