@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,14 +50,8 @@ class RealHost:
             self.world.run(rule.argv)
 
     def settled(self) -> dict[str, Any]:
-        """A snapshot once the kernel has finished what the daemon began: carriers up, addresses usable."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            seen = look(self.places())
-            if _quiet(seen):
-                return seen
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"links or addresses did not settle within {SETTLE_SECONDS:.0f} s")
+        """A snapshot once the kernel has finished what the daemon began."""
+        return settled(self.places())
 
     def facts(self) -> Facts:
         """Everything comparable."""
@@ -84,10 +78,21 @@ class RealHost:
         return found
 
 
+def settled(places: Sequence[Place]) -> dict[str, Any]:
+    """A snapshot with all carriers up and all addresses usable: the kernel does it from work queues."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        seen = look(places)
+        if _quiet(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"links or addresses did not settle within {SETTLE_SECONDS:.0f} s")
+
+
 def _quiet(seen: Mapping[str, Any]) -> bool:
     for node in seen.values():
         for link in node["links"]:
-            if "LOWER_UP" in link["flags"] and link["operstate"] not in ("UP", "UNKNOWN"):
+            if "LOWER_UP" in link["flags"] and link["ifname"] != "lo" and link["operstate"] != "UP":
                 return False
         for link in node["addresses"]:
             if any(a.get("tentative") for a in link.get("addr_info", ())):

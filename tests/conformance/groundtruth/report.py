@@ -33,7 +33,7 @@ hooks, addresses, rules and verdicts in order, measured on both sides with one i
 `netlab plan` says, *lab* the living host. *Equal* means: all of these lines are the same, but for the
 departures below.
 
-`pytest tests/conformance` needs root and a dockerd (Debian's `docker.io`), and with it `busybox-static`, `ufw`
+`pytest tests/conformance` needs root and a dockerd (Debian's `docker.io`), `busybox-static`, `ufw`
 and `nftables`. Without a dockerd nothing is collected and the exit code is 5, which is neither a pass nor a
 fail. `python3 tests/conformance/groundtruth/daemons.py make` adds the daemons of other Debian suites, kept in
 `$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`); `--conformance-engine docker-28` picks one.

@@ -74,7 +74,6 @@ class World:
             raise CommandError(f"the cell did not start: {words.strip()}")
         self.pid = int(said[0])
         self.run(["hostname", "host"])
-        self.ip(["link set lo up"])
         self.sysctls(
             {f"net.ipv4.conf.{who}.{k}": v for k, v in FRESH_IPV4.items() for who in ("all", "default")}
         )
@@ -132,6 +131,10 @@ class World:
         for key, value in values.items():
             self.run(["tee", f"/proc/sys/{sysctl_path(key)}"], node, value)
 
+    def has(self, key: str) -> bool:
+        """Whether the host's namespace knows this sysctl yet."""
+        return bool(self.run(["find", f"/proc/sys/{sysctl_path(key)}", "-maxdepth", "0"], check=False))
+
     def close(self) -> None:
         """End the cell and wait until the kernel has taken its processes."""
         assert self._unshare.stdin
@@ -154,6 +157,10 @@ class World:
 
 def lay_out(world: World, scenario: Scenario, host: Host) -> None:
     """Make what stands before the engine starts: segments, nodes outside, the host's links and settings."""
+    early = {key: value for key, value in host.sysctls.items() if world.has(key)}
+    # as at boot: what goes for all links is set before there are any
+    world.sysctls(early)
+    world.ip(["link set lo up"])
     segments = sorted({i.segment for i in host.interfaces})
     for segment in segments:
         name = f"seg-{segment}"
@@ -180,12 +187,16 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
                     world.ip([f"route add default via {via[0]}"], node.name)
         elif node.routes != "none":
             world.ip([f"route add {to} via {via}" for to, via in node.routes], node.name)
-    for bridge in host.bridges:
+    for number, bridge in enumerate(host.bridges):
         world.ip(
-            [f"link add {bridge.name} type bridge", f"link set {bridge.name} up"]
+            [
+                f"link add {bridge.name} type bridge",
+                f"link set {bridge.name} address 02:00:5e:00:53:{number:02x}",
+                f"link set {bridge.name} up",
+            ]
             + [f"addr add {a} dev {bridge.name} {given(a)}" for a in bridge.addresses]
         )
-    world.sysctls(host.sysctls)
+    world.sysctls({key: value for key, value in host.sysctls.items() if key not in early})
 
 
 def given(address: str) -> str:
