@@ -1,7 +1,7 @@
 """What two journeys of one flow must share: outcome, source seen, hooks, chains and verdicts in order.
 
 The filters are those of the recordings of real daemons: the verdict ``continue`` and policies that accept are
-left out everywhere, and beside a host's firewall also jumps and returns in chains that are not the engine's.
+left out everywhere, and beside a host's firewall also jumps and returns from and to chains not the engine's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Essence:
 
 
 def essence(journey: Journey, *, engine_only: bool = False) -> Essence:
-    """A journey's; ``engine_only`` leaves out turns in chains whose table and chain do not name Docker."""
+    """A journey's; ``engine_only`` leaves out jumps and returns that do not name Docker anywhere."""
     rules = tuple(
         f"{hit.family} {hit.table} {hit.chain}: {hit.verdict}"
         for leg in journey.legs
@@ -55,7 +55,7 @@ def essence(journey: Journey, *, engine_only: bool = False) -> Essence:
 
 
 def _told(rule: str) -> bool:
-    return not _TURNS.search(rule) or "docker" in rule.partition(":")[0].lower()
+    return not _TURNS.search(rule) or "docker" in rule.lower()
 
 
 def captured(flow: dict[str, Any]) -> Essence:
