@@ -3,7 +3,8 @@
 ::
 
     with netlab.Lab("scenarios/httpd.yaml", engine="docker-28") as lab:
-        print(lab.exec("client", ["curl", "-s", "http://198.51.100.1/"]).stdout)
+        journey = lab.probe("client -> host:80/tcp", family=6)
+        print(journey.outcome, journey.path, journey.sees)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netlab.lab.client import attach
+    from netlab.lab.expecting import ExpectationFailed
     from netlab.lab.load import load_plan
     from netlab.lab.owned import Lab
     from netlab.model.errors import (
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ExpectationFailed",
     "Lab",
     "LabError",
     "MachineError",
@@ -40,7 +43,12 @@ __all__ = [
     "load_plan",
 ]
 
-_WHERE = {"Lab": "netlab.lab.owned", "attach": "netlab.lab.client", "load_plan": "netlab.lab.load"}
+_WHERE = {
+    "ExpectationFailed": "netlab.lab.expecting",
+    "Lab": "netlab.lab.owned",
+    "attach": "netlab.lab.client",
+    "load_plan": "netlab.lab.load",
+}
 
 
 def __getattr__(name: str) -> object:

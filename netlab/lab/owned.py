@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,25 @@ from netlab.lab.client import Client, resolve
 from netlab.lab.launch import Launch
 from netlab.lab.load import load_plan, record_of
 from netlab.lab.output import collect
-from netlab.model.errors import LabError, UsageError
+from netlab.lab.perprocess import PerProcess
+from netlab.model.errors import LabError, Unmeasured, UsageError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
 
+    from netlab.lab.asking import PacketOptions
+    from netlab.lab.capturing import Capture
+    from netlab.lab.expecting import ExpectedWords
+    from netlab.lab.explain import Explanation
+    from netlab.lab.matrix import Column
+    from netlab.lab.ruleset import Rules
+    from netlab.lab.sockets import Listening
+    from netlab.lab.verify import Verdict
+    from netlab.model.flow import Expected, Flow
+    from netlab.model.journey import Journey
     from netlab.model.plan import Plan
     from netlab.model.scenario import JsonValue
 
@@ -29,7 +42,10 @@ class Lab:
     """A scenario as a living lab, from the constructor to :meth:`close`.
 
     A supervisor of its own holds everything; it ends with this object's process, however that ends. Any
-    thread may use it. A forked child may use it too, but does not own it: its ``close`` does nothing.
+    thread may use it; flows are measured one call after the other. A forked child may use it too, but does
+    not own it: its ``close`` does nothing.
+
+    What cannot be measured raises Unmeasured, so that it is neither taken for a pass nor for a failure.
 
     Without ``name`` it is called after its file, this process and a number, so that any number of programs
     may hold the same scenario; ``netlab ls`` and ``netlab shell`` know it meanwhile.
@@ -53,7 +69,7 @@ class Lab:
     ) -> None:
         """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already."""
         self._owner = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
         self._launch: Launch | None = None
         launch = Launch()
@@ -74,12 +90,20 @@ class Lab:
                 from netlab.lab.load import refuse_programs
 
                 refuse_programs(plan)
-            self._client = _build(launch, plan, name, files)
+            self._client = _build(launch, plan, name, self._names(plan), files)
         except BaseException:
             launch.abandon()
             raise
+        from netlab.lab.measuring import Instrument
+
+        self._instrument = Instrument(self._client)
         self._launch = launch
         self.warnings = tuple(launch.warnings)
+
+    def _names(self, plan: Plan) -> Iterator[str]:
+        """Names to try, one after the other, where the caller gave none."""
+        while True:
+            yield f"{plan.name}-{os.getpid()}-{next(_numbers)}"
 
     @property
     def name(self) -> str:
@@ -99,7 +123,7 @@ class Lab:
     @property
     def namespaces(self) -> Mapping[str, int]:
         """Descriptors of all nodes' network namespaces, by name; they are this object's, and stay open."""
-        with self._lock:
+        with self._lock():
             self._check()
             if not self._namespaces:
                 self._namespaces = self._client.namespaces(node.name for node in self.plan.nodes)
@@ -133,18 +157,193 @@ class Lab:
             check=check,
         )
 
+    # -- measuring
+
+    def probe(self, flow: str | Flow, family: int | None = None, **options: Unpack[PacketOptions]) -> Journey:
+        """Send one flow, and say which way it went: ``lab.probe("client -> host:80", family=6)``.
+
+        ``options``: see :class:`~netlab.lab.asking.PacketOptions`. Raises UsageError for what stands for
+        several flows (a name with addresses of both families and no ``family``, a glob, a range of ports).
+        """
+        journeys = self._measured(self._flows(flow, family, options, alone=True), options)
+        return journeys[0]
+
+    def probe_all(
+        self,
+        flows: str | Flow | Iterable[str | Flow],
+        family: int | None = None,
+        **options: Unpack[PacketOptions],
+    ) -> list[Journey]:
+        """Send every flow that ``flows`` stands for, and say which way each went, in order."""
+        from netlab.model.flow import Flow
+
+        asked = [flows] if isinstance(flows, str | Flow) else list(flows)
+        found = [one for flow in asked for one in self._flows(flow, family, options)]
+        return self._measured(found, options)
+
+    def expect(
+        self,
+        flow: str | Flow,
+        expected: str | Mapping[str, str] | Expected | None = None,
+        *,
+        ipv4: str | Mapping[str, str] | Expected | None = None,
+        ipv6: str | Mapping[str, str] | Expected | None = None,
+        **words: Unpack[ExpectedWords],
+    ) -> list[Journey]:
+        """Send a flow, and raise ExpectationFailed (an AssertionError) unless it goes as expected.
+
+        ``lab.expect("client -> host:80", ipv4="ok forward", ipv6="ok proxy")`` holds for a family each;
+        ``expected`` and ``words`` (``sees="client"``) for every family that is asked about: the two named,
+        or else all in which the target has an address. See :func:`~netlab.lab.expecting.expected`.
+        """
+        from netlab.journey.expect import check
+        from netlab.lab.expecting import ExpectationFailed, claims_of
+        from netlab.lab.expecting import expected as made
+        from netlab.lab.verify import Verdict
+        from netlab.model.errors import Position
+
+        caller = sys._getframe(1)
+        claims = claims_of(
+            lambda family: self._flows(flow, family, {}),
+            made(expected, **words),
+            {4: None if ipv4 is None else made(ipv4), 6: None if ipv6 is None else made(ipv6)},
+            Position(caller.f_code.co_filename, caller.f_lineno, 1),
+        )
+        journeys = self._measured([claim.flow for claim in claims], {})
+        verdicts = [
+            Verdict(claim, journey, check(claim.expected, journey, self.plan))
+            for claim, journey in zip(claims, journeys, strict=True)
+        ]
+        if any(not verdict.check.passed for verdict in verdicts):
+            raise ExpectationFailed(verdicts)
+        return [verdict.journey for verdict in verdicts]
+
+    def verify(self) -> list[Verdict]:
+        """Measure everything that the scenario expects; whether it was met is in each verdict.
+
+        Unmeasured flows are verdicts too. A scenario that expects nothing has none.
+        """
+        from netlab.journey.expand import claims
+        from netlab.lab.verify import judge
+
+        self._check()
+        wanted = claims(self.plan.expect, self.plan)
+        with self._instrument.held() as session:
+            verdicts = judge(self._client, wanted, session=session)
+        self._note([verdict.journey for verdict in verdicts])
+        return verdicts
+
+    def matrix(self) -> Column:
+        """Who can reach what: every origin to every port of every service, each way in, each family."""
+        from netlab.lab.matrix import measure
+
+        self._check()
+        with self._instrument.held() as session:
+            column = measure(self._client, session=session)
+        self._note([journey for _, journey in column.answers.values()])
+        _refuse_unmeasured(journey for _, journey in column.answers.values())
+        return column
+
+    def explain(self, flow: str | Flow, family: int | None = None) -> Explanation:
+        """Which rule decides a flow, which one would change that, and what it changed when tried."""
+        from netlab.lab.explain import explain
+
+        (asked,) = self._flows(flow, family, {}, alone=True)
+        with self._instrument.held() as session:
+            explanation = explain(self._client, asked, session=session)
+        _refuse_unmeasured(journey for journey in (explanation.before, explanation.after) if journey)
+        return explanation
+
+    def _flows(
+        self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False
+    ) -> list[Flow]:
+        from netlab.lab.asking import flows
+
+        self._check()
+        found = flows(self.plan, flow, family, options)
+        if alone and len(found) != 1:
+            some = ", ".join(f"{one} {one.family.word}" for one in found[:4])
+            raise UsageError(
+                f"{flow} stands for {len(found)} flows ({some}{', …' if len(found) > 4 else ''}): "
+                "say family=4 or family=6, one origin and one port; or ask probe_all"
+            )
+        return found
+
+    def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
+        from netlab.lab.asking import shape
+
+        with self._instrument.held() as session:
+            journeys = session.measure(flows, shape=shape(options), replies=options.get("replies", False))
+        self._note(journeys)
+        _refuse_unmeasured(journeys)
+        return journeys
+
+    def _note(self, journeys: Sequence[Journey]) -> None:
+        """Hear of everything that is measured: for those who keep a record."""
+
+    # -- looking
+
+    def rules(self, node: str | None = None, family: int | None = None) -> Rules:
+        """The living rules of a node, with counters and reasons; default: the one host's.
+
+        As a string, everything as the tools print it. Raises UsageError where there are several hosts.
+        """
+        from netlab.lab.ruleset import read_rules
+        from netlab.model.family import FAMILIES, Family
+
+        self._check()
+        hosts = [found.name for found in self.plan.nodes if found.kind == "host"]
+        if node is None and len(hosts) != 1:
+            raise UsageError(f"say of which node the rules are asked: {', '.join(hosts)}")
+        families = FAMILIES if family is None else (Family(family),)
+        return read_rules(self._client, resolve(self.plan, node or hosts[0]), families)
+
+    def sockets(self, node: str | None = None) -> list[Listening]:
+        """Every listening socket, of one node's namespace or of all: who holds it, and what it is for."""
+        from netlab.lab.sockets import sockets
+
+        self._check()
+        return sockets(self._client, None if node is None else resolve(self.plan, node))
+
+    def capture(self, path: str | Path, node: str | None = None, interface: str | None = None) -> Capture:
+        """A context manager that writes what passes into a pcapng file; default: all nodes' interfaces.
+
+        Everything sent in its body is in the file when it ends; ``packets`` and ``lost`` count then.
+        """
+        from netlab.lab.capturing import Capture, sources_in
+
+        self._check()
+        return Capture(self._client, path, sources_in(self.plan, node, interface))
+
+    # -- the end
+
+    def release(self) -> None:
+        """Let the lab live on without this program, until ``netlab down``; closes this object."""
+        with self._lock():
+            self._check()
+            self._instrument.close()
+            assert self._launch is not None
+            self._launch.commit(detach=True)
+            self._launch = None
+            self._forget()
+
     def close(self) -> None:
         """Take the lab down; returns when it is gone. Doing it twice is no error."""
         if os.getpid() != self._owner:
             return
-        with self._lock:
+        with self._lock():
             launch, self._launch = self._launch, None
-            for fd in self._namespaces.values():
-                os.close(fd)
-            self._namespaces = {}
+            if launch is not None:
+                self._instrument.close()
+            self._forget()
         if launch is not None:
             with state.Lock(self.name):
                 launch.abandon()
+
+    def _forget(self) -> None:
+        for fd in self._namespaces.values():
+            os.close(fd)
+        self._namespaces = {}
 
     def _check(self) -> None:
         if self._launch is None:
@@ -164,10 +363,20 @@ class Lab:
         return f"<netlab.Lab {self.name}{'' if self._launch else ', closed'}>"
 
 
-def _build(launch: Launch, plan: Plan, name: str | None, files: Sequence[Any]) -> Client:
+def _refuse_unmeasured(journeys: Iterable[Journey]) -> None:
+    """Raises Unmeasured, with what failed, if any journey is."""
+    failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
+    if failed:
+        told = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]
+        raise Unmeasured("\n".join(told))
+
+
+def _build(
+    launch: Launch, plan: Plan, name: str | None, names: Iterator[str], files: Sequence[Any]
+) -> Client:
     """Build the plan under a name that is free; raises UsageError if ``name`` is not."""
     while True:
-        chosen = name or f"{plan.name}-{os.getpid()}-{next(_numbers)}"
+        chosen = name or next(names)
         with state.Lock(chosen) as lock:
             record = state.read(chosen)
             if record is not None and record.data:

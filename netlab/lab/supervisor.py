@@ -354,15 +354,19 @@ class Supervisor:
         self.tell_owner({"event": "ready", "warnings": self.warnings})
 
     def on_commit(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """The owner is content: the lab is known to all; ``detach``: and lives on without its owner."""
-        if channel is not self.owner_channel or self.phase != "ready":
+        """The owner is content: the lab is known to all; ``detach``: and lives on without its owner.
+
+        An owner that stayed may still let go later.
+        """
+        if channel is not self.owner_channel or self.phase not in ("ready", "committed"):
             raise ValueError("only what is ready can be committed")
         self.record["ready"] = True
-        state.write(self.path, self.record)
-        self.phase = "committed"
         if message["detach"]:
+            self.record["owner"] = None
             self._unwatch(self.owner)
             os.close(self.owner)
+        state.write(self.path, self.record)
+        self.phase = "committed"
         channel.send({"event": "committed"})
 
     # -- the lab's own processes
