@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netlab.engine.refusal import Refused
-from netlab.model.family import Network
+from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.scenario import JsonValue
 
 #: Keys that dockerd knows and that do not touch the network of a bridge.
@@ -87,6 +87,22 @@ OTHER_KEYS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Docker0:
+    """What is said of the default bridge in one family; empty where nothing is."""
+
+    bip: str = ""
+    fixed_cidr: str = ""
+    default_gateway: str = ""
+
+
+#: The keys of :class:`Docker0`.
+_DOCKER0_KEYS = {
+    Family.IPV4: ("bip", "fixed-cidr", "default-gateway"),
+    Family.IPV6: ("bip6", "fixed-cidr-v6", "default-gateway-v6"),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Daemon:
     """The network part of a daemon's configuration, defaults filled in."""
 
@@ -99,15 +115,10 @@ class Daemon:
     ip_masq: bool = True
     icc: bool = True
     ip: str = ""
-    bip: str = ""
-    bip6: str = ""
-    fixed_cidr: str = ""
-    fixed_cidr_v6: str = ""
+    docker0: Mapping[Family, Docker0] = field(default_factory=lambda: dict.fromkeys(FAMILIES, Docker0()))
     ipv6: bool = False
     mtu: int = 1500
     bridge: str = ""
-    default_gateway: str = ""
-    default_gateway_v6: str = ""
     experimental: bool = False
     allow_direct_routing: bool = False
     nftables: bool = False
@@ -172,6 +183,12 @@ class _Reader:
             except ValueError as error:
                 raise self.refuse(key, f"{key}: {error}") from error
         return value
+
+    def docker0(self, family: Family) -> Docker0:
+        bip, fixed_cidr, default_gateway = _DOCKER0_KEYS[family]
+        return Docker0(
+            self.cidr(bip, family.value), self.cidr(fixed_cidr, family.value), self.address(default_gateway)
+        )
 
     def cidr(self, key: str, version: int) -> str:
         value = self.text(key)
@@ -260,8 +277,8 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
     if ip6tables and dialect.ip6tables_needs_iptables and not reader.flag("iptables", True):
         reason = "Error initializing network controller: cannot create new chains, EnableIPTable is disabled"
         raise Refused("daemon", "ip6tables", reason)
-    bridge, bip = reader.text("bridge"), reader.cidr("bip", 4)
-    if bridge and bip:
+    bridge, docker0 = reader.text("bridge"), {family: reader.docker0(family) for family in FAMILIES}
+    if bridge and docker0[Family.IPV4].bip:
         raise Refused(
             "daemon", "bip", "You specified -b & --bip, mutually exclusive options. Please specify only one"
         )
@@ -287,15 +304,10 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
         ip_masq=reader.flag("ip-masq", True),
         icc=reader.flag("icc", True),
         ip=reader.address("ip"),
-        bip=bip,
-        bip6=reader.cidr("bip6", 6),
-        fixed_cidr=reader.cidr("fixed-cidr", 4),
-        fixed_cidr_v6=reader.cidr("fixed-cidr-v6", 6),
+        docker0=docker0,
         ipv6=reader.flag("ipv6", False),
         mtu=reader.number("mtu", 1500),
         bridge=bridge,
-        default_gateway=reader.address("default-gateway"),
-        default_gateway_v6=reader.address("default-gateway-v6"),
         experimental=experimental,
         allow_direct_routing=reader.flag("allow-direct-routing", False),
         nftables=dialect.nftables or backend == "nftables",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 
-from netlab.engine.contract import Engine
 from netlab.engine.daemon_json import Dialect
 from netlab.engine.docker.engine import DockerEngine
-from netlab.engine.docker_20_10 import FIREWALLER as RULES_20_10
-from netlab.engine.docker_28 import FIREWALLER as RULES_28
-from netlab.engine.docker_29 import FIREWALLER as RULES_29
-from netlab.engine.docker_29_nftables import FIREWALLER as RULES_29_NFTABLES
 from netlab.engine.traits import Traits
 
 _FROM_23 = frozenset(
@@ -94,18 +91,28 @@ _DOCKER_29_NFTABLES = replace(
     enables_forwarding=False,
 )
 
-_NFTABLES = DockerEngine(_DOCKER_29_NFTABLES, RULES_29_NFTABLES)
-
-ENGINES: dict[str, Engine] = {
-    engine.name: engine
-    for engine in (
-        DockerEngine(_DOCKER_19_03, RULES_20_10),
-        DockerEngine(_DOCKER_20_10, RULES_20_10),
-        DockerEngine(_DOCKER_24, RULES_20_10),
-        DockerEngine(_DOCKER_26, RULES_20_10),
-        DockerEngine(_DOCKER_27, RULES_20_10),
-        DockerEngine(_DOCKER_28, RULES_28),
-        DockerEngine(_DOCKER_29, RULES_29, _NFTABLES),
-        _NFTABLES,
+#: Each generation, and the folder that holds the layout of its rules.
+GENERATIONS: dict[str, tuple[Traits, str]] = {
+    traits.name: (traits, layout)
+    for traits, layout in (
+        (_DOCKER_19_03, "docker_20_10"),
+        (_DOCKER_20_10, "docker_20_10"),
+        (_DOCKER_24, "docker_20_10"),
+        (_DOCKER_26, "docker_20_10"),
+        (_DOCKER_27, "docker_20_10"),
+        (_DOCKER_28, "docker_28"),
+        (_DOCKER_29, "docker_29"),
+        (_DOCKER_29_NFTABLES, "docker_29_nftables"),
     )
 }
+#: What ``firewall-backend: nftables`` in daemon.json makes of an engine.
+_NFTABLES = {_DOCKER_29.name: _DOCKER_29_NFTABLES.name}
+
+
+@cache
+def engine(name: str) -> DockerEngine:
+    """The engine of that name, its layout imported now; raises KeyError."""
+    traits, layout = GENERATIONS[name]
+    rules = import_module(f"netlab.engine.{layout}").FIREWALLER
+    nftables = _NFTABLES.get(name)
+    return DockerEngine(traits, rules, (lambda: engine(nftables)) if nftables else None)

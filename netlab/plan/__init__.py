@@ -1,8 +1,26 @@
-"""The plan: the fold of the engines' events, as data, and its renderings."""
+"""The plan: the fold of the engines' events, as data, and its renderings.
+
+What a name stands for is imported when it is asked for: rendering a ruleset needs no engine.
+"""
 
 from __future__ import annotations
 
-from netlab.plan.events import events_of
-from netlab.plan.make import make
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netlab.plan.build import make
+    from netlab.plan.events import events_of
 
 __all__ = ["events_of", "make"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "make":
+        from netlab.plan.build import make
+
+        return make
+    if name == "events_of":
+        from netlab.plan.events import events_of
+
+        return events_of
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -232,7 +232,7 @@ def _docker0(world: World) -> tuple[NetworkSpec, int]:
 def _docker0_pool(world: World, family: Family) -> Pool | None:
     """The subnet of docker0 as ``bip``, ``fixed-cidr`` and ``default-gateway`` say, if they say anything."""
     wish = world.daemon.docker0[family]
-    aux = {f"DefaultGatewayIP{family.name[2:].lower()}": wish.default_gateway} if wish.default_gateway else {}
+    aux = {networks.GATEWAY_KEYS[family]: wish.default_gateway} if wish.default_gateway else {}
     bip = wish.bip or _tenant_address(world, family)
     if bip:
         interface = ipaddress.ip_interface(bip)
@@ -240,9 +240,8 @@ def _docker0_pool(world: World, family: Family) -> Pool | None:
     if wish.fixed_cidr:
         within = ipaddress.ip_network(wish.fixed_cidr, strict=False)
         elected = world.pools.peek(family) if family is Family.IPV4 else None
-        if elected is None or not networks.contains(elected, within):
-            return Pool(str(within), None, None, aux)
-        return Pool(str(elected), str(within), None, aux)
+        outer = elected if elected is not None and networks.contains(elected, within) else within
+        return Pool(str(outer), str(within), None, aux)
     return Pool(aux_addresses=aux) if aux else None
 
 

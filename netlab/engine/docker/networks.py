@@ -17,6 +17,9 @@ from netlab.model.scenario import Pool
 #: Docker's own networks, which stand from the start.
 DEFAULT_BRIDGE = "bridge"
 
+#: Reserved auxiliary addresses: a default gateway other than the bridge.
+GATEWAY_KEYS = {Family.IPV4: "DefaultGatewayIPv4", Family.IPV6: "DefaultGatewayIPv6"}
+
 
 def create(world: World, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500) -> None:
     """Create a bridge network; raises :class:`Refused`, and then nothing has changed."""
@@ -43,7 +46,7 @@ def remove(world: World, rules: Firewaller, name: str) -> None:
 def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
     """Everything that the bridge driver does on the host for a network, in its order (createNetwork)."""
     bridge, why = network.bridge, f"bridge of {network.title}"
-    if network.mac is not None:
+    if network.mac is not None or network.default_bridge:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.accept_ra", "0", f"{why}: no router may configure it")
     if Family.IPV6 in network.families:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.disable_ipv6", "0", f"{why}: an IPv6 network")
@@ -119,13 +122,12 @@ def _describe(world: World, spec: NetworkSpec, mtu: int) -> LiveNetwork:
 
 
 def _next_hops(spec: NetworkSpec) -> dict[Family, str]:
-    """Docker's reserved auxiliary addresses: a default gateway other than the bridge."""
-    keys = {"DefaultGatewayIPv4": Family.IPV4, "DefaultGatewayIPv6": Family.IPV6}
+    """Default gateways other than the bridge."""
     return {
-        keys[key]: address
+        family: pool.aux_addresses[key]
         for pool in spec.pools
-        for key, address in pool.aux_addresses.items()
-        if key in keys
+        for family, key in GATEWAY_KEYS.items()
+        if key in pool.aux_addresses
     }
 
 

@@ -21,8 +21,8 @@ from netlab.model.event import (
     NetworkRemove,
 )
 from netlab.model.family import FAMILIES
+from netlab.plan.build import rulesets
 from netlab.plan.events import events_of
-from netlab.plan.make import rulesets
 from netlab.plan.render import nft_text, restore_text
 from netlab.scenario import Overrides, load
 

@@ -26,7 +26,7 @@ from netlab.model.event import (
 )
 from netlab.model.family import Family
 from netlab.model.scenario import Firewall, Host, OutsideInterface, Pool, PortMapping
-from netlab.plan.make import rulesets
+from netlab.plan.build import rulesets
 
 HERE = Position("scenario.yaml", 1, 1)
 EXT = (OutsideInterface("ext0", ("198.51.100.1/24", "2001:db8:1::1/64")),)

@@ -9,7 +9,6 @@ from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
 from netlab.engine.names import mac
 from netlab.engine.world import LiveNetwork, World
-from netlab.firewall import prepared
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.family import Family
 from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Responder
@@ -64,7 +63,7 @@ def fold(scenario: Scenario, host: Host) -> State[World]:
     """The engine's state on one host after everything that the scenario says; raises ScenarioError."""
     try:
         chosen = engine.get(host.engine)
-        state = chosen.start(prepared(host))
+        state = chosen.start(_prepared(host))
     except Refused as refused:
         position = host.daemon_positions.get(refused.name, host.position)
         raise ScenarioError(
@@ -79,6 +78,15 @@ def fold(scenario: Scenario, host: Host) -> State[World]:
             where = _position(scenario, refused, position)
             raise ScenarioError([Problem(where, f"{chosen.name} refuses: {refused.reason}")]) from None
     return state
+
+
+def _prepared(host: Host) -> Host:
+    """The host with its own firewall's rulesets, which are imported only where it has one."""
+    if host.firewall.kind == "none":
+        return host
+    from netlab.firewall import prepared
+
+    return prepared(host)
 
 
 def _position(scenario: Scenario, refused: Refused, otherwise: Position) -> Position:
