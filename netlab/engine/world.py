@@ -138,6 +138,8 @@ class Container:
 
     spec: ContainerSpec
     running: bool = False
+    #: by hand, not with the daemon: ``restart: unless-stopped`` heeds it
+    stopped: bool = False
     starts: int = 0
     #: the wishes, in order of attachment; a later ``connect`` adds one
     wishes: list[EndpointSpec] = field(default_factory=list)
@@ -150,6 +152,12 @@ class Container:
     external: str | None = None  #: the docker name of the network that carries the published ports
     next_name: dict[str, int] = field(default_factory=dict)
     next_index: int = 2
+
+    @property
+    def returns(self) -> bool:
+        """Whether it comes up again with the daemon (container.RestartManager; on-failure never does)."""
+        policy = self.spec.restart
+        return policy == "always" or (policy == "unless-stopped" and not self.stopped)
 
 
 @dataclass(slots=True)

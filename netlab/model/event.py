@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netlab.model.scenario import ExposedPort, Pool, PortMapping
+from netlab.model.scenario import ExposedPort, Pool, PortMapping, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,7 @@ class ContainerSpec:
     dns_opt: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     privileged: bool = False
-    #: whether it comes up again with the daemon (``--restart``)
-    restarts: bool = False
+    restart: RestartPolicy = "no"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from netlab.model.flow import Expectation
 from netlab.model.rules import IptablesRuleset
 
 Protocol = Literal["tcp", "udp", "sctp"]
+#: What Docker does with a container that ended, or that ran before its daemon started.
+RestartPolicy = Literal["no", "always", "unless-stopped", "on-failure"]
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
@@ -88,6 +90,7 @@ class Service:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     mac_address: str | None = None
     replicas: int = 1
+    restart: RestartPolicy = "no"
     privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()

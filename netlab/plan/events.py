@@ -137,6 +137,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         dns_opt=service.dns_opt,
         sysctls=service.sysctls,
         privileged=service.privileged,
+        restart=service.restart,
     )
 
 

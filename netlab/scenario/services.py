@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from netlab.model.errors import Position
-from netlab.model.scenario import Attachment, ExposedPort, PortMapping, Service
+from netlab.model.scenario import Attachment, ExposedPort, PortMapping, RestartPolicy, Service
 from netlab.scenario.addresses import address, wrong_interface, wrong_mac
 from netlab.scenario.ports import read_exposed, read_ports
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
@@ -15,6 +15,15 @@ from netlab.scenario.tree import Mark, Report, Value, hint, shown
 #: so that LAB.NODE fits into a file name
 NAME_LENGTH = 128
 SHARES = "shares the network of"
+RESTART: dict[str, RestartPolicy] = {word: word for word in ("no", "always", "unless-stopped", "on-failure")}
+#: ``deploy.restart_policy.condition``
+CONDITIONS: dict[str, RestartPolicy] = {
+    "none": "no",
+    "on-failure": "on-failure",
+    "unless-stopped": "unless-stopped",
+    "any": "always",
+    "": "always",
+}
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 _CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
@@ -79,6 +88,7 @@ def read_service(
         sysctls=_sysctls(name, value.get("sysctls"), report),
         mac_address=_mac(f"services.{name}", value.get("mac_address"), report),
         replicas=_replicas(name, value, report),
+        restart=_restart(name, value, report),
         privileged=bool((flag := value.get("privileged")) and flag.data),
         cap_add=_capabilities(value.get("cap_add")),
         cap_drop=_capabilities(value.get("cap_drop")),
@@ -275,6 +285,30 @@ def _replicas(name: str, value: Value, report: Report) -> int:
     if number > 1 and chosen is not None and value.get("container_name") is not None:
         report.add(chosen.at, f"services.{name}: {number} containers cannot share one container_name")
     return number
+
+
+def _restart(name: str, value: Value, report: Report) -> RestartPolicy:
+    """``restart``, else ``deploy.restart_policy`` (Compose's getRestartPolicy)."""
+    written, known, path = value.get("restart"), RESTART, "restart"
+    word = "" if written is None else written.text.partition(":")[0]
+    if written is not None and word == "false":  # an unquoted no, of YAML 1.1
+        return "no"
+    if not word:
+        deploy = value.get("deploy")
+        policy = deploy.get("restart_policy") if deploy is not None else None
+        if policy is None:
+            return "no"
+        written, known, path = policy.get("condition"), CONDITIONS, "deploy.restart_policy.condition"
+        word = written.text if written is not None else ""
+    if word not in known:
+        assert written is not None
+        words = ", ".join(filter(None, known))
+        report.add(
+            written.at,
+            f"services.{name}: {path} cannot be {shown(written.text)}{hint(word, known)}; it is {words}",
+        )
+        return "no"
+    return known[word]
 
 
 # -- the rest

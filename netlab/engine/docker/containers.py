@@ -40,7 +40,7 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     in_order = container.endpoints if world.traits.index_in_container else _sorted(world, container)
     for endpoint in in_order:
         _name(world, container, endpoint)
-    container.running = True
+    container.running, container.stopped = True, False
     _link(world, rules, container)
     _move_gateway(world, rules, container)
     # A dict keeps insertion order: the container that started last stands last.

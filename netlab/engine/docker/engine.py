@@ -108,7 +108,9 @@ class DockerEngine:
             case ContainerStart(spec_):
                 containers.run(world, rules, spec_)
             case ContainerStop(node):
-                self._stop(world, _known(world, node))
+                container = _known(world, node)
+                self._stop(world, container)
+                container.stopped = True
             case ContainerRestart(node, if_stopped):
                 container = _known(world, node)
                 if not (if_stopped and container.running):
@@ -152,7 +154,7 @@ class DockerEngine:
         self._start(world)
         for node in sorted(world.containers):
             container = world.containers[node]
-            if container.spec.restarts:
+            if container.returns:
                 containers.start(world, self.rules, container)
 
 

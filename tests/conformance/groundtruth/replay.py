@@ -208,7 +208,7 @@ def container_body(spec: ContainerSpec, names: dict[str, str]) -> dict[str, Any]
         "DnsOptions": list(spec.dns_opt),
         "Sysctls": dict(spec.sysctls),
         "Privileged": spec.privileged,
-        "RestartPolicy": {"Name": "always" if spec.restarts else "no"},
+        "RestartPolicy": {"Name": spec.restart},
     }
     body: dict[str, Any] = {
         "Image": IMAGE,

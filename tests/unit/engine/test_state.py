@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from netlab import engine
@@ -41,10 +43,10 @@ def network(name: str, subnet: str, **keys: object) -> NetworkCreate:
     return NetworkCreate(spec)
 
 
-def container(node: str, *networks: str, ports: tuple[PortMapping, ...] = ()) -> ContainerStart:
+def container(node: str, *networks: str, ports: tuple[PortMapping, ...] = (), **keys: Any) -> ContainerStart:
     identity = node.encode().hex().ljust(64, "0")
     endpoints = tuple(EndpointSpec(name) for name in networks)
-    return ContainerStart(ContainerSpec(node, node, identity, networks[0], endpoints, ports))
+    return ContainerStart(ContainerSpec(node, node, identity, networks[0], endpoints, ports, **keys))
 
 
 HTTP = (PortMapping(80, "tcp", (80, 80)),)
@@ -222,3 +224,43 @@ def test_the_nftables_backend_cannot_publish_a_port_twice_without_the_proxy(prox
         else:
             with pytest.raises(Refused, match="rule exists"):
                 chosen.step(state, container("web", "front", ports=twice))
+
+
+@pytest.mark.parametrize(
+    ("policy", "left_running", "stopped_before"),
+    [
+        ("no", False, False),
+        ("on-failure", False, False),
+        ("unless-stopped", True, False),
+        ("always", True, True),
+    ],
+)
+def test_what_comes_up_again_with_the_daemon(policy: str, left_running: bool, stopped_before: bool) -> None:
+    chosen = engine.get("docker-20.10")
+    state = chosen.start(host())
+    for event in (
+        network("front", "192.0.2.0/24"),
+        container("web", "front", restart=policy),
+        container("idle", "front", restart=policy),
+        ContainerStop("idle"),
+        DaemonStop(),
+        DaemonStart(),
+    ):
+        state = chosen.step(state, event)
+    running = {name: one.running for name, one in state.world.containers.items()}
+    assert running == {"web": left_running, "idle": stopped_before}
+
+
+def test_a_container_that_was_started_again_is_not_stopped_any_more() -> None:
+    chosen = engine.get("docker-20.10")
+    state = chosen.start(host())
+    for event in (
+        network("front", "192.0.2.0/24"),
+        container("web", "front", restart="unless-stopped"),
+        ContainerStop("web"),
+        ContainerRestart("web", if_stopped=True),
+        DaemonStop(),
+        DaemonStart(),
+    ):
+        state = chosen.step(state, event)
+    assert state.world.containers["web"].running

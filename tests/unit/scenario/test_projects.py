@@ -342,3 +342,39 @@ def test_daemon_settings(text: str, setting: tuple) -> None:
 def test_a_daemon_setting_without_a_value() -> None:
     with pytest.raises(ValueError, match='"icc" is not KEY=VALUE'):
         daemon_setting("icc")
+
+
+# -- restart
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("{}", "no"),
+        ("{restart: no}", "no"),
+        ("{restart: 'no'}", "no"),
+        ("{restart: false}", "no"),
+        ("{restart: always}", "always"),
+        ("{restart: unless-stopped}", "unless-stopped"),
+        ("{restart: 'on-failure:3'}", "on-failure"),
+        ("{deploy: {restart_policy: {condition: any}}}", "always"),
+        ("{deploy: {restart_policy: {delay: 5s}}}", "always"),
+        ("{deploy: {restart_policy: {condition: none}}}", "no"),
+        ("{restart: 'no', deploy: {restart_policy: {condition: any}}}", "no"),
+    ],
+)
+def test_what_comes_back_with_the_daemon(loaded: Callable, text: str, policy: str) -> None:
+    assert loaded(f"services: {{web: {text}}}").services[0].restart == policy
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{restart: allways}", 'restart cannot be "allways" (did you mean "always"?)'),
+        ("{restart: true}", 'restart cannot be "true"'),
+        ("{deploy: {restart_policy: {condition: never}}}", "deploy.restart_policy.condition cannot be"),
+    ],
+)
+def test_no_such_restart_policy(problems: Callable, text: str, told: str) -> None:
+    (line,) = problems(f"services: {{web: {text}}}")
+    assert told in line
