@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import Final
 
@@ -45,6 +45,8 @@ FIRST: Final = -(1 << 31) + 1
 #: One below the highest, where conntrack confirms.
 LAST: Final = (1 << 31) - 2
 
+#: Where a table of ours is added.
+FAMILIES: Final = ("ip", "ip6", "bridge")
 HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
 _ENTRIES: Final = ("prerouting", "output")
 #: Where our chains stand in each family. In the bridge family no address is rewritten, and all that is
@@ -190,11 +192,18 @@ class TraceTable:
     Raises :class:`~netlab.model.errors.MachineError` if the kernel refuses it.
     """
 
-    def __init__(self, netns: int | None = None, families: Sequence[str] = ("ip", "ip6", "bridge")) -> None:
+    def __init__(
+        self,
+        netns: int | None = None,
+        families: Sequence[str] = FAMILIES,
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``announce`` is told the table's name before anything is added."""
         self._socket = open_socket(netns)
         try:
             port = self._socket.getsockname()[0]
             self.name = f"{TABLE_PREFIX}{port & 0xFFFFFFFF:x}"
+            announce(self.name)
             self._commit(batch(self.name, families))
         except BaseException:
             self._socket.close()

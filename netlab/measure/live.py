@@ -18,12 +18,12 @@ from netlab.journey.build import build, unmeasured
 from netlab.journey.evidence import Sighting, Ways, find_ways
 from netlab.journey.facts import Facts
 from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answer, reverse
-from netlab.journey.legs import Index, traced_tables
+from netlab.journey.legs import Index, traced_tables, visit_of
 from netlab.journey.stations import Station
 from netlab.measure.session import Pairs, Session
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName, Target
-from netlab.model.journey import Journey
+from netlab.model.journey import HookVisit, Journey
 from netlab.model.plan import Plan
 
 #: Seconds after which a flow without an answer is told as it is.
@@ -45,6 +45,15 @@ class Seen:
     ways: Ways
 
 
+@dataclass(frozen=True, slots=True)
+class SeenPacket:
+    """A packet at one hook; ``octets`` are what the kernel told of its headers, from the IP header on."""
+
+    node: str
+    visit: HookVisit
+    octets: bytes
+
+
 class Live:
     """Watches the hosts of a lab, or any namespaces, until :meth:`close`; arguments as a Session's.
 
@@ -59,8 +68,9 @@ class Live:
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._session = Session(namespaces, plan, hosts=hosts, pairs=pairs)
+        self._session = Session(namespaces, plan, hosts=hosts, pairs=pairs, announce=announce)
         self._since = time.monotonic_ns()
         #: key → (when it was read, the node that it began in, None if it came from elsewhere)
         self._begun: dict[bytes, tuple[float, str | None]] = {}
@@ -109,6 +119,14 @@ class Live:
         if not self._begun:
             self._forget()
         return found
+
+    def packets(self, seen: Seen) -> Iterator[SeenPacket]:
+        """What the trace told of the packets of a journey, hook by hook: theirs, then the answer's."""
+        for station in (*seen.ways.forth, *seen.ways.proxied, *seen.ways.back, *seen.ways.returned):
+            facts = self._session.facts.traced[station.node]
+            visit = visit_of(station, facts, self._session.facts)
+            octets = station.entry.network + station.entry.transport
+            yield SeenPacket(station.node, visit, octets)
 
     def _drain(self) -> str:
         """Read what waits and note what begins; the reason if events were lost."""

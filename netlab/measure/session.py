@@ -95,7 +95,9 @@ class Session:
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """``announce`` is told the name of each table before it is added."""
         self._namespaces = dict(namespaces)
         self.facts = facts_of(plan) if isinstance(plan, Plan) else plan or Facts()
         if hosts is not None:
@@ -113,7 +115,7 @@ class Session:
         self._patience = 0.0
         try:
             for name in sorted(self.facts.hosts):
-                self.tracers.append(Tracer(name, self._namespace(name), self._dropped.append))
+                self.tracers.append(Tracer(name, self._namespace(name), self._dropped.append, announce))
         except BaseException:
             self.close()
             raise

@@ -31,11 +31,17 @@ class Tracer:
     MachineError where the kernel has no nftables tracing.
     """
 
-    def __init__(self, node: str, netns: int, on_drop: Callable[[Station], None]) -> None:
+    def __init__(
+        self,
+        node: str,
+        netns: int,
+        on_drop: Callable[[Station], None],
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.node = node
         self.netns = netns
         self.faults: list[TraceFault] = []
-        self.table = TraceTable(netns)
+        self.table = TraceTable(netns, announce=announce)
         try:
             self.socket = TraceSocket(netns)
             self.tables = Tables(netns)
