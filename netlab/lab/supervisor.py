@@ -17,24 +17,19 @@ with them the network namespaces. Until ``commit`` it ends with its owner (a pid
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from netlab.kernel import libc
 from netlab.lab import codec, state
 from netlab.lab.children import Child, Children
+from netlab.lab.processes import Processes
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
-from netlab.model.errors import LabError, NetlabError
-
-if TYPE_CHECKING:
-    from netlab.kernel.launch import Sandbox
-    from netlab.lab.proxies import Proxies
 
 #: Descriptors that every lab may use: four a container.
 NOFILE = 1 << 20
@@ -104,13 +99,10 @@ class Supervisor:
         self.clients: set[Channel] = set()
         self.served: dict[Channel, list[Child]] = {}
         self.published: list[str] = []
-        self.warnings: list[str] = []
         self.private = ""
         self.listener: socket.socket | None = None
-        self.proxies: dict[str, Proxies] = {}
-        self.sandbox: Sandbox | None = None
+        self.processes = Processes(self)
         self.builder: Channel | None = None
-        self.pending: set[int] = set()
 
     # -- the loop
 
@@ -120,7 +112,7 @@ class Supervisor:
         self._listen_to_signals()
         assert self.owner_channel is not None
         self._add_client(self.owner_channel)
-        self._watch(self.owner, self.stop)
+        self.watch(self.owner, self.stop)
         self._start_builder()
         self.owner_channel.send({"event": "hello", "pid": self.outer_pid})
         while True:
@@ -129,11 +121,13 @@ class Supervisor:
                 if handler is not None:
                     handler()
 
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+    def watch(self, fd: int, handler: Callable[[], None]) -> None:
+        """Call ``handler`` whenever the descriptor can be read, or its other end is closed."""
         self.handlers[fd] = handler
         self.poll.register(fd, select.POLLIN)
 
-    def _unwatch(self, fd: int) -> None:
+    def unwatch(self, fd: int) -> None:
+        """Look at the descriptor no more; before it is closed."""
         del self.handlers[fd]
         self.poll.unregister(fd)
 
@@ -149,7 +143,7 @@ class Supervisor:
                 self.stop()
             self.children.reap()
 
-        self._watch(read, woken)
+        self.watch(read, woken)
 
     # -- the end
 
@@ -178,10 +172,10 @@ class Supervisor:
     def _add_client(self, channel: Channel) -> None:
         channel.sock.setblocking(False)
         self.clients.add(channel)
-        self._watch(channel.fileno(), lambda: self._serve(channel))
+        self.watch(channel.fileno(), lambda: self._serve(channel))
 
     def _drop(self, channel: Channel) -> None:
-        self._unwatch(channel.fileno())
+        self.unwatch(channel.fileno())
         self.clients.discard(channel)
         if channel is self.owner_channel:
             self.owner_channel = None
@@ -271,7 +265,7 @@ class Supervisor:
         os.chmod(f"{self.path}/control", 0o600)
         self.listener.listen(128)
         self.listener.setblocking(False)
-        self._watch(self.listener.fileno(), self._accept)
+        self.watch(self.listener.fileno(), self._accept)
 
     def _start_builder(self) -> None:
         """Fork the child that will build the lab; it gets ready while there is no plan yet."""
@@ -287,11 +281,11 @@ class Supervisor:
         def ended(child: Child) -> None:
             self._read_reports(reports)
             if self.phase in ("new", "building") and child.returncode != 0:
-                self._fail(f"the process that builds the lab ended with {child.returncode}")
+                self.fail(f"the process that builds the lab ended with {child.returncode}")
 
         self.children.fork(Child(0, "build", on_exit=ended), work, keep=(write.fileno(),))
         write.close()
-        self._watch(reports.fileno(), lambda: self._read_reports(reports))
+        self.watch(reports.fileno(), lambda: self._read_reports(reports))
 
     def _read_reports(self, reports: Channel) -> None:
         if reports.fileno() not in self.handlers:
@@ -301,21 +295,21 @@ class Supervisor:
             while (found := reports.take()) is not None:
                 self._heed(found[0])
         except Disconnected:
-            self._unwatch(reports.fileno())
+            self.unwatch(reports.fileno())
             reports.close()
 
     def _heed(self, report: Message) -> None:
         """What the building child says."""
         match report["event"]:
             case "built":
-                self._start_processes(report)
+                self._start(report)
             case "error":
                 self.tell_owner(report)
                 self.stop()
             case _:
                 self.tell_owner(report)
 
-    def _fail(self, text: str, *, with_log: bool = False) -> NoReturn:
+    def fail(self, text: str, *, with_log: bool = False) -> NoReturn:
         """The lab cannot be: say why, and end."""
         log = ""
         if self.path:
@@ -341,17 +335,29 @@ class Supervisor:
             try:
                 os.symlink(target, link)
             except FileExistsError:
-                self._fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
+                self.fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
             made.append(link)
         return made
 
-    def _finish_building(self) -> None:
+    def _start(self, report: Message) -> None:
+        """The namespaces stand: start what is to run in them, and wait until all of it answers."""
+        from netlab.model.errors import NetlabError
+
+        self.published = self._publish(report["names"])
+        try:
+            self.processes.start(report)
+        except NetlabError as error:
+            self.tell_owner({"event": "error", **describe(error)})
+            self.stop()
+        self.finish_building()
+
+    def finish_building(self) -> None:
         """Say that the lab is ready, once nobody is waited for any more."""
-        if self.pending or self.phase != "building":
+        if self.processes.awaited or self.phase != "building":
             return
         self.phase = "ready"
-        self.record["warnings"] = self.warnings
-        self.tell_owner({"event": "ready", "warnings": self.warnings})
+        self.record["warnings"] = self.processes.warnings
+        self.tell_owner({"event": "ready", "warnings": self.processes.warnings})
 
     def on_commit(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """The owner is content: the lab is known to all; ``detach``: and lives on without its owner.
@@ -363,107 +369,11 @@ class Supervisor:
         self.record["ready"] = True
         if message["detach"]:
             self.record["owner"] = None
-            self._unwatch(self.owner)
+            self.unwatch(self.owner)
             os.close(self.owner)
         state.write(self.path, self.record)
         self.phase = "committed"
         channel.send({"event": "committed"})
-
-    # -- the lab's own processes
-
-    def _start_processes(self, report: Message) -> None:
-        """The namespaces stand: start what is to run in them, and wait until all of it answers."""
-        self.published = self._publish(report["names"])
-        try:
-            for entry in report["proxies"]:
-                self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
-            for entry in report["commands"]:
-                self._start_command(entry)
-        except NetlabError as error:
-            self.tell_owner({"event": "error", **describe(error)})
-            self.stop()
-        self.children.forget_strangers()
-        if report["responders"]:
-            self._start_responder(report["responders"])
-        self._finish_building()
-
-    def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
-        from netlab.lab.proxies import Proxies
-
-        namespace = self.open_namespace(node)  # kept open: Proxies may start more later
-        proxies = self.proxies[node] = Proxies.start(namespace, listeners, mode)
-        for pid in proxies.pids():
-            self.children.adopt(Child(pid, _comm(pid), node))
-
-    def _start_command(self, entry: Message) -> None:
-        """Start a program of the scenario's, alone with its node's network, and wait for its ports."""
-        from netlab.kernel.launch import CONTAINER, Program, Sandbox
-
-        if self.sandbox is None:
-            self.sandbox = Sandbox()
-        node, argv = entry["node"], entry["argv"]
-        namespace = self.open_namespace(node)
-        try:
-            program = Program(tuple(argv), namespace, CONTAINER, entry["hostname"], entry["etc"])
-            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                pid = self.sandbox.start(program, null, 2, 2)
-            except LabError as error:
-                raise LabError(f"starting the command of {node}: {error}") from error
-            finally:
-                os.close(null)
-            command = Child(pid, "command", node, " ".join(argv))
-            self.children.adopt(command)
-            if entry["ports"]:
-                self._await_ports(command, namespace, set(entry["ports"]))
-        finally:
-            os.close(namespace)
-
-    def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
-        from netlab.lab import ready
-
-        def looked(waiter: Child) -> None:
-            del self.children.known[waiter.pid]
-            shown = ", ".join(map(str, sorted(ports)))
-            if waiter.returncode == 1:
-                self._fail(
-                    f"the command of {command.node} ended before it listened on {shown}", with_log=True
-                )
-            if waiter.returncode != 0:
-                self.warnings.append(
-                    f"the command of {command.node} does not listen on {shown} after {ready.PATIENCE:.0f} s"
-                )
-            self.pending.discard(waiter.pid)
-            self._finish_building()
-
-        waiter = Child(0, "waiter", command.node, on_exit=looked)
-        self.children.fork(waiter, lambda: ready.wait_for(command.pid, namespace, ports), keep=(namespace,))
-        self.pending.add(waiter.pid)
-
-    def _start_responder(self, ports: list[Any]) -> None:
-        read, write = os.pipe2(os.O_CLOEXEC)
-
-        def work() -> int:
-            from netlab.lab.responder import serve
-            from netlab.proxy.identity import rename
-
-            rename(["responder", f"of {self.name}"])
-            return serve([(self.open_namespace(node), entries) for node, entries in ports], write)
-
-        def answered() -> None:
-            self._unwatch(read)
-            with open(read, "rb") as file:
-                said = json.loads(file.readline() or b'{"error": "the responder did not start"}')
-            if "error" in said:
-                self._fail(said["error"])
-            self.warnings += said["lacking"]
-            self.pending.discard(responder.pid)
-            self._finish_building()
-
-        responder = self.children.fork(Child(0, "responder"), work, keep=(write,))
-        self.pending.add(responder.pid)
-        os.close(write)
-        self._watch(read, answered)
 
     # -- operations of every client
 
@@ -534,8 +444,7 @@ class Supervisor:
 
     def on_pairs(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Which connections the userland proxy of ``node`` joined since ``since``."""
-        proxies = self.proxies.get(message["node"])
-        pairs, whole = proxies.pairs(message["since"]) if proxies is not None else ((), True)
+        pairs, whole = self.processes.pairs(message["node"], message["since"])
         told = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
         channel.send({"event": "pairs", "pairs": told, "whole": whole})
 
@@ -548,11 +457,6 @@ class Supervisor:
     def on_down(self, channel: Channel, message: Message, fds: list[int]) -> NoReturn:
         """End the lab; the answer is the end of the connection."""
         self.stop()
-
-
-def _comm(pid: int) -> str:
-    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-        return file.read().strip()
 
 
 def spawned() -> NoReturn:

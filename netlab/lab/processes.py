@@ -1,0 +1,145 @@
+"""What runs in a lab by itself: docker-proxy of every host, the scenario's programs, the responder.
+
+They are children of the supervisor, on whose loop their ends and their first words arrive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import codec
+from netlab.lab.children import Child
+from netlab.model.errors import LabError
+
+if TYPE_CHECKING:
+    from netlab.kernel.launch import Sandbox
+    from netlab.lab.proxies import Pair, Proxies
+    from netlab.lab.supervisor import Supervisor
+    from netlab.lab.wire import Message
+
+
+class Processes:
+    """The processes that serve a lab. ``awaited`` are those that have yet to say that they answer."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._proxies: dict[str, Proxies] = {}
+        self._sandbox: Sandbox | None = None
+        self.awaited: set[int] = set()
+        self.warnings: list[str] = []
+
+    def start(self, report: Message) -> None:
+        """Start everything that the building child names; raises NetlabError for what cannot be started.
+
+        What takes longer is ``awaited``, and ends in the supervisor's ``finish_building`` or ``fail``.
+        """
+        for entry in report["proxies"]:
+            self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
+        for entry in report["commands"]:
+            self._start_command(entry)
+        self._supervisor.children.forget_strangers()
+        if report["responders"]:
+            self._start_responder(report["responders"])
+
+    def pairs(self, node: str, since: int) -> tuple[tuple[Pair, ...], bool]:
+        """What the userland proxy of ``node`` paired since, and whether that is all."""
+        proxies = self._proxies.get(node)
+        return proxies.pairs(since) if proxies is not None else ((), True)
+
+    # -- the userland proxy
+
+    def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
+        from netlab.lab.proxies import Proxies
+
+        namespace = self._supervisor.open_namespace(node)  # kept open: Proxies may start more later
+        proxies = self._proxies[node] = Proxies.start(namespace, listeners, mode)
+        for pid in proxies.pids():
+            self._supervisor.children.adopt(Child(pid, _comm(pid), node))
+
+    # -- the scenario's own programs
+
+    def _start_command(self, entry: Message) -> None:
+        """Start a program of the scenario's, alone with its node's network, and wait for its ports."""
+        from netlab.kernel.launch import CONTAINER, Program, Sandbox
+
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        node, argv = entry["node"], entry["argv"]
+        namespace = self._supervisor.open_namespace(node)
+        try:
+            program = Program(tuple(argv), namespace, CONTAINER, entry["hostname"], entry["etc"])
+            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                pid = self._sandbox.start(program, null, 2, 2)
+            except LabError as error:
+                raise LabError(f"starting the command of {node}: {error}") from error
+            finally:
+                os.close(null)
+            command = Child(pid, "command", node, " ".join(argv))
+            self._supervisor.children.adopt(command)
+            if entry["ports"]:
+                self._await_ports(command, namespace, set(entry["ports"]))
+        finally:
+            os.close(namespace)
+
+    def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
+        from netlab.lab import ready
+
+        supervisor = self._supervisor
+
+        def looked(waiter: Child) -> None:
+            del supervisor.children.known[waiter.pid]
+            shown = ", ".join(map(str, sorted(ports)))
+            if waiter.returncode == 1:
+                supervisor.fail(
+                    f"the command of {command.node} ended before it listened on {shown}", with_log=True
+                )
+            if waiter.returncode != 0:
+                self.warnings.append(
+                    f"the command of {command.node} does not listen on {shown} after {ready.PATIENCE:.0f} s"
+                )
+            self._answered(waiter)
+
+        waiter = Child(0, "waiter", command.node, on_exit=looked)
+        supervisor.children.fork(
+            waiter, lambda: ready.wait_for(command.pid, namespace, ports), keep=(namespace,)
+        )
+        self.awaited.add(waiter.pid)
+
+    # -- the built-in servers
+
+    def _start_responder(self, ports: list[Any]) -> None:
+        supervisor = self._supervisor
+        read, write = os.pipe2(os.O_CLOEXEC)
+
+        def work() -> int:
+            from netlab.lab.responder import serve
+            from netlab.proxy.identity import rename
+
+            rename(["responder", f"of {supervisor.name}"])
+            return serve([(supervisor.open_namespace(node), entries) for node, entries in ports], write)
+
+        def said() -> None:
+            supervisor.unwatch(read)
+            with open(read, "rb") as file:
+                words = json.loads(file.readline() or b'{"error": "the responder did not start"}')
+            if "error" in words:
+                supervisor.fail(words["error"])
+            self.warnings += words["lacking"]
+            self._answered(responder)
+
+        responder = supervisor.children.fork(Child(0, "responder"), work, keep=(write,))
+        self.awaited.add(responder.pid)
+        os.close(write)
+        supervisor.watch(read, said)
+
+    def _answered(self, child: Child) -> None:
+        self.awaited.discard(child.pid)
+        self._supervisor.finish_building()
+
+
+def _comm(pid: int) -> str:
+    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
