@@ -96,7 +96,8 @@ class Lab:
             raise
         from netlab.lab.measuring import Instrument
 
-        self._instrument = Instrument(self._client)
+        #: the session that all measuring here goes through, for what this class does not offer
+        self.instrument = Instrument(self._client)
         self._launch = launch
         self.warnings = tuple(launch.warnings)
 
@@ -165,6 +166,7 @@ class Lab:
         ``options``: see :class:`~netlab.lab.asking.PacketOptions`. Raises UsageError for what stands for
         several flows (a name with addresses of both families and no ``family``, a glob, a range of ports).
         """
+        __tracebackhide__ = True
         journeys = self._measured(self._flows(flow, family, options, alone=True), options)
         return journeys[0]
 
@@ -175,6 +177,7 @@ class Lab:
         **options: Unpack[PacketOptions],
     ) -> list[Journey]:
         """Send every flow that ``flows`` stands for, and say which way each went, in order."""
+        __tracebackhide__ = True
         from netlab.model.flow import Flow
 
         asked = [flows] if isinstance(flows, str | Flow) else list(flows)
@@ -196,6 +199,7 @@ class Lab:
         ``expected`` and ``words`` (``sees="client"``) for every family that is asked about: the two named,
         or else all in which the target has an address. See :func:`~netlab.lab.expecting.expected`.
         """
+        __tracebackhide__ = True
         from netlab.journey.expect import check
         from netlab.lab.expecting import ExpectationFailed, claims_of
         from netlab.lab.expecting import expected as made
@@ -228,17 +232,18 @@ class Lab:
 
         self._check()
         wanted = claims(self.plan.expect, self.plan)
-        with self._instrument.held() as session:
+        with self.instrument.held() as session:
             verdicts = judge(self._client, wanted, session=session)
         self._note([verdict.journey for verdict in verdicts])
         return verdicts
 
     def matrix(self) -> Column:
         """Who can reach what: every origin to every port of every service, each way in, each family."""
+        __tracebackhide__ = True
         from netlab.lab.matrix import measure
 
         self._check()
-        with self._instrument.held() as session:
+        with self.instrument.held() as session:
             column = measure(self._client, session=session)
         self._note([journey for _, journey in column.answers.values()])
         _refuse_unmeasured(journey for _, journey in column.answers.values())
@@ -249,7 +254,7 @@ class Lab:
         from netlab.lab.explain import explain
 
         (asked,) = self._flows(flow, family, {}, alone=True)
-        with self._instrument.held() as session:
+        with self.instrument.held() as session:
             explanation = explain(self._client, asked, session=session)
         _refuse_unmeasured(journey for journey in (explanation.before, explanation.after) if journey)
         return explanation
@@ -257,6 +262,7 @@ class Lab:
     def _flows(
         self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False
     ) -> list[Flow]:
+        __tracebackhide__ = True
         from netlab.lab.asking import flows
 
         self._check()
@@ -270,9 +276,10 @@ class Lab:
         return found
 
     def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
+        __tracebackhide__ = True
         from netlab.lab.asking import shape
 
-        with self._instrument.held() as session:
+        with self.instrument.held() as session:
             journeys = session.measure(flows, shape=shape(options), replies=options.get("replies", False))
         self._note(journeys)
         _refuse_unmeasured(journeys)
@@ -321,7 +328,7 @@ class Lab:
         """Let the lab live on without this program, until ``netlab down``; closes this object."""
         with self._lock():
             self._check()
-            self._instrument.close()
+            self.instrument.close()
             assert self._launch is not None
             self._launch.commit(detach=True)
             self._launch = None
@@ -334,7 +341,7 @@ class Lab:
         with self._lock():
             launch, self._launch = self._launch, None
             if launch is not None:
-                self._instrument.close()
+                self.instrument.close()
             self._forget()
         if launch is not None:
             with state.Lock(self.name):
@@ -365,6 +372,7 @@ class Lab:
 
 def _refuse_unmeasured(journeys: Iterable[Journey]) -> None:
     """Raises Unmeasured, with what failed, if any journey is."""
+    __tracebackhide__ = True
     failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
     if failed:
         told = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]

@@ -1,0 +1,80 @@
+"""What a test expects of a journey: ``assert journey == Expected("ok forward", sees="client")``."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.journey.expect import Check, check
+from netlab.lab.expecting import expected
+from netlab.model.errors import Unmeasured, UsageError
+from netlab.model.journey import Journey
+from netlab.model.plan import Plan
+from netlab.testing.labs import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Unpack
+
+    from netlab.lab.expecting import ExpectedWords
+
+#: words that only the plan of the lab can turn into addresses
+_OF_THE_PLAN = ("host", "gateway")
+_NO_PLAN = Plan("", "", (), (), ())
+
+
+class Expected:
+    """Equal to every journey that goes so; what is not said may be anything.
+
+    ``words`` are as for ``Lab.expect``. Comparing raises Unmeasured for a journey that is not measured, and
+    UsageError where ``sees`` says ``host`` or ``gateway`` of a journey that is none of a fixture's lab.
+    """
+
+    def __init__(self, words: str | Mapping[str, str] = "", **more: Unpack[ExpectedWords]) -> None:
+        self.expected = expected(words, **more)
+
+    def check(self, journey: Journey) -> Check:
+        """Where the journey is another one than expected."""
+        plan = plan_of(journey)
+        if plan is not None:
+            return check(self.expected, journey, plan)
+        return self._check_alone(journey)
+
+    def _check_alone(self, journey: Journey) -> Check:
+        """Without a plan: by what the journey says of itself."""
+        sees, seen = self.expected.sees, journey.sees
+        if sees in _OF_THE_PLAN:
+            raise UsageError(f"sees {sees}: this journey is of no lab that a fixture made; use lab.expect")
+        if sees is None or seen is None or sees == "sender" or _is_address(sees):
+            return check(self.expected, journey, _NO_PLAN)
+        rest = check(replace(self.expected, sees=None), journey, _NO_PLAN)
+        if rest.passed is None or seen.node == sees:
+            return rest
+        told = f"sees: expected {sees}, the server saw {seen.address}" + (
+            f" ({seen.node})" if seen.node else ""
+        )
+        return Check(False, (*rest.problems, told))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Journey):
+            return NotImplemented
+        found = self.check(other)
+        if found.passed is None:
+            raise Unmeasured(f"{other.flow.origin} -> {other.flow.to} {other.flow.family}: {other.problem}")
+        return found.passed
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        from netlab.view.verify import expected_words
+
+        return f"Expected({expected_words(self.expected)!r})"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""When a test fails: evidence in the report and in files, a shell in the wreck, the lab kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netlab.model.errors import NetlabError, Unmeasured
+from netlab.testing.watch import Watch, folder_of, how_to_enter
+
+if TYPE_CHECKING:
+    from netlab.testing.labs import SuiteLab
+
+WATCHES = pytest.StashKey[list[Watch]]()
+
+
+def watch(item: pytest.Item, lab: SuiteLab) -> Watch:
+    """Keep an eye on a lab that ``item`` uses from now on."""
+    found = Watch.begin(lab, capture=bool(item.config.getini("netlab_capture")))
+    item.stash.setdefault(WATCHES, []).append(found)
+    return found
+
+
+def release(found: Watch) -> None:
+    """The test is over, and with it what was captured; the lab lives on if it is to be kept."""
+    found.end()
+    if found.keep and not found.lab.closed:
+        found.lab.release()
+
+
+def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Add to the report of a test that went wrong."""
+    if call.excinfo is not None and call.excinfo.errisinstance(Unmeasured):
+        _unmeasured(call.excinfo, report)
+    if not report.failed or report.when == "teardown":
+        return
+    found = [one for one in item.stash.get(WATCHES, []) if not one.lab.closed]
+    if not found:
+        return
+    folder = folder_of(item)
+    for one in found:
+        try:
+            report.sections += one.evidence(folder)
+        except (NetlabError, OSError) as error:
+            report.sections.append((f"netlab: {one.lab.name}", f"no evidence: {error}"))
+    report.sections.append(("netlab: files", str(folder)))
+    report.user_properties.append(("netlab_artifacts", str(folder)))
+    if item.config.getoption("netlab_shell"):
+        _shell(item, report, found)
+    if item.config.getoption("netlab_keep"):
+        for one in found:
+            one.keep = True
+        kept = [how_to_enter(one.lab.name) for one in found]
+        report.sections.append(("netlab: kept", "\n".join(kept)))
+        report.netlab_kept = kept  # type: ignore[attr-defined]
+
+
+def _unmeasured(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> None:
+    """What could not be measured is an error: no failure, and nothing that ``xfail`` may expect."""
+    report.outcome = "failed"
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+        report.longrepr = f"unmeasured: {excinfo.value}"
+    report.netlab_unmeasured = True  # type: ignore[attr-defined]
+
+
+def _shell(item: pytest.Item, report: pytest.TestReport, found: list[Watch]) -> None:
+    """Say what went wrong, and open a shell in each lab; pytest goes on when it is left."""
+    capturing = item.config.pluginmanager.getplugin("capturemanager")
+    if capturing is not None:
+        capturing.suspend(in_=True)
+    try:
+        writer = item.config.get_terminal_writer()
+        writer.line()
+        writer.sep("=", f"netlab: {item.nodeid} failed", red=True)
+        writer.line(report.longreprtext)
+        for one in found:
+            writer.sep("-", f"a shell in {one.lab.name}: `exit` goes on", yellow=True)
+            writer.flush()
+            subprocess.run([sys.executable, "-m", "netlab", "shell", one.lab.name], check=False)
+    finally:
+        if capturing is not None:
+            capturing.resume()

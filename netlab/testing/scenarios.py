@@ -1,0 +1,177 @@
+"""Scenario files as tests: one item for each flow and family of each expectation.
+
+::
+
+    scenarios/httpd.yaml::client -> host:80/tcp[ipv4]
+    scenarios/httpd.yaml::docker-28::client -> host:80/tcp[ipv4]      with several --netlab-engine
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from netlab.journey.expand import claims
+from netlab.lab.load import load_plan
+from netlab.model.errors import NetlabError, Unmeasured
+from netlab.testing.failing import release, watch
+from netlab.testing.labs import SuiteLab, build
+from netlab.testing.plugin import is_named
+from netlab.testing.variants import Variant
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from netlab.journey.expand import Claim
+    from netlab.lab.verify import Verdict
+    from netlab.testing.watch import Watch
+
+_NETLAB = re.compile(rb"^[\"']?x-netlab[\"']?[ \t]*:", re.MULTILINE)
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether a file says something under ``x-netlab``: any other Compose file is not our business."""
+    return _NETLAB.search(path.read_bytes()) is not None
+
+
+class NothingExpected(UserWarning):
+    """A scenario that matches ``netlab_files`` expects nothing."""
+
+
+class UnmetExpectation(Exception):
+    """A flow of a scenario went otherwise than the file says."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__("; ".join(verdict.check.problems))
+
+
+class LabHolder(pytest.Collector):
+    """The lab of all items below: it stands while they run."""
+
+    variant: Variant
+    lab: SuiteLab | None = None
+
+    def items(self) -> Iterator[ScenarioItem]:
+        """One item a claim."""
+        try:
+            plan = load_plan(self.variant.files, **self.variant.keywords)
+            found = claims(plan.expect, plan)
+        except NetlabError as error:
+            raise self.CollectError(str(error)) from error
+        if not found:
+            what = f"{self.path} expects nothing (x-netlab.expect)"
+            if is_named(self.path, self.config):
+                raise self.CollectError(what)
+            self.warn(NothingExpected(what))
+        seen: dict[str, int] = {}
+        for claim in found:
+            name = f"{claim.flow}[{claim.flow.family.word}]"
+            number = seen[name] = seen.get(name, 0) + 1
+            again = f"#{number}" if number > 1 else ""
+            yield ScenarioItem.from_parent(self, name=f"{name}{again}", claim=claim)
+
+    def setup(self) -> None:
+        """Bring the lab up, before the first item that runs here."""
+        self.lab = build(self.config, self.variant)
+
+    def teardown(self) -> None:
+        """Take it down, behind the last."""
+        if self.lab is not None:
+            self.lab.close()
+
+
+class ScenarioFile(LabHolder, pytest.File):
+    """A scenario file, in the engine that it names."""
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """Its items; or a lab an engine, if the command line names some."""
+        engines = self.config.getoption("netlab_engine")
+        if not engines:
+            self.variant = Variant((self.path,))
+            yield from self.items()
+        for engine in engines:
+            yield ScenarioInEngine.from_parent(self, name=engine)
+
+    def setup(self) -> None:
+        """Bring the lab up, unless each engine has one."""
+        if not self.config.getoption("netlab_engine"):
+            super().setup()
+
+
+class ScenarioInEngine(LabHolder):
+    """A scenario file, in an engine that the command line names."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Its items."""
+        self.variant = Variant((self.path,), {"engine": self.name})
+        yield from self.items()
+
+
+class ScenarioItem(pytest.Item):
+    """One flow of one family, and what is expected of it."""
+
+    def __init__(self, *, claim: Claim, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.claim = claim
+        self.watch: Watch | None = None
+        self.add_marker("netlab")
+        if self.config.pluginmanager.hasplugin("xdist"):
+            self.add_marker(pytest.mark.xdist_group(self.parent.nodeid if self.parent else self.nodeid))
+
+    def _lab(self) -> SuiteLab:
+        parent = self.parent
+        assert isinstance(parent, LabHolder)
+        assert parent.lab is not None
+        if parent.lab.closed:  # it was kept for somebody to look at
+            parent.setup()
+        return parent.lab
+
+    def setup(self) -> None:
+        """Watch the lab."""
+        self.watch = watch(self, self._lab())
+
+    def runtest(self) -> None:
+        """Measure the flow."""
+        from netlab.lab.verify import judge
+
+        assert self.watch is not None
+        lab = self.watch.lab
+        with lab.instrument.held() as session:
+            (verdict,) = judge(lab.client, [self.claim], session=session)
+        lab.journeys.append(verdict.journey)
+        if verdict.check.passed is None:
+            raise Unmeasured("; ".join(verdict.check.problems))
+        if not verdict.check.passed:
+            raise UnmetExpectation(verdict)
+
+    def teardown(self) -> None:
+        """Look away."""
+        if self.watch is not None:
+            release(self.watch)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Expected against measured; the journey itself stands in a section of the report."""
+        error = excinfo.value
+        if isinstance(error, UnmetExpectation):
+            from netlab.view.verify import expected_words, measured_words
+
+            claim = error.verdict.claim
+            lines = [
+                f"{claim.expectation.position}: {claim.flow} {claim.flow.family.word}",
+                f"  expected: {expected_words(claim.expected)}",
+                f"  measured: {measured_words(error.verdict.journey)}",
+                *(f"  {problem}" for problem in error.verdict.check.problems),
+            ]
+            return "\n".join(lines)
+        if isinstance(error, NetlabError):
+            return f"{self.claim.expectation.position}: {self.claim.flow}: {error}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """The line of the expectation."""
+        return self.path, self.claim.expectation.position.line - 1, self.name

@@ -1,0 +1,133 @@
+"""What is kept of the labs that a test uses, until it is known whether it failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from netlab.lab.capturing import Capturing, sources_in
+from netlab.model.errors import NetlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from netlab.testing.labs import SuiteLab
+
+#: More packets of one test are no longer written: whoever sends them wants to test throughput.
+MOST_PACKETS: Final = 50_000
+#: Older journeys of a test are shown in one line each, and whole in the files.
+_WHOLE_JOURNEYS: Final = 6
+
+
+@dataclass
+class Watch:
+    """One lab, while one test uses it."""
+
+    lab: SuiteLab
+    capturing: Capturing | None = None
+    output: IO[bytes] | None = None
+    keep: bool = False
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, lab: SuiteLab, *, capture: bool) -> Watch:
+        """Forget what earlier tests measured, and capture every packet from now on."""
+        lab.journeys.clear()
+        watch = cls(lab)
+        if capture:
+            watch.output = tempfile.TemporaryFile()  # noqa: SIM115  closed in end()
+            watch.capturing = Capturing(lab.client, sources_in(lab.plan), watch.output.fileno(), MOST_PACKETS)
+        return watch
+
+    def end(self) -> None:
+        """Let go of the capture; the lab stays as it is."""
+        if self.capturing is not None:
+            self.capturing.abandon()
+            self.capturing = None
+        if self.output is not None:
+            self.output.close()
+            self.output = None
+
+    def evidence(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Sections for a report, and the same as files in ``folder``."""
+        name = self.lab.name
+        folder.mkdir(parents=True, exist_ok=True)
+        yield f"netlab: journeys in {name}", self._journeys(folder)
+        for host in [node.name for node in self.lab.plan.nodes if node.kind == "host"]:
+            try:
+                rules = str(self.lab.rules(host))
+            except NetlabError as error:
+                rules = f"not to be had: {error}"
+            (folder / f"{name}.{host}.rules").write_text(rules + "\n")
+            yield f"netlab: rules of {name}.{host}", rules
+        if self.capturing is not None:
+            yield f"netlab: packets in {name}", self._packets(folder)
+
+    def _journeys(self, folder: Path) -> str:
+        from netlab.view.console import console
+        from netlab.view.journey import journey_view, summary
+
+        journeys = list(self.lab.journeys)
+        lines = [json.dumps(journey.to_json(), ensure_ascii=False) for journey in journeys]
+        (folder / f"{self.lab.name}.journeys.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        if not journeys:
+            return "no flow was measured"
+        text = StringIO()
+        screen = console(text)
+        for journey in journeys[:-_WHOLE_JOURNEYS]:
+            screen.print(summary(journey))
+        for journey in journeys[-_WHOLE_JOURNEYS:]:
+            screen.print(journey_view(journey))
+        return text.getvalue().rstrip()
+
+    def _packets(self, folder: Path) -> str:
+        """Copy the capture; it goes on no longer."""
+        assert self.capturing is not None
+        assert self.output is not None
+        try:
+            self.capturing.stop()
+        except (NetlabError, OSError) as error:
+            return f"not to be had: {error}"
+        path = folder / f"{self.lab.name}.pcapng"
+        self.output.seek(0)
+        with path.open("wb") as file:
+            shutil.copyfileobj(self.output, file)
+        lost = f", {self.capturing.lost} lost" if self.capturing.lost else ""
+        return f"{self.capturing.packets} packets{lost}: {path}"
+
+
+def folder_of(item: pytest.Item) -> Path:
+    """Where a test's evidence goes: below ``--netlab-artifacts``, or pytest's temporary directory."""
+    config = item.config
+    chosen = config.getoption("netlab_artifacts")
+    if chosen is not None:
+        base = config.invocation_params.dir / chosen
+    else:
+        base = Path(config._tmp_path_factory.getbasetemp()) / "netlab"  # type: ignore[attr-defined]
+    name = re.sub(r"[^\w.=,-]+", "-", item.nodeid).strip("-")
+    return Path(base) / _short(name)
+
+
+def _short(name: str) -> str:
+    """A name that every file system takes: the end of a long one is replaced by its digest."""
+    if len(name) <= 150:
+        return name
+    import hashlib
+
+    return f"{name[:130]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def how_to_enter(name: str) -> str:
+    """What somebody types who wants to look at a lab that was kept."""
+    state = os.environ.get("NETLAB_STATE")
+    lead = f"NETLAB_STATE={state} " if state else ""
+    return f"{lead}netlab shell {name}    and then: {lead}netlab down {name}"
