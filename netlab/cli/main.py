@@ -25,6 +25,7 @@ VERBS = {
     "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
     "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
+    "trace": ("netlab.cli.trace", "watch which way the traffic of others goes"),
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
     "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
     "diff": ("netlab.cli.diff", "show what changes with another engine, setting or firewall"),

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from netlab.journey.facts import facts_of
 from netlab.lab.perprocess import PerProcess
+from netlab.measure.watch import RemoteWatch
 from netlab.measure.worker import Pair, RemoteSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.lab.client import Client
+    from netlab.lab.client import Client, Process
+    from netlab.measure.session import Pairs
 
 _WORKER = "netlab.measure.worker"
+_WATCHER = "netlab.measure.watch"
 
 
 def measuring(client: Client) -> RemoteSession:
@@ -25,21 +28,39 @@ def measuring(client: Client) -> RemoteSession:
     The worker is where the namespaces are: rootless labs need nothing more, and it ends with the lab. Raises
     LabError if the lab is gone, MachineError where the kernel has no tracing.
     """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        nodes = [node.name for node in client.plan.nodes if node.namespace == node.name]
-        process = client.start_module(_WORKER, nodes=nodes, fds=[theirs.fileno()])
-
-    def pairs(node: str, since: int) -> Sequence[Pair]:
-        found, _ = client.pairs(node, since)
-        return [Pair.of(*pair) for _, *pair in found]
-
+    ours, process = _start(client, _WORKER)
     try:
-        return RemoteSession(ours, facts_of(client.plan), pairs=pairs, ended=process.close)
+        return RemoteSession(ours, facts_of(client.plan), pairs=_pairs_of(client), ended=process.close)
     except BaseException:
         process.close()
         ours.close()
         raise
+
+
+@contextlib.contextmanager
+def watching(client: Client, *, packets: bool = False) -> Iterator[RemoteWatch]:
+    """Journeys of the lab's traffic, whoever makes it, as they settle; ``packets``: with what they are of."""
+    ours, process = _start(client, _WATCHER)
+    with process, contextlib.closing(ours):
+        watch = RemoteWatch(ours, facts_of(client.plan), _pairs_of(client), packets=packets)
+        with contextlib.closing(watch):
+            yield watch
+
+
+def _start(client: Client, module: str) -> tuple[socket.socket, Process]:
+    """A worker that has every namespace of the lab, and a socket to it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        nodes = [node.name for node in client.plan.nodes if node.namespace == node.name]
+        return ours, client.start_module(module, nodes=nodes, fds=[theirs.fileno()])
+
+
+def _pairs_of(client: Client) -> Pairs:
+    def pairs(node: str, since: int) -> Sequence[Pair]:
+        found, _ = client.pairs(node, since)
+        return [Pair.of(*pair) for _, *pair in found]
+
+    return pairs
 
 
 class Instrument:

@@ -1,0 +1,214 @@
+"""``netlab trace``: the way of traffic that somebody else makes, live, in a lab or in any namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import IO, TYPE_CHECKING
+
+from netlab.cli.common import say
+from netlab.cli.complete import hint
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from netlab.journey.filter import Test
+    from netlab.measure.watch import Told
+
+_PACKETS_OF = 40 + 20  #: octets of headers that a trace event carries at most
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    option = parser.add_argument
+    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one that is up"), "lab")
+    option("filter", nargs="*", metavar="FILTER", help="such as: tcp and port 80 and not from client")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--netns", metavar="NAME|PATH", help="trace any network namespace of this machine")
+    place.add_argument("--host", action="store_true", help="trace the namespace that netlab was started in")
+    option("--tree", action="store_true", help="each journey as a tree, not as a line")
+    option("--json", action="store_true", help="one JSON object a line")
+    option("--pcapng", metavar="FILE", help="write the packets too, each with its hook and rules as comments")
+    option("-c", "--count", type=int, metavar="N", help="end after N journeys")
+    parser.epilog = (
+        "Ends at Ctrl-C, after --count journeys, or with the lab. --netns and --host add one nftables\n"
+        "table a family (they say which) and change nothing else; the kernel removes it when this\n"
+        "command ends, however it ends. FILTER: tcp udp icmp ipv4 ipv6 port N from NODE src A dst A\n"
+        "host A by CHAIN, an outcome or a path, joined by and, or, not."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trace; returns 0, or 3 if events were lost."""
+    from netlab.journey.filter import parse_filter
+
+    words = list(args.filter)
+    foreign = args.host or args.netns is not None
+    lab = args.lab
+    if lab is not None and (foreign or not _is_lab(lab)):
+        lab, words = None, [lab, *words]
+    wanted = parse_filter(" ".join(words))
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(args.pcapng, "wb", buffering=0)) if args.pcapng else None
+        show = _Show(args, file)
+        faults = _foreign(args, wanted, show) if foreign else _lab(lab, args, wanted, show)
+    if faults:
+        say(f"the instrument failed {faults} times: what was traced then is missing")
+    return 3 if faults else 0
+
+
+def _is_lab(word: str) -> bool:
+    """Whether the first word names a lab: a word of the filter may stand there as well."""
+    from netlab.lab import state
+
+    if word in (record.name for record in state.standing()):
+        return True
+    from netlab.journey.filter import WORDS
+
+    return word not in WORDS
+
+
+def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> int:
+    from netlab.cli.shell import find_target
+    from netlab.lab.measuring import watching
+    from netlab.model.errors import UsageError
+
+    client, node = find_target(name)
+    if node is not None:
+        raise UsageError(f"{name} is a node; the hosts of a lab are traced")
+    with watching(client, packets=args.pcapng is not None) as watch:
+        tables = ", ".join(f"{table} in {host}" for host, table in watch.tables.items())
+        say(f"tracing {client.name} (table {tables}; Ctrl-C ends)")
+        try:
+            _tell(iter(watch), wanted, show, args.count)
+        except KeyboardInterrupt:
+            watch.stop()
+            _tell(iter(watch), wanted, show, args.count)
+        return watch.faults
+
+
+def _tell(journeys: Iterator[Told], wanted: Test, show: _Show, most: int | None) -> None:
+    for told in journeys:
+        if wanted(told.journey):
+            show(told)
+            if most is not None and show.number >= most:
+                return
+
+
+def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> int:
+    """Trace a namespace that is nobody's lab, from this process."""
+    import os
+
+    from netlab.measure.live import Live
+    from netlab.measure.watch import told
+    from netlab.model.errors import MachineError
+
+    name = "host" if args.host else os.path.basename(args.netns)
+    where = "this machine's own namespace" if args.host else args.netns
+
+    def announce(table: str) -> None:
+        say(
+            f"adding the nftables table {table} in the families ip, ip6 and bridge to {where}: chains at\n"
+            "both ends of every hook that mark first packets for tracing, and accept. It belongs to this\n"
+            "process, and the kernel removes it when the process ends."
+        )
+
+    netns = _open(args)
+    try:
+        with Live({name: netns}, announce=announce) as live:
+            say("tracing (Ctrl-C ends)")
+            try:
+                packets = args.pcapng is not None
+                _tell((told(live, s, packets=packets) for s in live.watch()), wanted, show, args.count)
+            except KeyboardInterrupt:
+                pass  # the way in which this ends
+            return live.faults
+    except PermissionError as error:
+        raise MachineError(f"tracing {where} needs root: {error}") from error
+    finally:
+        os.close(netns)
+
+
+def _open(args: argparse.Namespace) -> int:
+    import os
+
+    from netlab.model.errors import UsageError
+
+    if args.host:
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    path = args.netns if "/" in args.netns else f"/run/netns/{args.netns}"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"opening the network namespace {path}: {error.strerror}") from error
+
+
+class _Show:
+    """Shows journeys as they come, and writes their packets."""
+
+    def __init__(self, args: argparse.Namespace, file: IO[bytes] | None) -> None:
+        self.number = 0
+        self._json = args.json
+        self._tree = args.tree
+        self._file = file
+        self._nodes: dict[str, int] = {}
+        if file is not None:
+            from netlab.measure.pcapng import section
+
+            file.write(section())
+
+    def __call__(self, told: Told) -> None:
+        self.number += 1
+        if self._file is not None:
+            self._file.write(self._packets(told))
+        if self._json:
+            import json
+
+            document = {"when": told.when, **told.journey.to_json()}
+            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        elif self._tree:
+            from netlab.view.console import console
+            from netlab.view.journey import journey_view
+
+            screen = console(sys.stdout)
+            screen.print(journey_view(told.journey))
+            screen.print()
+        else:
+            sys.stdout.write(_line(told) + "\n")
+        sys.stdout.flush()
+
+    def _packets(self, told: Told) -> bytes:
+        """The packets of a journey, at each hook once; a trace has no more than their headers."""
+        from netlab.measure import pcapng
+
+        blocks = []
+        for node, octets, comments in told.packets:
+            if node not in self._nodes:
+                self._nodes[node] = len(self._nodes)
+                blocks.append(pcapng.interface(node, pcapng.RAW_IP, _PACKETS_OF))
+            length = _length(octets)
+            blocks.append(
+                pcapng.packet(
+                    self._nodes[node], int(told.when * 1e9), octets[:length], length=length, comments=comments
+                )
+            )
+        return b"".join(blocks)
+
+
+def _length(octets: bytes) -> int:
+    """The length that the IP header states (RFC 791, RFC 8200)."""
+    if octets[0] >> 4 == 4:
+        return int.from_bytes(octets[2:4], "big")
+    return 40 + int.from_bytes(octets[4:6], "big")
+
+
+def _line(told: Told) -> str:
+    """``12:00:01.250 client -> 198.51.100.1:80/tcp ipv4: ok, forward, sees 198.51.100.2``."""
+    import time
+
+    from netlab.view.journey import summary
+
+    whole = int(told.when)
+    clock = time.strftime("%H:%M:%S", time.localtime(whole))
+    return f"{clock}.{int((told.when - whole) * 1000):03d} {summary(told.journey)}"

@@ -1,0 +1,105 @@
+"""Which journeys are wanted, in words: ``tcp and port 80 and not from client or timeout``.  Pure.
+
+::
+
+    filter = terms { "or" terms }        terms = term { ["and"] term }        term = ["not"] test
+    test   = "tcp" | "udp" | "sctp" | "icmp" | "ipv4" | "ipv6" | OUTCOME | PATH
+           | "port" N | "from" NODE | "src" ADDRESS | "dst" ADDRESS | "host" ADDRESS | "by" CHAIN
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable
+from typing import get_args
+
+from netlab.model.errors import UsageError
+from netlab.model.flow import FlowProtocol, OutcomeName, PathName
+from netlab.model.journey import Journey
+
+Test = Callable[[Journey], bool]
+
+_PROTOCOLS = get_args(FlowProtocol)
+_OUTCOMES = get_args(OutcomeName)
+_PATHS = get_args(PathName)
+_WITH_VALUE = ("port", "from", "src", "dst", "host", "by")
+WORDS = (*_PROTOCOLS, "ipv4", "ipv6", *_OUTCOMES, *_PATHS, *_WITH_VALUE, "and", "or", "not")
+
+
+def parse_filter(text: str) -> Test:
+    """The test that ``text`` means; the empty text takes all. Raises UsageError with a suggestion."""
+    words = text.split()
+    alternatives: list[list[Test]] = [[]]
+    while words:
+        word = words.pop(0)
+        if word == "or":
+            alternatives.append([])
+            continue
+        if word == "and":
+            continue
+        wanted = word != "not"
+        if not wanted:
+            if not words:
+                raise UsageError("filter: what is not wanted? nothing follows 'not'")
+            word = words.pop(0)
+        test = _test(word, words)
+        alternatives[-1].append(test if wanted else _negated(test))
+    if len(alternatives) > 1 and not all(alternatives):
+        raise UsageError("filter: 'or' stands between two tests")
+    return lambda journey: any(all(test(journey) for test in tests) for tests in alternatives)
+
+
+def _negated(test: Test) -> Test:
+    return lambda journey: not test(journey)
+
+
+def _test(word: str, words: list[str]) -> Test:
+    if word in _PROTOCOLS:
+        return lambda journey: journey.flow.to.endswith(f"/{word}")
+    if word in ("ipv4", "ipv6"):
+        return lambda journey: journey.flow.family == word
+    if word in _OUTCOMES:
+        return lambda journey: journey.outcome == word
+    if word in _PATHS:
+        return lambda journey: journey.path == word
+    if word in _WITH_VALUE:
+        if not words:
+            raise UsageError(f"filter: {word!r} wants a value")
+        return _valued(word, words.pop(0))
+    near = difflib.get_close_matches(word, WORDS, 1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise UsageError(f"filter: unknown word {word!r}{hint}")
+
+
+def _valued(word: str, value: str) -> Test:
+    if word == "port":
+        if not value.isdecimal():
+            raise UsageError(f"filter: {value!r} is no port")
+        return lambda journey: value in (_end(journey.flow.src)[1], _end(journey.flow.dst)[1])
+    if word == "from":
+        return lambda journey: journey.flow.origin == value
+    if word == "by":
+        return lambda journey: journey.decided_by.chain == value
+    try:
+        address = str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        raise UsageError(f"filter: {value!r} is no address") from None
+    if word == "src":
+        return lambda journey: _end(journey.flow.src)[0] == address
+    if word == "dst":
+        return lambda journey: _end(journey.flow.dst)[0] == address
+    return lambda journey: address in (_end(journey.flow.src)[0], _end(journey.flow.dst)[0])
+
+
+def _end(endpoint: str | None) -> tuple[str, str]:
+    """Address and port of ``192.0.2.1:80`` or ``[2001:db8::1]:80``; a bare address has no port."""
+    if endpoint is None:
+        return "", ""
+    if endpoint.startswith("["):
+        address, _, port = endpoint[1:].partition("]")
+        return address, port.removeprefix(":")
+    if endpoint.count(":") == 1:
+        address, _, port = endpoint.partition(":")
+        return address, port
+    return endpoint, ""

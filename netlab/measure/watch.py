@@ -1,0 +1,136 @@
+"""Watching live traffic from a process inside the lab: JSON, one object a line, over a socket.
+
+::
+
+    → {"facts": …, "packets": false}   ← {"tables": {node: name}}   the instrument stands
+                                       ← {"journey": …, "when": seconds, "packets": [...]}   as they settle
+                                       ← {"pairs": [node, since]}   → {"pairs": [...]}
+    (the other end stops sending)      ← {"faults": n}
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.journey.facts import Facts
+from netlab.measure.live import Live, Seen
+from netlab.measure.session import Pairs, ProxyPair
+from netlab.measure.worker import Pair
+from netlab.model import errors
+from netlab.model.errors import NetlabError
+from netlab.model.journey import HookVisit, Journey
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A journey of somebody else's traffic, when it was known (s since the epoch), and its packets."""
+
+    journey: Journey
+    when: float
+    packets: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()  #: (node, octets, comments), hook by hook
+
+
+def told(live: Live, seen: Seen, *, packets: bool) -> Told:
+    """What is told of a journey that was seen; ``packets`` is for packet files."""
+    found: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
+    if packets:
+        found = tuple((p.node, p.octets, comments(p.node, p.visit)) for p in live.packets(seen))
+    return Told(seen.journey, time.time(), found)
+
+
+def comments(node: str, visit: HookVisit) -> tuple[str, ...]:
+    """The comments of a packet at one hook: where it is, then each rule that it met."""
+    links = " ".join(
+        word for word in (visit.iif and f"in {visit.iif}", visit.oif and f"out {visit.oif}") if word
+    )
+    lines = [f"{node} {visit.hook} {links}".rstrip()]
+    for hit in visit.rules:
+        what = f"{hit.family} {hit.table} {hit.chain}: {hit.rule or ''} {hit.verdict}".replace("  ", " ")
+        lines.append(what + (f"  # {hit.reason}" if hit.reason else ""))
+    return tuple(lines)
+
+
+def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:
+    """The worker: serve the socket ``fds[0]`` until its other end stops. ``arguments`` are not used."""
+    del arguments
+    with socket.socket(fileno=fds[0]) as sock, sock.makefile("rwb") as file:
+
+        def send(message: Json) -> None:
+            file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+            file.flush()
+
+        def pairs(node: str, since: int) -> Sequence[ProxyPair]:
+            send({"pairs": [node, since]})
+            line = file.readline()
+            return [Pair.of(*one) for one in json.loads(line)["pairs"]] if line else []
+
+        request = json.loads(file.readline())
+        try:
+            with Live(namespaces, Facts.from_json(request["facts"]), pairs=pairs) as live:
+                send({"tables": live.tables})
+                for seen in live.watch(lambda: bool(select.select([sock], [], [], 0)[0])):
+                    one = told(live, seen, packets=request["packets"])
+                    packets = [[node, octets.hex(), lines] for node, octets, lines in one.packets]
+                    send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
+                send({"faults": live.faults})
+        except NetlabError as error:
+            send({"error": str(error), "kind": type(error).__name__})
+            return 1
+        except (BrokenPipeError, ConnectionResetError):
+            return 0  # the watcher has gone, and the instrument with it
+    return 0
+
+
+class RemoteWatch:
+    """The other end: iterate over what is told until :meth:`stop`; the socket becomes its own."""
+
+    def __init__(self, sock: socket.socket, facts: Facts, pairs: Pairs, *, packets: bool) -> None:
+        self._socket = sock
+        self._file = sock.makefile("rwb")
+        self._pairs = pairs
+        self.faults = 0
+        self._send({"facts": facts.to_json(), "packets": packets})
+        self.tables: dict[str, str] = self._receive()["tables"]
+
+    def __iter__(self) -> Iterator[Told]:
+        while "faults" not in (answer := self._receive()):
+            if "pairs" in answer:
+                node, since = answer["pairs"]
+                found = [[p.protocol, p.client, p.asked, p.own, p.backend] for p in self._pairs(node, since)]
+                self._send({"pairs": found})
+                continue
+            packets = tuple(
+                (node, bytes.fromhex(octets), tuple(lines)) for node, octets, lines in answer["packets"]
+            )
+            yield Told(Journey.from_json(answer["journey"]), answer["when"], packets)
+        self.faults = answer["faults"]
+
+    def stop(self) -> None:
+        """End it: what settled meanwhile still comes."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def _send(self, message: Json) -> None:
+        self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+
+    def _receive(self) -> Json:
+        line = self._file.readline()
+        if not line:
+            raise errors.Unmeasured("the watching process ended before it was told to")
+        answer: Json = json.loads(line)
+        if "error" in answer:
+            raise getattr(errors, answer["kind"], NetlabError)(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """Let go; idempotent."""
+        self._file.close()
+        self._socket.close()
