@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.model.flow import Expected
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from netlab.lab.verify import Verdict
     from netlab.model.journey import Journey
 
+#: From so many flows of one expectation on, those that passed alike are one line.
+_MANY = 9
 _COLOURS = {"passed": "green", "failed": "bold red", "unmeasured": "bold magenta"}
 
 
@@ -42,7 +45,10 @@ def measured_words(journey: Journey) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """One line a flow: expected against measured."""
+    """One line a flow: expected against measured.
+
+    Where one expectation stands for many flows, those that passed share a line a family.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -50,17 +56,36 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
     found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("", "FLOW", "FAMILY", "EXPECTED", "MEASURED"):
         found.add_column(title, overflow="fold")
-    for verdict in verdicts:
+    for verdict, number in _rows(verdicts):
         colour = _COLOURS[verdict.word]
         flow = verdict.claim.flow
+        many = f"{verdict.claim.expectation.pattern.text}  ({number} flows)"
         found.add_row(
             Text(verdict.word, style=colour),
-            Text(str(flow)),
+            Text(str(flow) if number == 1 else many),
             flow.family.word,
             Text(expected_words(verdict.claim.expected)),
             Text(measured_words(verdict.journey), style=colour if verdict.word != "passed" else ""),
         )
     return found
+
+
+def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[Verdict, int]]:
+    """The verdicts to show, each with the number of those that it stands for."""
+    alike = Counter(_likeness(verdict) for verdict in verdicts)
+    shown = set()
+    for verdict in verdicts:
+        likeness = _likeness(verdict)
+        if verdict.word != "passed" or alike[likeness] < _MANY:
+            yield verdict, 1
+        elif likeness not in shown:
+            shown.add(likeness)
+            yield verdict, alike[likeness]
+
+
+def _likeness(verdict: Verdict) -> tuple[object, ...]:
+    claim = verdict.claim
+    return claim.expectation.position, claim.flow.family, verdict.word, measured_words(verdict.journey)
 
 
 def counts(verdicts: Sequence[Verdict]) -> str:
