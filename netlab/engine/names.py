@@ -37,6 +37,14 @@ def mac_of(ipv4: str) -> str:
     return ":".join(("02", "42", *(f"{octet:02x}" for octet in ipaddress.IPv4Address(ipv4).packed)))
 
 
+def link_local(mac_address: str) -> str:
+    """The address that the kernel makes of a MAC (modified EUI-64, RFC 4291 appendix A)."""
+    octets = bytearray.fromhex(mac_address.replace(":", ""))
+    octets[0] ^= 2
+    interface_id = octets[:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes(interface_id)))
+
+
 def eui64(prefix: ipaddress.IPv6Network, mac_address: str) -> str:
     """The address that the prefix and Docker's own MAC rule give (no flipped bit: 2001:db8::242:ac11:2)."""
     octets = bytes.fromhex(mac_address.replace(":", ""))

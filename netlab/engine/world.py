@@ -92,6 +92,8 @@ class LiveNetwork:
     trusted: tuple[str, ...] = ()  #: host interfaces that may reach containers directly
     next_hops: dict[Family, str] = field(default_factory=dict)  #: default gateways other than the bridge
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    #: whether the bridge was ever up: it then keeps the link-local address that the kernel gave it
+    had_ports: bool = False
 
     @property
     def name(self) -> str:
@@ -149,6 +151,10 @@ class Container:
     links: list[Link] = field(default_factory=list)
     mappings: tuple[PortMapping, ...] = ()
     gateways: dict[Family, Endpoint] = field(default_factory=dict)
+    #: whether Docker's own DNS server was started, which fixes resolv.conf until the next start
+    resolver: bool = False
+    #: whether the network that resolv.conf was last written for has IPv6
+    resolves_ipv6: bool = False
     external: str | None = None  #: the docker name of the network that carries the published ports
     next_name: dict[str, int] = field(default_factory=dict)
     next_index: int = 2

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab import engine
 from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
-from netlab.engine.names import mac
+from netlab.engine.names import link_local, mac
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.family import Family
@@ -192,6 +192,8 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
         yield f"{gateway}/{network.subnet(family).prefixlen}"
         if family is Family.IPV6 and world.traits.bridge_link_local:
             yield "fe80::1/64"
+    if network.had_ports and not network.endpoints and network.mac is not None:
+        yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 
 def rulesets(world: World) -> Iterator[Ruleset]:

@@ -122,13 +122,11 @@ def resolv_conf(world: World, container: Container) -> str:
     if mode == "host" or mode.startswith("container:"):
         return ""
     configured = container.spec.dns or world.daemon.dns
-    networks = [world.networks[w.network] for w in container.wishes if w.network in world.networks]
-    ipv6 = any(Family.IPV6 in network.families for network in networks)
-    servers = configured or (GOOGLE + (GOOGLE_V6 if ipv6 else ()))
+    servers = configured or (GOOGLE + (GOOGLE_V6 if container.resolves_ipv6 else ()))
     search = container.spec.dns_search or world.daemon.dns_search
     opts = container.spec.dns_opt or world.daemon.dns_opts
     inherited = not (configured or search or opts)
-    if any(not network.default_bridge for network in networks):
+    if container.resolver:
         servers = ("127.0.0.11", *(server for server in servers if ":" in server))
         opts = opts if any(opt.startswith("ndots:") for opt in opts) else (*opts, "ndots:0")
         inherited = False

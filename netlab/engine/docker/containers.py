@@ -35,6 +35,7 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     """``docker start`` of a container that does not run."""
     container.starts += 1
     container.next_name, container.next_index = {}, 2
+    container.resolver = False
     for wish in container.wishes:
         container.endpoints.append(_attach(world, rules, container, wish))
     in_order = container.endpoints if world.traits.index_in_container else _sorted(world, container)
@@ -130,7 +131,10 @@ def _attach(world: World, rules: Firewaller, container: Container, wish: Endpoin
         index=index,
         host_index=host_index,
     )
-    network.endpoints[node] = endpoint
+    network.endpoints[node], network.had_ports = endpoint, True
+    if not container.resolver:
+        container.resolves_ipv6 = Family.IPV6 in network.families
+        container.resolver = not network.default_bridge
     rules.add_endpoint(world, network, endpoint)
     return endpoint
 

@@ -79,8 +79,8 @@ class DockerEngine:
         self._start(world)
         return world
 
-    def _start(self, world: World) -> None:
-        """What every start of the daemon does before it looks at its networks."""
+    def _start(self, world: World, docker0: int | None = None) -> None:
+        """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left."""
         self.rules.start(world)
         turned_on = self._forward(world)
         self.rules.forward_policy(world, turned_on)
@@ -88,7 +88,7 @@ class DockerEngine:
             networks.set_up(world, self.rules, network)
         if world.daemon.bridge != "none":
             spec, mtu = _docker0(world)
-            networks.create(world, self.rules, spec, mtu)
+            networks.create(world, self.rules, spec, mtu, docker0)
         self.rules.user_chain(world)
 
     def _forward(self, world: World) -> bool:
@@ -141,7 +141,7 @@ class DockerEngine:
             containers.stop(world, self.rules, container)
 
     def _restart(self, world: World) -> None:
-        """The daemon comes up on what the last one left; docker0's network is made anew."""
+        """The daemon comes up on what was left; docker0's network is made anew, its bridge is not."""
         if world.running:
             raise Refused("event", "", "the daemon is running already")
         world.running = True
@@ -151,7 +151,9 @@ class DockerEngine:
             self.rules.remove_network(world, docker0)
             for pool in docker0.pools.values():
                 world.pools.release(pool.subnet)
-        self._start(world)
+        self._start(world, docker0.index if docker0 is not None else None)
+        if docker0 is not None and networks.DEFAULT_BRIDGE in world.networks:
+            world.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
         for node in sorted(world.containers):
             container = world.containers[node]
             if container.returns:

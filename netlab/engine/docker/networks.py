@@ -21,9 +21,14 @@ DEFAULT_BRIDGE = "bridge"
 GATEWAY_KEYS = {Family.IPV4: "DefaultGatewayIPv4", Family.IPV6: "DefaultGatewayIPv6"}
 
 
-def create(world: World, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500) -> None:
-    """Create a bridge network; raises :class:`Refused`, and then nothing has changed."""
-    network = _describe(world, spec, mtu)
+def create(
+    world: World, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500, index: int | None = None
+) -> None:
+    """Create a bridge network; raises :class:`Refused`, and then nothing has changed.
+
+    ``index`` is the ifindex of the bridge, if it was left by an earlier daemon.
+    """
+    network = _describe(world, spec, mtu, index)
     world.networks[spec.name] = network
     set_up(world, rules, network)
 
@@ -82,7 +87,7 @@ def _bridge_netfilter(world: World, network: LiveNetwork) -> None:
         world.sysctls.write(key, "1", f"{why}: frames between its containers must pass iptables")
 
 
-def _describe(world: World, spec: NetworkSpec, mtu: int) -> LiveNetwork:
+def _describe(world: World, spec: NetworkSpec, mtu: int, index: int | None) -> LiveNetwork:
     if spec.name in world.networks:
         raise Refused("network", spec.name, f"network with name {spec.name} already exists")
     if spec.driver != "bridge":
@@ -105,7 +110,7 @@ def _describe(world: World, spec: NetworkSpec, mtu: int) -> LiveNetwork:
         spec=spec,
         bridge=chosen.bridge,
         mac=None if exists else _mac(world, spec, chosen.bridge),
-        index=None if exists else world.claim_index(),
+        index=None if exists else index or world.claim_index(),
         pools=pools,
         icc=chosen.icc,
         masquerade=chosen.masquerade,

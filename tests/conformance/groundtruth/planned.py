@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from groundtruth.facts import Facts
+from groundtruth.facts import EUI64, Facts
 from netlab.model.family import Family, bare
 from netlab.model.plan import Listener, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftFile, NftTable
@@ -38,8 +38,9 @@ def listener_line(listener: Listener) -> str:
 
 
 def node_addresses(node: Node) -> list[str]:
-    """``eth0 192.168.10.10/24``, in the order of names."""
-    return sorted(f"{i.name} {a}" for i in node.interfaces for a in i.addresses)
+    """``eth0 192.168.10.10/24``, in the order of names; none that a kernel makes of a MAC."""
+    addresses = ((i.name, a) for i in node.interfaces for a in i.addresses)
+    return sorted(f"{name} {address}" for name, address in addresses if not EUI64.fullmatch(address))
 
 
 def own_hosts(node: Node, plan: Plan) -> list[str]:
