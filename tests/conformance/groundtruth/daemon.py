@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from groundtruth.docker import ApiError, Docker
-from groundtruth.world import CommandError, World, sweep_cgroups
+from groundtruth.world import CGROUP, CommandError, World, sweep_cgroups
 from netlab.model.scenario import JsonValue
 
 IMAGE = "netlab:latest"
@@ -49,7 +49,7 @@ class Daemon:
         self.api = Docker(f"{world.root}{SOCKET}")
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the daemon
-        self._cgroup = f"/netlab-conformance-{os.getpid()}-{world.pid}"
+        self._cgroup = f"/{CGROUP}-{os.getpid()}-{world.pid}"
         self._write("/run/state/daemon.json", json.dumps(dict(config)))
 
     def _write(self, path: str, text: str) -> None:

@@ -14,6 +14,7 @@ from groundtruth import matrix
 from groundtruth.compare import departures
 from groundtruth.daemons import Installed, installed
 from groundtruth.report import Result, page
+from groundtruth.world import sweep_stale
 
 HERE = Path(__file__).parents[1]
 
@@ -31,6 +32,11 @@ class Conformance:
         self.results: dict[tuple[str, str, str], Result] = {}
         self.unused: list[str] = []
 
+    def pytest_sessionstart(self) -> None:
+        """Clean up behind runs that were killed."""
+        if self.controller and self.daemons:
+            sweep_stale()
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every daemon with every configuration."""
         if {"daemon", "case"} <= set(metafunc.fixturenames):
@@ -38,10 +44,9 @@ class Conformance:
             pairs = [(d, c) for d in self.daemons for c in matrix.cases(test, d.engine)]
             metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """No daemon, no test here."""
-        if not self.daemons:
-            items[:] = [item for item in items if HERE not in item.path.parents]
+        return True if not self.daemons and HERE in collection_path.parents else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what the tests said of themselves."""

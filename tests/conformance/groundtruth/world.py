@@ -216,6 +216,10 @@ def _plug(world: World, node: str, name: str, segment: str, addresses: Sequence[
     )
 
 
+#: Every daemon's cgroups stand below one of this name, with its owner's and its cell's PID behind it.
+CGROUP = "netlab-conformance"
+
+
 def cgroup_roots() -> list[Path]:
     """The cgroup hierarchies of this machine: one (v2), or one a controller (v1)."""
     root = Path("/sys/fs/cgroup")
@@ -231,3 +235,11 @@ def sweep_cgroups(parent: str) -> None:
         if top.is_dir():
             for folder, _, _ in os.walk(top, topdown=False):
                 Path(folder).rmdir()
+
+
+def sweep_stale() -> None:
+    """Remove the cgroups of runs that were killed: nothing else of a cell outlives its owner."""
+    names = {path.name for root in cgroup_roots() for path in root.glob(f"{CGROUP}-*-*")}
+    for name in names:
+        if not Path("/proc", name.split("-")[-2]).exists():
+            sweep_cgroups(name)
