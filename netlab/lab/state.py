@@ -32,12 +32,17 @@ def root() -> str:
     if chosen:
         return os.path.abspath(chosen)
     uid = os.geteuid()
-    if uid == 0:
+    if uid == 0 and is_machines_root():
         return "/run/netlab"
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     if os.access(runtime, os.W_OK) and os.stat(runtime).st_uid == uid:
         return f"{runtime}/netlab"
     return f"/tmp/netlab-{uid}"  # noqa: S108  ownership is checked in ensure_root
+
+
+def is_machines_root() -> bool:
+    """Whether /run is the caller's: root of a user namespace is somebody ordinary outside of it."""
+    return os.access("/run", os.W_OK)
 
 
 def ensure_root() -> str:

@@ -324,8 +324,8 @@ class Supervisor:
         self.stop()
 
     def _publish(self, names: list[str]) -> list[str]:
-        """Make the nodes known to ``ip netns`` (root only); returns the symlinks made."""
-        if self.record.get("uid") != 0:
+        """Make the nodes known to ``ip netns`` (the machine's root only); returns the symlinks made."""
+        if self.record.get("uid") != 0 or not state.is_machines_root():
             return []
         os.makedirs(state.NETNS_DIR, mode=0o755, exist_ok=True)
         made = []
