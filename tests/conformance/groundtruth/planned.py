@@ -78,5 +78,7 @@ def facts_of_plan(plan: Plan, host: str) -> Facts:
             if container.hosts_file:
                 facts[f"{container.name}: hosts"] = own_hosts(container, plan)
             if container.resolv_conf:
-                facts[f"{container.name}: resolv.conf"] = [x for x in container.resolv_conf.splitlines() if x]
+                facts[f"{container.name}: resolv.conf"] = [
+                    x for x in container.resolv_conf.splitlines() if x and x[0] != "#"
+                ]
     return facts

@@ -74,7 +74,9 @@ class RealHost:
                 text = (self.world.root / path.lstrip("/")).read_text()
                 for random, plans in self.names().items():
                     text = text.replace(random, plans)
-                found[f"{node}: {word}"] = [line for line in text.splitlines() if line]
+                found[f"{node}: {word}"] = [
+                    line for line in text.splitlines() if line and not line.startswith("#")
+                ]
         return found
 
 
