@@ -9,8 +9,9 @@ node's namespace, under a user id that owns nothing on the machine; of /proc/sys
 node's network namespace has one, so that its root is nobody on the machine.
 
 Both get PID, mount, UTS and IPC namespaces of their own, the machine read-only (see
-:mod:`netlab.kernel.sandbox_root`), empty /tmp, /run, /home and /root, /proc and /sys of their own namespaces,
-no_new_privs and a list of refused system calls. Everything is gone with the program.
+:mod:`netlab.kernel.sandbox_root`) but for places of their own (:mod:`netlab.kernel.sandbox_places`), /proc
+and /sys of their own namespaces, no_new_privs and a list of refused system calls. Everything is gone with
+the program.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-from netlab.kernel import libc, process, sandbox_root, seccomp, userns
+from netlab.kernel import libc, process, sandbox_places, sandbox_root, seccomp, userns
 from netlab.model.errors import LabError
 
 # include/uapi/linux/capability.h
@@ -41,7 +43,6 @@ _SHARED_NETWORK = (10, 13)
 _NS_GET_USERNS = 0xB701
 _NEW = libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
 _SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)
-_PRIVATE = (("/run", 755), ("/tmp", 1777), ("/var/tmp", 1777), ("/home", 755), ("/root", 700))  # noqa: S108
 
 Streams = Sequence[int]
 _Step = libc.Step
@@ -104,6 +105,8 @@ class Sandbox:
         """
         path = _find(program)
         root = self.prepare()
+        if program.kind.in_user_namespace and userns.full():
+            _hand_over(stdin, stdout, stderr)
         owner = _owner(program.network)
         # above the numbers that they are copied to
         streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (stdin, stdout, stderr)]
@@ -133,6 +136,13 @@ class Sandbox:
         finally:
             os.close(stdin)
         return process.Running(pid, output, errors).finish()
+
+
+def _hand_over(*streams: int) -> None:
+    """Give pipes to the container's root, so that it can open /dev/stdout too (runc: fixStdioPermissions)."""
+    for fd in streams:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, userns.FIRST_ID, userns.FIRST_ID)
 
 
 def _fork(path: str, program: Program, steps: Sequence[_Step]) -> tuple[int, str]:
@@ -179,6 +189,7 @@ def _child(path: str, program: Program, steps: Sequence[_Step], report: int) -> 
 def _steps(program: Program, root: int, owner: int | None, many: bool, streams: Streams) -> list[_Step]:
     """All that the child does, with everything worked out beforehand."""
     private_to = userns.FIRST_ID if many else 0
+    container = program.kind.in_user_namespace
     return [
         *((signal.signal, (number, signal.SIG_DFL), "resetting a signal") for number in _SIGNALS),
         (signal.pthread_sigmask, (signal.SIG_SETMASK, ()), "unblocking signals"),
@@ -196,7 +207,8 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         *([(os.setgroups, ([],), "leaving groups")] if many else []),
         *_join(owner),
         *_identity(program.kind, owner is not None, many),
-        *seccomp.steps(),
+        *(sandbox_places.directories(owners=owner is not None and many) if container else ()),
+        *seccomp.steps(one_id=container and owner is not None and not many),
     ]  # fmt: skip
 
 
@@ -221,11 +233,8 @@ def _mounts(kind: Kind, uid: int) -> tuple[_Step, ...]:
 
 def _mount_steps(kind: Kind, uid: int) -> Iterator[_Step]:
     """Private directories (which belong to ``uid``), /proc, /sys, and for containers the rest of /dev."""
-    quiet = libc.MS_NOSUID | libc.MS_NODEV
-    for place, mode in _PRIVATE:
-        if Path(place).is_dir() and not Path(place).is_symlink():
-            yield libc.step_mount("tmpfs", place, "tmpfs", quiet, f"mode={mode},uid={uid},gid={uid},size=64m")
-    quiet |= libc.MS_NOEXEC
+    yield from sandbox_places.mounts(uid, container=kind.in_user_namespace)
+    quiet = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
     yield libc.step_mount("proc", "/proc", "proc", quiet)
     yield libc.step_mount("/proc/sys", "/proc/sys", "", libc.MS_BIND)
     read_only = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | quiet

@@ -29,6 +29,13 @@ _DIFFERENT = {
 }  # fmt: skip
 #: io_uring_{setup,enter,register}, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr
 _SAME = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
+#: The calls that change whom a process is and whose a file is: (x86_64, aarch64)
+_OWNERSHIP = {
+    "setuid": (105, 146), "setgid": (106, 144), "setreuid": (113, 145), "setregid": (114, 143),
+    "setgroups": (116, 159), "setresuid": (117, 147), "setresgid": (119, 149), "setfsuid": (122, 151),
+    "setfsgid": (123, 152), "fchown": (93, 55), "fchownat": (260, 54), "chown": (92, None),
+    "lchown": (94, None),
+}  # fmt: skip
 _CLONE = (56, 220)
 _CLONE3 = 435
 _NEW_NAMESPACES = 0x7E020000
@@ -45,8 +52,12 @@ def _instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 
 
 @cache
-def program(machine: str) -> bytes:
-    """The filter for an architecture as ``uname -m`` names it; empty if it is not known here."""
+def program(machine: str, *, one_id: bool = False) -> bytes:
+    """The filter for an architecture as ``uname -m`` names it; empty if it is not known here.
+
+    ``one_id``: becoming another user and giving a file away do nothing and succeed, so that a server which
+    starts as root and goes on as its own user runs in a user namespace that has no other.
+    """
     if machine not in _ARCHITECTURES:
         return b""
     column = 0 if machine == "x86_64" else 1
@@ -62,6 +73,9 @@ def program(machine: str) -> bytes:
         parts += [_instruction(_JGE, _X32, no=1), refuse]
     for number in refused:
         parts += [_instruction(_JEQ, number, no=1), refuse]
+    if one_id:
+        for number in sorted(n[column] or 0 for n in _OWNERSHIP.values() if n[column] is not None):
+            parts += [_instruction(_JEQ, number, no=1), _instruction(_RETURN, _ERRNO)]
     # clone3 hides its flags behind a pointer; libc falls back to clone, whose flags can be seen
     parts += [_instruction(_JEQ, _CLONE3, no=1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
     parts += [
@@ -75,12 +89,12 @@ def program(machine: str) -> bytes:
 
 
 @cache
-def steps() -> tuple[libc.Step, ...]:
+def steps(*, one_id: bool = False) -> tuple[libc.Step, ...]:
     """Refusing those calls to the process and all that come of it, which needs no_new_privs.
 
     Nothing where the architecture is not known.
     """
-    code = program(os.uname().machine)
+    code = program(os.uname().machine, one_id=one_id)
     if not code:
         return ()
     import ctypes

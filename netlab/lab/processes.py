@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec
 from netlab.lab.children import Child
+from netlab.lab.log import Log
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Processes:
         self._supervisor = supervisor
         self._proxies: dict[str, Proxies] = {}
         self._sandbox: Sandbox | None = None
+        self._log: Log | None = None
         self.awaited: set[int] = set()
         self.warnings: list[str] = []
 
@@ -72,7 +74,7 @@ class Processes:
             program = Program(tuple(argv), namespace, CONTAINER, entry["hostname"], entry["etc"])
             null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                pid = self._sandbox.start(program, null, 2, 2)
+                pid = self._sandbox.start(program, null, *[self._output()] * 2)
             except LabError as error:
                 raise LabError(f"starting the command of {node}: {error}") from error
             finally:
@@ -84,6 +86,13 @@ class Processes:
         finally:
             os.close(namespace)
 
+    def _output(self) -> int:
+        """The pipe that takes what programs write, as a container's does: to the lab's log."""
+        if self._log is None:
+            self._log = Log(f"{self._supervisor.path}/log")
+            self._supervisor.watch(self._log.fileno(), self._log.take)
+        return self._log.pipe
+
     def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
         from netlab.lab import ready
 
@@ -93,6 +102,8 @@ class Processes:
             del supervisor.children.known[waiter.pid]
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
+                if self._log is not None:
+                    self._log.take()
                 supervisor.fail(
                     f"the command of {command.node} ended before it listened on {shown}", with_log=True
                 )

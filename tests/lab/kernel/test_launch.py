@@ -63,7 +63,7 @@ def test_it_cannot_end_a_process_of_the_machine(run: Run) -> None:
     assert run(f"kill -9 {os.getpid()}").code != 0
 
 
-@pytest.mark.parametrize("path", ["/x", "/etc/x", "/usr/x", "/var/lib/x", "/dev/x"])
+@pytest.mark.parametrize("path", ["/x", "/etc/x", "/usr/x", "/var/x", "/dev/x"])
 def test_it_cannot_write_to_the_machine(run: Run, path: str) -> None:
     done = run(f"touch {path}")
     assert done.code != 0
@@ -71,11 +71,25 @@ def test_it_cannot_write_to_the_machine(run: Run, path: str) -> None:
     assert not os.access(path, os.F_OK)
 
 
-@pytest.mark.parametrize("place", ["/tmp", "/run", "/home", "/root", "/var/tmp"])
+@pytest.mark.parametrize("place", ["/tmp", "/run/lock", "/home", "/root", "/var/tmp"])
 def test_these_are_its_own_and_empty(run: Run, place: str) -> None:
-    done = run(f"ls -A {place} | wc -l && touch {place}/x && ls {place}")
+    done = run(f"mkdir -p {place} && ls -A {place} | wc -l && touch {place}/x && ls {place}")
     assert done.output.split() == ["0", "x"], done.errors
     assert not os.access(f"{place}/x", os.F_OK)
+
+
+def test_a_container_has_what_packages_made_without_what_is_in_it(sandbox: Sandbox, owned: int) -> None:
+    show = "stat -c '%n %a %u' /var/lib/*/ && ls -A /var/lib/*/ | grep -vx -e '/var/lib/.*' -e '' | wc -l"
+    done = sandbox.run(Program(("sh", "-c", f"{show}; touch /var/lib/dpkg/x"), owned, CONTAINER))
+    *shown, things = done.output.splitlines()
+    assert things == "0", done.errors
+    assert done.code == 0
+    ids = userns.full()
+    assert shown == [
+        f"{path}/ {path.stat().st_mode & 0o1777:o} {path.stat().st_uid if ids else 0}"
+        for path in sorted(Path("/var/lib").iterdir())
+        if path.is_dir() and not path.is_symlink()
+    ]
 
 
 def test_it_reads_nothing_that_only_root_may(run: Run) -> None:

@@ -1,0 +1,39 @@
+"""What a lab's programs write: taken from a pipe, and kept in the lab's log, the last of it."""
+
+from __future__ import annotations
+
+import os
+
+#: Bytes of log that are kept at least, and at most before the older half goes.
+KEPT, MOST = 1 << 19, 1 << 20
+_AT_ONCE = 1 << 16
+
+
+class Log:
+    """A pipe into a file. The reading end is for the supervisor's loop, which calls :meth:`take`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._read, self.pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self.pipe, True)  # a program waits while the pipe is full
+
+    def fileno(self) -> int:
+        """The end that becomes readable when something was written."""
+        return self._read
+
+    def take(self) -> None:
+        """Append what is there by now."""
+        try:
+            data = os.read(self._read, _AT_ONCE)
+        except BlockingIOError:
+            return
+        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            size = os.fstat(fd).st_size
+            if size + len(data) > MOST:
+                kept = os.pread(fd, KEPT, size - KEPT)
+                os.truncate(fd, 0)
+                os.write(fd, kept)
+            os.write(fd, data)
+        finally:
+            os.close(fd)
