@@ -1,0 +1,50 @@
+"""``netlab diff``, measured: which flows close and open, by which rule, and what does not apply."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from conftest import ROOT, SEED, Netlab
+
+SCENARIOS = ROOT / "scenarios"
+
+
+def flows(done: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """(from, to, family) → what becomes of the flow."""
+    document = json.loads(done.stdout)
+    return {(c["from"], c["to"], c["family"]): c for c in document["flows"]["changes"]}
+
+
+def test_an_upgrade_closes_direct_access(netlab: Netlab) -> None:
+    found = flows(netlab("diff", SEED, "--engine", "docker-27", "--engine", "docker-28", "--json"))
+    change = found["client", "httpd@nw:80/tcp", "ipv4"]
+    assert change["kind"] == "closes"
+    assert change["after"]["decided_by"]["reason"] == "httpd on nw may not be reached by its own address"
+    assert found["client", "httpd@nw:9/tcp", "ipv4"]["kind"] == "otherwise"
+    assert ("client", "host:80/tcp", "ipv4") not in found
+
+
+def test_flipping_the_proxy_changes_paths_and_sources(netlab: Netlab) -> None:
+    found = flows(
+        netlab("diff", SCENARIOS / "httpd-no-proxy.yaml", "--daemon", "userland-proxy=both", "--json")
+    )
+    assert found["client", "host:80/tcp", "ipv6"]["kind"] == "closes"
+    assert found["sib", "host:80/tcp", "ipv4"]["kind"] == "path"
+    assert found["host", "host:80/tcp", "ipv4"]["kind"] == "source"
+    kinds = [change["kind"] for change in found.values()]
+    assert kinds == sorted(kinds, key=["closes", "opens", "path", "source", "otherwise"].index)
+
+
+def test_a_rule_that_does_not_apply_is_left_out_and_said(netlab: Netlab) -> None:
+    done = netlab("diff", SCENARIOS / "docker-user.yaml", "--engine", "docker-29-nftables")
+    assert "does not apply to docker-29-nftables: iptables -I DOCKER-USER" in done.stdout
+    opened = done.stdout.partition("flows that open")[2]
+    assert "client -> host:80/tcp" in opened
+    assert "was kept out by ip filter -A DOCKER-USER" in opened
+
+
+def test_a_side_that_is_refused_is_not_measured(netlab: Netlab) -> None:
+    refused = SCENARIOS / "nftables-backend-iptables-policy.yaml"
+    done = netlab("diff", refused, "--daemon", "no-such-key=both", code=2)
+    assert "no-such-key" in done.stderr
