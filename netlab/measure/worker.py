@@ -62,8 +62,11 @@ class _Lines:
         self._file.flush()
 
     def receive(self) -> Json | None:
-        """The next message; None at the end."""
-        line = self._file.readline()
+        """The next message; None at the end, a killed process's too."""
+        try:
+            line = self._file.readline()
+        except ConnectionResetError:
+            return None
         return json.loads(line) if line else None
 
     def close(self) -> None:
@@ -137,7 +140,7 @@ class RemoteSession:
         self._ended = ended
         self._lines = _Lines(sock)
         self._pairs = pairs
-        self._lines.send(
+        self._tell(
             {
                 "facts": None if facts is None else facts.to_json(),
                 "hosts": None if hosts is None else list(hosts),
@@ -160,7 +163,7 @@ class RemoteSession:
         tell: Callable[[int, Journey], None] | None = None,
     ) -> list[Journey]:
         """As :meth:`netlab.measure.session.Session.measure`."""
-        self._lines.send(
+        self._tell(
             {
                 "flows": [flow_json(flow) for flow in flows],
                 "replies": replies,
@@ -173,13 +176,19 @@ class RemoteSession:
                 node, since = answer["pairs"]
                 found = self._pairs(node, since) if self._pairs is not None else ()
                 ends = [[p.protocol, p.client, p.asked, p.own, p.backend] for p in found]
-                self._lines.send({"pairs": ends})
+                self._tell({"pairs": ends})
                 continue
             journey = Journey.from_json(answer["journey"])
             if tell is not None:
                 tell(len(journeys), journey)
             journeys.append(journey)
         return journeys
+
+    def _tell(self, message: Json) -> None:
+        try:
+            self._lines.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise errors.Unmeasured("the measuring process ended before it was asked") from None
 
     def _answer(self) -> Json:
         answer = self._lines.receive()
@@ -194,7 +203,8 @@ class RemoteSession:
         """End the session; idempotent."""
         with contextlib.suppress(OSError):  # the worker ended first
             self._socket.shutdown(socket.SHUT_RDWR)  # a forked child may have the socket too
-        self._lines.close()
+        with contextlib.suppress(OSError):  # what was said last nobody heard
+            self._lines.close()
         self._socket.close()
         self._ended()
 

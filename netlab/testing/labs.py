@@ -71,10 +71,13 @@ def able(config: pytest.Config) -> Iterator[None]:
     """What the machine lacks skips the test, and says why; with ``--netlab-require`` it fails."""
     if sys.platform != "linux":
         _unable(config, "labs are made of Linux namespaces")
+    lacking = ""
     try:
         yield
     except MachineError as error:
-        _unable(config, str(error))
+        lacking = str(error)
+    if lacking:
+        _unable(config, lacking)
 
 
 def _unable(config: pytest.Config, why: str) -> None:
@@ -92,7 +95,8 @@ def build(config: pytest.Config, variant: Variant) -> SuiteLab:
         except MachineError:
             raise
         except NetlabError as error:
-            pytest.fail(f"{variant}: {error}", pytrace=False)
+            problem = f"{variant}: {error}"
+    pytest.fail(problem, pytrace=False)
 
 
 class Shared:

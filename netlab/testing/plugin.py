@@ -175,11 +175,11 @@ def _only(item: pytest.Item, param: object) -> Variant:
     __tracebackhide__ = True
     from netlab.testing.variants import MarkerError
 
-    problem = "one parameter of lab means several labs"
+    problem, variants = "one parameter of lab means several labs", []
     try:
         variants = _wanted(item, param)
     except MarkerError as error:
-        problem, variants = str(error), []
+        problem = str(error)
     if len(variants) != 1:
         pytest.fail(f"{item.nodeid}: {problem}", pytrace=False)
     return variants[0]

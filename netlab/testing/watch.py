@@ -113,7 +113,7 @@ def folder_of(item: pytest.Item) -> Path:
         base = config.invocation_params.dir / chosen
     else:
         base = Path(config._tmp_path_factory.getbasetemp()) / "netlab"  # type: ignore[attr-defined]
-    name = re.sub(r"[^\w.=,-]+", "-", item.nodeid).strip("-")
+    name = re.sub(r"[^\w.=,]+", "-", item.nodeid).strip("-")
     return Path(base) / _short(name)
 
 
