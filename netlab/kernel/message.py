@@ -29,7 +29,7 @@ IFF_UP = 0x1
 IFA_F_NODAD = 0x02
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
-IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_EXT_MASK = 16, 18, 28, 29
+IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_EXT_MASK = 13, 16, 18, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 5, 23
 IFLA_BRPORT_STATE, IFLA_BRPORT_MODE = 1, 4
@@ -90,12 +90,14 @@ def address_bytes(address: str) -> tuple[int, bytes]:
     return family, _socket.inet_pton(family, address)
 
 
-def _identity(name: str, mac: str | None, mtu: int | None) -> bytes:
+def _identity(name: str, mac: str | None, mtu: int | None, txqlen: int | None) -> bytes:
     out = _text(IFLA_IFNAME, name)
     if mac is not None:
         out += attribute(IFLA_ADDRESS, mac_bytes(mac))
     if mtu is not None:
         out += _u32(IFLA_MTU, mtu)
+    if txqlen is not None:
+        out += _u32(IFLA_TXQLEN, txqlen)
     return out
 
 
@@ -105,10 +107,12 @@ _KIND_VETH = _text(IFLA_INFO_KIND, "veth")
 _HAIRPIN = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1"))
 
 
-def bridge(name: str, index: int, mac: str | None = None, mtu: int | None = None) -> Message:
+def bridge(
+    name: str, index: int, mac: str | None = None, mtu: int | None = None, txqlen: int | None = None
+) -> Message:
     """Make a bridge without spanning tree (so its ports forward at once), down."""
     info = attribute(IFLA_LINKINFO, _KIND_BRIDGE + attribute(IFLA_INFO_DATA, _STP_OFF))
-    body = _IFINFO.pack(0, 0, index, 0, 0) + _identity(name, mac, mtu) + info
+    body = _IFINFO.pack(0, 0, index, 0, 0) + _identity(name, mac, mtu, txqlen) + info
     return Message(RTM_NEWLINK, _CREATE, body, f"making the bridge {name}")
 
 
@@ -119,6 +123,7 @@ class End(NamedTuple):
     ifindex: int
     mac: str | None
     mtu: int
+    txqlen: int | None = None
 
 
 def veth(near: End, far: End, far_netns: int, *, master: int = 0, up: bool = True) -> Message:
@@ -129,12 +134,14 @@ def veth(near: End, far: End, far_netns: int, *, master: int = 0, up: bool = Tru
     """
     peer = (
         _IFINFO.pack(0, 0, far.ifindex, 0, 0)
-        + _identity(far.name, far.mac, far.mtu)
+        + _identity(far.name, far.mac, far.mtu, far.txqlen)
         + _u32(IFLA_NET_NS_FD, far_netns)
     )
     data = attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer))
     flags = IFF_UP if up else 0
-    body = _IFINFO.pack(0, 0, near.ifindex, flags, flags) + _identity(near.name, near.mac, near.mtu)
+    body = _IFINFO.pack(0, 0, near.ifindex, flags, flags) + _identity(
+        near.name, near.mac, near.mtu, near.txqlen
+    )
     if master:
         body += _u32(IFLA_MASTER, master)
     body += attribute(IFLA_LINKINFO, _KIND_VETH + data)

@@ -22,13 +22,13 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from netlab.kernel import dump, message, netns, process, ruleset, sysctl
 from netlab.kernel.message import End, Message
 from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
-from netlab.lab.layout import Layout, Space, layout
+from netlab.lab.layout import Layout, Pair, Space, layout
 from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
 from netlab.model.family import Family
 from netlab.model.plan import Interface, Plan, Route
@@ -151,12 +151,6 @@ class _Build:
             if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
                 sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
             sysctl.write_all(item for item in space.sysctls if sysctl.interface_of(item[0]) is None)
-            messages = [
-                message.bridge(bridge.name, space.indexes[bridge.name], bridge.mac, bridge.mtu)
-                for bridge in space.bridges
-            ]
-            if messages:
-                sock.send(messages)
 
     def _make_owned(self, space: Space) -> None:
         from netlab.kernel import userns
@@ -165,8 +159,28 @@ class _Build:
         netns.enter(fd)
 
     def _make_links(self) -> None:
+        """Bridges and pairs, so that in each namespace what the plan has before its bridges is older.
+
+        Age shows: MASQUERADE takes the address of the first device that has one (inet_select_addr).
+        """
+        older = [space for space in self.layout.spaces.values() if not space.before_bridges]
+        self._make_bridges(older)
+        first = [pair for pair in self.layout.pairs if pair.older]
+        self._make_pairs(first)
+        self._make_bridges(space for space in self.layout.spaces.values() if space.before_bridges)
+        self._make_pairs(pair for pair in self.layout.pairs if not pair.older)
+
+    def _make_bridges(self, spaces: Iterable[Space]) -> None:
+        for space in spaces:
+            messages = [
+                message.bridge(b.name, space.indexes[b.name], b.mac, b.mtu, b.txqlen) for b in space.bridges
+            ]
+            if messages:
+                self.sockets[space.name].send(messages)
+
+    def _make_pairs(self, pairs: Iterable[Pair]) -> None:
         batches: dict[str, list[Message]] = {}
-        for pair in self.layout.pairs:
+        for pair in pairs:
             near, far = pair.near, pair.far
             master = near.indexes[pair.near_end.master] if pair.near_end.master else 0
             messages = batches.setdefault(near.name, [])
@@ -291,7 +305,8 @@ def _wait(sock: RouteSocket, condition: Callable[[], bool], what: str) -> None:
 
 
 def _end(space: Space, interface: Interface) -> End:
-    return End(interface.name, space.indexes[interface.name], interface.mac, interface.mtu)
+    index = space.indexes[interface.name]
+    return End(interface.name, index, interface.mac, interface.mtu, interface.txqlen)
 
 
 def _addresses(space: Space, interface: Interface) -> list[Message]:

@@ -57,6 +57,16 @@ class Space:
         """The bridges, in order."""
         return [interface for interface in self.interfaces if interface.kind == "bridge"]
 
+    @property
+    def before_bridges(self) -> frozenset[str]:
+        """What stands before the first bridge in the plan; empty without a bridge."""
+        names: list[str] = []
+        for interface in self.interfaces:
+            if interface.kind == "bridge":
+                return frozenset(names)
+            names.append(interface.name)
+        return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -66,6 +76,12 @@ class Pair:
     near_end: Interface
     far: Space
     far_end: Interface
+
+    @property
+    def older(self) -> bool:
+        """Whether an end of it is to be there before its namespace's bridges are."""
+        ends = ((self.near, self.near_end), (self.far, self.far_end))
+        return any(end.name in space.before_bridges for space, end in ends)
 
 
 @dataclass(frozen=True)

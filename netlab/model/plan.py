@@ -43,6 +43,8 @@ class Interface:
     up: bool = True
     hairpin: bool = False
     index: int | None = None
+    #: tx queue length; None is the kernel's own (1000)
+    txqlen: int | None = None
     reason: str = ""
 
 

@@ -178,6 +178,7 @@ def _bridge(world: World, network: LiveNetwork) -> Interface:
         mtu=1500 if empty else network.mtu,
         addresses=tuple(_bridge_addresses(world, network)),
         index=network.index,
+        txqlen=0,
         reason=f"bridge of {network.title}",
     )
 

@@ -47,6 +47,7 @@ def port(world: World, network: LiveNetwork, endpoint: Endpoint) -> Interface:
         master=network.bridge,
         hairpin=not world.daemon.userland_proxy and not network.internal,
         index=endpoint.host_index,
+        txqlen=0,  # as libnetwork makes its links
         reason=f"{endpoint.node} on {network.title}",
     )
 
@@ -68,6 +69,7 @@ def _interfaces(world: World, container: Container) -> Iterator[Interface]:
             peer=(world.host.name, endpoint.veth),
             addresses=addresses(network, endpoint) + tuple(_link_local(endpoint)),
             index=endpoint.index,
+            txqlen=0,
             reason=f"{container.spec.node} on {network.title}",
         )
 
