@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,9 @@ def pytest(session: nox.Session, *arguments: str) -> None:
         *arguments,
     ]
     session.log(" ".join(command[1:]))
+    # Started in the background of a shell, we ignore ^C, and so would every program that the tests run.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = subprocess.run(command, check=False, cwd=ROOT).returncode
     if code == NOTHING_TESTED:
         sys.exit(NOTHING_TESTED)
