@@ -18,6 +18,8 @@ _FROM_29 = frozenset({"firewall-backend"})
 
 _DOCKER_19_03 = Traits(
     name="docker-19.03",
+    firewalld_zone=False,
+    reload_forgets=True,
     dialect=Dialect(
         unknown=_FROM_23 | _FROM_28 | _FROM_29 | {"ip6tables", "default-network-opts", "host-gateway-ip"}
     ),
@@ -32,6 +34,8 @@ _DOCKER_19_03 = Traits(
 )
 _DOCKER_20_10 = Traits(
     name="docker-20.10",
+    firewalld_internal=False,
+    reload_forgets=True,
     dialect=Dialect(
         ip6tables_experimental=True,
         ip6tables_needs_iptables=True,
@@ -54,6 +58,7 @@ _DOCKER_24 = replace(
 _DOCKER_26 = replace(
     _DOCKER_24,
     name="docker-26",
+    firewalld_internal=True,
     disables_ipv6_wholly=False,
     internal_default_route=False,
     empty_bridge_mtu=False,
@@ -61,6 +66,7 @@ _DOCKER_26 = replace(
 _DOCKER_27 = replace(
     _DOCKER_26,
     name="docker-27",
+    firewalld_policy=True,
     bridge_link_local=False,
     dialect=Dialect(ip6tables=True, unknown=_FROM_28 | _FROM_29),
     ports_ascending=True,
@@ -73,6 +79,7 @@ _DOCKER_27 = replace(
 _DOCKER_28 = replace(
     _DOCKER_27,
     name="docker-28",
+    reload_forgets=False,
     dialect=Dialect(ip6tables=True, unknown=_FROM_29),
     v6_drop_at_start=False,
     random_macs=True,

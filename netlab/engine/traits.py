@@ -56,5 +56,12 @@ class Traits:
     ipv6_only: bool = False
     #: the daemon turns forwarding on by itself; the nftables backend refuses to start where it is off
     enables_forwarding: bool = True
+    #: bridges are put into firewalld's zone ``docker`` (20.10); internal networks' too (26)
+    firewalld_zone: bool = True
+    firewalld_internal: bool = True
+    #: firewalld's policy ``docker-forwarding``: all to the bridges is accepted (27)
+    firewalld_policy: bool = False
+    #: after a reload of firewalld networks are not isolated, and DOCKER-USER is behind their rules (to 27)
+    reload_forgets: bool = False
     #: containers find each other's names for IPv6 too, and get ``ip6-*`` names only where IPv6 is on (26)
     hosts_ipv6: bool = True

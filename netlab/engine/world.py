@@ -180,6 +180,8 @@ class World:
     ports: PortAllocator = field(default_factory=PortAllocator)
     networks: dict[str, LiveNetwork] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
+    #: bridges in firewalld's zone ``docker``, in the order in which they were put there
+    zone: list[str] = field(default_factory=list)
     running: bool = True  #: whether the daemon is
     next_index: int = 2
 

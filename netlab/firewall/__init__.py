@@ -1,7 +1,7 @@
-"""The host's own firewall beside the engine's rules: none, ufw, or rule files."""
+"""The host's own firewall beside the engine's rules: none, ufw, firewalld, or rule files."""
 
 from __future__ import annotations
 
-from netlab.firewall.before import prepared
+from netlab.firewall.before import completed, prepared
 
-__all__ = ["prepared"]
+__all__ = ["completed", "prepared"]

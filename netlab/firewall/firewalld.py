@@ -1,33 +1,94 @@
-"""firewalld beside an engine: which rules stand before the engine starts."""
+"""firewalld beside an engine: what it has written before the engine starts, and what it has in the end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from netlab.firewall import firewalld_centos7, firewalld_config
+from netlab.firewall import firewalld_centos7, firewalld_config, firewalld_iptables, firewalld_nft
+from netlab.firewall.firewalld_config import Config
+from netlab.firewall.firewalld_layout import with_docker
+from netlab.model.rules import Chain, IptablesRuleset, Ruleset, Table
 from netlab.model.scenario import Host
 
 _OPTIONS = {"layout", "backend", "zones", "default_zone", "direct", "run"}
+NFTABLES, IPTABLES, CENTOS7 = "nftables", "iptables", "centos7"
 
 
-def prepared(host: Host) -> Host:
-    """The host with firewalld's rules; raises UsageError for what is not reproduced."""
+def kind(host: Host) -> str:
+    """``nftables`` (firewalld's own default) or ``iptables``, of 1.3.3; or ``centos7``. Raises UsageError."""
     options = host.firewall.options
     unknown = set(options) - _OPTIONS
     if unknown:
         raise firewalld_config.refuse(f"{', '.join(sorted(unknown))} is not reproduced")
-    if options.get("layout") == "centos7":
-        return _centos7(host)
-    raise firewalld_config.refuse("only layout: centos7 is reproduced")
-
-
-def _centos7(host: Host) -> Host:
-    """CentOS 7's firewalld; forwarding is on before Docker starts, so FORWARD keeps its policy ACCEPT."""
-    options = host.firewall.options
-    if options.get("backend", "iptables") != "iptables" or "run" in options:
+    if "layout" not in options:
+        return str(options.get("backend", NFTABLES))
+    if options.get("backend", IPTABLES) != IPTABLES or "run" in options:
         raise firewalld_config.refuse("layout: centos7 is firewalld 0.6, which writes iptables rules")
-    config = firewalld_config.read(options)
-    interfaces = [interface.name for interface in host.interfaces]
-    rules = firewalld_centos7.rulesets(config, interfaces)
-    sysctls = {"net.ipv4.ip_forward": "1", **host.sysctls}
+    return CENTOS7
+
+
+def prepared(host: Host) -> Host:
+    """The host with the iptables rules that firewalld has written; raises UsageError for what is not known.
+
+    CentOS 7's finds forwarding on, so that Docker leaves FORWARD its policy ACCEPT; so does a zone that
+    masquerades, for which firewalld turns it on. What the scenario says of the sysctl counts more.
+    """
+    config = firewalld_config.read(host.firewall.options)
+    rules = _iptables(kind(host), host, config, (), forwarding=False)
+    masquerades = any(zone.masquerade for zone in config.used())
+    sysctls = dict(host.sysctls)
+    if kind(host) == CENTOS7 or masquerades:
+        sysctls = {"net.ipv4.ip_forward": "1", **sysctls}
     return replace(host, firewall=replace(host.firewall, rulesets=rules), sysctls=sysctls)
+
+
+def completed(
+    host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
+) -> tuple[Ruleset, ...]:
+    """Everything that stands: see :func:`netlab.firewall.completed`."""
+    config = firewalld_config.read(host.firewall.options)
+    which = kind(host)
+    if which == NFTABLES:
+        return (firewalld_nft.table(config, bridges, forwarding), *written)
+    own = {r.family: r for r in _iptables(which, host, config, bridges, forwarding)}
+    return tuple(_with_own_chains(ruleset, own[ruleset.family]) for ruleset in written)
+
+
+def _iptables(
+    which: str, host: Host, config: Config, bridges: tuple[str, ...], forwarding: bool
+) -> tuple[IptablesRuleset, ...]:
+    if which == NFTABLES:
+        return firewalld_nft.direct(config)
+    if which == IPTABLES:
+        return firewalld_iptables.rulesets(config, bridges, forwarding)
+    interfaces = [interface.name for interface in host.interfaces]
+    return firewalld_centos7.rulesets(with_docker(config, bridges) if bridges else config, interfaces)
+
+
+def _with_own_chains(written: IptablesRuleset, own: IptablesRuleset) -> IptablesRuleset:
+    """The engine's tables with firewalld's chains as they are now; base chains are the engine's."""
+    tables = []
+    for table in written.tables:
+        now = own.table(table.name)
+        tables.append(table if now is None or _flushed(table, now) else _with_chains(table, now))
+    return IptablesRuleset(written.family, tuple(tables))
+
+
+def _flushed(table: Table, now: Table) -> bool:
+    """Whether an administrator emptied the table since."""
+    return not any(
+        rule in there.rules
+        for chain in now.chains
+        if chain.policy is not None and (there := table.chain(chain.name)) is not None
+        for rule in chain.rules
+    )
+
+
+def _with_chains(table: Table, now: Table) -> Table:
+    chains = {chain.name: chain for chain in (*table.chains, *(c for c in now.chains if c.policy is None))}
+    base = [chain for chain in table.chains if chain.policy is not None]
+    others: list[Chain] = sorted(
+        (chain for chain in chains.values() if chain.policy is None), key=lambda chain: chain.name
+    )
+    return Table(table.name, (*base, *others))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 
 from netlab.model.errors import UsageError
@@ -97,6 +98,14 @@ def network(family: Family, value: str) -> str:
     if found.version != family.value:
         raise UsageError(f"firewall: firewalld: {value} is no {family.word} address")
     return str(found)
+
+
+def quoted(text: str) -> str:
+    """A word as ``iptables-save`` prints it: in quotes where it holds anything but letters and digits."""
+    if re.fullmatch(r"[A-Za-z0-9_.:/-]+", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _load_protocol(option: str, head: dict[str, str], matches: list[str], loaded: set[str]) -> None:

@@ -254,7 +254,7 @@ def _verdict(family: Family, rule: RichRule) -> tuple[str, str]:
 
 def _log(rule: RichRule) -> str:
     said = rule.log or {}
-    prefix = f' --log-prefix "{said["prefix"]}"' if said.get("prefix") else ""
+    prefix = f" --log-prefix {firewalld_args.quoted(said['prefix'])}" if said.get("prefix") else ""
     return f"-j LOG{prefix}" + (f" --log-level {said['level']}" if said.get("level") else "")
 
 

@@ -33,6 +33,8 @@ SHIPPED: dict[str, tuple[str, tuple[str, ...]]] = {
 #: How a scenario spells targets, and how firewalld stores them.
 TARGETS = {"default": "default", "ACCEPT": "ACCEPT", "DROP": "DROP", "REJECT": "%%REJECT%%"}
 
+#: The one helper that is a protocol's own connection tracking, and writes no rule.
+_GRE = "helper=proto-gre"
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?/(tcp|udp|sctp|dccp)\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_/-]{1,17}\Z")
 _KEYS = {
@@ -213,7 +215,7 @@ def service(name: str) -> Service:
         tuple(word[6:] for word in words if word.startswith("proto=")),
         tuple(port(word[5:]) for word in words if word.startswith("from=")),
         {family: word[5:] for family in FAMILIES for word in words if word.startswith(f"{family.word}=")},
-        tuple(word[7:] for word in words if word.startswith("helper=")),
+        tuple(word[7:] for word in words if word.startswith("helper=") and word != _GRE),
     )
 
 

@@ -29,6 +29,20 @@ _ELEMENTS = {
     "drop": set[str](),
     "limit": {"value"},
 }
+#: What a reject may say: firewalld's words, and nft's.
+REJECTS = {
+    "icmp-host-prohibited": "icmp host-prohibited",
+    "icmp-net-prohibited": "icmp net-prohibited",
+    "icmp-admin-prohibited": "icmp admin-prohibited",
+    "icmp-net-unreachable": "icmp net-unreachable",
+    "icmp-host-unreachable": "icmp host-unreachable",
+    "icmp-port-unreachable": "icmp port-unreachable",
+    "icmp6-adm-prohibited": "icmpv6 admin-prohibited",
+    "icmp6-port-unreachable": "icmpv6 port-unreachable",
+    "icmp6-addr-unreachable": "icmpv6 addr-unreachable",
+    "icmp6-no-route": "icmpv6 no-route",
+    "tcp-reset": "tcp reset",
+}
 _MATCHED = ("service", "port", "source-port", "protocol")
 _ACTIONS = ("accept", "reject", "drop")
 _LIMIT = re.compile(r"(\d+)/(s|second|m|minute|h|hour|d|day)\Z")
@@ -62,11 +76,8 @@ class RichRule:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The families that it is written for: the one it names, or that of its addresses, or both."""
-        if self.family is not None:
-            return (self.family,)
-        named = [a for a in (self.source, self.destination) if a is not None]
-        return (Family.of(named[0].text),) if named else FAMILIES
+        """The families that it is written for: the one it names, or both."""
+        return FAMILIES if self.family is None else (self.family,)
 
     @classmethod
     def parse(cls, text: str) -> RichRule:
@@ -108,10 +119,18 @@ class RichRule:
             )
         if not actions and "log" not in found:
             raise _wrong(text, "it has neither an action nor a log")
+        if "reject" in found and found["reject"].get("type", next(iter(REJECTS))) not in REJECTS:
+            raise _wrong(text, f"reject type {found['reject']['type']!r} is not reproduced")
         families = {family.word: family for family in FAMILIES}
         wanted = found["rule"].get("family")
         if wanted is not None and wanted not in families:
             raise _wrong(text, f"{wanted!r} is no family")
+        if wanted is None and any(name in found for name in ("source", "destination")):
+            raise _wrong(text, "MISSING_FAMILY: a rule with an address names its family")
+        if wanted is None and found.get("reject"):
+            raise _wrong(text, "a reject with a type needs the rule's family")
+        if not actions and not elements:
+            raise _wrong(text, "it has neither an element nor an action")
         for element in elements:
             if set(found[element]) != _ELEMENTS[element]:
                 raise _wrong(text, f"{element} needs {' and '.join(sorted(_ELEMENTS[element]))}")

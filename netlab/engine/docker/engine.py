@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from netlab.engine import daemon_json, names
 from netlab.engine.contract import State
-from netlab.engine.docker import containers, networks, options
+from netlab.engine.docker import containers, firewalld, networks, options
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.ipam import DEFAULT_POOLS, Pools
 from netlab.engine.nft import NftTables
@@ -134,7 +134,7 @@ class DockerEngine:
                     tables.flush_table("filter")
                     tables.flush_table("nat")
             case FirewallReload():
-                pass
+                firewalld.reload(world, rules)
 
     def _stop(self, world: World, container: Container) -> None:
         if container.running:
@@ -149,6 +149,7 @@ class DockerEngine:
         docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
         if docker0 is not None:
             self.rules.remove_network(world, docker0)
+            firewalld.leave(world, docker0)
             for pool in docker0.pools.values():
                 world.pools.release(pool.subnet)
         self._start(world, docker0.index if docker0 is not None else None)

@@ -34,3 +34,5 @@ class Firewaller:
     remove_binding: OnBinding
     add_link: OnLink
     remove_link: OnLink
+    #: take out what a reload of firewalld does not bring back (see :attr:`Traits.reload_forgets`)
+    forget_isolation: OnNetwork = lambda world, network: None  # noqa: ARG005

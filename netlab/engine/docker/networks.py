@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from netlab.engine import names
-from netlab.engine.docker import options
+from netlab.engine.docker import firewalld, options
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
@@ -42,6 +42,7 @@ def remove(world: World, rules: Firewaller, name: str) -> None:
         used = ", ".join(network.endpoints)
         raise Refused("network", name, f"network {name} has active endpoints ({used})")
     rules.remove_network(world, network)
+    firewalld.leave(world, network)
     for pool in network.pools.values():
         world.pools.release(pool.subnet)
     world.sysctls.forget(network.bridge)
@@ -64,6 +65,7 @@ def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
             f"{why}: without the userland proxy 127.0.0.1 reaches published ports by NAT",
         )
     rules.add_network(world, network)
+    firewalld.join(world, network)
     _bridge_netfilter(world, network)
     rules.user_chain(world)
 

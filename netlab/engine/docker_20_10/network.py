@@ -135,6 +135,15 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     tables.insert("filter", STAGE_2, f"-o {br} -j DROP", f"{name} is isolated from other networks")
 
 
+def forget_isolation(world: World, network: LiveNetwork) -> None:
+    """Take the isolation of a network out, which no reload of the host's firewall brings back."""
+    br = network.bridge
+    for family in world.families():
+        tables = world.tables[family]
+        tables.delete("filter", STAGE_1, f"-i {br} ! -o {br} -j {STAGE_2}")
+        tables.delete("filter", STAGE_2, f"-o {br} -j DROP")
+
+
 def _internal(tables: Tables, network: LiveNetwork, family: Family) -> None:
     br, name, subnet = network.bridge, network.title, network.subnet(family)
     goes_out, comes_in = f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"

@@ -1,0 +1,82 @@
+"""What dockerd does about firewalld on its host: the zone of its bridges, and everything anew after a reload.
+
+Measured on 20.10.24, 26.1.5 and 28.5.2 beside firewalld 1.3.3, with either backend.
+"""
+
+from __future__ import annotations
+
+from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.tables import Tables
+from netlab.engine.world import LiveNetwork, World
+from netlab.model.family import FAMILIES, Family
+
+
+def join(world: World, network: LiveNetwork) -> None:
+    """Put the bridge into zone ``docker``, unless it is there (AddInterfaceFirewalld)."""
+    if not _minds(world) or (network.internal and not world.traits.firewalld_internal):
+        return
+    if network.bridge not in world.zone:
+        world.zone.append(network.bridge)
+
+
+def leave(world: World, network: LiveNetwork) -> None:
+    """Take the bridge out of the zone."""
+    if network.bridge in world.zone:
+        world.zone.remove(network.bridge)
+
+
+def reload(world: World, rules: Firewaller) -> None:
+    """``firewall-cmd --reload``: every iptables rule of the host's is gone, and dockerd writes its own again.
+
+    firewalld empties all tables of both families, whatever its backend and whoever wrote the rules, and
+    writes its own; it keeps which interface is in which zone. What dockerd then does was registered when each
+    network was made (iptables.OnReloaded). Up to 27 that is not all: the isolation of networks does not come
+    back, and the jump to DOCKER-USER ends up behind the networks' rules, where what they accept never comes.
+    """
+    if world.host.firewall.kind != "firewalld":
+        return
+    policies = {family: _forward_policy(world, family) for family in FAMILIES}
+    for family in FAMILIES:
+        world.tables[family] = _emptied(world, family)
+    if not world.running:
+        return
+    rules.start(world)
+    rules.user_chain(world)
+    for family, policy in policies.items():
+        if policy == "DROP":
+            world.tables[family].policy("filter", "FORWARD", "DROP")
+    for network in world.networks.values():
+        rules.add_network(world, network)
+        if world.traits.reload_forgets:
+            rules.forget_isolation(world, network)
+    for container in world.containers.values():
+        for endpoint in container.endpoints:
+            rules.add_endpoint(world, world.networks[endpoint.spec.network], endpoint)
+        for binding in container.bindings:
+            rules.add_binding(world, world.networks[binding.network], binding)
+        for link in container.links:
+            rules.add_link(world, world.networks[link.network], link)
+    if not world.traits.reload_forgets:
+        rules.user_chain(world)
+
+
+def _minds(world: World) -> bool:
+    writes = world.daemon.iptables or world.daemon.ip6tables or world.daemon.nftables
+    return world.host.firewall.kind == "firewalld" and world.traits.firewalld_zone and writes
+
+
+def _emptied(world: World, family: Family) -> Tables:
+    """The tables that there were, with firewalld's own rules."""
+    tables = Tables(family)
+    for table in world.tables[family].freeze().tables:
+        tables.touch(table.name)
+    for ruleset in world.host.firewall.rulesets:
+        if ruleset.family is family:
+            tables.take(ruleset)
+    return tables
+
+
+def _forward_policy(world: World, family: Family) -> str | None:
+    if not world.tables[family].has_chain("filter", "FORWARD"):
+        return None
+    return world.tables[family].chain("filter", "FORWARD").policy
