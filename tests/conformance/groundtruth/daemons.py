@@ -18,6 +18,8 @@ from pathlib import Path
 CACHE = Path(os.environ.get("NETLAB_CONFORMANCE_CACHE", "/var/cache/netlab-conformance"))
 PACKAGES = "docker.io,iptables,nftables,iproute2,ufw,ca-certificates"
 PROGRAM = "usr/sbin/dockerd"
+#: A root without one of these was made before the list of packages had it.
+NEEDED = (PROGRAM, "usr/sbin/ufw", "usr/sbin/nft")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def mirror() -> str:
 def make(suite: str, cache: Path = CACHE) -> Path:
     """debootstrap that suite with its docker.io into the cache; a root that is complete is left alone."""
     root, work = cache / suite, cache / f".{suite}.{os.getpid()}"
-    if (root / PROGRAM).exists():
+    if all((root / program).exists() for program in NEEDED):
         return root
     cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -87,6 +89,8 @@ def make(suite: str, cache: Path = CACHE) -> Path:
             check=True,
         )
         shutil.rmtree(work / "var/cache/apt")
+        if root.exists():
+            shutil.rmtree(root)
         work.rename(root)
     finally:
         if work.exists():

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 import netlab
-from groundtruth.facts import Facts, Place, facts_of
-from groundtruth.real import settled
+from groundtruth.facts import Facts, Place, facts_of, look
 from netlab.model.plan import Plan
 
 #: By default one process serves all listeners, so its command line is no docker-proxy's; a plan has them.
@@ -22,7 +21,7 @@ def facts_of_lab(plan: Plan, host: str) -> Facts:
         ]
         places = [Place(name, f"/proc/{os.getpid()}/fd/{descriptors[name]}") for name in nodes]
         places.insert(0, Place(host, f"/proc/{os.getpid()}/fd/{descriptors[host]}", full=True))
-        facts = facts_of(settled(places), host, {})
+        facts = facts_of(look(places), host, {})
     return {section: lines for section, lines in facts.items() if section not in not_living(plan)}
 
 

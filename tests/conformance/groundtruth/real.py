@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from groundtruth.replay import Replay
 from groundtruth.world import World, lay_out
 from netlab.model.event import ContainerStart, Event
 from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
-
-SETTLE_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -51,7 +48,7 @@ class RealHost:
 
     def settled(self) -> dict[str, Any]:
         """A snapshot once the kernel has finished what the daemon began."""
-        return settled(self.places())
+        return look(self.places())
 
     def facts(self) -> Facts:
         """Everything comparable."""
@@ -78,28 +75,6 @@ class RealHost:
                     line for line in text.splitlines() if line and not line.startswith("#")
                 ]
         return found
-
-
-def settled(places: Sequence[Place]) -> dict[str, Any]:
-    """A snapshot with all carriers up and all addresses usable: the kernel does it from work queues."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        seen = look(places)
-        if _quiet(seen):
-            return seen
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"links or addresses did not settle within {SETTLE_SECONDS:.0f} s")
-
-
-def _quiet(seen: Mapping[str, Any]) -> bool:
-    for node in seen.values():
-        for link in node["links"]:
-            if "LOWER_UP" in link["flags"] and link["ifname"] != "lo" and link["operstate"] != "UP":
-                return False
-        for link in node["addresses"]:
-            if any(a.get("tentative") for a in link.get("addr_info", ())):
-                return False
-    return True
 
 
 def ufw(world: World, options: Mapping[str, JsonValue]) -> None:

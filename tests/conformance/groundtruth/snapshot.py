@@ -1,9 +1,9 @@
 """What network namespaces look like, in full: a program that enters each and reads it with the usual tools.
 
 Run as ``python3 -I -S snapshot.py < request > answer``, both JSON. The request is a list of ``{"name", "net",
-"full"}``, ``net`` being a namespace's path; ``full`` asks for rules and sockets too. The answer
-maps names to what was found. The same program reads a daemon's world and a lab's, so that the instrument
-is no difference between them.
+"full"}``, ``net`` being a namespace's path; ``full`` asks for rules and sockets too. The answer maps names to
+what was found, once all carriers are up and all addresses usable. The same program reads a daemon's world and
+a lab's, so that the instrument is no difference between them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+#: The kernel brings carriers up, and probes for duplicate addresses, from work queues: seconds at most.
+PATIENCE, PAUSE = 20.0, 0.05
 #: Tables that iptables-nft keeps; iptables-save shows them in its own words.
 IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
 
@@ -80,6 +83,26 @@ def command_lines(sockets: str) -> dict[str, str]:
     return found
 
 
+def quiet() -> bool:
+    """Whether the kernel has finished what was begun in this namespace."""
+    links, addresses = json.loads(output("ip", "-j", "link")), json.loads(output("ip", "-j", "addr"))
+    waiting = (x for x in links if "LOWER_UP" in x["flags"] and x["ifname"] != "lo")
+    return all(x["operstate"] == "UP" for x in waiting) and not any(
+        entry.get("tentative") for x in addresses for entry in x.get("addr_info", ())
+    )
+
+
+def settle(places: list[str]) -> None:
+    """Wait until every one of these namespaces is quiet; TimeoutError if one never is."""
+    deadline = time.monotonic() + PATIENCE
+    for place in places:
+        enter(place)
+        while not quiet():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"links or addresses did not settle within {PATIENCE:.0f} s: {place}")
+            time.sleep(PAUSE)  # a look costs more than it can gain: DAD takes a second or two
+
+
 def look(full: bool) -> dict[str, object]:
     """One namespace, the one that this process is in."""
     found: dict[str, object] = {
@@ -106,7 +129,9 @@ def look(full: bool) -> dict[str, object]:
 def main() -> None:
     """Answer one request."""
     answer = {}
-    for wanted in json.load(sys.stdin):
+    request = json.load(sys.stdin)
+    settle([wanted["net"] for wanted in request])
+    for wanted in request:
         enter(wanted["net"])
         answer[wanted["name"]] = look(wanted["full"])
     json.dump(answer, sys.stdout)
