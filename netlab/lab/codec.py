@@ -1,8 +1,9 @@
 """A plan as JSON text and back: how it reaches the supervisor, and how a later command reads it again.
 
 A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
-value; a plan holds nothing else but scalars. The text depends on nothing but the plan, so that its
-digest says whether a running lab is what a scenario asks for.
+value; a plan holds nothing else but scalars. A scenario and its events hold lists and mappings too, which
+become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends on nothing but the plan, so
+that its digest says whether a running lab is what a scenario asks for.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from netlab.model.plan import Plan
+    from netlab.plan.change import History
 
 
 class _Encoder:
@@ -29,8 +32,12 @@ class _Encoder:
         kind = type(value)
         if kind is str or kind is int or value is None or kind is bool or kind is float:
             return value
-        if kind is tuple or kind is list:
+        if kind is tuple:
             return [self.encode(item) for item in value]
+        if kind is list:
+            return {"list": [self.encode(item) for item in value]}
+        if kind is dict:
+            return {"dict": [[key, self.encode(item)] for key, item in value.items()]}
         known = self.names.get(kind)
         if known is None:
             known = self.names[kind] = self._learn(kind)
@@ -70,12 +77,24 @@ def _classes() -> dict[str, Callable[..., Any]]:
     """Every class that a plan may hold, by name."""
     from netlab.model import errors, family, flow, plan, rules, scenario
 
-    found: dict[str, Callable[..., Any]] = {"Family": family.Family}
-    for module in (errors, flow, plan, rules, scenario):
+    found: dict[str, Callable[..., Any]] = {"Family": family.Family, "list": _list, "dict": _dict}
+    _learn(found, errors, flow, plan, rules, scenario)
+    return found
+
+
+def _learn(found: dict[str, Callable[..., Any]], *modules: ModuleType) -> None:
+    for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
                 found[name] = value
-    return found
+
+
+def _list(*items: Any) -> list[Any]:
+    return list(items)
+
+
+def _dict(*items: tuple[str, Any]) -> dict[str, Any]:
+    return dict(items)
 
 
 def decode(value: Any) -> Any:
@@ -101,6 +120,30 @@ def loads(text: str | bytes) -> Plan:
     if not isinstance(plan, Plan):
         raise ValueError("not a plan of this netlab")
     return plan
+
+
+def dump_history(history: History) -> str:
+    """What a lab came from and what happened to it, as JSON text."""
+    import json
+
+    return json.dumps(_Encoder().encode(history), ensure_ascii=False, separators=(",", ":"))
+
+
+def load_history(text: str | bytes) -> History:
+    """The history that :func:`dump_history` wrote; raises ValueError if the text is not one."""
+    import json
+
+    from netlab.model import event
+    from netlab.plan import change
+
+    _learn(_classes(), event, change)
+    try:
+        history = decode(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a history of this netlab: {error}") from error
+    if not isinstance(history, change.History):
+        raise ValueError("not a history of this netlab")
+    return history
 
 
 def digest(text: str) -> str:

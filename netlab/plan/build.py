@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netlab import engine
 from netlab.engine.contract import Refused, State
@@ -10,13 +10,14 @@ from netlab.engine.docker import publish
 from netlab.engine.names import link_local, mac
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+from netlab.model.event import Event
 from netlab.model.family import Family
-from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Responder
-from netlab.model.rules import NftFile, Ruleset
+from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Resolver, Responder
+from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port
-from netlab.plan.etc import HostsFiles
 from netlab.plan.events import positioned_events, replicas
+from netlab.plan.names import names, resolver
 from netlab.plan.naming import distinct
 from netlab.plan.outside import Segments, outside_node
 
@@ -24,27 +25,29 @@ from netlab.plan.outside import Segments, outside_node
 BRIDGE_PORTS = 1023
 
 
-def make(scenario: Scenario) -> Plan:
+def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = None) -> Plan:
     """The plan of a scenario: pure, and the same byte for byte on every machine.
 
+    ``histories`` says of each host what has happened to its engine, instead of what the scenario says.
     Raises ScenarioError, at the network, service or daemon.json key that a real engine would refuse.
     """
     scenario = distinct(scenario)
     nodes: list[Node] = []
     networks: list[NetworkFacts] = []
     publications: list[Publication] = []
+    resolvers: list[Resolver] = []
     segments = Segments(scenario.project)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
     for host in scenario.hosts:
-        world = fold(scenario, host).world
+        world = (fold(scenario, host) if histories is None else refold(host, histories[host.name])).world
         _check_ports(scenario, world)
         nodes.append(_host_node(world, segments))
-        files = HostsFiles(world)
-        nodes += [
-            container_node(world, container, services[container.spec.node], files)
-            for container in world.containers.values()
-        ]
-        networks += [_facts(world, network, files) for network in world.networks.values()]
+        for container in world.containers.values():
+            service = services[container.spec.node]
+            server = resolver(world, container, service)
+            nodes.append(container_node(world, container, service, server))
+            resolvers += [server] if server is not None else []
+        networks += [_facts(world, network) for network in world.networks.values()]
         publications += _publications(world)
     nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
     nodes += segments.nodes()
@@ -56,6 +59,7 @@ def make(scenario: Scenario) -> Plan:
         networks=tuple(networks),
         publications=tuple(publications),
         expect=scenario.expect,
+        resolvers=tuple(resolvers),
     )
 
 
@@ -77,6 +81,15 @@ def fold(scenario: Scenario, host: Host) -> State[World]:
         except Refused as refused:
             where = _position(scenario, refused, position)
             raise ScenarioError([Problem(where, f"{chosen.name} refuses: {refused.reason}")]) from None
+    return state
+
+
+def refold(host: Host, history: Iterable[Event]) -> State[World]:
+    """The engine's state after a history that it took before; raises Refused if it did not."""
+    chosen = engine.get(host.engine)
+    state = chosen.start(_prepared(host))
+    for event in history:
+        state = chosen.step(state, event)
     return state
 
 
@@ -197,19 +210,27 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 
+def _with_firewall(world: World, written: list[IptablesRuleset]) -> Sequence[Ruleset]:
+    """The engine's rules with those of a firewall that the engine has told of its bridges."""
+    if world.host.firewall.kind != "firewalld":
+        return written
+    from netlab.firewall import completed
+
+    return completed(world.host, tuple(world.zone), world.traits.firewalld_policy, written)
+
+
 def rulesets(world: World) -> Iterator[Ruleset]:
     """What is loaded on a host, in order: the administrator's nftables file, then the engine's tables."""
     own = world.host.firewall.files.get("nftables")
     if own is not None:
         yield NftFile(own, "firewall.nftables")
-    for tables in world.tables.values():
-        ruleset = tables.freeze()
-        if ruleset.tables:
+    for ruleset in _with_firewall(world, [tables.freeze() for tables in world.tables.values()]):
+        if not isinstance(ruleset, IptablesRuleset) or ruleset.tables:
             yield ruleset
     yield from world.nft.freeze()
 
 
-def _facts(world: World, network: LiveNetwork, files: HostsFiles) -> NetworkFacts:
+def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
     return NetworkFacts(
         name=network.name,
         key=network.spec.label if not network.default_bridge else network.name,
@@ -222,7 +243,7 @@ def _facts(world: World, network: LiveNetwork, files: HostsFiles) -> NetworkFact
             (node, endpoint.ifname, addresses(network, endpoint))
             for node, endpoint in network.endpoints.items()
         ),
-        hosts=files.block(network.name) if files.large(network.name) else "",
+        names=names(world, network),
     )
 
 

@@ -93,6 +93,12 @@ def positioned_events(scenario: Scenario, host_name: str) -> Iterator[tuple[Even
             yield made, event.position
 
 
+def meaning(scenario: Scenario, host_name: str, event: ScenarioEvent) -> tuple[Event, ...]:
+    """What an event does on one host, in the engine's terms; raises ScenarioError for an unknown name."""
+    specs = {network.key: network_spec(scenario, network, host_name) for network in scenario.networks}
+    return tuple(_Later(scenario, host_name, specs).events(event))
+
+
 def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> NetworkSpec:
     """The network as ``docker network create`` gets it."""
     owner = "" if network.external else scenario.project

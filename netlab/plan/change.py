@@ -1,0 +1,185 @@
+"""What an event, or a changed scenario, makes of a lab that stands: the engine's history goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from netlab import engine
+from netlab.engine.contract import Refused, State
+from netlab.engine.world import World
+from netlab.model.errors import Position, UsageError
+from netlab.model.event import (
+    ContainerRemove,
+    ContainerRestart,
+    ContainerSpec,
+    ContainerStart,
+    DaemonStart,
+    Event,
+    FirewallFlush,
+    FirewallReload,
+    NetworkCreate,
+    NetworkRemove,
+)
+from netlab.model.plan import Plan
+from netlab.model.scenario import Host, Scenario, ScenarioEvent
+from netlab.plan.build import make, refold
+from netlab.plan.events import (
+    container_spec,
+    events_of,
+    meaning,
+    network_spec,
+    networks_of,
+    replicas,
+    start_order,
+)
+from netlab.plan.naming import distinct
+
+_More = Callable[[Host, World], Iterable[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a lab's state follows from: what it was built from, and what happened since.
+
+    ``scenario`` is what its files say by now; ``later`` holds the events of each host behind those that
+    ``base`` causes by itself.
+    """
+
+    base: Scenario
+    scenario: Scenario
+    later: Mapping[str, tuple[Event, ...]]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> History:
+        """The history of a lab that was just built."""
+        scenario = distinct(scenario)
+        return cls(scenario, scenario, {})
+
+    def events(self, host: str) -> tuple[Event, ...]:
+        """Everything that happened to the engine of a host, in order."""
+        return events_of(self.base, host) + tuple(self.later.get(host, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A step of a lab's history, and the plan of what stands behind it.
+
+    ``renewed`` are the containers that were stopped or started on the way: their namespaces are not those
+    of before. ``flushed`` are the hosts whose rules somebody emptied, an administrator's own among them.
+    """
+
+    history: History
+    plan: Plan
+    renewed: tuple[str, ...]
+    flushed: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
+def happen(history: History, event: ScenarioEvent) -> Change:
+    """What an event does; raises ScenarioError for unknown names, UsageError where the engine refuses."""
+    return _continued(history, history.scenario, lambda host, _: meaning(history.scenario, host.name, event))
+
+
+def towards(history: History, scenario: Scenario) -> Change | None:
+    """What ``docker compose up`` would do on the running project; None where only a new lab will do.
+
+    That is where anything but services and networks differs: a host, its engine, its firewall, what is
+    outside, or the scenario's own events.
+    """
+    scenario = distinct(scenario)
+    now = history.scenario
+    if (now.project, now.name) != (scenario.project, scenario.name):
+        return None
+    if not _same((now.hosts, now.outside), (scenario.hosts, scenario.outside)):
+        return None
+    if [e.words for e in now.events] != [e.words for e in scenario.events]:
+        return None
+    if scenario.events and any(history.later.values()):
+        return None
+    return _continued(history, scenario, lambda host, world: list(_missing(scenario, host.name, world)))
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two parts of scenarios say the same, wherever in their files."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Position):
+        return True
+    if isinstance(one, tuple | list):
+        assert isinstance(other, tuple | list)
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        assert isinstance(other, dict)
+        return list(one) == list(other) and all(map(_same, one.values(), other.values()))
+    if is_dataclass(one):
+        return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return one == other
+
+
+def _continued(history: History, scenario: Scenario, more: _More) -> Change:
+    later = dict(history.later)
+    renewed: list[str] = []
+    flushed: list[str] = []
+    happened: list[Event] = []
+    for host in scenario.hosts:
+        state = refold(host, history.events(host.name))
+        before = _starts(state.world)
+        events = list(more(host, state.world))
+        after = _starts(_step(host, state, events).world)
+        renewed += [node for node in before | after if before.get(node) != after.get(node)]
+        if any(isinstance(event, FirewallFlush | FirewallReload) for event in events):
+            flushed.append(host.name)
+        later[host.name] = (*later.get(host.name, ()), *events)
+        happened += events
+    continued = History(history.base, scenario, later)
+    plan = make(scenario, {host.name: continued.events(host.name) for host in scenario.hosts})
+    return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened))
+
+
+def _starts(world: World) -> dict[str, tuple[int, bool]]:
+    return {node: (c.starts, c.running) for node, c in world.containers.items()}
+
+
+def _step(host: Host, state: State[World], events: Iterable[Event]) -> State[World]:
+    chosen = engine.get(host.engine)
+    for event in events:
+        try:
+            state = chosen.step(state, event)
+        except Refused as refused:
+            raise UsageError(f"{chosen.name} refuses: {refused.reason}") from None
+    return state
+
+
+def _missing(scenario: Scenario, host: str, world: World) -> Iterator[Event]:
+    """What has to happen until everything that the scenario names stands, and nothing else of it."""
+    networks = {
+        spec.name: spec for spec in (network_spec(scenario, n, host) for n in networks_of(scenario, host))
+    }
+    containers: dict[str, ContainerSpec] = {}
+    for service in start_order(tuple(s for s in scenario.services if s.host == host)):
+        for replica in replicas(scenario, service):
+            spec = container_spec(scenario, replica)
+            containers[spec.node] = spec
+    if not world.running:
+        yield DaemonStart()
+    stale = {
+        name
+        for name, network in world.networks.items()
+        if not network.default_bridge and networks.get(name) != network.spec
+    }
+    kept = {
+        node
+        for node, one in world.containers.items()
+        if containers.get(node) == one.spec and not any(e.spec.network in stale for e in one.endpoints)
+    }
+    yield from (ContainerRemove(node) for node in world.containers if node not in kept)
+    yield from (NetworkRemove(name) for name in world.networks if name in stale)
+    for name, wanted in networks.items():
+        if name in stale or name not in world.networks:
+            yield NetworkCreate(wanted)
+    for node, spec in containers.items():
+        if node not in kept:
+            yield ContainerStart(spec)
+        elif not world.containers[node].running:
+            yield ContainerRestart(node, if_stopped=True)
