@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import Sighting, Ways, find_ways
+from netlab.journey.evidence import Sighting, Ways, find_ways, unmapped
 from netlab.journey.facts import Facts, facts_of
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
@@ -46,6 +46,7 @@ EVENTS_PER_FLOW: Final = 150
 REPEATS: Final = 2
 #: Source ports of probes: below the usual ephemeral range, so that nobody else takes them.
 _PORTS: Final = range(21000, 32000)
+_WILDCARDS: Final = ("0.0.0.0", "::")
 _CANARY_PATIENCE: Final = 2.0
 
 
@@ -378,8 +379,14 @@ class Session:
         for tracer in self.tracers:
             for pair in self._pairs(tracer.node, began):
                 number = PROTOCOLS[pair.protocol]
-                client = make_key(number, *pair.client, *pair.asked)
-                found[client] = make_key(number, *pair.own, *pair.backend)
+                # A dual-stack socket (Docker 19.03's) tells IPv4 addresses in their IPv6 form, or in both.
+                client, asked, own, backend = (
+                    (unmapped(address), port)
+                    for address, port in (pair.client, pair.asked, pair.own, pair.backend)
+                )
+                if asked[0] in _WILDCARDS:
+                    continue  # a datagram socket that does not learn it: the token joins the legs
+                found[make_key(number, *client, *asked)] = make_key(number, *own, *backend)
         return found
 
     def _look_up(self, all_ways: Iterable[Ways]) -> None:
