@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netlab.firewall import firewalld, ufw
+from netlab.firewall.ufw_rules import SYSCTLS
 from netlab.model.rules import IptablesRuleset, Ruleset
 from netlab.model.scenario import Host
 
@@ -15,7 +16,8 @@ def prepared(host: Host) -> Host:
     firewall = host.firewall
     if firewall.kind == "ufw":
         files = {**firewall.files, **ufw.rulesets(firewall)}
-        return replace(host, firewall=replace(firewall, files=files))
+        sysctls = {**SYSCTLS, **host.sysctls}
+        return replace(host, firewall=replace(firewall, files=files), sysctls=sysctls)
     if firewall.kind == "firewalld":
         return firewalld.prepared(host)
     return host

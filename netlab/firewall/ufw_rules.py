@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from netlab.model.family import Family
 
+#: What /etc/ufw/sysctl.conf sets that a fresh kernel does not have anyway.
+SYSCTLS = {
+    f"net.{family}.conf.{who}.accept_redirects": "0"
+    for family in ("ipv4", "ipv6")
+    for who in ("all", "default")
+}
+
 RULES = {
     Family.IPV4: """\
 *filter

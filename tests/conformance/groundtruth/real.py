@@ -85,15 +85,13 @@ def ufw(world: World, options: Mapping[str, JsonValue]) -> None:
     world.run(["ufw", "--force", "enable"])
 
 
-def before(world: World, host: Host) -> None:
-    """What the administrator had loaded before the daemon came."""
+def saved(world: World, host: Host) -> None:
+    """The rulesets that the administrator had loaded before the daemon came."""
     for key, text in host.firewall.files.items():
         if key in ("iptables", "ip6tables"):
             world.run([f"{key}-restore"], stdin=text)
         elif key == "nftables":
             world.run(["nft", "-f", "-"], stdin=text)
-    if host.firewall.kind == "ufw":
-        ufw(world, host.firewall.options)
 
 
 @contextmanager
@@ -102,8 +100,10 @@ def real_host(scenario: Scenario, host: Host, events: tuple[Event, ...], lower: 
     world = World(lower)
     daemon = None
     try:
+        if host.firewall.kind == "ufw":
+            ufw(world, host.firewall.options)  # at boot it comes before the network
         lay_out(world, scenario, host)
-        before(world, host)
+        saved(world, host)
         daemon = Daemon(world, host.daemon)
         replay = Replay(daemon)
         daemon.start()

@@ -32,6 +32,13 @@ def test_after_rules_stand_behind_ufws_own() -> None:
     assert files(Firewall("ufw", files={"after_rules": after}))["iptables"].endswith(after)
 
 
+def test_icmp_redirects_are_refused_unless_the_host_says_otherwise() -> None:
+    own = {"net.ipv6.conf.all.accept_redirects": "1"}
+    sysctls = prepared(Host("host", HERE, firewall=Firewall("ufw"), sysctls=own)).sysctls
+    assert sysctls["net.ipv4.conf.default.accept_redirects"] == "0"
+    assert sysctls["net.ipv6.conf.all.accept_redirects"] == "1"
+
+
 @pytest.mark.parametrize(
     ("firewall", "complaint"),
     [
