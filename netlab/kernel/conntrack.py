@@ -60,10 +60,11 @@ def entries(netns: int | None, family: Family) -> tuple[Entry, ...]:
     """
     kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
     with open_socket(netns) as sock:
-        return tuple(_entry(values) for values, _ in dump(sock, _SUBSYSTEM << 8 | _CT_GET, kind))
+        return tuple(entry(values) for values, _ in dump(sock, _SUBSYSTEM << 8 | _CT_GET, kind))
 
 
-def _entry(values: dict[int, bytes]) -> Entry:
+def entry(values: dict[int, bytes]) -> Entry:
+    """The entry in the attributes of a message of ctnetlink's."""
     return Entry(
         int.from_bytes(values[_ID], "big"),
         _tuple(attributes(values[_TUPLE_ORIG])),

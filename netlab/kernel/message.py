@@ -104,7 +104,6 @@ def _identity(name: str, mac: str | None, mtu: int | None, txqlen: int | None) -
 _STP_OFF = _u32(IFLA_BR_STP_STATE, 0)
 _KIND_BRIDGE = _text(IFLA_INFO_KIND, "bridge")
 _KIND_VETH = _text(IFLA_INFO_KIND, "veth")
-_HAIRPIN = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1"))
 
 
 def bridge(
@@ -162,9 +161,21 @@ def set_master(index: int, name: str, master: int) -> Message:
     return Message(RTM_NEWLINK, 0, body, f"making {name} a bridge port")
 
 
-def hairpin(index: int, name: str) -> Message:
-    """Let a bridge port send frames back to where they came from."""
-    body = _IFINFO.pack(AF_BRIDGE, 0, index, 0, 0) + _HAIRPIN
+def set_mtu(index: int, name: str, mtu: int) -> Message:
+    """Set the largest packet that a link takes."""
+    body = _IFINFO.pack(0, 0, index, 0, 0) + _u32(IFLA_MTU, mtu)
+    return Message(RTM_NEWLINK, 0, body, f"setting the MTU of {name}")
+
+
+def lower_link(index: int, name: str) -> Message:
+    """Set a link down."""
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, IFF_UP), f"lowering {name}")
+
+
+def hairpin(index: int, name: str, on: bool = True) -> Message:
+    """Let a bridge port send frames back to where they came from, or not."""
+    mode = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1" if on else b"\0"))
+    body = _IFINFO.pack(AF_BRIDGE, 0, index, 0, 0) + mode
     return Message(RTM_SETLINK, 0, body, f"setting {name} to hairpin mode")
 
 

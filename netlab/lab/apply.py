@@ -22,7 +22,7 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from netlab.kernel import dump, message, netns, process, ruleset, sysctl
@@ -88,7 +88,7 @@ def apply(plan: Plan) -> Applied:
     For a single-threaded process (a thread's namespaces are changed and restored). Raises MachineError
     where the machine lacks something, LabError where the kernel or a tool refuses; nothing is left then.
     """
-    build = _Build(layout(plan))
+    build = Build(layout(plan))
     try:
         build.run()
     except OSError as error:
@@ -100,16 +100,21 @@ def apply(plan: Plan) -> Applied:
     return Applied(plan, build.namespaces, {name: s.indexes for name, s in build.layout.spaces.items()})
 
 
-class _Build:
-    """The work in progress: what must be closed if it fails."""
+class Build:
+    """The work in progress: what must be closed if it fails.
 
-    def __init__(self, plan: Layout) -> None:
+    ``standing``: namespaces that are there already, in which the layout has only what is to be added.
+    """
+
+    def __init__(self, plan: Layout, standing: Mapping[str, int] | None = None) -> None:
         self.layout = plan
-        self.namespaces: dict[str, int] = {}
+        self.standing = standing or {}
+        self.namespaces: dict[str, int] = dict(self.standing)
         self.sockets: dict[str, RouteSocket] = {}
         self.rulesets = [_Loader(space) for space in plan.spaces.values() if space.rulesets]
 
     def run(self) -> None:
+        """Build it, and return when all of it is ready; raises NetlinkError, LabError, MachineError."""
         spaces = self.layout.spaces
         _allow_descriptors(2 * len(spaces) + _SPARE_DESCRIPTORS)
         with netns.returning():
@@ -125,31 +130,36 @@ class _Build:
         self.sockets.clear()
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind of what was made here."""
         for loader in self.rulesets:
             loader.cancel()
         for sock in self.sockets.values():
             sock.close()
-        for fd in self.namespaces.values():
-            os.close(fd)
+        for name, fd in self.namespaces.items():
+            if name not in self.standing:
+                os.close(fd)
         self.namespaces.clear()
 
     def _make_namespaces(self) -> None:
         corrections: tuple[tuple[str, str], ...] | None = None
         ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
         for space in self.layout.spaces.values():
-            if space.programs:
+            fresh = space.name not in self.standing
+            if not fresh:
+                netns.enter(self.standing[space.name])
+            elif space.programs:
                 self._make_owned(space)
             else:
                 netns.unshare()
             sock = self.sockets[space.name] = RouteSocket()
-            if not space.programs:
+            if fresh and not space.programs:
                 self.namespaces[space.name] = netns.of_socket(sock.fileno())
-            if corrections is None:
-                corrections = sysctl.inherited()
-            sysctl.write_all(corrections)
-            if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
-                sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
+            if fresh:
+                if corrections is None:
+                    corrections = sysctl.inherited()
+                sysctl.write_all(corrections)
+                if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
+                    sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
             sysctl.write_all(item for item in space.sysctls if sysctl.interface_of(item[0]) is None)
 
     def _make_owned(self, space: Space) -> None:
@@ -206,7 +216,7 @@ class _Build:
             entry = message.permanent_neighbour(index, address, message.mac_bytes(mac))
             neighbours.setdefault(space.name, []).append(entry)
         for space in self.layout.spaces.values():
-            late = [item for item in space.sysctls if sysctl.interface_of(item[0]) is not None]
+            late = space.settings(of_interfaces=True)
             if late:
                 netns.enter(self.namespaces[space.name])
                 sysctl.write_all(late)
@@ -229,7 +239,7 @@ class _Build:
             messages: list[Message] = []
             for bridge in space.bridges:
                 index = space.indexes[bridge.name]
-                messages += _addresses(space, bridge)
+                messages += addresses_of(space, bridge)
                 if bridge.up:
                     messages.append(message.raise_link(index, bridge.name))
             self.sockets[space.name].send(messages)
@@ -256,14 +266,7 @@ class _Build:
     def _wait_for_addresses(self) -> None:
         """Return when every IPv6 address has its local route."""
         for space in self.layout.spaces.values():
-            requests = [message.get_route(*wanted) for wanted in self.layout.ipv6_addresses(space)]
-            own = self.sockets[space.name]
-            if not requests or _all_local(own, requests):
-                continue
-            netns.enter(self.namespaces[space.name])
-            with RouteSocket() as sock:
-                sock.join(RTNLGRP_IPV6_ROUTE)
-                _wait(sock, partial(_all_local, own, requests), f"IPv6 addresses of {space.name}")
+            wait_for_addresses(self.layout, space, self.sockets[space.name], self.namespaces[space.name])
 
     def _wait_for(self, name: str, waiting: set[int]) -> None:
         """Before Linux 6.8 asking does not run the link watch work: wait for its notifications.
@@ -283,6 +286,17 @@ class _Build:
                 lambda: all(link.ready for link in dump.links(self.sockets[name]) if link.index in waiting),
                 f"links of {name}",
             )
+
+
+def wait_for_addresses(layout: Layout, space: Space, own: RouteSocket, namespace: int) -> None:
+    """Return when every IPv6 address of a namespace has its local route. Leaves the thread in it."""
+    requests = [message.get_route(*wanted) for wanted in layout.ipv6_addresses(space)]
+    if not requests or _all_local(own, requests):
+        return
+    netns.enter(namespace)
+    with RouteSocket() as sock:
+        sock.join(RTNLGRP_IPV6_ROUTE)
+        _wait(sock, partial(_all_local, own, requests), f"IPv6 addresses of {space.name}")
 
 
 def _all_local(sock: RouteSocket, requests: list[Message]) -> bool:
@@ -309,7 +323,8 @@ def _end(space: Space, interface: Interface) -> End:
     return End(interface.name, index, interface.mac, interface.mtu, interface.txqlen)
 
 
-def _addresses(space: Space, interface: Interface) -> list[Message]:
+def addresses_of(space: Space, interface: Interface) -> list[Message]:
+    """The messages that give an interface its addresses, but IPv6 ones where IPv6 is off."""
     index = space.indexes[interface.name]
     return [
         message.add_address(index, interface.name, address)
@@ -329,7 +344,7 @@ def _configuration(space: Space, interface: Interface, *, far: bool) -> list[Mes
             messages.append(message.set_master(index, interface.name, master))
         if interface.hairpin:
             messages.append(message.hairpin(index, interface.name))
-    return messages + _addresses(space, interface)
+    return messages + addresses_of(space, interface)
 
 
 def _routes(space: Space) -> list[Message]:

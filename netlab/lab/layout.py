@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv6Address
 
+from netlab.kernel import sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import bare
 from netlab.model.plan import Interface, Node, Plan, Route
@@ -35,8 +36,18 @@ class Space:
     routes: list[Route] = field(default_factory=list)
     sysctls: list[tuple[str, str]] = field(default_factory=list)
     rulesets: list[Ruleset] = field(default_factory=list)
+    #: settings that were written before, in a namespace that stands already
+    written: frozenset[tuple[str, str]] = frozenset()
     #: whether a program of the scenario will run here, for which it gets a user namespace of its own
     programs: bool = False
+
+    def settings(self, *, of_interfaces: bool) -> list[tuple[str, str]]:
+        """The sysctls still to be written: those that name an interface, or the others."""
+        return [
+            item
+            for item in self.sysctls
+            if item not in self.written and (sysctl.interface_of(item[0]) is not None) == of_interfaces
+        ]
 
     def speaks_ipv6(self, interface: str | None = None) -> bool:
         """Whether the settings leave IPv6 on for an interface (None: for any).
