@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.firewall import firewalld_args
+from netlab.firewall import arguments
 from netlab.firewall.firewalld_chains import Chains
 from netlab.firewall.firewalld_config import Config, Port, Service, Zone, port, refuse, service
 from netlab.firewall.firewalld_rich import RichRule
@@ -82,7 +82,7 @@ def _ruleset(family: Family, config: Config, interfaces: Sequence[str]) -> Iptab
             _interface(chains, zone, name)
     _default(chains, config.zones[config.default_zone])
     for rule in sorted((r for r in config.direct if r.family is family), key=lambda r: r.priority):
-        text = firewalld_args.canonical(family, rule.args)
+        text = arguments.canonical(family, rule.args)
         chains.add(rule.table, f"{rule.chain}_direct", text, f"a direct rule, priority {rule.priority}")
     return chains.freeze()
 
@@ -160,7 +160,7 @@ def _interface(chains: Chains, zone: Zone, interface: str) -> None:
 def _source(chains: Chains, zone: Zone, source: str) -> None:
     if Family.of(source) is not chains.family:
         return
-    address = firewalld_args.network(chains.family, source)
+    address = arguments.network(chains.family, source)
     for table, chain, prefix, _, option in _ZONE_CHAINS:
         text = f"{option} {address} {_action(zone)} {prefix}_{zone.name}"
         chains.add(table, f"{chain}_ZONES_SOURCE", text, f"{source} is in zone {zone.name}")
@@ -191,7 +191,7 @@ def _of_service(family: Family, wanted: Service) -> Iterator[str]:
     if not wanted.reaches(family):
         return
     to = wanted.destinations.get(family)
-    head = f"-d {firewalld_args.network(family, to)} " if to else ""
+    head = f"-d {arguments.network(family, to)} " if to else ""
     for single in wanted.ports:
         yield head + _dport(single)
     for protocol in wanted.protocols:
@@ -231,7 +231,7 @@ def _matches(family: Family, rule: RichRule) -> Iterator[str]:
     for option, address in (("-s", rule.source), ("-d", rule.destination)):
         if address is not None:
             inverted = "! " if address.inverted else ""
-            head += f"{inverted}{option} {firewalld_args.network(family, address.text)} "
+            head += f"{inverted}{option} {arguments.network(family, address.text)} "
     if rule.element == "service":
         for match in _of_service(family, service(rule.attributes["name"])):
             yield f"{head}{match} {NEW}"
@@ -249,12 +249,12 @@ def _verdict(family: Family, rule: RichRule) -> tuple[str, str]:
         return "allow", "-j ACCEPT"
     if rule.action == "drop":
         return "deny", "-j DROP"
-    return "deny", f"-j REJECT --reject-with {rule.reject or firewalld_args.REJECT_PORT[family]}"
+    return "deny", f"-j REJECT --reject-with {rule.reject or arguments.REJECT_PORT[family]}"
 
 
 def _log(rule: RichRule) -> str:
     said = rule.log or {}
-    prefix = f" --log-prefix {firewalld_args.quoted(said['prefix'])}" if said.get("prefix") else ""
+    prefix = f" --log-prefix {arguments.quoted(said['prefix'])}" if said.get("prefix") else ""
     return f"-j LOG{prefix}" + (f" --log-level {said['level']}" if said.get("level") else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from netlab.firewall import firewalld_args, firewalld_layout
+from netlab.firewall import arguments, firewalld_layout
 from netlab.firewall.firewalld_centos7 import ICMP, REJECT, STATE
 from netlab.firewall.firewalld_chains import Chains
 from netlab.firewall.firewalld_config import Config, Port
@@ -43,7 +43,7 @@ def _ruleset(family: Family, config: Config, bridges: tuple[str, ...], forwardin
                 sheet.base(table, base)
     firewalld_layout.write(sheet, config, bridges, forwarding)
     for rule in sorted((r for r in config.direct if r.family is family), key=lambda r: r.priority):
-        text = firewalld_args.canonical(family, rule.args)
+        text = arguments.canonical(family, rule.args)
         sheet.chains.add(rule.table, f"{rule.chain}_direct", text, f"a direct rule, priority {rule.priority}")
     return sheet.chains.freeze()
 
@@ -128,21 +128,21 @@ class _Sheet:
         word, _, said = verdict.partition(" ")
         target = f"-j {word.upper()}"
         if word == "reject":
-            target += f" --reject-with {said or firewalld_args.REJECT_PORT[self.family]}"
+            target += f" --reject-with {said or arguments.REJECT_PORT[self.family]}"
         if word == "masquerade":
             match = replace(match, interface=f"!{match.interface}")
         self._add(table, chain, match, _words(_limit(limit), target), reason)
 
     def log(self, table: str, chain: str, match: Match, rule: RichRule, reason: str) -> None:
         said = rule.log or {}
-        prefix = f"--log-prefix {firewalld_args.quoted(said['prefix'])}" if said.get("prefix") else ""
+        prefix = f"--log-prefix {arguments.quoted(said['prefix'])}" if said.get("prefix") else ""
         level = _LEVELS.get(said.get("level", "warning"), "")
         words = _words(_limit(rule.log_limit), "-j LOG", prefix, f"--log-level {level}" if level else "")
         self._add(table, chain, match, words, reason)
 
     def target(self, chain: str, target: str, reason: str) -> None:
         text = {
-            "default": f"-j REJECT --reject-with {firewalld_args.REJECT_PORT[self.family]}",
+            "default": f"-j REJECT --reject-with {arguments.REJECT_PORT[self.family]}",
             "%%REJECT%%": REJECT[self.family],
         }.get(target, f"-j {target}")
         self.chains.add("filter", chain, text, reason)
@@ -194,7 +194,7 @@ def _match(family: Family, match: Match) -> str:
 
 
 def _address(family: Family, option: str, address: Address) -> str:
-    return f"{'! ' if address.inverted else ''}{option} {firewalld_args.network(family, address.text)}"
+    return f"{'! ' if address.inverted else ''}{option} {arguments.network(family, address.text)}"
 
 
 def _port(option: str, port: Port) -> str:

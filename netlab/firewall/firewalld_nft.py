@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from netlab.firewall import firewalld_args, firewalld_layout
+from netlab.firewall import arguments, firewalld_layout
 from netlab.firewall.firewalld_chains import Chains
 from netlab.firewall.firewalld_config import Config, Port
 from netlab.firewall.firewalld_layout import HOOKS, HOST_ICMP, Hook, Match
@@ -58,7 +58,7 @@ def direct(config: Config) -> tuple[IptablesRuleset, ...]:
         chains = Chains(family)
         for rule in sorted((r for r in config.direct if r.family is family), key=lambda r: r.priority):
             chains.make(rule.table)
-            text = firewalld_args.canonical(family, rule.args)
+            text = arguments.canonical(family, rule.args)
             chains.add(rule.table, rule.chain, text, f"a direct rule, priority {rule.priority}")
         found.append(chains.freeze())
     return tuple(found)
@@ -177,7 +177,7 @@ def _match(match: Match) -> str:
 
 def _address(field: str, address: Address) -> str:
     family = Family.of(address.text)
-    text = firewalld_args.network(family, address.text).removesuffix(f"/{family.bits}")
+    text = arguments.network(family, address.text).removesuffix(f"/{family.bits}")
     return f"{family.nft} {field} {'!= ' if address.inverted else ''}{text}"
 
 

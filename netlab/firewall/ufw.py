@@ -1,46 +1,195 @@
-"""ufw: its own rules, and the ports that ``ufw allow`` lets in."""
+"""ufw 0.36.2: its own rules, what ``ufw allow`` and ``ufw route allow`` add, and after.rules."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from netlab.firewall import arguments
 from netlab.firewall.ufw_rules import RULES
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
+from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Firewall, JsonValue
-
-_PORT = re.compile(r"(\d+)(?:/(tcp|udp))?")
 
 #: Where the lines of ``after.rules`` and ``after6.rules`` go.
 AFTER = {Family.IPV4: "after_rules", Family.IPV6: "after6_rules"}
+#: The names of ufw's chains begin so.
+PREFIX = {Family.IPV4: "ufw", Family.IPV6: "ufw6"}
+#: Debian's user6.rules lacks these; they come with the first rule that ufw writes into it.
+_LIMIT_V6 = {
+    "ufw6-user-limit": "-j REJECT --reject-with icmp6-port-unreachable",
+    "ufw6-user-limit-accept": "-j ACCEPT",
+}
+_PORTS = re.compile(r"\d{1,5}(?::\d{1,5})?(?:,\d{1,5}(?::\d{1,5})?)*\Z")
+_OPTIONS = {"allow", "route_allow", "run"}
 
 
-def rulesets(firewall: Firewall) -> dict[str, str]:
-    """The rulesets by tool (``iptables``, ``ip6tables``); raises UsageError for what is not reproduced."""
-    unknown = set(firewall.options) - {"allow"}
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One ``allow``: what ufw takes behind the word, ``80/tcp`` or ``proto tcp from any to any port 80``."""
+
+    text: str
+    incoming: str = ""  #: in on
+    outgoing: str = ""  #: out on
+    protocol: str = ""
+    source: str = ""
+    sports: str = ""
+    destination: str = ""
+    dports: str = ""
+
+    def rules(self, family: Family) -> Iterator[str]:
+        """The rules of one family, in the words of iptables-save."""
+        places = [a for a in (self.source, self.destination) if a]
+        if any(Family.of(place) is not family for place in places):
+            return
+        ported = self.sports or self.dports
+        protocols = [self.protocol] if self.protocol or not ported else ["tcp", "udp"]
+        for protocol in protocols:
+            words = [f"-s {self.source}"] if self.source else []
+            words += [f"-d {self.destination}"] if self.destination else []
+            words += [f"-i {self.incoming}"] if self.incoming else []
+            words += [f"-o {self.outgoing}"] if self.outgoing else []
+            words += [f"-p {protocol}"] if protocol else []
+            words += _ports(protocol, self.sports, "sport") + _ports(protocol, self.dports, "dport")
+            yield arguments.canonical(family, [*" ".join(words).split(), "-j", "ACCEPT"])
+
+
+def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
+    """What stands after ``ufw enable``, but after.rules; raises UsageError for what is not reproduced."""
+    unknown = set(firewall.options) - _OPTIONS
     if unknown:
-        raise UsageError(f"firewall: ufw: {', '.join(sorted(unknown))} is not reproduced, only allow")
-    allow = firewall.options.get("allow")
-    lines = [line for entry in _entries(allow) for line in _allowed(entry)]
-    texts = {}
+        raise UsageError(f"firewall: ufw: {', '.join(sorted(unknown))} is not reproduced")
+    made = []
     for family in FAMILIES:
-        head, commit, tail = RULES[family].rpartition("COMMIT\n")
-        texts[family.iptables] = head + "".join(lines) + commit + tail + firewall.files.get(AFTER[family], "")
-    return texts
+        added = {
+            f"{PREFIX[family]}-user-{chain}": [
+                Rule(text, f"ufw {words}{entry.text}")
+                for entry in read(firewall.options.get(key), key)
+                for text in entry.rules(family)
+            ]
+            for chain, key, words in (
+                ("input", "allow", "allow "),
+                ("forward", "route_allow", "route allow "),
+            )
+        }
+        if family is Family.IPV6 and any(added.values()):
+            added |= {chain: [Rule(text, "ufw's own, for ufw limit")] for chain, text in _LIMIT_V6.items()}
+        made.append(IptablesRuleset(family, tuple(_tables(RULES[family], added))))
+    return tuple(made)
 
 
-def _entries(value: JsonValue) -> list[str]:
+def after(firewall: Firewall) -> dict[str, str]:
+    """after.rules and after6.rules by tool, in the words of iptables-save; raises UsageError."""
+    return {
+        family.iptables: "".join(line + "\n" for line in _canonical(family, firewall.files[AFTER[family]]))
+        for family in FAMILIES
+        if AFTER[family] in firewall.files
+    }
+
+
+def _canonical(family: Family, text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if line.startswith("-A "):
+            _, chain, *words = shlex.split(line)
+            yield f"-A {chain} {arguments.canonical(family, words)}"
+        else:
+            yield line
+
+
+def _tables(text: str, added: dict[str, list[Rule]]) -> Iterator[Table]:
+    """The tables of an iptables-save text, with what is added at the end of chains."""
+    for name, body in re.findall(r"^\*(\w+)\n(.*?)^COMMIT$", text, re.DOTALL | re.MULTILINE):
+        chains: dict[str, tuple[str | None, list[Rule]]] = {}
+        for line in body.splitlines():
+            if line.startswith(":"):
+                chain, policy = line[1:].split()[:2]
+                chains[chain] = (None if policy == "-" else policy, [])
+            elif line.startswith("-A "):
+                chain, rule = line[3:].split(" ", 1)
+                chains[chain][1].append(Rule(rule, _reason(chain, rule)))
+        yield Table(
+            name,
+            tuple(Chain(c, policy, (*rules, *added.get(c, ()))) for c, (policy, rules) in chains.items()),
+        )
+
+
+def _reason(chain: str, rule: str) -> str:
+    target = rule.rpartition("-j ")[2].split(" ")[0]
+    if target.startswith("ufw"):
+        return f"ufw: on to {target}"
+    return f"ufw's own, in {chain}"
+
+
+# -- allow
+
+
+def read(value: JsonValue, key: str) -> list[Allowed]:
+    """What the scenario lists below ``allow`` or ``route_allow``; raises UsageError."""
     if value is None:
         return []
-    return [str(entry) for entry in value] if isinstance(value, list) else [str(value)]
+    entries = value if isinstance(value, list) else [value]
+    return [_allowed(str(entry), route=key == "route_allow") for entry in entries]
 
 
-def _allowed(entry: str) -> list[str]:
-    """``80/tcp``, or ``53`` for both protocols, as ufw writes them."""
-    match = _PORT.fullmatch(entry)
-    if not match:
-        raise UsageError(
-            f"firewall: ufw: allow {entry!r} is not reproduced: write PORT or PORT/tcp or PORT/udp"
-        )
-    protocols = [match[2]] if match[2] else ["tcp", "udp"]
-    return [f"-A ufw-user-input -p {p} -m {p} --dport {match[1]} -j ACCEPT\n" for p in protocols]
+def _allowed(text: str, route: bool) -> Allowed:
+    words = text.split()
+    if len(words) == 1:
+        ports, _, protocol = words[0].partition("/")
+        _check(text, ports, protocol)
+        return Allowed(text, protocol=protocol, dports=ports)
+    found: dict[str, str] = {}
+    side = ""
+    rest = iter(words)
+    for word in rest:
+        if word in ("in", "out"):
+            if next(rest, "") != "on":
+                raise _wrong(text, f"{word} on INTERFACE is expected")
+            found[{"in": "incoming", "out": "outgoing"}[word]] = next(rest, "")
+        elif word == "proto":
+            found["protocol"] = next(rest, "")
+        elif word in ("from", "to"):
+            side = word
+            address = next(rest, "")
+            if address != "any":
+                found[{"from": "source", "to": "destination"}[word]] = _address(text, address)
+        elif word == "port" and side:
+            found[{"from": "sports", "to": "dports"}[side]] = next(rest, "")
+        else:
+            raise _wrong(text, f"{word!r} is not reproduced")
+    for key in ("sports", "dports"):
+        if key in found:
+            _check(text, found[key], found.get("protocol", ""))
+    if "outgoing" in found and not route:
+        raise _wrong(text, "out on belongs to route_allow")
+    return Allowed(text, **found)
+
+
+def _address(text: str, address: str) -> str:
+    try:
+        return arguments.network(Family.of(address), address)
+    except UsageError:
+        raise _wrong(text, f"{address!r} is no address") from None
+
+
+def _check(text: str, ports: str, protocol: str) -> None:
+    if not _PORTS.match(ports):
+        raise _wrong(text, f"{ports!r} is no port: services by name are not reproduced")
+    if protocol not in ("", "tcp", "udp"):
+        raise _wrong(text, f"protocol {protocol!r} is not reproduced")
+    if ("," in ports or ":" in ports) and not protocol:
+        raise _wrong(text, "must specify 'tcp' or 'udp' with multiple ports")
+
+
+def _ports(protocol: str, ports: str, word: str) -> list[str]:
+    if not ports:
+        return []
+    if "," in ports or ":" in ports:
+        return [f"-m multiport --{word}s {ports}"]
+    return [f"-m {protocol} --{word} {ports}"]
+
+
+def _wrong(text: str, what: str) -> UsageError:
+    return UsageError(f"firewall: ufw: allow {text!r}: {what}")

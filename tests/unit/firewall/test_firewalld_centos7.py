@@ -162,7 +162,7 @@ def test_masquerade_is_of_ipv4() -> None:
             "-j REJECT --reject-with icmp-port-unreachable",
         ),
         (
-            "rule source NOT address=2001:db8:1::/64 drop",
+            "rule family=ipv6 source NOT address=2001:db8:1::/64 drop",
             Family.IPV6,
             "IN_public_deny",
             "! -s 2001:db8:1::/64 -j DROP",

@@ -2,57 +2,132 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from netlab.firewall import prepared
 from netlab.model.errors import Position, UsageError
-from netlab.model.scenario import Firewall, Host
+from netlab.model.family import Family
+from netlab.model.scenario import Firewall, Host, JsonValue
 
 HERE = Position("scenario.yaml", 1, 1)
 
 
-def files(firewall: Firewall) -> dict[str, str]:
-    return dict(prepared(Host("host", HERE, firewall=firewall)).firewall.files)
+def ready(firewall: Firewall) -> Firewall:
+    return prepared(Host("host", HERE, firewall=firewall)).firewall
 
 
-def test_ports_that_are_allowed_are_let_in_for_both_families() -> None:
-    texts = files(Firewall("ufw", {"allow": ["22/tcp", 53]}))
-    for tool in ("iptables", "ip6tables"):
-        lines = [line for line in texts[tool].splitlines() if "--dport" in line and "ufw-user-input" in line]
-        assert lines == [
-            "-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT",
-            "-A ufw-user-input -p tcp -m tcp --dport 53 -j ACCEPT",
-            "-A ufw-user-input -p udp -m udp --dport 53 -j ACCEPT",
-        ]
-        assert texts[tool].startswith("*filter\n:INPUT DROP\n")
+def chain(firewall: Firewall, family: Family, name: str) -> list[str]:
+    """The rules of one chain of table filter."""
+    (ruleset,) = (r for r in ready(firewall).rulesets if r.family is family)
+    table = ruleset.table("filter")
+    assert table is not None
+    found = table.chain(name)
+    assert found is not None
+    return [rule.text for rule in found.rules]
 
 
-def test_after_rules_stand_behind_ufws_own() -> None:
-    after = "*filter\n-A ufw-after-forward -j RETURN\nCOMMIT\n"
-    assert files(Firewall("ufw", files={"after_rules": after}))["iptables"].endswith(after)
+#: What is typed behind ``ufw allow``, and the rules that ufw 0.36.2 makes of it, by family.
+ALLOWED = [
+    ("22/tcp", "-p tcp -m tcp --dport 22 -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT"),
+    ("from 198.51.100.0/24", "-s 198.51.100.0/24 -j ACCEPT", None),
+    (
+        "from 198.51.100.3 to any port 8080 proto tcp",
+        "-s 198.51.100.3/32 -p tcp -m tcp --dport 8080 -j ACCEPT",
+        None,
+    ),
+    (
+        "from 2001:db8:1::/64 to any port 9000:9010 proto udp",
+        None,
+        "-s 2001:db8:1::/64 -p udp -m multiport --dports 9000:9010 -j ACCEPT",
+    ),
+    (
+        "in on ext0 to any port 25 proto tcp",
+        "-i ext0 -p tcp -m tcp --dport 25 -j ACCEPT",
+        "-i ext0 -p tcp -m tcp --dport 25 -j ACCEPT",
+    ),
+    (
+        "80,443/tcp",
+        "-p tcp -m multiport --dports 80,443 -j ACCEPT",
+        "-p tcp -m multiport --dports 80,443 -j ACCEPT",
+    ),
+    (
+        "proto udp from any to 198.51.100.1 port 99",
+        "-d 198.51.100.1/32 -p udp -m udp --dport 99 -j ACCEPT",
+        None,
+    ),
+]
 
 
-def test_icmp_redirects_are_refused_unless_the_host_says_otherwise() -> None:
-    own = {"net.ipv6.conf.all.accept_redirects": "1"}
-    sysctls = prepared(Host("host", HERE, firewall=Firewall("ufw"), sysctls=own)).sysctls
-    assert sysctls["net.ipv4.conf.default.accept_redirects"] == "0"
-    assert sysctls["net.ipv6.conf.all.accept_redirects"] == "1"
+@pytest.mark.parametrize(("entry", "ipv4", "ipv6"), ALLOWED)
+def test_what_is_allowed_is_let_in(entry: str, ipv4: str | None, ipv6: str | None) -> None:
+    firewall = Firewall("ufw", {"allow": [entry]})
+    assert chain(firewall, Family.IPV4, "ufw-user-input") == [ipv4] * (ipv4 is not None)
+    assert chain(firewall, Family.IPV6, "ufw6-user-input") == [ipv6] * (ipv6 is not None)
+
+
+def test_a_port_alone_is_both_protocols() -> None:
+    rules = ["-p tcp -m tcp --dport 53 -j ACCEPT", "-p udp -m udp --dport 53 -j ACCEPT"]
+    assert chain(Firewall("ufw", {"allow": [53]}), Family.IPV4, "ufw-user-input") == rules
+
+
+def test_route_allow_lets_through() -> None:
+    firewall = Firewall(
+        "ufw", {"route_allow": ["proto tcp from any to 192.168.10.10 port 443", "in on ext0 out on br0"]}
+    )
+    assert chain(firewall, Family.IPV4, "ufw-user-forward") == [
+        "-d 192.168.10.10/32 -p tcp -m tcp --dport 443 -j ACCEPT",
+        "-i ext0 -o br0 -j ACCEPT",
+    ]
+    assert chain(firewall, Family.IPV6, "ufw6-user-forward") == ["-i ext0 -o br0 -j ACCEPT"]
+
+
+def test_every_rule_has_a_reason() -> None:
+    rules = [
+        rule
+        for ruleset in ready(Firewall("ufw", {"allow": ["80/tcp"]})).rulesets
+        for table in ruleset.tables
+        for one in table.chains
+        for rule in one.rules
+    ]
+    assert all(rule.reason for rule in rules)
+    assert {rule.reason for rule in rules if "--dport 80 " in rule.text} == {"ufw allow 80/tcp"}
+
+
+def test_after_rules_stand_behind_ufws_own_in_the_words_of_iptables_save() -> None:
+    after = "# a comment\n*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN -s 10.0.0.0/8\nCOMMIT\n"
+    files = ready(Firewall("ufw", files={"after_rules": after})).files
+    assert "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n" in files["iptables"]
+    assert "ip6tables" not in files
+
+
+def test_sysctls_are_applied_unless_the_scenario_says_otherwise() -> None:
+    host = Host("host", HERE, firewall=Firewall("ufw"), sysctls={"net.ipv4.icmp_echo_ignore_all": "1"})
+    sysctls = prepared(host).sysctls
+    assert sysctls["net.ipv4.conf.all.accept_redirects"] == "0"
+    assert sysctls["net.ipv4.icmp_echo_ignore_all"] == "1"
 
 
 @pytest.mark.parametrize(
-    ("firewall", "complaint"),
+    ("options", "complaint"),
     [
-        (Firewall("ufw", {"allow": ["OpenSSH"]}), "allow 'OpenSSH' is not reproduced"),
-        (Firewall("ufw", {"route_allow": ["x"]}), "route_allow is not reproduced"),
+        ({"allow": ["OpenSSH"]}, "'OpenSSH' is no port"),
+        ({"allow": ["80:90"]}, "must specify 'tcp' or 'udp'"),
+        ({"allow": ["80/gre"]}, "protocol 'gre' is not reproduced"),
+        ({"allow": ["from nowhere"]}, "'nowhere' is no address"),
+        ({"allow": ["out on ext0 to any port 80"]}, "out on belongs to route_allow"),
+        ({"allow": ["in ext0"]}, "in on INTERFACE is expected"),
+        ({"route_allow": ["80/tcp log"]}, "'80/tcp' is not reproduced"),
+        ({"deny": ["80/tcp"]}, "deny is not reproduced"),
     ],
 )
-def test_what_is_not_reproduced_is_refused(firewall: Firewall, complaint: str) -> None:
-    with pytest.raises(UsageError, match=complaint):
-        files(firewall)
+def test_what_is_not_reproduced_is_refused(options: dict[str, JsonValue], complaint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        ready(Firewall("ufw", options))
 
 
 def test_rule_files_and_no_firewall_stay_as_they_are() -> None:
-    assert files(Firewall()) == {}
-    assert files(Firewall("iptables", files={"iptables": "*filter\nCOMMIT\n"})) == {
-        "iptables": "*filter\nCOMMIT\n"
-    }
+    assert ready(Firewall()) == Firewall()
+    own = Firewall("iptables", files={"iptables": "*filter\nCOMMIT\n"})
+    assert ready(own) == own

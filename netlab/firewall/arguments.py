@@ -69,7 +69,7 @@ def canonical(family: Family, words: Sequence[str]) -> str:
             matches.append(negated + _argument(option, rest))
         negated = ""
     if not target:
-        raise UsageError(f"firewall: firewalld: {' '.join(words)!r} has no -j")
+        raise UsageError(f"firewall: {' '.join(words)!r} has no -j")
     if target == ["-j REJECT"]:
         target.append(f"--reject-with {REJECT_PORT[family]}")
     return " ".join([*(head[o] for o in _HEAD if o in head), *matches, *target])
@@ -78,7 +78,7 @@ def canonical(family: Family, words: Sequence[str]) -> str:
 def _next(rest: Iterable[str], option: str) -> str:
     for word in rest:
         return word
-    raise UsageError(f"firewall: firewalld: {option} needs a value")
+    raise UsageError(f"firewall: {option} needs a value")
 
 
 def _value(family: Family, option: str, value: str) -> str:
@@ -94,9 +94,9 @@ def network(family: Family, value: str) -> str:
     try:
         found = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise UsageError(f"firewall: firewalld: {value!r} is no address") from None
+        raise UsageError(f"firewall: {value!r} is no address") from None
     if found.version != family.value:
-        raise UsageError(f"firewall: firewalld: {value} is no {family.word} address")
+        raise UsageError(f"firewall: {value} is no {family.word} address")
     return str(found)
 
 
