@@ -71,6 +71,16 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--netlab-engine: {error}") from None
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have JUnit's XML say what pytest says."""
+    if session.config.getoption("xmlpath", None):
+        from netlab.testing.junit import UnmeasuredAsErrors, writer_in
+
+        writer = writer_in(session.config)
+        if writer is not None:
+            session.config.pluginmanager.register(UnmeasuredAsErrors(writer))
+
+
 # -- collection
 
 

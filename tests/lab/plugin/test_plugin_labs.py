@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -353,10 +354,14 @@ def test_the_unmeasured_is_an_error_and_no_failure(own_suite: Suite) -> None:
                 lab.probe("client -> host:80", 4)
             assert lab.probe("client -> host:80", 4).outcome == "ok"
     """)
-    result = own_suite.run("-rE")
-    result.counts(passed=1, errors=2)
-    assert result.code == 1
-    assert "UNMEASURED" in result.text
+    for workers in ("0", "2"):
+        result = own_suite.run("-rE", "--junit-xml=report.xml", "-n", workers)
+        result.counts(passed=1, errors=2)
+        assert result.code == 1
+        assert "UNMEASURED" in result.text
+        (told,) = ElementTree.parse(own_suite.path / "report.xml").getroot()
+        assert (told.get("tests"), told.get("failures"), told.get("errors")) == ("3", "0", "2")
+        assert len(told.findall("testcase/error")) == 2
 
 
 def test_labs_of_failed_tests_can_be_kept(suite: Suite) -> None:
