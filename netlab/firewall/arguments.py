@@ -48,7 +48,7 @@ def canonical(family: Family, words: Sequence[str]) -> str:
     matches: list[str] = []
     target: list[str] = []
     loaded: set[str] = set()
-    negated = ""
+    negated, matching = "", True
     rest = iter(words)
     for word in rest:
         option = _LONG.get(word, word)
@@ -58,12 +58,13 @@ def canonical(family: Family, words: Sequence[str]) -> str:
         if option in _HEAD:
             head[option] = f"{negated}{option} {_value(family, option, _next(rest, word))}"
         elif option in ("-j", "-g"):
-            target = [f"{option} {_next(rest, word)}"]
+            target, matching = [f"{option} {_next(rest, word)}"], False
         elif option == "-m":
+            matching = True
             loaded.add(name := _next(rest, word))
             matches.append(f"-m {name}")
-        elif target:
-            target.append(negated + option)
+        elif target and option not in _OF_PROTOCOL and not matching:
+            target.append(negated + _word(option))
         else:
             _load_protocol(option, head, matches, loaded)
             matches.append(negated + _argument(option, rest))
@@ -100,6 +101,10 @@ def network(family: Family, value: str) -> str:
     return str(found)
 
 
+def _word(text: str) -> str:
+    return quoted(text) if re.search(r"[\s\"]", text) else text
+
+
 def quoted(text: str) -> str:
     """A word as ``iptables-save`` prints it: in quotes where it holds anything but letters and digits."""
     if re.fullmatch(r"[A-Za-z0-9_.:/-]+", text):
@@ -123,7 +128,9 @@ def _argument(option: str, rest: Iterable[str]) -> str:
     if not option.startswith("-"):
         return option
     value = _next(rest, option)
+    if option == "--tcp-flags":
+        return f"{option} {value} {_next(rest, option)}"
     if option in ("--ctstate", "--state"):
         states = value.split(",")
         value = ",".join(sorted(states, key=lambda s: _STATES.index(s) if s in _STATES else len(_STATES)))
-    return f"{option} {value}"
+    return f"{option} {_word(value)}"

@@ -96,9 +96,12 @@ def test_every_rule_has_a_reason() -> None:
 
 
 def test_after_rules_stand_behind_ufws_own_in_the_words_of_iptables_save() -> None:
-    after = "# a comment\n*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN -s 10.0.0.0/8\nCOMMIT\n"
+    after = "# a comment\n*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN -s 10.0.0.0/8\n"
+    after += "-A DOCKER-USER -j DROP -p tcp -m tcp --tcp-flags FIN,SYN SYN -d 10.0.0.0/8\nCOMMIT\n"
     files = ready(Firewall("ufw", files={"after_rules": after})).files
     assert "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n" in files["iptables"]
+    drop = "-A DOCKER-USER -d 10.0.0.0/8 -p tcp -m tcp --tcp-flags FIN,SYN SYN -j DROP\n"
+    assert drop in files["iptables"]
     assert "ip6tables" not in files
 
 
