@@ -62,6 +62,8 @@ _DOCKER_26 = replace(
     disables_ipv6_wholly=False,
     internal_default_route=False,
     empty_bridge_mtu=False,
+    explains_resolv_conf=True,
+    disconnect_clears_hosts=False,
 )
 _DOCKER_27 = replace(
     _DOCKER_26,
@@ -89,6 +91,8 @@ _DOCKER_28 = replace(
     gateway_modes=("nat", "nat-unprotected", "routed", "isolated"),
     routed_ignores_host_ports=True,
     ipv6_only=True,
+    hosts_written_out=False,
+    default_nameservers=False,
 )
 _DOCKER_29 = replace(_DOCKER_28, name="docker-29", dialect=Dialect(ip6tables=True), dockerd_backlog=4096)
 _DOCKER_29_NFTABLES = replace(

@@ -63,5 +63,11 @@ class Traits:
     firewalld_policy: bool = False
     #: after a reload of firewalld networks are not isolated, and DOCKER-USER is behind their rules (to 27)
     reload_forgets: bool = False
-    #: containers find each other's names for IPv6 too, and get ``ip6-*`` names only where IPv6 is on (26)
-    hosts_ipv6: bool = True
+    #: /etc/hosts says fe00::0, not fe00:: (to 27)
+    hosts_written_out: bool = True
+    #: a disconnect takes all of a container's own lines out of /etc/hosts (to 24), else the network's
+    disconnect_clears_hosts: bool = True
+    #: resolv.conf tells how it came about (26)
+    explains_resolv_conf: bool = False
+    #: Docker's own DNS server asks Google's where the host has no resolver (to 27)
+    default_nameservers: bool = True

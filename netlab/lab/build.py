@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel import libc
-from netlab.lab import codec, sandbox
+from netlab.lab import codec, dns, sandbox
 from netlab.lab.wire import Channel, Disconnected
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
     for node in plan.nodes:
         _name(private, node.name, applied.namespaces[node.namespace])
     sandbox.keep_etc(private, plan)
+    dns.keep(private, plan)
     if any(node.commands for node in plan.nodes):
         reports.send({"event": "progress", "doing": "running the scenario's rules"})
         applied.run_commands()
@@ -96,6 +97,9 @@ def _responders(plan: Plan) -> list[Any]:
         ports = [(r.protocol, r.port, node.name, r.service) for r in node.responders]
         if ports:
             found.setdefault(node.namespace, []).extend(ports)
+    for server in plan.resolvers:
+        for protocol, port in (("dns/udp", server.udp), ("dns/tcp", server.tcp)):
+            found.setdefault(server.node, []).append((protocol, port, server.node, "DNS"))
     return list(found.items())
 
 
@@ -103,8 +107,7 @@ def _command(plan: Plan, node: Node) -> dict[str, Any]:
     """A node's program; its ports are those that something else sends clients to."""
     published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
     answered = {r.port for r in node.responders if r.protocol == "tcp"}
-    hosts = plan.hosts_file(node.name)
-    etc = {"hosts": hosts, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
+    etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
     return {
         "node": node.name,
         "argv": list(node.command),

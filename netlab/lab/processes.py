@@ -130,7 +130,8 @@ class Processes:
             from netlab.proxy.identity import rename
 
             rename(["responder", f"of {supervisor.name}"])
-            return serve([(supervisor.open_namespace(node), entries) for node, entries in ports], write)
+            spec = [(supervisor.open_namespace(node), entries) for node, entries in ports]
+            return serve(spec, write, supervisor.private)
 
         def said() -> None:
             supervisor.unwatch(read)

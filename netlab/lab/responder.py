@@ -7,6 +7,8 @@ client has :data:`PATIENCE` seconds, a request :data:`REQUEST` bytes, and where 
 client that has waited longest goes.
 """
 
+# ruff: noqa: ARG002 - the two kinds of ports share their signatures
+
 from __future__ import annotations
 
 import errno
@@ -17,11 +19,13 @@ import struct
 import time
 from collections import OrderedDict
 
+from netlab.lab import dns
+from netlab.lab.wire import Channel
 from netlab.model.errors import LabError
 from netlab.model.reply import Reply, token_of
 
 #: What is to be answered: network namespace (an open descriptor), then per port
-#: (protocol, port, node, service).
+#: (protocol, port, node, service); the protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's.
 Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
 
 PATIENCE = 30.0
@@ -60,11 +64,53 @@ class _Port:
         self.node = node
         self.service = service
 
-    def reply(self, peer: tuple[str, int], local: str, request: bytes) -> Reply:
-        """The answer to ``request``."""
+    def _reply(self, peer: tuple[str, int], local: str, request: bytes) -> Reply:
         return Reply(
             self.node, self.service, _plain(peer[0]), peer[1], _plain(local), self.port, token_of(request)
         )
+
+    def whole(self, received: bytes) -> bool:
+        """Whether a request can be answered now."""
+        return _whole(received)
+
+    def stream(
+        self, peer: tuple[str, int], local: str, request: bytes, ended: bool
+    ) -> tuple[bytes, bytes | None]:
+        """The answer to a client's request, and what is left of that; None: there will be no other."""
+        reply = self._reply(peer, local, request)
+        return (reply.datagram() if self.protocol == "sctp" else reply.http()), None
+
+    def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
+        """The answer to a datagram, None for none."""
+        return self._reply(peer, local, request).datagram()
+
+
+class _DnsPort:
+    """One of the two sockets of Docker's DNS server in a container."""
+
+    __slots__ = ("family", "node", "protocol", "servers", "sock")
+
+    def __init__(self, sock: socket.socket, protocol: str, node: str, servers: dns.Servers) -> None:
+        self.sock = sock
+        self.family = int(socket.AF_INET)
+        self.protocol = protocol
+        self.node = node
+        self.servers = servers
+
+    def whole(self, received: bytes) -> bool:
+        """Whether a query can be answered now."""
+        return dns.whole(received)
+
+    def stream(
+        self, peer: tuple[str, int], local: str, request: bytes, ended: bool
+    ) -> tuple[bytes, bytes | None]:
+        """The answers to all whole queries, and what is left; a connection may carry many."""
+        told, left = dns.answers(self.servers.of(self.node), request)
+        return told, None if ended else left
+
+    def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
+        """The answer to a query, None to what is none."""
+        return self.servers.of(self.node).answer(request)
 
 
 class _Client:
@@ -72,7 +118,9 @@ class _Client:
 
     __slots__ = ("answered", "deadline", "drained", "output", "peer", "port", "received", "sock")
 
-    def __init__(self, sock: socket.socket, peer: tuple[str, int], port: _Port, deadline: float) -> None:
+    def __init__(
+        self, sock: socket.socket, peer: tuple[str, int], port: _Port | _DnsPort, deadline: float
+    ) -> None:
         self.sock = sock
         self.peer = peer
         self.port = port
@@ -130,11 +178,15 @@ def open_port(protocol: str, port: int) -> tuple[socket.socket, int]:
 
 
 class Responder:
-    """The loop."""
+    """The loop; ``private`` is the lab's directory, where what its DNS servers know is written down."""
 
-    def __init__(self) -> None:
+    def __init__(self, private: str = "") -> None:
         self.epoll = select.epoll()
-        self.ports: dict[int, _Port] = {}
+        self.servers = dns.Servers(private)
+        self.ports: dict[int, _Port | _DnsPort] = {}
+        #: (protocol, port, node) as they were asked for → descriptor
+        self.opened: dict[tuple[str, int, str], int] = {}
+        self.orders: Channel | None = None
         #: by descriptor, the one that will run out of patience first in front
         self.clients: OrderedDict[int, _Client] = OrderedDict()
 
@@ -148,7 +200,7 @@ class Responder:
                 netns.enter(namespace)
                 for protocol, port, node, service in ports:
                     try:
-                        sock, family = open_port(protocol, port)
+                        made = self._open(protocol, port, node, service)
                     except OSError as error:
                         if error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
                             lacking.append(
@@ -159,9 +211,47 @@ class Responder:
                         raise LabError(
                             f"{service} cannot listen on {port}/{protocol} in {node}: {error.strerror}"
                         ) from error
-                    self.ports[sock.fileno()] = _Port(sock, family, protocol, port, node, service)
-                    self.epoll.register(sock.fileno(), select.EPOLLIN)
+                    self.ports[made.sock.fileno()] = made
+                    self.opened[protocol, port, node] = made.sock.fileno()
+                    self.epoll.register(made.sock.fileno(), select.EPOLLIN)
         return lacking
+
+    def _open(self, protocol: str, port: int, node: str, service: str) -> _Port | _DnsPort:
+        if protocol.startswith("dns/"):
+            below = protocol.removeprefix("dns/")
+            return _DnsPort(dns.open_port(below, port), below, node, self.servers)
+        sock, family = open_port(protocol, port)
+        return _Port(sock, family, protocol, port, node, service)
+
+    def close(self, protocol: str, port: int, node: str) -> None:
+        """Listen on a port no more, and cut its connections."""
+        fd = self.opened.pop((protocol, port, node), None)
+        if fd is None:  # this kernel lacks the protocol
+            return
+        gone = self.ports.pop(fd)
+        for client in [client for client in self.clients.values() if client.port is gone]:
+            self._close(client)
+        gone.sock.close()
+
+    def take_orders(self, channel: Channel) -> None:
+        """Heed ``close`` and ``open`` messages from then on, each answered as :func:`serve` says."""
+        self.orders = channel
+        self.epoll.register(channel.fileno(), select.EPOLLIN)
+
+    def _obey(self, channel: Channel) -> None:
+        channel.fill()
+        while (found := channel.take()) is not None:
+            order, namespaces = found
+            for protocol, port, node in order["close"]:
+                self.close(protocol, port, node)
+            answer: dict[str, object]
+            try:
+                answer = {"lacking": self.open(list(zip(namespaces, order["open"], strict=True)))}
+            except LabError as error:
+                answer = {"error": str(error)}
+            for namespace in namespaces:
+                os.close(namespace)
+            channel.send(answer)
 
     def run(self, stop: int | None = None) -> None:
         """Answer until ``stop`` (a descriptor) becomes readable."""
@@ -172,7 +262,9 @@ class Responder:
                 if fd == stop:
                     return
                 port = self.ports.get(fd)
-                if port is None:
+                if self.orders is not None and fd == self.orders.fileno():
+                    self._obey(self.orders)
+                elif port is None:
                     client = self.clients.get(fd)
                     if client is not None:
                         self._serve(client, events)
@@ -199,7 +291,7 @@ class Responder:
 
     # -- TCP and SCTP
 
-    def _accept(self, port: _Port) -> None:
+    def _accept(self, port: _Port | _DnsPort) -> None:
         for _ in range(BATCH):
             try:
                 sock, peer = port.sock.accept()
@@ -241,20 +333,21 @@ class Responder:
                 self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
             return
         client.received += data
-        if data and not _whole(client.received):
+        if data and not client.port.whole(client.received):
             return
         if not data and not client.received:
             self._close(client)
             return
-        self._answer(client)
+        self._answer(client, ended=not data)
         if not data:
             client.drained = DRAIN
 
-    def _answer(self, client: _Client) -> None:
-        client.answered = True
-        reply = client.port.reply(client.peer, client.sock.getsockname()[0], client.received)
-        client.received = b""
-        client.output = reply.datagram() if client.port.protocol == "sctp" else reply.http()
+    def _answer(self, client: _Client, *, ended: bool) -> None:
+        local = client.sock.getsockname()[0]
+        told, left = client.port.stream(client.peer, local, client.received, ended)
+        client.answered = left is None
+        client.received = left or b""
+        client.output += told
         self._write(client)
 
     def _write(self, client: _Client) -> None:
@@ -268,7 +361,8 @@ class Responder:
                 self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
                 return
         self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
-        client.sock.shutdown(socket.SHUT_WR)
+        if client.answered:
+            client.sock.shutdown(socket.SHUT_WR)
 
     def _close(self, client: _Client) -> None:
         del self.clients[client.sock.fileno()]
@@ -276,7 +370,7 @@ class Responder:
 
     # -- UDP
 
-    def _datagrams(self, port: _Port) -> None:
+    def _datagrams(self, port: _Port | _DnsPort) -> None:
         for _ in range(BATCH):
             try:
                 data, ancillary, _, peer = port.sock.recvmsg(1 << 16, 256)
@@ -285,7 +379,9 @@ class Responder:
             except OSError:  # an ICMP error for an earlier answer
                 continue
             local, control = _asked(port.family, ancillary)
-            answer = port.reply(peer[:2], local, data).datagram()
+            answer = port.datagram(peer[:2], local, data)
+            if answer is None:
+                continue
             for source in (control, []):  # a broadcast address cannot be a source: then the kernel chooses
                 try:
                     port.sock.sendmsg([answer], source, 0, peer)
@@ -313,25 +409,27 @@ def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, l
     return "::" if family == socket.AF_INET6 else "0.0.0.0", []
 
 
-def serve(spec: Spec, ready: int) -> int:
-    """The life of the responder's process: listen, say so on ``ready``, answer for ever.
+def serve(spec: Spec, control: int, private: str) -> int:
+    """The life of the responder's process: listen, say so on ``control``, answer, take further orders.
 
-    ``ready`` gets one JSON line: ``{"lacking": […]}`` or ``{"error": …}``.
+    ``private`` is the lab's directory. ``control``, a stream socket of :mod:`netlab.lab.wire`, gets
+    ``{"lacking": […]}`` or ``{"error": …}``; orders are ``{"close": [(protocol, port, node), …], "open": [ports
+    of the first namespace, …]}``, with the namespaces beside it, and answered in the same way.
     """
     import gc
-    import json
 
-    responder = Responder()
+    responder = Responder(private)
     try:
         said: dict[str, object] = {"lacking": responder.open(spec)}
     except LabError as error:
         said = {"error": str(error)}
     for namespace, _ in spec:
         os.close(namespace)
-    os.write(ready, json.dumps(said).encode() + b"\n")
-    os.close(ready)
+    channel = Channel(socket.socket(fileno=control))
+    channel.send(said)
     if "error" in said:
         return 1
+    responder.take_orders(channel)
     gc.freeze()  # thousands of long-lived objects that no collection need look at again
     responder.run()
     return 0

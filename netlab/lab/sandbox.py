@@ -63,22 +63,8 @@ def settle(network: int | None, private: str, node: str | None) -> None:
 
 
 def keep_etc(private: str, plan: Plan) -> None:
-    """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file.
-
-    What a large network's members have in common stands there once (:meth:`Plan.hosts_file`).
-    """
-    large = {network.name: network for network in plan.networks if network.hosts}
-    belongs: dict[str, list[str]] = {}
-    for network in large.values():
-        for member, _, _ in network.members:
-            belongs.setdefault(member, []).append(network.name)
-    contents = {
-        "nodes": {
-            node.name: (node.hostname, node.hosts_file, node.resolv_conf, belongs.get(node.namespace, []))
-            for node in plan.nodes
-        },
-        "hosts": {name: network.hosts for name, network in large.items()},
-    }
+    """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file."""
+    contents = {node.name: (node.hostname, node.hosts_file, node.resolv_conf) for node in plan.nodes}
     with open(f"{private}/etc.json", "w", encoding="utf-8") as file:
         json.dump(contents, file)
 
@@ -86,11 +72,8 @@ def keep_etc(private: str, plan: Plan) -> None:
 def _etc(private: str, node: str) -> list[str]:
     """Host name, hosts and resolv.conf of a node; empty: the machine's own."""
     with open(f"{private}/etc.json", "rb") as file:
-        contents = json.load(file)
-    hostname, hosts, resolver, networks = contents["nodes"][node]
-    if hosts:
-        hosts += "".join(contents["hosts"][network] for network in networks)
-    return [hostname, hosts, resolver]
+        found: list[str] = json.load(file)[node]
+    return found
 
 
 def _file(private: str, node: str, name: str, content: str) -> str:

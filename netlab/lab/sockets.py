@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from netlab.model.plan import RESOLVER
+
 if TYPE_CHECKING:
     from netlab.lab.client import Client
-    from netlab.model.plan import Node
+    from netlab.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,18 @@ def sockets(client: Client, node: str | None = None) -> list[Listening]:
             address,
             port,
             tuple(Holder(pid, comm) for pid, comm in owners.get(str(inode), [])),
-            _reason(plan.nodes, name, protocol, address, port),
+            _reason(plan, name, protocol, address, port),
         )
         for name, protocol, address, port, inode in found
     ]
 
 
-def _reason(nodes: tuple[Node, ...], namespace: str, protocol: str, address: str, port: int) -> str | None:
+def _reason(plan: Plan, namespace: str, protocol: str, address: str, port: int) -> str | None:
     """What the plan says of a socket; None if it does not know it."""
-    for node in nodes:
+    for server in plan.resolvers:
+        if (server.node, address) == (namespace, RESOLVER) and port in (server.udp, server.tcp):
+            return "Docker's own DNS server"
+    for node in plan.nodes:
         if node.namespace != namespace:
             continue
         for listener in node.listeners:

@@ -9,6 +9,9 @@ from netlab.model.flow import Expectation
 from netlab.model.rules import Ruleset
 from netlab.model.scenario import HostRule, Protocol
 
+#: Where Docker's embedded DNS server is to be found in a container.
+RESOLVER = "127.0.0.11"
+
 NodeKind = Literal["host", "container", "outside", "segment"]
 
 
@@ -110,6 +113,34 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class DnsName:
+    """A name of a container network, in lower case, and the addresses of all who have it."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Docker's embedded DNS server of one container, at :data:`RESOLVER` in its namespace.
+
+    ``udp`` and ``tcp`` are the ports to which the node's rules lead port 53. Names are looked for in
+    ``networks`` (docker names on ``host``), in this order. ``aliases`` are this container's alone: (alias,
+    network, the name that it stands for there). ``ndots``: the user's own option, with which an unknown name
+    without a dot has no address, instead of being asked for elsewhere. There is no elsewhere in a lab:
+    what is not known is a server failure.
+    """
+
+    node: str
+    host: str
+    udp: int
+    tcp: int
+    networks: tuple[str, ...]
+    aliases: tuple[tuple[str, str, str], ...] = ()
+    ndots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkFacts:
     """A container network of the lab, for name resolution, ``sees: gateway`` and pictures."""
 
@@ -122,16 +153,15 @@ class NetworkFacts:
     internal: bool
     #: (node, interface, addresses with prefix length), in order of attachment
     members: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
-    #: of a network with many members: their lines of /etc/hosts, which :meth:`Plan.hosts_file` adds
-    hosts: str = ""
+    #: what Docker's DNS server knows of it
+    names: tuple[DnsName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A network namespace with a name, or (``namespace`` names another node) a guest in one.
 
-    ``hosts_file`` (see :meth:`Plan.hosts_file`) and ``resolv_conf`` are contents; empty means the
-    machine's own. ``rulesets`` are
+    ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are
     loaded in order, one transaction each. ``commands`` are the administrator's lines, run last.
     """
 
@@ -167,18 +197,7 @@ class Plan:
     networks: tuple[NetworkFacts, ...]
     publications: tuple[Publication, ...]
     expect: tuple[Expectation, ...] = ()
-
-    def hosts_file(self, name: str) -> str:
-        """The whole /etc/hosts of a node; raises KeyError.
-
-        The lines of large networks stand once in the plan, not in every member's node.
-        """
-        node = self.node(name)
-        if not node.hosts_file:
-            return ""
-        large = (network for network in self.networks if network.hosts)
-        blocks = (n.hosts for n in large if any(member[0] == node.namespace for member in n.members))
-        return node.hosts_file + "".join(blocks)
+    resolvers: tuple[Resolver, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError."""

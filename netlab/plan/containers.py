@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.resolver import ruleset
 from netlab.engine.world import Container, Endpoint, LiveNetwork, World
 from netlab.model.family import Family
-from netlab.model.plan import Interface, Node, Responder, Route, Sysctl
+from netlab.model.plan import Interface, Node, Resolver, Responder, Route, Sysctl
 from netlab.model.scenario import Service
-from netlab.plan.etc import HostsFiles, resolv_conf
+from netlab.plan.etc import hosts_file, resolv_conf
 
 
-def container_node(world: World, container: Container, service: Service, files: HostsFiles) -> Node:
+def container_node(
+    world: World, container: Container, service: Service, resolver: Resolver | None = None
+) -> Node:
     """The node of a container; stopped, it is a namespace with nothing in it."""
     spec = container.spec
     host = world.host.name
@@ -26,9 +29,10 @@ def container_node(world: World, container: Container, service: Service, files: 
         interfaces=tuple(_interfaces(world, container)),
         routes=tuple(_routes(world, container)),
         sysctls=() if guest else tuple(_sysctls(world, container)),
+        rulesets=() if resolver is None else (ruleset(world, {"udp": resolver.udp, "tcp": resolver.tcp}),),
         responders=tuple(_responders(service, container)) if container.running else (),
         command=service.command if container.running else (),
-        hosts_file=files.of(container),
+        hosts_file=hosts_file(world, container),
         resolv_conf=resolv_conf(world, container),
         engine=world.traits.name,
         container=spec.name,

@@ -115,7 +115,7 @@ def diff(before: Plan, after: Plan) -> PlanDiff:
         found, stay = rule_changes(old, new)
         rules += found
         same += stay
-        changes += _node_changes(node.name, old, new, (before, after))
+        changes += _node_changes(node.name, old, new)
     sides = (tuple(inapplicable(before)), tuple(inapplicable(after)))
     return PlanDiff(tuple(rules), same, tuple(changes), sides)
 
@@ -128,9 +128,7 @@ def _paired(before: Plan, after: Plan) -> Iterator[tuple[Node | None, Node | Non
         yield old.get(name), new.get(name)
 
 
-def _node_changes(
-    name: str, old: Node | None, new: Node | None, plans: tuple[Plan, Plan]
-) -> Iterator[Change]:
+def _node_changes(name: str, old: Node | None, new: Node | None) -> Iterator[Change]:
     both = (old, new)
     yield from _keyed("node", name, *({"": (_node_facts(n), "")} if n else {} for n in both))
     yield from _policies(name, old, new)
@@ -141,7 +139,7 @@ def _node_changes(
     yield from _keyed("sysctl", name, *(dict(map(_sysctl, n.sysctls)) if n else {} for n in both))
     yield from _keyed("interface", name, *(dict(map(_interface, n.interfaces)) if n else {} for n in both))
     yield from _keyed("route", name, *(dict(map(_route, n.routes)) if n else {} for n in both))
-    texts = [_files(plan, n) if n else {} for plan, n in zip(plans, both, strict=True)]
+    texts = [_files(n) if n else {} for n in both]
     yield from _keyed("file", name, *texts)
 
 
@@ -265,9 +263,9 @@ def _route(entry: Route) -> tuple[str, tuple[Facts, str]]:
     return " ".join(f"{word}{value}" for word, value in words if value), ({}, "")
 
 
-def _files(plan: Plan, node: Node) -> dict[str, tuple[Facts, str]]:
+def _files(node: Node) -> dict[str, tuple[Facts, str]]:
     """The contents of /etc/hosts and /etc/resolv.conf."""
-    texts = {"/etc/hosts": plan.hosts_file(node.name), "/etc/resolv.conf": node.resolv_conf}
+    texts = {"/etc/hosts": node.hosts_file, "/etc/resolv.conf": node.resolv_conf}
     return {path: ({"text": text}, "") for path, text in texts.items() if text}
 
 

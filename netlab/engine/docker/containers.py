@@ -38,8 +38,8 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     container.resolver = False
     for wish in container.wishes:
         container.endpoints.append(_attach(world, rules, container, wish))
-    in_order = container.endpoints if world.traits.index_in_container else _sorted(world, container)
-    for endpoint in in_order:
+    numbered = container.endpoints if world.traits.index_in_container else in_order(world, container)
+    for endpoint in numbered:
         _name(world, container, endpoint)
     container.running, container.stopped = True, False
     _link(world, rules, container)
@@ -90,8 +90,9 @@ def disconnect(world: World, rules: Firewaller, container: Container, network: s
     gone = [endpoint for endpoint in container.endpoints if endpoint.spec.network == network]
     if container.external == network:
         _unpublish(world, rules, container)
-    for endpoint in container.endpoints:
-        endpoint.in_hosts = False
+    if world.traits.disconnect_clears_hosts:
+        for endpoint in container.endpoints:
+            endpoint.in_hosts = False
     for endpoint in gone:
         container.endpoints.remove(endpoint)
         _detach(world, rules, endpoint)
@@ -189,7 +190,7 @@ def _name(world: World, container: Container, endpoint: Endpoint) -> None:
     endpoint.ifname = f"{prefix}{number}"
 
 
-def _sorted(world: World, container: Container) -> list[Endpoint]:
+def in_order(world: World, container: Container) -> list[Endpoint]:
     """The sandbox's order of endpoints (libnetwork's Endpoint.Less): the first is the gateway.
 
     Networks with a way out before internal ones, dual-stack before single-stack, by gateway priority,
@@ -206,7 +207,7 @@ def _sorted(world: World, container: Container) -> list[Endpoint]:
 
 def _move_gateway(world: World, rules: Firewaller, container: Container) -> None:
     """Choose the default routes' networks, and publish on the one that leads out."""
-    order = _sorted(world, container)
+    order = in_order(world, container)
     container.gateways = {}
     for family in Family:
         for endpoint in order:

@@ -158,14 +158,13 @@ networks:
         plan(tmp_path, text % 1024)
 
 
-def test_many_members_are_named_once(tmp_path: Path) -> None:
-    text = "services: {web: {image: x, deploy: {replicas: %d}}}\n"
-    for number in (3, 100):
-        made = plan(tmp_path, text % number)
-        file = made.hosts_file("web-2")
-        for other in range(1, number + 1):
-            assert f"shop-web-{other} web" in file
-        assert len(made.node("web-2").hosts_file) < 8000
+def test_a_name_stands_for_all_who_have_it(tmp_path: Path) -> None:
+    made = plan(tmp_path, "services: {web: {image: x, deploy: {replicas: 100}}}\n")
+    names = {name.name: name.addresses for name in made.networks[-1].names}
+    assert len(names["web"]) == 100
+    assert names["shop-web-7"] == names["web"][6:7]
+    assert len({node.rulesets for node in made.nodes if node.kind == "container"}) == 1
+    assert len({node.hosts_file for node in made.nodes if node.kind == "container"}) == 100
 
 
 MODES = """

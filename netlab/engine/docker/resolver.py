@@ -1,0 +1,70 @@
+"""Docker's embedded DNS server: what a container's own namespace has for it (libnetwork/resolver_unix.go).
+
+It listens on two ports that the kernel picked; rules lead port 53 of 127.0.0.11 there. A container has it
+from the moment it is on a user-defined network, whatever ``iptables`` in daemon.json says.
+"""
+
+from __future__ import annotations
+
+from netlab.engine.world import World
+from netlab.model.family import Family
+from netlab.model.plan import RESOLVER
+from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Ruleset, Table
+
+OUTPUT = "DOCKER_OUTPUT"
+POSTROUTING = "DOCKER_POSTROUTING"
+
+
+def ruleset(world: World, ports: dict[str, int]) -> Ruleset:
+    """The rules that lead to the server's ports, and back; ``ports`` by protocol, ``tcp`` and ``udp``."""
+    if world.daemon.nftables:
+        return _nftables(ports)
+    return IptablesRuleset(Family.IPV4, (_nat(ports),))
+
+
+def _reasons(protocol: str) -> tuple[str, str]:
+    return (
+        f"names are asked for over {protocol.upper()}: to Docker's own DNS server",
+        f"an answer over {protocol.upper()}: from port 53, where it was asked for",
+    )
+
+
+def _nat(ports: dict[str, int]) -> Table:
+    """Only the base chains that Docker uses: iptables makes no other before it is asked to."""
+    to, back = [], []
+    for protocol in ("tcp", "udp"):  # each is inserted in front, UDP first
+        port, match = ports[protocol], f"-p {protocol} -m {protocol}"
+        asked, answered = _reasons(protocol)
+        to.append(
+            Rule(f"-d {RESOLVER}/32 {match} --dport 53 -j DNAT --to-destination {RESOLVER}:{port}", asked)
+        )
+        back.append(Rule(f"-s {RESOLVER}/32 {match} --sport {port} -j SNAT --to-source :53", answered))
+    why = "Docker's own DNS server"
+    return Table(
+        "nat",
+        (
+            Chain("OUTPUT", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {OUTPUT}", why),)),
+            Chain("POSTROUTING", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {POSTROUTING}", why),)),
+            Chain(OUTPUT, None, tuple(to)),
+            Chain(POSTROUTING, None, tuple(back)),
+        ),
+    )
+
+
+def _nftables(ports: dict[str, int]) -> NftTable:
+    to, back = [], []
+    for protocol in ("udp", "tcp"):
+        port = ports[protocol]
+        asked, answered = _reasons(protocol)
+        to.append(
+            NftRule(f"ip daddr {RESOLVER} {protocol} dport 53 counter dnat to {RESOLVER}:{port}", asked)
+        )
+        back.append(NftRule(f"ip saddr {RESOLVER} {protocol} sport {port} counter snat to :53", answered))
+    return NftTable(
+        "ip",
+        "docker-dns",
+        chains=(
+            NftChain("dns-dnat", "type nat hook output priority dstnat; policy accept", tuple(to)),
+            NftChain("dns-snat", "type nat hook postrouting priority srcnat; policy accept", tuple(back)),
+        ),
+    )

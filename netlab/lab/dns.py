@@ -1,0 +1,296 @@
+"""Docker's embedded DNS server of every container of the lab: what it answers (libnetwork/resolver.go).
+
+Names of the container's networks, in the order in which Docker searches them, as A, AAAA and PTR; addresses
+of several containers take turns to be the first. What is not known is asked nowhere, and a server failure.
+The codec is our own: three record types that hold an address or a name need no library, whose import would
+take longer than the start of a lab's servers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from netlab.model.family import Family
+from netlab.model.plan import RESOLVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.model.plan import NetworkFacts, Plan
+
+#: The file, in the lab's private directory, that :func:`keep` writes and :class:`Servers` reads.
+FILE = "resolvers.json"
+#: Docker's respTTL, in seconds.
+TTL = 600
+
+# RFC 1035, 3596, 6891
+A, PTR, MX, AAAA, OPT = 1, 12, 15, 28, 41
+_HEADER = Struct(">6H")  # id, flags, questions, answers, authorities, additional
+_QUESTION = Struct(">2H")  # type, class
+_RECORD = Struct(">2HIH")  # type, class, TTL, length
+_IN = 1
+_QR, _TC, _RD, _RA, _CD = 0x8000, 0x0200, 0x0100, 0x0080, 0x0010
+_NO_ERROR, _FORMAT_ERROR, _SERVER_FAILURE, _NOT_IMPLEMENTED = 0, 1, 2, 4
+_POINTER = b"\xc0\x0c"  # to the question's name, right behind the header
+_UDP_SIZE, _TCP_SIZE = 512, 65535
+_FAMILIES = {A: Family.IPV4, AAAA: Family.IPV6}
+_SUFFIXES = (".in-addr.arpa", ".ip6.arpa")
+
+
+@dataclass(slots=True)
+class Zone:
+    """What is known of one network: lower-case names to addresses, and addresses to full names."""
+
+    network: str
+    names: dict[str, list[str]]
+    reverse: dict[str, str]
+    #: which of several addresses comes first next time, by name and family
+    turns: dict[tuple[str, Family], int] = field(default_factory=dict)
+
+    def addresses(self, name: str, family: Family) -> list[str] | None:
+        """The addresses of a name, of one family; None if the network does not have the name."""
+        known = self.names.get(name)
+        if known is None:
+            return None
+        found = [address for address in known if Family.of(address) is family]
+        if len(found) < 2:
+            return found
+        turn = self.turns.get((name, family), 0) % len(found)
+        self.turns[name, family] = turn + 1
+        return found[turn:] + found[:turn]
+
+
+@dataclass(slots=True)
+class Server:
+    """The server of one container."""
+
+    zones: list[Zone]
+    #: (alias, network) to a name of that network
+    aliases: dict[tuple[str, str], str]
+    ndots: bool = False
+
+    def lookup(self, name: str, family: Family) -> list[str] | None:
+        """The addresses of ``name`` or ``name.network`` (Sandbox.ResolveName); None for nobody."""
+        for wanted, network in _splits(name):
+            zones = [zone for zone in self.zones if network in ("", zone.network)]
+            for zone in zones:
+                target = self.aliases.get((wanted, zone.network))
+                if target is not None and (found := zone.addresses(target, family)) is not None:
+                    return found
+            for zone in zones:
+                if (wanted, zone.network) not in self.aliases:
+                    found = zone.addresses(wanted, family)
+                    if found is not None:
+                        return found
+        return None
+
+    def pointer(self, name: str) -> str | None:
+        """The full name of the address that a name below ``in-addr.arpa`` or ``ip6.arpa`` says."""
+        address = _address(name)
+        for zone in self.zones if address else ():
+            if address in zone.reverse:
+                return zone.reverse[address]
+        return None
+
+    def answer(self, query: bytes, limit: int = 0) -> bytes | None:
+        """The answer to a query, None to what is none; ``limit`` in octets (0: what UDP may carry)."""
+        if len(query) < _HEADER.size:
+            return None
+        number, flags, questions, *_ = _HEADER.unpack_from(query)
+        if flags & _QR:
+            return None
+        if flags & 0x7800:
+            return _HEADER.pack(number, _QR | flags & 0x7900 | _NOT_IMPLEMENTED, 0, 0, 0, 0)
+        try:
+            name, end = _name(query, _HEADER.size)
+            kind, _ = _QUESTION.unpack_from(query, end)
+            if questions != 1:
+                raise ValueError("a query has one question")
+        except (ValueError, IndexError, struct.error):
+            return _HEADER.pack(number, _QR | flags & _RD | _FORMAT_ERROR, 0, 0, 0, 0)
+        question = query[_HEADER.size : end + _QUESTION.size]
+        records = self._records(name.rstrip(".").lower(), kind)
+        if records is None:
+            return _HEADER.pack(number, _QR | flags & (_RD | _CD) | _SERVER_FAILURE, 1, 0, 0, 0) + question
+        limit = limit or max(_UDP_SIZE, _udp_size(query, len(question)))
+        flags = _QR | flags & (_RD | _CD) | _RA | _NO_ERROR
+        room = limit - _HEADER.size - len(question)
+        fitting = list(_fitting(records, room))
+        if len(fitting) < len(records):
+            flags |= _TC
+        return _HEADER.pack(number, flags, 1, len(fitting), 0, 0) + question + b"".join(fitting)
+
+    def _records(self, name: str, kind: int) -> list[bytes] | None:
+        """The records that answer a question; None: it would have to be asked elsewhere."""
+        if kind in _FAMILIES:
+            family = _FAMILIES[kind]
+            found = self.lookup(name, family)
+            if found is not None:
+                number = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+                return [_record(kind, socket.inet_pton(number, address)) for address in found]
+            return [] if self.ndots and "." not in name else None
+        if kind == MX and any(self.lookup(name, family) for family in Family):
+            return []
+        if kind == PTR and (full := self.pointer(name)) is not None:
+            return [_record(PTR, _encoded(full))]
+        return None
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """(name, network): the whole in any network, then ever shorter beginnings in the network behind them."""
+    yield name, ""
+    end = len(name)
+    while (end := name.rfind(".", 0, end)) != -1:
+        yield name[:end], name[end + 1 :]
+
+
+def _address(name: str) -> str:
+    """``2.0.0.10.in-addr.arpa`` → ``10.0.0.2``; empty if it says none."""
+    for suffix, number in zip(_SUFFIXES, (socket.AF_INET, socket.AF_INET6), strict=True):
+        if name.endswith(suffix):
+            parts = name[: -len(suffix)].split(".")[::-1]
+            text = ".".join(parts)
+            if number == socket.AF_INET6:
+                digits = "".join(parts)
+                text = ":".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+            try:
+                return socket.inet_ntop(number, socket.inet_pton(number, text))
+            except OSError:
+                return ""
+    return ""
+
+
+def _name(message: bytes, at: int) -> tuple[str, int]:
+    """The name at an offset of a query, where nothing may be compressed, and the offset behind it."""
+    labels = []
+    while length := message[at]:
+        label = message[at + 1 : at + 1 + length]
+        if length > 63 or len(label) < length or at > 255 + _HEADER.size:
+            raise ValueError("no name of a question")
+        labels.append(label.decode("ascii", "backslashreplace"))
+        at += 1 + length
+    return ".".join(labels), at + 1
+
+
+def _encoded(name: str) -> bytes:
+    labels = (label.encode() for label in name.split("."))
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def _record(kind: int, data: bytes) -> bytes:
+    return _POINTER + _RECORD.pack(kind, _IN, TTL, len(data)) + data
+
+
+def _fitting(records: list[bytes], room: int) -> Iterator[bytes]:
+    for record in records:
+        room -= len(record)
+        if room < 0:
+            return
+        yield record
+
+
+def _udp_size(query: bytes, question: int) -> int:
+    """The size that the query's OPT record allows (RFC 6891); 0 without one."""
+    at = _HEADER.size + question
+    if _HEADER.unpack_from(query)[5] == 1 and len(query) >= at + 1 + _RECORD.size and query[at] == 0:
+        kind, size, _, _ = _RECORD.unpack_from(query, at + 1)
+        return int(size) if kind == OPT else 0
+    return 0
+
+
+def whole(stream: bytes) -> bool:
+    """Whether the first query of a TCP stream is complete (RFC 1035, 4.2.2)."""
+    return len(stream) >= 2 and len(stream) >= 2 + int.from_bytes(stream[:2], "big")
+
+
+def answers(server: Server, stream: bytes) -> tuple[bytes, bytes]:
+    """The answers to all complete queries of a TCP stream, and what is left of it."""
+    found = []
+    while whole(stream):
+        end = 2 + int.from_bytes(stream[:2], "big")
+        told = server.answer(stream[2:end], _TCP_SIZE) or b""
+        found.append(len(told).to_bytes(2, "big") + told if told else b"")
+        stream = stream[end:]
+    return b"".join(found), stream
+
+
+# -- from the plan to the servers
+
+
+def keep(private: str, plan: Plan) -> None:
+    """Write down what all servers of a plan know, in place of what they knew.
+
+    The names of a network stand there once.
+    """
+    containers = {node.name: node.container for node in plan.nodes}
+    zones = {f"{n.host}/{n.name}": (n.name, _names(n), _reverse(n, containers)) for n in plan.networks}
+    servers = {
+        r.node: ([f"{r.host}/{name}" for name in r.networks], r.aliases, r.ndots) for r in plan.resolvers
+    }
+    path = f"{private}/{FILE}"
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        json.dump({"zones": zones, "servers": servers}, file)
+    os.rename(f"{path}.new", path)
+
+
+def _names(network: NetworkFacts) -> dict[str, tuple[str, ...]]:
+    return {name.name: name.addresses for name in network.names}
+
+
+def _reverse(network: NetworkFacts, containers: dict[str, str]) -> dict[str, str]:
+    """A container's address leads to its own name on the network."""
+    return {
+        address.partition("/")[0]: f"{containers[node]}.{network.name}"
+        for node, _, addresses in network.members
+        for address in addresses
+    }
+
+
+class Servers:
+    """The servers of a lab, by node, as :func:`keep` wrote them last."""
+
+    def __init__(self, private: str) -> None:
+        self._path = f"{private}/{FILE}"
+        self._read: tuple[int, int] | None = None
+        self._servers: dict[str, Server] = {}
+
+    def of(self, node: str) -> Server:
+        """The server of a node; one that knows nothing if there is none (any more)."""
+        status = os.stat(self._path)
+        if (status.st_ino, status.st_mtime_ns) != self._read:
+            self._servers = _read(self._path)
+            self._read = status.st_ino, status.st_mtime_ns
+        return self._servers.get(node) or Server([], {})
+
+
+def _read(path: str) -> dict[str, Server]:
+    with open(path, "rb") as file:
+        said = json.load(file)
+    zones = {key: Zone(*zone) for key, zone in said["zones"].items()}
+    return {
+        node: Server([zones[key] for key in keys], {(a, n): to for a, n, to in aliases}, ndots)
+        for node, (keys, aliases, ndots) in said["servers"].items()
+    }
+
+
+def open_port(protocol: str, port: int) -> socket.socket:
+    """The bound socket of a server, in the calling thread's namespace; raises OSError."""
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    sock = socket.socket(socket.AF_INET, kind)
+    try:
+        sock.setblocking(False)
+        if protocol == "tcp":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((RESOLVER, port))
+        if protocol == "tcp":
+            sock.listen()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
