@@ -15,8 +15,7 @@ def prepared(host: Host) -> Host:
     """The host with its firewall turned into rulesets; raises UsageError for one not reproduced."""
     firewall = host.firewall
     if firewall.kind == "ufw":
-        files = {**firewall.files, **ufw.after(firewall)}
-        made = replace(firewall, files=files, rulesets=ufw.rulesets(firewall))
+        made = replace(firewall, rulesets=ufw.rulesets(firewall))
         sysctls = {**SYSCTLS, **host.sysctls}
         return replace(host, firewall=made, sysctls=sysctls)
     if firewall.kind == "firewalld":

@@ -58,7 +58,7 @@ class Allowed:
 
 
 def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
-    """What stands after ``ufw enable``, but after.rules; raises UsageError for what is not reproduced."""
+    """What stands after ``ufw enable``; raises UsageError for what is not reproduced."""
     unknown = set(firewall.options) - _OPTIONS
     if unknown:
         raise UsageError(f"firewall: ufw: {', '.join(sorted(unknown))} is not reproduced")
@@ -77,50 +77,60 @@ def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
         }
         if family is Family.IPV6 and any(added.values()):
             added |= {chain: [Rule(text, "ufw's own, for ufw limit")] for chain, text in _LIMIT_V6.items()}
-        made.append(IptablesRuleset(family, tuple(_tables(RULES[family], added))))
+        tables: dict[str, dict[str, _Chain]] = {}
+        _take(tables, RULES[family], "ufw")
+        _take(tables, _after(family, firewall), AFTER[family])
+        for chain, rules in added.items():
+            tables["filter"][chain].rules.extend(rules)
+        made.append(IptablesRuleset(family, tuple(_frozen(name, tables[name]) for name in tables)))
     return tuple(made)
 
 
-def after(firewall: Firewall) -> dict[str, str]:
-    """after.rules and after6.rules by tool, in the words of iptables-save; raises UsageError."""
-    return {
-        family.iptables: "".join(line + "\n" for line in _canonical(family, firewall.files[AFTER[family]]))
-        for family in FAMILIES
-        if AFTER[family] in firewall.files
-    }
-
-
-def _canonical(family: Family, text: str) -> Iterator[str]:
-    for line in text.splitlines():
+def _after(family: Family, firewall: Firewall) -> str:
+    """after.rules, or after6.rules, in the words of iptables-save."""
+    lines = []
+    for line in firewall.files.get(AFTER[family], "").splitlines():
         if line.startswith("-A "):
             _, chain, *words = shlex.split(line)
-            yield f"-A {chain} {arguments.canonical(family, words)}"
-        else:
-            yield line
+            line = f"-A {chain} {arguments.canonical(family, words)}"
+        lines.append(line)
+    return "".join(line + "\n" for line in lines)
 
 
-def _tables(text: str, added: dict[str, list[Rule]]) -> Iterator[Table]:
-    """The tables of an iptables-save text, with what is added at the end of chains."""
-    for name, body in re.findall(r"^\*(\w+)\n(.*?)^COMMIT$", text, re.DOTALL | re.MULTILINE):
-        chains: dict[str, tuple[str | None, list[Rule]]] = {}
-        for line in body.splitlines():
-            if line.startswith(":"):
-                chain, policy = line[1:].split()[:2]
-                chains[chain] = (None if policy == "-" else policy, [])
-            elif line.startswith("-A "):
-                chain, rule = line[3:].split(" ", 1)
-                chains[chain][1].append(Rule(rule, _reason(chain, rule)))
-        yield Table(
-            name,
-            tuple(Chain(c, policy, (*rules, *added.get(c, ()))) for c, (policy, rules) in chains.items()),
-        )
+@dataclass(slots=True)
+class _Chain:
+    policy: str | None
+    rules: list[Rule]
 
 
-def _reason(chain: str, rule: str) -> str:
+def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
+    """Add the tables of an iptables-save text; raises UsageError for a line that is none of such a text."""
+    table: dict[str, _Chain] = {}
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if line.startswith("*"):
+            table = tables.setdefault(line[1:].strip(), {})
+        elif line.startswith(":"):
+            policy = rest.split(" ")[0]
+            table.setdefault(word[1:], _Chain(None if policy == "-" else policy, []))
+        elif word == "-A" and rest.partition(" ")[0] in table:
+            chain, _, rule = rest.partition(" ")
+            table[chain].rules.append(Rule(rule, _reason(chain, rule, reason)))
+        elif line and not line.startswith("#") and line != "COMMIT":
+            raise UsageError(
+                f"firewall: {reason}: {line!r} is no line of iptables-save, or of no chain there"
+            )
+
+
+def _reason(chain: str, rule: str, origin: str) -> str:
     target = rule.rpartition("-j ")[2].split(" ")[0]
-    if target.startswith("ufw"):
+    if origin == "ufw" and target.startswith("ufw"):
         return f"ufw: on to {target}"
-    return f"ufw's own, in {chain}"
+    return f"{origin}'s own, in {chain}" if origin == "ufw" else f"the administrator's own, from {origin}"
+
+
+def _frozen(name: str, chains: dict[str, _Chain]) -> Table:
+    return Table(name, tuple(Chain(c, found.policy, tuple(found.rules)) for c, found in chains.items()))
 
 
 # -- allow

@@ -25,14 +25,14 @@ import select
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from netlab.kernel import dump, message, netns, process, ruleset, sysctl
+from netlab.kernel import dump, message, netns, process, rulecopy, ruleset, sysctl
 from netlab.kernel.message import End, Message
 from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
 from netlab.lab.layout import Layout, Pair, Space, layout
 from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
 from netlab.model.family import Family
 from netlab.model.plan import Interface, Plan, Route
-from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
+from netlab.model.rules import IptablesRuleset, NftFile, NftTable, Ruleset
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64
@@ -111,7 +111,8 @@ class Build:
         self.standing = standing or {}
         self.namespaces: dict[str, int] = dict(self.standing)
         self.sockets: dict[str, RouteSocket] = {}
-        self.rulesets = [_Loader(space) for space in plan.spaces.values() if space.rulesets]
+        self.alike = _alike(space for space in plan.spaces.values() if space.rulesets)
+        self.rulesets = [_Loader(spaces[0]) for spaces in self.alike]
 
     def run(self) -> None:
         """Build it, and return when all of it is ready; raises NetlinkError, LabError, MachineError."""
@@ -121,8 +122,10 @@ class Build:
             self._make_namespaces()
             self._make_links()
             self._configure()
+            self._run_firewalls()
             for loader in self.rulesets:
                 loader.finish(self.namespaces)
+            self._copy_rulesets()
             self._raise_bridges()
             self._wait_for_addresses()
         for sock in self.sockets.values():
@@ -231,6 +234,23 @@ class Build:
                 messages += neighbours.get(space.name, ())
             self.sockets[space.name].send(messages)
         self._late_neighbours = neighbours
+
+    def _run_firewalls(self) -> None:
+        for space in self.layout.spaces.values():
+            if space.firewall is not None and space.name not in self.standing:
+                from netlab.lab import realfirewall
+
+                realfirewall.start(space.firewall, self.namespaces[space.name])
+
+    def _copy_rulesets(self) -> None:
+        """What the first of some namespaces that are to have the same rules has now, the others get."""
+        for first, *others in self.alike:
+            if others:
+                netns.enter(self.namespaces[first.name])
+                rules = rulecopy.read()
+                for space in others:
+                    netns.enter(self.namespaces[space.name])
+                    rulecopy.write(rules)
 
     def _raise_bridges(self) -> None:
         for space in self.layout.spaces.values():
@@ -362,6 +382,18 @@ def _routes(space: Space) -> list[Message]:
 
 def _is_ipv6(route: Route) -> bool:
     return ":" in f"{route.destination}{route.via or ''}{route.source or ''}"
+
+
+def _alike(spaces: Iterable[Space]) -> list[list[Space]]:
+    """Namespaces grouped by their rulesets; a container's can be had by copying the first one's."""
+    groups: dict[object, list[Space]] = {}
+    for space in spaces:
+        copied = space.kind == "container" and all(
+            isinstance(r, IptablesRuleset) or (isinstance(r, NftTable) and not r.objects)
+            for r in space.rulesets
+        )
+        groups.setdefault(tuple(space.rulesets) if copied else space.name, []).append(space)
+    return list(groups.values())
 
 
 class _Loader:

@@ -14,7 +14,7 @@ from ipaddress import IPv6Address
 from netlab.kernel import sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import bare
-from netlab.model.plan import Interface, Node, Plan, Route
+from netlab.model.plan import Interface, Node, Plan, RealFirewall, Route
 from netlab.model.rules import Ruleset
 
 #: With more interfaces than this in namespaces of their own, neighbours are written down for good: the
@@ -36,6 +36,8 @@ class Space:
     routes: list[Route] = field(default_factory=list)
     sysctls: list[tuple[str, str]] = field(default_factory=list)
     rulesets: list[Ruleset] = field(default_factory=list)
+    #: the firewall tool that runs itself here, and puts in all the rules
+    firewall: RealFirewall | None = None
     #: settings that were written before, in a namespace that stands already
     written: frozenset[tuple[str, str]] = frozenset()
     #: whether a program of the scenario will run here, for which it gets a user namespace of its own
@@ -188,7 +190,10 @@ def arrange(nodes: Iterable[Node]) -> Layout:
         space.interfaces += node.interfaces
         space.routes += node.routes
         space.sysctls += ((sysctl.key, sysctl.value) for sysctl in node.sysctls)
-        space.rulesets += node.rulesets
+        if node.firewall is None:
+            space.rulesets += node.rulesets
+        else:
+            space.firewall = node.firewall
         space.programs |= bool(node.command) and space.kind == "container"
         for interface in node.interfaces:
             ends[node.name, interface.name] = space, interface

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.family import Family
 from netlab.model.flow import Expectation
-from netlab.model.rules import Ruleset
+from netlab.model.rules import NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
 
 #: Where Docker's embedded DNS server is to be found in a container.
@@ -158,6 +159,22 @@ class NetworkFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RealFirewall:
+    """A host's firewall tool that runs itself, kept inside the lab, before the engine's rules are put in.
+
+    ``files`` are (path below the tool's folder in /etc, contents); ``calls`` are commands of the tool's once
+    it is up; ``rules`` are (family, input for ``iptables-restore --noflush``) and ``tables`` native ones: the
+    engine's rules, where they stand among the tool's.
+    """
+
+    tool: Literal["ufw", "firewalld"]
+    files: tuple[tuple[str, str], ...] = ()
+    calls: tuple[tuple[str, ...], ...] = ()
+    rules: tuple[tuple[Family, str], ...] = ()
+    tables: tuple[NftTable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A network namespace with a name, or (``namespace`` names another node) a guest in one.
 
@@ -185,6 +202,8 @@ class Node:
     host: str = ""
     #: of a host: ``shared``, ``per-port`` or the path of a real docker-proxy
     proxy: str = "shared"
+    #: of a host: the tool that writes the firewall's share of ``rulesets``, which are not loaded then
+    firewall: RealFirewall | None = None
 
 
 @dataclass(frozen=True, slots=True)

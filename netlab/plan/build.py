@@ -12,7 +12,16 @@ from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import Family
-from netlab.model.plan import Interface, NetworkFacts, Node, Plan, Publication, Resolver, Responder
+from netlab.model.plan import (
+    Interface,
+    NetworkFacts,
+    Node,
+    Plan,
+    Publication,
+    RealFirewall,
+    Resolver,
+    Responder,
+)
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port
@@ -140,6 +149,7 @@ def _origin(scenario: Scenario, node: Node) -> Position:
 def _host_node(world: World, segments: Segments) -> Node:
     host = world.host
     proxy = host.proxy
+    stands = tuple(rulesets(world))
     if world.daemon.userland_proxy_path and proxy == "shared":
         proxy = world.daemon.userland_proxy_path
     return Node(
@@ -149,7 +159,8 @@ def _host_node(world: World, segments: Segments) -> Node:
         hostname=host.name,
         interfaces=tuple(_interfaces(world, segments)),
         sysctls=world.sysctls.all(),
-        rulesets=tuple(rulesets(world)),
+        rulesets=stands,
+        firewall=_real(world, stands),
         commands=host.rules,
         listeners=tuple(publish.listeners(world)),
         responders=tuple(Responder(own.protocol, own.port, host.name) for own in host.listen),
@@ -208,6 +219,15 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
             yield "fe80::1/64"
     if network.had_ports and not network.endpoints and network.mac is not None:
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
+
+
+def _real(world: World, stands: Sequence[Ruleset]) -> RealFirewall | None:
+    """The firewall tool that runs itself, if the scenario asks for it."""
+    if "run" not in world.host.firewall.options:
+        return None
+    from netlab.firewall.real import real
+
+    return real(world.host, tuple(world.zone), world.traits.firewalld_policy, stands)
 
 
 def _with_firewall(world: World, written: list[IptablesRuleset]) -> Sequence[Ruleset]:

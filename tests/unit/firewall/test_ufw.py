@@ -98,11 +98,13 @@ def test_every_rule_has_a_reason() -> None:
 def test_after_rules_stand_behind_ufws_own_in_the_words_of_iptables_save() -> None:
     after = "# a comment\n*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN -s 10.0.0.0/8\n"
     after += "-A DOCKER-USER -j DROP -p tcp -m tcp --tcp-flags FIN,SYN SYN -d 10.0.0.0/8\nCOMMIT\n"
-    files = ready(Firewall("ufw", files={"after_rules": after})).files
-    assert "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n" in files["iptables"]
-    drop = "-A DOCKER-USER -d 10.0.0.0/8 -p tcp -m tcp --tcp-flags FIN,SYN SYN -j DROP\n"
-    assert drop in files["iptables"]
-    assert "ip6tables" not in files
+    firewall = Firewall("ufw", files={"after_rules": after})
+    assert chain(firewall, Family.IPV4, "DOCKER-USER") == [
+        "-s 10.0.0.0/8 -j RETURN",
+        "-d 10.0.0.0/8 -p tcp -m tcp --tcp-flags FIN,SYN SYN -j DROP",
+    ]
+    with pytest.raises(AssertionError):
+        chain(firewall, Family.IPV6, "DOCKER-USER")
 
 
 def test_sysctls_are_applied_unless_the_scenario_says_otherwise() -> None:

@@ -1,0 +1,108 @@
+"""``run: real``: what the tool itself is given, and where the engine's rules stand among those it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from netlab.firewall import firewalld, firewalld_config, firewalld_files, ufw
+from netlab.firewall.firewalld_layout import DOCKER, DOCKER_POLICY, with_docker
+from netlab.model.errors import UsageError
+from netlab.model.plan import RealFirewall
+from netlab.model.rules import Chain, IptablesRuleset, NftTable, Ruleset
+from netlab.model.scenario import Host
+
+_POLICY = f"""<?xml version="1.0" encoding="utf-8"?>
+<policy target="ACCEPT">
+  <description>allow forwarding to the docker zone</description>
+  <ingress-zone name="ANY"/>
+  <egress-zone name="{DOCKER}"/>
+</policy>
+"""
+
+
+def real(
+    host: Host, bridges: tuple[str, ...], forwarding: bool, rulesets: Sequence[Ruleset]
+) -> RealFirewall | None:
+    """The tool that writes its share of ``rulesets`` itself; None where the scenario does not ask for one.
+
+    ``host`` is a prepared one. Raises UsageError for an option that no tool of this version has.
+    """
+    if host.firewall.options.get("run") is None:
+        return None
+    if host.firewall.options["run"] != "real":
+        raise UsageError(f"firewall: run is real, not {host.firewall.options['run']!r}")
+    made = _ufw(host) if host.firewall.kind == "ufw" else _firewalld(host, bridges, forwarding)
+    own = {ruleset.family: ruleset for ruleset in host.firewall.rulesets}
+    return replace(
+        made,
+        rules=tuple(
+            (ruleset.family, text)
+            for ruleset in rulesets
+            if isinstance(ruleset, IptablesRuleset)
+            and (text := "".join(_among(ruleset, own.get(ruleset.family) or IptablesRuleset(ruleset.family))))
+        ),
+        tables=tuple(r for r in rulesets if isinstance(r, NftTable) and r.name != "firewalld"),
+    )
+
+
+def _ufw(host: Host) -> RealFirewall:
+    calls = [
+        ("ufw", *words, "allow", *entry.text.split())
+        for key, words in (("allow", ()), ("route_allow", ("route",)))
+        for entry in ufw.read(host.firewall.options.get(key), key)
+    ]
+    files = tuple(
+        (f"{key.removesuffix('_rules')}.rules", host.firewall.files[key])
+        for key in ufw.AFTER.values()
+        if key in host.firewall.files
+    )
+    return RealFirewall("ufw", files, (*calls, ("ufw", "--force", "enable")))
+
+
+def _firewalld(host: Host, bridges: tuple[str, ...], forwarding: bool) -> RealFirewall:
+    config = firewalld_config.read(host.firewall.options)
+    if bridges:
+        config = with_docker(config, ())
+    files = firewalld_files.files(config, firewalld.kind(host))
+    if forwarding and bridges:
+        files[f"policies/{DOCKER_POLICY}.xml"] = _POLICY
+    join = ("firewall-cmd", "-q", f"--zone={DOCKER}", *(f"--add-interface={name}" for name in bridges))
+    return RealFirewall("firewalld", tuple(files.items()), (join,) if bridges else ())
+
+
+# -- the engine's rules among the tool's
+
+
+def _among(full: IptablesRuleset, own: IptablesRuleset) -> Iterator[str]:
+    """Input for ``iptables-restore --noflush`` that makes ``full`` of ``own``.
+
+    The tool's rules stay in the order in which the tool put them; of the engine's those that stand before are
+    inserted, the others appended.
+    """
+    for table in full.tables:
+        there = own.table(table.name)
+        chains = {chain.name: chain for chain in there.chains} if there is not None else {}
+        lines = []
+        for chain in table.chains:
+            before = chains.get(chain.name)
+            policy = before.policy if before is not None else "ACCEPT"
+            if (before is None and chain.policy is None) or (chain.policy not in (None, policy)):
+                lines.append(f":{chain.name} {chain.policy or '-'}\n")
+        for chain in table.chains:
+            lines += _added(chain, chains.get(chain.name))
+        if lines or there is None:
+            yield f"*{table.name}\n"
+            yield from lines
+            yield "COMMIT\n"
+
+
+def _added(chain: Chain, own: Chain | None) -> Iterator[str]:
+    left = [rule.text for rule in own.rules] if own is not None else []
+    for position, rule in enumerate(chain.rules, 1):
+        if left and rule.text == left[0]:
+            del left[0]
+        elif left:
+            yield f"-I {chain.name} {position} {rule.text}\n"
+        else:
+            yield f"-A {chain.name} {rule.text}\n"
