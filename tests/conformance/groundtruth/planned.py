@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from groundtruth.facts import EUI64, Facts
-from netlab.model.family import Family, bare
+from netlab.model.family import Family
 from netlab.model.plan import Listener, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftFile, NftTable
 
@@ -43,23 +43,6 @@ def node_addresses(node: Node) -> list[str]:
     return sorted(f"{name} {address}" for name, address in addresses if not EUI64.fullmatch(address))
 
 
-def own_hosts(node: Node, plan: Plan) -> list[str]:
-    """/etc/hosts without names that, beside a real daemon, a resolver of the daemon's would answer."""
-    # the default bridge has no resolver: what stands in the file there, the daemon wrote for a link
-    named = [n for n in plan.networks if n.name != "bridge"]
-    known = {bare(a) for n in named for _, _, addresses in n.members for a in addresses}
-    own = {bare(a) for i in node.interfaces for a in i.addresses}
-    lines = []
-    for line in node.hosts_file.splitlines():
-        address, *names = line.split()
-        if address in own:
-            mine = [name for name in names[:2] if f"{names[0]}.".startswith(f"{name}.")]
-            lines.append(f"{address}\t{' '.join(mine)}")
-        elif address not in known:
-            lines.append(line)
-    return lines
-
-
 def facts_of_plan(plan: Plan, host: str) -> Facts:
     """The sections of one host and of its containers."""
     node = plan.node(host)
@@ -76,7 +59,7 @@ def facts_of_plan(plan: Plan, host: str) -> Facts:
         if container.kind == "container" and container.host == host and container.namespace == container.name:
             facts[f"{container.name}: addresses, plain"] = node_addresses(container)
             if container.hosts_file:
-                facts[f"{container.name}: hosts"] = own_hosts(container, plan)
+                facts[f"{container.name}: hosts"] = container.hosts_file.splitlines()
             if container.resolv_conf:
                 facts[f"{container.name}: resolv.conf"] = [
                     x for x in container.resolv_conf.splitlines() if x and x[0] != "#"
