@@ -22,7 +22,7 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 
 from netlab.kernel import dump, message, netns, process, rulecopy, ruleset, sysctl
@@ -111,7 +111,7 @@ class Build:
         self.standing = standing or {}
         self.namespaces: dict[str, int] = dict(self.standing)
         self.sockets: dict[str, RouteSocket] = {}
-        self.alike = _alike(space for space in plan.spaces.values() if space.rulesets)
+        self.alike = _alike((space for space in plan.spaces.values() if space.rulesets), self.standing)
         self.rulesets = [_Loader(spaces[0]) for spaces in self.alike]
 
     def run(self) -> None:
@@ -384,11 +384,12 @@ def _is_ipv6(route: Route) -> bool:
     return ":" in f"{route.destination}{route.via or ''}{route.source or ''}"
 
 
-def _alike(spaces: Iterable[Space]) -> list[list[Space]]:
-    """Namespaces grouped by their rulesets; a container's can be had by copying the first one's."""
+def _alike(spaces: Iterable[Space], standing: Container[str]) -> list[list[Space]]:
+    """Namespaces grouped by their rulesets; a new container's can be had by copying the first one's."""
     groups: dict[object, list[Space]] = {}
     for space in spaces:
-        copied = space.kind == "container" and all(
+        new = space.kind == "container" and space.name not in standing
+        copied = new and all(
             isinstance(r, IptablesRuleset) or (isinstance(r, NftTable) and not r.objects)
             for r in space.rulesets
         )
