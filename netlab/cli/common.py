@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
 
 #: Version of every JSON document that the verbs of this room print.
 SCHEMA_VERSION = 1
@@ -86,6 +87,13 @@ def _in_folder(folder: str) -> list[str]:
 def load_group(args: argparse.Namespace, files: list[str]) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.load import load_plan as load
+
+    return load(files, **options_of(args))
+
+
+def read_group(args: argparse.Namespace, files: list[str]) -> Scenario:
+    """One scenario with the options of the command line; raises ScenarioError or UsageError."""
+    from netlab.lab.load import load_scenario as load
 
     return load(files, **options_of(args))
 

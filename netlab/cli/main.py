@@ -24,6 +24,7 @@ VERBS = {
     "shell": ("netlab.cli.shell", "open a shell in a node, or in a lab"),
     "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
     "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
+    "do": ("netlab.cli.do", "have something happen to a lab's engine: restart web, flush firewall"),
     "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
     "trace": ("netlab.cli.trace", "watch which way the traffic of others goes"),
     "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, load_group, print_json, say, scenario_groups
+from netlab.cli.common import add_scenario_options, print_json, read_group, say, scenario_groups
 
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.lab.client import Client
     from netlab.lab.launch import Launch
     from netlab.lab.state import Lock
-    from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,24 +26,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the scenario may name a program of this machine as the host's proxy",
     )  # fmt: skip
     parser.epilog = (
-        "A lab that stands and is asked for again is left alone if its plan is the same, and else\n"
-        "built anew as a whole. When the command returns, everything that it shows answers."
+        "A lab that stands and is asked for again is left alone if it is as its scenario says. Services\n"
+        "and networks that differ come, go and start anew, as with `docker compose up`; where a host or\n"
+        "its neighbours differ, it is built anew as a whole. When the command returns, everything that\n"
+        "it shows answers."
     )
 
 
 class Job:
     """One lab on its way."""
 
-    def __init__(self, files: list[str], plan: Plan) -> None:
+    def __init__(self, files: list[str], scenario: Scenario) -> None:
         from netlab.lab import codec
         from netlab.lab.load import record_of
+        from netlab.plan import make
 
         self.files = files
-        self.plan = plan
-        self.text = codec.dumps(plan)
-        self.record = record_of(plan, self.text, files)
+        self.scenario = scenario
+        self.plan = make(scenario)
+        self.text = codec.dumps(self.plan)
+        self.record = record_of(self.plan, self.text, files)
         self.lock: Lock | None = None
         self.launch: Launch | None = None
+        self.settled = False  #: no new lab is needed
         self.unchanged = False
         self.warnings: list[str] = []
         self.doing = ""
@@ -52,6 +58,13 @@ class Job:
     def name(self) -> str:
         """The lab's name."""
         return self.plan.name
+
+    def history(self) -> str:
+        """What a later change of the lab starts from."""
+        from netlab.lab import codec
+        from netlab.plan.change import History
+
+        return codec.dump_history(History.of(self.scenario))
 
     def finish(self) -> None:
         """Let go: what was not committed goes, and the next one may have the name."""
@@ -93,13 +106,13 @@ def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
     problems: list[Problem] = []
     for files in groups:
         try:
-            plan = load_group(args, files)
+            job = Job(files, read_group(args, files))
         except ScenarioError as error:
             problems += error.problems
             continue
         if not args.allow_programs:
-            refuse_programs(plan)
-        jobs.append(Job(files, plan))
+            refuse_programs(job.plan)
+        jobs.append(job)
     if problems:
         raise ScenarioError(problems)
     names = [job.name for job in jobs]
@@ -119,14 +132,14 @@ def bring_up(jobs: list[Job], early: Launch) -> Launch:
     for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
         while job.lock is None:
             job.lock = _lock(job.name)
-            job.unchanged = settle_old(job)
+            job.settled = settle_old(job)
             if not job.lock.holds():  # the old lab's directory went with it
                 job.lock.release()
                 job.lock = None
     for job in jobs:
-        if not job.unchanged:
+        if not job.settled:
             job.launch, spare = spare or Launch(), None
-            job.launch.start_building(job.name, job.text, job.record)
+            job.launch.start_building(job.name, job.text, job.record, job.history())
     attend(jobs)
     return spare or early
 
@@ -159,16 +172,48 @@ def settle_old(job: Job) -> bool:
     if not record.ready:
         client.down()  # its owner was killed a moment ago
         return False
-    if record.data.get("digest") == job.record["digest"]:
-        dead = [process for process in client.status()["processes"] if process["returncode"] is not None]
-        if not dead:
-            job.warnings = record.data.get("warnings", [])
-            return True
+    dead = [process for process in client.status()["processes"] if process["returncode"] is not None]
+    if dead:
         say(f"{job.name} is up, but {dead[0]['kind']} of it has died: building it anew")
+    elif record.data.get("broken"):
+        say(f"{job.name} is up, but a change of it failed: building it anew")
+    elif record.data.get("digest") == job.record["digest"]:
+        job.warnings = record.data.get("warnings", [])
+        job.unchanged = True
+        return True
+    elif fold(job, client):
+        return True
     else:
         say(f"{job.name} is up, but its scenario changed: building it anew")
     client.down()
     return False
+
+
+def fold(job: Job, client: Client) -> bool:
+    """Have happen to a lab that stands what it lacks of its scenario; False where only a new one will do."""
+    from netlab.cli.do import told
+    from netlab.model.errors import NetlabError, UsageError
+    from netlab.plan.change import towards
+
+    try:
+        change = towards(client.history, job.scenario)
+    except UsageError:
+        return False  # another netlab's, or its engine would refuse
+    if change is None:
+        return False
+    if change.plan == client.plan:
+        job.unchanged = True
+        job.warnings = client.record.get("warnings", [])
+    else:
+        for event in change.events:
+            say(f"{job.name}: {told(event)}")
+        try:
+            job.warnings = client.change(change, job.record)
+        except NetlabError as error:
+            say(f"{job.name}: {error}")
+            return False
+    job.plan = change.plan
+    return True
 
 
 def attend(jobs: list[Job]) -> None:

@@ -163,7 +163,7 @@ class Build:
                 sysctl.write_all(corrections)
                 if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
                     sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
-            sysctl.write_all(item for item in space.sysctls if sysctl.interface_of(item[0]) is None)
+            sysctl.write_all(space.settings(of_interfaces=False))
 
     def _make_owned(self, space: Space) -> None:
         from netlab.kernel import userns

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel import libc
-from netlab.lab import codec, dns, sandbox
+from netlab.lab import codec, dns, sandbox, state
 from netlab.lab.wire import Channel, Disconnected
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ def main(reports: Channel) -> int:
 
     codec.warm_up()
     try:
-        message, (plan,) = reports.receive()
+        message, (plan, *history) = reports.receive()
     except Disconnected:
         return 0
     log = os.open(f"{message['path']}/log", os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 2)
     os.close(log)
+    for fd in history:
+        with open(fd, "rb") as text, open(f"{message['path']}/{state.HISTORY}", "wb") as file:
+            file.write(text.read())
     return build(plan, message["path"], reports)
 
 
@@ -63,7 +66,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
     reports.send({"event": "progress", "doing": f"building {len(plan.nodes)} nodes"})
     applied = apply(plan)
     for node in plan.nodes:
-        _name(private, node.name, applied.namespaces[node.namespace])
+        name(private, node.name, applied.namespaces[node.namespace])
     sandbox.keep_etc(private, plan)
     dns.keep(private, plan)
     if any(node.commands for node in plan.nodes):
@@ -73,23 +76,23 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
         {
             "event": "built",
             "names": [node.name for node in plan.nodes if node.kind != "segment"],
-            "responders": _responders(plan),
+            "responders": responders_of(plan),
             "proxies": [_proxies(node) for node in plan.nodes if node.listeners],
-            "commands": [_command(plan, node) for node in plan.nodes if node.command],
+            "commands": [command_of(plan, node) for node in plan.nodes if node.command],
             "seconds": round(time.monotonic() - began, 6),
         }
     )
 
 
-def _name(private: str, node: str, namespace: int) -> None:
+def name(private: str, node: str, namespace: int) -> None:
     """Make a namespace known by its node's name, to everybody in the supervisor's mount namespace."""
     path = f"{private}/netns/{node}"
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
     libc.mount(f"/proc/self/fd/{namespace}", path, "", libc.MS_BIND)
 
 
-def _responders(plan: Plan) -> list[Any]:
-    """(node that owns the namespace, [(protocol, port, node, service)])."""
+def responders_of(plan: Plan) -> list[Any]:
+    """What the responder is to answer: (node that owns the namespace, [(protocol, port, node, service)])."""
     found: dict[str, list[Any]] = {}
     for node in plan.nodes:
         if node.command:
@@ -103,7 +106,7 @@ def _responders(plan: Plan) -> list[Any]:
     return list(found.items())
 
 
-def _command(plan: Plan, node: Node) -> dict[str, Any]:
+def command_of(plan: Plan, node: Node) -> dict[str, Any]:
     """A node's program; its ports are those that something else sends clients to."""
     published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
     answered = {r.port for r in node.responders if r.protocol == "tcp"}

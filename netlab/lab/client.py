@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from netlab.model.plan import Plan
+    from netlab.plan.change import Change, History
 
 
 class Client:
@@ -150,6 +151,44 @@ class Client:
             channel.close()
             raise
         return Process(channel, answer["pid"])
+
+    @property
+    def history(self) -> History:
+        """Where the lab comes from and what happened to it; raises UsageError if nobody knows."""
+        from netlab import __version__
+        from netlab.lab import codec
+
+        if self.record.get("version") != __version__:
+            raise UsageError(f"{self.name} was built by another netlab: take it down and up again")
+        try:
+            with open(f"{self.path}/{state.HISTORY}", "rb") as file:
+                return codec.load_history(file.read())
+        except FileNotFoundError:
+            raise UsageError(f"{self.name} was built from a plan: nothing can happen to its engine") from None
+        except ValueError as error:
+            raise LabError(f"cannot read the history of {self.name}: {error}") from error
+
+    def change(self, change: Change, record: Mapping[str, Any]) -> list[str]:
+        """Turn the lab into what ``change`` says; returns warnings. The caller holds the lab's lock.
+
+        ``record`` is what ``lab.json`` is to say of it. Connections and rules that have nothing to do with
+        it stay. Raises NetlabError.
+        """
+        from netlab.lab import codec
+        from netlab.lab.launch import memory_file
+
+        texts = (codec.dumps(change.plan), codec.dump_history(change.history))
+        message = {"op": "change", "renewed": change.renewed, "flushed": change.flushed, "record": record}
+        fds = [memory_file(text) for text in texts]
+        try:
+            answer, _ = self.ask(message, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self._plan = change.plan
+        self.record.update(record)
+        warnings: list[str] = answer["warnings"]
+        return warnings
 
     def down(self) -> None:
         """End the lab; returns when nothing of it is left but what the kernel takes apart by itself."""

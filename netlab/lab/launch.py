@@ -46,30 +46,34 @@ class Launch:
             its.close()
 
     def build(
-        self, name: str, plan: str, record: dict[str, Any], progress: Callable[[str], None] | None = None
+        self,
+        name: str,
+        plan: str,
+        record: dict[str, Any],
+        progress: Callable[[str], None] | None = None,
+        history: str = "",
     ) -> None:
         """Build the lab from a plan's text; the caller holds the lab's lock. Raises NetlabError.
 
+        With its ``history`` (:func:`netlab.lab.codec.dump_history`) it can be changed later.
         When it returns everything stands and answers; when it raises, nothing is left.
         """
-        self.start_building(name, plan, record)
+        self.start_building(name, plan, record, history)
         while not self.heed(self._receive(), progress):
             pass
 
-    def start_building(self, name: str, plan: str, record: dict[str, Any]) -> None:
+    def start_building(self, name: str, plan: str, record: dict[str, Any], history: str = "") -> None:
         """:meth:`build` without the waiting: for several labs at once, with :meth:`heed`."""
         self.name = name
-        fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+        fds = [memory_file(text) for text in (plan, history) if text]
         try:
-            with open(fd, "w", encoding="utf-8", closefd=False) as file:
-                file.write(plan)
-            os.lseek(fd, 0, os.SEEK_SET)
             message = {"op": "build", "name": name, "path": state.lab_dir(name), "record": record}
-            self.channel.send(message, [fd])
+            self.channel.send(message, fds)
         except Disconnected:
             pass  # what it said before it ended tells why
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
 
     def heed(self, message: Message, progress: Callable[[str], None] | None = None) -> bool:
         """One message of the supervisor; True once the lab is ready. Raises the error that it reports."""
@@ -134,6 +138,15 @@ class Launch:
         """The error for a supervisor that went without a word."""
         self.abandon()
         return _error("LabError", f"bringing up {self.name}: its supervisor was killed")
+
+
+def memory_file(text: str) -> int:
+    """An anonymous file that holds ``text``, positioned at its start."""
+    fd = os.memfd_create("netlab", os.MFD_CLOEXEC)
+    with open(fd, "w", encoding="utf-8", closefd=False) as file:
+        file.write(text)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _start(control: int) -> int:

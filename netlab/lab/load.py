@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.model.plan import Plan
-    from netlab.model.scenario import JsonValue
+    from netlab.model.scenario import JsonValue, Scenario
 
 
 def load_plan(
@@ -30,8 +30,37 @@ def load_plan(
 
     ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
     """
-    from netlab.model.errors import UsageError
     from netlab.plan import make
+
+    return make(
+        load_scenario(
+            files,
+            engine=engine,
+            firewall=firewall,
+            daemon=daemon,
+            name=name,
+            project_name=project_name,
+            profiles=profiles,
+            environ=environ,
+            allow_outside_files=allow_outside_files,
+        )
+    )
+
+
+def load_scenario(
+    files: Sequence[str | Path],
+    *,
+    engine: str | None = None,
+    firewall: str | None = None,
+    daemon: Mapping[str, JsonValue] | Sequence[str] = (),
+    name: str | None = None,
+    project_name: str | None = None,
+    profiles: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    allow_outside_files: bool = False,
+) -> Scenario:
+    """The scenario itself; the arguments are those of :func:`load_plan`."""
+    from netlab.model.errors import UsageError
     from netlab.scenario import Overrides, daemon_setting, load
 
     try:
@@ -39,7 +68,7 @@ def load_plan(
     except ValueError as error:
         raise UsageError(f"--daemon: {error}") from error
     overrides = Overrides(engine=engine, firewall=firewall, daemon=settings, name=name)
-    scenario = load(
+    return load(
         files,
         environ=os.environ if environ is None else environ,
         project_name=project_name,
@@ -47,7 +76,6 @@ def load_plan(
         overrides=overrides,
         allow_outside_files=allow_outside_files,
     )
-    return make(scenario)
 
 
 def record_of(
@@ -59,7 +87,6 @@ def record_of(
     from netlab import __version__
     from netlab.lab import codec
 
-    kinds = [node.kind for node in plan.nodes]
     return {
         "version": __version__,
         "uid": os.geteuid(),
@@ -67,6 +94,14 @@ def record_of(
         "files": [os.path.abspath(file) for file in files],
         "created": int(time.time()),
         "owner": owner,
+        **counts_of(plan),
+    }
+
+
+def counts_of(plan: Plan) -> dict[str, Any]:
+    """What ``netlab ls`` shows of a plan."""
+    kinds = [node.kind for node in plan.nodes]
+    return {
         "engines": sorted({node.engine for node in plan.nodes if node.engine}),
         "hosts": kinds.count("host"),
         "containers": kinds.count("container"),

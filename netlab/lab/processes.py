@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec
 from netlab.lab.children import Child
 from netlab.lab.log import Log
+from netlab.lab.wire import MAX_FDS, Channel
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
@@ -29,13 +32,15 @@ class Processes:
         self._proxies: dict[str, Proxies] = {}
         self._sandbox: Sandbox | None = None
         self._log: Log | None = None
+        self._responder: Child | None = None
+        self._orders: Channel | None = None
         self.awaited: set[int] = set()
         self.warnings: list[str] = []
 
     def start(self, report: Message) -> None:
         """Start everything that the building child names; raises NetlabError for what cannot be started.
 
-        What takes longer is ``awaited``, and ends in the supervisor's ``finish_building`` or ``fail``.
+        What takes longer is ``awaited``, and ends in the supervisor's ``settled`` or ``trouble``.
         """
         for entry in report["proxies"]:
             self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
@@ -100,13 +105,15 @@ class Processes:
 
         def looked(waiter: Child) -> None:
             del supervisor.children.known[waiter.pid]
+            self.awaited.discard(waiter.pid)
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
                 if self._log is not None:
                     self._log.take()
-                supervisor.fail(
+                supervisor.trouble(
                     f"the command of {command.node} ended before it listened on {shown}", with_log=True
                 )
+                return
             if waiter.returncode != 0:
                 self.warnings.append(
                     f"the command of {command.node} does not listen on {shown} after {ready.PATIENCE:.0f} s"
@@ -124,6 +131,7 @@ class Processes:
     def _start_responder(self, ports: list[Any]) -> None:
         supervisor = self._supervisor
         read, write = os.pipe2(os.O_CLOEXEC)
+        mine, its = socket.socketpair()
 
         def work() -> int:
             from netlab.lab.responder import serve
@@ -131,25 +139,122 @@ class Processes:
 
             rename(["responder", f"of {supervisor.name}"])
             spec = [(supervisor.open_namespace(node), entries) for node, entries in ports]
-            return serve(spec, write, supervisor.private)
+            return serve(spec, write, supervisor.private, its.detach())
 
         def said() -> None:
             supervisor.unwatch(read)
             with open(read, "rb") as file:
                 words = json.loads(file.readline() or b'{"error": "the responder did not start"}')
-            if "error" in words:
-                supervisor.fail(words["error"])
-            self.warnings += words["lacking"]
-            self._answered(responder)
+            self._heard(words, responder)
 
-        responder = supervisor.children.fork(Child(0, "responder"), work, keep=(write,))
+        responder = self._responder = supervisor.children.fork(
+            Child(0, "responder"), work, keep=(write, its.fileno())
+        )
+        self._orders = Channel(mine)
         self.awaited.add(responder.pid)
         os.close(write)
+        its.close()
         supervisor.watch(read, said)
+
+    def _order(self, close: list[Any], ports: list[Any]) -> None:
+        """Have the responder let ports go and listen on others; what it says is awaited."""
+        if self._responder is None:
+            if ports:
+                self._start_responder(ports)
+            return
+        responder, channel = self._responder, self._orders
+        assert channel is not None
+        opened = [self._supervisor.open_namespace(node) for node, _ in ports]
+        waiting = 0
+        try:
+            for at in range(0, max(1, len(ports)), MAX_FDS):
+                some = slice(at, at + MAX_FDS)
+                channel.send({"close": close, "open": [p for _, p in ports[some]]}, opened[some])
+                close, waiting = [], waiting + 1
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+        def said() -> None:
+            nonlocal waiting
+            channel.fill()
+            while (found := channel.take()) is not None:
+                waiting -= 1
+                if not waiting:
+                    self._supervisor.unwatch(channel.fileno())
+                    self.awaited.discard(responder.pid)
+                self._heard(found[0], responder)
+
+        self.awaited.add(responder.pid)
+        self._supervisor.watch(channel.fileno(), said)
+
+    def _heard(self, words: dict[str, Any], responder: Child) -> None:
+        """The responder's answer."""
+        if "error" in words:
+            self._supervisor.trouble(words["error"])
+            return
+        self.warnings += words["lacking"]
+        self._answered(responder)
 
     def _answered(self, child: Child) -> None:
         self.awaited.discard(child.pid)
-        self._supervisor.finish_building()
+        self._supervisor.settled()
+
+    # -- a change of the standing lab
+
+    def leave(self, report: Message) -> None:
+        """End what does not belong to the lab any more, before its namespaces go."""
+        for entry in report["listeners"]:
+            proxies = self._proxies[entry["node"]]
+            for listener in codec.decode(entry["listeners"]):
+                proxies.remove(listener)
+            self._know_proxies(entry["node"])
+        gone, ended = set(report["nodes"]), set(report["commands"])
+        for child in list(self._supervisor.children.known.values()):
+            if (child.kind == "exec" and child.node in gone) or (
+                child.kind in ("command", "waiter") and child.node in ended
+            ):
+                child.on_exit = child.on_exit if child.kind == "exec" else None
+                if child.returncode is None:
+                    os.kill(child.pid, signal.SIGKILL)
+                if child.kind != "exec":
+                    del self._supervisor.children.known[child.pid]
+                    self.awaited.discard(child.pid)
+
+    def join(self, report: Message) -> None:
+        """Start what belongs to the lab now; raises NetlabError. What takes longer is ``awaited``."""
+        self.warnings = []
+        for entry in report["proxies"]:
+            listeners = codec.decode(entry["listeners"])
+            if entry["node"] in self._proxies:
+                self._proxies[entry["node"]].add(*listeners)
+                self._know_proxies(entry["node"])
+            else:
+                self._start_proxies(entry["node"], entry["mode"], listeners)
+        for entry in report["commands"]:
+            self._start_command(entry)
+        for child in self._supervisor.children.known.values():
+            if child.kind == "command" and child.node in report["etc"] and child.returncode is None:
+                _rewrite(child.pid, report["etc"][child.node])
+        if report["close"] or report["responders"]:
+            self._order(report["close"], report["responders"])
+
+    def _know_proxies(self, node: str) -> None:
+        """Take note of which processes serve a host by now."""
+        children, pids = self._supervisor.children, set(self._proxies[node].pids())
+        proxies = ("docker-proxy", "dockerd")
+        known = {pid for pid, c in children.known.items() if c.node == node and c.kind in proxies}
+        for pid in known - pids:
+            del children.known[pid]
+        for pid in sorted(pids - known):
+            children.adopt(Child(pid, _comm(pid), node))
+
+
+def _rewrite(pid: int, etc: dict[str, str]) -> None:
+    """Write a running program's /etc files anew, in place, as Docker does."""
+    for name, content in etc.items():
+        with open(f"/proc/{pid}/root/run/netlab/{name}", "w", encoding="utf-8") as file:
+            file.write(content)
 
 
 def _comm(pid: int) -> str:

@@ -409,14 +409,17 @@ def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, l
     return "::" if family == socket.AF_INET6 else "0.0.0.0", []
 
 
-def serve(spec: Spec, control: int, private: str) -> int:
-    """The life of the responder's process: listen, say so on ``control``, answer, take further orders.
+def serve(spec: Spec, ready: int, private: str, control: int | None = None) -> int:
+    """The life of the responder's process: listen, say so on ``ready``, answer for ever.
 
-    ``private`` is the lab's directory. ``control``, a stream socket of :mod:`netlab.lab.wire`, gets
-    ``{"lacking": […]}`` or ``{"error": …}``; orders are ``{"close": [(protocol, port, node), …], "open": [ports
-    of the first namespace, …]}``, with the namespaces beside it, and answered in the same way.
+    ``private`` is the lab's directory.
+
+    ``ready`` gets one JSON line: ``{"lacking": […]}`` or ``{"error": …}``. Orders come by ``control``, a
+    stream socket of :mod:`netlab.lab.wire`: ``{"close": [(protocol, port, node), …], "open": [ports of the
+    first namespace, …]}`` with the namespaces beside it; each is answered in the same way.
     """
     import gc
+    import json
 
     responder = Responder(private)
     try:
@@ -425,11 +428,12 @@ def serve(spec: Spec, control: int, private: str) -> int:
         said = {"error": str(error)}
     for namespace, _ in spec:
         os.close(namespace)
-    channel = Channel(socket.socket(fileno=control))
-    channel.send(said)
+    os.write(ready, json.dumps(said).encode() + b"\n")
+    os.close(ready)
     if "error" in said:
         return 1
-    responder.take_orders(channel)
+    if control is not None:
+        responder.take_orders(Channel(socket.socket(fileno=control)))
     gc.freeze()  # thousands of long-lived objects that no collection need look at again
     responder.run()
     return 0

@@ -5,6 +5,7 @@
     ROOT/LAB/            mode 0700, locked (flock) by whoever brings the lab up or down
         lab.json         the record: supervisor's PID and start time, digest of the plan, files, counts
         plan.json        the plan (netlab.lab.codec)
+        history.json     the scenario, and the events since (netlab.plan.change)
         control          the supervisor's socket
         log              the supervisor's words, if it had any
         private/         mount point of the supervisor's own tmpfs, empty for everybody else
@@ -21,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: The file that says what a lab came from and what happened to it (netlab.lab.codec).
+HISTORY = "history.json"
 
 #: Where ``ip netns`` looks names up (iproute2, ``NETNS_RUN_DIR``).
 NETNS_DIR = "/run/netns"
@@ -226,7 +230,17 @@ def leftovers(record: Record) -> Iterator[str]:
             path = f"{NETNS_DIR}/{name}"
             if name.startswith(f"{record.name}.") and _points_below(path, prefix):
                 yield path
-    for name in ("control", "plan.json", "log", ".lab.json", "lab.json", "private"):
+    for name in (
+        "control",
+        "plan.json",
+        ".plan.json",
+        HISTORY,
+        f".{HISTORY}",
+        "log",
+        ".lab.json",
+        "lab.json",
+        "private",
+    ):
         if os.path.lexists(f"{record.path}/{name}"):
             yield f"{record.path}/{name}"
     yield record.path

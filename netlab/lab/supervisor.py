@@ -23,13 +23,17 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.kernel import libc
 from netlab.lab import codec, state
 from netlab.lab.children import Child, Children
 from netlab.lab.processes import Processes
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
+from netlab.model.errors import LabError
+
+if TYPE_CHECKING:
+    from netlab.lab.changing import Changing
 
 #: Descriptors that every lab may use: four a container.
 NOFILE = 1 << 20
@@ -103,6 +107,7 @@ class Supervisor:
         self.listener: socket.socket | None = None
         self.processes = Processes(self)
         self.builder: Channel | None = None
+        self.changing: Changing | None = None
 
     # -- the loop
 
@@ -218,7 +223,10 @@ class Supervisor:
     # -- operations of the owner
 
     def on_build(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """Build a lab from the plan in ``fds[0]``; answers with progress, then ready or error."""
+        """Build a lab from the plan in ``fds[0]``; answers with progress, then ready or error.
+
+        ``fds[1]``, if it is there, holds the lab's history, with which it can be changed later.
+        """
         if channel is not self.owner_channel or self.phase != "new":
             raise ValueError("a lab is built once, by its owner")
         from netlab.proxy.identity import rename
@@ -238,7 +246,7 @@ class Supervisor:
         self._own_mounts()
         self._listen()
         assert self.builder is not None
-        self.builder.send({"path": self.path}, fds[:1])
+        self.builder.send({"path": self.path}, fds)
         if self.record.get("published"):  # meanwhile: what the proxies will need
             import netlab.lab.proxies  # noqa: F401
 
@@ -323,7 +331,13 @@ class Supervisor:
         self.tell_owner(message)
         self.stop()
 
-    def _publish(self, names: list[str]) -> list[str]:
+    def trouble(self, text: str, *, with_log: bool = False) -> None:
+        """What was to serve the lab does not: a new lab cannot be, a change has failed."""
+        if self.changing is None:
+            self.fail(text, with_log=with_log)
+        self.changing.fail(LabError(text))
+
+    def publish(self, names: list[str]) -> list[str]:
         """Make the nodes known to ``ip netns`` (the machine's root only); returns the symlinks made."""
         if self.record.get("uid") != 0 or not state.is_machines_root():
             return []
@@ -343,17 +357,21 @@ class Supervisor:
         """The namespaces stand: start what is to run in them, and wait until all of it answers."""
         from netlab.model.errors import NetlabError
 
-        self.published = self._publish(report["names"])
+        self.published = self.publish(report["names"])
         try:
             self.processes.start(report)
         except NetlabError as error:
             self.tell_owner({"event": "error", **describe(error)})
             self.stop()
-        self.finish_building()
+        self.settled()
 
-    def finish_building(self) -> None:
-        """Say that the lab is ready, once nobody is waited for any more."""
-        if self.processes.awaited or self.phase != "building":
+    def settled(self) -> None:
+        """Say that the lab is ready, or changed, once nobody is waited for any more."""
+        if self.processes.awaited:
+            return
+        if self.changing is not None:
+            self.changing.settled()
+        if self.phase != "building":
             return
         self.phase = "ready"
         self.record["warnings"] = self.processes.warnings
@@ -385,6 +403,14 @@ class Supervisor:
             if c.kind != "build"
         ]
         channel.send({"event": "status", "phase": self.phase, "processes": processes})
+
+    def on_change(self, channel: Channel, message: Message, fds: list[int]) -> None:
+        """Turn the lab into what the plan in ``fds[0]`` says; answers when it is so: see Changing."""
+        if self.phase not in ("ready", "committed") or self.changing is not None:
+            raise LabError(f"the lab {self.name} is being built or changed just now")
+        from netlab.lab.changing import Changing
+
+        self.changing = Changing(self, channel, message, fds)
 
     def on_namespaces(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Descriptors of the network namespaces of ``nodes``, in their order."""

@@ -1,0 +1,95 @@
+"""``netlab do``: something happens to the engine of a lab that stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli.common import print_json, say
+from netlab.cli.complete import hint
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.lab.client import Client
+    from netlab.model.event import Event
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    import argparse
+
+    hint(parser.add_argument("lab", metavar="LAB", help="default: the one lab that stands", nargs="?"), "lab")
+    parser.add_argument("event", nargs=argparse.REMAINDER, metavar="EVENT", help="what happens")
+    parser.add_argument("--json", action="store_true", help="what happened, as JSON")
+    parser.epilog = (
+        "start|stop|restart|remove CONTAINER     connect|disconnect CONTAINER NETWORK\n"
+        "create|remove network NETWORK           start|stop|restart daemon [HOST]\n"
+        "reload|flush firewall [HOST]\n\n"
+        "as in x-netlab.events. Containers and networks are those of the scenario. What has nothing to do\n"
+        "with the event stays: namespaces, connections, and rules that others put in."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Let it happen; returns 0."""
+    from netlab.cli.status import the_lab
+    from netlab.lab.state import Lock
+    from netlab.scenario.events import VERBS
+
+    words = [args.lab, *args.event] if args.lab in VERBS else list(args.event)
+    client = the_lab(None if args.lab in VERBS else args.lab)
+    with Lock(client.name):
+        happened, warnings = _do(client, " ".join(words))
+    for warning in warnings:
+        say(f"{client.name}: {warning}")
+    if args.json:
+        print_json({"lab": client.name, "events": happened, "warnings": warnings})
+    else:
+        for text in happened or ["nothing happened"]:
+            say(f"{client.name}: {text}")
+    return 0
+
+
+def _do(client: Client, words: str) -> tuple[list[str], list[str]]:
+    from netlab.lab.load import counts_of
+    from netlab.model.errors import Position
+    from netlab.plan.change import happen
+    from netlab.scenario.events import parse_event
+
+    change = happen(client.history, parse_event(words, Position("netlab do", 1, 1)))
+    if not change.events:
+        return [], []
+    record: dict[str, Any] = {"digest": "", **counts_of(change.plan)}
+    warnings = client.change(change, record)
+    return [told(event) for event in change.events], warnings
+
+
+def told(event: Event) -> str:
+    """What happened, in the words of the engine's own command line."""
+    from netlab.model import event as events
+
+    match event:
+        case events.NetworkCreate(network):
+            return f"network {network.name} is created"
+        case events.NetworkRemove(name):
+            return f"network {name} is removed"
+        case events.ContainerStart(container):
+            return f"container {container.node} is run"
+        case events.ContainerStop(node):
+            return f"container {node} is stopped"
+        case events.ContainerRestart(node, if_stopped):
+            return f"container {node} is {'started' if if_stopped else 'restarted'}"
+        case events.ContainerRemove(node):
+            return f"container {node} is removed"
+        case events.Connect(node, endpoint):
+            return f"container {node} is connected to {endpoint.network}"
+        case events.Disconnect(node, name):
+            return f"container {node} is disconnected from {name}"
+        case events.DaemonStop():
+            return "the daemon is stopped"
+        case events.DaemonStart():
+            return "the daemon is started"
+        case events.FirewallReload():
+            return "the firewall is reloaded"
+        case events.FirewallFlush():
+            return "the firewall is flushed"
