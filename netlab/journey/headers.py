@@ -8,6 +8,7 @@ can be compared cheaply.
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -30,7 +31,11 @@ _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
 
 def key_of(headers: Headers) -> bytes | None:
     """The key of a packet; None for what has none: a later fragment, an ICMP error, no IP at all."""
-    network, transport = headers.network, headers.transport
+    return key_of_sections(headers.network, headers.transport)
+
+
+def key_of_sections(network: bytes, transport: bytes) -> bytes | None:
+    """:func:`key_of` a packet of which the network and the transport header are at hand."""
     if len(network) < 20:
         return None
     if network[0] >> 4 == 4:
@@ -75,6 +80,7 @@ def reverse(key: bytes) -> bytes:
     return key[:2] + dst + src + ports
 
 
+@lru_cache(maxsize=1 << 10)
 def packet_of(key: bytes) -> Packet:
     """A key in words."""
     (src, sport), (dst, dport) = endpoints(key)
@@ -83,6 +89,7 @@ def packet_of(key: bytes) -> Packet:
     return Packet(endpoint(src, sport), endpoint(dst, dport))
 
 
+@lru_cache(maxsize=1 << 10)
 def endpoints(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
     """(source address, port), (destination address, port)."""
     size = 4 if key[0] == 4 else 16
@@ -110,7 +117,11 @@ def addresses_of(headers: Headers) -> Packet | None:
 
 def is_fragment(headers: Headers) -> bool:
     """Whether a packet is one of several fragments."""
-    network = headers.network
+    return is_fragment_header(headers.network)
+
+
+def is_fragment_header(network: bytes) -> bool:
+    """Whether a network header is that of a fragment."""
     if len(network) < 20:
         return False
     if network[0] >> 4 == 4:

@@ -8,6 +8,7 @@ answers; see :mod:`netlab.journey.stations`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final
 
 from netlab.journey.facts import Facts, TracedNode
@@ -16,7 +17,6 @@ from netlab.journey.headers import (
     as_fragment,
     endpoints,
     first_octets,
-    is_fragment,
     packet_of,
 )
 from netlab.journey.stations import Station
@@ -38,17 +38,29 @@ class Index:
     """The stations of a measurement, found by the addresses with which a packet came or left."""
 
     def __init__(self, stations: Iterable[Station]) -> None:
+        self._stations = list(stations)
         self._by_entry: dict[bytes, list[Station]] = {}
-        self._by_exit: dict[bytes, list[Station]] = {}
         self._by_payload: dict[bytes, list[bytes]] | None = None
-        self._fragments: list[Station] = []
-        for station in stations:
-            if station.key is not None:
-                self._by_entry.setdefault(station.key, []).append(station)
-            if is_fragment(station.entry):
-                self._fragments.append(station)
+        by_entry = self._by_entry
+        for station in self._stations:
+            key = station.key
+            if key is not None:
+                if key in by_entry:
+                    by_entry[key].append(station)
+                else:
+                    by_entry[key] = [station]
+
+    @cached_property
+    def _by_exit(self) -> dict[bytes, list[Station]]:
+        found: dict[bytes, list[Station]] = {}
+        for station in self._stations:
             if station.left is not None:
-                self._by_exit.setdefault(station.left, []).append(station)
+                found.setdefault(station.left, []).append(station)
+        return found
+
+    @cached_property
+    def _fragments(self) -> list[Station]:
+        return [station for station in self._stations if station.fragment]
 
     def entering(self, key: bytes) -> Sequence[Station]:
         """Stations that a packet with this key entered, in order; the first fragment of one counts."""
@@ -87,7 +99,7 @@ class Index:
         Conntrack reassembles in PREROUTING and OUTPUT, after our first chain; the datagram goes on under the
         trace id of the fragment that came last.
         """
-        if station.left is not None or station.dropped or not is_fragment(station.entry):
+        if station.left is not None or station.dropped or not station.fragment:
             return station
         addresses = addresses_of(station.entry)
         for other in self._fragments:
@@ -98,10 +110,7 @@ class Index:
                 and other.order > station.order
                 and addresses_of(other.entry) == addresses
             ):
-                whole = Station(station.node, station.family, station.hook, station.order, station.entry)
-                whole.exit, whole.left = other.exit, other.left
-                whole.steps, whole.dropped = station.steps + other.steps, other.dropped
-                return whole
+                return station.whole(other)
         return station
 
     def trace_back(self, key: bytes, hosts: frozenset[str]) -> list[Station]:

@@ -16,8 +16,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from netlab.journey.headers import key_of
-from netlab.model.trace import BaseChain, Headers, Step, TraceEvent, TraceKind, VerdictCode
+from netlab.journey.headers import is_fragment_header, key_of_sections
+from netlab.model.trace import (
+    BaseChain,
+    Headers,
+    Layout,
+    Step,
+    TraceEvent,
+    TraceKind,
+    VerdictCode,
+    Whole,
+)
 
 #: after these a packet is no longer at the hook
 _ENDS: Final = frozenset((VerdictCode.DROP, VerdictCode.STOLEN))
@@ -32,22 +41,49 @@ class Station:
     the packet has not reached the end of the hook; ``dropped`` if a rule or policy ended it here.
     """
 
-    __slots__ = ("dropped", "entry", "exit", "family", "hook", "key", "left", "node", "order", "steps")
+    __slots__ = ("_entry", "_exit", "dropped", "family", "hook", "key", "left", "node", "order", "steps")
 
-    def __init__(self, node: str, family: str, hook: str, order: int, entry: Headers) -> None:
+    def __init__(self, node: str, family: str, hook: str, order: int, layout: Layout, body: bytes) -> None:
         self.node = node
         self.family = family  #: ``ip`` for the hooks of IPv4 and IPv6, else ``bridge`` or ``netdev``
         self.hook = hook
         self.order = order
-        self.entry = entry
-        self.exit: Headers | None = None
         self.steps: list[Step] = []
         self.dropped = False
-        self.key = key_of(entry)
+        self.key = key_of_sections(*layout.sections(body))
         self.left: bytes | None = None  #: the key with which the packet left
+        self._entry = (layout, body)
+        self._exit: tuple[Layout, bytes] | None = None
+
+    @property
+    def entry(self) -> Headers:
+        """The packet as it entered."""
+        return self._entry[0].headers(self._entry[1])
+
+    @property
+    def exit(self) -> Headers | None:
+        """The packet as it left."""
+        return None if self._exit is None else self._exit[0].headers(self._exit[1])
+
+    @property
+    def fragment(self) -> bool:
+        """Whether the packet was one of several fragments as it entered."""
+        return is_fragment_header(self._entry[0].sections(self._entry[1])[0])
+
+    def leave(self, layout: Layout, body: bytes) -> None:
+        """The packet reached the end of the hook."""
+        self._exit = (layout, body)
+        self.left = key_of_sections(*layout.sections(body))
+
+    def whole(self, last: Station) -> Station:
+        """The packet, a first fragment, put together with the datagram that left in its place."""
+        made = Station(self.node, self.family, self.hook, self.order, *self._entry)
+        made._exit, made.left = last._exit, last.left
+        made.steps, made.dropped = self.steps + last.steps, last.dropped
+        return made
 
     def __repr__(self) -> str:
-        end = "dropped" if self.dropped else "passed" if self.exit else "open"
+        end = "dropped" if self.dropped else "passed" if self._exit else "open"
         return f"<Station {self.node} {self.family} {self.hook} #{self.order} {end}>"
 
 
@@ -76,27 +112,42 @@ class Assembler:
 
     def feed(self, event: TraceEvent) -> None:
         """Take one event."""
-        number, step, headers = event
-        role = self._roles.get(step)
-        if role is None:
-            role = self._roles[step] = self._chains.get(
-                (step.family, step.table, step.chain), (_layer(step.family), None)
-            )
-        layer, chain = role
+        if event.headers is None:
+            self.step(event.id, event.step)
+        else:
+            self.packet(event.id, event.step, Whole(event.headers), b"")
+
+    def _role(self, step: Step) -> tuple[str, BaseChain | None]:
+        found = self._chains.get((step.family, step.table, step.chain), (_layer(step.family), None))
+        self._roles[step] = found
+        return found
+
+    def step(self, number: int, step: Step) -> None:
+        """Take an event without headers: packet ``number`` met a rule or policy."""
+        layer, chain = self._roles.get(step) or self._role(step)
         if chain is not None and chain.own == "other":
             return
-        if headers is not None and chain is not None:
-            if chain.own == "first":
-                self._begin(number, layer, chain.hook, headers)
-                return
-            if chain.own == "last":
-                self._end(number, layer, chain.hook, headers)
-                return
         station = self._open.get((number, layer))
-        if headers is not None and chain is not None and (station is None or station.hook != chain.hook):
-            station = self._begin(number, layer, chain.hook, headers)
-        if station is None:
-            return
+        if station is not None:
+            self._met(number, layer, station, step)
+
+    def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
+        """Take an event with headers, which ``layout`` reads from ``body``: a base chain was entered."""
+        layer, chain = self._roles.get(step) or self._role(step)
+        station = self._open.get((number, layer))
+        if chain is not None:
+            if chain.own:
+                if chain.own == "first":
+                    self._begin(number, layer, chain.hook, layout, body)
+                elif chain.own == "last":
+                    self._end(number, layer, chain.hook, layout, body)
+                return
+            if station is None or station.hook != chain.hook:
+                station = self._begin(number, layer, chain.hook, layout, body)
+        if station is not None:
+            self._met(number, layer, station, step)
+
+    def _met(self, number: int, layer: str, station: Station, step: Step) -> None:
         if step.handle is not None or step.kind is TraceKind.POLICY:
             station.steps.append(step)
         if step.verdict in _ENDS:
@@ -106,8 +157,8 @@ class Assembler:
                 if self._on_drop is not None:
                     self._on_drop(station)
 
-    def _begin(self, number: int, layer: str, hook: str, headers: Headers) -> Station:
-        station = Station(self.node, layer, hook, self._order, headers)
+    def _begin(self, number: int, layer: str, hook: str, layout: Layout, body: bytes) -> Station:
+        station = Station(self.node, layer, hook, self._order, layout, body)
         self._order += 1
         self.stations.append(station)
         if len(self._open) >= _OPEN_LIMIT:
@@ -115,14 +166,13 @@ class Assembler:
         self._open[(number, layer)] = station
         return station
 
-    def _end(self, number: int, layer: str, hook: str, headers: Headers) -> None:
+    def _end(self, number: int, layer: str, hook: str, layout: Layout, body: bytes) -> None:
         station = self._open.pop((number, layer), None)
         if station is None or station.hook != hook:
             # A bridge's postrouting has only a last chain of ours: frames that the host sent end there.
-            station = self._begin(number, layer, hook, headers)
+            station = self._begin(number, layer, hook, layout, body)
             self._open.pop((number, layer), None)
-        station.exit = headers
-        station.left = key_of(headers)
+        station.leave(layout, body)
 
     def clear(self) -> None:
         """Forget what is finished; packets under way are kept."""

@@ -14,12 +14,22 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 
 from netlab.kernel.nfdump import NFNL_SUBSYS_NFTABLES, open_socket
-from netlab.model.trace import Headers, Step, TraceEvent, TraceFault, TraceKind, VerdictCode
+from netlab.kernel.tracebatch import ID_AT, ID_SIZE, Batch
+from netlab.model.trace import (
+    Headers,
+    Layout,
+    Step,
+    TraceEvent,
+    TraceFault,
+    TraceKind,
+    VerdictCode,
+    Whole,
+)
 
 NFNLGRP_NFTRACE: Final = 9
 SOL_NETLINK: Final = 270
@@ -60,10 +70,7 @@ _NLMSG = Struct("=IH")
 _U32 = Struct(">I")
 _S32 = Struct(">i")
 _U64 = Struct(">Q")
-_FRONT: Final = 44  #: headers of netlink and nfnetlink, nfproto, type, id
-_ID_AT: Final = 40
-#: from the family, behind netlink's own header, to the id's attribute header
-_AFTER_LENGTHS, _ID_HEADER_END = 16, 40
+_FRONT: Final = ID_AT + ID_SIZE  #: headers of netlink and nfnetlink, nfproto, type, id
 _CACHE_LIMIT: Final = 1 << 16
 
 
@@ -75,30 +82,68 @@ class _Unknown(ValueError):
     pass
 
 
+class Sink(Protocol):
+    """Whoever hears of trace events, in the order in which the kernel made them."""
+
+    def step(self, number: int, step: Step) -> None:
+        """An event without headers: the id of its packet, and what happened."""
+
+    def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
+        """An event with headers, which ``layout`` reads from ``body``."""
+
+    def fault(self, fault: TraceFault) -> None:
+        """A message that was not understood, or lost ones."""
+
+
 class Decoder:
-    """Octets of netlink messages → trace events and faults. Pure; one for each socket."""
+    """Octets of netlink messages → trace events and faults. Pure; one for each socket.
+
+    A *body* is a message without its id (the four octets of its value): what is the same for each packet.
+    """
 
     def __init__(self) -> None:
         self._steps: dict[bytes, Step] = {}
-        self._packets: dict[tuple[int, bytes], tuple[Step, _Layout]] = {}
-        self._prefixes: dict[int, tuple[int, ...]] = {}
+        #: length of a body → its beginning up to the packet's part → what it says, and where the packet is
+        self._packets: dict[int, list[tuple[int, dict[bytes, tuple[Step, _Known]]]]] = {}
+        self._remembered = 0
         #: attributes that were seen and are not known: number → how often it was decoded
         self.unknown: dict[int, int] = {}
 
     def decode(self, data: bytes) -> TraceEvent | TraceFault:
         """One whole message, netlink header included."""
-        front = data[_AFTER_LENGTHS:_ID_HEADER_END]
-        step = self._steps.get(front + data[_FRONT:])
-        if step is not None:
-            if len(data) == int.from_bytes(data[:4], _NATIVE) and data[4:6] == _TRACE_TYPE_OCTETS:
-                return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], step, None)
+        if len(data) < _FRONT:
+            return self._decode(data)
+        body, number = data[:ID_AT] + data[_FRONT:], _U32.unpack_from(data, ID_AT)[0]
+        found: list[TraceEvent | TraceFault] = []
+        self.read((body,), (number,), _Collector(found))
+        return found[0]
+
+    def read(self, bodies: Sequence[bytes], numbers: Sequence[int], sink: Sink) -> None:
+        """Tell ``sink`` of messages, given as bodies and ids."""
+        steps, packets, on_step, on_packet = self._steps, self._packets, sink.step, sink.packet
+        for body, number in zip(bodies, numbers, strict=True):
+            step = steps.get(body)
+            if step is not None:
+                on_step(number, step)
+                continue
+            for prefix, known in packets.get(len(body), ()):
+                found = known.get(body[:prefix])
+                if found is not None and found[1].fits(body):
+                    on_packet(number, found[0], found[1], body)
+                    break
+            else:
+                self._first_sight(body, number, sink)
+
+    def _first_sight(self, body: bytes, number: int, sink: Sink) -> None:
+        event = self._decode(body[:ID_AT] + _U32.pack(number) + body[ID_AT:])
+        if isinstance(event, TraceFault):
+            sink.fault(event)
+        elif event.headers is None:
+            sink.step(event.id, event.step)
         else:
-            for prefix in self._prefixes.get(len(data), ()):
-                known = self._packets.get((len(data), front + data[_FRONT:prefix]))
-                if known is not None:
-                    headers = known[1].headers(data)
-                    if headers is not None:
-                        return TraceEvent(_U32.unpack_from(data, _ID_AT)[0], known[0], headers)
+            sink.packet(event.id, event.step, Whole(event.headers), b"")
+
+    def _decode(self, data: bytes) -> TraceEvent | TraceFault:
         try:
             return self._decode_slowly(data)
         except _Unknown as problem:
@@ -123,11 +168,11 @@ class Decoder:
         step = self._step(data, places)
         number = _unsigned(data, places[_ID], 4)
         if _NETWORK not in places and _IIF not in places and _OIF not in places:
-            if places[_ID][0] == _ID_AT and not step.unknown:
+            if places[_ID][0] == ID_AT and not step.unknown:
                 self._remember_step(data, step)
             return TraceEvent(number, step, None)
         headers = _headers(data, places)
-        if places[_ID][0] == _ID_AT:
+        if places[_ID][0] == ID_AT:
             self._remember_packet(data, places, step)
         return TraceEvent(number, step, headers)
 
@@ -164,98 +209,100 @@ class Decoder:
     def _remember_step(self, data: bytes, step: Step) -> None:
         if len(self._steps) >= _CACHE_LIMIT:
             self._steps.clear()
-        self._steps[_key(data, len(data))] = step
+        self._steps[data[:ID_AT] + data[_FRONT:]] = step
 
     def _remember_packet(self, data: bytes, places: dict[int, tuple[int, int]], step: Step) -> None:
         """Keep where this rule's packet stands, if the message has the shape that the kernel gives it."""
-        layout = _Layout.of(data, places)
+        layout = _Known.of(data, places)
         if layout is None or step.unknown:
             return
-        if len(self._packets) >= _CACHE_LIMIT:
+        if self._remembered >= _CACHE_LIMIT:
             self._packets.clear()
-            self._prefixes.clear()
-        self._packets[(len(data), _key(data, layout.start))] = (step, layout)
-        known = self._prefixes.get(len(data), ())
-        if layout.start not in known:
-            self._prefixes[len(data)] = (*known, layout.start)
+            self._remembered = 0
+        self._remembered += 1
+        body = data[:ID_AT] + data[_FRONT:]
+        alike = self._packets.setdefault(len(body), [])
+        known = next((found for prefix, found in alike if prefix == layout.start), None)
+        if known is None:
+            known = {}
+            alike.append((layout.start, known))
+        known[body[: layout.start]] = (step, layout)
 
 
-class _Layout:
-    """Where the parts of the packet stand in a message of one length, behind one rule's attributes.
+class _Collector:
+    """A sink for those who want events."""
 
-    All that follows the network header's own attribute header is one C structure: the values, and between
-    them the padding and the header of the next attribute, which must be what they were.
+    def __init__(self, found: list[TraceEvent | TraceFault]) -> None:
+        self._found = found
+
+    def step(self, number: int, step: Step) -> None:
+        self._found.append(TraceEvent(number, step, None))
+
+    def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
+        self._found.append(TraceEvent(number, step, layout.headers(body)))
+
+    def fault(self, fault: TraceFault) -> None:
+        self._found.append(fault)
+
+
+class _Known:
+    """Where the parts of the packet stand in the bodies of one length, behind one rule's attributes.
+
+    All that follows the network header's own attribute header is values, and between them *seams*: the
+    padding of one and the header of the next, which must be what they were.
     """
 
-    __slots__ = ("_iif", "_oif", "_order", "_seams", "_struct", "start")
+    __slots__ = ("_iif", "_mask", "_network", "_oif", "_rest", "_seams", "_transport", "start")
 
-    def __init__(
-        self, start: int, behind: list[tuple[int, int, int]], iif: int | None, oif: int | None, data: bytes
-    ) -> None:
-        """``behind``: (attribute, where its value starts, its length) in the order of the message."""
-        self.start = start
+    def __init__(self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None) -> None:
+        """``parts``: attribute → where its value stands in ``body``."""
+        self.start = parts[_NETWORK].start
         self._iif, self._oif = iif, oif
-        form, seams, places = ">", [], {}
-        for number, (kind, at, length) in enumerate(behind):
-            places[kind] = 2 * number
-            form += {(True, 4): "I", (True, 1): "B"}.get((kind >= _CT_ID, length), f"{length}s")
-            end = behind[number + 1][1] if number + 1 < len(behind) else len(data)
-            form += f"{end - at - length}s"
-            seams.append(data[at + length : end])
-        self._struct = Struct(form)
-        self._seams = tuple(seams)
-        self._order = tuple(
-            places.get(kind, -1)
-            for kind in (_LINK, _NETWORK, _TRANSPORT, _CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE)
+        mask = bytearray(b"\xff" * (len(body) - self.start))
+        for place in parts.values():
+            mask[place.start - self.start : place.stop - self.start] = bytes(place.stop - place.start)
+        self._mask = int.from_bytes(mask, "big")
+        self._seams = int.from_bytes(body[self.start :], "big") & self._mask
+        self._network = parts[_NETWORK]
+        self._transport = parts.get(_TRANSPORT, _NOWHERE)
+        self._rest = tuple(
+            parts.get(kind, _NOWHERE) for kind in (_LINK, _CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE)
         )
 
     @classmethod
-    def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Layout | None:
+    def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Known | None:
         """The layout of a message whose interfaces stand before and whose other parts behind its header."""
         if _NETWORK not in places:
             return None
         start = places[_NETWORK][0]
-        behind = []
+        parts = {}
         for number, (at, length) in places.items():
             in_front = number not in _OF_PACKET or number in (_IIF, _IIFTYPE, _OIF, _OIFTYPE)
             if in_front != (at < start):
                 return None
             if not in_front:
-                behind.append((number, at, length))
+                parts[number] = slice(at - ID_SIZE, at - ID_SIZE + length)
         iif = _unsigned(data, places[_IIF], 4) if _IIF in places else None
         oif = _unsigned(data, places[_OIF], 4) if _OIF in places else None
-        return cls(start, sorted(behind, key=lambda part: part[1]), iif, oif, data)
+        return cls(data[:ID_AT] + data[_FRONT:], parts, iif, oif)
 
-    def headers(self, data: bytes) -> Headers | None:
-        """The packet's parts; None if the message has not this layout."""
-        if data[:6] != _LENGTH.pack(len(data)) + _TRACE_TYPE_OCTETS:
-            return None
-        fields = self._struct.unpack_from(data, self.start)
-        if fields[1::2] != self._seams:
-            return None
-        link, network, transport, ct_id, direction, status, state = self._order
-        return Headers(
-            self._iif,
-            self._oif,
-            fields[link] if link >= 0 else b"",
-            fields[network],
-            fields[transport] if transport >= 0 else b"",
-            fields[ct_id] if ct_id >= 0 else None,
-            fields[direction] if direction >= 0 else None,
-            fields[status] if status >= 0 else None,
-            fields[state] if state >= 0 else None,
-        )
+    def fits(self, body: bytes) -> bool:
+        """Whether a body of the right length and beginning has the same parts."""
+        return int.from_bytes(body[self.start :], "big") & self._mask == self._seams
+
+    def sections(self, body: bytes) -> tuple[bytes, bytes]:
+        """As a :class:`~netlab.model.trace.Layout`."""
+        return body[self._network], body[self._transport]
+
+    def headers(self, body: bytes) -> Headers:
+        """As a :class:`~netlab.model.trace.Layout`."""
+        link, *numbers = (body[place] for place in self._rest)
+        values = (int.from_bytes(octets, "big") if octets else None for octets in numbers)
+        return Headers(self._iif, self._oif, link, *self.sections(body), *values)
 
 
-_LENGTH = Struct("=I")
-_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
-_TRACE_TYPE_OCTETS: Final = Struct("=H").pack(TRACE_TYPE)
+_NOWHERE: Final = slice(0, 0)
 _VERDICTS: Final = frozenset(int(code) for code in VerdictCode)
-
-
-def _key(data: bytes, end: int) -> bytes:
-    """All that tells one rule's events from another's: family, type, and everything behind the id."""
-    return data[_AFTER_LENGTHS:_ID_HEADER_END] + data[_FRONT:end]
 
 
 def _attributes(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
@@ -332,6 +379,7 @@ class TraceSocket:
         except PermissionError:  # rootless: the initial user namespace alone may exceed rmem_max
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WANTED_BUFFER)
         self.decoder = decoder or Decoder()
+        self._batch = Batch()
 
     @property
     def capacity(self) -> int:
@@ -342,23 +390,22 @@ class TraceSocket:
         """For a poll: readable when events wait."""
         return self._socket.fileno()
 
-    def drain(self, take: Callable[[TraceEvent | TraceFault], None], limit: int = 1 << 20) -> int:
-        """Hand what waits to ``take``, at most ``limit`` messages; how many there were."""
-        receive, decode = self._socket.recv, self.decoder.decode
+    def drain(self, sink: Sink) -> int:
+        """Tell ``sink`` of all that waits; how many events there were."""
+        receive, read = self._batch.receive, self.decoder.read
         count = 0
-        while count < limit:
+        while True:
             try:
-                data = receive(65536)
-            except BlockingIOError:
-                break
+                bodies, numbers = receive(self._socket.fileno())
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                take(TraceFault("lost", "the receive buffer ran over (ENOBUFS)"))
+                sink.fault(TraceFault("lost", "the receive buffer ran over (ENOBUFS)"))
                 continue
-            take(decode(data))
-            count += 1
-        return count
+            if not bodies:  # not sooner: an overrun behind the last message is told by the next call
+                return count
+            read(bodies, numbers, sink)
+            count += len(bodies)
 
     def close(self) -> None:
         """Stop listening; idempotent."""

@@ -11,7 +11,7 @@ import select
 from collections.abc import Mapping
 
 from netlab.journey.evidence import Sighting
-from netlab.journey.headers import ICMP, PROTOCOLS, key_of, make_key, reverse
+from netlab.journey.headers import ICMP, PROTOCOLS, key_of_sections, make_key, reverse
 from netlab.kernel import interfaces
 from netlab.kernel.interfaces import KernelInterface
 from netlab.kernel.packet import PacketSocket, Shape, template
@@ -20,7 +20,6 @@ from netlab.model.errors import UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.journey import Icmp
-from netlab.model.trace import Headers
 
 
 class CraftedProbe:
@@ -90,11 +89,13 @@ class Workshop:
         self._sockets: dict[tuple[str, Family], PacketSocket] = {}
         self._answers: dict[bytes, CraftedProbe] = {}
         self._interfaces: dict[str, Mapping[int, KernelInterface]] = {}
+        self._addresses: dict[tuple[str, Family], str | None] = {}
 
     def begin(self) -> list[int]:
         """A new round of flows: forget the last one's. The sockets that are open already, for a poll."""
         self._answers.clear()
         self._interfaces.clear()
+        self._addresses.clear()
         for sock in self._sockets.values():
             while sock.received() is not None:
                 pass
@@ -102,10 +103,7 @@ class Workshop:
 
     def probe(self, flow: Flow, home: str, port: int, shape: Shape | None) -> CraftedProbe:
         """A probe of ``flow`` from the namespace ``home``; raises UsageError without a source address."""
-        own = next(
-            (a for link in self._links(home).values() for a in link.addresses if _usable(a, flow)), None
-        )
-        source = flow.source or self._near_address(flow, home) or own
+        source = flow.source or self._near_address(flow, home) or self._own_address(flow, home)
         if source is None:
             raise UsageError(f"{flow.origin} has no {flow.family.word} address to send {flow} from")
         made = shape or Shape(flow.family, flow.protocol)
@@ -168,6 +166,13 @@ class Workshop:
             found = self._interfaces[home] = interfaces.read(self._namespaces[home])
         return found
 
+    def _own_address(self, flow: Flow, home: str) -> str | None:
+        place = (home, flow.family)
+        if place not in self._addresses:
+            found = (a for link in self._links(home).values() for a in link.addresses if _usable(a, flow))
+            self._addresses[place] = next(found, None)
+        return self._addresses[place]
+
     def _near_address(self, flow: Flow, home: str) -> str | None:
         """The origin's address on the link that it shares with the flow's next hop."""
         if flow.via is None or flow.via not in self._namespaces:
@@ -202,8 +207,7 @@ def _key(packet: bytes) -> bytes | None:
     if len(packet) < 28:
         return None
     start = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
-    network = packet[:start][:40]
-    return key_of(Headers(None, None, b"", network, packet[start : start + 20], None, None, None, None))
+    return key_of_sections(packet[:start][:40], packet[start : start + 20])
 
 
 def _quoted(packet: bytes) -> tuple[bytes, Icmp] | None:

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import time
+from functools import cache
 from struct import Struct
 from typing import Final
 
@@ -27,12 +28,17 @@ PATIENCE: Final = 0.9
 _MOST_PATIENCE: Final = 5.0
 
 
+@cache
+def _processors() -> int:
+    return os.cpu_count() or 1  # reads a file: not once a flow
+
+
 def patience() -> float:
     """How long to wait for an answer now, in seconds: :data:`PATIENCE`, and more on an overloaded machine.
 
     Without that a busy minute would turn answers into timeouts, which count as measured.
     """
-    share = os.getloadavg()[0] / (os.cpu_count() or 1)
+    share = os.getloadavg()[0] / _processors()
     return PATIENCE * min(max(1.0, share), _MOST_PATIENCE)
 
 

@@ -13,11 +13,13 @@ must be read.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import heapq
 import random
 import select
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -185,7 +187,8 @@ class Session:
         problem = ""
         for _ in range(1 + REPEATS):
             try:
-                return self._attempt(flows, replies, shape)
+                with _uncollected():
+                    return self._attempt(flows, replies, shape)
             except Unmeasured as reason:
                 problem = str(reason)
                 for tracer in self.tracers:
@@ -403,6 +406,18 @@ class Session:
             if tables:
                 tracer.facts.hits.clear()
                 tracer.facts.rules = tracer.rules.lines(tables)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles meanwhile: a round makes tens of thousands of objects, and not one cycle."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class _Air:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from netlab.journey.facts import TracedNode
-from netlab.journey.headers import UDP, key_of, make_key
+from netlab.journey.headers import UDP, key_of_sections, make_key
 from netlab.journey.stations import Assembler, Station
 from netlab.kernel import interfaces
 from netlab.kernel import netns as namespaces
@@ -17,7 +17,7 @@ from netlab.kernel.nfdump import Tables
 from netlab.kernel.nftrace import TraceSocket
 from netlab.kernel.tracetable import CANARY_MARK, TraceTable
 from netlab.model.family import FAMILIES, Family
-from netlab.model.trace import BaseChain, TraceEvent, TraceFault
+from netlab.model.trace import BaseChain, Layout, Step, TraceFault
 
 _SO_MARK: Final = 36
 #: a canary is always reported, dropped at once by our first chain, and goes no further than its own sendto
@@ -86,17 +86,23 @@ class Tracer:
 
     def drain(self) -> int:
         """Take in what waits; how many events there were."""
-        return self.socket.drain(self._take)
+        return self.socket.drain(self)
 
-    def _take(self, event: TraceEvent | TraceFault) -> None:
-        if isinstance(event, TraceFault):
-            self.faults.append(event)
-            return
-        if self._awaited and event.headers is not None:
-            key = key_of(event.headers)
-            if key in self._awaited:
-                self._awaited.discard(key)
-        self.assembler.feed(event)
+    # -- what the socket tells
+
+    def step(self, number: int, step: Step) -> None:
+        """A packet met a rule or policy."""
+        self.assembler.step(number, step)
+
+    def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
+        """A packet entered a base chain: a canary, or another."""
+        if self._awaited:
+            self._awaited.discard(key_of_sections(*layout.sections(body)) or b"")
+        self.assembler.packet(number, step, layout, body)
+
+    def fault(self, fault: TraceFault) -> None:
+        """A message was lost, or not understood."""
+        self.faults.append(fault)
 
     # -- canaries
 

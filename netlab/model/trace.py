@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class TraceKind(enum.IntEnum):
@@ -86,6 +86,35 @@ class Headers(NamedTuple):
     ct_direction: int | None
     ct_status: int | None
     ct_state: int | None
+
+
+class Layout(Protocol):
+    """How to read a packet's parts from a message: only who needs them pays for them."""
+
+    def headers(self, body: bytes) -> Headers:
+        """Everything."""
+
+    def sections(self, body: bytes) -> tuple[bytes, bytes]:
+        """The network header and the transport header."""
+
+
+class Whole:
+    """The layout of headers that were read already, whatever the body."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def headers(self, body: bytes) -> Headers:
+        """Everything."""
+        del body
+        return self._headers
+
+    def sections(self, body: bytes) -> tuple[bytes, bytes]:
+        """The network header and the transport header."""
+        del body
+        return self._headers.network, self._headers.transport
 
 
 class TraceEvent(NamedTuple):

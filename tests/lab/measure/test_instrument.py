@@ -17,11 +17,12 @@ from netlab.kernel.netns import entered
 from netlab.kernel.nfdump import Tables
 from netlab.kernel.tracetable import TABLE_PREFIX
 from netlab.measure import session as sessions
+from netlab.measure import tracer as tracers
 from netlab.measure.session import Session
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow, Target
-from netlab.model.trace import TraceEvent, TraceFault
+from netlab.model.trace import Step, TraceFault
 
 SEED = str(Path(__file__).parents[3] / "scenarios" / "httpd.yaml")
 HOST = {Family.IPV4: "198.51.100.1", Family.IPV6: "2001:db8:1::1"}
@@ -41,7 +42,11 @@ def test_a_blind_decoder_makes_everything_unmeasured(
     lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The decoder understands nothing: no journey may pass for measured."""
-    monkeypatch.setattr(nftrace.Decoder, "decode", lambda *_: TraceFault("unknown", "blinded"))
+
+    def read(self: nftrace.Decoder, bodies: object, numbers: object, sink: nftrace.Sink) -> None:
+        sink.fault(TraceFault("unknown", "blinded"))
+
+    monkeypatch.setattr(nftrace.Decoder, "read", read)
     with Session(lab.namespaces, lab.plan) as session:
         journeys = session.measure([flow(), flow(Family.IPV6)])
     assert [journey.outcome for journey in journeys] == ["unmeasured", "unmeasured"]
@@ -69,16 +74,17 @@ def test_lost_events_make_a_flow_unmeasured(lab: netlab.Lab, monkeypatch: pytest
 
 
 def test_a_fault_that_passes_is_measured_again(lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = nftrace.Decoder.decode
+    step = tracers.Tracer.step
     faults = iter([TraceFault("malformed", "once"), TraceFault("malformed", "twice")])
 
-    def stumbling(self: nftrace.Decoder, data: bytes) -> TraceEvent | TraceFault:
-        event = decode(self, data)
-        if isinstance(event, TraceEvent) and event.step.chain == "DOCKER":
-            return next(faults, event)
-        return event
+    def stumbling(self: tracers.Tracer, number: int, met: Step) -> None:
+        fault = next(faults, None) if met.chain == "DOCKER" else None
+        if fault is None:
+            step(self, number, met)
+        else:
+            self.fault(fault)
 
-    monkeypatch.setattr(nftrace.Decoder, "decode", stumbling)
+    monkeypatch.setattr(tracers.Tracer, "step", stumbling)
     with Session(lab.namespaces, lab.plan) as session:
         (journey,) = session.measure([flow()])
     assert journey.outcome == "ok"

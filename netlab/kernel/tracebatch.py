@@ -1,0 +1,106 @@
+"""Receive many trace messages by one system call, each without its id.
+
+recvmmsg(2) with three buffers a message: the octets before the id, the id, and those behind it. The first
+and the last lie side by side, so that the messages of all packets at one rule are the same octets, to be
+looked up as they are; the ids of all messages lie in one array.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from struct import Struct
+from typing import Any, Final
+
+#: Where a trace message has its id: behind the headers of netlink and nfnetlink, nfproto, type, and the
+#: id's attribute header.
+ID_AT: Final = 40
+ID_SIZE: Final = 4
+#: Messages received by one call.
+COUNT: Final = 256
+#: Room for a message: four names of up to 256 octets are 1020 with all the rest.
+SIZE: Final = 1152
+MSG_DONTWAIT: Final = 0x40
+MSG_TRUNC: Final = 0x20
+
+
+class _Vector(ctypes.Structure):  # struct iovec
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):  # struct msghdr
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_size", ctypes.c_uint),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_size", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Header(ctypes.Structure):  # struct mmsghdr
+    _fields_ = (("message", _Message), ("length", ctypes.c_uint))
+
+
+class Batch:
+    """Room for the messages of one call."""
+
+    def __init__(self) -> None:
+        self._room = bytearray(COUNT * SIZE)
+        self._numbers = bytearray(COUNT * ID_SIZE)
+        self._headers: Any = (_Header * COUNT)()
+        room = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
+        numbers = ctypes.addressof(ctypes.c_char.from_buffer(self._numbers))
+        self._vectors: Any = (_Vector * (3 * COUNT))()
+        for at in range(COUNT):
+            slot = room + at * SIZE
+            vectors = self._vectors
+            vectors[3 * at] = _Vector(slot, ID_AT)
+            vectors[3 * at + 1] = _Vector(numbers + at * ID_SIZE, ID_SIZE)
+            vectors[3 * at + 2] = _Vector(slot + ID_AT, SIZE - ID_AT)
+            header = self._headers[at].message
+            header.vectors = ctypes.addressof(vectors) + 3 * at * ctypes.sizeof(_Vector)
+            header.vector_count = 3
+        self._view = memoryview(self._room)
+        words = memoryview(self._headers).cast("B").cast("I")
+        size = ctypes.sizeof(_Header) // 4
+        self._lengths = words[_Header.length.offset // 4 :: size]
+        self._flags = words[_Message.flags.offset // 4 :: size]
+        self._receive = ctypes.CDLL(None, use_errno=True).recvmmsg
+
+    def receive(self, fd: int) -> tuple[list[bytes], tuple[int, ...]]:
+        """What waits, :data:`COUNT` at most: messages without their ids, and the ids.
+
+        A message that was longer than there is room for is empty. Raises OSError, ENOBUFS for one if the
+        kernel has dropped messages; nothing waits where both are empty.
+        """
+        count: int = self._receive(fd, self._headers, COUNT, MSG_DONTWAIT, None)
+        if count < 0:
+            number = ctypes.get_errno()
+            if number == errno.EAGAIN:
+                return [], ()
+            raise OSError(number, os.strerror(number))
+        octets = bytes(self._view[: count * SIZE])
+        lengths = self._lengths[:count].tolist()
+        bodies = [
+            octets[at : at + length - ID_SIZE]
+            for at, length in zip(range(0, count * SIZE, SIZE), lengths, strict=True)
+        ]
+        if any(self._flags[:count].tolist()):
+            for at, flags in enumerate(self._flags[:count].tolist()):
+                if flags & MSG_TRUNC:
+                    bodies[at] = b""
+        return bodies, _numbers(count).unpack_from(self._numbers)
+
+
+def _numbers(count: int) -> Struct:
+    known = _STRUCTS.get(count)
+    if known is None:
+        known = _STRUCTS[count] = Struct(f">{count}I")
+    return known
+
+
+_STRUCTS: dict[int, Struct] = {}
