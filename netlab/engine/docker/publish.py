@@ -75,7 +75,7 @@ def bind(
     for mapping in ordered(world, mappings):
         twin: Binding | None = None
         for side in _sides(world, network, endpoint, mapping):
-            if network.modes[Family.of(side.container)] == "routed":
+            if network.modes[Family.of(side.host)] == "routed":
                 made.append(_routed(world, network, endpoint, mapping, side))
                 continue
             try:

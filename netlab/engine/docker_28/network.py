@@ -23,9 +23,11 @@ def add(world: World, network: LiveNetwork) -> None:
             internal(tables, network, family, INTERNAL)
             continue
         source_nat(tables, network, family, hairpin)
-        if network.masquerades(family) and not hairpin:
+        if network.masquerade and network.modes[family] != "isolated" and not hairpin:
             reason = f"{network.title} reaches published ports through the userland proxy"
             tables.insert("nat", DOCKER, f"-i {network.bridge} -j RETURN", reason)
+        if network.modes[family] == "routed":
+            _route(tables, network)
         _isolate(tables, network)
         forwarding(tables, network, family)
 
@@ -39,6 +41,8 @@ def remove(world: World, network: LiveNetwork) -> None:
         tables.delete("nat", DOCKER, f"-i {network.bridge} -j RETURN")
         for chain, text in _isolation(network).items():
             tables.delete("filter", chain, text)
+        for text in _routed(network):
+            tables.delete("filter", STAGE_1, text)
 
 
 def texts(network: LiveNetwork, family: Family, internal_chain: str) -> list[tuple[str, str, str]]:
@@ -155,6 +159,19 @@ def _neighbour_discovery(network: LiveNetwork) -> list[str]:
 def _isolation(network: LiveNetwork) -> dict[str, str]:
     br = network.bridge
     return {STAGE_1: f"-i {br} ! -o {br} -j {STAGE_2}", STAGE_2: f"-o {br} -j DROP"}
+
+
+def _routed(network: LiveNetwork) -> tuple[str, str]:
+    br = network.bridge
+    return f"-i {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", f"-o {br} -j RETURN"
+
+
+def _route(tables: Tables, network: LiveNetwork) -> None:
+    """Other networks may reach a routed one's open ports, and get their answers."""
+    answers, comes_in = _routed(network)
+    name = network.title
+    tables.insert("filter", STAGE_1, comes_in, f"{name} is routed: other networks may enter it")
+    tables.insert("filter", STAGE_1, answers, f"{name} is routed: it may answer other networks")
 
 
 def _isolate(tables: Tables, network: LiveNetwork) -> None:
