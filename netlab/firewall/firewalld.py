@@ -43,6 +43,12 @@ def prepared(host: Host) -> Host:
     return replace(host, firewall=replace(host.firewall, rulesets=rules), sysctls=sysctls)
 
 
+def written(host: Host, bridges: tuple[str, ...], forwarding: bool) -> tuple[IptablesRuleset, ...]:
+    """The iptables rules that are firewalld's own once the engine has told it of its bridges."""
+    config = firewalld_config.read(host.firewall.options)
+    return _iptables(kind(host), host, config, bridges, forwarding)
+
+
 def completed(
     host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
 ) -> tuple[Ruleset, ...]:

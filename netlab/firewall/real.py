@@ -32,8 +32,11 @@ def real(
         return None
     if host.firewall.options["run"] != "real":
         raise UsageError(f"firewall: run is real, not {host.firewall.options['run']!r}")
-    made = _ufw(host) if host.firewall.kind == "ufw" else _firewalld(host, bridges, forwarding)
-    own = {ruleset.family: ruleset for ruleset in host.firewall.rulesets}
+    if host.firewall.kind == "ufw":
+        made, written = _ufw(host), host.firewall.rulesets
+    else:
+        made, written = _firewalld(host, bridges, forwarding), firewalld.written(host, bridges, forwarding)
+    own = {ruleset.family: ruleset for ruleset in written}
     return replace(
         made,
         rules=tuple(
