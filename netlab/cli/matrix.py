@@ -23,7 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--differences", action="store_true", help="only the flows that differ between the variants"
     )
-    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="labs at once; default: 2")
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=2 * (os.cpu_count() or 1),  # a lab waits as long as it works
+        metavar="N",
+        help="labs at once; default: twice as many as there are processors",
+    )
     parser.epilog = (
         "FILE may be the name of a lab that is up. Several --engine and --firewall, and\n"
         "--daemon KEY=both (true and false), put the variants side by side, and mark what differs."
