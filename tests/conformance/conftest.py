@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         help="only this engine's daemon; repeatable",
     )
+    group.addoption(
+        "--conformance-all",
+        action="store_true",
+        help="every daemon that is there, not only the machine's own",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

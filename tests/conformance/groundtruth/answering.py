@@ -22,7 +22,7 @@ def main() -> int:
         )
         for path, ports in json.loads(sys.argv[1])
     ]
-    return serve(spec, 1)
+    return serve(spec, 1, private="")  # no DNS server among them, so nothing of the lab's directory
 
 
 if __name__ == "__main__":

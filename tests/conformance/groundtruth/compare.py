@@ -3,6 +3,9 @@
 ``departures.toml`` is the one place where a difference may be excused: each entry names the engines and
 the sections it is about, a pattern with what replaces it on both sides, and why. An entry that made no
 difference to any comparison is an error of its own, so the list can only be as long as it must.
+
+Entries of the kind ``chance`` are about what a daemon leaves to chance, such as the order of a Go map. There
+nothing is excused: the daemon gets some tries, and must once do, down to the line, what netlab always does.
 """
 
 from __future__ import annotations
@@ -20,6 +23,27 @@ from groundtruth.facts import Facts
 DEPARTURES = Path(__file__).parents[1] / "departures.toml"
 #: What law 6 of the design lets differ, and nothing else.
 KINDS = ("id", "random-mac", "pid", "nodad", "icmp-ratelimit", "trace-table", "random-port")
+#: What is tried again.
+CHANCE = "chance"
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Scenarios in which a daemon does now this, now that."""
+
+    name: str
+    engine: str  #: a glob over engine names
+    scenarios: tuple[str, ...]
+    tries: int
+    why: str
+
+    def applies(self, engine: str, scenario: str) -> bool:
+        """Whether that daemon may try that scenario again."""
+        return self.concerns(engine) and scenario in self.scenarios
+
+    def concerns(self, engine: str) -> bool:
+        """Whether this entry is about that engine."""
+        return fnmatch.fnmatchcase(engine, self.engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +83,8 @@ def departures(path: Path = DEPARTURES) -> tuple[Departure, ...]:
     """The allowed departures; ValueError for one of a kind that is not allowed."""
     found = []
     for name, entry in tomllib.loads(path.read_text()).items():
+        if entry["kind"] == CHANCE:
+            continue
         if entry["kind"] not in KINDS:
             raise ValueError(
                 f"{path}: [{name}]: {entry['kind']} is not a kind that may depart: {', '.join(KINDS)}"
@@ -76,6 +102,15 @@ def departures(path: Path = DEPARTURES) -> tuple[Departure, ...]:
             )
         )
     return tuple(found)
+
+
+def chances(path: Path = DEPARTURES) -> tuple[Chance, ...]:
+    """What daemons leave to chance."""
+    return tuple(
+        Chance(name, entry.get("engine", "*"), tuple(entry["scenarios"]), entry["tries"], entry["why"])
+        for name, entry in tomllib.loads(path.read_text()).items()
+        if entry["kind"] == CHANCE
+    )
 
 
 def _reduced(lines: Sequence[str], entries: Iterable[Departure]) -> list[str]:

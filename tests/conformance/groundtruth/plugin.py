@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from groundtruth import matrix
-from groundtruth.compare import departures
+from groundtruth.compare import Chance, Departure, chances, departures
 from groundtruth.daemons import Installed, installed
 from groundtruth.report import Result, page
 from groundtruth.world import sweep_stale
@@ -19,15 +19,26 @@ from groundtruth.world import sweep_stale
 HERE = Path(__file__).parents[1]
 
 
+def chosen(daemons: list[Installed], named: list[str] | None, *, everything: bool) -> list[Installed]:
+    """The daemons that are named, or all, or the first: the machine's own, if it has one."""
+    if named:
+        return [daemon for daemon in daemons if daemon.engine in named]
+    return daemons if everything else daemons[:1]
+
+
 class Conformance:
     """Hooks, and what the run has shown so far."""
 
     def __init__(self, config: pytest.Config, engines: frozenset[str]) -> None:
-        wanted = config.getoption("--conformance-engine") or engines
-        self.daemons: list[Installed] = [d for d in installed() if d.engine in engines and d.engine in wanted]
+        self.daemons = chosen(
+            [daemon for daemon in installed() if daemon.engine in engines],
+            config.getoption("--conformance-engine"),
+            everything=config.getoption("--conformance-all"),
+        )
         self.page: Path | None = config.getoption("--conformance-report")
         self.controller = not hasattr(config, "workerinput")
         self.allowed = departures()
+        self.chances = chances()
         self.used: set[str] = set()
         self.results: dict[tuple[str, str, str], Result] = {}
         self.unused: list[str] = []
@@ -72,13 +83,16 @@ class Conformance:
         if not self.controller:
             return
         whole = [d.engine for d in self.daemons if self._complete(d.engine)]
+        entries: list[Departure | Chance] = [*self.allowed, *self.chances]
         self.unused = [
-            d.name for d in self.allowed if d.name not in self.used and any(d.concerns(e) for e in whole)
+            entry.name
+            for entry in entries
+            if entry.name not in self.used and any(entry.concerns(engine) for engine in whole)
         ]
         if self.unused and session.exitstatus == 0:
             session.exitstatus = 1
         if self.page and self.results:
-            self.page.write_text(page(list(self.results.values()), self.allowed, self.used))
+            self.page.write_text(page(list(self.results.values()), self.allowed, self.chances, self.used))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what no dot says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from groundtruth.compare import Departure
+from groundtruth.compare import Chance, Departure
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Result:
 
 HEAD = """# Conformance
 
-<!-- Written by `nox -s conformance -- --conformance-report docs/conformance.md`; do not edit. -->
+<!-- `nox -s conformance -- --conformance-all --conformance-report docs/conformance.md` wrote it; do not edit. -->
 
 Each configuration was given to a real daemon, in a network namespace of its own, and to netlab; then
 `iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command lines,
@@ -33,14 +33,38 @@ hooks, addresses, rules and verdicts in order, measured on both sides with one i
 `netlab plan` says, *lab* the living host. *Equal* means: all of these lines are the same, but for the
 departures below.
 
-`pytest tests/conformance` needs root and a dockerd (Debian's `docker.io`), `busybox-static`, `ufw`
-and `nftables`. Without a dockerd nothing is collected and the exit code is 5, which is neither a pass nor a
-fail. `python3 tests/conformance/groundtruth/daemons.py make` adds the daemons of other Debian suites, kept in
-`$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`); `--conformance-engine docker-28` picks one.
+## How to run it
+
+`sudo .venv/bin/nox -s conformance` compares with the machine's own daemon; it needs root, a dockerd (Debian's
+`docker.io`), `busybox-static`, `ufw` and `nftables`, all of which `./install --dev` brings. Without any
+dockerd nothing is collected and the exit code is 5, which is neither a pass nor a fail.
+
+| what follows `nox -s conformance --` | |
+|---|---|
+| `-k 'ports and not proxy'` | some configurations only |
+| `--conformance-engine docker-28` | that daemon only; repeatable |
+| `--conformance-all` | every daemon that is there |
+| `--conformance-report FILE` | writes this page |
+
+`sudo python3 tests/conformance/groundtruth/daemons.py make` brings the daemons of other Debian suites, by
+debootstrap, into `$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`); later runs find them there.
+
+## Results
+
 """
 
+CHANCES = """
+## Left to chance by the daemon
 
-def page(results: Sequence[Result], allowed: Sequence[Departure], used: set[str]) -> str:
+Here the daemon may try again, and must once do exactly what netlab always does.
+
+| what | configurations | tries | why |
+|---|---|---|---|"""
+
+
+def page(
+    results: Sequence[Result], allowed: Sequence[Departure], chances: Sequence[Chance], used: set[str]
+) -> str:
     """The page, the same for the same results."""
     engines = sorted(
         {(r.engine, r.version) for r in results}, key=lambda e: [int(x) for x in e[1].split(".")]
@@ -60,6 +84,12 @@ def page(results: Sequence[Result], allowed: Sequence[Departure], used: set[str]
     out.append("| **equal** | " + " | ".join(totals) + " |")
     out.append("\n## Allowed departures\n\n| departure | kind | where | why |\n|---|---|---|---|")
     out += [f"| {d.name} | {d.kind} | {d.section} | {d.why} |" for d in allowed if d.name in used]
+    out.append(CHANCES)
+    out += [
+        f"| {c.name} | {', '.join(f'`{name}`' for name in c.scenarios)} | {c.tries} | {c.why} |"
+        for c in chances
+        if c.name in used
+    ]
     return "\n".join(out) + "\n"
 
 

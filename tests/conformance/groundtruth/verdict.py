@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from groundtruth.compare import Difference, compare, departures, told
+from groundtruth.compare import Difference, chances, compare, departures, told
 from groundtruth.daemons import Installed
 from groundtruth.facts import Facts
 from groundtruth.matrix import Case
@@ -29,6 +29,12 @@ class Verdict:
         self.differences += [Difference(f"{what}: {d.section}", d.diff) for d in differences]
         self.used |= used
         self.compared[what] = sum(map(len, real.values()))
+
+    def tries(self) -> int:
+        """How often the daemon may show this, which it leaves to chance: mostly once."""
+        mine = [c for c in chances() if c.applies(self.daemon.engine, self.case.name)]
+        self.used |= {chance.name for chance in mine}
+        return max((chance.tries for chance in mine), default=1)
 
     def give(self, record_property: Callable[[str, object], None]) -> None:
         """Record the result, and raise AssertionError with every difference."""
