@@ -83,7 +83,7 @@ imaps: 993/tcp
 ipfs: 4001/tcp 4001/udp
 ipp-client: 631/udp
 ipp: 631/tcp 631/udp
-ipsec: ah esp 500/udp 4500/udp 4500/tcp
+ipsec: proto=ah proto=esp 500/udp 4500/udp 4500/tcp
 irc: 6667/tcp
 ircs: 6697/tcp
 iscsi-target: 3260/tcp 3260/udp

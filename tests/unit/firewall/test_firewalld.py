@@ -12,6 +12,8 @@ import pytest
 
 from netlab import engine
 from netlab.firewall import completed, prepared
+from netlab.firewall.firewalld_config import service
+from netlab.firewall.firewalld_services import SERVICES
 from netlab.model.errors import Position, UsageError
 from netlab.model.event import (
     ContainerRemove,
@@ -263,3 +265,11 @@ def test_masquerade_turns_forwarding_on_before_docker_does() -> None:
 def test_what_is_not_reproduced_is_refused(options: dict[str, JsonValue], complaint: str) -> None:
     with pytest.raises(UsageError, match=re.escape(complaint)):
         alone(**options)
+
+
+def test_every_service_that_firewalld_ships_can_be_read() -> None:
+    assert len(SERVICES) == 221
+    helped = {name for name in SERVICES if service(name).helpers}
+    assert "ssh" not in helped
+    assert "tftp" in helped
+    assert service("ipsec").protocols == ("ah", "esp")
