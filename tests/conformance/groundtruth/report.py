@@ -23,7 +23,7 @@ class Result:
 
 HEAD = """# Conformance
 
-<!-- `nox -s conformance -- --conformance-all --conformance-report docs/conformance.md` wrote it; do not edit. -->
+<!-- Written by `nox -s conformance -- --conformance-all --conformance-report FILE`; do not edit. -->
 
 Each configuration was given to a real daemon, in a network namespace of its own, and to netlab; then
 `iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command lines,
