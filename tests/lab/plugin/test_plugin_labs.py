@@ -223,7 +223,7 @@ def test_shared_labs(own_suite: Suite, scope: str) -> None:
 @pytest.mark.parametrize("dist", ["load", "loadgroup", "worksteal"])
 def test_workers(suite: Suite, dist: str) -> None:
     suite.scenario()
-    suite.write(SHARED.format(scope="module"), "test_shared.py")
+    suite.write(SHARED.format(scope="session"), "test_shared.py")
     suite.write(PAGE)
     suite.write("""
         import os
