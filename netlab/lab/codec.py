@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from netlab.plan.change import History
 
 
+#: What many nodes may have in common.
+SHARED = ("IptablesRuleset", "NftTable")
+
+
 class _Encoder:
     """Turns one plan into lists and dicts; what a class's fields are is looked up once."""
 
     def __init__(self) -> None:
         self.names: dict[type, tuple[str, Callable[[Any], Any], bool]] = {}
+        #: every ruleset, and how many stood before it
+        self.shared: dict[Any, int] = {}
 
     def encode(self, value: Any) -> Any:
         """``value`` as something that JSON can say."""
@@ -42,6 +48,10 @@ class _Encoder:
         if known is None:
             known = self.names[kind] = self._learn(kind)
         name, get, single = known
+        if name in SHARED:
+            if value in self.shared:
+                return {"=": [self.shared[value]]}
+            self.shared[value] = len(self.shared)
         values = (get(value),) if single else get(value)
         return {name: [self.encode(item) for item in values]}
 
@@ -98,12 +108,27 @@ def _dict(*items: tuple[str, Any]) -> dict[str, Any]:
 
 
 def decode(value: Any) -> Any:
-    """What :func:`encode` encoded; raises KeyError, TypeError or ValueError for what it did not."""
+    """What :func:`encode` encoded; raises KeyError, TypeError, ValueError, IndexError for what it did not."""
+    seen: list[Any] = []
+    known = _classes()
+
+    def remembered(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*values: Any) -> Any:
+            seen.append(make(*values))
+            return seen[-1]
+
+        return made
+
+    shared = {name: remembered(known[name]) for name in SHARED}
+    return _decode(value, {**known, **shared, "=": seen.__getitem__})
+
+
+def _decode(value: Any, classes: dict[str, Callable[..., Any]]) -> Any:
     if type(value) is list:
-        return tuple([decode(item) for item in value])
+        return tuple([_decode(item, classes) for item in value])
     if type(value) is dict:
         ((name, items),) = value.items()
-        return _classes()[name](*[decode(item) for item in items])
+        return classes[name](*[_decode(item, classes) for item in items])
     return value
 
 
@@ -115,7 +140,7 @@ def loads(text: str | bytes) -> Plan:
 
     try:
         plan = decode(json.loads(text))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ValueError(f"not a plan of this netlab: {error}") from error
     if not isinstance(plan, Plan):
         raise ValueError("not a plan of this netlab")

@@ -29,7 +29,7 @@ def container_node(
         interfaces=tuple(_interfaces(world, container)),
         routes=tuple(_routes(world, container)),
         sysctls=() if guest else tuple(_sysctls(world, container)),
-        rulesets=() if resolver is None else (ruleset(world, {"udp": resolver.udp, "tcp": resolver.tcp}),),
+        rulesets=() if resolver is None else (ruleset(world, udp=resolver.udp, tcp=resolver.tcp),),
         responders=tuple(_responders(service, container)) if container.running else (),
         command=service.command if container.running else (),
         hosts_file=hosts_file(world, container),

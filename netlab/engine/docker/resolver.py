@@ -6,6 +6,8 @@ from the moment it is on a user-defined network, whatever ``iptables`` in daemon
 
 from __future__ import annotations
 
+from functools import cache
+
 from netlab.engine.world import World
 from netlab.model.family import Family
 from netlab.model.plan import RESOLVER
@@ -15,11 +17,9 @@ OUTPUT = "DOCKER_OUTPUT"
 POSTROUTING = "DOCKER_POSTROUTING"
 
 
-def ruleset(world: World, ports: dict[str, int]) -> Ruleset:
-    """The rules that lead to the server's ports, and back; ``ports`` by protocol, ``tcp`` and ``udp``."""
-    if world.daemon.nftables:
-        return _nftables(ports)
-    return IptablesRuleset(Family.IPV4, (_nat(ports),))
+def ruleset(world: World, *, udp: int, tcp: int) -> Ruleset:
+    """The rules that lead to the server's ports, and back: one object for all containers alike."""
+    return (_nftables if world.daemon.nftables else _iptables)(udp, tcp)
 
 
 def _reasons(protocol: str) -> tuple[str, str]:
@@ -29,32 +29,31 @@ def _reasons(protocol: str) -> tuple[str, str]:
     )
 
 
-def _nat(ports: dict[str, int]) -> Table:
+@cache
+def _iptables(udp: int, tcp: int) -> IptablesRuleset:
     """Only the base chains that Docker uses: iptables makes no other before it is asked to."""
     to, back = [], []
-    for protocol in ("tcp", "udp"):  # each is inserted in front, UDP first
-        port, match = ports[protocol], f"-p {protocol} -m {protocol}"
+    for protocol, port in (("tcp", tcp), ("udp", udp)):  # each is inserted in front, UDP first
+        match = f"-p {protocol} -m {protocol}"
         asked, answered = _reasons(protocol)
         to.append(
             Rule(f"-d {RESOLVER}/32 {match} --dport 53 -j DNAT --to-destination {RESOLVER}:{port}", asked)
         )
         back.append(Rule(f"-s {RESOLVER}/32 {match} --sport {port} -j SNAT --to-source :53", answered))
     why = "Docker's own DNS server"
-    return Table(
-        "nat",
-        (
-            Chain("OUTPUT", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {OUTPUT}", why),)),
-            Chain("POSTROUTING", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {POSTROUTING}", why),)),
-            Chain(OUTPUT, None, tuple(to)),
-            Chain(POSTROUTING, None, tuple(back)),
-        ),
+    chains = (
+        Chain("OUTPUT", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {OUTPUT}", why),)),
+        Chain("POSTROUTING", "ACCEPT", (Rule(f"-d {RESOLVER}/32 -j {POSTROUTING}", why),)),
+        Chain(OUTPUT, None, tuple(to)),
+        Chain(POSTROUTING, None, tuple(back)),
     )
+    return IptablesRuleset(Family.IPV4, (Table("nat", chains),))
 
 
-def _nftables(ports: dict[str, int]) -> NftTable:
+@cache
+def _nftables(udp: int, tcp: int) -> NftTable:
     to, back = [], []
-    for protocol in ("udp", "tcp"):
-        port = ports[protocol]
+    for protocol, port in (("udp", udp), ("tcp", tcp)):
         asked, answered = _reasons(protocol)
         to.append(
             NftRule(f"ip daddr {RESOLVER} {protocol} dport 53 counter dnat to {RESOLVER}:{port}", asked)

@@ -26,6 +26,18 @@ def test_every_plan_of_the_gallery_comes_back_as_it_was(file: Path) -> None:
     assert codec.loads(codec.dumps(plan)) == plan
 
 
+def test_a_ruleset_that_many_have_stands_once(tmp_path: Path) -> None:
+    texts = []
+    for number in (2, 40):
+        (tmp_path / "f.yaml").write_text(f"services: {{web: {{deploy: {{replicas: {number}}}}}}}")
+        plan = load_plan([tmp_path / "f.yaml"])
+        texts.append(codec.dumps(plan))
+        back = codec.loads(texts[-1])
+        assert back == plan
+        assert len({id(ruleset) for n in back.nodes for ruleset in n.rulesets if n.kind != "host"}) == 1
+    assert [text.count("-j DOCKER_OUTPUT") for text in texts] == [1, 1]
+
+
 def test_the_digest_is_the_plan_s(seed: Plan) -> None:
     text = codec.dumps(seed)
     assert codec.digest(text) == codec.digest(codec.dumps(codec.loads(text)))
@@ -34,7 +46,7 @@ def test_the_digest_is_the_plan_s(seed: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"Plan":[1]}', '{"os.system":["true"]}', '{"Family":[5]}', "\x00"]
+    "text", ["", "[]", "{}", '{"Plan":[1]}', '{"os.system":["true"]}', '{"Family":[5]}', '{"=":[0]}', "\x00"]
 )
 def test_what_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a plan of this netlab"):
