@@ -192,7 +192,7 @@ class Decoder:
             raise _Malformed("a rule event without verdict")
         if code not in _VERDICTS:
             raise _Unknown(f"verdict {code}")
-        family = data[16] if _NFPROTO not in places else _unsigned(data, places[_NFPROTO], 4)
+        family = data[16]  # of the table; _NFPROTO is the packet's, another one where the table is inet
         if family not in FAMILY_WORDS:
             raise _Unknown(f"family {family}")
         return Step(
