@@ -46,7 +46,7 @@ def _by_step(station: Station, step: Step, facts: Facts) -> DecidedBy:
     policy = step.kind is TraceKind.POLICY
     return DecidedBy(
         "policy" if policy else "rule",
-        family=hit.family,
+        family=step.family,
         hook=station.hook,
         table=step.table,
         chain=step.chain,
@@ -77,7 +77,7 @@ def _accepts(way: Iterable[Station], facts: Facts) -> Iterable[tuple[Station, St
             continue
         base: BaseChain | None = None
         for step in station.steps:
-            base = node.base_chains.get((node.family_of(step), step.table, step.chain), base)
+            base = node.base_chains.get((step.family, step.table, step.chain), base)
             if step.verdict is VerdictCode.ACCEPT and base is not None and _filters(base):
                 found.append((station, step))
     return reversed(found)

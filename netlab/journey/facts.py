@@ -30,24 +30,8 @@ class TracedNode:
     macs: frozenset[bytes] = frozenset()
     base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     rules: Mapping[RuleName, str] = field(default_factory=dict)
-    #: tables of the family inet that have a base chain
-    inet: frozenset[str] = frozenset()
     #: what each step looks like in words; whoever changes ``rules`` empties it
     hits: dict[Step, RuleHit] = field(default_factory=dict)
-
-    def family_of(self, step: Step) -> str:
-        """The family of the step's table, as nft names it.
-
-        The kernel reports the packet's: a table of ``inet`` shows as ``ip`` or ``ip6`` (nf_tables_trace.c).
-        """
-        name = (step.table, step.chain)
-        if (
-            step.family in ("ip", "ip6")
-            and step.table in self.inet
-            and (step.family, *name) not in self.base_chains
-        ):
-            return "inet"
-        return step.family
 
     def interface(self, index: int | None) -> str | None:
         """The name of an interface, ``#7`` if it is gone, None for none."""

@@ -212,15 +212,14 @@ def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
 
 
 def _hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
-    family = node.family_of(step)
     if step.kind is TraceKind.POLICY or step.handle is None:
-        return RuleHit(family, step.table, step.chain, None, step.words)
-    line = node.rules.get((family, step.table, step.chain, step.handle))
+        return RuleHit(step.family, step.table, step.chain, None, step.words)
+    line = node.rules.get((step.family, step.table, step.chain, step.handle))
     reason = None
     if line is not None:
-        reason = facts.reasons.get((node.name, family, step.table, step.chain, line))
+        reason = facts.reasons.get((node.name, step.family, step.table, step.chain, line))
     shown = line if line is not None else f"handle {step.handle}"
-    return RuleHit(family, step.table, step.chain, shown, step.words, reason)
+    return RuleHit(step.family, step.table, step.chain, shown, step.words, reason)
 
 
 def nat_of(way: Sequence[Station]) -> Nat:

@@ -327,9 +327,8 @@ class Session:
         if step.handle is None:
             return False
         tracer = next(tracer for tracer in self.tracers if tracer.node == station.node)
-        family = tracer.facts.family_of(step)
-        line = tracer.rules.lines([(family, step.table)]).get(
-            (family, step.table, step.chain, step.handle), ""
+        line = tracer.rules.lines([(step.family, step.table)]).get(
+            (step.family, step.table, step.chain, step.handle), ""
         )
         return "reject" in line.lower()
 

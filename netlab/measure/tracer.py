@@ -68,7 +68,6 @@ class Tracer:
             {index: link.name for index, link in found.items()},
             frozenset(link.mac for link in found.values() if link.mac.strip(b"\0")),
             {(chain.family, chain.table, chain.name): chain for chain in chains},
-            inet=frozenset(chain.table for chain in chains if chain.family == "inet"),
         )
 
     def _mine(self, chain: BaseChain) -> BaseChain:
