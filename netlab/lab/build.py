@@ -15,6 +15,8 @@ from netlab.lab import codec, dns, sandbox, state
 from netlab.lab.wire import Channel, Disconnected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.model.plan import Node, Plan
 
 
@@ -34,14 +36,14 @@ def main(reports: Channel) -> int:
     log = os.open(f"{message['path']}/log", os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 2)
     os.close(log)
-    for fd in history:
-        with open(fd, "rb") as text, open(f"{message['path']}/{state.HISTORY}", "wb") as file:
-            file.write(text.read())
-    return build(plan, message["path"], reports)
+    return build(plan, message["path"], reports, history)
 
 
-def build(plan_fd: int, path: str, reports: Channel) -> int:
-    """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child."""
+def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()) -> int:
+    """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child.
+
+    ``history`` holds, if anything, the file of the lab's history, which is kept beside the plan.
+    """
     from netlab.lab.supervisor import describe
 
     try:
@@ -51,6 +53,9 @@ def build(plan_fd: int, path: str, reports: Channel) -> int:
             file.write(text)
         plan = codec.loads(text)
         del text
+        for fd in history:
+            with open(fd, "rb") as read, open(f"{path}/{state.HISTORY}", "wb") as written:
+                written.write(read.read())
         _build(plan, f"{path}/private", reports)
     except Disconnected:
         return 1

@@ -17,6 +17,7 @@ with them the network namespaces. Until ``commit`` it ends with its owner (a pid
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -49,7 +50,8 @@ def main(control: int, owner: int) -> NoReturn:
         own_namespaces()
         pid = os.fork()
     except BaseException as error:
-        channel.send({"event": "error", **describe(error)})
+        with contextlib.suppress(Disconnected):  # the owner was killed: nobody is left to tell
+            channel.send({"event": "error", **describe(error)})
         raise SystemExit(1) from None
     if pid:
         os._exit(0)
@@ -119,7 +121,7 @@ class Supervisor:
         self._add_client(self.owner_channel)
         self.watch(self.owner, self.stop)
         self._start_builder()
-        self.owner_channel.send({"event": "hello", "pid": self.outer_pid})
+        self.tell_owner({"event": "hello", "pid": self.outer_pid})
         while True:
             for fd, _ in self.poll.poll():
                 handler = self.handlers.get(fd)

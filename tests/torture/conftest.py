@@ -1,0 +1,93 @@
+"""What breaks netlab must leave nothing behind: counts are small by default, and those of the goals with ``--full``.
+
+::
+
+    nox -s torture               a few minutes
+    nox -s torture -- --full     the figures of docs/torture.md, an hour
+
+Every test prints what it did; the figures stand together at the end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+
+def borrowed(path: str) -> ModuleType:
+    """A module of the other tests, whose vocabulary is used here too."""
+    name = "torture_" + path.removesuffix(".py").replace("/", "_")
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, TESTS / path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+_lab, _kill, _proxy = (
+    borrowed(path) for path in ("lab/conftest.py", "lab/test_lab_kill.py", "lab/proxy/conftest.py")
+)
+before_all, untouched, make_netlab, netlab, anyones = (
+    _lab.before_all,
+    _lab.untouched,
+    _lab.make_netlab,
+    _lab.netlab,
+    _lab.anyones,
+)
+witness = _kill.witness
+field = _proxy.field
+
+_FIGURES: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="the counts of the goals, not a taste of them")
+    parser.addoption("--torture-seed", type=int, default=None, help="the same random instants again")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything: ``scale(few, many)``."""
+
+    full: bool
+    seed: int
+
+    def __call__(self, few: int, many: int) -> int:
+        return many if self.full else few
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> Scale:
+    seed = request.config.getoption("--torture-seed")
+    full = bool(request.config.getoption("--full"))
+    return Scale(full, time.time_ns() % 10**6 if seed is None else seed)
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say what was done, at once and once more at the end."""
+
+    def tell(text: str) -> None:
+        _FIGURES.append(f"{request.node.name}: {text}")
+        print(_FIGURES[-1], file=sys.__stderr__, flush=True)
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _FIGURES:
+        terminalreporter.section(f"figures, {os.cpu_count()} processors")
+        for line in _FIGURES:
+            terminalreporter.write_line(line)

@@ -1,0 +1,133 @@
+"""SIGKILL at random instants of every verb, of whoever is there: nothing is left but names.
+
+::
+
+    up   probe   verify   capture   matrix   down        what is going on
+    the command line, or any process of the lab          who is killed
+    0 … as long as the verb took last time               when
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Scale, borrowed
+from .traces import in_namespaces, names, namespaces_of, processes
+
+SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
+until = borrowed("lab/test_lab_kill.py").until
+VERBS = ("up", "probe", "verify", "capture", "matrix", "down")
+
+
+class Round:
+    """One verb, one victim, one instant."""
+
+    def __init__(self, netlab: Any, chance: random.Random, typical: dict[str, float]) -> None:
+        self.netlab = netlab
+        self.state = netlab.state / "labs"
+        self.chance = chance
+        self.typical = typical
+        self.verb = chance.choice(VERBS)
+        self.victim = "nobody"
+        self.seen: set[int] = set()
+
+    def run(self, file: Path) -> None:
+        lab = self.netlab.name()
+        if self.verb not in ("up", "verify"):
+            self.netlab("up", "-q", SEED, "--name", lab)
+        arguments = {
+            "up": ("up", "-q", SEED, "--name", lab),
+            "probe": ("probe", lab, "client -> host:*"),
+            "verify": ("verify", "-q", SEED),
+            "capture": ("capture", lab, "-w", file),
+            "matrix": ("matrix", lab),
+            "down": ("down", lab),
+        }[self.verb]
+        began = time.monotonic()
+        process = self.netlab.start(*arguments)
+        typical = self.typical.setdefault(self.verb, 1.0)
+        delay = self.chance.uniform(0, 1.1 * typical)
+        while (left := began + delay - time.monotonic()) > 0 and process.poll() is None:
+            select.select([], [], [], min(left, 0.02))
+            self.seen |= namespaces_of(self.state)
+        self.kill(process)
+        self.seen |= namespaces_of(self.state)
+        if self.verb == "capture" and process.poll() is None:
+            process.send_signal(signal.SIGINT)  # it goes on until it is told to stop
+        _, err = process.communicate(timeout=100)
+        assert "Traceback" not in err, err
+        if process.returncode != -signal.SIGKILL:
+            self.typical[self.verb] = 0.8 * typical + 0.2 * min(time.monotonic() - began, 20)
+        self.netlab("down", "--all")
+        self.netlab("ls")
+        until(lambda: not in_namespaces(self.seen) and not processes(self.state), "every process is gone")
+        assert list(names(self.state)) == [], f"{self.verb}, {self.victim} killed"
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """Kill the command line, or a process of a lab; whoever is gone by then is nobody."""
+        candidates = in_namespaces(namespaces_of(self.state))
+        if process.poll() is None and (self.chance.random() < 0.35 or not candidates):
+            self.victim = "the command line"
+            process.kill()
+            return
+        if not candidates:
+            return
+        pid = self.chance.choice(candidates)
+        try:
+            self.victim = _label(pid)
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            self.victim = "nobody"
+
+
+def _label(pid: int) -> str:
+    """What a process is, by its place in its PID namespace and its command line."""
+    try:
+        inner = Path(f"/proc/{pid}/status").read_text().partition("NSpid:")[2].split("\n")[0].split()[-1]
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return "nobody"
+    if inner == "1":
+        return "supervisor"
+    name = os.path.basename(words[0].decode(errors="replace")) or "?"
+    return "child of the supervisor" if name.startswith("python") else name
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_kills(
+    who: str, make_netlab: Any, scale: Scale, figure: Callable[[str], None], tmp_path_factory: Any
+) -> None:
+    if os.geteuid() != 0 and who == "root":
+        pytest.skip("the tests run without root: the other half of this test is theirs")
+    uid = borrowed("lab/conftest.py").NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
+    netlab = make_netlab(uid)
+    count = scale(12, 240) if who == "root" else scale(4, 80)
+    chance = random.Random(scale.seed)
+    typical: dict[str, float] = {}
+    told: Counter[str] = Counter()
+    for number in range(count):
+        one = Round(netlab, chance, typical)
+        try:
+            one.run(netlab.state / "out.pcapng")
+        except BaseException:
+            figure(f"round {number} of seed {scale.seed}: {one.verb}, {one.victim} killed")
+            raise
+        (netlab.state / "out.pcapng").unlink(missing_ok=True)
+        told[one.victim] += 1
+        told[f"during {one.verb}"] += one.victim != "nobody"
+    killed = count - told["nobody"]
+    figure(
+        f"{killed} kills of {count} rounds, 0 left behind; "
+        + ", ".join(f"{n} {w}" for w, n in told.most_common())
+    )

@@ -1,0 +1,63 @@
+"""What a lab can leave behind, by looking at everything that could hold a piece of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def processes(state: Path) -> dict[int, int]:
+    """PID → inode of its PID namespace, of all processes whose environment names this state directory."""
+    word = f"NETLAB_STATE={state}".encode()
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if word in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                found[int(name)] = os.stat(f"/proc/{name}/ns/pid").st_ino
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def of_lab(state: Path) -> list[int]:
+    """The processes of the labs of this state directory: all that live in their supervisors' namespaces."""
+    own = os.stat("/proc/self/ns/pid").st_ino
+    inodes = {inode for inode in processes(state).values() if inode != own}
+    return in_namespaces(inodes)
+
+
+def in_namespaces(inodes: set[int]) -> list[int]:
+    """All processes of these PID namespaces."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{name}/ns/pid").st_ino in inodes:
+                found.append(int(name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def namespaces_of(state: Path) -> set[int]:
+    """The PID namespaces of the labs of this state directory."""
+    own = os.stat("/proc/self/ns/pid").st_ino
+    return {inode for inode in processes(state).values() if inode != own}
+
+
+def names(state: Path) -> Iterator[str]:
+    """Everything on this machine that names the state directory: files, mounts, sockets, ip netns names."""
+    word = str(state)
+    for folder, folders, files in os.walk(state):
+        yield from (f"{folder}/{name}" for name in (*folders, *files))
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if word in line:
+            yield f"mount {line}"
+    for line in Path("/proc/net/unix").read_text().splitlines():
+        if word in line:
+            yield f"socket {line}"
+    if os.path.isdir("/run/netns"):
+        for name in os.listdir("/run/netns"):
+            path = f"/run/netns/{name}"
+            if os.path.islink(path) and word in os.readlink(path):
+                yield path
