@@ -31,7 +31,7 @@ def test_a_command_sees_the_node_and_nothing_else_of_the_machine_s_network(anyon
     assert anyones.exec(lab, "httpd", "ls", "/sys/class/net").split() == ["eth0", "lo"]
     hosts = anyones.exec(lab, "httpd", "cat", "/etc/hosts")
     hostname = anyones.exec(lab, "httpd", "hostname").strip()
-    assert f"192.168.10.10\t{hostname} httpd" in hosts
+    assert f"192.168.10.10\t{hostname}\n" in hosts
     assert anyones.exec(lab, "client", "hostname") == "client\n"
     processes = anyones.exec(lab, "client", "ps", "-e", "-o", "args")
     assert f"netlab {lab}" in processes

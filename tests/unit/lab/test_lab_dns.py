@@ -1,0 +1,204 @@
+"""Docker's DNS server: what it answers to whom, and that nothing that is sent to it hurts it."""
+
+from __future__ import annotations
+
+import random
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from netlab.lab import dns
+from netlab.lab.load import load_plan
+from netlab.model.plan import Plan
+
+SHOP = """
+name: shop
+services:
+  web: {hostname: shop.example, networks: {front: {aliases: [www]}, back: }, ports: ["80:80"]}
+  app: {networks: [front], deploy: {replicas: 3}, links: ["web:store"]}
+  db: {networks: [back], dns_opt: ["ndots:2"]}
+  lone: {network_mode: bridge}
+networks:
+  front: {enable_ipv6: true, ipam: {config: [{subnet: 10.11.1.0/24}, {subnet: "fd00:11::/64"}]}}
+  back: {ipam: {config: [{subnet: 10.11.2.0/24}]}}
+x-netlab: {host: {engine: docker-20.10}}
+"""
+OK, FORMAT_ERROR, SERVER_FAILURE, NOT_IMPLEMENTED = 0, 1, 2, 4
+REVERSED = ".".join("20000000000000000000000011000" + "0df") + ".ip6.arpa"
+TYPES = {"A": 1, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    file = tmp_path_factory.mktemp("dns") / "shop.yaml"
+    file.write_text(SHOP)
+    return load_plan([file])
+
+
+@pytest.fixture
+def servers(plan: Plan, tmp_path: Path) -> dns.Servers:
+    dns.keep(str(tmp_path), plan)
+    return dns.Servers(str(tmp_path))
+
+
+def query(name: str, kind: str = "A", *, size: int = 0, flags: int = 0x0100) -> bytes:
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label)
+    question = labels + b"\0" + struct.pack(">2H", TYPES[kind], 1)
+    option = b"\0" + struct.pack(">2HIH", 41, size, 0, 0) if size else b""
+    return struct.pack(">6H", 7, flags, 1, 0, 0, 1 if size else 0) + question + option
+
+
+def parsed(answer: bytes | None) -> tuple[int, list[str]]:
+    """The code of an answer, and its records as text."""
+    assert answer is not None
+    number, flags, questions, count, *_ = struct.unpack_from(">6H", answer)
+    assert (number, questions) == (7, 1)
+    assert flags & 0x8100 == 0x8100
+    at = answer.index(b"\0", 12) + 5
+    found = []
+    for _ in range(count):
+        pointer, kind, _, ttl, length = struct.unpack_from(">3HIH", answer, at)
+        assert (pointer, ttl) == (0xC00C, 600)
+        data = answer[at + 12 : at + 12 + length]
+        at += 12 + length
+        if kind == TYPES["PTR"]:
+            found.append(data[1 : 1 + data[0]].decode() + "." + data[2 + data[0] : -1].decode())
+        else:
+            family = socket.AF_INET if kind == TYPES["A"] else socket.AF_INET6
+            found.append(socket.inet_ntop(family, data))
+    assert at == len(answer)
+    return flags & 15, found
+
+
+def asked(servers: dns.Servers, node: str, name: str, kind: str = "A") -> tuple[int, list[str]]:
+    return parsed(servers.of(node).answer(query(name, kind)))
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "kind", "answer"),
+    [
+        ("app-1", "web", "A", ["10.11.1.2"]),
+        ("app-1", "WEB.", "A", ["10.11.1.2"]),
+        ("app-1", "web", "AAAA", ["fd00:11::2"]),
+        ("app-1", "www", "A", ["10.11.1.2"]),
+        ("app-1", "shop-web-1", "A", ["10.11.1.2"]),
+        ("app-1", "shop.example", "A", ["10.11.1.2"]),
+        ("app-1", "web.shop_front", "A", ["10.11.1.2"]),
+        ("app-1", "store", "A", ["10.11.1.2"]),
+        ("app-1", "web", "MX", []),
+        ("db", "web", "A", ["10.11.2.2"]),
+        ("db", "web", "AAAA", []),
+        ("db", "nobody", "A", []),  # ndots:2 of its own: the client shall try its search list
+        ("web", "db", "A", ["10.11.2.3"]),
+        ("app-1", "2.1.11.10.in-addr.arpa", "PTR", ["shop-web-1.shop_front"]),
+        ("db", "2.2.11.10.in-addr.arpa", "PTR", ["shop-web-1.shop_back"]),
+        ("db", "3.2.11.10.in-addr.arpa", "PTR", ["shop-db-1.shop_back"]),
+        ("app-1", REVERSED, "PTR", ["shop-web-1.shop_front"]),
+    ],
+)
+def test_names_of_a_container_s_own_networks(
+    servers: dns.Servers, node: str, name: str, kind: str, answer: list[str]
+) -> None:
+    assert asked(servers, node, name, kind) == (OK, answer)
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "kind"),
+    [
+        ("app-1", "db", "A"),
+        ("app-1", "web.shop_back", "A"),
+        ("app-1", "app-1", "A"),
+        ("app-1", "example.org", "A"),
+        ("app-1", "web", "TXT"),
+        ("app-1", "1.1.11.10.in-addr.arpa", "PTR"),
+        ("app-1", "x.in-addr.arpa", "PTR"),
+        ("app-1", "1.ip6.arpa", "PTR"),
+        ("app-1", "x", "PTR"),
+        ("db", "store.nowhere", "A"),
+        ("db", "example.org", "A"),
+        ("web", "store", "A"),
+    ],
+)
+def test_what_is_not_known_is_asked_nowhere(servers: dns.Servers, node: str, name: str, kind: str) -> None:
+    assert asked(servers, node, name, kind) == (SERVER_FAILURE, [])
+
+
+def test_replicas_take_turns_to_be_the_first(servers: dns.Servers) -> None:
+    orders = [tuple(asked(servers, "web", "app")[1]) for _ in range(4)]
+    assert {frozenset(order) for order in orders} == {frozenset(("10.11.1.3", "10.11.1.4", "10.11.1.5"))}
+    assert [order[0] for order in orders] == ["10.11.1.3", "10.11.1.4", "10.11.1.5", "10.11.1.3"]
+    assert asked(servers, "web", "app", "AAAA")[1][0] == "fd00:11::3"
+
+
+def test_only_members_of_user_defined_networks_have_a_server(plan: Plan) -> None:
+    assert {server.node for server in plan.resolvers} == {"web", "app-1", "app-2", "app-3", "db"}
+    assert not plan.node("lone").rulesets
+    assert not plan.networks[0].names
+
+
+def test_servers_know_what_was_kept_last(plan: Plan, servers: dns.Servers, tmp_path: Path) -> None:
+    assert asked(servers, "app-1", "web")[0] == OK
+    (tmp_path / "other.yaml").write_text("services: {app: {deploy: {replicas: 2}}}")
+    dns.keep(str(tmp_path), load_plan([tmp_path / "other.yaml"]))
+    assert asked(servers, "app-1", "web")[0] == SERVER_FAILURE
+    assert asked(servers, "app-1", "app")[0] == OK
+    assert asked(servers, "db", "app")[0] == SERVER_FAILURE
+
+
+def test_what_does_not_fit_is_cut_and_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text("services: {web: {deploy: {replicas: 60}}}")
+    dns.keep(str(tmp_path), load_plan([tmp_path / "f.yaml"]))
+    server = dns.Servers(str(tmp_path)).of("web-1")
+    short, long = server.answer(query("web")), server.answer(query("web", size=4096))
+    assert short is not None
+    assert long is not None
+    assert len(short) <= 512
+    assert short[2] & 2
+    assert not long[2] & 2
+    assert len(parsed(long)[1]) == 60
+    told, left = dns.answers(server, len(query("web")).to_bytes(2, "big") + query("web"))
+    assert (len(parsed(told[2:])[1]), left) == (60, b"")
+
+
+def test_a_stream_of_queries_is_answered_query_by_query(servers: dns.Servers) -> None:
+    one = len(query("web")).to_bytes(2, "big") + query("web")
+    told, left = dns.answers(servers.of("app-1"), one + one + one[:5])
+    assert (told[: len(told) // 2], left) == (told[len(told) // 2 :], one[:5])
+    assert parsed(told[2 : len(told) // 2]) == (OK, ["10.11.1.2"])
+    assert not dns.whole(left)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (query("web")[:-1], FORMAT_ERROR),
+        (query("web")[:14], FORMAT_ERROR),
+        (query("web")[:12] + b"\xc0\x0c\0\1\0\1", FORMAT_ERROR),
+        (query("web")[:4] + b"\0\2" + query("web")[6:], FORMAT_ERROR),
+        (query("web", flags=0x2900), NOT_IMPLEMENTED),
+    ],
+)
+def test_what_is_no_question_is_told_so(servers: dns.Servers, message: bytes, code: int) -> None:
+    answer = servers.of("app-1").answer(message)
+    assert answer is not None
+    assert answer[3] & 15 == code
+
+
+def test_answers_and_scraps_are_not_answered(servers: dns.Servers) -> None:
+    answer = servers.of("app-1").answer(query("web"))
+    assert answer is not None
+    assert servers.of("app-1").answer(answer) is None
+    assert servers.of("app-1").answer(b"\0" * 11) is None
+
+
+def test_no_garbage_hurts(servers: dns.Servers) -> None:
+    dice = random.Random(1)
+    server = servers.of("app-1")
+    for _ in range(3000):
+        message = bytearray(query("web.shop_front", dice.choice([*TYPES]), size=dice.choice([0, 512])))
+        for _ in range(dice.randrange(1, 6)):
+            message[dice.randrange(len(message))] = dice.randrange(256)
+        answer = server.answer(bytes(message[: dice.randrange(len(message) + 1)]))
+        assert answer is None or len(answer) <= 65535
