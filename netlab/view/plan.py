@@ -7,12 +7,13 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from netlab.model.family import endpoint
+from netlab.model.plan import RESOLVER
 from netlab.model.rules import IptablesRuleset, NftTable
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from netlab.model.plan import Interface, Listener, Node, Plan, Publication
+    from netlab.model.plan import Interface, Listener, Node, Plan, Publication, Resolver
     from netlab.model.rules import Ruleset
 
 #: Version of the JSON document of ``netlab plan --json``.
@@ -26,8 +27,9 @@ def tree(plan: Plan) -> Tree:
     root = Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
     _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
+    servers = {server.node: server for server in plan.resolvers}
     for node in plan.nodes:
-        _node(root, node)
+        _node(root, node, servers.get(node.name))
     return root
 
 
@@ -66,7 +68,7 @@ def _publication_line(publication: Publication) -> str:
     return _because(text, f"on {publication.network}")
 
 
-def _node(root: Tree, node: Node) -> None:
+def _node(root: Tree, node: Node, server: Resolver | None) -> None:
     engine = f" {node.engine}" if node.kind == "host" else ""
     guest = "" if node.namespace == node.name else f" in the namespace of {node.namespace}"
     branch = root.add(f"[bold cyan]{_safe(node.name)}[/] {node.kind}{engine}{_safe(guest)}")
@@ -80,6 +82,7 @@ def _node(root: Tree, node: Node) -> None:
     _branch(branch, "listeners", (_listener_line(entry) for entry in node.listeners))
     ports = " ".join(f"{r.port}/{r.protocol}" for r in node.responders)
     _branch(branch, "answers on", [ports] if ports else [])
+    _branch(branch, "asks for names", [_resolver_line(server)] if server else [])
     _branch(branch, "runs", [_safe(" ".join(node.command))] if node.command else [])
 
 
@@ -109,6 +112,12 @@ def _listener_line(listener: Listener) -> str:
     if listener.backend:
         text += f" -> {endpoint(listener.backend.address, listener.backend.port)}"
     return _because(text, listener.reason)
+
+
+def _resolver_line(server: Resolver) -> str:
+    text = f"{RESOLVER}, Docker's own server on {server.udp}/udp {server.tcp}/tcp"
+    own = (f"{alias} is {name}" for alias, _, name in server.aliases)
+    return _because(text, ", ".join([*(f"of {network}" for network in server.networks), *own]))
 
 
 def _ruleset_sections(rulesets: Iterable[Ruleset]) -> Iterator[tuple[str, list[str]]]:
