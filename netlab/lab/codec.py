@@ -62,6 +62,8 @@ class _Encoder:
         if not is_dataclass(kind):
             raise TypeError(f"a plan cannot hold a {kind.__name__}")
         names = [field.name for field in fields(kind)]
+        if not names:
+            return (kind.__name__, lambda _: (), False)
         return (kind.__name__, attrgetter(*names), len(names) == 1)
 
 

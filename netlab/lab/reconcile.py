@@ -15,7 +15,7 @@ from netlab.kernel.message import Message
 from netlab.kernel.netlink import NetlinkError, RouteSocket
 from netlab.lab import build, codec, dns, rulechange, sandbox, state
 from netlab.lab.apply import Build, addresses_of, wait_for_addresses
-from netlab.lab.layout import Layout, Pair, Space, layout
+from netlab.lab.layout import Layout, Pair, Space, layout, link_local
 from netlab.lab.planchange import PlanChange
 from netlab.lab.wire import Channel, Disconnected
 from netlab.model.family import FAMILIES
@@ -143,11 +143,11 @@ class _Reconcile:
         """Links and routes that are in both plans, but not the same."""
         old, new = self.before.spaces[name], self.after.spaces[name]
         was = {i.name: i for i in old.interfaces}
-        messages: list[Message] = []
         for interface in new.interfaces:
             if self.change.stays(name, interface.name) and interface != was[interface.name]:
-                messages += _differences(new, was[interface.name], interface)
-        self.sockets[name].send(messages)
+                self.sockets[name].send(_differences(new, was[interface.name], interface))
+                for request in _addresses(new, was[interface.name], interface):
+                    self._settle(name, request, (errno.EEXIST, errno.EADDRNOTAVAIL))
         stays = {i.name for i in new.interfaces if self.change.stays(name, i.name)}
         for route in old.routes:
             if route not in new.routes and route.interface in stays:
@@ -156,10 +156,14 @@ class _Reconcile:
     def _remove_route(self, name: str, route: Route) -> None:
         index = self.after.spaces[name].indexes[route.interface] if route.interface else 0
         request = message.route(route.destination, route.via, index, route.source, delete=True)
+        self._settle(name, request, (errno.ESRCH,))
+
+    def _settle(self, name: str, request: Message, settled: tuple[int, ...]) -> None:
+        """Ask for something that the kernel, or somebody else, may have done already."""
         try:
             self.sockets[name].send([request])
         except NetlinkError as error:
-            if error.errno != errno.ESRCH:  # somebody else removed it
+            if error.errno not in settled:
                 raise
 
     # -- rules
@@ -241,10 +245,19 @@ def _differences(space: Space, old: Interface, new: Interface) -> list[Message]:
         messages.append(message.set_master(index, name, space.indexes[new.master] if new.master else 0))
     if old.hairpin != new.hairpin:
         messages.append(message.hairpin(index, name, new.hairpin))
-    common = set(old.addresses) & set(new.addresses)
-    lost, won = (tuple(a for a in one.addresses if a not in common) for one in (old, new))
-    messages += [message.delete_address(index, name, address) for address in lost]
-    messages += addresses_of(space, replace(new, addresses=won))
     if old.up != new.up:
         messages.append(message.raise_link(index, name) if new.up else message.lower_link(index, name))
     return messages
+
+
+def _addresses(space: Space, old: Interface, new: Interface) -> list[Message]:
+    """The messages that take addresses from an interface and give it others.
+
+    The link-local one of its MAC, which the kernel gives a link that is up, is never taken.
+    """
+    index = space.indexes[new.name]
+    own = {f"{link_local(new.mac)}/64"} if new.mac else set()
+    lost = [a for a in old.addresses if a not in new.addresses and a not in own]
+    won = tuple(a for a in new.addresses if a not in old.addresses)
+    messages = [message.delete_address(index, new.name, address) for address in lost]
+    return messages + addresses_of(space, replace(new, addresses=won))
