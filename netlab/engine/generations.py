@@ -63,7 +63,6 @@ _DOCKER_26 = replace(
     internal_default_route=False,
     empty_bridge_mtu=False,
     explains_resolv_conf=True,
-    disconnect_clears_hosts=False,
 )
 _DOCKER_27 = replace(
     _DOCKER_26,
@@ -93,6 +92,7 @@ _DOCKER_28 = replace(
     ipv6_only=True,
     hosts_written_out=False,
     default_nameservers=False,
+    disconnect_clears_hosts=False,
 )
 _DOCKER_29 = replace(_DOCKER_28, name="docker-29", dialect=Dialect(ip6tables=True), dockerd_backlog=4096)
 _DOCKER_29_NFTABLES = replace(

@@ -65,7 +65,7 @@ class Traits:
     reload_forgets: bool = False
     #: /etc/hosts says fe00::0, not fe00:: (to 27)
     hosts_written_out: bool = True
-    #: a disconnect takes all of a container's own lines out of /etc/hosts (to 24), else the network's
+    #: a disconnect takes all of a container's own lines out of /etc/hosts (to 27), else the network's
     disconnect_clears_hosts: bool = True
     #: resolv.conf tells how it came about (26)
     explains_resolv_conf: bool = False
