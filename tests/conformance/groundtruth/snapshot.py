@@ -12,14 +12,17 @@ import ctypes
 import json
 import os
 import re
+import select
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+NETLINK_ROUTE, RTMGRP_LINK, RTMGRP_IPV6_IFADDR = 0, 0x1, 0x100  # include/uapi/linux/rtnetlink.h
 #: The kernel brings carriers up, and probes for duplicate addresses, from work queues: seconds at most.
-PATIENCE, PAUSE = 20.0, 0.05
+PATIENCE = 20.0
 #: Tables that iptables-nft keeps; iptables-save shows them in its own words.
 IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
 
@@ -97,10 +100,13 @@ def settle(places: list[str]) -> None:
     deadline = time.monotonic() + PATIENCE
     for place in places:
         enter(place)
-        while not quiet():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"links or addresses did not settle within {PATIENCE:.0f} s: {place}")
-            time.sleep(PAUSE)  # a look costs more than it can gain: DAD takes a second or two
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as news:
+            news.bind((0, RTMGRP_LINK | RTMGRP_IPV6_IFADDR))
+            while not quiet():
+                heard, _, _ = select.select([news], [], [], max(0.0, deadline - time.monotonic()))
+                if not heard:
+                    raise TimeoutError(f"links or addresses did not settle within {PATIENCE:.0f} s: {place}")
+                news.recv(65536)
 
 
 def look(full: bool) -> dict[str, object]:
