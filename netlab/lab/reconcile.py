@@ -10,7 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlab.kernel import dump, libc, message, netns, ruleset, sysctl
+from netlab.kernel import announce, dump, libc, message, netns, ruleset, sysctl
 from netlab.kernel.message import Message
 from netlab.kernel.netlink import NetlinkError, RouteSocket
 from netlab.lab import build, codec, dns, rulechange, sandbox, state
@@ -18,7 +18,7 @@ from netlab.lab.apply import Build, addresses_of, wait_for_addresses
 from netlab.lab.layout import Layout, Pair, Space, layout, link_local
 from netlab.lab.planchange import PlanChange
 from netlab.lab.wire import Channel, Disconnected
-from netlab.model.family import FAMILIES
+from netlab.model.family import FAMILIES, bare
 
 if TYPE_CHECKING:
     from netlab.model.plan import Interface, Node, Route
@@ -86,6 +86,8 @@ class _Reconcile:
                 self._change_rules(name)
                 space = self.after.spaces[name]
                 wait_for_addresses(self.after, space, self.sockets[name], self.namespaces[name])
+            for name in self.namespaces:
+                self._announce(name)
             for host in (node for node in self.change.after.nodes if node.kind == "host"):
                 if host.name in self.namespaces:
                     self.change.forget_connections(host, self.namespaces[host.name])
@@ -165,6 +167,17 @@ class _Reconcile:
         except NetlinkError as error:
             if error.errno not in settled:
                 raise
+
+    def _announce(self, name: str) -> None:
+        """Say on new links who is there: since Docker 28 a container has another MAC at each start."""
+        for interface in self.after.spaces[name].interfaces:
+            if interface.kind != "veth" or interface.mac is None or self.change.stays(name, interface.name):
+                continue
+            speaks = self.after.spaces[name].speaks_ipv6(interface.name)
+            told = [bare(a) for a in interface.addresses if ":" not in a or speaks]
+            if told:
+                netns.enter(self.namespaces[name])
+                announce.send(interface.name, interface.mac, told)
 
     # -- rules
 
