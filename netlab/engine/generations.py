@@ -58,6 +58,7 @@ _DOCKER_24 = replace(
 _DOCKER_26 = replace(
     _DOCKER_24,
     name="docker-26",
+    fixed_cidr_is_subnet=True,
     firewalld_internal=True,
     disables_ipv6_wholly=False,
     internal_default_route=False,
@@ -80,6 +81,7 @@ _DOCKER_27 = replace(
 _DOCKER_28 = replace(
     _DOCKER_27,
     name="docker-28",
+    reuses_names=True,
     reload_forgets=False,
     dialect=Dialect(ip6tables=True, unknown=_FROM_29),
     v6_drop_at_start=False,

@@ -71,3 +71,7 @@ class Traits:
     explains_resolv_conf: bool = False
     #: Docker's own DNS server asks Google's where the host has no resolver (to 27)
     default_nameservers: bool = True
+    #: ``fixed-cidr`` alone is docker0's subnet (26), else a range of the subnet that docker0 always has
+    fixed_cidr_is_subnet: bool = False
+    #: an interface that is gone leaves its number to the next one (28)
+    reuses_names: bool = False

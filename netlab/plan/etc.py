@@ -70,8 +70,9 @@ def _links(world: World, container: Container) -> Iterator[tuple[str, str]]:
 
 
 def _own(container: Container) -> Iterator[tuple[str, str]]:
-    hostname, domain = _hostname(container), container.spec.domainname
-    names = f"{hostname}.{domain} {hostname}" if domain else hostname
+    """The full name and its first label, of a host name that has both (Sandbox.makeHostsRecs)."""
+    full = ".".join(filter(None, (_hostname(container), container.spec.domainname)))
+    names = f"{full} {full.partition('.')[0]}" if "." in full else full
     for endpoint in container.endpoints:
         if endpoint.in_hosts:
             yield from ((str(address), names) for address in endpoint.addresses.values())

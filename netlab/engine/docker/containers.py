@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import count
 
 from netlab.engine import names
 from netlab.engine.docker import publish
@@ -186,6 +187,9 @@ def _name(world: World, container: Container, endpoint: Endpoint) -> None:
         return
     prefix = world.networks[endpoint.spec.network].prefix
     number = container.next_name.get(prefix, 0)
+    if world.traits.reuses_names:
+        names_taken = {other.ifname for other in container.endpoints}
+        number = next(n for n in count() if f"{prefix}{n}" not in names_taken)
     container.next_name[prefix] = number + 1
     endpoint.ifname = f"{prefix}{number}"
 
@@ -252,7 +256,7 @@ def _link(world: World, rules: Firewaller, container: Container) -> None:
     for node in dict.fromkeys(node for node, _ in container.spec.links):
         target = network.endpoints.get(node)
         if target is not None:
-            for port, protocol in _ports(world, world.containers[node]):
+            for port, protocol in _ports(world.containers[node]):
                 link = Link(
                     network=network.name,
                     node=container.spec.node,
@@ -266,8 +270,8 @@ def _link(world: World, rules: Firewaller, container: Container) -> None:
                 rules.add_link(world, network, link)
 
 
-def _ports(world: World, container: Container) -> list[tuple[int, Protocol]]:
+def _ports(container: Container) -> list[tuple[int, Protocol]]:
     """What a container exposes, published or not, in the order of its ports."""
     exposed = tuple(PortMapping(port.port, port.protocol) for port in container.spec.expose)
-    mappings = publish.ordered(world, (*container.mappings, *exposed))
+    mappings = publish.descending((*container.mappings, *exposed))
     return list(dict.fromkeys((m.container_port, m.protocol) for m in mappings))

@@ -244,7 +244,8 @@ def _docker0_pool(world: World, family: Family) -> Pool | None:
         return Pool(str(interface.network), wish.fixed_cidr or None, str(interface.ip), aux)
     if wish.fixed_cidr:
         within = ipaddress.ip_network(wish.fixed_cidr, strict=False)
-        elected = world.pools.peek(family) if family is Family.IPV4 else None
+        usual = family is Family.IPV4 and not world.traits.fixed_cidr_is_subnet
+        elected = world.pools.peek(family) if usual else None
         outer = elected if elected is not None and networks.contains(elected, within) else within
         return Pool(str(outer), str(within), None, aux)
     return Pool(aux_addresses=aux) if aux else None

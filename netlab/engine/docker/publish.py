@@ -23,6 +23,11 @@ def ordered(world: World, mappings: tuple[PortMapping, ...]) -> list[PortMapping
         return sorted(
             mappings, key=lambda m: (m.container_port, m.protocol, m.host_ports or (0, 0), m.host_ip)
         )
+    return descending(mappings)
+
+
+def descending(mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
+    """go-connections' SortPortMap; links of every generation keep to it."""
 
     def key(mapping: PortMapping) -> tuple[int, int, bool]:
         start = mapping.host_ports[0] if mapping.host_ports else 0

@@ -177,6 +177,20 @@ services:
 """
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("hostname: www", "www"),
+        ("hostname: www.example.org", "www.example.org www"),
+        ("hostname: www, domainname: example.org", "www.example.org www"),
+    ],
+)
+def test_a_container_s_own_names(tmp_path: Path, said: str, names: str) -> None:
+    made = plan(tmp_path, f"services: {{web: {{image: x, {said}}}}}")
+    address = made.node("web").interfaces[0].addresses[0].partition("/")[0]
+    assert made.node("web").hosts_file.splitlines()[-1] == f"{address}\t{names}"
+
+
 def test_network_modes(tmp_path: Path) -> None:
     made = plan(tmp_path, MODES)
     web, side, own, none, plain = (made.node(n) for n in ("web", "side", "own", "none", "plain"))
