@@ -86,6 +86,12 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Faults, tried and counted: ``nox -s torture -- --full`` takes hours, without it a taste."""
+    pytest(session, "tests/torture", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark beside its yardstick: ``nox -s bench -- --quick startup`` picks some."""
     python(session, "netlab.bench", *session.posargs)

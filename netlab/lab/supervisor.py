@@ -156,15 +156,18 @@ class Supervisor:
 
     def stop(self) -> NoReturn:
         """Take the names away and end; the kernel does the rest."""
-        for path in self.published:
-            if os.path.lexists(path):
-                os.unlink(path)
-        if self.private:
-            libc.umount(self.private)
-        if self.path:
-            record = state.Record(self.name, self.path, self.record)
-            state.remove(record)
-        os._exit(0)
+        try:
+            for path in self.published:
+                if os.path.lexists(path):
+                    os.unlink(path)
+            if self.private:
+                with contextlib.suppress(OSError):  # a lab without space for it has no mount yet
+                    libc.umount(self.private)
+            if self.path:
+                record = state.Record(self.name, self.path, self.record)
+                state.remove(record)
+        finally:  # whatever could not be removed is a name that the next command clears
+            os._exit(0)
 
     # -- clients
 

@@ -1,9 +1,9 @@
-"""What breaks netlab must leave nothing behind: counts are small by default, and those of the goals with ``--full``.
+"""What breaks netlab must leave nothing behind: a taste by default, the counts of the goals with ``--full``.
 
 ::
 
     nox -s torture               a few minutes
-    nox -s torture -- --full     the figures of docs/torture.md, an hour
+    nox -s torture -- --full     the figures of the goals, an hour or more
 
 Every test prints what it did; the figures stand together at the end.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +49,11 @@ before_all, untouched, make_netlab, netlab, anyones = (
 )
 witness = _kill.witness
 field = _proxy.field
+
+#: What runs in the background is born deaf to these, and so would be all that it starts.
+for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 _FIGURES: list[str] = []
 
@@ -91,3 +97,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"figures, {os.cpu_count()} processors")
         for line in _FIGURES:
             terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These take as long as they take; each wait in them is bounded."""
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(6 * 3600))
