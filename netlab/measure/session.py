@@ -50,6 +50,8 @@ REPEATS: Final = 2
 _PORTS: Final = range(21000, 32000)
 _WILDCARDS: Final = ("0.0.0.0", "::")
 _CANARY_PATIENCE: Final = 2.0
+#: Seconds: this late to look at the sockets, we were kept from it.
+_STALL: Final = 0.05
 
 
 class ProxyPair(Protocol):
@@ -261,11 +263,14 @@ class Session:
                     heapq.heappop(waiting)
                 elif probe.deadline > noted:
                     heapq.heapreplace(waiting, (probe.deadline, number))
-                elif (left := noted - time.monotonic()) <= 0:
-                    air.land(probe, expired=True)
-                else:
-                    air.wait(left)
+                elif (left := noted - time.monotonic()) > 0 or air.looked < noted:
+                    air.wait(max(left, 0))
                     self._end_dropped(probes, air)
+                elif (late := air.looked - noted) > _STALL:
+                    for other in probes:  # whoever answers was kept from it, too
+                        other.deadline = max(other.deadline, air.looked) + late
+                else:
+                    air.land(probe, expired=True)
         finally:
             air.close()
             for probe in probes:
@@ -428,6 +433,7 @@ class _Air:
         self.workshop = workshop
         self._tracers = {tracer.fileno(): tracer for tracer in tracers}
         self._flying: dict[int, SocketProbe] = {}
+        self.looked = time.monotonic()  #: when it was last seen what had come
         for fd in (*self._tracers, *workshop.begin()):
             self.poll.register(fd, select.EPOLLIN)
 
@@ -449,7 +455,9 @@ class _Air:
 
     def wait(self, seconds: float) -> None:
         """Take in what comes within ``seconds``."""
-        for fd, mask in self.poll.poll(seconds):
+        found = self.poll.poll(seconds)
+        self.looked = time.monotonic()
+        for fd, mask in found:
             if fd in self._tracers:
                 self._tracers[fd].drain()
             elif (probe := self._flying.get(fd)) is not None:

@@ -16,6 +16,7 @@ from netlab.kernel import nftrace, ruleset
 from netlab.kernel.netns import entered
 from netlab.kernel.nfdump import Tables
 from netlab.kernel.tracetable import TABLE_PREFIX
+from netlab.measure import probes
 from netlab.measure import session as sessions
 from netlab.measure import tracer as tracers
 from netlab.measure.session import Session
@@ -89,6 +90,37 @@ def test_a_fault_that_passes_is_measured_again(lab: netlab.Lab, monkeypatch: pyt
         (journey,) = session.measure([flow()])
     assert journey.outcome == "ok"
     assert next(faults, None) is None
+
+
+def test_an_answer_that_came_while_we_were_kept_from_looking_counts(
+    lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All time is over before the first look; the kernel's own answers are there by then."""
+    monkeypatch.setattr(sessions, "patience", lambda: 0.0)
+    with Session(lab.namespaces, lab.plan) as session:
+        outcomes = [j.outcome for j in session.measure([flow(family, 8080) for family in FAMILIES] * 10)]
+    assert outcomes == ["refused"] * 20
+
+
+def test_who_was_kept_from_answering_gets_the_time_that_was_lost(
+    lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look is late by more than all patience: nothing is a timeout for that."""
+    look = sessions._Air.wait
+    looks: list[float] = []
+
+    def late(self: sessions._Air, seconds: float) -> None:
+        look(self, seconds)
+        if not looks:
+            self.looked += 5.0  # so late that it was
+        looks.append(seconds)
+
+    for module in (sessions, probes):
+        monkeypatch.setattr(module, "patience", lambda: 0.0)
+    monkeypatch.setattr(sessions._Air, "wait", late)
+    with Session(lab.namespaces, lab.plan) as session:
+        assert [j.outcome for j in session.measure([flow()])] == ["ok"]
+    assert max(looks) > 4
 
 
 def test_rules_that_change_meanwhile_make_it_unmeasured(
