@@ -7,8 +7,7 @@ The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores)
 2. the veth pairs, 64 a message batch, the bridge's end up and a port at once, the other end put straight into
    its namespace under its own name, index and MAC
 3. in each namespace: settings that name an interface, links up, addresses, routes
-4. the rulesets, both families at once, but not beside the links: there both are slower than one after the
-   other; then the bridges up, last, so that a thousand ports do not flood each other's first multicasts
+4. the bridges up, last, so that a thousand ports do not flood each other's first multicasts
 5. a wait for what the kernel does in its own time. Each port's state is read once: that runs the link watch
    work, which else serves only a hundred links a pass, and the rest a second later. An IPv6 address takes
    packets only when a work queue has added its local route, nodad or not; and a router asks for its
@@ -112,7 +111,7 @@ class Build:
         self.namespaces: dict[str, int] = dict(self.standing)
         self.sockets: dict[str, RouteSocket] = {}
         self.alike = _alike((space for space in plan.spaces.values() if space.rulesets), self.standing)
-        self.rulesets = [_Loader(spaces[0]) for spaces in self.alike]
+        self.rulesets = {spaces[0].name: _Loader(spaces[0]) for spaces in self.alike}
 
     def run(self) -> None:
         """Build it, and return when all of it is ready; raises NetlinkError, LabError, MachineError."""
@@ -123,10 +122,10 @@ class Build:
             self._make_links()
             self._configure()
             self._run_firewalls()
-            for loader in self.rulesets:
-                loader.finish(self.namespaces)
             self._copy_rulesets()
             self._raise_bridges()
+            for loader in self.rulesets.values():
+                loader.finish(self.namespaces)
             self._wait_for_addresses()
         for sock in self.sockets.values():
             sock.close()
@@ -134,7 +133,7 @@ class Build:
 
     def abandon(self) -> None:
         """Leave nothing behind of what was made here."""
-        for loader in self.rulesets:
+        for loader in self.rulesets.values():
             loader.cancel()
         for sock in self.sockets.values():
             sock.close()
@@ -164,6 +163,8 @@ class Build:
                 if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
                     sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
             sysctl.write_all(space.settings(of_interfaces=False))
+            if space.name in self.rulesets:
+                self.rulesets[space.name].begin(self.namespaces)
 
     def _make_owned(self, space: Space) -> None:
         from netlab.kernel import userns
@@ -246,6 +247,7 @@ class Build:
         """What the first of some namespaces that are to have the same rules has now, the others get."""
         for first, *others in self.alike:
             if others:
+                self.rulesets[first.name].finish(self.namespaces)
                 netns.enter(self.namespaces[first.name])
                 rules = rulecopy.read()
                 for space in others:
@@ -404,6 +406,12 @@ class _Loader:
         self.space = space
         self.waiting = list(space.rulesets)
         self.loading: list[ruleset.Loading] = []
+        self.fresh = set(Family)
+
+    def begin(self, namespaces: dict[str, int]) -> None:
+        """Start what needs no links: nft's own text may name them. Leaves the thread in the namespace."""
+        if isinstance(self.waiting[0], IptablesRuleset):
+            self.advance(namespaces)
 
     def advance(self, namespaces: dict[str, int]) -> None:
         """Start what may start now. Leaves the thread in the namespace."""
@@ -413,12 +421,15 @@ class _Loader:
             first = self.waiting[0]
             if not isinstance(first, IptablesRuleset):
                 if not families:
+                    self.fresh.clear()
                     self.loading.append(ruleset.start_nft(_text(self.waiting.pop(0))))
                 return
             if first.family in families:
                 return
             families.add(first.family)
-            self.loading.append(ruleset.start_iptables(first.family, _text(self.waiting.pop(0))))
+            fresh = first.family in self.fresh
+            self.fresh.discard(first.family)
+            self.loading.append(ruleset.start_iptables(first.family, _text(self.waiting.pop(0)), fresh=fresh))
 
     def finish(self, namespaces: dict[str, int]) -> None:
         """Wait until all are in; raises LabError, and nothing is loading then."""
