@@ -4,6 +4,8 @@ A first packet is one that enters a host (PREROUTING) or begins there (OUTPUT) a
 nor the continuation of, one that was seen before. Its journey is told once it is settled: dropped,
 answered, or old enough. What the answer was is read from the trace as well: a SYN-ACK, a RST, a datagram
 back. A userland proxy's connection is a journey of its own, unless the proxy tells which client's it is.
+
+Silence proves nothing here either: a canary is heard before the watch begins and when it ends.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answe
 from netlab.journey.legs import Index, traced_tables, visit_of
 from netlab.journey.stations import Station
 from netlab.measure.session import Pairs, Session
+from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName, Target
 from netlab.model.journey import HookVisit, Journey
@@ -58,7 +61,7 @@ class Live:
     """Watches the hosts of a lab, or any namespaces, until :meth:`close`; arguments as a Session's.
 
     Tables of our own are in each namespace meanwhile; the kernel removes them with the process. Raises
-    MachineError where the kernel has no tracing.
+    MachineError where the kernel has no tracing, Unmeasured where no canary is heard.
     """
 
     def __init__(
@@ -71,13 +74,19 @@ class Live:
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session = Session(namespaces, plan, hosts=hosts, pairs=pairs, announce=announce)
+        try:
+            self._session.prove("before")
+        except BaseException:
+            self.close()
+            raise
         self._since = time.monotonic_ns()
         #: key → (when it was read, the node that it began in, None if it came from elsewhere)
         self._begun: dict[bytes, tuple[float, str | None]] = {}
         self._told: dict[bytes, None] = {}
         self._read: dict[str, int] = {}
-        #: how often events were lost or not understood
-        self.faults = 0
+        self.faults = 0  #: how often the instrument failed
+        self.problem = ""  #: how it did so first
+        self._forget()
 
     def __enter__(self) -> Live:
         return self
@@ -120,6 +129,18 @@ class Live:
             self._forget()
         return found
 
+    def finish(self) -> None:
+        """Prove that the trace was heard to its end, or count another fault."""
+        self._drain()
+        try:
+            self._session.prove("behind")
+        except Unmeasured as reason:
+            self._failed(str(reason))
+
+    def _failed(self, problem: str, times: int = 1) -> None:
+        self.problem = self.problem or problem
+        self.faults += times
+
     def packets(self, seen: Seen) -> Iterator[SeenPacket]:
         """What the trace told of the packets of a journey, hook by hook: theirs, then the answer's."""
         for station in (*seen.ways.forth, *seen.ways.proxied, *seen.ways.back, *seen.ways.returned):
@@ -135,8 +156,8 @@ class Live:
         for tracer in self._session.tracers:
             tracer.drain()
             if tracer.faults:
-                lost = f"trace of {tracer.node}: {tracer.faults[0].kind}: {tracer.faults[0].detail}"
-                self.faults += len(tracer.faults)
+                lost = tracer.problem
+                self._failed(lost, len(tracer.faults))
                 tracer.faults.clear()
             if tracer.changed():
                 tracer.refresh()

@@ -166,16 +166,16 @@ class Session:
     ) -> list[Journey]:
         """The journeys of ``flows``, in their order; ``tell`` hears of each as soon as it is known.
 
-        With a ``shape`` packets are made by hand (its family and protocol are the flow's); without, only
+        Flows from one and the same port of a node are sent one after the other, the others at once. With a
+        ``shape`` packets are made by hand (its family and protocol are the flow's); without, only
         where a socket cannot send them: ``via`` another node, or from somebody else's address.
 
         A round whose instrument failed (events lost or not understood, a canary unheard, rules changed
         meanwhile) is measured again at most twice, then its journeys are ``unmeasured``.
         """
         journeys: list[Journey] = []
-        size = self._round_size()
-        for start in range(0, len(flows), size):
-            for journey in self._measure_round(flows[start : start + size], replies, shape):
+        for together in _rounds(flows, self._round_size()):
+            for journey in self._measure_round(together, replies, shape):
                 if tell is not None:
                     tell(len(journeys), journey)
                 journeys.append(journey)
@@ -209,9 +209,9 @@ class Session:
                 tracer.refresh()
                 self.facts.traced[tracer.node] = tracer.facts
         self._dropped.clear()
-        self._canary("before")
+        self.prove("before")
         probes = self._fly(flows, shape)
-        self._canary("after")
+        self.prove("behind")
         for tracer in self.tracers:
             if tracer.changed():
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
@@ -222,22 +222,29 @@ class Session:
                     journeys[number] = self._attempt([probe.flow], replies, shape)[0]
         return journeys
 
-    def _canary(self, when: str) -> None:
+    def prove(self, when: str) -> None:
+        """Send a canary through each instrument, and hear it: everything before it is read then.
+
+        Raises Unmeasured if one is not heard, and for whatever was lost or not understood by then.
+        """
         for tracer in self.tracers:
             if not tracer.sing():
-                raise Unmeasured(f"no canary can be sent in {tracer.node}: its loopback is down")
+                raise Unmeasured(
+                    f"no canary can be sent in {tracer.node}: neither loopback nor another link is up"
+                )
         deadline = time.monotonic() + _CANARY_PATIENCE
         waiting = list(self.tracers)
         while waiting:
             for tracer in waiting:
                 tracer.drain()
                 if tracer.faults:
-                    fault = tracer.faults[0]
-                    raise Unmeasured(f"trace of {tracer.node}: {fault.kind}: {fault.detail}")
+                    raise Unmeasured(tracer.problem)
             waiting = [tracer for tracer in waiting if tracer.silent]
             left = deadline - time.monotonic()
             if waiting and left <= 0:
-                raise Unmeasured(f"the canary {when} the flows was not heard in {waiting[0].node}")
+                raise Unmeasured(
+                    f"the trace of {waiting[0].node} is silent: the canary {when} the flows was not heard"
+                )
             if waiting:
                 select.select([waiting[0]], [], [], left)
 
@@ -411,6 +418,20 @@ class Session:
             if tables:
                 tracer.facts.hits.clear()
                 tracer.facts.rules = tracer.rules.lines(tables)
+
+
+def _rounds(flows: Sequence[Flow], size: int) -> Iterator[Sequence[Flow]]:
+    """Flows that may be in the air together: ``size`` at most, and no two from one port of a node."""
+    start, taken = 0, set()
+    for number, flow in enumerate(flows):
+        source = flow.source_port and (flow.origin, flow.family, flow.protocol, flow.source_port)
+        if number - start == size or source in taken:
+            yield flows[start:number]
+            start, taken = number, set()
+        if source:
+            taken.add(source)
+    if start < len(flows):
+        yield flows[start:]
 
 
 @contextlib.contextmanager

@@ -107,18 +107,17 @@ class Tracer:
     # -- canaries
 
     def _canary_sockets(self) -> dict[Family, socket.socket]:
+        """A socket a family, to the loopback's address, or to another of the namespace where that is down."""
+        links = interfaces.read(self.netns).values()
+        own = [bare for link in links for bare in link.addresses if not bare.startswith("fe80:")]
         found = {}
         with namespaces.entered(self.netns):
             for family in FAMILIES:
-                kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-                sock = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-                sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, CANARY_MARK)
-                try:
-                    sock.connect((family.loopback, _CANARY_PORT))
-                except OSError:  # no loopback, or no such family, in this namespace
-                    sock.close()
-                    continue
-                found[family] = sock
+                for address in (family.loopback, *(one for one in own if Family.of(one) is family)):
+                    sock = _canary_socket(family, address)
+                    if sock is not None:
+                        found[family] = sock
+                        break
         return found
 
     def sing(self) -> tuple[Family, ...]:
@@ -131,15 +130,23 @@ class Tracer:
         for family, sock in self._canaries.items():
             port = 1 + self._sent % 60000
             src, sport = sock.getsockname()[:2]
+            dst = sock.getpeername()[0]
             try:
-                sock.sendto(b"canary", (family.loopback, port))
+                sock.sendto(b"canary", (dst, port))
             except PermissionError:
                 pass  # dropped by our own chain, as it should be
             except OSError:
                 continue
-            self._awaited.add(make_key(UDP, src, sport, family.loopback, port))
+            self._awaited.add(make_key(UDP, src, sport, dst, port))
             sung.append(family)
         return tuple(sung)
+
+    @property
+    def problem(self) -> str:
+        """The first fault, in words; empty if there was none."""
+        if not self.faults:
+            return ""
+        return f"trace of {self.node}: {self.faults[0].kind}: {self.faults[0].detail}"
 
     @property
     def silent(self) -> bool:
@@ -160,6 +167,19 @@ class Tracer:
         self.socket.close()
         self.tables.close()
         self.table.close()
+
+
+def _canary_socket(family: Family, address: str) -> socket.socket | None:
+    """A marked datagram socket to ``address``; None if no packet could go there from this namespace."""
+    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+    sock = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, CANARY_MARK)
+    try:
+        sock.connect((address, _CANARY_PORT))
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
 def close_all(tracers: Sequence[Tracer]) -> None:

@@ -5,7 +5,7 @@
     → {"facts": …, "packets": false}   ← {"tables": {node: name}}   the instrument stands
                                        ← {"journey": …, "when": seconds, "packets": [...]}   as they settle
                                        ← {"pairs": [node, since]}   → {"pairs": [...]}
-    (the other end stops sending)      ← {"faults": n}
+    (the other end stops sending)      ← {"faults": n, "problem": the first of them}
 """
 
 from __future__ import annotations
@@ -72,15 +72,18 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
             line = file.readline()
             return [Pair.of(*one) for one in json.loads(line)["pairs"]] if line else []
 
-        request = json.loads(file.readline())
         try:
+            if not (line := file.readline()):
+                return 0  # the watcher went before it asked
+            request = json.loads(line)
             with Live(namespaces, Facts.from_json(request["facts"]), pairs=pairs) as live:
                 send({"tables": live.tables})
                 for seen in live.watch(lambda: bool(select.select([sock], [], [], 0)[0])):
                     one = told(live, seen, packets=request["packets"])
                     packets = [[node, octets.hex(), lines] for node, octets, lines in one.packets]
                     send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
-                send({"faults": live.faults})
+                live.finish()
+                send({"faults": live.faults, "problem": live.problem})
         except NetlabError as error:
             send({"error": str(error), "kind": type(error).__name__})
             return 1
@@ -96,7 +99,8 @@ class RemoteWatch:
         self._socket = sock
         self._file = sock.makefile("rwb")
         self._pairs = pairs
-        self.faults = 0
+        self.faults = 0  #: how often the instrument failed; known once the iteration is over
+        self.problem = ""  #: how it did so first
         self._send({"facts": facts.to_json(), "packets": packets})
         self.tables: dict[str, str] = self._receive()["tables"]
 
@@ -111,7 +115,7 @@ class RemoteWatch:
                 (node, bytes.fromhex(octets), tuple(lines)) for node, octets, lines in answer["packets"]
             )
             yield Told(Journey.from_json(answer["journey"]), answer["when"], packets)
-        self.faults = answer["faults"]
+        self.faults, self.problem = answer["faults"], answer["problem"]
 
     def stop(self) -> None:
         """End it: what settled meanwhile still comes."""

@@ -110,6 +110,7 @@ class Netlab:
     state: Path
     uid: int
     labs: list[str] = field(default_factory=list)
+    cwd: Path = ROOT  #: whose netlab is run
 
     @property
     def env(self) -> dict[str, str]:
@@ -127,7 +128,7 @@ class Netlab:
         identity = {"user": self.uid, "group": self.uid, "extra_groups": []} if self.uid else {}
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
             [sys.executable, "-m", "netlab", *map(str, arguments)],
-            cwd=ROOT,
+            cwd=self.cwd,
             env=self.env,
             **{**quiet, **identity, **options},
         )
