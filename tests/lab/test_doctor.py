@@ -66,7 +66,10 @@ def test_on_this_machine_every_needed_kernel_feature_works() -> None:
     assert [finding for finding in findings if finding.status == "missing"] == []
 
 
-def test_the_report_in_json_and_in_words_agree(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_in_json_and_in_words_agree(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETLAB_STATE", str(tmp_path))  # other tests' labs come and go
     code = doctor.run(argparse.Namespace(json=True))
     report = json.loads(capsys.readouterr().out)
     assert report["schema_version"] == 1
