@@ -2,7 +2,10 @@
 
 import sys
 
-from netlab.cli.main import main
+try:
+    from netlab.cli.main import script
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

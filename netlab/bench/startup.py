@@ -16,12 +16,12 @@ FEW, SOME = 5.0, 20.0
 """Goals: ``ls`` and ``--help`` cost at most 5 bare interpreters, ``up`` of the seed at most 20."""
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-ENTRY = "import sys; sys.argv[0] = 'netlab'; from netlab.cli.main import main; sys.exit(main())"
+ENTRY = "import sys; sys.argv[0] = 'netlab'; from netlab.cli.main import script; script()"
 
 
 def netlab(*arguments: str) -> list[str]:
     """The command line that the installed launcher runs."""
-    return [sys.executable, "-I", "-c", ENTRY, *arguments]
+    return ["/usr/bin/env", "--block-signal=INT", sys.executable, "-I", "-c", ENTRY, *arguments]
 
 
 def run_quietly(command: Sequence[str], environment: dict[str, str]) -> None:
@@ -31,7 +31,7 @@ def run_quietly(command: Sequence[str], environment: dict[str, str]) -> None:
     )
     if result.returncode:
         words = result.stderr.decode(errors="replace").strip()
-        raise LabError(f"{' '.join(command[4:])} ended with {result.returncode}: {words}")
+        raise LabError(f"{' '.join(command[6:])} ended with {result.returncode}: {words}")
 
 
 def run(effort: Effort) -> Iterator[Result]:

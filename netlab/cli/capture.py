@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import say
+from netlab.cli.common import UntilInterrupted, open_output, say
 from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Capture; returns 0, or 3 if packets were lost."""
     import contextlib
-    import os
 
     from netlab.lab.capturing import Capturing
 
@@ -43,17 +42,14 @@ def run(args: argparse.Namespace) -> int:
         if args.write == "-":
             output = sys.stdout.fileno()
         else:
-            output = os.open(args.write, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            stack.callback(os.close, output)
+            output = stack.enter_context(open_output(args.write)).fileno()
         capturing = Capturing(client, sources, output, args.count)
         stack.callback(capturing.abandon)
-        if not args.quiet:
-            names = ", ".join(node if name is None else f"{node}:{name}" for node, name in sources)
-            say(f"capturing on {names} (Ctrl-C ends)")
-        try:
+        with UntilInterrupted(capturing.end):
+            if not args.quiet:
+                names = ", ".join(node if name is None else f"{node}:{name}" for node, name in sources)
+                say(f"capturing on {names} (Ctrl-C ends)")
             capturing.wait()
-        except KeyboardInterrupt:
-            capturing.stop()
     if not args.quiet:
         say(f"{capturing.packets} packets captured, {capturing.lost} lost")
     return 3 if capturing.lost else 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+    from typing import IO
 
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
@@ -119,6 +121,45 @@ def load_plan(args: argparse.Namespace) -> Plan:
     if len(groups) > 1:
         raise UsageError("one scenario at a time, please (-f merges several files into one)")
     return load_group(args, groups[0])
+
+
+def open_output(path: str, *, buffered: bool = True) -> IO[bytes]:
+    """The file that an option names, opened to be written anew; raises UsageError if it cannot be."""
+    from netlab.model.errors import UsageError, exhausted
+
+    try:
+        return open(path, "wb", buffering=-1 if buffered else 0)
+    except OSError as error:
+        raise exhausted(error) or UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+class UntilInterrupted:
+    """What goes on until Ctrl-C: that calls ``stop``, after which it ends by itself, with all it has.
+
+    A second Ctrl-C breaks it off. For the main thread.
+    """
+
+    def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
+        self._stop = stop
+        self.interrupted = False
+
+    def __enter__(self) -> UntilInterrupted:
+        import signal
+
+        self._before = signal.signal(signal.SIGINT, self._heed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.signal(signal.SIGINT, self._before)
+
+    def _heed(self, *_: object) -> None:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.interrupted = True
+        self._stop()
 
 
 def say(text: str) -> None:

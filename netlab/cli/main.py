@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
     from types import ModuleType
+    from typing import NoReturn
 
 #: verb → (module, what it does), in the order in which the help shows them.
 VERBS = {
@@ -67,22 +68,81 @@ def help_text() -> str:
     return _ABOUT + "\n".join(lines) + "\n" + _EPILOGUE
 
 
+def script() -> NoReturn:
+    """The program, to its very end: whenever Ctrl-C comes, it is exit code 130 and no traceback.
+
+    Who can starts it with SIGINT blocked (``env --block-signal=INT``, as ``./install`` does): until Python
+    has read enough of netlab to answer an interrupt, one has to wait. At the end nothing is left to be
+    interrupted, so the interpreter is not taken apart piece by piece, which ^C could break off.
+    """
+    import _signal as signal  # type: ignore[import-not-found]  # built in: signal itself imports enum
+    import os
+
+    code = INTERRUPTED
+    sys.unraisablehook = _unraisable
+    try:
+        _fill_stdio()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        code = main()
+        sys.stderr.flush()
+    except KeyboardInterrupt:
+        pass  # between two lines of main
+    except BaseException as error:
+        code = _tell(error, verbose=True, doing="netlab")
+    while True:
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            os._exit(code)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """An interrupt that came where Python cannot raise (in a weakref's callback) comes once more."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        import signal
+
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)  # by then we are out of there, or it comes again
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _fill_stdio() -> None:
+    """Open what the caller closed of 0, 1, 2: else a socket would get that number, and our words."""
+    if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
+        return
+    import os
+
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _main(arguments)
-        sys.stdout.flush()
+        try:
+            code = _main(arguments)
+        finally:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         _forget_stdout()
         return BROKEN_PIPE
+    except OSError as error:  # of the flush: what a verb meets is told by then
+        _forget_stdout()
+        return _tell(error, verbose=False, doing="writing the output")
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _forget_stdout() -> None:
-    """Whoever read the output has gone: the interpreter must not try to flush it at its end."""
+    """Nobody can take the output: the interpreter must not try to flush it at its end."""
     import os
 
     null = os.open(os.devnull, os.O_WRONLY)
@@ -159,20 +219,19 @@ def _run(verb: str, arguments: list[str], verbose: bool) -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:
-        return _tell(error, verbose=verbose)
+        return _tell(error, verbose=verbose, doing=f"netlab {verb}")
 
 
-def _tell(error: Exception, *, verbose: bool) -> int:
+def _tell(error: BaseException, *, verbose: bool, doing: str) -> int:
     """Say what went wrong, on stderr; returns the exit code. What is no NetlabError is a bug."""
-    from netlab.model.errors import NetlabError, ScenarioError
+    from netlab.model.errors import NetlabError, ScenarioError, exhausted
 
     sys.stdout.flush()
-    if verbose or not isinstance(error, NetlabError):
+    known = error if isinstance(error, NetlabError) else exhausted(error, doing)
+    if verbose or known is None:
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(error)))
-    if isinstance(error, ScenarioError):
-        sys.stderr.write(f"{error}\n")
-    else:
-        sys.stderr.write(f"netlab: {error}\n")
-    return error.exit_code if isinstance(error, NetlabError) else 1
+    shown = known or error
+    sys.stderr.write(f"{shown}\n" if isinstance(shown, ScenarioError) else f"netlab: {shown}\n")
+    return known.exit_code if known is not None else 1

@@ -6,15 +6,15 @@ import contextlib
 import sys
 from typing import IO, TYPE_CHECKING
 
-from netlab.cli.common import say
+from netlab.cli.common import UntilInterrupted, open_output, say
 from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from netlab.journey.filter import Test
-    from netlab.measure.watch import Told
+    from netlab.measure.live import Live
+    from netlab.measure.watch import RemoteWatch, Told
 
 _PACKETS_OF = 40 + 20  #: octets of headers that a trace event carries at most
 
@@ -50,12 +50,13 @@ def run(args: argparse.Namespace) -> int:
         lab, words = None, [lab, *words]
     wanted = parse_filter(" ".join(words))
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open(args.pcapng, "wb", buffering=0)) if args.pcapng else None
+        file = stack.enter_context(open_output(args.pcapng, buffered=False)) if args.pcapng else None
         show = _Show(args, file)
-        faults = _foreign(args, wanted, show) if foreign else _lab(lab, args, wanted, show)
-    if faults:
-        say(f"the instrument failed {faults} times: what was traced then is missing")
-    return 3 if faults else 0
+        watched = _foreign(args, wanted, show) if foreign else _lab(lab, args, wanted, show)
+    if watched.faults:
+        times = "once" if watched.faults == 1 else f"{watched.faults} times"
+        say(f"the instrument failed {times}: what was traced then is missing ({watched.problem})")
+    return 3 if watched.faults else 0
 
 
 def _is_lab(word: str) -> bool:
@@ -69,7 +70,7 @@ def _is_lab(word: str) -> bool:
     return word not in WORDS
 
 
-def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> int:
+def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> RemoteWatch:
     from netlab.cli.shell import find_target
     from netlab.lab.measuring import watching
     from netlab.model.errors import UsageError
@@ -79,24 +80,17 @@ def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) 
         raise UsageError(f"{name} is a node; the hosts of a lab are traced")
     with watching(client, packets=args.pcapng is not None) as watch:
         tables = ", ".join(f"{table} in {host}" for host, table in watch.tables.items())
-        say(f"tracing {client.name} (table {tables}; Ctrl-C ends)")
-        try:
-            _tell(iter(watch), wanted, show, args.count)
-        except KeyboardInterrupt:
-            watch.stop()
-            _tell(iter(watch), wanted, show, args.count)
-        return watch.faults
+        with UntilInterrupted(watch.stop):
+            say(f"tracing {client.name} (table {tables}; Ctrl-C ends)")
+            for told in watch:
+                if wanted(told.journey) and not show.enough:
+                    show(told)
+                    if show.enough:
+                        watch.stop()  # the others are heard to their end
+        return watch
 
 
-def _tell(journeys: Iterator[Told], wanted: Test, show: _Show, most: int | None) -> None:
-    for told in journeys:
-        if wanted(told.journey):
-            show(told)
-            if most is not None and show.number >= most:
-                return
-
-
-def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> int:
+def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> Live:
     """Trace a namespace that is nobody's lab, from this process."""
     import os
 
@@ -117,13 +111,15 @@ def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> int:
     netns = _open(args)
     try:
         with Live({name: netns}, announce=announce) as live:
-            say("tracing (Ctrl-C ends)")
-            try:
+            with UntilInterrupted() as until:
+                say("tracing (Ctrl-C ends)")
                 packets = args.pcapng is not None
-                _tell((told(live, s, packets=packets) for s in live.watch()), wanted, show, args.count)
-            except KeyboardInterrupt:
-                pass  # the way in which this ends
-            return live.faults
+                for seen in live.watch(lambda: until.interrupted or show.enough):
+                    one = told(live, seen, packets=packets)
+                    if wanted(one.journey) and not show.enough:
+                        show(one)
+                live.finish()
+            return live
     except PermissionError as error:
         raise MachineError(f"tracing {where} needs root: {error}") from error
     finally:
@@ -148,7 +144,7 @@ class _Show:
     """Shows journeys as they come, and writes their packets."""
 
     def __init__(self, args: argparse.Namespace, file: IO[bytes] | None) -> None:
-        self.number = 0
+        self._left: int | None = args.count
         self._json = args.json
         self._tree = args.tree
         self._file = file
@@ -158,8 +154,14 @@ class _Show:
 
             file.write(section())
 
+    @property
+    def enough(self) -> bool:
+        """Whether as many were shown as were asked for."""
+        return self._left == 0
+
     def __call__(self, told: Told) -> None:
-        self.number += 1
+        if self._left is not None:
+            self._left -= 1
         if self._file is not None:
             self._file.write(self._packets(told))
         if self._json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, load_group, print_json, say, scenario_groups
+from netlab.cli.common import add_scenario_options, open_output, print_json, read_group, say, scenario_groups
 
 if TYPE_CHECKING:
     import argparse
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from netlab.lab.verify import Verdict
     from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
+
+    Loaded = tuple[list[str], Scenario, Plan]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from netlab.lab.verify import exit_code
 
     groups = scenario_groups(args)
-    plans = load_all(args, groups)
+    loaded = load_all(args, groups)
     results: dict[str, Sequence[Verdict]] = {}
-    for (files, plan), verdicts in zip(plans, _verify(plans, args.jobs), strict=True):
+    for (files, _, plan), verdicts in zip(loaded, _verify(loaded, args.jobs), strict=True):
         name = ", ".join(files)
         results[name] = verdicts
         if not args.json:
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.junit:
         from netlab.view.verify import junit
 
-        with open(args.junit, "wb") as file:
+        with open_output(args.junit) as file:
             file.write(junit(results))
     code = exit_code(verdict for verdicts in results.values() for verdict in verdicts)
     if args.json:
@@ -60,30 +63,32 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[tuple[list[str], Plan]]:
-    """The plans of all scenarios; raises ScenarioError with everything that is wrong with any of them."""
+def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Loaded]:
+    """All scenarios and their plans; raises ScenarioError with everything that is wrong with any of them."""
     from netlab.model.errors import Problem, ScenarioError
+    from netlab.plan import make
 
-    plans: list[tuple[list[str], Plan]] = []
+    loaded: list[Loaded] = []
     problems: list[Problem] = []
     for files in groups:
         try:
-            plans.append((files, load_group(args, files)))
+            scenario = read_group(args, files)
+            loaded.append((files, scenario, make(scenario)))
         except ScenarioError as error:
             problems += error.problems
     if problems:
         raise ScenarioError(problems)
-    return plans
+    return loaded
 
 
-def _verify(plans: list[tuple[list[str], Plan]], jobs: int) -> list[list[Verdict]]:
-    """All verdicts, in the order of the plans; the first error ends what has not begun."""
+def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
+    """All verdicts, in the order of the scenarios; the first error ends what has not begun."""
     from concurrent.futures import ThreadPoolExecutor
 
     from netlab.lab.verify import verify
 
-    with ThreadPoolExecutor(max(1, min(jobs, len(plans)))) as pool:
-        futures = [pool.submit(verify, plan) for _, plan in plans]
+    with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
+        futures = [pool.submit(verify, plan, scenario) for _, scenario, plan in loaded]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -94,7 +99,7 @@ def _verify(plans: list[tuple[list[str], Plan]], jobs: int) -> list[list[Verdict
 def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> None:
     from netlab.view.console import console
     from netlab.view.journey import journey_view
-    from netlab.view.verify import counts, table
+    from netlab.view.verify import after, counts, table
 
     screen = console(sys.stdout)
     engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
@@ -105,7 +110,7 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> No
     for verdict in verdicts:
         if verdict.word == "passed":
             continue
-        screen.print(f"{verdict.claim.expectation.position}: {verdict.word}")
+        screen.print(f"{verdict.claim.expectation.position}: {verdict.word}{after(verdict)}")
         for problem in verdict.check.problems:
             screen.print(f"  {problem}")
         screen.print(journey_view(verdict.journey))

@@ -49,13 +49,12 @@ def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()
     try:
         with open(plan_fd, "rb") as file:
             text = file.read()
-        with open(f"{path}/plan.json", "wb") as file:
-            file.write(text)
+        state.put(f"{path}/plan.json", text)
         plan = codec.loads(text)
         del text
         for fd in history:
-            with open(fd, "rb") as read, open(f"{path}/{state.HISTORY}", "wb") as written:
-                written.write(read.read())
+            with open(fd, "rb") as file:
+                state.put(f"{path}/{state.HISTORY}", file.read())
         _build(plan, f"{path}/private", reports)
     except Disconnected:
         return 1

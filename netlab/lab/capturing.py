@@ -58,9 +58,14 @@ class Capturing:
         self._process.wait(10)
         self.abandon()
 
+    def end(self) -> None:
+        """Tell it to end, for somebody who waits; idempotent."""
+        if self._control.fileno() >= 0:
+            self._control.shutdown(socket.SHUT_WR)
+
     def stop(self) -> None:
         """End it, and wait until everything is written."""
-        self._control.shutdown(socket.SHUT_WR)
+        self.end()
         self.wait()
 
     def abandon(self) -> None:

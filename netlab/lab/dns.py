@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from netlab.lab import state
 from netlab.model.family import Family
 from netlab.model.plan import RESOLVER
 
@@ -233,10 +234,7 @@ def keep(private: str, plan: Plan) -> None:
     servers = {
         r.node: ([f"{r.host}/{name}" for name in r.networks], r.aliases, r.ndots) for r in plan.resolvers
     }
-    path = f"{private}/{FILE}"
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump({"zones": zones, "servers": servers}, file)
-    os.rename(f"{path}.new", path)
+    state.put(f"{private}/{FILE}", json.dumps({"zones": zones, "servers": servers}).encode())
 
 
 def _names(network: NetworkFacts) -> dict[str, tuple[str, ...]]:

@@ -46,8 +46,12 @@ def run_inside(
 
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
     own_group = interactive and _has_terminal()
+    # Ctrl-C waits until each side has said what it is to do: no child may go on with its parent's work.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         place = node or client.name
         if own_group:
             sandbox.must(_take_terminal, place)
@@ -55,7 +59,7 @@ def run_inside(
         if prepare is not None:
             sandbox.must(lambda: prepare(private), place)
         sandbox.execute(argv, dict(os.environ if env is None else env), cwd)
-    return _wait(pid, interactive=own_group)
+    return _wait(pid, mask, interactive=own_group)
 
 
 def _take_terminal() -> None:
@@ -74,10 +78,14 @@ def _has_terminal() -> bool:
         return False
 
 
-def _wait(pid: int, *, interactive: bool) -> int:
-    """Wait for the child as a shell does: the terminal's signals are its own, others are handed on."""
+def _wait(pid: int, mask: set[int], *, interactive: bool) -> int:
+    """Wait for the child as a shell does: the terminal's signals are its own, others are handed on.
+
+    ``mask``: the signals that were blocked before SIGINT was.
+    """
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     for number in (
         signal.SIGTERM,
         signal.SIGHUP,

@@ -39,9 +39,7 @@ def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str,
         reports.receive()
         _Reconcile(change, f"{path}/private").run()
         for name, content in (("plan.json", text), (state.HISTORY, happened)):
-            with open(f"{path}/.{name}", "wb") as file:
-                file.write(content)
-            os.rename(f"{path}/.{name}", f"{path}/{name}")
+            state.put(f"{path}/{name}", content)
         reports.send({"event": "changed", **change.coming()})
     except Disconnected:
         return 1

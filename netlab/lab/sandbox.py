@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.kernel import libc
-from netlab.lab import isolation
+from netlab.lab import isolation, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,7 @@ def settle(network: int | None, private: str, node: str | None) -> None:
 def keep_etc(private: str, plan: Plan) -> None:
     """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file."""
     contents = {node.name: (node.hostname, node.hosts_file, node.resolv_conf) for node in plan.nodes}
-    with open(f"{private}/etc.json", "w", encoding="utf-8") as file:
-        json.dump(contents, file)
+    state.put(f"{private}/etc.json", json.dumps(contents).encode())
 
 
 def _etc(private: str, node: str) -> list[str]:

@@ -137,9 +137,18 @@ def write(path: str, data: dict[str, Any]) -> None:
     """Write a lab's record, whole or not at all."""
     import json
 
-    with open(f"{path}/.lab.json", "w", encoding="utf-8") as file:
-        json.dump(data, file)
-    os.rename(f"{path}/.lab.json", f"{path}/lab.json")
+    put(f"{path}/lab.json", json.dumps(data).encode())
+
+
+def put(path: str, content: bytes) -> None:
+    """Write a file, whole or not at all; raises OSError that names it, also where the disk is full."""
+    folder, _, name = path.rpartition("/")
+    try:
+        with open(f"{folder}/.{name}", "wb") as file:
+            file.write(content)
+        os.rename(f"{folder}/.{name}", path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def records() -> list[Record]:

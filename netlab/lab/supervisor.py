@@ -77,7 +77,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     """An error as a message: netlab's own by class and text, any other with its traceback."""
     import traceback
 
-    from netlab.model.errors import NetlabError, ScenarioError
+    from netlab.model.errors import NetlabError, ScenarioError, exhausted
+
+    error = exhausted(error, "in the lab") or error
 
     told: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
     if isinstance(error, ScenarioError):

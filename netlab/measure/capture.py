@@ -163,12 +163,12 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
     except OSError as error:
         _tell(control, {"error": f"opening a packet socket: {error.strerror}"})
         return 1
-    _tell(control, {"started": True})
     try:
+        _tell(control, {"started": True})
         capture.run(control, request["most"])
         _tell(control, {"packets": capture.packets, "lost": capture.lost()})
     except BrokenPipeError:
-        return 1  # whoever read the output has gone
+        return 1  # whoever asked, or read the output, has gone
     finally:
         capture.close()
     return 0

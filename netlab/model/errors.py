@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,3 +81,24 @@ class NothingTested(NetlabError):
 
 class LabError(NetlabError):
     """A running lab refused or failed."""
+
+
+#: What a machine, or a process on it, can run out of (errno(3)), and what helps.
+_EXHAUSTED = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n 4096)",
+    errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+    errno.ENOSPC: "",
+    errno.EDQUOT: "",
+    errno.ENOMEM: "give it more memory: a cgroup or ulimit -v may be in the way",
+}
+
+
+def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
+    """The error to show where files, space or memory ran out, with what helps; None for any other."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, "Cannot allocate memory")
+    if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+        return None
+    path = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
+    what = ": ".join(filter(None, (doing, path and str(path), error.strerror)))
+    return MachineError("; ".join(filter(None, (what, _EXHAUSTED[error.errno]))))
