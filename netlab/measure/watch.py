@@ -5,7 +5,7 @@
     → {"facts": …, "packets": false}   ← {"tables": {node: name}}   the instrument stands
                                        ← {"journey": …, "when": seconds, "packets": [...]}   as they settle
                                        ← {"pairs": [node, since]}   → {"pairs": [...]}
-    (the other end stops sending)      ← {"faults": n, "problem": the first of them}
+    → {"stop": true}, or its end       ← {"faults": n, "problem": the first of them}
 """
 
 from __future__ import annotations
@@ -61,24 +61,41 @@ def comments(node: str, visit: HookVisit) -> tuple[str, ...]:
 def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:
     """The worker: serve the socket ``fds[0]`` until its other end stops. ``arguments`` are not used."""
     del arguments
-    with socket.socket(fileno=fds[0]) as sock, sock.makefile("rwb") as file:
+    stopped = False
+    waiting = bytearray()  # what came and was not read yet
+    with socket.socket(fileno=fds[0]) as sock:
 
         def send(message: Json) -> None:
-            file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-            file.flush()
+            sock.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+        def receive() -> Json | None:
+            while b"\n" not in waiting:
+                octets = sock.recv(1 << 16)
+                if not octets:
+                    return None
+                waiting.extend(octets)
+            line, _, waiting[:] = waiting.partition(b"\n")
+            message: Json = json.loads(line)
+            return message
 
         def pairs(node: str, since: int) -> Sequence[ProxyPair]:
+            nonlocal stopped
             send({"pairs": [node, since]})
-            line = file.readline()
-            return [Pair.of(*one) for one in json.loads(line)["pairs"]] if line else []
+            while (answer := receive()) is not None:
+                if "pairs" in answer:
+                    return [Pair.of(*one) for one in answer["pairs"]]
+                stopped = True  # said before our question was heard
+            return []
+
+        def over() -> bool:
+            return stopped or bool(waiting) or bool(select.select([sock], [], [], 0)[0])
 
         try:
-            if not (line := file.readline()):
+            if (request := receive()) is None:
                 return 0  # the watcher went before it asked
-            request = json.loads(line)
             with Live(namespaces, Facts.from_json(request["facts"]), pairs=pairs) as live:
                 send({"tables": live.tables})
-                for seen in live.watch(lambda: bool(select.select([sock], [], [], 0)[0])):
+                for seen in live.watch(over):
                     one = told(live, seen, packets=request["packets"])
                     packets = [[node, octets.hex(), lines] for node, octets, lines in one.packets]
                     send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
@@ -118,8 +135,8 @@ class RemoteWatch:
         self.faults, self.problem = answer["faults"], answer["problem"]
 
     def stop(self) -> None:
-        """End it: what settled meanwhile still comes."""
-        self._socket.shutdown(socket.SHUT_WR)
+        """End it: what settled meanwhile still comes. A signal's handler may call this."""
+        self._socket.sendall(b'{"stop": true}\n')
 
     def _send(self, message: Json) -> None:
         self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
