@@ -40,7 +40,16 @@ def expand(
                     continue
                 found = True
                 flows += [
-                    Flow(origin, target, family, pattern.protocol, port, address, via)
+                    Flow(
+                        origin,
+                        target,
+                        family,
+                        pattern.protocol,
+                        port,
+                        address,
+                        via,
+                        source_port=pattern.source_port,
+                    )
                     for port in _ports(pattern, target, names, node, address)
                 ]
             if not found:

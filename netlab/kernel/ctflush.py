@@ -33,12 +33,15 @@ def answered_by(addresses: Iterable[str]) -> Callable[[conntrack.Entry], bool]:
     return chosen
 
 
-def to_ports(protocol: int, ports: Iterable[int]) -> Callable[[conntrack.Entry], bool]:
-    """Entries of a protocol that were first sent to one of the ports, at whatever address."""
-    wanted = frozenset(ports)
+def sent_to(protocol: int, endpoints: Iterable[tuple[str, int]]) -> Callable[[conntrack.Entry], bool]:
+    """Entries of a protocol that were first sent to one of the (address, port); "" is every address."""
+    wanted = frozenset(endpoints)
 
     def chosen(entry: conntrack.Entry) -> bool:
-        return entry.original.protocol == protocol and entry.original.dport in wanted
+        original = entry.original
+        return original.protocol == protocol and (
+            ("", original.dport) in wanted or (original.dst, original.dport) in wanted
+        )
 
     return chosen
 

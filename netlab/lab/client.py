@@ -153,6 +153,11 @@ class Client:
         return Process(channel, answer["pid"])
 
     @property
+    def has_history(self) -> bool:
+        """Whether it is known where the lab comes from; a lab made from a plan alone has no history."""
+        return os.path.exists(f"{self.path}/{state.HISTORY}")
+
+    @property
     def history(self) -> History:
         """Where the lab comes from and what happened to it; raises UsageError if nobody knows."""
         from netlab import __version__

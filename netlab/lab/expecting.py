@@ -156,6 +156,14 @@ def claims_of(
         if wanted == Expected():
             raise UsageError(f"{flow}: nothing is said of what to expect")
         ports = () if flow.port is None else ((flow.port, flow.port),)
-        pattern = FlowPattern((flow.origin,), flow.target, ports, flow.protocol, flow.via, text=str(flow))
+        pattern = FlowPattern(
+            (flow.origin,),
+            flow.target,
+            ports,
+            flow.protocol,
+            flow.via,
+            text=str(flow),
+            source_port=flow.source_port,
+        )
         found.append(Claim(Expectation(pattern, ((flow.family, wanted),), position), flow, wanted))
     return found

@@ -87,11 +87,18 @@ class Instrument:
                 own.close()
                 raise
 
-    def close(self) -> None:
-        """End this process's session, once whoever uses it has done; idempotent."""
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """While the lab is changed: once whoever measures has done, nobody does; then with a new session."""
         own = self._own()
         with own.lock:
             own.close()
+            yield
+
+    def close(self) -> None:
+        """End this process's session, once whoever uses it has done; idempotent."""
+        with self.suspended():
+            pass
 
 
 class _Own:

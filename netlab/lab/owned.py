@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from netlab.lab import codec, state
 from netlab.lab.client import Client, resolve
 from netlab.lab.launch import Launch
-from netlab.lab.load import load_plan, record_of
+from netlab.lab.load import counts_of, load_scenario, record_of
 from netlab.lab.output import collect
 from netlab.lab.perprocess import PerProcess
 from netlab.model.errors import LabError, Unmeasured, UsageError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from netlab.lab.ruleset import Rules
     from netlab.lab.sockets import Listening
     from netlab.lab.verify import Verdict
+    from netlab.model.event import Event
     from netlab.model.flow import Expected, Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
-    from netlab.model.scenario import JsonValue
+    from netlab.model.scenario import JsonValue, Scenario
+    from netlab.plan.change import History
 
 _numbers = itertools.count(1)
 
@@ -66,8 +68,12 @@ class Lab:
         allow_outside_files: bool = False,
         allow_programs: bool = False,
         plan: Plan | None = None,
+        scenario: Scenario | None = None,
     ) -> None:
-        """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already."""
+        """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already.
+
+        With a ``plan`` comes the ``scenario`` that it is of; without, nothing can :meth:`do` anything to it.
+        """
         self._owner = os.getpid()
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
@@ -75,7 +81,9 @@ class Lab:
         launch = Launch()
         try:
             if plan is None:
-                plan = load_plan(
+                from netlab.plan import make
+
+                scenario = load_scenario(
                     files,
                     engine=engine,
                     firewall=firewall,
@@ -86,11 +94,12 @@ class Lab:
                     environ=environ,
                     allow_outside_files=allow_outside_files,
                 )
+                plan = make(scenario)
             if not allow_programs:
                 from netlab.lab.load import refuse_programs
 
                 refuse_programs(plan)
-            self._client = _build(launch, plan, name, self._names(plan), files)
+            self._client = _build(launch, plan, scenario, name, self._names(plan), files)
         except BaseException:
             launch.abandon()
             raise
@@ -123,7 +132,10 @@ class Lab:
 
     @property
     def namespaces(self) -> Mapping[str, int]:
-        """Descriptors of all nodes' network namespaces, by name; they are this object's, and stay open."""
+        """Descriptors of all nodes' network namespaces, by name; they are this object's to close.
+
+        They stay open until something happens to the lab (:meth:`do`).
+        """
         with self._lock():
             self._check()
             if not self._namespaces:
@@ -157,6 +169,26 @@ class Lab:
             cwd=cwd,
             check=check,
         )
+
+    def do(self, event: str) -> tuple[Event, ...]:
+        """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
+
+        Namespaces, connections and rules that have nothing to do with it stay. Returns what happened, in the
+        engine's terms. Raises ScenarioError for what is no event, UsageError where the engine refuses it or
+        the lab was made from a plan alone.
+        """
+        from netlab.model.errors import Position
+        from netlab.plan.change import happen
+        from netlab.scenario.events import parse_event
+
+        asked = parse_event(event, Position("event", 1, 1))
+        with self._lock(), state.Lock(self.name), self.instrument.suspended():
+            self._check()
+            change = happen(self._client.history, asked)
+            if change.events:
+                self.warnings += tuple(self._client.change(change, {"digest": "", **counts_of(change.plan)}))
+                self._forget()
+        return change.events
 
     # -- measuring
 
@@ -222,20 +254,28 @@ class Lab:
             raise ExpectationFailed(verdicts)
         return [verdict.journey for verdict in verdicts]
 
-    def verify(self) -> list[Verdict]:
+    def verify(self, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
         """Measure everything that the scenario expects; whether it was met is in each verdict.
 
-        Unmeasured flows are verdicts too. A scenario that expects nothing has none.
+        Events between flows happen to this lab. Unmeasured flows are verdicts too. A scenario that expects
+        nothing has none. ``tell`` is called at each measured flow.
         """
-        from netlab.journey.expand import claims
+        from netlab.lab.stages import stages
         from netlab.lab.verify import judge
 
         self._check()
-        wanted = claims(self.plan.expect, self.plan)
-        with self.instrument.held() as session:
-            verdicts = judge(self._client, wanted, session=session)
+        verdicts: list[Verdict] = []
+        for stage in stages(self.plan, self._history()):
+            for event in stage.events:
+                self.do(event.text)
+            with self.instrument.held() as session:
+                verdicts += judge(session, stage.claims, self.plan, tell=tell)
         self._note([verdict.journey for verdict in verdicts])
         return verdicts
+
+    def _history(self) -> History | None:
+        """What led to the lab as it stands; None if it came of a plan alone."""
+        return self._client.history if self._client.has_history else None
 
     def matrix(self) -> Column:
         """Who can reach what: every origin to every port of every service, each way in, each family."""
@@ -380,7 +420,12 @@ def _refuse_unmeasured(journeys: Iterable[Journey]) -> None:
 
 
 def _build(
-    launch: Launch, plan: Plan, name: str | None, names: Iterator[str], files: Sequence[Any]
+    launch: Launch,
+    plan: Plan,
+    scenario: Scenario | None,
+    name: str | None,
+    names: Iterator[str],
+    files: Sequence[Any],
 ) -> Client:
     """Build the plan under a name that is free; raises UsageError if ``name`` is not."""
     while True:
@@ -394,14 +439,21 @@ def _build(
                     raise UsageError(f"there is a lab {chosen} already")
                 continue  # cleared, or the name of a program with our number in another PID namespace
             if lock.holds():
-                return _build_as(launch, chosen, plan, files)
+                return _build_as(launch, chosen, plan, scenario, files)
 
 
-def _build_as(launch: Launch, name: str, plan: Plan, files: Sequence[Any]) -> Client:
+def _build_as(
+    launch: Launch, name: str, plan: Plan, scenario: Scenario | None, files: Sequence[Any]
+) -> Client:
     from dataclasses import replace
 
     text = codec.dumps(replace(plan, name=name))
-    launch.build(name, text, record_of(plan, text, files, owner=os.getpid()))
+    history = ""
+    if scenario is not None:
+        from netlab.plan.change import History
+
+        history = codec.dump_history(History.of(replace(scenario, name=name)))
+    launch.build(name, text, record_of(plan, text, files, owner=os.getpid()), history=history)
     launch.commit(detach=False)
     found = state.read(name)
     assert found is not None

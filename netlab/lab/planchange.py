@@ -133,14 +133,16 @@ class PlanChange:
         """Have conntrack forget what the engine makes it forget when a container goes or comes.
 
         libnetwork deletes entries whose answers come from or go to the endpoint's address; since moby#44742
-        (20.10.23, 23.0) those of published UDP ports as well, whatever their address: by the port on the
-        host, in 29 by mistake by the container's (moby#53384).
+        (20.10.23, 23.0) those that were sent to published UDP ports as well: up to 28 at whatever address,
+        when ports are opened and closed; in 29 when they are opened, at the address that they are bound to,
+        and by mistake the container's port in place of the host's (moby#52423, moby#53384).
         """
         from netlab.kernel import ctflush
 
         addresses: set[str] = set()
-        published: list[Publication] = []
-        for plan, nodes in ((self.before, self._old), (self.after, self._new)):
+        closed: list[Publication] = []
+        opened: list[Publication] = []
+        for plan, nodes, published in ((self.before, self._old, closed), (self.after, self._new, opened)):
             for node in nodes.values():
                 if node.kind != "container" or node.host != host.name or not self._moved(node.name):
                     continue
@@ -148,10 +150,12 @@ class PlanChange:
                 published += [p for p in plan.publications if p.node == node.name and p.protocol == "udp"]
         if addresses:
             ctflush.delete(namespace, ctflush.answered_by(addresses))
-        if published and host.engine not in _BY_ADDRESS_ALONE:
-            by_mistake = host.engine.startswith("docker-29")
-            ports = {p.container_port if by_mistake else p.host_port for p in published}
-            ctflush.delete(namespace, ctflush.to_ports(ctflush.UDP, ports))
+        if host.engine.startswith("docker-29"):
+            endpoints = {(p.host_address, p.container_port) for p in opened}
+        else:
+            endpoints = {("", p.host_port) for p in (*closed, *opened)}
+        if endpoints and host.engine not in _BY_ADDRESS_ALONE:
+            ctflush.delete(namespace, ctflush.sent_to(ctflush.UDP, endpoints))
 
     def _moved(self, name: str) -> bool:
         if name in self.renewed or name not in self._old or name not in self._new:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netlab.journey.expand import Claim, claims
+from netlab.journey.expand import Claim
 from netlab.journey.expect import Check, check
-from netlab.lab.measuring import lent
 from netlab.lab.owned import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from netlab.lab.client import Client
     from netlab.measure.worker import RemoteSession
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +32,38 @@ class Verdict:
         return {True: "passed", False: "failed", None: "unmeasured"}[self.check.passed]
 
 
-def verify(plan: Plan, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
-    """Build the plan, measure every expectation, take it down; ``tell`` is called at each measured flow.
+def verify(plan: Plan, scenario: Scenario, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
+    """Build the plan of a scenario, measure what is expected, with the events in between, take it down.
 
-    A plan that expects nothing is not built. Raises UsageError for an expectation that means nothing here,
-    LabError and MachineError.
+    ``tell`` is called at each measured flow. A plan that expects nothing is not built. Raises UsageError for
+    an expectation that means nothing here, LabError and MachineError.
     """
-    wanted = claims(plan.expect, plan)
-    if not wanted:
+    from netlab.lab.stages import stages
+    from netlab.plan.change import History
+
+    if not plan.expect:
         return []
-    with Lab(plan=plan) as lab:
-        return judge(lab.client, wanted, tell=tell)
+    stages(plan, History.of(scenario))  # what is wrong with them is said before anything is built
+    with Lab(plan=plan, scenario=scenario) as lab:
+        return lab.verify(tell=tell)
 
 
 def judge(
-    client: Client,
-    wanted: Iterable[Claim],
+    session: RemoteSession,
+    claims: Iterable[Claim],
+    plan: Plan,
     *,
-    session: RemoteSession | None = None,
     tell: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
-    """Measure claims in a lab that stands, in a session of the caller's if there is one."""
-    known = list(wanted)
+    """Measure claims in a lab that stands as ``plan`` says."""
+    known = list(claims)
 
     def told(_number: int, _journey: Journey) -> None:
         tell()
 
-    with lent(client, session) as using:
-        journeys = using.measure([claim.flow for claim in known], tell=told)
+    journeys = session.measure([claim.flow for claim in known], tell=told)
     return [
-        Verdict(claim, journey, check(claim.expected, journey, client.plan))
+        Verdict(claim, journey, check(claim.expected, journey, plan))
         for claim, journey in zip(known, journeys, strict=True)
     ]
 

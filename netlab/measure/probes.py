@@ -10,14 +10,15 @@ import errno
 import os
 import select
 import socket
+import struct
 import time
 from functools import cache
-from struct import Struct
 from typing import Final
 
 from netlab.journey.evidence import Sighting
 from netlab.journey.headers import ICMP, PROTOCOLS, make_key
 from netlab.measure import errqueue
+from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.reply import parse_reply
@@ -56,7 +57,7 @@ _LOCAL_ERRORS: Final = frozenset(
     )
 )
 _REPLY_LIMIT: Final = 1 << 16
-_ECHO = Struct(">BBHHH")
+_ECHO = struct.Struct(">BBHHH")
 
 
 def family_number(family: Family) -> int:
@@ -120,7 +121,12 @@ class SocketProbe:
 
     def _bind(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((self.source[0], self.source[1]))
+        try:
+            sock.bind((self.source[0], self.source[1]))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise Unmeasured(f"port {self.source[1]} of {self.flow.origin} is taken") from None
 
     def _local(self, error: OSError) -> None:
         """An error of the first call: nothing left, or a rule of OUTPUT said no (then the trace ends it)."""
@@ -205,6 +211,11 @@ class StreamProbe(SocketProbe):
         self.wants = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP
         self.connected = False
         self.received = b""
+
+    def _bind(self, sock: socket.socket) -> None:
+        super()._bind(sock)
+        if self.flow.source_port is not None:  # asked again, it must not find itself in TIME_WAIT
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def begin(self) -> None:
         """Start the connection."""

@@ -34,6 +34,7 @@ from netlab.kernel import netns as namespaces_of
 from netlab.kernel.packet import Shape
 from netlab.measure.crafted import CraftedProbe, Workshop
 from netlab.measure.probes import SocketProbe, StreamProbe, patience, probe_for
+from netlab.measure.rounds import rounds
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.flow import Flow
@@ -174,7 +175,7 @@ class Session:
         meanwhile) is measured again at most twice, then its journeys are ``unmeasured``.
         """
         journeys: list[Journey] = []
-        for together in _rounds(flows, self._round_size()):
+        for together in rounds(flows, self._round_size()):
             for journey in self._measure_round(together, replies, shape):
                 if tell is not None:
                     tell(len(journeys), journey)
@@ -418,20 +419,6 @@ class Session:
             if tables:
                 tracer.facts.hits.clear()
                 tracer.facts.rules = tracer.rules.lines(tables)
-
-
-def _rounds(flows: Sequence[Flow], size: int) -> Iterator[Sequence[Flow]]:
-    """Flows that may be in the air together: ``size`` at most, and no two from one port of a node."""
-    start, taken = 0, set()
-    for number, flow in enumerate(flows):
-        source = flow.source_port and (flow.origin, flow.family, flow.protocol, flow.source_port)
-        if number - start == size or source in taken:
-            yield flows[start:number]
-            start, taken = number, set()
-        if source:
-            taken.add(source)
-    if start < len(flows):
-        yield flows[start:]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 ::
 
-    flow    = origins "->" target [":" ports] ["/" proto] ["via" node]
+    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
     origins = name | glob | "[" list "]"
     target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
@@ -11,10 +11,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netlab.model.errors import Position
 from netlab.model.family import Family
+
+if TYPE_CHECKING:
+    from netlab.model.scenario import ScenarioEvent
 
 FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
 OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
@@ -53,6 +56,7 @@ class FlowPattern:
     via: str | None = None
     family: Family | None = None
     text: str = ""
+    source_port: int | None = None  #: None: any that is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Flow:
         return f"{self.target}{port}/{self.protocol}"
 
     def __str__(self) -> str:
-        return f"{self.origin} -> {self.to}" + (f" via {self.via}" if self.via else "")
+        port = "" if self.source_port is None else f":{self.source_port}"
+        return f"{self.origin}{port} -> {self.to}" + (f" via {self.via}" if self.via else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One entry of ``x-netlab.expect``: a pattern, and what is expected for each family."""
+    """One flow of ``x-netlab.expect``: a pattern, and what is expected for each family.
+
+    ``after`` is all that happens in the standing lab before it is asked: the events among the entries above.
+    """
 
     pattern: FlowPattern
     expected: tuple[tuple[Family, Expected], ...]
     position: Position
+    after: tuple[ScenarioEvent, ...] = ()
+
+    @property
+    def after_words(self) -> str:
+        """``stop dns, start dns``; empty where nothing has happened."""
+        return ", ".join(event.text for event in self.after)

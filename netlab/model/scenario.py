@@ -206,6 +206,11 @@ class ScenarioEvent:
     words: tuple[str, ...]
     position: Position
 
+    @property
+    def text(self) -> str:
+        """The line as written."""
+        return " ".join(self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:

@@ -62,8 +62,13 @@ def networks_of(scenario: Scenario, host: str) -> list[ComposeNetwork]:
 def _named_by_events(scenario: Scenario) -> set[str]:
     """Networks that only a later ``connect`` uses."""
     keys = {network.name: network.key for network in scenario.networks}
-    named = {e.words[2] for e in scenario.events if e.words[0] == "connect" and len(e.words) == 3}
+    named = {e.words[2] for e in _all_events(scenario) if e.words[0] == "connect" and len(e.words) == 3}
     return {keys.get(name, name) for name in named}
+
+
+def _all_events(scenario: Scenario) -> tuple[ScenarioEvent, ...]:
+    """What the scenario has happen, before anything is asked and between its flows."""
+    return (*scenario.events, *(scenario.expect[-1].after if scenario.expect else ()))
 
 
 def events_of(scenario: Scenario, host_name: str) -> tuple[Event, ...]:
@@ -308,7 +313,7 @@ class _Later:
         if verb == "create":
             yield NetworkCreate(network_spec(self.scenario, network, self.host))
         elif network.key in self.specs or any(
-            e.words[:2] == ("create", "network") for e in self.scenario.events
+            e.words[:2] == ("create", "network") for e in _all_events(self.scenario)
         ):
             yield NetworkRemove(network.name)
 

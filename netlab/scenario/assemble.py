@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from netlab.model.errors import ScenarioError
-from netlab.model.flow import Expectation
-from netlab.model.scenario import ComposeNetwork, ExposedPort, Host, Outside, ScenarioEvent
+from netlab.model.scenario import ComposeNetwork, ExposedPort, Host, Outside
 from netlab.scenario.events import event_names, parse_event
-from netlab.scenario.expect import read_expectations
+from netlab.scenario.expect import Expectations, Happenings, read_expectations
 from netlab.scenario.hosts import Overrides, ReadFile, read_hosts, read_outside
 from netlab.scenario.networks import docker_name, predefined, read_network
 from netlab.scenario.services import Draft, read_service
@@ -28,8 +27,10 @@ class Parts:
     drafts: tuple[Draft, ...]
     #: services that no active profile enables, with their profiles
     disabled: Mapping[str, tuple[str, ...]]
-    events: tuple[tuple[ScenarioEvent, Value], ...]
-    expect: tuple[tuple[Expectation, Value], ...]
+    events: Happenings
+    expect: Expectations
+    #: the events among the flows of ``expect``
+    between: Happenings
     root: Value
     netlab: Value
     #: the tree before what does not fit was taken out: what is named there is not unknown
@@ -59,7 +60,9 @@ def assemble(
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
     events = _events(netlab.get("events"), report)
-    named = {word for event, _ in events for kind, word in event_names(event.words) if kind == "network"}
+    expect, between = read_expectations(netlab.get("expect"), report)
+    happening = [event for event, _ in (*events, *between)]
+    named = {word for event in happening for kind, word in event_names(event.words) if kind == "network"}
     networks, drafts = _networks(root, netlab, project, drafts, named, report)
     return Parts(
         hosts=hosts,
@@ -69,7 +72,8 @@ def assemble(
         disabled=disabled,
         events=events,
         project=project,
-        expect=read_expectations(netlab.get("expect"), report),
+        expect=expect,
+        between=between,
         root=root,
         netlab=netlab,
         raw=raw,
@@ -158,7 +162,7 @@ def _predefined_mode(draft: Draft, own: Mapping[str, str], report: Report) -> Dr
     return replace(draft, service=plain, ports=())
 
 
-def _events(value: Value | None, report: Report) -> tuple[tuple[ScenarioEvent, Value], ...]:
+def _events(value: Value | None, report: Report) -> Happenings:
     found = []
     for item in value or ():
         try:

@@ -114,8 +114,9 @@ def _seen(text: str, names: Names) -> bool:
 
 
 def check_events(parts: Parts, report: Report) -> None:
-    """Report containers, networks and hosts in ``events`` that there are not."""
-    if not parts.events:
+    """Report containers, networks and hosts in events that there are not."""
+    happenings = (*parts.events, *parts.between)
+    if not happenings:
         return
     names = names_of(parts)
     groups = {
@@ -123,7 +124,7 @@ def check_events(parts: Parts, report: Report) -> None:
         "network": frozenset(name for network in parts.networks for name in (network.key, network.name)),
         "host": names.hosts,
     }
-    for event, value in parts.events:
+    for event, value in happenings:
         for kind, word in event_names(event.words):
             known = groups[kind]
             if word not in known:

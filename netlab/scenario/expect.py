@@ -1,4 +1,4 @@
-"""``x-netlab.expect`` → :class:`Expectation`."""
+"""``x-netlab.expect`` → :class:`Expectation`: flows, and what happens between them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,42 @@ from typing import cast
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Expectation, Expected, FlowPattern, OutcomeName, PathName
+from netlab.model.scenario import ScenarioEvent
+from netlab.scenario.events import parse_event
 from netlab.scenario.flow import parse_flow
 from netlab.scenario.tree import Report, Value, shown
 
 _ENDPOINT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
-def read_expectations(value: Value | None, report: Report) -> tuple[tuple[Expectation, Value], ...]:
-    """All entries, each with the value that it came from."""
-    found = []
+Expectations = tuple[tuple[Expectation, Value], ...]
+Happenings = tuple[tuple[ScenarioEvent, Value], ...]
+
+
+def read_expectations(value: Value | None, report: Report) -> tuple[Expectations, Happenings]:
+    """All flows, and all events among them, each with the value that it came from."""
+    flows: list[tuple[Expectation, Value]] = []
+    events: list[tuple[ScenarioEvent, Value]] = []
+    idle: Value | None = None
     for item in value or ():
-        expectation = _expectation(item, report)
-        if expectation is not None:
-            found.append((expectation, item))
-    return tuple(found)
+        written = item.get("event")
+        if written is None:
+            after = tuple(event for event, _ in events)
+            expectation = _expectation(item, after, report)
+            flows += [(expectation, item)] if expectation is not None else []
+            idle = None
+            continue
+        idle = written
+        try:
+            events.append((parse_event(written.text, written.position), written))
+        except ScenarioError as error:
+            report.problems.extend(error.problems)
+    if idle is not None:
+        report.add(idle.at, f"event: no flow follows {shown(idle.text)}, so nobody would see what it did")
+    return tuple(flows), tuple(events)
 
 
-def _expectation(item: Value, report: Report) -> Expectation | None:
+def _expectation(item: Value, after: tuple[ScenarioEvent, ...], report: Report) -> Expectation | None:
     written = item.get("flow")
     if written is None:
         return None
@@ -39,7 +58,7 @@ def _expectation(item: Value, report: Report) -> Expectation | None:
             report.problems.extend(error.problems)
         return None
     sides = _sides(item, pattern, report)
-    return Expectation(pattern, sides, item.position)
+    return Expectation(pattern, sides, item.position, after)
 
 
 def _sides(item: Value, pattern: FlowPattern, report: Report) -> tuple[tuple[Family, Expected], ...]:

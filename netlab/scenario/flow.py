@@ -2,12 +2,13 @@
 
 ::
 
-    flow    = origins "->" target [":" ports] ["/" proto] ["via" node]
+    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
     origins = name | glob | "[" list "]"
     target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
 
-A list of ports may stand in brackets (``[80,443]``) or not (``80,443``).
+A list of ports may stand in brackets (``[80,443]``) or not (``80,443``). The port of the origins is the one
+that the packets come from; without, any that is free.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class _Parser:
 
     def flow(self) -> FlowPattern:
         origins = self._origins()
+        source_port_at = self.at
+        source_port = self._source_port() if self._take(":") else None
         self._skip()
         if not self._take("->"):
             self._fail(f'expected "->" after the origin; {_EXAMPLE}')
@@ -64,9 +67,12 @@ class _Parser:
             protocol = self._protocol()
         protocol = self.forced or protocol
         if self.forced == "icmp":
-            ports, has_ports = (), False
+            ports, has_ports, source_port = (), False, None
         if protocol == "icmp" and has_ports:
             self.at = ports_at
+            self._fail("icmp has no ports")
+        if protocol == "icmp" and source_port is not None:
+            self.at = source_port_at
             self._fail("icmp has no ports")
         if protocol != "icmp" and not has_ports:
             self._fail(
@@ -77,7 +83,8 @@ class _Parser:
         if self.at < len(self.text):
             self._fail(f"{shown(self.text[self.at :])} does not belong here; {_EXAMPLE}")
         family = None if target.address is None else Family.of(target.address)
-        return FlowPattern(origins, target, ports, protocol, via, family, " ".join(self.text.split()))
+        text = " ".join(self.text.split())
+        return FlowPattern(origins, target, ports, protocol, via, family, text, source_port)
 
     # -- parts
 
@@ -112,6 +119,14 @@ class _Parser:
             self._fail(f"expected the name of a node; {_EXAMPLE}")
         self.at += len(word)
         return word
+
+    def _source_port(self) -> int:
+        match = re.compile(r"[^\s>]*?(?=\s|->|\Z)").match(self.text, self.at)
+        word = match.group() if match else ""
+        if not re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) or not 1 <= int(word) <= 65535:
+            self._fail(f"{shown(word)} is not the port that packets come from (1-65535)")
+        self.at += len(word)
+        return int(word)
 
     def _target(self) -> Target:
         if self._take("["):

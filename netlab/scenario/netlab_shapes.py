@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 from netlab.model.flow import OutcomeName, PathName
@@ -22,7 +23,7 @@ from netlab.scenario.shape import (
     Text,
     Whole,
 )
-from netlab.scenario.tree import shown
+from netlab.scenario.tree import Report, Value, hint, shown
 
 ENGINES = (
     "docker",
@@ -221,13 +222,29 @@ SIDE = Record(
 )
 EXPECTATION = _record(
     {
-        "flow": (Text("a flow"), "client -> host:80/tcp"),
+        "flow": (Text("a flow"), "client -> host:80/tcp, client:40000 -> host:53/udp"),
         "ipv4": (SIDE, "what is expected of IPv4"),
         "ipv6": (SIDE, "what is expected of IPv6"),
         "both": (SIDE, "what is expected of both families"),
     },
     "flow",
 )
+HAPPENING = _record(
+    {"event": (Text("an event"), "what happens before the next flow: restart httpd")}, "event"
+)
+
+
+class _Entry(Either):
+    """A flow, or an event between two."""
+
+    def __init__(self) -> None:
+        explained = replace(EXPECTATION, explain=lambda key: hint(key, (*EXPECTATION.fields, "event")))
+        super().__init__(explained, HAPPENING)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        flow, event = self.shapes
+        return (event if "event" in value.map else flow)._inside(value, path, report)
+
 
 _NAMED = "a name (letters, digits, . _ -)"
 NETLAB = _record(
@@ -242,6 +259,6 @@ NETLAB = _record(
         "services": (MapOf(SERVICE, NAME, _NAMED), "what Compose cannot say of a service"),
         "rules": (_RULES, "short for the host's rules"),
         "events": (ListOf(Text("an event")), "what happens once everything is up, in order"),
-        "expect": (ListOf(EXPECTATION), "what the lab must measure"),
+        "expect": (ListOf(_Entry()), "what the lab must measure, and what happens in between"),
     }
 )

@@ -4,6 +4,10 @@
 
     scenarios/httpd.yaml::client -> host:80/tcp[ipv4]
     scenarios/httpd.yaml::docker-28::client -> host:80/tcp[ipv4]      with several --netlab-engine
+    scenarios/stale-udp.yaml::client:40000 -> host:53/udp[ipv4] after stop dns
+
+Where events happen between flows, what was asked before is a part of the story: an item that runs alone, or
+out of order, has it told from the beginning.
 """
 
 from __future__ import annotations
@@ -14,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.journey.expand import claims
-from netlab.lab.load import load_plan
+from netlab.lab.load import load_scenario
+from netlab.lab.stages import stages
 from netlab.model.errors import NetlabError, Unmeasured
+from netlab.plan import make
+from netlab.plan.change import History
 from netlab.testing.failing import release, watch
 from netlab.testing.labs import SuiteLab, build
 from netlab.testing.plugin import is_named
@@ -55,29 +61,58 @@ class LabHolder(pytest.Collector):
 
     variant: Variant
     lab: SuiteLab | None = None
+    story: tuple[Claim, ...] = ()  #: all claims, in order
+    told: int = 0  #: so many of them were asked of the lab, if anything happens between any
 
     def items(self) -> Iterator[ScenarioItem]:
         """One item a claim."""
         try:
-            plan = load_plan(self.variant.files, **self.variant.keywords)
-            found = claims(plan.expect, plan)
+            scenario = load_scenario(self.variant.files, **self.variant.keywords)
+            found = stages(make(scenario), History.of(scenario))
         except NetlabError as error:
             raise self.CollectError(str(error)) from error
-        if not found:
+        self.story = tuple(claim for stage in found for claim in stage.claims)
+        if not self.story:
             what = f"{self.path} expects nothing (x-netlab.expect)"
             if is_named(self.path, self.config):
                 raise self.CollectError(what)
             self.warn(NothingExpected(what))
         seen: dict[str, int] = {}
-        for claim in found:
-            name = f"{claim.flow}[{claim.flow.family.word}]"
+        for place, claim in enumerate(self.story):
+            words = claim.expectation.after_words
+            name = f"{claim.flow}[{claim.flow.family.word}]" + (f" after {words}" if words else "")
             number = seen[name] = seen.get(name, 0) + 1
             again = f"#{number}" if number > 1 else ""
-            yield ScenarioItem.from_parent(self, name=f"{name}{again}", claim=claim)
+            yield ScenarioItem.from_parent(self, name=f"{name}{again}", claim=claim, place=place)
 
     def setup(self) -> None:
         """Bring the lab up, before the first item that runs here."""
         self.lab = build(self.config, self.variant)
+        self.told = 0
+
+    def reach(self, place: int) -> SuiteLab:
+        """The lab at the point where the claim at ``place`` is next."""
+        assert self.lab is not None
+        if self.lab.closed:  # it was kept for somebody to look at
+            self.setup()
+        if not self.story[-1].expectation.after:
+            return self.lab
+        if self.told > place:
+            self.lab.close()
+            self.setup()
+        while self.told < place:
+            self._happen(self.told)
+            self.lab.probe_all(self.story[self.told].flow)
+            self.told += 1
+        self._happen(place)
+        return self.lab
+
+    def _happen(self, place: int) -> None:
+        """The events between the claim before ``place`` and the one there."""
+        assert self.lab is not None
+        before = len(self.story[place - 1].expectation.after) if place else 0
+        for event in self.story[place].expectation.after[before:]:
+            self.lab.do(event.text)
 
     def teardown(self) -> None:
         """Take it down, behind the last."""
@@ -115,25 +150,19 @@ class ScenarioInEngine(LabHolder):
 class ScenarioItem(pytest.Item):
     """One flow of one family, and what is expected of it."""
 
-    def __init__(self, *, claim: Claim, **rest: Any) -> None:
+    def __init__(self, *, claim: Claim, place: int, **rest: Any) -> None:
         super().__init__(**rest)
         self.claim = claim
+        self.place = place
         self.watch: Watch | None = None
         self.add_marker("netlab")
         if self.config.pluginmanager.hasplugin("xdist"):
             self.add_marker(pytest.mark.xdist_group(self.parent.nodeid if self.parent else self.nodeid))
 
-    def _lab(self) -> SuiteLab:
-        parent = self.parent
-        assert isinstance(parent, LabHolder)
-        assert parent.lab is not None
-        if parent.lab.closed:  # it was kept for somebody to look at
-            parent.setup()
-        return parent.lab
-
     def setup(self) -> None:
-        """Watch the lab."""
-        self.watch = watch(self, self._lab())
+        """Have the lab where it is to be asked, and watch it."""
+        assert isinstance(self.parent, LabHolder)
+        self.watch = watch(self, self.parent.reach(self.place))
 
     def runtest(self) -> None:
         """Measure the flow."""
@@ -141,8 +170,10 @@ class ScenarioItem(pytest.Item):
 
         assert self.watch is not None
         lab = self.watch.lab
+        assert isinstance(self.parent, LabHolder)
+        self.parent.told = self.place + 1
         with lab.instrument.held() as session:
-            (verdict,) = judge(lab.client, [self.claim], session=session)
+            (verdict,) = judge(session, [self.claim], lab.plan)
         lab.journeys.append(verdict.journey)
         if verdict.check.passed is None:
             raise Unmeasured("; ".join(verdict.check.problems))

@@ -45,7 +45,7 @@ def measured_words(journey: Journey) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """One line a flow: expected against measured.
+    """One line a flow: expected against measured; and one an event between them.
 
     Where one expectation stands for many flows, those that passed share a line a family.
     """
@@ -56,7 +56,12 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
     found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("", "FLOW", "FAMILY", "EXPECTED", "MEASURED"):
         found.add_column(title, overflow="fold")
+    happened = 0
     for verdict, number in _rows(verdicts):
+        events = verdict.claim.expectation.after
+        for event in events[happened:]:
+            found.add_row(Text("event", style="bold"), Text(event.text, style="bold"))
+        happened = len(events)
         colour = _COLOURS[verdict.word]
         flow = verdict.claim.flow
         many = f"{verdict.claim.expectation.pattern.text}  ({number} flows)"
@@ -68,6 +73,12 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
             Text(measured_words(verdict.journey), style=colour if verdict.word != "passed" else ""),
         )
     return found
+
+
+def after(verdict: Verdict) -> str:
+    """`` after stop dns, start dns``; empty where nothing had happened to the lab."""
+    words = verdict.claim.expectation.after_words
+    return f" after {words}" if words else ""
 
 
 def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[Verdict, int]]:
@@ -108,6 +119,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
     return {
         "position": str(verdict.claim.expectation.position),
+        "after": [event.text for event in verdict.claim.expectation.after],
         "flow": str(verdict.claim.flow),
         "family": verdict.claim.flow.family.word,
         "verdict": verdict.word,
@@ -134,7 +146,9 @@ def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
         )
         for verdict in verdicts:
             flow = verdict.claim.flow
-            case = ET.SubElement(suite, "testcase", classname=name, name=f"{flow} [{flow.family.word}]")
+            case = ET.SubElement(
+                suite, "testcase", classname=name, name=f"{flow} [{flow.family.word}]{after(verdict)}"
+            )
             if verdict.word == "passed":
                 continue
             kind = "failure" if verdict.word == "failed" else "error"

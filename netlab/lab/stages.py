@@ -1,0 +1,59 @@
+"""A scenario's flows in the order in which they are asked, and what happens to the lab between them.
+
+::
+
+    expect:
+      - flow: client:40000 -> host:53/udp     stage 1: the lab as it was built
+      - event: restart dns
+      - flow: client:40000 -> host:53/udp     stage 2: names mean what they mean by then
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from netlab.journey.expand import Claim, claims
+from netlab.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Plan
+    from netlab.model.scenario import ScenarioEvent
+    from netlab.plan.change import Change, History
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Events that happen one after the other, and the flows that are asked once they have."""
+
+    events: tuple[ScenarioEvent, ...]
+    claims: tuple[Claim, ...]
+
+
+def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
+    """Everything that a scenario expects of a lab of ``plan``, to which ``history`` has led.
+
+    Raises UsageError for an expectation that means nothing, an event that the engine refuses, and any event
+    where nobody knows the history (None).
+    """
+    found = []
+    done = 0
+    for after, group in groupby(plan.expect, key=lambda expectation: expectation.after):
+        events, done = after[done:], len(after)
+        for event in events:
+            change = _happen(history, event)
+            history, plan = change.history, change.plan
+        found.append(Stage(events, tuple(claims(group, plan))))
+    return tuple(found)
+
+
+def _happen(history: History | None, event: ScenarioEvent) -> Change:
+    from netlab.plan.change import happen
+
+    if history is None:
+        raise UsageError(f"{event.position}: the lab was made from a plan: nothing can happen to its engine")
+    try:
+        return happen(history, event)
+    except UsageError as error:
+        raise UsageError(f"{event.position}: {error}") from None
