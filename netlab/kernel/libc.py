@@ -56,9 +56,13 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 # every architecture but alpha; pivot_root and capset differ and are found in libc.
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
+_SYS_FSOPEN = 430
+_SYS_FSCONFIG = 431
+_SYS_FSMOUNT = 432
 _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
 _CLOSE_RANGE_CLOEXEC = 4
+_FSCONFIG_CMD_CREATE = 6
 
 #: a function, its arguments, what is being done
 Step = tuple[Callable[..., Any], tuple[Any, ...], str]
@@ -175,6 +179,17 @@ def move_mount(fd: int, target: str) -> None:
         _SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH,
         doing=f"attaching a mount at {target}",
     )  # fmt: skip
+
+
+def new_mount(kind: str) -> int:
+    """A new instance of a file system, mounted nowhere, as the descriptor of its root; raises OSError."""
+    doing = f"making an instance of {kind}"
+    context = _syscall(_SYS_FSOPEN, os.fsencode(kind), 1, doing=doing)
+    try:
+        _syscall(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0, doing=doing)
+        return _syscall(_SYS_FSMOUNT, context, 1, 0, doing=doing)
+    finally:
+        os.close(context)
 
 
 # A step is a call for later: worked out before a fork, made behind it. A result of -1 means last_error().

@@ -145,7 +145,7 @@ class Build:
     def _make_namespaces(self) -> None:
         corrections: tuple[tuple[str, str], ...] | None = None
         ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
-        for space in self.layout.spaces.values():
+        for space, proc in zip(self.layout.spaces.values(), sysctl.instances(), strict=False):
             fresh = space.name not in self.standing
             if not fresh:
                 netns.enter(self.standing[space.name])
@@ -159,10 +159,10 @@ class Build:
             if fresh:
                 if corrections is None:
                     corrections = sysctl.inherited()
-                sysctl.write_all(corrections)
+                sysctl.write_all(corrections, proc)
                 if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
-                    sysctl.write(*sysctl.NO_DUPLICATE_DETECTION)
-            sysctl.write_all(space.settings(of_interfaces=False))
+                    sysctl.write(*sysctl.NO_DUPLICATE_DETECTION, proc)
+            sysctl.write_all(space.settings(of_interfaces=False), proc)
             if space.name in self.rulesets:
                 self.rulesets[space.name].begin(self.namespaces)
 
@@ -219,11 +219,11 @@ class Build:
         for space, index, address, mac in self.layout.neighbours():
             entry = message.permanent_neighbour(index, address, message.mac_bytes(mac))
             neighbours.setdefault(space.name, []).append(entry)
-        for space in self.layout.spaces.values():
+        for space, proc in zip(self.layout.spaces.values(), sysctl.instances(), strict=False):
             late = space.settings(of_interfaces=True)
             if late:
                 netns.enter(self.namespaces[space.name])
-                sysctl.write_all(late)
+                sysctl.write_all(late, proc)
             messages = [message.raise_link(1, "lo")]
             for interface in space.interfaces:
                 if interface.kind == "bridge":
