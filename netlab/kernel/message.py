@@ -102,6 +102,7 @@ def _identity(name: str, mac: str | None, mtu: int | None, txqlen: int | None) -
 
 
 _STP_OFF = _u32(IFLA_BR_STP_STATE, 0)
+_SNOOPING_OFF, _SNOOPING_ON = (attribute(IFLA_BR_MCAST_SNOOPING, value) for value in (b"\0", b"\1"))
 _KIND_BRIDGE = _text(IFLA_INFO_KIND, "bridge")
 _KIND_VETH = _text(IFLA_INFO_KIND, "veth")
 
@@ -109,10 +110,21 @@ _KIND_VETH = _text(IFLA_INFO_KIND, "veth")
 def bridge(
     name: str, index: int, mac: str | None = None, mtu: int | None = None, txqlen: int | None = None
 ) -> Message:
-    """Make a bridge without spanning tree (so its ports forward at once), down."""
-    info = attribute(IFLA_LINKINFO, _KIND_BRIDGE + attribute(IFLA_INFO_DATA, _STP_OFF))
-    body = _IFINFO.pack(0, 0, index, 0, 0) + _identity(name, mac, mtu, txqlen) + info
+    """Make a bridge without spanning tree (so its ports forward at once), down, and not :func:`snooping`."""
+    info = _KIND_BRIDGE + attribute(IFLA_INFO_DATA, _STP_OFF + _SNOOPING_OFF)
+    body = _IFINFO.pack(0, 0, index, 0, 0) + _identity(name, mac, mtu, txqlen)
+    body += attribute(IFLA_LINKINFO, info)
     return Message(RTM_NEWLINK, _CREATE, body, f"making the bridge {name}")
+
+
+def snooping(index: int, name: str) -> Message:
+    """Let a bridge look at multicast memberships, as every bridge does unless it is told not to.
+
+    Once it does, each port that goes up makes it start anew at all the others (br_port_state_selection,
+    net/bridge/br_stp.c): half a second for a thousand.
+    """
+    info = attribute(IFLA_LINKINFO, _KIND_BRIDGE + attribute(IFLA_INFO_DATA, _SNOOPING_ON))
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info, f"setting {name} to snooping")
 
 
 class End(NamedTuple):

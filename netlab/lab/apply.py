@@ -255,32 +255,28 @@ class Build:
                     rulecopy.write(rules)
 
     def _raise_bridges(self) -> None:
-        for space in self.layout.spaces.values():
-            if not space.bridges:
-                continue
-            messages: list[Message] = []
-            for bridge in space.bridges:
-                index = space.indexes[bridge.name]
-                messages += addresses_of(space, bridge)
-                if bridge.up:
-                    messages.append(message.raise_link(index, bridge.name))
+        self._settle((pair.near, pair.near_end) for pair in self.layout.pairs)
+        bridges = [(space, bridge) for space in self.layout.spaces.values() for bridge in space.bridges]
+        for space, bridge in bridges:
+            index = space.indexes[bridge.name]
+            messages = addresses_of(space, bridge)
+            if bridge.up:
+                messages.append(message.raise_link(index, bridge.name))
+            messages.append(message.snooping(index, bridge.name))
             self.sockets[space.name].send(messages)
-        self._settle()
+        self._settle(bridges)
         for space in self.layout.spaces.values():
             if space.bridges:
                 self.sockets[space.name].send([*_routes(space), *self._late_neighbours.get(space.name, ())])
 
-    def _settle(self) -> None:
-        ends: dict[str, list[Message]] = {}
-        for pair in self.layout.pairs:
-            name = pair.near_end.name
-            ends.setdefault(pair.near.name, []).append(message.get_link(pair.near.indexes[name], name))
-        for space in self.layout.spaces.values():
-            for bridge in space.bridges:
-                request = message.get_link(space.indexes[bridge.name], bridge.name)
-                ends.setdefault(space.name, []).append(request)
-        for name, requests in ends.items():
-            answers = [dump.link(data) for data in self.sockets[name].ask(requests)]
+    def _settle(self, interfaces: Iterable[tuple[Space, Interface]]) -> None:
+        """Have the kernel see to links whose carrier has changed, and wait where it does not at once."""
+        requests: dict[str, list[Message]] = {}
+        for space, interface in interfaces:
+            request = message.get_link(space.indexes[interface.name], interface.name)
+            requests.setdefault(space.name, []).append(request)
+        for name, asked in requests.items():
+            answers = [dump.link(data) for data in self.sockets[name].ask(asked)]
             waiting = {link.index for link in answers if link.up and not link.ready and link.kind == "veth"}
             if waiting:
                 self._wait_for(name, waiting)

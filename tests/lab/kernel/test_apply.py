@@ -96,6 +96,15 @@ def test_large_labs_know_their_neighbours(applied: Build) -> None:
         assert (2, "10.1.0.1", "02:42:00:00:01:01", True) in set(dump.neighbours(sock))
 
 
+def test_settings_reach_every_namespace_of_a_large_lab(applied: Build) -> None:
+    lab = applied(star(2 * MANY, client=False))
+    for name, namespace in lab.namespaces.items():
+        if name != "host":
+            with netns.entered(namespace):
+                assert sysctl.read("net.ipv4.ip_unprivileged_port_start") == "0"
+                assert sysctl.read("net.ipv6.conf.eth0.accept_dad") == "0"
+
+
 def test_links_are_as_planned(applied: Build, inside: Inside) -> None:
     plan = star(2)
     host = plan.node("host")
@@ -115,6 +124,7 @@ def test_links_are_as_planned(applied: Build, inside: Inside) -> None:
         assert "UP" in shown[interface.name]["flags"]
         assert shown[interface.name].get("master") == interface.master
     assert shown["br1"]["linkinfo"]["info_data"]["stp_state"] == 0
+    assert shown["br1"]["linkinfo"]["info_data"]["mcast_snooping"] == 1
     assert [shown[name]["linkinfo"]["info_slave_data"]["hairpin"] for name in ("veth0", "veth1")] == [
         False,
         True,
