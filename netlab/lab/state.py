@@ -46,7 +46,7 @@ def root() -> str:
 
 def is_machines_root() -> bool:
     """Whether /run is the caller's: root of a user namespace is somebody ordinary outside of it."""
-    return os.access("/run", os.W_OK)
+    return os.stat("/run").st_uid == os.geteuid() and os.access("/run", os.W_OK)
 
 
 def ensure_root() -> str:

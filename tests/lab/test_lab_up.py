@@ -10,6 +10,8 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +130,6 @@ def test_the_picture_shows_nodes_addresses_ports_and_who_listens(netlab: Any) ->
 def test_nodes_are_known_to_ip_netns(netlab: Any) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root's labs are")
-    import subprocess
-
     lab = netlab.up(SEED)
     names = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout.split()
     assert {f"{lab}.host", f"{lab}.client", f"{lab}.httpd", f"{lab}.neighbour"} <= set(names)
@@ -138,6 +138,31 @@ def test_nodes_are_known_to_ip_netns(netlab: Any) -> None:
     netlab("down", lab)
     names = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout.split()
     assert not [name for name in names if name.startswith(lab)]
+
+
+def test_root_of_a_user_namespace_is_not_the_machines_even_if_anybody_may_write_to_run() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can lay another /run")
+    driver = """
+import ctypes, os
+from netlab.kernel import libc
+from netlab.lab import state
+libc.unshare(libc.CLONE_NEWNS)
+libc.mount("none", "/", "", libc.MS_REC | libc.MS_PRIVATE)
+libc.mount("tmpfs", "/run", "tmpfs", 0)
+os.chmod("/run", 0o1777)
+print(state.is_machines_root())
+os.setresgid(64321, 64321, 64321)
+os.setresuid(64321, 64321, 64321)
+ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE, which a change of ids takes away: the maps are to be written
+libc.unshare(libc.CLONE_NEWUSER)
+for name, line in (("setgroups", "deny"), ("uid_map", "0 64321 1"), ("gid_map", "0 64321 1")):
+    with open(f"/proc/self/{name}", "w") as file:
+        file.write(line)
+print(os.geteuid(), os.access("/run", os.W_OK), state.is_machines_root())
+"""
+    done = subprocess.run([sys.executable, "-c", driver], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "0", "True", "False"]
 
 
 def test_a_real_program_runs_in_a_container(netlab: Any, tmp_path: Path) -> None:
