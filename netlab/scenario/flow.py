@@ -50,8 +50,9 @@ class _Parser:
 
     def flow(self) -> FlowPattern:
         origins = self._origins()
+        has_source_port = self._take(":")
         source_port_at = self.at
-        source_port = self._source_port() if self._take(":") else None
+        source_port = self._source_port() if has_source_port else None
         self._skip()
         if not self._take("->"):
             self._fail(f'expected "->" after the origin; {_EXAMPLE}')

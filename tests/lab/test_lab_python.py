@@ -163,3 +163,41 @@ def test_a_process_ends_with_its_connection() -> None:
         )
         assert process.wait(60) == 0
         process.close()
+
+
+def test_events_happen_in_a_lab_of_a_program_s_own() -> None:
+    with netlab.Lab(SEED) as lab:
+        before = os.fstat(lab.namespaces["httpd"]).st_ino
+        client = os.fstat(lab.namespaces["client"]).st_ino
+        assert lab.probe("client -> host:80", family=4).outcome == "ok"
+        (stopped,) = lab.do("stop httpd")
+        assert type(stopped).__name__ == "ContainerStop"
+        assert lab.probe("client -> host:80", family=4).outcome == "refused"
+        lab.do("start httpd")
+        assert lab.do("start httpd") == () or lab.probe("client -> host:80", family=4).outcome == "ok"
+        lab.do("restart httpd")
+        journey = lab.probe("client -> host:80", family=4)
+        assert (journey.path, journey.answered_by) == ("forward", "httpd")
+        assert os.fstat(lab.namespaces["httpd"]).st_ino != before
+        assert os.fstat(lab.namespaces["client"]).st_ino == client
+        assert "netlab httpd" in lab.exec("client", ["curl", "-s", "http://198.51.100.1/"]).stdout
+        with pytest.raises(netlab.ScenarioError, match="there is no container"):
+            lab.do("restart htpd")
+        with pytest.raises(netlab.ScenarioError, match="did you mean"):
+            lab.do("restrat httpd")
+
+
+def test_nothing_happens_to_a_lab_of_a_plan_alone() -> None:
+    with netlab.Lab(SEED) as one, netlab.Lab(plan=one.plan) as lab:
+        with pytest.raises(netlab.UsageError, match="built from a plan"):
+            lab.do("restart httpd")
+        assert lab.probe("client -> host:80", family=4).outcome == "ok"
+
+
+def test_a_lab_that_was_changed_can_be_verified_again() -> None:
+    with netlab.Lab(SEED) as lab:
+        assert {verdict.word for verdict in lab.verify()} == {"passed"}
+        lab.do("stop httpd")
+        assert {verdict.word for verdict in lab.verify()} == {"failed"}
+        lab.do("start httpd")
+        assert {verdict.word for verdict in lab.verify()} == {"passed"}

@@ -62,3 +62,67 @@ def test_json_has_each_verdict_with_its_journey(netlab: Netlab) -> None:
     verdicts = document["scenarios"][0]["verdicts"]
     assert [verdict["family"] for verdict in verdicts] == ["ipv4", "ipv4", "ipv6", "ipv6"]
     assert all(verdict["journey"]["legs"] for verdict in verdicts)
+
+
+TALE = (
+    HEAD.replace('ports: ["8080:80"]', 'ports: ["8080:80", "5300:53/udp"], restart: always')
+    + """
+  expect:
+    - flow: client:40000 -> host:5300/udp
+      ipv4: {outcome: ok, path: forward, sees: client}
+    - event: stop web
+    - flow: "[client, neighbour]:40000 -> host:5300/udp"
+      ipv4: {outcome: unreachable}
+    - flow: client:40000 -> host:8080
+      both: {outcome: refused}
+    - event: start web
+    - event: restart daemon
+    - flow: client:40000 -> host:8080
+      ipv4: {outcome: ok, path: forward, sees: client}
+      ipv6: {outcome: ok, path: proxy, sees: gateway}
+    - flow: client:40000 -> host:8080
+      ipv4: {outcome: refused}
+"""
+)
+
+
+def test_what_happens_between_flows_happens_in_order(netlab: Netlab, tmp_path: Path) -> None:
+    file = tmp_path / "tale.yaml"
+    file.write_text(TALE)
+    junit = tmp_path / "junit.xml"
+    verdicts = json.loads(netlab("verify", file, "--json", "--junit", junit, code=1).stdout)
+    verdicts = verdicts["scenarios"][0]["verdicts"]
+    stopped, started = ["stop web"], ["stop web", "start web", "restart daemon"]
+    assert [(v["flow"], v["family"], v["after"], v["verdict"]) for v in verdicts] == [
+        ("client:40000 -> host:5300/udp", "ipv4", [], "passed"),
+        ("client:40000 -> host:5300/udp", "ipv4", stopped, "passed"),
+        ("neighbour:40000 -> host:5300/udp", "ipv4", stopped, "passed"),
+        ("client:40000 -> host:8080/tcp", "ipv4", stopped, "passed"),
+        ("client:40000 -> host:8080/tcp", "ipv6", stopped, "passed"),
+        ("client:40000 -> host:8080/tcp", "ipv4", started, "passed"),
+        ("client:40000 -> host:8080/tcp", "ipv6", started, "passed"),
+        ("client:40000 -> host:8080/tcp", "ipv4", started, "failed"),
+    ]
+    assert verdicts[0]["journey"]["flow"]["src"] == "198.51.100.2:40000"
+    names = [case.get("name") for case in ElementTree.parse(junit).getroot().iter("testcase")]
+    assert names[3] == "client:40000 -> host:8080/tcp [ipv4] after stop web"
+
+
+def test_the_table_has_a_line_for_each_event(netlab: Netlab, tmp_path: Path) -> None:
+    file = tmp_path / "tale.yaml"
+    file.write_text(TALE)
+    done = netlab("verify", file, code=1)
+    lines = [line.split()[:4] for line in done.stdout.splitlines()]
+    words = ["passed", "event", "passed", "passed", "passed", "passed", "event", "event", "passed"]
+    assert [line[0] for line in lines if line][3 : 3 + len(words)] == words
+    assert ["event", "restart", "daemon"] in lines
+    assert f"{file}:20:7: failed after stop web, start web, restart daemon" in done.stdout
+
+
+def test_an_event_that_the_engine_refuses_is_told_before_anything_is_built(
+    netlab: Netlab, tmp_path: Path
+) -> None:
+    file = tmp_path / "refused.yaml"
+    file.write_text(TALE.replace("start web", "create network default", 1))
+    done = netlab("verify", file, code=2)
+    assert f"{file}:15:14: docker-20.10 refuses: " in done.stderr

@@ -488,3 +488,14 @@ def test_two_gateways_in_two_user_namespaces(suite: Suite) -> None:
     assert suite.left() == []
     result = suite.run("--dist=load", f"--tx={gateway}", f"--tx={gateway}", ".", "httpd.yaml")
     result.counts(passed=1 + 1 + 4)
+
+
+def test_flows_of_a_tale_are_told_in_order_whichever_is_asked_for(own_suite: Suite) -> None:
+    own_suite.scenario("stale-udp.yaml")
+    result = own_suite.run("-v", "stale-udp.yaml")
+    result.counts(passed=5)
+    last = "client:40000 -> host:53/udp[ipv4] after restart dns, stop dns, start dns"
+    assert f"stale-udp.yaml::{last} PASSED" in result.text
+    own_suite.run(f"stale-udp.yaml::{last}").counts(passed=1)
+    first = "stale-udp.yaml::client:40000 -> host:53/udp[ipv4]"
+    own_suite.run(f"stale-udp.yaml::{last}", first, f"{first} after restart dns, stop dns").counts(passed=3)

@@ -54,6 +54,26 @@ def test_forms(text, origins, target, ports, protocol, via) -> None:
     assert found.text == text
 
 
+@pytest.mark.parametrize(
+    ("text", "origins", "port"),
+    [
+        ("client:40000 -> host:53/udp", ("client",), 40000),
+        ("client:1->host:53/udp", ("client",), 1),
+        ("[a, b*]:65535 -> host:53", ("a", "b*"), 65535),
+        ("outside/client:53 -> host:53/udp", ("outside/client",), 53),
+        ("client -> host:53", ("client",), None),
+    ],
+)
+def test_the_port_that_packets_come_from(text: str, origins: tuple[str, ...], port: int | None) -> None:
+    found = pattern(text)
+    assert (found.origins, found.source_port, found.ports) == (origins, port, ((53, 53),))
+
+
+def test_a_forced_icmp_has_no_port_at_either_end() -> None:
+    found = parse_flow("client:40000 -> host:53/udp", AT, "icmp")
+    assert (found.source_port, found.ports, found.protocol) == (None, (), "icmp")
+
+
 def test_a_literal_fixes_the_family() -> None:
     assert pattern("a -> 192.0.2.1:80").family is Family.IPV4
     assert pattern("a -> [fd00::1]:80").family is Family.IPV6
@@ -73,6 +93,13 @@ BAD = [
     ("client -> host:[]", 25, '"" is not a port or a range of ports (1-65535)'),
     ("client -> host:x", 25, 'expected a port, a range (8000-8010), a list (80,443) or "*"'),
     ("client -> host:80/icmp", 25, "icmp has no ports"),
+    ("client:7 -> host/icmp", 17, "icmp has no ports"),
+    ("client: -> host:80", 17, '"" is not the port that packets come from (1-65535)'),
+    ("client:0 -> host:80", 17, '"0" is not the port that packets come from (1-65535)'),
+    ("client:70000->host:80", 17, '"70000" is not the port that packets come from (1-65535)'),
+    ("client:80,81 -> host:80", 17, '"80,81" is not the port that packets come from (1-65535)'),
+    ("[a, b]:*", 17, '"*" is not the port that packets come from (1-65535)'),
+    ("client:80", 19, 'expected "->" after the origin; write it as "client -> host:80/tcp"'),
     ("client -> 1.2.3:80", 20, '"1.2.3" is not an IPv4 address'),
     ("client -> 1.2.3.256:80", 20, '"1.2.3.256" is not an IPv4 address'),
     ("client -> fd00::1:80", 20, "an IPv6 address stands in brackets: [2001:db8::1]"),

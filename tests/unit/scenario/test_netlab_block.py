@@ -284,6 +284,45 @@ def test_names_in_events(words: str, names: list) -> None:
     assert event_names(tuple(words.split())) == names
 
 
+def test_what_happens_between_flows(loaded: Callable) -> None:
+    first, second, third, fourth = loaded(
+        """
+        services: {web: {networks: [nw]}}
+        networks: {nw: {}, later: {}}
+        x-netlab:
+          expect:
+            - {flow: "client -> host:80", both: {outcome: refused}}
+            - event: stop web
+            - {flow: "client:40000 -> host:80", both: {outcome: refused}}
+            - {flow: "client -> host:81", both: {outcome: refused}}
+            - event: start web
+            - event: connect web later
+            - {flow: "client -> host:82", both: {outcome: refused}}
+        """
+    ).expect
+    assert first.after == ()
+    assert [event.text for event in second.after] == ["stop web"]
+    assert (second.pattern.source_port, second.position.line) == (40000, 8)
+    assert third.after == second.after
+    assert [event.text for event in fourth.after] == ["stop web", "start web", "connect web later"]
+    assert str(fourth.after[2].position) == "f:11:14"
+    assert fourth.after_words == "stop web, start web, connect web later"
+
+
+def test_a_network_that_only_an_event_between_flows_names_is_there(loaded: Callable) -> None:
+    scenario = loaded(
+        """
+        services: {web: {}}
+        networks: {later: {}, never: {}}
+        x-netlab:
+          expect:
+            - event: connect web later
+            - {flow: "client -> host:82", both: {outcome: refused}}
+        """
+    )
+    assert [network.key for network in scenario.networks] == ["later", "default"]
+
+
 def test_expectations_of_both_families_and_one(loaded: Callable) -> None:
     scenario = loaded(
         """
