@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from netlab.bench.frame import (
     Effort,
@@ -57,7 +58,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def run(effort: Effort) -> Iterator[Result]:
-    """Eleven lines; raises NoYardstick without docker-proxy or wrk."""
+    """Rates, latency, bulk, start and memory; raises NoYardstick without docker-proxy or wrk."""
     for tool, package in ((DOCKER_PROXY, "docker.io"), ("wrk", "wrk")):
         if shutil.which(tool) is None:
             raise NoYardstick(f"{tool} is not installed: apt-get install {package}")
@@ -72,13 +73,17 @@ def run(effort: Effort) -> Iterator[Result]:
 
 
 def _rates(made: Field, effort: Effort) -> Iterator[Result]:
-    what: Sequence[tuple[str, Measure, Measure]] = (
-        ("proxy: new connections, one after another", *_both(lambda base: serial(made, base))),
-        ("proxy: new connections, 16 at once", *_both(lambda base: wrk(made, base, close=True))),
-        ("proxy: keep-alive requests, 16 at once", *_both(lambda base: wrk(made, base, close=False))),
-    )
-    for name, ours, theirs in what:
-        yield interleaved(effort, ours, theirs).result(name, "docker-proxy", at_least(1.0), unit="/s")
+    what: list[tuple[str, Callable[[int], float]]] = [
+        ("proxy: new connections, one after another", partial(serial, made))
+    ]
+    for count in (16,) if effort.quick else (16, 64, 256):
+        what += [
+            (f"proxy: new connections, {count} at once", partial(wrk, made, count, close=True)),
+            (f"proxy: keep-alive requests, {count} at once", partial(wrk, made, count, close=False)),
+        ]
+    for name, sample in what:
+        samples = interleaved(effort, *_both(sample))
+        yield samples.result(name, "docker-proxy", at_least(1.0), unit="/s")
     ours, theirs = _both(lambda base: latency(made, base))
     yield interleaved(effort, ours, theirs).result("proxy: round trip, p50", "docker-proxy", at_most(1.0))
 
@@ -110,12 +115,12 @@ def serial(made: Field, base: int) -> float:
         return CONNECTIONS / (time.perf_counter() - start)
 
 
-def wrk(made: Field, base: int, *, close: bool) -> float:
-    """Requests a second that wrk makes in one second."""
+def wrk(made: Field, count: int, base: int, *, close: bool) -> float:
+    """Requests a second that wrk makes in one second over ``count`` connections at once."""
     header = ["-H", "Connection: close"] if close else []
     with netns.entered(made.client):
         done = subprocess.run(
-            ["wrk", "-t1", "-c16", "-d1s", *header, f"http://{HOST}:{base + HTTP}/"],
+            ["wrk", "-t1", f"-c{count}", "-d1s", *header, f"http://{HOST}:{base + HTTP}/"],
             check=True,
             capture_output=True,
             text=True,
