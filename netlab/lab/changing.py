@@ -95,7 +95,7 @@ class Changing:
             if link in published:
                 published.remove(link)
                 os.unlink(link)
-        published += self._supervisor.publish(names)
+        self._supervisor.publish(names)
 
     def settled(self) -> None:
         """Nobody is waited for: if the child is done too, the lab is changed."""

@@ -344,27 +344,27 @@ class Supervisor:
             self.fail(text, with_log=with_log)
         self.changing.fail(LabError(text))
 
-    def publish(self, names: list[str]) -> list[str]:
-        """Make the nodes known to ``ip netns`` (the machine's root only); returns the symlinks made."""
+    def publish(self, names: list[str]) -> None:
+        """Make the nodes known to ``ip netns`` (the machine's root only), for as long as the lab is."""
         if self.record.get("uid") != 0 or not state.is_machines_root():
-            return []
-        os.makedirs(state.NETNS_DIR, mode=0o755, exist_ok=True)
-        made = []
-        for node in names:
-            link = f"{state.NETNS_DIR}/{self.name}.{node}"
-            target = f"/proc/{self.outer_pid}/root{self.private}/netns/{node}"
-            try:
-                os.symlink(target, link)
-            except FileExistsError:
-                self.fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
-            made.append(link)
-        return made
+            return
+        link = state.NETNS_DIR
+        try:
+            os.makedirs(link, mode=0o755, exist_ok=True)
+            for node in names:
+                link = f"{state.NETNS_DIR}/{self.name}.{node}"
+                os.symlink(f"/proc/{self.outer_pid}/root{self.private}/netns/{node}", link)
+                self.published.append(link)
+        except FileExistsError:
+            self.fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
+        except OSError as error:
+            self.fail(f"cannot make {link}: {error.strerror}")
 
     def _start(self, report: Message) -> None:
         """The namespaces stand: start what is to run in them, and wait until all of it answers."""
         from netlab.model.errors import NetlabError
 
-        self.published = self.publish(report["names"])
+        self.publish(report["names"])
         try:
             self.processes.start(report)
         except NetlabError as error:
