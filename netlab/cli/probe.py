@@ -36,7 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
             f"--{word}", dest="protocol", action="store_const", const=word, help=f"{word}, whatever FLOW says"
         )
     option("--via", metavar="NODE", help="send the frame to this node, whatever the routing table says")
-    option("--from-port", type=_port, metavar="PORT", help="the source port")
+    option(
+        "--from-port", type=_port, metavar="PORT",
+        help="the source port, as in 'client:40000 -> host:53/udp', whatever FLOW says",
+    )  # fmt: skip
     option("--from-address", metavar="ADDRESS", help="a source address, forged if the origin has it not")
     crafted = parser.add_argument_group("packets made by hand (no connection is opened)")
     option = crafted.add_argument
@@ -52,7 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
-    raise ValueError(text)
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(f"{text!r} is no port (1-65535)")
 
 
 def run(args: argparse.Namespace) -> int:
