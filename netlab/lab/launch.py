@@ -39,9 +39,7 @@ class Launch:
             self._child = _start(its.fileno())
         except OSError as error:
             mine.close()
-            raise _error(
-                "MachineError", f"cannot start {sys.executable or 'python'}: {error.strerror}"
-            ) from error
+            raise _not_started(error) from error
         finally:
             its.close()
 
@@ -195,6 +193,17 @@ def end(pidfd: int, channel: Channel) -> None:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.poll()
+
+
+def _not_started(error: OSError) -> Exception:
+    import errno
+
+    from netlab.model.errors import exhausted
+
+    if error.errno == errno.EINVAL:  # of F_DUPFD: no descriptor of that number may be (fcntl(2))
+        error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    doing = f"cannot start {sys.executable or 'python'}"
+    return exhausted(error, doing) or _error("MachineError", f"{doing}: {error.strerror}")
 
 
 def _error(name: str, text: str) -> Exception:
