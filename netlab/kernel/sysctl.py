@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import repeat
 
 from netlab.kernel import libc, userns
@@ -102,7 +102,7 @@ def write_all(settings: Iterable[tuple[str, str]], proc: int | None = None) -> N
         write(key, value, proc)
 
 
-def instances() -> Iterator[int | None]:
+def instances() -> Generator[int | None, None, None]:
     """For each of many namespaces in turn the instance of /proc to write by: now and then another one.
 
     The entries /proc/sys/net/ipv4 of all namespaces have one name in one folder, so in the kernel's cache of
@@ -126,8 +126,8 @@ def _refused(key: str, value: str | None, error: OSError) -> LabError | MachineE
     if error.errno == errno.ENOENT:
         if key.startswith("net.bridge."):
             return MachineError(f"{doing}: br_netfilter is not loaded; run: sudo modprobe br_netfilter")
-        if key.startswith("net.ipv6."):
-            return MachineError(f"{doing}: there is no such key; does this kernel run without IPv6?")
+        if key.startswith("net.ipv6.") and not os.access(f"{ROOT}net/ipv6", os.X_OK):
+            return MachineError(f"{doing}: this kernel runs without IPv6; boot it without ipv6.disable=1")
         if key.startswith("net.netfilter."):
             return MachineError(f"{doing}: nf_conntrack is not loaded; run: sudo modprobe nf_conntrack")
         return UsageError(f"{doing}: a network namespace has no such key on this kernel")

@@ -2,8 +2,9 @@
 
 The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores):
 
-1. every namespace, and its settings that name no interface, before links exist: they are what links start
-   with
+1. every namespace, and its settings that name no interface, before its links exist: they are what links
+   start with; those of containers are made by a thread, while the first ones' links are made. As soon as a
+   host's is there the tools begin to load its rules, and have until the end
 2. the veth pairs, 64 a message batch, the bridge's end up and a port at once, the other end put straight into
    its namespace under its own name, index and MAC
 3. in each namespace: settings that name an interface, links up, addresses, routes
@@ -21,17 +22,18 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 
-from netlab.kernel import dump, message, netns, process, rulecopy, ruleset, sysctl
+from netlab.kernel import dump, message, netns, process, sysctl
 from netlab.kernel.message import End, Message
-from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
+from netlab.kernel.netlink import BATCH, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
 from netlab.lab.layout import Layout, Pair, Space, layout
+from netlab.lab.loading import Rulesets
+from netlab.lab.namespaces import Namespaces
 from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
-from netlab.model.family import Family
 from netlab.model.plan import Interface, Plan, Route
-from netlab.model.rules import IptablesRuleset, NftFile, NftTable, Ruleset
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64
@@ -108,69 +110,31 @@ class Build:
     def __init__(self, plan: Layout, standing: Mapping[str, int] | None = None) -> None:
         self.layout = plan
         self.standing = standing or {}
-        self.namespaces: dict[str, int] = dict(self.standing)
-        self.sockets: dict[str, RouteSocket] = {}
-        self.alike = _alike((space for space in plan.spaces.values() if space.rulesets), self.standing)
-        self.rulesets = {spaces[0].name: _Loader(spaces[0]) for spaces in self.alike}
+        spaces = plan.spaces.values()
+        self.rulesets = Rulesets(spaces, self.standing)
+        self.made = Namespaces(spaces, self.standing, self.rulesets.first)
+        self.namespaces = self.made.descriptors
+        self.sockets = self.made.sockets
 
     def run(self) -> None:
         """Build it, and return when all of it is ready; raises NetlinkError, LabError, MachineError."""
-        spaces = self.layout.spaces
-        _allow_descriptors(2 * len(spaces) + _SPARE_DESCRIPTORS)
+        _allow_descriptors(2 * len(self.layout.spaces) + _SPARE_DESCRIPTORS)
         with netns.returning():
-            self._make_namespaces()
-            self._make_links()
+            with self.made.making():
+                self.rulesets.begin(self.namespaces)
+                self._make_links()
             self._configure()
             self._run_firewalls()
-            self._copy_rulesets()
+            self.rulesets.copy(self.namespaces)
             self._raise_bridges()
-            for loader in self.rulesets.values():
-                loader.finish(self.namespaces)
+            self.rulesets.finish(self.namespaces)
             self._wait_for_addresses()
-        for sock in self.sockets.values():
-            sock.close()
-        self.sockets.clear()
+        self.made.close_sockets()
 
     def abandon(self) -> None:
         """Leave nothing behind of what was made here."""
-        for loader in self.rulesets.values():
-            loader.cancel()
-        for sock in self.sockets.values():
-            sock.close()
-        for name, fd in self.namespaces.items():
-            if name not in self.standing:
-                os.close(fd)
-        self.namespaces.clear()
-
-    def _make_namespaces(self) -> None:
-        corrections: tuple[tuple[str, str], ...] | None = None
-        ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
-        for space, proc in zip(self.layout.spaces.values(), sysctl.instances(), strict=False):
-            fresh = space.name not in self.standing
-            if not fresh:
-                netns.enter(self.standing[space.name])
-            elif space.programs:
-                self._make_owned(space)
-            else:
-                netns.unshare()
-            sock = self.sockets[space.name] = RouteSocket()
-            if fresh and not space.programs:
-                self.namespaces[space.name] = netns.of_socket(sock.fileno())
-            if fresh:
-                if corrections is None:
-                    corrections = sysctl.inherited()
-                sysctl.write_all(corrections, proc)
-                if ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
-                    sysctl.write(*sysctl.NO_DUPLICATE_DETECTION, proc)
-            sysctl.write_all(space.settings(of_interfaces=False), proc)
-            if space.name in self.rulesets:
-                self.rulesets[space.name].begin(self.namespaces)
-
-    def _make_owned(self, space: Space) -> None:
-        from netlab.kernel import userns
-
-        fd = self.namespaces[space.name] = userns.create_network()
-        netns.enter(fd)
+        self.rulesets.cancel()
+        self.made.abandon()
 
     def _make_links(self) -> None:
         """Bridges and pairs, so that in each namespace what the plan has before its bridges is older.
@@ -190,27 +154,32 @@ class Build:
                 message.bridge(b.name, space.indexes[b.name], b.mac, b.mtu, b.txqlen) for b in space.bridges
             ]
             if messages:
+                self.made.wait_for((space,))
                 self.sockets[space.name].send(messages)
 
     def _make_pairs(self, pairs: Iterable[Pair]) -> None:
         batches: dict[str, list[Message]] = {}
         for pair in pairs:
-            near, far = pair.near, pair.far
-            master = near.indexes[pair.near_end.master] if pair.near_end.master else 0
-            messages = batches.setdefault(near.name, [])
-            messages.append(
-                message.veth(
-                    _end(near, pair.near_end),
-                    _end(far, pair.far_end),
-                    self.namespaces[far.name],
-                    master=master,
-                    up=pair.near_end.up,
-                )
-            )
-            if pair.near_end.hairpin:
-                messages.append(message.hairpin(near.indexes[pair.near_end.name], pair.near_end.name))
+            self.made.wait_for((pair.near, pair.far))
+            messages = batches.setdefault(pair.near.name, [])
+            messages += self._pair(pair)
+            if len(messages) >= BATCH:
+                self.sockets[pair.near.name].send(messages)
+                messages.clear()
         for name, messages in batches.items():
             self.sockets[name].send(messages)
+
+    def _pair(self, pair: Pair) -> Iterator[Message]:
+        near, far = pair.near, pair.far
+        yield message.veth(
+            _end(near, pair.near_end),
+            _end(far, pair.far_end),
+            self.namespaces[far.name],
+            master=near.indexes[pair.near_end.master] if pair.near_end.master else 0,
+            up=pair.near_end.up,
+        )
+        if pair.near_end.hairpin:
+            yield message.hairpin(near.indexes[pair.near_end.name], pair.near_end.name)
 
     def _configure(self) -> None:
         """Everything in each namespace but bridges, and but routes where there are bridges."""
@@ -219,11 +188,8 @@ class Build:
         for space, index, address, mac in self.layout.neighbours():
             entry = message.permanent_neighbour(index, address, message.mac_bytes(mac))
             neighbours.setdefault(space.name, []).append(entry)
-        for space, proc in zip(self.layout.spaces.values(), sysctl.instances(), strict=False):
-            late = space.settings(of_interfaces=True)
-            if late:
-                netns.enter(self.namespaces[space.name])
-                sysctl.write_all(late, proc)
+        self._write_late_settings()
+        for space in self.layout.spaces.values():
             messages = [message.raise_link(1, "lo")]
             for interface in space.interfaces:
                 if interface.kind == "bridge":
@@ -236,23 +202,20 @@ class Build:
             self.sockets[space.name].send(messages)
         self._late_neighbours = neighbours
 
+    def _write_late_settings(self) -> None:
+        with closing(sysctl.instances()) as instances:
+            for space, proc in zip(self.layout.spaces.values(), instances, strict=False):
+                late = space.settings(of_interfaces=True)
+                if late:
+                    netns.enter(self.namespaces[space.name])
+                    sysctl.write_all(late, proc)
+
     def _run_firewalls(self) -> None:
         for space in self.layout.spaces.values():
             if space.firewall is not None and space.name not in self.standing:
                 from netlab.lab import realfirewall
 
                 realfirewall.start(space.firewall, self.namespaces[space.name])
-
-    def _copy_rulesets(self) -> None:
-        """What the first of some namespaces that are to have the same rules has now, the others get."""
-        for first, *others in self.alike:
-            if others:
-                self.rulesets[first.name].finish(self.namespaces)
-                netns.enter(self.namespaces[first.name])
-                rules = rulecopy.read()
-                for space in others:
-                    netns.enter(self.namespaces[space.name])
-                    rulecopy.write(rules)
 
     def _raise_bridges(self) -> None:
         self._settle((pair.near, pair.near_end) for pair in self.layout.pairs)
@@ -282,8 +245,8 @@ class Build:
                 self._wait_for(name, waiting)
 
     def _wait_for_addresses(self) -> None:
-        """Return when every IPv6 address has its local route."""
-        for space in self.layout.spaces.values():
+        """Return when every IPv6 address has its local route: those of bridges last, which came last."""
+        for space in sorted(self.layout.spaces.values(), key=lambda space: bool(space.bridges)):
             wait_for_addresses(self.layout, space, self.sockets[space.name], self.namespaces[space.name])
 
     def _wait_for(self, name: str, waiting: set[int]) -> None:
@@ -380,72 +343,6 @@ def _routes(space: Space) -> list[Message]:
 
 def _is_ipv6(route: Route) -> bool:
     return ":" in f"{route.destination}{route.via or ''}{route.source or ''}"
-
-
-def _alike(spaces: Iterable[Space], standing: Container[str]) -> list[list[Space]]:
-    """Namespaces grouped by their rulesets; a new container's can be had by copying the first one's."""
-    groups: dict[object, list[Space]] = {}
-    for space in spaces:
-        new = space.kind == "container" and space.name not in standing
-        copied = new and all(
-            isinstance(r, IptablesRuleset) or (isinstance(r, NftTable) and not r.objects)
-            for r in space.rulesets
-        )
-        groups.setdefault(tuple(space.rulesets) if copied else space.name, []).append(space)
-    return list(groups.values())
-
-
-class _Loader:
-    """The rulesets of one namespace: in order, but neighbours of different families at once."""
-
-    def __init__(self, space: Space) -> None:
-        self.space = space
-        self.waiting = list(space.rulesets)
-        self.loading: list[ruleset.Loading] = []
-        self.fresh = set(Family)
-
-    def begin(self, namespaces: dict[str, int]) -> None:
-        """Start what needs no links: nft's own text may name them. Leaves the thread in the namespace."""
-        if isinstance(self.waiting[0], IptablesRuleset):
-            self.advance(namespaces)
-
-    def advance(self, namespaces: dict[str, int]) -> None:
-        """Start what may start now. Leaves the thread in the namespace."""
-        netns.enter(namespaces[self.space.name])
-        families: set[Family] = set()
-        while self.waiting:
-            first = self.waiting[0]
-            if not isinstance(first, IptablesRuleset):
-                if not families:
-                    self.fresh.clear()
-                    self.loading.append(ruleset.start_nft(_text(self.waiting.pop(0))))
-                return
-            if first.family in families:
-                return
-            families.add(first.family)
-            fresh = first.family in self.fresh
-            self.fresh.discard(first.family)
-            self.loading.append(ruleset.start_iptables(first.family, _text(self.waiting.pop(0)), fresh=fresh))
-
-    def finish(self, namespaces: dict[str, int]) -> None:
-        """Wait until all are in; raises LabError, and nothing is loading then."""
-        while self.loading or self.waiting:
-            while self.loading:
-                self.loading.pop().finish()
-            self.advance(namespaces)
-
-    def cancel(self) -> None:
-        """Stop what is loading."""
-        while self.loading:
-            self.loading.pop().cancel()
-
-
-def _text(rules: Ruleset) -> str:
-    if isinstance(rules, NftFile):
-        return rules.text
-    from netlab.plan import render
-
-    return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_input(rules)
 
 
 def _allow_descriptors(count: int) -> None:

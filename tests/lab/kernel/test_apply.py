@@ -327,6 +327,17 @@ def failing() -> Iterator[object]:
     yield case("machine-wide", UsageError, "kernel.hostname", "host", sysctls=(machine_wide,))
     yield case("value", LabError, "ip_forward", "host", sysctls=(wrong,))
     yield case("rules", LabError, "NOWHERE", "host", rulesets=(rules(Family.IPV4, "-j NOWHERE"),))
+    for number in (0, 6, 11):  # of so many some are made by a thread
+        large = with_node(star(12), f"c{number}", sysctls=(wrong,))
+        yield pytest.param(large, LabError, "ip_forward", id=f"thread, {number}")
+    large = with_node(star(40), "c3", interfaces=(replace(star(40).node("c3").interfaces[0], name="x" * 16),))
+    large = with_node(large, "host", interfaces=tuple(_renamed(i) for i in large.node("host").interfaces))
+    yield pytest.param(large, LabError, "making the link", id="caller")
+
+
+def _renamed(interface: Interface) -> Interface:
+    """The other end of a link of c3's whose name is too long."""
+    return replace(interface, peer=("c3", "x" * 16)) if interface.peer == ("c3", "eth0") else interface
 
 
 @pytest.mark.parametrize(("plan", "error", "words"), list(failing()))
