@@ -70,8 +70,7 @@ def _firewalld(host: Host, bridges: tuple[str, ...], forwarding: bool) -> RealFi
     files = firewalld_files.files(config, firewalld.kind(host))
     if forwarding and bridges:
         files[f"policies/{DOCKER_POLICY}.xml"] = _POLICY
-    join = ("firewall-cmd", "-q", f"--zone={DOCKER}", *(f"--add-interface={name}" for name in bridges))
-    return RealFirewall("firewalld", tuple(files.items()), (join,) if bridges else ())
+    return RealFirewall("firewalld", tuple(files.items()), joined=bridges)
 
 
 # -- the engine's rules among the tool's

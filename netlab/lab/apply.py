@@ -83,13 +83,14 @@ class Applied:
         self.namespaces.clear()
 
 
-def apply(plan: Plan) -> Applied:
+def apply(plan: Plan, private: str = "") -> Applied:
     """Build everything in ``plan`` but processes; the first packet of any flow then finds its way.
 
-    For a single-threaded process (a thread's namespaces are changed and restored). Raises MachineError
+    For a single-threaded process (a thread's namespaces are changed and restored). ``private`` is the folder
+    where a firewall's tool that runs itself keeps its files. Raises MachineError
     where the machine lacks something, LabError where the kernel or a tool refuses; nothing is left then.
     """
-    build = Build(layout(plan))
+    build = Build(layout(plan), private=private)
     try:
         build.run()
     except OSError as error:
@@ -107,8 +108,9 @@ class Build:
     ``standing``: namespaces that are there already, in which the layout has only what is to be added.
     """
 
-    def __init__(self, plan: Layout, standing: Mapping[str, int] | None = None) -> None:
+    def __init__(self, plan: Layout, standing: Mapping[str, int] | None = None, *, private: str = "") -> None:
         self.layout = plan
+        self.private = private
         self.standing = standing or {}
         spaces = plan.spaces.values()
         self.rulesets = Rulesets(spaces, self.standing)
@@ -215,7 +217,8 @@ class Build:
             if space.firewall is not None and space.name not in self.standing:
                 from netlab.lab import realfirewall
 
-                realfirewall.start(space.firewall, self.namespaces[space.name])
+                place = realfirewall.Place(space.name, self.namespaces[space.name], self.private)
+                realfirewall.start(space.firewall, place)
 
     def _raise_bridges(self) -> None:
         self._settle((pair.near, pair.near_end) for pair in self.layout.pairs)

@@ -68,7 +68,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
 
     began = time.monotonic()
     reports.send({"event": "progress", "doing": f"building {len(plan.nodes)} nodes"})
-    applied = apply(plan)
+    applied = apply(plan, private)
     for node in plan.nodes:
         name(private, node.name, applied.namespaces[node.namespace])
     sandbox.keep_etc(private, plan)

@@ -32,8 +32,8 @@ class Changing:
     def __init__(self, supervisor: Supervisor, client: Channel, message: Message, fds: list[int]) -> None:
         """Fork the child that works; ``fds`` hold the new plan and the new history.
 
-        ``message``: ``renewed`` and ``flushed`` as in :class:`netlab.plan.change.Change`, and ``record``,
-        what the lab's record is to say when all is done.
+        ``message``: ``renewed``, ``flushed`` and ``reloaded`` as in :class:`netlab.plan.change.Change`, and
+        ``record``, what the lab's record is to say when all is done.
         """
         self._supervisor = supervisor
         self._client = client

@@ -183,7 +183,13 @@ class Client:
         from netlab.lab.launch import memory_file
 
         texts = (codec.dumps(change.plan), codec.dump_history(change.history))
-        message = {"op": "change", "renewed": change.renewed, "flushed": change.flushed, "record": record}
+        message = {
+            "op": "change",
+            "renewed": change.renewed,
+            "flushed": change.flushed,
+            "reloaded": change.reloaded,
+            "record": record,
+        }
         fds = [memory_file(text) for text in texts]
         try:
             answer, _ = self.ask(message, fds)

@@ -17,13 +17,23 @@ _BY_ADDRESS_ALONE = ("docker-19.03",)
 
 
 class PlanChange:
-    """``renewed``: nodes that were stopped or started; ``flushed``: hosts whose rules were emptied."""
+    """``renewed``: nodes that were stopped or started; ``flushed``: hosts whose rules were emptied;
+    ``reloaded``: hosts whose firewall was reloaded.
+    """
 
-    def __init__(self, before: Plan, after: Plan, renewed: frozenset[str], flushed: frozenset[str]) -> None:
+    def __init__(
+        self,
+        before: Plan,
+        after: Plan,
+        renewed: frozenset[str],
+        flushed: frozenset[str],
+        reloaded: frozenset[str],
+    ) -> None:
         self.before = before
         self.after = after
         self.renewed = renewed
         self.flushed = flushed
+        self.reloaded = reloaded
         self._old = {node.name: node for node in before.nodes}
         self._new = {node.name: node for node in after.nodes}
         #: the namespaces to be made

@@ -1,9 +1,9 @@
 """``run: real``: ufw, or firewalld, runs itself in a host of the lab.
 
-It is kept inside: the tool lives in a process of the lab's, with a mount namespace in which /run is empty and
-its folder of /etc is the scenario's, and in the host's network namespace. firewalld has a D-Bus of its own,
-whose socket nobody else sees, and stays as long as the lab does; ufw is done once it has written its rules.
-Kernel modules are not loaded: modprobe is not there.
+It is kept inside: the tool lives in a process of the lab's, with a mount namespace in which /run and its
+folder of /etc are the host's own (:mod:`netlab.lab.firewallview`), and in the host's network namespace.
+firewalld has a D-Bus of its own, whose socket nobody outside the lab sees, and stays as long as the lab does;
+ufw is done once it has written its rules. Kernel modules are not loaded: modprobe is not there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from netlab.kernel import libc, process, ruleset
+from netlab.lab import firewallview, rulechange
 from netlab.model.errors import LabError, MachineError
+from netlab.model.family import FAMILIES
 from netlab.model.plan import RealFirewall
 
 #: Programs that each tool needs, and the Debian packages that have them.
@@ -25,6 +29,7 @@ _PROGRAMS = {
     "ufw": {"ufw": "ufw", "sysctl": "procps"},
     "firewalld": {"firewalld": "firewalld", "firewall-cmd": "firewalld", "dbus-daemon": "dbus"},
 }
+_RELOAD = {"ufw": ("ufw", "reload"), "firewalld": ("firewall-cmd", "-q", "--reload")}
 _BUS = "/run/dbus/system_bus_socket"
 #: A bus for the lab's own processes, without the machine's users and services.
 _BUS_CONFIG = f"""<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -58,11 +63,20 @@ _READY_SECONDS = 60.0
 _ENVIRONMENT = {**process.ENVIRONMENT, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={_BUS}"}
 
 
-def start(firewall: RealFirewall, network: int) -> None:
-    """Run the tool in the network namespace ``network``, then put the engine's rules among its own.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host: its name, its network namespace, and the lab's own tmpfs."""
 
-    For a single-threaded process, which is in that namespace when this returns. Raises MachineError where the
-    tool is not installed, LabError with its words where it fails.
+    host: str
+    network: int
+    private: str
+
+
+def start(firewall: RealFirewall, place: Place) -> None:
+    """Run the tool in a host, then put the engine's rules among its own.
+
+    For a single-threaded process, which is in the host's network namespace when this returns. Raises
+    MachineError where the tool is not installed, LabError with its words where it fails.
     """
     for program, package in _PROGRAMS[firewall.tool].items():
         try:
@@ -71,8 +85,67 @@ def start(firewall: RealFirewall, network: int) -> None:
             raise MachineError(
                 f"firewall: {firewall.tool}: run: real needs {program}: sudo apt-get install {package}"
             ) from None
-    _hold(firewall, network)
-    libc.setns(network, libc.CLONE_NEWNET)
+    _lay_out(firewall, Path(firewallview.folder_of(place.private, place.host)))
+
+    def work() -> None:
+        if firewall.tool == "firewalld":
+            _start_firewalld()
+        for call in (*firewall.calls, *_joining((), firewall.joined)):
+            _run(call)
+
+    _inside(firewall.tool, place, work)
+    _put_in(firewall, place)
+
+
+def change(before: RealFirewall, after: RealFirewall, place: Place, *, reloaded: bool) -> None:
+    """Take a host from one state of its engine to another; the tool's own rules are the tool's.
+
+    ``reloaded``: the tool is reloaded on the way. ufw writes its own chains and no others. firewalld empties
+    the tables of iptables, and says on its D-Bus that it was reloaded, upon which the engine writes its rules
+    again. Raises LabError.
+    """
+    calls = [_RELOAD[after.tool]] if reloaded else []
+    calls += _joining(() if reloaded else before.joined, after.joined)
+    if calls:
+
+        def work() -> None:
+            for call in calls:
+                _run(call)
+
+        _inside(after.tool, place, work)
+    libc.setns(place.network, libc.CLONE_NEWNET)
+    for family in FAMILIES:
+        texts = [dict(one.rules).get(family, "") for one in (before, after)]
+        old, new = map(rulechange.put_in, texts)
+        if not reloaded and old == new:
+            continue
+        now = rulechange.living(ruleset.save(family))
+        gone = reloaded and rulechange.emptied(old, now)
+        text = texts[1] if gone else rulechange.edits_of_tables(old, new, now)
+        if text:
+            ruleset.load_iptables(family, text)
+    edits = rulechange.nft_edits(before.tables, after.tables)
+    if edits:
+        ruleset.load_nft(edits)
+
+
+def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:
+    """What the engine asks of firewalld when its bridges come and go."""
+    calls = []
+    for option, names in (
+        ("--remove-interface", [name for name in before if name not in after]),
+        ("--change-interface", [name for name in after if name not in before]),
+    ):
+        if names:
+            calls.append(
+                ("firewall-cmd", "-q", "--zone=docker", *(f"{option}={name}" for name in names)),
+            )
+    return calls
+
+
+def _put_in(firewall: RealFirewall, place: Place) -> None:
+    """Put the engine's rules among the tool's own, which are all that there is."""
+    libc.setns(place.network, libc.CLONE_NEWNET)
     loading = [ruleset.start_iptables(family, text) for family, text in firewall.rules]
     while loading:
         loading.pop().finish()
@@ -82,32 +155,35 @@ def start(firewall: RealFirewall, network: int) -> None:
         ruleset.load_nft("".join(render.nft_input(table) for table in firewall.tables))
 
 
-def _hold(firewall: RealFirewall, network: int) -> None:
-    """Fork the process that the tool lives in, and wait until the tool is ready."""
+# -- the process that the tool lives in
+
+
+def _inside(tool: str, place: Place, work: Callable[[], None]) -> None:
+    """Fork a process that lives in the host's view, and wait until it has done ``work``.
+
+    It lives on as long as anything that it started. Raises LabError with the words of what failed.
+    """
     read, write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _live(firewall, network, write)
+        _live(place, write, work)
     os.close(write)
     with open(read, "rb") as report:
         words = report.read().decode(errors="replace")
     if words != "ready":
         os.waitpid(pid, 0)
-        raise LabError(f"firewall: {firewall.tool}: {words or 'ended without a word'}")
+        raise LabError(f"firewall: {tool}: {words or 'ended without a word'}")
 
 
-def _live(firewall: RealFirewall, network: int, report: int) -> NoReturn:
+def _live(place: Place, report: int, work: Callable[[], None]) -> NoReturn:
     """The whole life of the forked process."""
     words = "ready"
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        _settle(firewall, network, report)
-        if firewall.tool == "firewalld":
-            _start_firewalld()
-        for call in firewall.calls:
-            _run(call)
+        _settle(place, report)
+        work()
     except (OSError, LabError, subprocess.SubprocessError) as error:
         words = str(error)
     os.write(report, words.encode()[:4096])
@@ -121,41 +197,49 @@ def _live(firewall: RealFirewall, network: int, report: int) -> NoReturn:
             os._exit(0)
 
 
-def _settle(firewall: RealFirewall, network: int, report: int) -> None:
+def _settle(place: Place, report: int) -> None:
     """The namespaces, and the files that the tool finds there."""
-    libc.setns(network, libc.CLONE_NEWNET)
+    libc.setns(place.network, libc.CLONE_NEWNET)
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
     os.closerange(3, report)
     os.closerange(report + 1, os.sysconf("SC_OPEN_MAX"))
     os.chdir("/")
-    libc.mount("run", "/run", "tmpfs", 0, "mode=755")
-    for name in ("dbus", "lock", "firewalld"):
-        os.mkdir(f"/run/{name}")
+    firewallview.wear(place.private, place.host)
     modprobe = shutil.which("modprobe", path=process.PATH)
     if modprobe is not None:
         libc.mount("/bin/true", os.path.realpath(modprobe), "", libc.MS_BIND)
-    folder = Path("/etc/firewalld") if firewall.tool == "firewalld" else Path("/etc/ufw")
-    sysctls = (folder / "sysctl.conf").read_text() if firewall.tool == "ufw" else ""
-    libc.mount("firewall", str(folder), "tmpfs", 0, "mode=755")
+
+
+# -- the tool's files
+
+
+def _lay_out(firewall: RealFirewall, folder: Path) -> None:
+    """Write down all that the tool finds in /run and /etc."""
+    for name in ("dbus", "lock", "firewalld"):
+        (folder / "run" / name).mkdir(parents=True)
+    own = folder / "etc" / firewall.tool
+    own.mkdir(parents=True)
     if firewall.tool == "ufw":
-        _fill_ufw(folder, sysctls)
+        _fill_ufw(folder, own)
     for name, contents in firewall.files:
-        path = folder / name
+        path = own / name
         path.parent.mkdir(exist_ok=True)
         if firewall.tool == "ufw":
             contents = path.read_text() + contents  # after.rules: the lines go behind Debian's
         path.write_text(contents)
 
 
-def _fill_ufw(folder: Path, sysctls: str) -> None:
+def _fill_ufw(folder: Path, own: Path) -> None:
     for path in [*_UFW_FILES.glob("*.init"), *_UFW_FILES.glob("iptables/*.rules"), _UFW_FILES / "ufw.conf"]:
-        shutil.copy(path, folder)
-    (folder / "applications.d").mkdir()
-    (folder / "sysctl.conf").write_text(sysctls)
-    defaults = Path("/run/ufw.default")
-    defaults.write_text(_UFW_DEFAULTS)
-    libc.mount(str(defaults), "/etc/default/ufw", "", libc.MS_BIND)
+        shutil.copy(path, own)
+    (own / "applications.d").mkdir()
+    shutil.copy("/etc/ufw/sysctl.conf", own)
+    (folder / "etc" / "default").mkdir()
+    (folder / "etc" / "default" / "ufw").write_text(_UFW_DEFAULTS)
+
+
+# -- programs
 
 
 def _start_firewalld() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.kernel import announce, dump, libc, message, netns, ruleset, sysctl
 from netlab.kernel.message import Message
 from netlab.kernel.netlink import NetlinkError, RouteSocket
-from netlab.lab import build, codec, dns, rulechange, sandbox, state
+from netlab.lab import build, codec, dns, realfirewall, rulechange, sandbox, state
 from netlab.lab.apply import Build, addresses_of, wait_for_addresses
 from netlab.lab.layout import Layout, Pair, Space, layout, link_local
 from netlab.lab.planchange import PlanChange
@@ -33,8 +33,8 @@ def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str,
             before = codec.loads(file.read())
         with open(plan, "rb") as file, open(history, "rb") as events:
             text, happened = file.read(), events.read()
-        renewed, flushed = frozenset(wanted["renewed"]), frozenset(wanted["flushed"])
-        change = PlanChange(before, codec.loads(text), renewed, flushed)
+        marks = (frozenset(wanted[mark]) for mark in ("renewed", "flushed", "reloaded"))
+        change = PlanChange(before, codec.loads(text), *marks)
         reports.send({"event": "leaving", **change.leaving()})
         reports.receive()
         _Reconcile(change, f"{path}/private").run()
@@ -95,11 +95,11 @@ class _Reconcile:
     def _affected(self, name: str) -> bool:
         """Whether anything in a namespace that stays is not as before."""
         old, new = self.before.spaces[name], self.after.spaces[name]
-        parts = ("interfaces", "routes", "sysctls", "rulesets")
+        parts = ("interfaces", "routes", "sysctls", "rulesets", "firewall")
         return (
             any(getattr(old, part) != getattr(new, part) for part in parts)
             or any(not self.change.stays(name, i.name) for i in old.interfaces + new.interfaces)
-            or name in self.change.flushed
+            or name in self.change.flushed | self.change.reloaded
         )
 
     # -- links
@@ -180,6 +180,9 @@ class _Reconcile:
     # -- rules
 
     def _change_rules(self, name: str) -> None:
+        if self.after.spaces[name].firewall is not None:
+            self._change_real_firewall(name)
+            return
         before, after = self.before.spaces[name].rulesets, self.after.spaces[name].rulesets
         flushed = name in self.change.flushed
         if before == after and not flushed:
@@ -194,6 +197,24 @@ class _Reconcile:
         text = rulechange.nft_edits(before, after)
         if text:
             ruleset.load_nft(text)
+
+    def _change_real_firewall(self, name: str) -> None:
+        """The engine's rules; the tool sees to its own."""
+        before, after = self.before.spaces[name].firewall, self.after.spaces[name].firewall
+        assert before is not None
+        assert after is not None
+        place = realfirewall.Place(name, self.namespaces[name], self.private)
+        reloaded = name in self.change.reloaded
+        if name in self.change.flushed and not reloaded:
+            netns.enter(self.namespaces[name])
+            plans = (self.change.before, self.change.after)
+            for family in FAMILIES:
+                old, new = (rulechange.of_family(plan.node(name).rulesets, family) for plan in plans)
+                text = rulechange.iptables_edits(old, new, ruleset.save(family), flushed=True)
+                if text:
+                    ruleset.load_iptables(family, text)
+        else:
+            realfirewall.change(before, after, place, reloaded=reloaded)
 
     # -- names and files
 

@@ -20,6 +20,7 @@ FLUSHED = ("filter", "nat")
 class _Chain:
     policy: str | None = None
     rules: list[str] = field(default_factory=list)
+    ours: bool = True  #: made with the rules; the rules of others' chains go alone
 
 
 _Tables = dict[str, dict[str, _Chain]]
@@ -41,6 +42,24 @@ def living(text: str) -> _Tables:
     return tables
 
 
+def put_in(text: str) -> _Tables:
+    """What input for ``iptables-restore --noflush`` puts in among others' rules, in order."""
+    tables: _Tables = {}
+    chains: dict[str, _Chain] = {}
+    for line in text.splitlines():
+        if line.startswith(("-A ", "-I ")):
+            _, name, rule = line.split(" ", 2)
+            if line.startswith("-I"):
+                _, _, rule = rule.partition(" ")  # its number; they come in the chain's order
+            chains.setdefault(name, _Chain(ours=False)).rules.append(rule)
+        elif line.startswith("*"):
+            chains = tables.setdefault(line[1:], {})
+        elif line.startswith(":"):
+            name, policy = line[1:].split(" ")
+            chains[name] = _Chain(None if policy == "-" else policy)
+    return tables
+
+
 def planned(ruleset: IptablesRuleset | None) -> _Tables:
     """A plan's rules in the same form."""
     if ruleset is None:
@@ -58,7 +77,20 @@ def iptables_edits(
 
     Empty if nothing is to be done. ``flushed``: every rule of the tables filter and nat went before.
     """
-    old, new, now = planned(before), planned(after), living(saved)
+    return edits_of_tables(planned(before), planned(after), living(saved), flushed=flushed)
+
+
+def emptied(old: _Tables, now: _Tables) -> bool:
+    """Whether none of the chains that the rules made is there any more."""
+    return not any(
+        chain.ours and not chain.policy and name in now.get(table, {})
+        for table, chains in old.items()
+        for name, chain in chains.items()
+    )
+
+
+def edits_of_tables(old: _Tables, new: _Tables, now: _Tables, *, flushed: bool = False) -> str:
+    """:func:`iptables_edits` of what was read already."""
     text: list[str] = []
     for table in dict.fromkeys((*new, *old, *(now if flushed else ()))):
         gone = flushed and table in FLUSHED
@@ -79,7 +111,11 @@ def _table(old: dict[str, _Chain], new: dict[str, _Chain], now: dict[str, _Chain
     for name in dict.fromkeys((*new, *old)):
         wanted = new.get(name, empty).rules
         yield from edits(name, old.get(name, empty).rules, wanted, now.get(name, empty).rules)
-    removed = [name for name, chain in old.items() if name not in new and name in now and not chain.policy]
+    removed = [
+        name
+        for name, chain in old.items()
+        if name not in new and name in now and chain.ours and not chain.policy
+    ]
     yield from (f"-F {name}" for name in removed)
     yield from (f"-X {name}" for name in removed)
     for name, chain in old.items():

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.kernel import libc
-from netlab.lab import isolation, state
+from netlab.lab import firewallview, isolation, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,7 @@ def settle(network: int | None, private: str, node: str | None) -> None:
         libc.mount("sysfs", "/sys", "sysfs", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
     if node is None:
         return
+    firewallview.wear(private, node)
     hostname, *files = _etc(private, node)
     for name, content in zip(("hosts", "resolv.conf"), files, strict=True):
         if content and os.path.exists(f"/etc/{name}"):

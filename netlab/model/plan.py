@@ -164,7 +164,8 @@ class RealFirewall:
 
     ``files`` are (path below the tool's folder in /etc, contents); ``calls`` are commands of the tool's once
     it is up; ``rules`` are (family, input for ``iptables-restore --noflush``) and ``tables`` native ones: the
-    engine's rules, where they stand among the tool's.
+    engine's rules, where they stand among the tool's; ``joined`` are the bridges that the engine has put into
+    firewalld's zone docker.
     """
 
     tool: Literal["ufw", "firewalld"]
@@ -172,6 +173,7 @@ class RealFirewall:
     calls: tuple[tuple[str, ...], ...] = ()
     rules: tuple[tuple[Family, str], ...] = ()
     tables: tuple[NftTable, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ class Change:
     """A step of a lab's history, and the plan of what stands behind it.
 
     ``renewed`` are the containers that were stopped or started on the way: their namespaces are not those
-    of before. ``flushed`` are the hosts whose rules somebody emptied, an administrator's own among them.
+    of before. ``flushed`` are the hosts whose rules somebody emptied, an administrator's own among them;
+    ``reloaded`` those whose firewall was reloaded.
     """
 
     history: History
@@ -74,6 +75,7 @@ class Change:
     renewed: tuple[str, ...]
     flushed: tuple[str, ...]
     events: tuple[Event, ...]
+    reloaded: tuple[str, ...] = ()
 
 
 def happen(history: History, event: ScenarioEvent) -> Change:
@@ -121,6 +123,7 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
     later = dict(history.later)
     renewed: list[str] = []
     flushed: list[str] = []
+    reloaded: list[str] = []
     happened: list[Event] = []
     for host in scenario.hosts:
         state = refold(host, history.events(host.name))
@@ -128,13 +131,17 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
         events = list(more(host, state.world))
         after = _starts(_step(host, state, events).world)
         renewed += [node for node in before | after if before.get(node) != after.get(node)]
-        if any(isinstance(event, FirewallFlush | FirewallReload) for event in events):
+        if any(isinstance(event, FirewallReload) for event in events):
+            reloaded.append(host.name)
+        if any(isinstance(event, FirewallFlush) for event in events) or (
+            host.name in reloaded and host.firewall.kind == "firewalld"
+        ):
             flushed.append(host.name)
         later[host.name] = (*later.get(host.name, ()), *events)
         happened += events
     continued = History(history.base, scenario, later)
     plan = make(scenario, {host.name: continued.events(host.name) for host in scenario.hosts})
-    return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened))
+    return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
 
 
 def _starts(world: World) -> dict[str, tuple[int, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,92 @@ def test_a_tool_that_refuses_is_quoted(netlab: Netlab, tmp_path: Path) -> None:
     file.write_text(SCENARIO.replace("{firewall}", json.dumps(firewall)))
     failed = netlab("up", file, "--name", netlab.name(), code=1)
     assert "firewall: ufw: ufw --force enable" in failed.stderr
+
+
+@pytest.mark.parametrize("kind", REAL)
+def test_commands_in_the_host_speak_to_the_lab_s_own_tool(netlab: Netlab, tmp_path: Path, kind: str) -> None:
+    """What it is told there decides, and the machine's own /etc and /run are as before."""
+    firewall, shut, _ = REAL[kind]
+    file = tmp_path / "scenario.yaml"
+    file.write_text(SCENARIO.replace("{firewall}", json.dumps(firewall)))
+    lab = netlab.up(file)
+    places = [Path("/run"), Path("/etc/ufw"), Path("/etc/firewalld/zones")]
+    before = [sorted(os.listdir(place)) if place.exists() else None for place in places]
+    if kind == "ufw":
+        assert "Status: active" in netlab.exec(lab, "host", "ufw", "status")
+        netlab.exec(lab, "host", "ufw", "allow", "8080/tcp")
+    else:
+        assert netlab.exec(lab, "host", "firewall-cmd", "--state") == "running\n"
+        assert "docker0" in netlab.exec(lab, "host", "firewall-cmd", "--zone=docker", "--list-interfaces")
+        netlab.exec(lab, "host", "firewall-cmd", "--zone=public", "--add-port=8080/tcp")
+    assert outcome(netlab, lab, "client -> host:8080") == "ok"
+    assert [sorted(os.listdir(place)) if place.exists() else None for place in places] == before
+    assert "host" in netlab.exec(lab, "host", "cat", "/etc/hosts")
+    if kind != "ufw":  # what was not said to be permanent ends with a reload
+        netlab("do", lab, "reload", "firewall")
+        assert outcome(netlab, lab, "client -> host:8080") == shut
+
+
+def outcome(netlab: Netlab, lab: str, flow: str) -> str:
+    return str(json.loads(netlab("probe", "-4", "--json", lab, flow).stdout)["outcome"])
+
+
+def rules(netlab: Netlab, lab: str) -> list[str]:
+    """All rules in order; of the interfaces in a policy firewalld itself has none, they are a set there."""
+    text = netlab.exec(lab, "host", "iptables-save")
+    lines = [line.partition("[")[0] for line in text.splitlines() if not line.startswith("#")]
+    groups = groupby(lines, lambda line: line.split()[1] if "_POLICIES_" in line.split("-j")[0] else None)
+    return [line for chain, group in groups for line in (sorted(group) if chain else group)]
+
+
+TWO = """
+services:
+  web: {image: any, networks: [web], ports: ["80:80"]}
+  db: {image: any, networks: [db], ports: ["5432:5432"]}
+networks:
+  web: {driver_opts: {com.docker.network.bridge.name: docker_web}}
+  db: {driver_opts: {com.docker.network.bridge.name: docker_db}}
+x-netlab:
+  host:
+    engine: {engine}
+    firewall: {firewall}
+  events: {events}
+"""
+EVENTS = ("reload firewall", "restart web", "disconnect db db", "remove network db", "reload firewall")
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine"), [("nftables", "docker-20.10"), ("iptables", "docker-28"), ("ufw", "docker-20.10")]
+)
+def test_what_happens_to_a_real_firewall_s_host_is_as_in_the_model(
+    netlab: Netlab, tmp_path: Path, kind: str, engine: str
+) -> None:
+    """After each event the rules are those of a lab whose firewall is data, to which the same happened."""
+    firewall = REAL[kind][0]
+    modelled = {
+        tool: {key: value for key, value in options.items() if key != "run"}
+        for tool, options in firewall.items()
+    }
+    labs = []
+    for number, one in enumerate((firewall, modelled)):
+        file = tmp_path / f"scenario{number}.yaml"
+        text = TWO.replace("{engine}", engine).replace("{events}", "[]")
+        file.write_text(text.replace("{firewall}", json.dumps(one)))
+        labs.append(netlab.up(file, "--project-name", "same"))
+    real, model = labs
+    for event in EVENTS:
+        for lab in labs:
+            netlab("do", lab, *event.split())
+        assert rules(netlab, real) == rules(netlab, model), event
+
+
+def test_a_reload_of_ufw_leaves_others_rules_alone(netlab: Netlab, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(SCENARIO.replace("{firewall}", json.dumps(REAL["ufw"][0])))
+    lab = netlab.up(file)
+    netlab.exec(lab, "host", "iptables", "-I", "DOCKER-USER", "-s", "198.51.100.2", "-j", "DROP")
+    before = rules(netlab, lab)
+    netlab("do", lab, "reload", "firewall")
+    assert rules(netlab, lab) == before
+    assert outcome(netlab, lab, "client -> host:80") == "timeout"
+    assert outcome(netlab, lab, "neighbour -> host:80") == "ok"
