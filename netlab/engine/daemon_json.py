@@ -86,6 +86,10 @@ OTHER_KEYS = frozenset(
 )
 
 
+#: The largest firewall mark, and the mask that compares all of one.
+WORD = 0xFFFFFFFF
+
+
 @dataclass(frozen=True, slots=True)
 class Docker0:
     """What is said of the default bridge in one family; empty where nothing is."""
@@ -122,7 +126,10 @@ class Daemon:
     experimental: bool = False
     allow_direct_routing: bool = False
     nftables: bool = False
-    host_gateway_ip: str = ""
+    #: ``bridge-accept-fwmark``: the mark, and the mask under which it is compared
+    accept_mark: tuple[int, int] | None = None
+    #: what ``host-gateway`` stands for; empty: docker0's addresses
+    host_gateway_ips: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
@@ -184,6 +191,35 @@ class _Reader:
                 raise self.refuse(key, f"{key}: {error}") from error
         return value
 
+    def addresses(self, key: str) -> tuple[str, ...]:
+        """At most one address of each family."""
+        try:
+            found = tuple(str(ipaddress.ip_address(item)) for item in self.texts(key))
+        except ValueError as error:
+            raise self.refuse(key, f"{key}: {error}") from error
+        for family in FAMILIES:
+            if sum(Family.of(address) is family for address in found) > 1:
+                raise self.refuse(key, f"only one IPv{family.value} host gateway IP address can be specified")
+        return found
+
+    def mark(self, key: str) -> tuple[int, int] | None:
+        """``0x10`` or ``0x10/0xf0``, in any of Go's ways to write a number."""
+        text = self.text(key)
+        if not text:
+            return None
+        mark, slash, mask = text.partition("/")
+        return self._word(key, "mark", text, mark), self._word(key, "mask", text, mask) if slash else WORD
+
+    def _word(self, key: str, what: str, whole: str, text: str) -> int:
+        octal = len(text) > 1 and text[0] == "0" and text[1].isdigit()
+        try:
+            value = int(f"0o{text[1:]}" if octal else text, 0)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= WORD:
+            raise self.refuse(key, f'invalid {key}: invalid firewall {what} "{whole}"')
+        return value
+
     def docker0(self, family: Family) -> Docker0:
         bip, fixed_cidr, default_gateway = _DOCKER0_KEYS[family]
         return Docker0(
@@ -223,8 +259,14 @@ class _Reader:
 
 
 def _check_unknown(keys: Mapping[str, JsonValue], dialect: Dialect) -> None:
+    """Refuse what no option is named like; of an unknown object the daemon looks at the keys inside."""
     known = (set(KEYS) | OTHER_KEYS) - dialect.unknown
-    for key in keys:
+    flat = [
+        name
+        for key, value in keys.items()
+        for name in (value if isinstance(value, dict) and key not in known else (key,))
+    ]
+    for key in flat:
         if key not in known:
             raise Refused(
                 "daemon", key, f"the following directives don't match any configuration option: {key}"
@@ -253,6 +295,7 @@ KEYS = [
     "default-gateway-v6",
     "experimental",
     "allow-direct-routing",
+    "bridge-accept-fwmark",
     "firewall-backend",
     "host-gateway-ip",
     "host-gateway-ips",
@@ -292,7 +335,9 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
     backend = reader.text("firewall-backend")
     if backend not in ("", "iptables", "nftables"):
         raise Refused("daemon", "firewall-backend", f'invalid firewall-backend "{backend}"')
-    opts = keys.get("default-network-opts", {})
+    unknown = "default-network-opts" in dialect.unknown
+    opts = {} if unknown else keys.get("default-network-opts", {})
+    gateway = reader.address("host-gateway-ip")
     bridge_opts = opts.get("bridge", {}) if isinstance(opts, dict) else {}
     return Daemon(
         userland_proxy=reader.flag("userland-proxy", True),
@@ -311,7 +356,8 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
         experimental=experimental,
         allow_direct_routing=reader.flag("allow-direct-routing", False),
         nftables=dialect.nftables or backend == "nftables",
-        host_gateway_ip=reader.address("host-gateway-ip"),
+        accept_mark=reader.mark("bridge-accept-fwmark"),
+        host_gateway_ips=(gateway,) if gateway else reader.addresses("host-gateway-ips"),
         dns=reader.texts("dns"),
         dns_search=reader.texts("dns-search"),
         dns_opts=reader.texts("dns-opts"),

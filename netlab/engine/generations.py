@@ -14,7 +14,7 @@ _FROM_23 = frozenset(
     {"cdi-spec-dirs", "containerd-namespace", "containerd-plugin-namespace", "proxies", "validate"}
 )
 _FROM_28 = frozenset({"ip-forward-no-drop", "bip6", "allow-direct-routing", "host-gateway-ips"})
-_FROM_29 = frozenset({"firewall-backend"})
+_FROM_29 = frozenset({"firewall-backend", "bridge-accept-fwmark"})
 
 _DOCKER_19_03 = Traits(
     name="docker-19.03",
@@ -28,6 +28,11 @@ _DOCKER_19_03 = Traits(
     user_chain_always=True,
     unprivileged_ports=False,
     disables_ipv6_wholly=True,
+    interfaces_first=True,
+    notices_ipv6_off=False,
+    interface_sysctls=True,
+    host_gateways=0,
+    internal_discovery=False,
     internal_default_route=True,
     empty_bridge_mtu=True,
     bridge_link_local=True,
@@ -44,6 +49,10 @@ _DOCKER_20_10 = Traits(
     proxy_minds_disable_ipv6=True,
     user_chain_v6=False,
     disables_ipv6_wholly=True,
+    interfaces_first=True,
+    notices_ipv6_off=False,
+    interface_sysctls=True,
+    internal_discovery=False,
     internal_default_route=True,
     empty_bridge_mtu=True,
     bridge_link_local=True,
@@ -52,8 +61,9 @@ _DOCKER_20_10 = Traits(
 _DOCKER_24 = replace(
     _DOCKER_20_10,
     name="docker-24",
-    dialect=Dialect(ip6tables_experimental=True, unknown=_FROM_28 | _FROM_29),
+    dialect=Dialect(ip6tables_experimental=True, ip6tables_needs_iptables=True, unknown=_FROM_28 | _FROM_29),
     user_chain_v6=True,
+    internal_discovery=True,
 )
 _DOCKER_26 = replace(
     _DOCKER_24,
@@ -61,6 +71,7 @@ _DOCKER_26 = replace(
     fixed_cidr_is_subnet=True,
     firewalld_internal=True,
     disables_ipv6_wholly=False,
+    notices_ipv6_off=True,
     internal_default_route=False,
     empty_bridge_mtu=False,
     explains_resolv_conf=True,
@@ -86,6 +97,11 @@ _DOCKER_28 = replace(
     dialect=Dialect(ip6tables=True, unknown=_FROM_29),
     v6_drop_at_start=False,
     random_macs=True,
+    interfaces_first=False,
+    interface_sysctls=False,
+    host_gateways=2,
+    maps_host_gateway=True,
+    publishes_by_family=True,
     index_in_container=True,
     dockerd_backlog=0,
     listen_fd=True,
@@ -96,7 +112,12 @@ _DOCKER_28 = replace(
     default_nameservers=False,
     disconnect_clears_hosts=False,
 )
-_DOCKER_29 = replace(_DOCKER_28, name="docker-29", dialect=Dialect(ip6tables=True), dockerd_backlog=4096)
+_DOCKER_29 = replace(
+    _DOCKER_28,
+    name="docker-29",
+    dialect=Dialect(ip6tables=True),
+    dockerd_backlog=4096,
+)
 _DOCKER_29_NFTABLES = replace(
     _DOCKER_29,
     name="docker-29-nftables",

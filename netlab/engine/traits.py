@@ -30,6 +30,20 @@ class Traits:
     unprivileged_ports: bool = True
     #: disable_ipv6 in every place of an IPv4-only container, lo included (to 24), else on the interface only
     disables_ipv6_wholly: bool = False
+    #: a container's own sysctls are written when its interfaces stand (to 27), else before there are any
+    interfaces_first: bool = False
+    #: a container whose own sysctls switch IPv6 off has no IPv6 lines in /etc/hosts (26)
+    notices_ipv6_off: bool = True
+    #: settings of a container's interface are an option of its endpoint, and refused elsewhere (28)
+    interface_sysctls: bool = False
+    #: what ``host-gateway`` in extra_hosts becomes: unknown (19.03), one address, or one a family (28)
+    host_gateways: int = 1
+    #: ``host-gateway-ip`` is written as an IPv4-mapped IPv6 address (28)
+    maps_host_gateway: bool = False
+    #: each family's ports are published on the network of its default route, a routed one's anyway (28)
+    publishes_by_family: bool = False
+    #: an internal network's IPv6 drops spare its containers' neighbour discovery (24)
+    internal_discovery: bool = True
     #: containers on an internal network get a default route (to 24)
     internal_default_route: bool = False
     #: an empty bridge has the kernel's MTU whatever the option says (to 24)

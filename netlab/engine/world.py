@@ -124,6 +124,10 @@ class LiveNetwork:
         pool = self.pools.get(family)
         return pool.gateway if pool else None
 
+    def isolated(self, family: Family) -> bool:
+        """Whether the bridge has no address, so that not even the host is on the network."""
+        return self.internal and self.modes[family] == "isolated"
+
     def source_nat(self, family: Family) -> str:
         """The target of what leaves the network: MASQUERADE, or SNAT to the address of ``host_ipv4``."""
         address = self.snat.get(family)
@@ -155,9 +159,15 @@ class Container:
     resolver: bool = False
     #: whether the network that resolv.conf was last written for has IPv6
     resolves_ipv6: bool = False
-    external: str | None = None  #: the docker name of the network that carries the published ports
+    #: the docker names of the networks that its ports are published on, each with the host's families
+    published: dict[str, tuple[Family, ...]] = field(default_factory=dict)
     next_name: dict[str, int] = field(default_factory=dict)
     next_index: int = 2
+
+    @property
+    def ipv6_off(self) -> bool:
+        """Whether the service's own sysctls switch IPv6 off."""
+        return self.spec.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
 
     @property
     def returns(self) -> bool:

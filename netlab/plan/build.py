@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from netlab import engine
 from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
+from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.names import link_local, mac
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
@@ -21,6 +22,7 @@ from netlab.model.plan import (
     RealFirewall,
     Resolver,
     Responder,
+    Sysctl,
 )
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
@@ -158,7 +160,7 @@ def _host_node(world: World, segments: Segments) -> Node:
         namespace=host.name,
         hostname=host.name,
         interfaces=tuple(_interfaces(world, segments)),
-        sysctls=world.sysctls.all(),
+        sysctls=tuple(_sysctls(world)),
         rulesets=stands,
         firewall=_real(world, stands),
         commands=host.rules,
@@ -168,6 +170,15 @@ def _host_node(world: World, segments: Segments) -> Node:
         host=host.name,
         proxy=proxy,
     )
+
+
+def _sysctls(world: World) -> Iterator[Sysctl]:
+    """The host's settings; an interface without IPv6 has none of its."""
+    without = {n.bridge for n in world.networks.values() if not has_ipv6(world, n)}
+    for sysctl in world.sysctls.all():
+        words = sysctl.key.split(".")
+        if not (words[:3] == ["net", "ipv6", "conf"] and words[3] in without):
+            yield sysctl
 
 
 def _interfaces(world: World, segments: Segments) -> Iterator[Interface]:
@@ -212,12 +223,13 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
         gateway = network.gateway(family)
         if gateway is None or (family is Family.IPV4 and network.inhibit_ipv4):
             continue
-        if network.internal and network.modes[family] == "isolated":
+        if network.isolated(family):
             continue
         yield f"{gateway}/{network.subnet(family).prefixlen}"
         if family is Family.IPV6 and world.traits.bridge_link_local:
             yield "fe80::1/64"
-    if network.had_ports and not network.endpoints and network.mac is not None:
+    off = Family.IPV6 in network.families and network.isolated(Family.IPV6)
+    if network.had_ports and not network.endpoints and network.mac is not None and not off:
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 
@@ -272,9 +284,11 @@ def _publications(world: World) -> Iterator[Publication]:
     wild = {"0.0.0.0": "::", "::": "0.0.0.0"}
     for container in world.containers.values():
         made: dict[tuple[str, str, int, int], str] = {}
+        network = ""
         for binding in container.bindings:
             if not binding.host_port:
                 continue
+            network = binding.network
             key = (binding.protocol, binding.host_address, binding.host_port, binding.port)
             twin = (binding.protocol, wild.get(binding.host_address, ""), binding.host_port, binding.port)
             if twin in made:
@@ -291,5 +305,5 @@ def _publications(world: World) -> Iterator[Publication]:
                 protocol=protocol,  # type: ignore[arg-type]
                 node=container.spec.node,
                 container_port=container_port,
-                network=container.external or "",
+                network=network,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.docker.resolver import ruleset
 from netlab.engine.world import Container, Endpoint, LiveNetwork, World
 from netlab.model.family import Family
@@ -71,11 +72,16 @@ def _interfaces(world: World, container: Container) -> Iterator[Interface]:
             mac=endpoint.mac,
             mtu=network.mtu,
             peer=(world.host.name, endpoint.veth),
-            addresses=addresses(network, endpoint) + tuple(_link_local(endpoint)),
+            addresses=_in_use(container, addresses(network, endpoint)) + tuple(_link_local(endpoint)),
             index=endpoint.index,
             txqlen=0,
             reason=f"{container.spec.node} on {network.title}",
         )
+
+
+def _in_use(container: Container, given: tuple[str, ...]) -> tuple[str, ...]:
+    """What the kernel keeps of what Docker gives: nothing of IPv6 where that is switched off."""
+    return tuple(a for a in given if not (container.ipv6_off and Family.of(a) is Family.IPV6))
 
 
 def addresses(network: LiveNetwork, endpoint: Endpoint) -> tuple[str, ...]:
@@ -92,6 +98,8 @@ def _link_local(endpoint: Endpoint) -> Iterator[str]:
 
 def _routes(world: World, container: Container) -> Iterator[Route]:
     for family, endpoint in container.gateways.items():
+        if container.ipv6_off and family is Family.IPV6:
+            continue
         network = world.networks[endpoint.spec.network]
         via = network.next_hops.get(family) or str(network.gateway(family))
         yield Route("default", via=via, interface=endpoint.ifname)
@@ -109,9 +117,15 @@ def _sysctls(world: World, container: Container) -> Iterator[Sysctl]:
 
 
 def _ipv6_switches(world: World, container: Container) -> Iterator[Sysctl]:
-    """Which interfaces have IPv6 (libnetwork/osl): those on IPv6 networks alone."""
+    """Which interfaces have IPv6 (libnetwork/osl): those on IPv6 networks alone.
+
+    Where the service's own sysctls come last, its ``all`` decides for every interface.
+    """
     key = "net.ipv6.conf.{}.disable_ipv6"
-    has_v6 = {e.ifname: Family.IPV6 in e.addresses for e in container.endpoints}
+    overruled = world.traits.interfaces_first and key.format("all") in container.spec.sysctls
+    every = [e for e in container.endpoints if has_ipv6(world, world.networks[e.spec.network])]
+    endpoints = [] if overruled else every
+    has_v6 = {e.ifname: Family.IPV6 in e.addresses for e in endpoints}
     if not world.traits.disables_ipv6_wholly:
         for ifname, has in has_v6.items():
             if not has:

@@ -11,16 +11,20 @@ from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Container, Endpoint, Link, LiveNetwork, World
+from netlab.engine.world import Binding, Container, Endpoint, Link, LiveNetwork, World
 from netlab.model.event import ContainerSpec, EndpointSpec
-from netlab.model.family import Address, Family
+from netlab.model.family import FAMILIES, Address, Family
 from netlab.model.scenario import PortMapping, Protocol
+
+#: In extra_hosts, the host itself.
+HOST_GATEWAY = "host-gateway"
 
 
 def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
     """``docker run``: create and start."""
     if spec.node in world.containers:
         raise Refused("container", spec.node, f'The container name "/{spec.name}" is already in use')
+    _check(world, spec)
     container = Container(spec, wishes=list(spec.endpoints), mappings=spec.ports)
     if spec.network_mode == DEFAULT_BRIDGE and not container.wishes:
         container.wishes = [EndpointSpec(DEFAULT_BRIDGE)]
@@ -30,6 +34,37 @@ def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
     except Refused:
         del world.containers[spec.node]
         raise
+
+
+def _check(world: World, spec: ContainerSpec) -> None:
+    """What the daemon refuses of a container by itself."""
+    private = spec.network_mode != "host" and not spec.network_mode.startswith("container:")
+    for key in spec.sysctls:
+        words = key.split(".")
+        of_interface = len(words) > 4 and words[0] == "net" and words[3].startswith("eth")
+        if private and of_interface and not world.traits.interface_sysctls:
+            raise Refused(
+                "container",
+                spec.node,
+                f'interface specific sysctl setting "{key}" must be supplied using driver option '
+                "'com.docker.network.endpoint.sysctls'",
+            )
+    if any(address == HOST_GATEWAY for _, address in spec.extra_hosts):
+        if not world.traits.host_gateways:
+            raise Refused("container", spec.node, f'invalid IP address in add-host: "{HOST_GATEWAY}"')
+        if world.traits.host_gateways > 1 and not host_gateways(world):
+            raise Refused("container", spec.node, f"unable to derive the IP value for {HOST_GATEWAY}")
+
+
+def host_gateways(world: World) -> tuple[str, ...]:
+    """What ``host-gateway`` in extra_hosts stands for: as daemon.json says, else docker0's addresses."""
+    configured = world.daemon.host_gateway_ips
+    if configured:
+        mapped = world.traits.maps_host_gateway and "host-gateway-ip" in world.host.daemon
+        return tuple(f"::ffff:{a}" if mapped and Family.of(a) is Family.IPV4 else a for a in configured)
+    docker0 = world.networks.get(DEFAULT_BRIDGE)
+    found = [docker0.gateway(family) for family in Family] if docker0 is not None else []
+    return tuple(str(address) for address in found if address is not None)[: world.traits.host_gateways]
 
 
 def start(world: World, rules: Firewaller, container: Container) -> None:
@@ -42,6 +77,8 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     numbered = container.endpoints if world.traits.index_in_container else in_order(world, container)
     for endpoint in numbered:
         _name(world, container, endpoint)
+    if container.starts > 1 and world.traits.interfaces_first and world.traits.notices_ipv6_off:
+        container.endpoints = in_order(world, container)  # in which /etc/hosts is written anew (26)
     container.running, container.stopped = True, False
     _link(world, rules, container)
     _move_gateway(world, rules, container)
@@ -51,7 +88,7 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
 
 def stop(world: World, rules: Firewaller, container: Container) -> None:
     """``docker stop``: ports first, then the interfaces."""
-    _unpublish(world, rules, container)
+    _publish(world, rules, container, {})
     for link in container.links:
         rules.remove_link(world, world.networks[link.network], link)
     container.links.clear()
@@ -59,7 +96,6 @@ def stop(world: World, rules: Firewaller, container: Container) -> None:
         _detach(world, rules, endpoint)
     container.endpoints.clear()
     container.gateways.clear()
-    container.external = None
     container.running = False
 
 
@@ -89,8 +125,9 @@ def disconnect(world: World, rules: Firewaller, container: Container, network: s
         )
     container.wishes = [wish for wish in container.wishes if wish.network != network]
     gone = [endpoint for endpoint in container.endpoints if endpoint.spec.network == network]
-    if container.external == network:
-        _unpublish(world, rules, container)
+    led = bool(gone) and in_order(world, container)[0] is gone[0]
+    kept = {name: families for name, families in container.published.items() if name != network}
+    _publish(world, rules, container, kept)
     if world.traits.disconnect_clears_hosts:
         for endpoint in container.endpoints:
             endpoint.in_hosts = False
@@ -98,7 +135,7 @@ def disconnect(world: World, rules: Firewaller, container: Container, network: s
         container.endpoints.remove(endpoint)
         _detach(world, rules, endpoint)
     if container.running:
-        _move_gateway(world, rules, container)
+        _move_gateway(world, rules, container, lost=led)
 
 
 def _attach(world: World, rules: Firewaller, container: Container, wish: EndpointSpec) -> Endpoint:
@@ -119,6 +156,8 @@ def _attach(world: World, rules: Firewaller, container: Container, wish: Endpoin
         subnet = network.subnet(Family.IPV6)
         network.pools[Family.IPV6].release(v6)
         addresses[Family.IPV6] = ipaddress.ip_address(names.eui64(ipaddress.IPv6Network(str(subnet)), mac))
+    if container.ipv6_off and not world.traits.interfaces_first and Family.IPV6 in addresses:
+        network.pools[Family.IPV6].release(addresses.pop(Family.IPV6))
     if world.traits.index_in_container:
         index, host_index = container.next_index, world.claim_index()
         container.next_index += 1
@@ -203,48 +242,92 @@ def in_order(world: World, container: Container) -> list[Endpoint]:
 
     def key(endpoint: Endpoint) -> tuple[bool, int, bool, str]:
         network = world.networks[endpoint.spec.network]
-        both = all(network.gateway(family) is not None for family in Family)
+        both = all(network.gateway(family) is not None and family in endpoint.addresses for family in Family)
         return (network.internal, -endpoint.spec.gw_priority, not both, network.name)
 
     return sorted(container.endpoints, key=key)
 
 
-def _move_gateway(world: World, rules: Firewaller, container: Container) -> None:
-    """Choose the default routes' networks, and publish on the one that leads out."""
+def _move_gateway(world: World, rules: Firewaller, container: Container, lost: bool = False) -> None:
+    """Choose the default routes' networks, and publish on what leads out.
+
+    ``lost``: the network that led out is the one that the container has just left.
+    """
     order = in_order(world, container)
     container.gateways = {}
     for family in Family:
         for endpoint in order:
             network = world.networks[endpoint.spec.network]
-            if family not in network.families or network.gateway(family) is None:
+            if family not in endpoint.addresses or network.gateway(family) is None:
                 continue
             if network.internal and not world.traits.internal_default_route:
                 continue
             container.gateways[family] = endpoint
             break
-    external = next((e for e in order if not world.networks[e.spec.network].internal), None)
-    name = external.spec.network if external else None
-    if name == container.external:
-        return
-    _unpublish(world, rules, container)
-    container.external = name
-    if external is not None and container.mappings:
-        _publish(world, rules, container, external)
+    if world.traits.publishes_by_family:
+        wanted = _by_family(world, container)
+    else:
+        wanted = _on_one(world, container, order, lost)
+    _publish(world, rules, container, wanted)
 
 
-def _publish(world: World, rules: Firewaller, container: Container, endpoint: Endpoint) -> None:
-    network = world.networks[endpoint.spec.network]
-    container.bindings = publish.bind(world, network, endpoint, container.mappings)
+def _on_one(
+    world: World, container: Container, order: list[Endpoint], lost: bool
+) -> dict[str, tuple[Family, ...]]:
+    """All ports are published on the first network that leads out (up to 27).
+
+    Where internal networks have a default route too, one takes over the ports that a lost network leaves
+    (sbLeave), though it would not get them by itself (sbJoin): only the userland proxy leads there.
+    """
+    leading = next((e.spec.network for e in order if not world.networks[e.spec.network].internal), None)
+    if leading is None and order and world.traits.internal_default_route:
+        first = order[0].spec.network
+        leading = first if lost or first in container.published else None
+    return {leading: FAMILIES} if leading is not None else {}
+
+
+def _by_family(world: World, container: Container) -> dict[str, tuple[Family, ...]]:
+    """Each family's ports are published where its default route leads; a routed network keeps what it had.
+
+    Without an IPv6 route the IPv4 one's network takes the host's IPv6 ports too, for the userland proxy
+    (bridge driver, ProgramExternalConnectivity and trimPortBindings).
+    """
+    gateways = container.gateways
+    leads = {
+        Family.IPV4: gateways.get(Family.IPV4),
+        Family.IPV6: gateways.get(Family.IPV6, gateways.get(Family.IPV4)),
+    }
+    wanted = {}
+    for endpoint in container.endpoints:
+        network = world.networks[endpoint.spec.network]
+        if not network.internal:
+            had = container.published.get(network.name, ())
+            kept = [family for family in had if network.modes[family] == "routed"]
+            wanted[network.name] = tuple(f for f in FAMILIES if leads[f] is endpoint or f in kept)
+    return wanted
+
+
+def _publish(
+    world: World, rules: Firewaller, container: Container, wanted: dict[str, tuple[Family, ...]]
+) -> None:
+    """Publish the ports on these networks and no other: what has to go goes first."""
+    kept: list[Binding] = []
+    gone: list[Binding] = []
     for binding in container.bindings:
-        rules.add_binding(world, network, binding)
-
-
-def _unpublish(world: World, rules: Firewaller, container: Container) -> None:
-    for binding in container.bindings:
+        (kept if binding.family in wanted.get(binding.network, ()) else gone).append(binding)
+    for binding in gone:
         rules.remove_binding(world, world.networks[binding.network], binding)
-    publish.release(world, container.bindings)
-    container.bindings = []
-    container.external = None
+    publish.release(world, gone)
+    container.bindings = kept
+    published, container.published = container.published, wanted
+    for name, families in wanted.items():
+        new = tuple(family for family in families if family not in published.get(name, ()))
+        endpoint = next(e for e in container.endpoints if e.spec.network == name)
+        network = world.networks[name]
+        bound = publish.bind(world, network, endpoint, container.mappings, new)
+        container.bindings += bound
+        for binding in bound:
+            rules.add_binding(world, network, binding)
 
 
 def _link(world: World, rules: Firewaller, container: Container) -> None:

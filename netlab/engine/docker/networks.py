@@ -17,6 +17,9 @@ from netlab.model.scenario import Pool
 #: Docker's own networks, which stand from the start.
 DEFAULT_BRIDGE = "bridge"
 
+#: RFC 8200, section 5.
+IPV6_MIN_MTU = 1280
+
 #: Reserved auxiliary addresses: a default gateway other than the bridge.
 GATEWAY_KEYS = {Family.IPV4: "DefaultGatewayIPv4", Family.IPV6: "DefaultGatewayIPv6"}
 
@@ -55,7 +58,9 @@ def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
     if network.mac is not None or network.default_bridge:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.accept_ra", "0", f"{why}: no router may configure it")
     if Family.IPV6 in network.families:
-        world.sysctls.write(f"net.ipv6.conf.{bridge}.disable_ipv6", "0", f"{why}: an IPv6 network")
+        off = network.isolated(Family.IPV6)
+        reason = "isolated, it has no address" if off else "an IPv6 network"
+        world.sysctls.write(f"net.ipv6.conf.{bridge}.disable_ipv6", str(int(off)), f"{why}: {reason}")
         if world.daemon.ip_forward and world.traits.enables_forwarding:
             _forward_ipv6(world, network)
     if not world.daemon.userland_proxy and not network.internal:
@@ -94,8 +99,12 @@ def _describe(world: World, spec: NetworkSpec, mtu: int, index: int | None) -> L
         raise Refused("network", spec.name, f"network with name {spec.name} already exists")
     if spec.driver != "bridge":
         raise Refused("network", spec.name, f"the {spec.driver} driver is not reproduced, only bridge is")
-    opts = {**world.daemon.network_opts, **spec.driver_opts}
+    defaults = {} if spec.name == DEFAULT_BRIDGE else world.daemon.network_opts
+    opts = {**defaults, **spec.driver_opts}
     chosen = options.read(spec.name, f"br-{spec.id[:12]}", opts, world.traits, mtu)
+    if "isolated" in chosen.modes.values() and not spec.internal:
+        reason = "gateway mode 'isolated' can only be used for an internal network"
+        raise Refused("network", spec.name, reason)
     if chosen.default_bridge and spec.name != DEFAULT_BRIDGE:
         raise Refused("network", spec.name, "cannot create default bridge network: there is one already")
     for other in world.networks.values():
@@ -204,6 +213,12 @@ def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPoo
         world.pools.release(subnet)
         raise
     return pool
+
+
+def has_ipv6(world: World, network: LiveNetwork) -> bool:
+    """Whether the kernel keeps IPv6 on the bridge: not below its smallest MTU (addrconf_notify)."""
+    empty = not network.endpoints and world.traits.empty_bridge_mtu
+    return empty or network.mtu >= IPV6_MIN_MTU
 
 
 def contains(outer: Network, inner: Network) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,18 +13,27 @@ from netlab.model.family import Family, bare
 from netlab.model.plan import Backend, Listener
 from netlab.model.scenario import PortMapping
 
+#: How often the daemon tries another port of a range, or of its own choice (maxAllocatePortAttempts).
+ATTEMPTS = 10
+
 
 def ordered(world: World, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
     """The mappings in the order in which Docker programs them.
 
     Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp
-    first; the bindings of one container port stay together.  From 27 by container port, ascending.
+    first; the bindings of one container port stay together.  From 27 by container port, ascending, behind
+    those whose host port is given.
     """
-    if world.traits.ports_ascending:
-        return sorted(
-            mappings, key=lambda m: (m.container_port, m.protocol, m.host_ports or (0, 0), m.host_ip)
-        )
-    return descending(mappings)
+    return sorted(mappings, key=_ascending) if world.traits.ports_ascending else descending(mappings)
+
+
+def _ascending(mapping: PortMapping) -> tuple[bool, int, int, tuple[int, int], tuple[int, int]]:
+    """cmpPortBindingReqs: exact host ports before ranges, TCP before UDP before SCTP, IPv4 before IPv6."""
+    low, high = mapping.host_ports or (0, 0)
+    address = ipaddress.ip_address(mapping.host_ip) if mapping.host_ip else None
+    host = (address.version, int(address)) if address is not None else (0, 0)
+    protocol = ("tcp", "udp", "sctp").index(mapping.protocol)
+    return (low != high or not low, mapping.container_port, protocol, (low, high), host)
 
 
 def descending(mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
@@ -73,13 +83,22 @@ def _ipv6_disabled(world: World) -> bool:
 
 
 def bind(
-    world: World, network: LiveNetwork, endpoint: Endpoint, mappings: tuple[PortMapping, ...]
+    world: World,
+    network: LiveNetwork,
+    endpoint: Endpoint,
+    mappings: tuple[PortMapping, ...],
+    families: tuple[Family, ...],
 ) -> list[Binding]:
-    """Allocate the host ports of a container's mappings; raises :class:`Refused`, nothing allocated then."""
+    """Allocate the host ports of a container's mappings, of these families of the host.
+
+    Raises :class:`Refused`, and nothing is allocated then.
+    """
     made: list[Binding] = []
     for mapping in ordered(world, mappings):
         twin: Binding | None = None
         for side in _sides(world, network, endpoint, mapping):
+            if Family.of(side.host) not in families:
+                continue
             if network.modes[Family.of(side.host)] == "routed":
                 made.append(_routed(world, network, endpoint, mapping, side))
                 continue
@@ -122,14 +141,16 @@ def _request(world: World, host: str, mapping: PortMapping, twin: Binding | None
     ports = mapping.host_ports
     if world.traits.one_port_for_both and twin is not None:
         ports = (twin.host_port, twin.host_port)
-    port = allocator.request(host, mapping.protocol, ports)
-    clash = _in_use(world, host, mapping.protocol, port)
-    if clash:
+    for _ in range(ATTEMPTS):
+        port = allocator.request(host, mapping.protocol, ports)
+        if not _in_use(world, host, mapping.protocol, port):
+            return port
         allocator.release(host, mapping.protocol, port)
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        kind = f"{mapping.protocol}{Family.of(host).value}"
-        raise PortError(f"Error starting userland proxy: listen {kind} {shown}: bind: address already in use")
-    return port
+        if ports is not None and ports[0] == ports[1]:
+            break  # there is no other
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    kind = f"{mapping.protocol}{Family.of(host).value}"
+    raise PortError(f"Error starting userland proxy: listen {kind} {shown}: bind: address already in use")
 
 
 def _in_use(world: World, host: str, protocol: str, port: int) -> bool:

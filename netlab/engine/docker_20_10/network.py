@@ -16,7 +16,7 @@ def add(world: World, network: LiveNetwork) -> None:
             continue
         tables = world.tables[family]
         if network.internal:
-            _internal(tables, network, family)
+            _internal(tables, network, family, world.traits.internal_discovery)
         else:
             _nat(tables, network, family, hairpin)
             _icc(tables, network)
@@ -31,13 +31,14 @@ def add(world: World, network: LiveNetwork) -> None:
 
 def remove(world: World, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
+    discovery = world.traits.internal_discovery
     for family in world.families():
         tables = world.tables[family]
-        for table, chain, text in _texts(network, family):
+        for table, chain, text in _texts(network, family, discovery):
             tables.delete(table, chain, text)
 
 
-def _texts(network: LiveNetwork, family: Family) -> list[tuple[str, str, str]]:
+def _texts(network: LiveNetwork, family: Family, discovery: bool) -> list[tuple[str, str, str]]:
     br = network.bridge
     own = [
         ("filter", "FORWARD", f"-i {br} -o {br} -j ACCEPT"),
@@ -52,11 +53,8 @@ def _texts(network: LiveNetwork, family: Family) -> list[tuple[str, str, str]]:
     ]
     if family in network.families:
         subnet = network.subnet(family)
-        own += [
-            ("nat", "POSTROUTING", f"-s {subnet} ! -o {br} -j {network.source_nat(family)}"),
-            ("filter", STAGE_1, f"! -d {subnet} -i {br} -j DROP"),
-            ("filter", STAGE_1, f"! -s {subnet} -o {br} -j DROP"),
-        ]
+        own.append(("nat", "POSTROUTING", f"-s {subnet} ! -o {br} -j {network.source_nat(family)}"))
+        own += [("filter", STAGE_1, text) for text in internal_drops(network, family, discovery)]
     return own
 
 
@@ -144,9 +142,20 @@ def forget_isolation(world: World, network: LiveNetwork) -> None:
         tables.delete("filter", STAGE_2, f"-o {br} -j DROP")
 
 
-def _internal(tables: Tables, network: LiveNetwork, family: Family) -> None:
-    br, name, subnet = network.bridge, network.title, network.subnet(family)
-    goes_out, comes_in = f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"
+def internal_drops(network: LiveNetwork, family: Family, discovery: bool) -> tuple[str, str]:
+    """What shuts an internal network off: its way out, and its way in (setupInternalNetworkRules).
+
+    With ``discovery`` IPv6 frames between its containers pass, whatever their addresses.
+    """
+    br, subnet = network.bridge, network.subnet(family)
+    if family is Family.IPV4 or not discovery:
+        return f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"
+    return f"! -d {subnet} -i {br} ! -o {br} -j DROP", f"! -s {subnet} ! -i {br} -o {br} -j DROP"
+
+
+def _internal(tables: Tables, network: LiveNetwork, family: Family, discovery: bool) -> None:
+    name = network.title
+    goes_out, comes_in = internal_drops(network, family, discovery)
     tables.insert("filter", STAGE_1, goes_out, f"{name} is internal: nothing goes out")
     tables.insert("filter", STAGE_1, comes_in, f"{name} is internal: nothing comes in")
     _icc(tables, network)

@@ -11,7 +11,7 @@ from netlab.model.family import endpoint
 
 def add(world: World, network: LiveNetwork, binding: Binding) -> None:
     """Append the rules of a port; what stands already (it is published twice) stays where it is."""
-    if binding.translated and binding.family in world.families():
+    if binding.translated and binding.family in world.families() and not network.internal:
         for table, chain, text, reason in _rules(world, network, binding):
             world.tables[binding.family].append(table, chain, text, reason)
 

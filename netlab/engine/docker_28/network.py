@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
+from netlab.engine.docker_20_10.network import internal_drops
 from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
 from netlab.engine.tables import Tables
 from netlab.engine.world import LiveNetwork, World
@@ -61,7 +62,7 @@ def texts(network: LiveNetwork, family: Family, internal_chain: str) -> list[tup
     ]
     own += [("filter", DOCKER, text) for text in _neighbour_discovery(network)]
     if family in network.families:
-        own += [("filter", internal_chain, text) for text in _internal_drops(network, family)]
+        own += [("filter", internal_chain, text) for text in internal_drops(network, family, discovery=True)]
         target = network.source_nat(family)
         own += [
             ("nat", "POSTROUTING", f"-s {network.subnet(family)} ! -o {br} -j {target}"),
@@ -123,7 +124,7 @@ def forwarding(tables: Tables, network: LiveNetwork, family: Family, discovery: 
 def internal(tables: Tables, network: LiveNetwork, family: Family, chain: str) -> None:
     """An internal network: nothing in or out, and its containers reach each other if icc is on."""
     br, name = network.bridge, network.title
-    goes_out, comes_in = _internal_drops(network, family)
+    goes_out, comes_in = internal_drops(network, family, discovery=True)
     tables.insert("filter", chain, goes_out, f"{name} is internal: nothing goes out")
     tables.insert("filter", chain, comes_in, f"{name} is internal: nothing comes in")
     if network.icc:
@@ -136,13 +137,6 @@ def internal(tables: Tables, network: LiveNetwork, family: Family, chain: str) -
     else:
         reason = f"containers on {name} may not reach each other (icc is off)"
         tables.append("filter", FORWARD, f"-i {br} -o {br} -j DROP", reason)
-
-
-def _internal_drops(network: LiveNetwork, family: Family) -> tuple[str, str]:
-    br, subnet = network.bridge, network.subnet(family)
-    if family is Family.IPV4:
-        return f"! -d {subnet} -i {br} -j DROP", f"! -s {subnet} -o {br} -j DROP"
-    return f"! -d {subnet} -i {br} ! -o {br} -j DROP", f"! -s {subnet} ! -i {br} -o {br} -j DROP"
 
 
 def _icmp(network: LiveNetwork, family: Family) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from netlab.engine.daemon_json import WORD
+from netlab.engine.docker_28.chains import FORWARD
 from netlab.engine.docker_28.network import forwarding, internal, source_nat, texts
 from netlab.engine.docker_29.chains import INTERNAL
 from netlab.engine.world import LiveNetwork, World
@@ -17,6 +19,9 @@ def add(world: World, network: LiveNetwork) -> None:
         if network.internal:
             internal(tables, network, family, INTERNAL)
             continue
+        accept = world.daemon.accept_mark
+        if accept is not None:
+            tables.insert("filter", FORWARD, _marked(accept), "marked as accepted (bridge-accept-fwmark)")
         source_nat(tables, network, family, hairpin)
         forwarding(tables, network, family, discovery=True)
 
@@ -26,3 +31,11 @@ def remove(world: World, network: LiveNetwork) -> None:
     for family in world.families():
         for table, chain, text in texts(network, family, INTERNAL):
             world.tables[family].delete(table, chain, text)
+        if world.daemon.accept_mark is not None and family in network.families and not network.internal:
+            world.tables[family].delete("filter", FORWARD, _marked(world.daemon.accept_mark))
+
+
+def _marked(accept: tuple[int, int]) -> str:
+    """One rule for all networks; the first network that goes takes it along (iptabler, programChainRule)."""
+    mark, mask = accept
+    return f"-m mark --mark {mark:#x}{'' if mask == WORD else f'/{mask:#x}'} -j ACCEPT"

@@ -22,7 +22,7 @@ MAPS = (
 #: Groups of rules in a chain, which keep their order.
 INITIAL = 0
 RAW_PORTS = 1
-FORWARD_LINKS, FORWARD_ICC, FORWARD_PORTS, FORWARD_FINAL = 2, 3, 4, 5
+FORWARD_MARKED, FORWARD_LINKS, FORWARD_ICC, FORWARD_PORTS, FORWARD_FINAL = 1, 2, 3, 4, 5
 
 _OUTPUT = {Family.IPV4: "ip daddr != 127.0.0.0/8 ", Family.IPV6: "ip6 daddr != ::1 "}
 

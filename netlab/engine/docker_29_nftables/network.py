@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from netlab.engine.docker_29_nftables.chains import FORWARD_FINAL, FORWARD_ICC, INITIAL, MAPS, tables
+from netlab.engine.daemon_json import WORD
+from netlab.engine.docker_29_nftables.chains import (
+    FORWARD_FINAL,
+    FORWARD_ICC,
+    FORWARD_MARKED,
+    INITIAL,
+    MAPS,
+    tables,
+)
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
 from netlab.engine.world import LiveNetwork, World
 from netlab.model.family import Family
 
+MARKED = "marked as accepted (bridge-accept-fwmark)"
 ANSWERS = "ct state established,related counter accept"
 
 
@@ -25,6 +34,8 @@ def add(world: World, network: LiveNetwork) -> None:
         if network.internal:
             _internal(network, into, out)
         else:
+            if world.daemon.accept_mark is not None:
+                into.add(FORWARD_MARKED, _marked(world.daemon.accept_mark), MARKED)
             _filter(network, family, into, out)
             _nat(network, family, hairpin, nat_in, nat_out)
 
@@ -35,6 +46,12 @@ def remove(world: World, network: LiveNetwork) -> None:
         for name in MAPS:
             table.maps[name].pop(network.bridge, None)
             table.chains.pop(_name(name, network.bridge), None)
+
+
+def _marked(accept: tuple[int, int]) -> str:
+    mark, mask = accept
+    match = f"{mark:#010x}" if mask == WORD else f"& {mask:#010x} == {mark:#010x}"
+    return f'meta mark {match} counter accept comment "ALLOW FW MARK"'
 
 
 def _check_forwarding(world: World, network: LiveNetwork) -> None:

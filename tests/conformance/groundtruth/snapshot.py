@@ -89,9 +89,12 @@ def command_lines(sockets: str) -> dict[str, str]:
 def quiet() -> bool:
     """Whether the kernel has finished what was begun in this namespace."""
     links, addresses = json.loads(output("ip", "-j", "link")), json.loads(output("ip", "-j", "addr"))
-    waiting = (x for x in links if "LOWER_UP" in x["flags"] and x["ifname"] != "lo")
-    return all(x["operstate"] == "UP" for x in waiting) and not any(
-        entry.get("tentative") for x in addresses for entry in x.get("addr_info", ())
+    carried = {x["ifname"] for x in links if "LOWER_UP" in x["flags"]}
+    return all(x["operstate"] == "UP" for x in links if x["ifname"] in carried - {"lo"}) and not any(
+        entry.get("tentative")  # without a carrier it stays so
+        for x in addresses
+        if x["ifname"] in carried
+        for entry in x.get("addr_info", ())
     )
 
 
