@@ -176,9 +176,11 @@ def try_conntrack() -> str:
 def try_bridge_netfilter(sysctls: Path = Path("/proc/sys")) -> str:
     """Whether br_netfilter is there: its sysctls exist in every namespace once it is loaded."""
     knob = sysctls / "net/bridge/bridge-nf-call-iptables"
-    if not knob.exists():
-        raise Lacking("br_netfilter is not loaded")
-    return f"there, bridge-nf-call-iptables={knob.read_text().strip()} in a new namespace"
+    try:
+        value = knob.read_text().strip()
+    except FileNotFoundError:
+        raise Lacking("br_netfilter is not loaded") from None
+    return f"there, bridge-nf-call-iptables={value} in a new namespace"
 
 
 def try_socket(family: int, kind: int, protocol: int = 0) -> str:

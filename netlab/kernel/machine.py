@@ -190,7 +190,10 @@ def check_privileges(user_namespace_error: str | None, sysctls: Path = Path("/pr
 
 
 def _number(path: Path) -> int | None:
-    return int(path.read_text()) if path.exists() else None
+    try:
+        return int(path.read_text())
+    except FileNotFoundError:
+        return None
 
 
 def check_limits(sysctls: Path = Path("/proc/sys")) -> Iterator[Finding]:

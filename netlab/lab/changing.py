@@ -18,7 +18,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from netlab.lab import state
-from netlab.lab.children import Child
+from netlab.lab.children import Child, ending
 from netlab.lab.wire import Channel, Disconnected, Message
 from netlab.model.errors import LabError, NetlabError
 
@@ -59,7 +59,7 @@ class Changing:
         if self._supervisor.changing is self:
             self._read()
         if self._supervisor.changing is self and not self._changed:
-            self.fail(LabError(f"the process that changes the lab ended with {child.returncode}"))
+            self.fail(LabError(f"the process that changes the lab {ending(child)}"))
 
     def _read(self) -> None:
         try:

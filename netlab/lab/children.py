@@ -30,6 +30,13 @@ class Child:
     on_exit: Callable[[Child], None] | None = None
 
 
+def ending(child: Child) -> str:
+    """How a child ended, in words."""
+    if child.returncode == -signal.SIGKILL:
+        return "was killed; by the kernel, if memory ran out (dmesg, or the limit of a memory cgroup)"
+    return f"ended with {child.returncode}"
+
+
 class Children:
     """Every process that the supervisor knows of, and the exit of those that it did not know yet."""
 

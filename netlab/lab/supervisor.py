@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.kernel import libc
 from netlab.lab import codec, state
-from netlab.lab.children import Child, Children
+from netlab.lab.children import Child, Children, ending
 from netlab.lab.processes import Processes
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
 from netlab.model.errors import LabError
@@ -296,7 +296,7 @@ class Supervisor:
         def ended(child: Child) -> None:
             self._read_reports(reports)
             if self.phase in ("new", "building") and child.returncode != 0:
-                self.fail(f"the process that builds the lab ended with {child.returncode}")
+                self.fail(f"the process that builds the lab {ending(child)}")
 
         self.children.fork(Child(0, "build", on_exit=ended), work, keep=(write.fileno(),))
         write.close()

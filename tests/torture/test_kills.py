@@ -55,7 +55,7 @@ class Round:
             "down": ("down", lab),
         }[self.verb]
         began = time.monotonic()
-        process = self.netlab.start(*arguments)
+        process = self.netlab.start(*arguments, preexec_fn=deaf)
         typical = self.typical.setdefault(self.verb, 1.0)
         delay = self.chance.uniform(0, 1.1 * typical)
         while (left := began + delay - time.monotonic()) > 0 and process.poll() is None:
@@ -89,6 +89,11 @@ class Round:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             self.victim = "nobody"
+
+
+def deaf() -> None:
+    """As the installed command starts: the SIGINT that ends a capture waits until it can be answered."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _label(pid: int) -> str:
