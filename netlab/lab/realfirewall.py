@@ -22,7 +22,7 @@ from netlab.kernel import libc, process, ruleset
 from netlab.lab import firewallview, rulechange
 from netlab.model.errors import LabError, MachineError
 from netlab.model.family import FAMILIES
-from netlab.model.plan import RealFirewall
+from netlab.model.plan import Node, RealFirewall
 
 #: Programs that each tool needs, and the Debian packages that have them.
 _PROGRAMS = {
@@ -97,34 +97,40 @@ def start(firewall: RealFirewall, place: Place) -> None:
     _put_in(firewall, place)
 
 
-def change(before: RealFirewall, after: RealFirewall, place: Place, *, reloaded: bool) -> None:
-    """Take a host from one state of its engine to another; the tool's own rules are the tool's.
+def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
+    """Take a host from one state of its engine to another; the tool's own chains are the tool's.
 
     ``reloaded``: the tool is reloaded on the way. ufw writes its own chains and no others. firewalld empties
     the tables of iptables, and says on its D-Bus that it was reloaded, upon which the engine writes its rules
     again. Raises LabError.
     """
-    calls = [_RELOAD[after.tool]] if reloaded else []
-    calls += _joining(() if reloaded else before.joined, after.joined)
+    was, wanted = before.firewall, after.firewall
+    assert was is not None
+    assert wanted is not None
+    calls = [_RELOAD[wanted.tool]] if reloaded else []
+    calls += _joining(() if reloaded else was.joined, wanted.joined)
     if calls:
 
         def work() -> None:
             for call in calls:
                 _run(call)
 
-        _inside(after.tool, place, work)
+        _inside(wanted.tool, place, work)
     libc.setns(place.network, libc.CLONE_NEWNET)
     for family in FAMILIES:
-        texts = [dict(one.rules).get(family, "") for one in (before, after)]
+        texts = [dict(one.rules).get(family, "") for one in (was, wanted)]
         old, new = map(rulechange.put_in, texts)
         if not reloaded and old == new:
             continue
         now = rulechange.living(ruleset.save(family))
-        gone = reloaded and rulechange.emptied(old, now)
-        text = texts[1] if gone else rulechange.edits_of_tables(old, new, now)
+        text = texts[1]
+        if not reloaded or not rulechange.emptied(old, now):
+            whole = [rulechange.of_family(node.rulesets, family) for node in (before, after)]
+            have, want = (rulechange.touched(rulechange.planned(rules), old, new) for rules in whole)
+            text = rulechange.edits_of_tables(have, want, now)
         if text:
             ruleset.load_iptables(family, text)
-    edits = rulechange.nft_edits(before.tables, after.tables)
+    edits = rulechange.nft_edits(was.tables, wanted.tables)
     if edits:
         ruleset.load_nft(edits)
 

@@ -200,16 +200,13 @@ class _Reconcile:
 
     def _change_real_firewall(self, name: str) -> None:
         """The engine's rules; the tool sees to its own."""
-        before, after = self.before.spaces[name].firewall, self.after.spaces[name].firewall
-        assert before is not None
-        assert after is not None
+        before, after = (plan.node(name) for plan in (self.change.before, self.change.after))
         place = realfirewall.Place(name, self.namespaces[name], self.private)
         reloaded = name in self.change.reloaded
         if name in self.change.flushed and not reloaded:
             netns.enter(self.namespaces[name])
-            plans = (self.change.before, self.change.after)
             for family in FAMILIES:
-                old, new = (rulechange.of_family(plan.node(name).rulesets, family) for plan in plans)
+                old, new = (rulechange.of_family(node.rulesets, family) for node in (before, after))
                 text = rulechange.iptables_edits(old, new, ruleset.save(family), flushed=True)
                 if text:
                     ruleset.load_iptables(family, text)

@@ -20,7 +20,7 @@ FLUSHED = ("filter", "nat")
 class _Chain:
     policy: str | None = None
     rules: list[str] = field(default_factory=list)
-    ours: bool = True  #: made with the rules; the rules of others' chains go alone
+    ours: bool = True  #: made with the rules, which else are put into another's chain
 
 
 _Tables = dict[str, dict[str, _Chain]]
@@ -80,6 +80,15 @@ def iptables_edits(
     return edits_of_tables(planned(before), planned(after), living(saved), flushed=flushed)
 
 
+def touched(tables: _Tables, *parts: _Tables) -> _Tables:
+    """Of all rules those of the chains that some part has rules in, or makes."""
+    names = {(table, name) for part in parts for table, chains in part.items() for name in chains}
+    return {
+        table: {name: chain for name, chain in chains.items() if (table, name) in names}
+        for table, chains in tables.items()
+    }
+
+
 def emptied(old: _Tables, now: _Tables) -> bool:
     """Whether none of the chains that the rules made is there any more."""
     return not any(
@@ -111,11 +120,7 @@ def _table(old: dict[str, _Chain], new: dict[str, _Chain], now: dict[str, _Chain
     for name in dict.fromkeys((*new, *old)):
         wanted = new.get(name, empty).rules
         yield from edits(name, old.get(name, empty).rules, wanted, now.get(name, empty).rules)
-    removed = [
-        name
-        for name, chain in old.items()
-        if name not in new and name in now and chain.ours and not chain.policy
-    ]
+    removed = [name for name, chain in old.items() if name not in new and name in now and not chain.policy]
     yield from (f"-F {name}" for name in removed)
     yield from (f"-X {name}" for name in removed)
     for name, chain in old.items():
