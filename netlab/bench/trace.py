@@ -2,7 +2,8 @@
 
 The flow is one SYN from outside to a published port: with the SYN-ACK and the RST that follow it is some
 forty events. The kernel alone sends and traces the same packets into a receive buffer that nobody reads;
-ours sends, hears the answer, reads and decodes every event, joins them and makes a journey of each flow.
+ours sends, hears the answer, reads and decodes every event, joins them and makes a journey of each flow. One
+instrument is there at a time: each hears of every packet, the other's too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -53,23 +55,19 @@ def run(effort: Effort) -> Iterator[Result]:
     with state_of_its_own() as folder, Lab(plan=plan_of(1, folder)) as lab:
         bench = Bench(lab)
         for size in sizes:
-            with bench.session() as session:
-                samples = interleaved(
-                    effort if size <= 1000 else effort.fewer(3),
-                    lambda size=size, session=session: bench.ours(session, size),  # type: ignore[misc]
-                    lambda size=size: bench.kernel_alone(size),  # type: ignore[misc]
-                    warm=size == sizes[0],
-                )
+            samples = interleaved(
+                effort if size <= 1000 else effort.fewer(3),
+                partial(bench.ours, size),
+                partial(bench.kernel_alone, size),
+                warm=size == sizes[0],
+            )
             goal = at_least(END_TO_END)
             yield samples.result(
                 f"traced flows, {size:,}", "the kernel, nobody reading", goal, unit="flows/s"
             )
-        with bench.session() as session:
-            growth = interleaved(
-                effort.fewer(5),
-                lambda: 1 / bench.ours(session, sizes[-1]),
-                lambda: 1 / bench.ours(session, sizes[0]),
-            )
+        growth = interleaved(
+            effort.fewer(5), lambda: 1 / bench.ours(sizes[-1]), lambda: 1 / bench.ours(sizes[0])
+        )
         yield growth.result(f"a traced flow of {sizes[-1]:,}", f"one of {sizes[0]}", at_most(FLAT))
         samples = interleaved(effort, bench.reader, bench.nft_monitor)
         yield samples.result("events a CPU second", "nft monitor trace", at_least(EVENTS), unit="events/s")
@@ -91,10 +89,6 @@ class Bench:
         """The namespace that is traced."""
         return self.lab.namespaces["host"]
 
-    def session(self) -> Session:
-        """The instrument."""
-        return Session(self.lab.namespaces, self.lab.plan)
-
     @contextmanager
     def sender(self) -> Iterator[socket.socket]:
         """A raw socket of the client's."""
@@ -103,13 +97,18 @@ class Bench:
         with sock:
             yield sock
 
-    def ours(self, session: Session, flows: int) -> float:
-        """Flows a second, measured to their journeys; raises Unmeasured if an event was lost."""
+    def ours(self, flows: int) -> float:
+        """Flows a second, measured to their journeys; raises Unmeasured if an event was lost.
+
+        The instrument stands and has read the rules: a session measures any number of flows.
+        """
         target = Target(name="host")
         asked = [Flow("client", target, Family.IPV4, "tcp", PORT, HOST) for _ in range(flows)]
-        start = time.perf_counter()
-        journeys = session.measure(asked, shape=SYN)
-        taken = time.perf_counter() - start
+        with Session(self.lab.namespaces, self.lab.plan) as session:
+            session.measure(asked[:STEP], shape=SYN)
+            start = time.perf_counter()
+            journeys = session.measure(asked, shape=SYN)
+            taken = time.perf_counter() - start
         for journey in journeys:
             if journey.outcome != "ok" or [leg.letters for leg in journey.legs] != ["PFS"]:
                 raise Unmeasured(f"a traced flow ended {journey.outcome}: {journey.problem}")

@@ -55,8 +55,8 @@ class Ways:
         return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched]
 
 
-def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Ways:
-    """Find the flow's packets among the stations of the measurement."""
+def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, back: bool = True) -> Ways:
+    """Find the flow's packets among the stations of the measurement; the answers too with ``back``."""
     ways = Ways()
     if sighting.key is None:
         return ways
@@ -67,12 +67,13 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts) -> Way
         ways.proxied = _by_reply(flow, sighting.reply, ways.forth, index, facts)
     if not ways.proxied and flow.protocol == "udp" and sighting.token:
         ways.proxied = _by_token(sighting.token, ways.forth, index, facts)
-    last = ways.proxied or ways.forth
-    final = (last[-1].left or last[-1].key) if last else sighting.key
-    if final is not None:
-        ways.back = index.follow(reverse(final), facts.hosts)
-    if ways.proxied and (end := ways.forth[-1].left) is not None:
-        ways.returned = index.follow(reverse(end), facts.hosts)
+    if back:
+        last = ways.proxied or ways.forth
+        final = (last[-1].left or last[-1].key) if last else sighting.key
+        if final is not None:
+            ways.back = index.follow(reverse(final), facts.hosts)
+        if ways.proxied and (end := ways.forth[-1].left) is not None:
+            ways.returned = index.follow(reverse(end), facts.hosts)
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
     return ways

@@ -30,8 +30,17 @@ class TracedNode:
     macs: frozenset[bytes] = frozenset()
     base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     rules: Mapping[RuleName, str] = field(default_factory=dict)
-    #: what each step looks like in words; whoever changes ``rules`` empties it
+    #: what each step, and the steps of a packet at one hook, look like in words
     hits: dict[Step, RuleHit] = field(default_factory=dict)
+    met: dict[tuple[Step, ...], tuple[RuleHit, ...]] = field(default_factory=dict)
+    #: the steps of a packet at one hook → the last accept of a rule, and of a policy, in filter chains there
+    accepts: dict[tuple[Step, ...], tuple[Step | None, Step | None]] = field(default_factory=dict)
+
+    def take_rules(self, rules: Mapping[RuleName, str]) -> None:
+        """Another text of the rules: what was said in words of the last one is forgotten."""
+        self.rules = rules
+        self.hits.clear()
+        self.met.clear()
 
     def interface(self, index: int | None) -> str | None:
         """The name of an interface, ``#7`` if it is gone, None for none."""

@@ -27,6 +27,7 @@ _FRAGMENT_HEADER: Final = 44
 _PORTS = Struct(">HH")
 _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
+_OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 
 
 def key_of(headers: Headers) -> bytes | None:
@@ -39,28 +40,22 @@ def key_of_sections(network: bytes, transport: bytes) -> bytes | None:
     if len(network) < 20:
         return None
     if network[0] >> 4 == 4:
-        protocol, addresses = network[9], network[12:20]
-        if (network[6] & 0x1F) or network[7]:
+        if network[7] or network[6] & 0x1F:
             return None
-        version = b"\x04"
+        protocol, head, addresses = network[9], b"\x04", network[12:20]
     elif network[0] >> 4 == 6 and len(network) == 40:
-        protocol, addresses = network[6], network[8:40]
-        version = b"\x06"
+        protocol, head, addresses = network[6], b"\x06", network[8:40]
     else:
         return None
-    if protocol in _WITH_PORTS or protocol == _FRAGMENT_HEADER:
-        ports = transport[:4]
-    elif transport and (protocol, transport[0]) in _ECHO:
-        ports = transport[4:8]
-    else:
-        return None
-    if len(ports) != 4:
-        return None
-    return (
-        version + network[9:10] + addresses + ports
-        if version == b"\x04"
-        else (version + network[6:7] + addresses + ports)
-    )
+    ports = transport[:4] if protocol in _WITH_PORTS else _other_ports(protocol, transport)
+    return head + _OCTETS[protocol] + addresses + ports if len(ports) == 4 else None
+
+
+def _other_ports(protocol: int, transport: bytes) -> bytes:
+    """What stands for the ports in a first fragment of IPv6, and in an echo; empty for anything else."""
+    if protocol == _FRAGMENT_HEADER:
+        return transport[:4]
+    return transport[4:8] if transport and (protocol, transport[0]) in _ECHO else b""
 
 
 def make_key(protocol: int, src: str, sport: int, dst: str, dport: int) -> bytes:
@@ -92,26 +87,23 @@ def packet_of(key: bytes) -> Packet:
 @lru_cache(maxsize=1 << 10)
 def endpoints(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
     """(source address, port), (destination address, port)."""
-    size = 4 if key[0] == 4 else 16
-    family = socket.AF_INET if size == 4 else socket.AF_INET6
-    src = socket.inet_ntop(family, key[2 : 2 + size])
-    dst = socket.inet_ntop(family, key[2 + size : 2 + 2 * size])
-    sport, dport = _PORTS.unpack(key[2 + 2 * size :])
-    return (src, sport), (dst, dport)
+    end = 6 if key[0] == 4 else 18
+    sport, dport = _PORTS.unpack_from(key, len(key) - 4)
+    return (_address(key[2:end]), sport), (_address(key[end:-4]), dport)
+
+
+@lru_cache(maxsize=1 << 12)
+def _address(octets: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(octets) == 4 else socket.AF_INET6, octets)
 
 
 def addresses_of(headers: Headers) -> Packet | None:
     """The bare addresses of any IP packet."""
     network = headers.network
     if len(network) >= 20 and network[0] >> 4 == 4:
-        return Packet(
-            socket.inet_ntop(socket.AF_INET, network[12:16]), socket.inet_ntop(socket.AF_INET, network[16:20])
-        )
+        return Packet(_address(network[12:16]), _address(network[16:20]))
     if len(network) == 40:
-        return Packet(
-            socket.inet_ntop(socket.AF_INET6, network[8:24]),
-            socket.inet_ntop(socket.AF_INET6, network[24:40]),
-        )
+        return Packet(_address(network[8:24]), _address(network[24:40]))
     return None
 
 

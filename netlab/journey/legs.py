@@ -76,21 +76,19 @@ class Index:
     def follow(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
         """The way of the first packet that had this key, through the IP hooks of ``hosts``."""
         way: list[Station] = []
+        last: Station | None = None
         seen: bytes | None = key
         while seen is not None:
-            last = way[-1] if way else None
-            following = next(
-                (
-                    station
-                    for station in self.entering(seen)
-                    if station.family == "ip" and station.node in hosts and _follows(last, station)
-                ),
-                None,
-            )
-            if following is None:
+            for station in self.entering(seen):
+                if station.family == "ip" and station.node in hosts and _follows(last, station):
+                    break
+            else:
                 break
-            way.append(self._whole(following))
-            seen = way[-1].left
+            seen, last = station.left, station
+            if seen is None and not station.dropped and station.fragment:
+                last = self._whole(station)
+                seen = last.left
+            way.append(last)
         return way
 
     def _whole(self, station: Station) -> Station:
@@ -99,8 +97,6 @@ class Index:
         Conntrack reassembles in PREROUTING and OUTPUT, after our first chain; the datagram goes on under the
         trace id of the fragment that came last.
         """
-        if station.left is not None or station.dropped or not station.fragment:
-            return station
         addresses = addresses_of(station.entry)
         for other in self._fragments:
             if (
@@ -145,7 +141,7 @@ class Index:
             self._by_payload = {}
             for key, stations in self._by_entry.items():
                 for station in stations:
-                    if station.hook == "output" and station.entry.iif is None:
+                    if station.hook == "output" and station.iif is None:
                         self._by_payload.setdefault(first_octets(station.entry), []).append(key)
         found = self._by_payload.get(payload[:12], ())
         return found[-1] if found else None
@@ -167,7 +163,7 @@ def _follows(last: Station | None, station: Station) -> bool:
         return last.hook == "postrouting"
     if station.order <= last.order:
         return False
-    return last.hook != "postrouting" or last.entry.oif == LOOPBACK_INDEX
+    return last.hook != "postrouting" or last.oif == LOOPBACK_INDEX
 
 
 def split_by_node(way: Sequence[Station]) -> list[list[Station]]:
@@ -196,11 +192,19 @@ def visit_of(station: Station, node: TracedNode, facts: Facts) -> HookVisit:
         packet = addresses_of(station.entry) or Packet("?", "?")
     return HookVisit(
         station.hook,
-        node.interface(station.entry.iif),
-        node.interface(station.entry.oif),
+        node.interface(station.iif),
+        node.interface(station.oif),
         packet,
-        tuple(hit_of(step, node, facts) for step in station.steps),
+        _met(tuple(station.steps), node, facts),
     )
+
+
+def _met(steps: tuple[Step, ...], node: TracedNode, facts: Facts) -> tuple[RuleHit, ...]:
+    """Most packets at a hook meet the same rules: their words are put together once."""
+    found = node.met.get(steps)
+    if found is None:
+        found = node.met[steps] = tuple(hit_of(step, node, facts) for step in steps)
+    return found
 
 
 def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:

@@ -122,17 +122,17 @@ class Decoder:
         """Tell ``sink`` of messages, given as bodies and ids."""
         steps, packets, on_step, on_packet = self._steps, self._packets, sink.step, sink.packet
         for body, number in zip(bodies, numbers, strict=True):
-            step = steps.get(body)
-            if step is not None:
-                on_step(number, step)
-                continue
             for prefix, known in packets.get(len(body), ()):
                 found = known.get(body[:prefix])
                 if found is not None and found[1].fits(body):
                     on_packet(number, found[0], found[1], body)
                     break
             else:
-                self._first_sight(body, number, sink)
+                step = steps.get(body)
+                if step is not None:
+                    on_step(number, step)
+                else:
+                    self._first_sight(body, number, sink)
 
     def _first_sight(self, body: bytes, number: int, sink: Sink) -> None:
         event = self._decode(body[:ID_AT] + _U32.pack(number) + body[ID_AT:])
@@ -252,12 +252,12 @@ class _Known:
     padding of one and the header of the next, which must be what they were.
     """
 
-    __slots__ = ("_iif", "_mask", "_network", "_oif", "_rest", "_seams", "_transport", "start")
+    __slots__ = ("_mask", "_network", "_rest", "_seams", "_transport", "iif", "oif", "start")
 
     def __init__(self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None) -> None:
         """``parts``: attribute → where its value stands in ``body``."""
         self.start = parts[_NETWORK].start
-        self._iif, self._oif = iif, oif
+        self.iif, self.oif = iif, oif
         mask = bytearray(b"\xff" * (len(body) - self.start))
         for place in parts.values():
             mask[place.start - self.start : place.stop - self.start] = bytes(place.stop - place.start)
@@ -298,7 +298,7 @@ class _Known:
         """As a :class:`~netlab.model.trace.Layout`."""
         link, *numbers = (body[place] for place in self._rest)
         values = (int.from_bytes(octets, "big") if octets else None for octets in numbers)
-        return Headers(self._iif, self._oif, link, *self.sections(body), *values)
+        return Headers(self.iif, self.oif, link, *self.sections(body), *values)
 
 
 _NOWHERE: Final = slice(0, 0)

@@ -58,8 +58,7 @@ class Template:
         """A packet; for an echo the ports are its identifier and number."""
         packet = bytearray(self._octets)
         v4 = self.shape.family is Family.IPV4
-        kind = socket.AF_INET if v4 else socket.AF_INET6
-        addresses = socket.inet_pton(kind, src) + socket.inet_pton(kind, dst)
+        addresses = _octets_of(src) + _octets_of(dst)
         start = self._start
         if v4:
             packet[12:20] = addresses
@@ -70,7 +69,7 @@ class Template:
             packet[8:40] = addresses
         _PORTS.pack_into(packet, self._ports_at, sport, dport)
         packet[self._sum_at : self._sum_at + 2] = b"\0\0"
-        covered = bytes(packet[start:])
+        covered: bytes | bytearray = packet[start:]
         if not (v4 and self._number == 1):  # ICMP alone has no pseudo-header
             covered = addresses + _PSEUDO_TAIL.pack(len(packet) - start, self._number) + covered
         _U16.pack_into(packet, self._sum_at, checksum(covered) or 0xFFFF)
@@ -104,12 +103,16 @@ class Template:
 
 
 def checksum(data: bytes | bytearray) -> int:
-    """The Internet checksum (RFC 1071)."""
+    """The Internet checksum (RFC 1071); words of 16 bits add up, modulo 65,535, to the number they write."""
     if len(data) % 2:
         data = bytes(data) + b"\0"
-    total: int = sum(Struct(f">{len(data) // 2}H").unpack(data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
+    number = int.from_bytes(data, "big")
+    return 0xFFFF - (number % 0xFFFF or (number and 0xFFFF))
+
+
+@lru_cache(maxsize=1 << 12)
+def _octets_of(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,7 @@ from typing import Final
 
 from netlab.journey.evidence import Sighting
 from netlab.journey.headers import ICMP, PROTOCOLS, make_key
+from netlab.kernel.packet import checksum
 from netlab.measure import errqueue
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
@@ -329,16 +330,6 @@ class EchoProbe(SocketProbe):
         answer = 0 if self.flow.family is Family.IPV4 else 129
         if len(data) >= 8 and data[0] == answer and data[4:6] == self.source[1].to_bytes(2, "big"):
             self._finish("ok")
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def probe_for(flow: Flow, token: str, source: tuple[str, int]) -> SocketProbe:

@@ -91,6 +91,14 @@ class Headers(NamedTuple):
 class Layout(Protocol):
     """How to read a packet's parts from a message: only who needs them pays for them."""
 
+    @property
+    def iif(self) -> int | None:
+        """The interface that the packet came in by."""
+
+    @property
+    def oif(self) -> int | None:
+        """The interface that it goes out by."""
+
     def headers(self, body: bytes) -> Headers:
         """Everything."""
 
@@ -105,6 +113,16 @@ class Whole:
 
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
+
+    @property
+    def iif(self) -> int | None:
+        """The interface that the packet came in by."""
+        return self._headers.iif
+
+    @property
+    def oif(self) -> int | None:
+        """The interface that it goes out by."""
+        return self._headers.oif
 
     def headers(self, body: bytes) -> Headers:
         """Everything."""

@@ -27,7 +27,7 @@ BLINDINGS = {
         "lost: the receive buffer ran over",
     ),
     "messages are cut short": (
-        "from netlab.kernel import tracebatch\ntracebatch.SIZE = 96",
+        "from netlab.kernel import tracebatch\ntracebatch.USUAL, tracebatch.SIZE = 64, 96",
         "malformed",
     ),
     "a verdict is unknown": (

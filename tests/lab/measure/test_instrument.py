@@ -18,12 +18,11 @@ from netlab.kernel.nfdump import Tables
 from netlab.kernel.tracetable import TABLE_PREFIX
 from netlab.measure import probes
 from netlab.measure import session as sessions
-from netlab.measure import tracer as tracers
 from netlab.measure.session import Session
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow, Target
-from netlab.model.trace import Step, TraceFault
+from netlab.model.trace import TraceFault
 
 SEED = str(Path(__file__).parents[3] / "scenarios" / "httpd.yaml")
 HOST = {Family.IPV4: "198.51.100.1", Family.IPV6: "2001:db8:1::1"}
@@ -75,17 +74,15 @@ def test_lost_events_make_a_flow_unmeasured(lab: netlab.Lab, monkeypatch: pytest
 
 
 def test_a_fault_that_passes_is_measured_again(lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = tracers.Tracer.step
+    read = nftrace.Decoder.read
     faults = iter([TraceFault("malformed", "once"), TraceFault("malformed", "twice")])
 
-    def stumbling(self: tracers.Tracer, number: int, met: Step) -> None:
-        fault = next(faults, None) if met.chain == "DOCKER" else None
-        if fault is None:
-            step(self, number, met)
-        else:
-            self.fault(fault)
+    def stumbling(self: nftrace.Decoder, bodies: list[bytes], numbers: list[int], sink: nftrace.Sink) -> None:
+        read(self, bodies, numbers, sink)
+        if len(bodies) > 10 and (fault := next(faults, None)) is not None:
+            sink.fault(fault)
 
-    monkeypatch.setattr(tracers.Tracer, "step", stumbling)
+    monkeypatch.setattr(nftrace.Decoder, "read", stumbling)
     with Session(lab.namespaces, lab.plan) as session:
         (journey,) = session.measure([flow()])
     assert journey.outcome == "ok"
