@@ -52,7 +52,7 @@ def settle(network: int | None, private: str, node: str | None) -> None:
     libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWUTS)
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
     if network is not None:
-        libc.mount("sysfs", "/sys", "sysfs", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+        _own_sys()
     if node is None:
         return
     firewallview.wear(private, node)
@@ -61,6 +61,22 @@ def settle(network: int | None, private: str, node: str | None) -> None:
         if content and os.path.exists(f"/etc/{name}"):
             libc.mount(_file(private, node, name, content), f"/etc/{name}", "", libc.MS_BIND)
     socket.sethostname(hostname or node)
+
+
+def _own_sys() -> None:
+    """The /sys of the network namespace that the process is in; empty where only the machine's can be had.
+
+    In a user namespace sysfs may be mounted as far as it is seen there already (mount_too_revealing,
+    fs/namespace.c): a container's runtime often makes /sys read-only, or covers parts of it.
+    """
+    quiet = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+    for flags in (quiet, quiet | libc.MS_RDONLY):
+        try:
+            libc.mount("sysfs", "/sys", "sysfs", flags)
+        except PermissionError:
+            continue
+        return
+    libc.mount("tmpfs", "/sys", "tmpfs", quiet | libc.MS_RDONLY)  # the machine's would show others' links
 
 
 def keep_etc(private: str, plan: Plan) -> None:

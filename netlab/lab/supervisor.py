@@ -268,7 +268,15 @@ class Supervisor:
         os.makedirs(self.private, mode=0o700, exist_ok=True)
         libc.mount("netlab", self.private, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755")
         os.mkdir(f"{self.private}/netns")
-        libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+        try:
+            libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+        except PermissionError as error:
+            from netlab.model.errors import MachineError
+
+            raise MachineError(  # mount_too_revealing, fs/namespace.c
+                "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the kernel "
+                "refuses another; run it with --security-opt systempaths=unconfined, or netlab outside of it"
+            ) from error
 
     def _listen(self) -> None:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -73,11 +73,22 @@ def in_pid_namespace(inode: int) -> list[int]:
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if os.stat(f"/proc/{name}/ns/pid").st_ino == inode:
+            if os.stat(f"/proc/{name}/ns/pid").st_ino == inode and not is_forgotten(name):
                 found.append(int(name))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
+
+
+def is_forgotten(pid: str) -> bool:
+    """Whether it is a namespace's first process, dead, whose new parent does not reap (many a container's).
+
+    It ends only after all others of its namespace, and nothing is left of it but its number. Any other
+    process that is dead and there would be its parent's fault.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    return fields["State"].startswith("Z") and fields["NSpid"].split()[-1] == "1" and fields["PPid"] == "1"
 
 
 def pid_namespace(pid: int) -> int:
@@ -162,7 +173,10 @@ def committed(record: Path) -> bool:
         data = json.loads(record.read_text())
     except FileNotFoundError:
         return False
-    return bool(data["ready"]) and os.path.exists(f"/proc/{data['pid']}")
+    try:
+        return bool(data["ready"]) and not is_forgotten(str(data["pid"]))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def kill(victim: str, owner: int, supervisor: int, inode: int) -> None:

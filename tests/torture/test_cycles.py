@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import os
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
-
-import netlab as package
 
 from .conftest import Scale, borrowed
 from .traces import names, processes
@@ -18,45 +15,56 @@ from .traces import names, processes
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
 until = borrowed("lab/test_lab_kill.py").until
 #: The first cycles fill caches.
-WARM = 5
+WARM = 10
 #: Octets that a cycle may leave, for the noise of an allocator: a leaked object a cycle is more.
 PER_CYCLE = 512
 
 
-def resident() -> int:
-    """Octets of anonymous memory of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+#: A program of its own: pytest remembers much of what it sees.
+PROGRAM = """
+import gc, json, os, sys
+import netlab
 
+def cycle():
+    with netlab.Lab(sys.argv[1]) as lab:
+        assert lab.probe("client -> host:80", 4).outcome == "ok"
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def test_cycles_in_one_process(
-    scale: Scale, figure: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NETLAB_STATE", str(tmp_path / "labs"))
-
-    def cycle() -> None:
-        with package.Lab(SEED) as lab:
-            journey = lab.probe("client -> host:80", 4)
-            assert journey.outcome == "ok"
-
-    for _ in range(WARM):
-        cycle()
+def known():
     gc.collect()
-    fds, memory = descriptors(), resident()
+    status = open("/proc/self/status").read().split()
+    threads, anonymous = (int(status[status.index(word) + 1]) for word in ("Threads:", "RssAnon:"))
+    return {"descriptors": len(os.listdir("/proc/self/fd")), "threads": threads, "memory": 1024 * anonymous}
+
+warm, count = map(int, sys.argv[2:])
+for _ in range(warm):
+    cycle()
+before = known()
+for _ in range(count):
+    cycle()
+print(json.dumps([before, known()]))
+"""
+
+
+def test_cycles_in_one_process(netlab: Any, scale: Scale, figure: Callable[[str], None]) -> None:
     count = scale(15, 500)
-    for _ in range(count):
-        cycle()
-        assert descriptors() == fds
-    gc.collect()
-    grown = resident() - memory
-    until(lambda: set(processes(tmp_path / "labs")) <= {os.getpid()}, "every process of every lab is gone")
-    assert list(names(tmp_path / "labs")) == []
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(SEED), str(WARM), str(count)],
+        cwd=SEED.parents[1],
+        env=netlab.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = json.loads(done.stdout)
+    grown = after.pop("memory") - before.pop("memory")
+    assert after == before
     assert grown <= max(1 << 20, count * PER_CYCLE)
-    figure(f"{count} cycles: {fds} descriptors as before, {grown / 1024:+.0f} KiB of memory, no process left")
+    until(lambda: not processes(netlab.state / "labs"), "every process of every lab is gone")
+    assert list(names(netlab.state / "labs")) == []
+    same = ", ".join(f"{n} {what}" for what, n in before.items())
+    figure(f"{count} cycles: {same} as before, {grown / 1024:+.0f} KiB of memory, nothing left")
 
 
 def test_cycles_by_command_line(netlab: Any, scale: Scale, figure: Callable[[str], None]) -> None:
