@@ -191,8 +191,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
     private_to = userns.FIRST_ID if many else 0
     container = program.kind.in_user_namespace
     return [
-        *((signal.signal, (number, signal.SIG_DFL), "resetting a signal") for number in _SIGNALS),
-        (signal.pthread_sigmask, (signal.SIG_SETMASK, ()), "unblocking signals"),
+        *_default_signals(),
         *_session(),
         *((os.dup2, (fd, target), "passing on a stream") for target, fd in enumerate(streams)),
         libc.step_close_on_exec(3),
@@ -210,6 +209,11 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         *(sandbox_places.directories(owners=owner is not None and many) if container else ()),
         *seccomp.steps(one_id=container and owner is not None and not many),
     ]  # fmt: skip
+
+
+@cache
+def _default_signals() -> tuple[_Step, ...]:
+    return tuple(libc.steps_default_signals(_SIGNALS))
 
 
 def _session() -> Iterator[_Step]:
@@ -307,7 +311,7 @@ def _last_capability() -> int:
 def _owner(network: int) -> int | None:
     """The user namespace that owns the network, as a descriptor; None if it is the caller's own."""
     fd = fcntl.ioctl(network, _NS_GET_USERNS)
-    if os.path.samestat(os.fstat(fd), Path("/proc/self/ns/user").stat()):
+    if os.path.samestat(os.fstat(fd), os.stat("/proc/self/ns/user")):  # noqa: PTH116  (pathlib: 35 pages)
         os.close(fd)
         return None
     return fd

@@ -7,7 +7,8 @@ need it only before Python 3.12.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -223,6 +224,19 @@ def step_close_on_exec(first: int) -> Step:
 
     numbers = [ctypes.c_long(n) for n in (_SYS_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)]
     return step("syscall", *numbers, doing="marking descriptors as private")
+
+
+def steps_default_signals(numbers: Iterable[int]) -> Iterator[Step]:
+    """Letting signals do what they do by default, and unblocking all.
+
+    Not with Python's own functions: their enumerations touch some seventy pages, each of which is copied.
+    """
+    import ctypes
+
+    for number in numbers:
+        yield step("signal", int(number), None, doing="resetting a signal")
+    none = ctypes.create_string_buffer(128)  # sigset_t
+    yield step("sigprocmask", int(signal.SIG_SETMASK), none, None, doing="unblocking signals")
 
 
 def step_capset(mask: int, inheritable: int = 0) -> Step:
