@@ -274,8 +274,8 @@ class Supervisor:
             from netlab.model.errors import MachineError
 
             raise MachineError(  # mount_too_revealing, fs/namespace.c
-                "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the kernel "
-                "refuses another; run it with --security-opt systempaths=unconfined, or netlab outside of it"
+                "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the "
+                "kernel refuses another; run it with --security-opt systempaths=unconfined, or netlab outside of it"
             ) from error
 
     def _listen(self) -> None:
