@@ -55,49 +55,72 @@ def add_scenario_options(
     option(
         "--profile", action="append", default=[], metavar="NAME", help="a Compose profile; may be repeated"
     )
+    hint(
+        option(
+            "--env-file", action="append", default=[], metavar="FILE", dest="env_files",
+            help="variables for the files, in place of .env; may be repeated",
+        ),
+        "file",
+    )  # fmt: skip
+    hint(
+        option("--project-directory", metavar="DIR", help="Compose's project directory; default: the file's"),
+        "file",
+    )
     option(
         "--allow-outside-files", action="store_true",
         help="the scenario may name files outside of its folder",
     )  # fmt: skip
 
 
-def scenario_groups(args: argparse.Namespace) -> list[list[str]]:
+class Files(list[str]):
+    """The files of one scenario; ``environ``: the variables of the folder in which they were looked for."""
+
+    environ: dict[str, str] | None = None
+
+
+def scenario_groups(args: argparse.Namespace) -> list[Files]:
     """The files of each scenario that was asked for; raises UsageError if there is none."""
     from netlab.model.errors import UsageError
 
-    groups = [_in_folder(file) if os.path.isdir(file) else [file] for file in args.files]
+    groups = [
+        _in_folder(args, file, above=False) if os.path.isdir(file) else Files([file]) for file in args.files
+    ]
     if args.merged:
-        groups.append(args.merged)
+        groups.append(Files(args.merged))
     if not groups:
-        groups.append(_in_folder("."))
+        groups.append(_in_folder(args, args.project_directory or ".", above=True))
     if len(groups) > 1 and args.name:
         raise UsageError("--name names one lab, and there are several scenarios")
     return groups
 
 
-def _in_folder(folder: str) -> list[str]:
+def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
+    """What a folder offers, or, as Compose has it, the nearest one ``above`` it."""
     from netlab.model.errors import UsageError
-    from netlab.scenario import find_default
+    from netlab.scenario import find_default, folder_environment
 
-    found = [os.path.relpath(path) for path in find_default(folder, os.environ)]
+    environ = folder_environment(folder, os.environ, args.env_files)
+    found = Files(os.path.relpath(path) for path in find_default(folder, environ, above=above))
     if not found:
-        where = "this folder" if folder == "." else folder
-        raise UsageError(f"no scenario was given, and {where} has no netlab.yaml and no Compose file")
+        where = "neither this folder nor one above it has a" if above else f"{folder} has no"
+        what = "netlab.yaml or a Compose file" if above else "netlab.yaml and no Compose file"
+        raise UsageError(f"no scenario was given, and {where} {what}")
+    found.environ = environ
     return found
 
 
-def load_group(args: argparse.Namespace, files: list[str]) -> Plan:
+def load_group(args: argparse.Namespace, files: Files) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.load import load_plan as load
 
-    return load(files, **options_of(args))
+    return load(files, environ=files.environ, **options_of(args))
 
 
-def read_group(args: argparse.Namespace, files: list[str]) -> Scenario:
+def read_group(args: argparse.Namespace, files: Files) -> Scenario:
     """One scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.load import load_scenario as load
 
-    return load(files, **options_of(args))
+    return load(files, environ=files.environ, **options_of(args))
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -109,6 +132,8 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
         "name": args.name,
         "project_name": args.project_name,
         "profiles": args.profile,
+        "env_files": args.env_files,
+        "project_directory": args.project_directory,
         "allow_outside_files": args.allow_outside_files,
     }
 

@@ -10,6 +10,7 @@ from netlab.cli.common import add_scenario_options, load_group, print_json, scen
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.common import Files
     from netlab.model.plan import Plan
 
     Side = tuple[str, Plan]
@@ -88,7 +89,7 @@ def _as_written(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), "engine": None, "firewall": None, "daemon": []})
 
 
-def _written_side(args: argparse.Namespace, files: list[str]) -> Side:
+def _written_side(args: argparse.Namespace, files: Files) -> Side:
     plan = load_group(args, files)
     engines = dict.fromkeys(node.engine for node in plan.nodes if node.kind == "host")
     return f"{', '.join(engines)} as written", plan

@@ -10,6 +10,7 @@ from netlab.cli.common import add_scenario_options, print_json, read_group, say,
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.common import Files
     from netlab.lab.client import Client
     from netlab.lab.launch import Launch
     from netlab.lab.state import Lock
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 class Job:
     """One lab on its way."""
 
-    def __init__(self, files: list[str], scenario: Scenario) -> None:
+    def __init__(self, files: Files, scenario: Scenario) -> None:
         from netlab.lab import codec
         from netlab.lab.load import record_of
         from netlab.plan import make
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Job]:
+def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
     """Read every scenario; raises one error with all that is wrong with any of them."""
     from netlab.lab.load import refuse_programs
     from netlab.model.errors import Problem, ScenarioError, UsageError

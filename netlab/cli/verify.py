@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from netlab.cli.common import Files
     from netlab.lab.verify import Verdict
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
-    Loaded = tuple[list[str], Scenario, Plan]
+    Loaded = tuple[Files, Scenario, Plan]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def load_all(args: argparse.Namespace, groups: list[list[str]]) -> list[Loaded]:
+def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     """All scenarios and their plans; raises ScenarioError with everything that is wrong with any of them."""
     from netlab.model.errors import Problem, ScenarioError
     from netlab.plan import make

@@ -23,6 +23,8 @@ def load_plan(
     name: str | None = None,
     project_name: str | None = None,
     profiles: Sequence[str] = (),
+    env_files: Sequence[str | Path] = (),
+    project_directory: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
 ) -> Plan:
@@ -41,6 +43,8 @@ def load_plan(
             name=name,
             project_name=project_name,
             profiles=profiles,
+            env_files=env_files,
+            project_directory=project_directory,
             environ=environ,
             allow_outside_files=allow_outside_files,
         )
@@ -56,6 +60,8 @@ def load_scenario(
     name: str | None = None,
     project_name: str | None = None,
     profiles: Sequence[str] = (),
+    env_files: Sequence[str | Path] = (),
+    project_directory: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
 ) -> Scenario:
@@ -73,6 +79,8 @@ def load_scenario(
         environ=os.environ if environ is None else environ,
         project_name=project_name,
         profiles=profiles,
+        env_files=env_files,
+        project_directory=project_directory,
         overrides=overrides,
         allow_outside_files=allow_outside_files,
     )

@@ -64,6 +64,8 @@ class Lab:
         name: str | None = None,
         project_name: str | None = None,
         profiles: Sequence[str] = (),
+        env_files: Sequence[str | Path] = (),
+        project_directory: str | Path | None = None,
         environ: Mapping[str, str] | None = None,
         allow_outside_files: bool = False,
         allow_programs: bool = False,
@@ -91,6 +93,8 @@ class Lab:
                     name=name,
                     project_name=project_name,
                     profiles=profiles,
+                    env_files=env_files,
+                    project_directory=project_directory,
                     environ=environ,
                     allow_outside_files=allow_outside_files,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from netlab.model.errors import Position, ScenarioError
 from netlab.scenario.dotenv import parse
@@ -12,18 +13,44 @@ from netlab.scenario.places import Place
 from netlab.scenario.reader import decode, read_bytes
 from netlab.scenario.tree import Report, Value
 
-_YES = ("1", "t", "true", "y", "yes", "on")
+#: what Go's strconv.ParseBool takes for true
+_YES = ("1", "t", "T", "true", "True", "TRUE")
+
+
+def folder_environment(
+    folder: str | Path, environ: Mapping[str, str], env_files: Sequence[str | Path] = ()
+) -> dict[str, str]:
+    """The variables of a folder in which files are looked for: COMPOSE_FILE may be one of them.
+
+    Raises ScenarioError for an environment file that cannot be read.
+    """
+    report = Report()
+    found = main_environment(Place.of(folder), environ, env_files, report)
+    report.raise_if_any()
+    return found
+
+
+def main_environment(
+    folder: Place, environ: Mapping[str, str], env_files: Sequence[str | Path], report: Report
+) -> dict[str, str]:
+    """The variables of a project, below ``environ``, which wins.
+
+    They are those of ``env_files``, else of the files in COMPOSE_ENV_FILES (both are paths from the working
+    directory), else of ``.env`` in the project's folder, unless COMPOSE_DISABLE_ENV_FILE says no.
+    """
+    named = [str(file) for file in env_files]
+    named = named or [part for part in environ.get("COMPOSE_ENV_FILES", "").split(",") if part]
+    if named:
+        return read_env_files([(Place.of(part), None) for part in named], environ, report)
+    if environ.get("COMPOSE_DISABLE_ENV_FILE", "") in _YES:
+        return dict(environ)
+    return read_environment(folder, environ, report)
 
 
 def read_environment(folder: Place, environ: Mapping[str, str], report: Report) -> dict[str, str]:
-    """``.env`` of the folder (or the files that COMPOSE_ENV_FILES names) below ``environ``, which wins."""
-    named = [part for part in environ.get("COMPOSE_ENV_FILES", "").split(",") if part]
-    if not named and environ.get("COMPOSE_DISABLE_ENV_FILE", "").lower() in _YES:
-        return dict(environ)
-    if not named:
-        place = folder.below(".env")
-        return read_env_files([(place, None)] if place.path.is_file() else [], environ, report)
-    return read_env_files([(folder.below(part), None) for part in named], environ, report)
+    """``.env`` of a folder, if it has one, below ``environ``, which wins."""
+    place = folder.below(".env")
+    return read_env_files([(place, None)] if place.path.is_file() else [], environ, report)
 
 
 def read_env_files(
@@ -64,6 +91,6 @@ def project_name(
 
 
 def active_profiles(environment: Mapping[str, str], asked: Sequence[str]) -> frozenset[str]:
-    """The profiles asked for and those of COMPOSE_PROFILES."""
+    """The profiles asked for, else those of COMPOSE_PROFILES."""
     named = [part.strip() for part in environment.get("COMPOSE_PROFILES", "").split(",")]
-    return frozenset(part for part in (*asked, *named) if part)
+    return frozenset(part for part in asked or named if part)

@@ -29,14 +29,18 @@ def load(
     environ: Mapping[str, str] | None = None,
     project_name: str | None = None,
     profiles: Sequence[str] = (),
+    env_files: Sequence[str | Path] = (),
+    project_directory: str | Path | None = None,
     overrides: Overrides = _NO_OVERRIDES,
     allow_outside_files: bool = False,
 ) -> Scenario:
     """The scenario in ``files``, merged from left to right by Compose's rules.
 
-    ``environ`` is the environment that Compose would see (the process's own is never looked at).
-    Files that x-netlab refers to must stand below the first file's folder, unless
-    ``allow_outside_files``. Raises ScenarioError with every problem there is, UsageError without files.
+    ``environ`` is the environment that Compose would see (the process's own is never looked at);
+    ``env_files`` take the place of ``.env``, and ``project_directory`` that of the first file's folder, from
+    which ``.env``, paths in the files and the project's name go out. Files that x-netlab refers to must stand
+    below the first file's folder, unless ``allow_outside_files``. Raises ScenarioError with every problem
+    there is, UsageError without files.
     """
     if not files:
         raise UsageError("no scenario file was given")
@@ -46,7 +50,11 @@ def load(
     wrong = wrong_lab_name(name)
     if wrong:
         report.add(("--name", 1, 1), wrong)
-    project = load_project(places, environ or {}, project_name, report)
+    chosen = None if project_directory is None else Place.of(project_directory)
+    if chosen is not None and not chosen.path.is_dir():
+        report.add(("--project-directory", 1, 1), f"{chosen.shown} is no folder")
+        report.raise_if_any()
+    project = load_project(places, environ or {}, project_name, report, folder=chosen, env_files=env_files)
     if project is None:
         report.raise_if_any()
     assert project is not None

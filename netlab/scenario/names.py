@@ -9,12 +9,12 @@ from pathlib import Path
 from netlab.scenario.tree import shown
 
 #: Compose's own names for a project's file, in its order (compose-go, cli/options.go)
-COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 COMPOSE_OVERRIDES = (
-    "compose.override.yaml",
     "compose.override.yml",
-    "docker-compose.override.yaml",
+    "compose.override.yaml",
     "docker-compose.override.yml",
+    "docker-compose.override.yaml",
 )
 NETLAB_FILES = ("netlab.yaml", "netlab.yml")
 #: so that LAB.NODE fits into a file name, and the path of a socket below it into sun_path
@@ -23,20 +23,31 @@ _LAB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 
 
-def find_default(folder: str | Path, environ: Mapping[str, str] | None = None) -> list[Path]:
+def find_default(
+    folder: str | Path, environ: Mapping[str, str] | None = None, *, above: bool = False
+) -> list[Path]:
     """The scenario files of a folder that names none on the command line.
 
     netlab.yaml comes first, then what ``COMPOSE_FILE`` in ``environ`` names, then Compose's own names
-    with their override file. Empty if there is none.
+    with their override file; with ``above``, then the same of the nearest folder above that has any. Empty if
+    there is none. ``environ`` is what :func:`~netlab.scenario.environment.folder_environment` tells.
     """
     folder = Path(folder)
+    named = (environ or {}).get("COMPOSE_FILE", "")
+    if named and not any((folder / name).is_file() for name in NETLAB_FILES):
+        separator = (environ or {}).get("COMPOSE_PATH_SEPARATOR") or ":"
+        return [folder / part for part in named.split(separator) if part]
+    for place in (folder, *(folder.resolve().parents if above else ())):
+        found = _files_in(place)
+        if found:
+            return found
+    return []
+
+
+def _files_in(folder: Path) -> list[Path]:
     for name in NETLAB_FILES:
         if (folder / name).is_file():
             return [folder / name]
-    named = (environ or {}).get("COMPOSE_FILE", "")
-    if named:
-        separator = (environ or {}).get("COMPOSE_PATH_SEPARATOR") or ":"
-        return [folder / part for part in named.split(separator) if part]
     for name in COMPOSE_FILES:
         if (folder / name).is_file():
             overrides = [folder / other for other in COMPOSE_OVERRIDES if (folder / other).is_file()]

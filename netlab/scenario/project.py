@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from netlab.model.errors import Position
-from netlab.scenario.environment import project_name, read_env_files, read_environment
+from netlab.scenario.environment import (
+    main_environment,
+    project_name,
+    read_env_files,
+    read_environment,
+)
 from netlab.scenario.extends import apply_extends
 from netlab.scenario.interpolate import interpolate
 from netlab.scenario.merge import merge, without_resets
@@ -31,11 +37,17 @@ class Project:
 
 
 def load_project(
-    files: Sequence[Place], environ: Mapping[str, str], name: str | None, report: Report
+    files: Sequence[Place],
+    environ: Mapping[str, str],
+    name: str | None,
+    report: Report,
+    *,
+    folder: Place | None = None,
+    env_files: Sequence[str | Path] = (),
 ) -> Project | None:
-    """The project of ``files``; None after reported problems."""
-    folder = files[0].parent
-    environment = read_environment(folder, environ, report)
+    """The project of ``files`` in ``folder`` (the first one's, unless said); None after reported problems."""
+    folder = files[0].parent if folder is None else folder
+    environment = main_environment(folder, environ, env_files, report)
     source = Source(report)
     roots = [found[0] for place in files if (found := source.get(place)) is not None]
     project = project_name(folder, roots, environment, name, report)

@@ -21,6 +21,8 @@ _OPTIONS = (
     "daemon",
     "project_name",
     "profiles",
+    "env_files",
+    "project_directory",
     "environ",
     "allow_outside_files",
     "allow_programs",

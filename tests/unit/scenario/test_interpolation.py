@@ -171,6 +171,9 @@ def test_the_environment_wins_over_env_files(loaded: Callable) -> None:
     assert image(others={".env": "TAG=file"}, environ={"COMPOSE_DISABLE_ENV_FILE": "1"}) == "default"
     two = {"a.env": "TAG=a\nX=x", "b.env": "TAG=$X-b"}
     assert image(others=two, environ={"COMPOSE_ENV_FILES": "a.env,b.env"}) == "x-b"
+    assert image(others=two, env_files=["b.env"], environ={"COMPOSE_ENV_FILES": "a.env"}) == "-b"
+    assert image(others=two, env_files=["a.env", "b.env"]) == "x-b"
+    assert image(others=two | {".env": "TAG=file"}, env_files=["b.env"]) == "-b", "in the place of .env"
 
 
 def test_the_project_name_can_be_interpolated(loaded: Callable) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import UsageError
+from netlab.model.errors import ScenarioError, UsageError
 from netlab.model.scenario import ExposedPort, Scenario
-from netlab.scenario import Overrides, daemon_setting, find_default, load
+from netlab.scenario import Overrides, daemon_setting, find_default, folder_environment, load
 from netlab.scenario.names import lab_name, normalised_project
 
 
@@ -195,6 +195,7 @@ services:
         ((), {}, "always"),
         (("debug",), {}, "always debug"),
         ((), {"COMPOSE_PROFILES": "test, all"}, "always debug test"),
+        (("debug",), {"COMPOSE_PROFILES": "test"}, "always debug"),
         (("*",), {}, "always debug test"),
         (("test",), {}, "always test"),
     ],
@@ -284,6 +285,44 @@ def test_find_default(tmp_path: Path) -> None:
     ]
     (tmp_path / "netlab.yaml").touch()
     assert [p.name for p in find_default(tmp_path, named)] == ["netlab.yaml"]
+
+
+def test_find_default_in_a_folder_above(tmp_path: Path) -> None:
+    below = tmp_path / "src" / "deep"
+    below.mkdir(parents=True)
+    (tmp_path / "compose.yaml").touch()
+    assert find_default(below) == []
+    assert [p.resolve() for p in find_default(below, above=True)] == [tmp_path.resolve() / "compose.yaml"]
+    (tmp_path / "src" / "docker-compose.yaml").touch()
+    (tmp_path / "src" / "docker-compose.yml").touch()
+    (found,) = find_default(below, above=True)
+    assert found.resolve() == tmp_path.resolve() / "src" / "docker-compose.yml"
+
+
+def test_an_environment_file_may_name_the_files(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COMPOSE_FILE=docker/a.yaml;docker/b.yaml\nCOMPOSE_PATH_SEPARATOR=;\n")
+    environ = folder_environment(tmp_path, {"HOME": "/"})
+    assert [p.name for p in find_default(tmp_path, environ)] == ["a.yaml", "b.yaml"]
+    (tmp_path / "prod.env").write_text("COMPOSE_FILE=prod.yaml\n")
+    chosen = folder_environment(tmp_path, {}, [tmp_path / "prod.env"])
+    assert [p.name for p in find_default(tmp_path, chosen)] == ["prod.yaml"]
+    shouted = folder_environment(tmp_path, {"COMPOSE_FILE": "mine.yaml"})
+    assert [p.name for p in find_default(tmp_path, shouted)] == ["mine.yaml"]
+    with pytest.raises(ScenarioError, match="cannot read gone.env"):
+        folder_environment(tmp_path, {}, ["gone.env"])
+
+
+def test_the_project_directory_stands_for_the_file_s(loaded: Callable) -> None:
+    text = "services: {web: {image: 'nginx:${TAG-none}', extends: {file: base.yaml, service: base}}}"
+    base = "services: {base: {ports: ['80:80']}}"
+    others = {".env": "TAG=here", "Other Place/.env": "TAG=there", "Other Place/base.yaml": base}
+    scenario = loaded(text, others, project_directory="Other Place")
+    (web,) = scenario.services
+    assert (web.image, len(web.ports), scenario.project) == ("nginx:there", 1, "otherplace")
+
+
+def test_a_project_directory_that_is_none(problems: Callable) -> None:
+    assert problems("services: {}", project_directory="gone") == ["--project-directory:1:1: gone is no folder"]
 
 
 def test_no_file_is_a_usage_error() -> None:
