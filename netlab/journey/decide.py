@@ -13,7 +13,7 @@ from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy
 from netlab.model.trace import BaseChain, Step, TraceKind, VerdictCode
 
-#: NF_IP_PRI_FILTER: chains of type filter before it (raw, mangle) prepare, they do not decide
+#: NF_IP_PRI_FILTER: chains of type filter before it (raw, mangle) prepare, they do not let anything in
 _FILTER_PRIORITY = 0
 _PORT_UNREACHABLE = ((3, 3), (1, 4))
 
@@ -35,9 +35,8 @@ def decide(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> DecidedB
         return DecidedBy("route", node=node, rule=sighting.route)
     if sighting.outcome == "timeout" and sighting.route is not None:
         return DecidedBy("route", node=ways.forth[-1].node if ways.forth else None, rule=sighting.route)
-    for station, step in _accepts(ways.forth, facts):
-        return _by_step(station, step, facts)
-    return DecidedBy("none")
+    accepted = _accept(ways.forth, facts)
+    return _by_step(*accepted, facts) if accepted is not None else DecidedBy("none")
 
 
 def _by_step(station: Station, step: Step, facts: Facts) -> DecidedBy:
@@ -68,19 +67,41 @@ def _socket(flow: Flow, ways: Ways, facts: Facts) -> DecidedBy:
     return DecidedBy("socket", node=node)
 
 
-def _accepts(way: Iterable[Station], facts: Facts) -> Iterable[tuple[Station, Step]]:
-    """The accepts by which filter chains were left, the last one first."""
-    found = []
+def _accept(way: Iterable[Station], facts: Facts) -> tuple[Station, Step] | None:
+    """What let a packet through: the last rule of a filter chain that accepted it, else the last policy.
+
+    Accepting ends one base chain, and those behind it are still asked. One that only has its policy to say
+    (the security table's, another tenant's) decided nothing where a rule did.
+    """
+    by_rule: tuple[Station, Step] | None = None
+    by_policy: tuple[Station, Step] | None = None
     for station in way:
         node = facts.traced.get(station.node)
         if node is None:
             continue
+        rule, policy = _accepts_at(tuple(station.steps), node)
+        if rule is not None:
+            by_rule = station, rule
+        if policy is not None:
+            by_policy = station, policy
+    return by_rule or by_policy
+
+
+def _accepts_at(steps: tuple[Step, ...], node: TracedNode) -> tuple[Step | None, Step | None]:
+    """The last accept of a rule, and the last of a policy, by which filter chains of one hook were left."""
+    found = node.accepts.get(steps)
+    if found is None:
         base: BaseChain | None = None
-        for step in station.steps:
+        rule = policy = None
+        for step in steps:
             base = node.base_chains.get((step.family, step.table, step.chain), base)
             if step.verdict is VerdictCode.ACCEPT and base is not None and _filters(base):
-                found.append((station, step))
-    return reversed(found)
+                if step.kind is TraceKind.POLICY:
+                    policy = step
+                else:
+                    rule = step
+        found = node.accepts[steps] = rule, policy
+    return found
 
 
 def _filters(chain: BaseChain) -> bool:

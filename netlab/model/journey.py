@@ -94,8 +94,8 @@ class Icmp:
 class DecidedBy:
     """The one thing that settled the outcome.
 
-    ``kind``: ``rule``; ``policy`` (the one that dropped, else the last accept by which a filter chain was
-    left); ``socket`` (nobody listens); ``route`` (``rule`` then holds the routing table's answer);
+    ``kind``: ``rule`` (the one that dropped, else the last that accepted in a filter chain); ``policy`` (the
+    same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the routing table's answer);
     ``none`` (nothing had a say).
     """
 
