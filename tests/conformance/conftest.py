@@ -20,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the results as a page (docs/conformance.md)",
     )
     group.addoption(
+        "--conformance-results",
+        metavar="FILE",
+        type=Path,
+        help="add the results to those in FILE, and make the page of all: daemon by daemon, or what was mended",
+    )
+    group.addoption(
         "--conformance-engine",
         metavar="ENGINE",
         action="append",

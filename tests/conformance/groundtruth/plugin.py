@@ -13,7 +13,7 @@ import pytest
 from groundtruth import matrix
 from groundtruth.compare import Chance, Departure, chances, departures
 from groundtruth.daemons import Installed, installed
-from groundtruth.report import Result, page
+from groundtruth.report import Result, page, remember, remembered
 from groundtruth.world import sweep_stale
 
 HERE = Path(__file__).parents[1]
@@ -36,6 +36,7 @@ class Conformance:
             everything=config.getoption("--conformance-all"),
         )
         self.page: Path | None = config.getoption("--conformance-report")
+        self.memory: Path | None = config.getoption("--conformance-results")
         self.controller = not hasattr(config, "workerinput")
         self.allowed = departures()
         self.chances = chances()
@@ -65,10 +66,9 @@ class Conformance:
             return
         for name, value in report.user_properties:
             if name == "conformance":
-                said = json.loads(str(value))
-                self.used.update(said.pop("used"))
-                test = said.pop("test")
-                self.results[test, said["engine"], said["scenario"]] = Result(**said, failed=report.failed)
+                result = Result(**json.loads(str(value)), failed=report.failed)
+                self.used.update(result.used)
+                self.results[result.key] = result
 
     def _complete(self, engine: str) -> bool:
         return all(
@@ -91,8 +91,16 @@ class Conformance:
         ]
         if self.unused and session.exitstatus == 0:
             session.exitstatus = 1
-        if self.page and self.results:
-            self.page.write_text(page(list(self.results.values()), self.allowed, self.chances, self.used))
+        self._write()
+
+    def _write(self) -> None:
+        """The page, of this run's results and of those that earlier runs left and this one did not repeat."""
+        results = self.results
+        if self.memory is not None:
+            results = {result.key: result for result in remembered(self.memory)} | results
+            remember(self.memory, results.values())
+        if self.page and results:
+            self.page.write_text(page(list(results.values()), self.allowed, self.chances))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what no dot says."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from groundtruth.compare import Chance, Departure
 
@@ -12,6 +14,7 @@ from groundtruth.compare import Chance, Departure
 class Result:
     """One configuration of one daemon: what was compared, and how many sections differed."""
 
+    test: str
     engine: str
     version: str
     scenario: str
@@ -19,6 +22,22 @@ class Result:
     compared: Mapping[str, int]  #: ``plan``, ``lab``, ``flows`` -> how many lines were compared
     differing: Sequence[str]  #: ``lab links``: what was not
     failed: bool
+    used: Sequence[str]  #: departures and chances without which it would have failed
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What a later result takes the place of."""
+        return self.test, self.engine, self.scenario
+
+
+def remembered(file: Path) -> list[Result]:
+    """The results that earlier runs left in a file, which need not be there."""
+    return [Result(**entry) for entry in json.loads(file.read_text())] if file.exists() else []
+
+
+def remember(file: Path, results: Iterable[Result]) -> None:
+    """Leave results for later runs."""
+    file.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
 
 
 HEAD = """# Conformance
@@ -62,10 +81,9 @@ Here the daemon may try again, and must once do exactly what netlab always does.
 |---|---|---|---|"""
 
 
-def page(
-    results: Sequence[Result], allowed: Sequence[Departure], chances: Sequence[Chance], used: set[str]
-) -> str:
+def page(results: Sequence[Result], allowed: Sequence[Departure], chances: Sequence[Chance]) -> str:
     """The page, the same for the same results."""
+    used = {name for result in results for name in result.used}
     engines = sorted(
         {(r.engine, r.version) for r in results}, key=lambda e: [int(x) for x in e[1].split(".")]
     )
