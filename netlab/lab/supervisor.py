@@ -254,10 +254,6 @@ class Supervisor:
         self._listen()
         assert self.builder is not None
         self.builder.send({"path": self.path}, fds)
-        if self.record.get("published"):  # meanwhile: what the proxies will need
-            import netlab.lab.proxies  # noqa: F401
-
-            codec.warm_up()
 
     def _open_log(self) -> None:
         fd = os.open(f"{self.path}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -275,7 +271,7 @@ class Supervisor:
 
             raise MachineError(  # mount_too_revealing, fs/namespace.c
                 "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the "
-                "kernel refuses another; run it with --security-opt systempaths=unconfined, or netlab outside of it"
+                "kernel refuses another; run it with --security-opt systempaths=unconfined, or netlab outside"
             ) from error
 
     def _listen(self) -> None:
@@ -324,6 +320,9 @@ class Supervisor:
     def _heed(self, report: Message) -> None:
         """What the building child says."""
         match report["event"]:
+            case "warm":
+                self._warm_up()
+                self.tell_owner(report)
             case "built":
                 self._start(report)
             case "error":
@@ -331,6 +330,15 @@ class Supervisor:
                 self.stop()
             case _:
                 self.tell_owner(report)
+
+    @staticmethod
+    def _warm_up() -> None:
+        """Import what the lab's processes will need, while the owner still reads the scenario."""
+        import netlab.lab.proxies
+        import netlab.lab.responder
+        import netlab.proxy.identity  # noqa: F401
+
+        codec.warm_up()
 
     def fail(self, text: str, *, with_log: bool = False) -> NoReturn:
         """The lab cannot be: say why, and end."""

@@ -21,6 +21,9 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: An ordinary user's PATH lacks these on Debian, and the tests' own iptables is there.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "scenarios" / "httpd.yaml"
 
