@@ -95,8 +95,8 @@ class DecidedBy:
     """The one thing that settled the outcome.
 
     ``kind``: ``rule`` (the one that dropped, else the last that accepted in a filter chain); ``policy`` (the
-    same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the routing table's answer);
-    ``none`` (nothing had a say).
+    same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the
+    routing table's answer); ``none`` (nothing had a say).
     """
 
     kind: DeciderKind
