@@ -56,12 +56,12 @@ def state_of_its_own() -> Iterator[str]:
 def up_and_down(plan: Plan) -> tuple[float, float]:
     """Seconds from a plan to a lab that stands and answers, and from there until nothing is left of it.
 
-    The supervisor's interpreter is there already when the time begins, as a yardstick's own is.
+    The supervisor's processes have started when the time begins, as a yardstick's own have.
     """
     text = codec.dumps(plan)
     with state.Lock(plan.name):
         launch = Launch()
-        while not launch.pid:
+        while not launch.warm:
             launch.heed(launch.channel.receive()[0])
         start = perf_counter()
         launch.build(plan.name, text, record_of(plan, text, [], owner=os.getpid()))

@@ -26,10 +26,12 @@ def main(reports: Channel) -> int:
     Whatever is slow to import is imported before the plan is there, beside the owner, who is still reading
     the scenario.
     """
-    import netlab.lab.apply  # noqa: F401
+    import netlab.lab.apply
+    import netlab.plan.render  # noqa: F401
 
     codec.warm_up()
     try:
+        reports.send({"event": "warm"})
         message, (plan, *history) = reports.receive()
     except Disconnected:
         return 0

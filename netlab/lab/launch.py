@@ -34,6 +34,7 @@ class Launch:
         self.name = ""
         self.pid = 0  #: of the supervisor, once it said hello
         self.pidfd = -1
+        self.warm = False  #: whether its processes have imported what they need
         self.warnings: list[str] = []
         try:
             self._child = _start(its.fileno())
@@ -78,6 +79,8 @@ class Launch:
         match message["event"]:
             case "hello":
                 self._greeted(message)
+            case "warm":
+                self.warm = True
             case "progress":
                 if progress is not None:
                     progress(message["doing"])
