@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
     import sys
 
-    from netlab.cli.common import colours, load_plan
+    from netlab.cli.common import load_plan
 
     plan = load_plan(args)
     if args.rules:
@@ -44,18 +44,11 @@ def run(args: argparse.Namespace) -> int:
         json.dump(document(plan), sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
         return 0
-    _print_tree(plan, colour=colours(sys.stdout))
-    return 0
-
-
-def _print_tree(plan: Plan, colour: bool) -> None:
-    from rich.console import Console
-
+    from netlab.view.console import console
     from netlab.view.plan import tree
 
-    width = None if colour else 10_000
-    console = Console(highlight=False, no_color=not colour, width=width, soft_wrap=not colour)
-    console.print(tree(plan))
+    console(sys.stdout, markup=True).print(tree(plan))
+    return 0
 
 
 def _host(plan: Plan, name: str | None) -> Node:

@@ -94,6 +94,8 @@ def _services(
     disabled: dict[str, tuple[str, ...]] = {}
     default_host = hosts[0].name if hosts else "host"
     for name, value in services.pairs():
+        if value.get("provider") is not None:
+            continue  # something else than a container provides it
         draft = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
         wanted = tuple(item.text for item in value.get("profiles") or ())
         if not wanted or "*" in profiles or not profiles.isdisjoint(wanted):

@@ -115,4 +115,4 @@ def test_no_scenario_in_the_folder_is_told(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NETLAB_STATE", str(tmp_path / "state"))
     assert main(["up"]) == 2
-    assert "this folder has no netlab.yaml and no Compose file" in capsys.readouterr().err
+    assert "neither this folder nor one above it has a netlab.yaml or a Compose file" in capsys.readouterr().err

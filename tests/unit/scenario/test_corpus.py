@@ -36,6 +36,11 @@ def published(scenario: Scenario, name: str) -> list[str]:
 
 
 EVERY = {
+    "authentik": ("authentik_default", "postgresql redis server worker"),
+    "django": ("django_default", "django postgres mailpit redis celeryworker flower nginx"),
+    "kitchen": ("kitchen_front kitchen_back", "api db migrate"),
+    "mastodon": ("mastodon_external_network mastodon_internal_network", "db web tor"),
+    "supabase": ("supabase_default", "studio kong realtime analytics supavisor vector"),
     "dualstack": ("dualstack_v6 dualstack_legacy", "web"),
     "elk": ("elk_elk", "elasticsearch logstash kibana"),
     "extends": ("extends_default", "web admin db"),
@@ -279,3 +284,22 @@ def test_yaml_12_reads_what_11_would_misread() -> None:
     scenario = project("octal")
     assert published(scenario, "ssh") == ["22:22/tcp", "2222:22/tcp"]
     assert service(scenario, "on").image == "off"
+
+
+def test_what_another_service_s_anchor_brings_can_be_taken_back() -> None:
+    scenario = project("authentik")
+    assert published(scenario, "server") == ["9000:9000/tcp", "9443:9443/tcp"]
+    assert published(scenario, "worker") == []
+
+
+def test_a_port_over_both_protocols_and_at_an_address() -> None:
+    wanted = ["443:443/tcp", "443:443/udp", "0.0.0.0:80:80/tcp"]
+    assert published(project("django"), "nginx") == wanted
+
+
+def test_who_is_provided_by_something_else_is_no_container() -> None:
+    scenario = project("kitchen")
+    assert "ai" not in [each.name for each in scenario.services]
+    api = service(scenario, "api")
+    assert published(scenario, "api")[0] == "8000-8005:8000/tcp"
+    assert api.depends_on == ("db", "migrate", "ai")

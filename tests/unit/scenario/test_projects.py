@@ -308,7 +308,7 @@ def test_an_environment_file_may_name_the_files(tmp_path: Path) -> None:
     assert [p.name for p in find_default(tmp_path, chosen)] == ["prod.yaml"]
     shouted = folder_environment(tmp_path, {"COMPOSE_FILE": "mine.yaml"})
     assert [p.name for p in find_default(tmp_path, shouted)] == ["mine.yaml"]
-    with pytest.raises(ScenarioError, match="cannot read gone.env"):
+    with pytest.raises(ScenarioError, match=r"cannot read gone\.env"):
         folder_environment(tmp_path, {}, ["gone.env"])
 
 
@@ -322,7 +322,8 @@ def test_the_project_directory_stands_for_the_file_s(loaded: Callable) -> None:
 
 
 def test_a_project_directory_that_is_none(problems: Callable) -> None:
-    assert problems("services: {}", project_directory="gone") == ["--project-directory:1:1: gone is no folder"]
+    told = problems("services: {}", project_directory="gone")
+    assert told == ["--project-directory:1:1: gone is no folder"]
 
 
 def test_no_file_is_a_usage_error() -> None:
