@@ -196,13 +196,22 @@ def discard(sock: socket.socket, buffer: bytearray) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Processor time that the threads of these processes had so far (/proc/PID/task/TID/schedstat, ns)."""
+    """Processor time that the threads of these processes and of their children had so far.
+
+    /proc/PID/task/TID/schedstat tells it in ns.
+    """
     total = 0
-    for pid in pids:
+    for pid in (*pids, *_children(pids)):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
             with open(f"/proc/{pid}/task/{task}/schedstat") as file:  # noqa: PTH123
                 total += int(file.read().split()[0])
     return total / 1e9
+
+
+def _children(pids: Sequence[int]) -> Iterator[int]:
+    for pid in pids:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123
+            yield from map(int, file.read().split())
 
 
 def private_bytes(pids: Sequence[int]) -> int:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a docker-proxy which is not ours may take until it says that it is ready.
 READY_TIMEOUT = 10.0
+#: Seconds until one of ours is killed that does not end when it is told to.
+END_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +99,19 @@ class _Process:
             raise LabError(f"{self.name} (pid {self.pid}) has died: {error.strerror}") from error
 
     def end(self) -> None:
-        """Kill it and wait until it is gone, whoever reaps it."""
+        """End it and wait until it is gone, whoever reaps it."""
         import contextlib
         import select
         import signal
 
-        if self.control is not None:
-            self.control.close()
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself and was reaped
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        poll.poll()
+        if self.control is not None:
+            self.control.close()  # ours ends of that, and its helper before it
+        if self.control is None or not poll.poll(END_TIMEOUT * 1000):
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself and was reaped
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            poll.poll()
         with contextlib.suppress(ChildProcessError):  # the supervisor's own loop was faster
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         os.close(self.pidfd)
@@ -187,7 +190,7 @@ class Proxies:
         return tuple(found), whole
 
     def pids(self) -> tuple[int, ...]:
-        """The processes, in the order in which they were started."""
+        """The processes that hold the listeners, in the order in which they were started."""
         return tuple(process.pid for process in self._processes)
 
     def close(self) -> None:
@@ -225,14 +228,14 @@ class Proxies:
                 if process.name == listener.process:
                     return process
             argv = (listener.process,) if listener.process == "dockerd" else (listener.process, "--shared")
-            return self._fork(listener.process, argv)
+            return self._fork(listener.process, argv, helped=True)
         if self._mode == "per-port":
             return self._fork(listener.process, command_line(listener))
         return None
 
-    def _fork(self, name: str, argv: Sequence[str]) -> _Process:
+    def _fork(self, name: str, argv: Sequence[str], *, helped: bool = False) -> _Process:
         try:
-            pid, control = child.serve(argv, self._enter)
+            pid, control = child.serve(argv, self._enter, helped=helped)
         except OSError as error:
             raise LabError(f"starting {name}: {error.strerror}") from error
         process = _Process(name, pid, os.pidfd_open(pid), control, set())

@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if ready:
         tell("0\n")
-    server.loop.run()
+    server.run()
     return 0
 
 

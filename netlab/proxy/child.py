@@ -16,6 +16,7 @@ from netlab.proxy import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 #: Where a real docker-proxy looks (moby ``cmd/docker-proxy/main_linux.go``).
 READY_FD = 3
@@ -24,17 +25,19 @@ LISTEN_FD = 4
 _ANY_FD = 1 << 30
 
 
-def serve(argv: Sequence[str], enter: Callable[[], None]) -> tuple[int, _socket.socket]:
+def serve(
+    argv: Sequence[str], enter: Callable[[], None], *, helped: bool = False
+) -> tuple[int, _socket.socket]:
     """Fork a server that appears as ``argv``, in the namespace that ``enter`` enters.
 
-    Returns its pid and the control socket (:mod:`netlab.proxy.server`). It ends when that socket is
-    closed or the parent dies. Raises OSError.
+    ``helped``: it may have a helper (:mod:`netlab.proxy.helper`). Returns its pid and the control socket
+    (:mod:`netlab.proxy.server`). It ends when that socket is closed or the parent dies. Raises OSError.
     """
     mine, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(lambda: _serve(its.fileno(), list(argv), enter, parent), its.fileno())
+        run(lambda: _serve(its.fileno(), list(argv), enter, parent, helped), its.fileno())
     its.close()
     return pid, mine
 
@@ -47,13 +50,13 @@ def execute(
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(lambda: _execute(path, list(argv), enter, its, listener, parent), its)
+        run(lambda: _execute(path, list(argv), enter, its, listener, parent), its)
     os.close(its)
     return pid, ready
 
 
-def _child(work: Callable[[], None], report: int) -> None:
-    """Do ``work`` and end; what goes wrong is written to ``report``. Never returns."""
+def run(work: Callable[[], None], report: int) -> NoReturn:
+    """Do ``work`` in a forked child and end; what goes wrong is written to ``report``. Never returns."""
     code = 1
     try:
         work()
@@ -64,21 +67,21 @@ def _child(work: Callable[[], None], report: int) -> None:
         os._exit(code)
 
 
-def _serve(fd: int, argv: list[str], enter: Callable[[], None], parent: int) -> None:
+def _serve(fd: int, argv: list[str], enter: Callable[[], None], parent: int, helped: bool) -> None:
     _signals()
     identity.end_with_parent(parent)
     enter()
     identity.rename(argv)
-    _descriptors({fd})
+    keep_only({fd})
     _descriptor_limit()
     # Connections make no cycles, so the collector would only copy the parent's pages.
     gc.disable()
     gc.freeze()
     from netlab.proxy.server import Server
 
-    server = Server()
+    server = Server(helped=helped)
     server.control(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd))
-    server.loop.run()
+    server.run()
 
 
 def _execute(
@@ -93,7 +96,7 @@ def _execute(
         high = [os.dup(fd) for fd in high]
     for number, fd in enumerate(high, READY_FD):
         os.dup2(fd, number, inheritable=True)
-    _descriptors({READY_FD, *([] if listener is None else [LISTEN_FD])})
+    keep_only({READY_FD, *([] if listener is None else [LISTEN_FD])})
     os.execv(path, argv)  # noqa: S606 - no shell, and the program is the one that the scenario names
 
 
@@ -114,8 +117,8 @@ def _descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _descriptors(keep: set[int]) -> None:
-    """Close everything else: the parent's namespaces, sockets and terminals are none of its business."""
+def keep_only(keep: set[int]) -> None:
+    """Close all other descriptors: a parent's namespaces, sockets and terminals are none of its business."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)

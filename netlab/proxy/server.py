@@ -19,11 +19,13 @@ import errno
 from typing import TYPE_CHECKING
 
 from netlab.proxy import sockets
+from netlab.proxy.helper import Helper, wanted
 from netlab.proxy.loop import IN, Loop
 from netlab.proxy.pairs import Pairs
 from netlab.proxy.pipes import Pipes
 from netlab.proxy.sctp import SctpService
 from netlab.proxy.spec import Spec
+from netlab.proxy.stream import Streams
 from netlab.proxy.tcp import TcpService
 from netlab.proxy.udp import UdpService
 
@@ -51,10 +53,11 @@ class Held:
 class Server:
     """Serves listeners until its control socket is closed."""
 
-    def __init__(self, log: Callable[[str], None] | None = None) -> None:
+    def __init__(self, log: Callable[[str], None] | None = None, *, helped: bool = False) -> None:
         self.loop = Loop()
-        self.pipes = Pipes()
         self.pairs = Pairs()
+        self._streams = Streams(self.loop, Pipes())
+        self._helper = Helper(self._streams) if helped and wanted() else None
         self._log = log
         self._services: dict[str, TcpService | UdpService | SctpService | Held] = {}
 
@@ -68,7 +71,9 @@ class Server:
             self._services[spec.key] = Held(sock)
             return
         if spec.protocol == "tcp":
-            self._services[spec.key] = TcpService(sock, spec, self.loop, self.pipes, self.pairs, self._log)
+            self._services[spec.key] = TcpService(
+                sock, spec, self._streams, self.pairs, self._helper, self._log
+            )
         elif spec.protocol == "udp":
             self._services[spec.key] = UdpService(sock, spec, self.loop, self.pairs, self._log)
         else:
@@ -77,6 +82,12 @@ class Server:
     def remove(self, key: str) -> None:
         """Stop listening; raises KeyError."""
         self._services.pop(key).close()
+
+    def run(self) -> None:
+        """Serve until the control socket is closed; the helper ends first."""
+        self.loop.run()
+        if self._helper is not None:
+            self._helper.end()
 
     def control(self, sock: socket) -> None:
         """Obey requests on ``sock``."""

@@ -1,0 +1,172 @@
+"""A second process that carries connections, once there are so many that one processor is not enough.
+
+The master has all the listeners, so that ``ss -ltnp`` shows one docker-proxy; it accepts, dials and keeps the
+pairs. An established connection goes to whichever process carries fewer. The helper's are passed over a Unix
+SOCK_SEQPACKET pair (unix(7), SCM_RIGHTS), whose packets are a verb and a listener's key: ``+`` with the two
+sockets of a connection, or ``-`` to cut that listener's connections, which is answered. The helper ends when
+the master does.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+from struct import pack, unpack
+from typing import TYPE_CHECKING
+
+from netlab.proxy import child
+from netlab.proxy.loop import IN, Loop
+from netlab.proxy.pipes import LIMIT, Pipes
+from netlab.proxy.stream import DONTWAIT, Streams
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+
+#: Connections that the master carries before it has any helped with.
+ALONE = 8
+#: Connections taken over until those that are carried have their turn.
+TURN = 32
+#: The longest packet either way.
+PACKET = 1024
+#: What the helper says when it is ready, and when it has cut what it was told to.
+DONE = b"done"
+#: Descriptors that are no connection's: the helper's own, and its pipes.
+OTHERS = 16 + 2 * LIMIT
+
+_SPACE = _socket.CMSG_SPACE(8)
+
+
+def wanted() -> bool:
+    """Whether a second process could run beside this one."""
+    return len(os.sched_getaffinity(0)) > 1
+
+
+class Helper:
+    """The helper as its master sees it; forked when it is first needed."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._master = streams
+        self._control: _socket.socket | None = None
+        self._pid = 0
+        self._passed = 0
+        self._ended: MutableSequence[int] | memoryview[int] = [0]
+        self._most = 0
+
+    def take(self, key: str, client: _socket.socket, backend: _socket.socket) -> bool:
+        """Pass a connection on, if the helper carries fewer than the master; else it is the master's."""
+        own = len(self._master)
+        if own < ALONE:
+            return False
+        if self._control is None and not self._start():
+            return False
+        its = self._passed - self._ended[0]
+        if its >= own or its >= self._most:
+            return False
+        assert self._control is not None
+        rights = pack("ii", client.fileno(), backend.fileno())
+        try:
+            self._control.sendmsg(
+                [b"+" + key.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)], DONTWAIT
+            )
+        except OSError:  # it is too busy, or has died, which the loop will tell: the master goes on alone
+            return False
+        self._passed += 1
+        client.close()
+        backend.close()
+        return True
+
+    def cut(self, key: str) -> None:
+        """Close the connections of a listener; returns when that is done."""
+        if self._control is not None:
+            try:
+                self._control.send(b"-" + key.encode())
+            except OSError:  # it has died, which the loop will tell, and its connections with it
+                return
+            self._hear()
+
+    def end(self) -> None:
+        """End it with its connections; returns when it is gone."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+            os.waitpid(self._pid, 0)
+
+    def _start(self) -> bool:
+        """Fork; False if that cannot be now."""
+        import mmap
+        import resource
+
+        self._most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHERS) // 2
+        if self._most <= 0:
+            return False
+        try:
+            ended = memoryview(mmap.mmap(-1, 8)).cast("Q")
+            mine, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+            self._pid = os.fork()
+        except OSError:  # no descriptors, processes or memory left: the master goes on alone
+            return False
+        if self._pid == 0:
+            child.run(lambda: _serve(its, ended), its.fileno())
+        its.close()
+        self._control, self._ended, self._passed = mine, ended, 0
+        self._master.loop.watch(mine.fileno(), lambda _events: self._hear(), IN)
+        self._hear()  # until then it holds the listeners, too
+        return self._control is not None
+
+    def _hear(self) -> None:
+        """Take one packet; raises RuntimeError if it tells of an error in the helper."""
+        assert self._control is not None
+        try:
+            packet = self._control.recv(PACKET)
+        except ConnectionError:  # it died with a packet unread
+            packet = b""
+        if packet == DONE:
+            return
+        self._master.loop.discard(self._control)
+        self._control = None
+        os.waitpid(self._pid, 0)
+        reason = packet.decode().partition("\n")[2]
+        if reason:
+            raise RuntimeError(f"the proxy's helper, process {self._pid}, has died: {reason}")
+
+
+def _serve(control: _socket.socket, ended: memoryview[int]) -> None:
+    """The helper's life."""
+    child.keep_only({control.fileno()})
+    loop = Loop()
+    streams = Streams(loop, Pipes(), ended)
+    loop.watch(control.fileno(), lambda _events: _obey(control, streams, ended), IN)
+    control.send(DONE)
+    loop.run()
+
+
+def _obey(control: _socket.socket, streams: Streams, ended: memoryview[int]) -> None:
+    """Take connections over, and cut some; end with the master."""
+    for _ in range(TURN):
+        try:
+            packet, ancillary, _, _ = control.recvmsg(PACKET, _SPACE, DONTWAIT)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            packet = b""
+        if not packet:
+            streams.loop.stop()
+            return
+        key = packet[1:].decode()
+        if packet.startswith(b"-"):
+            streams.cut(key)
+            streams.loop.close_now()
+            control.send(DONE)
+            continue
+        fds = [fd for *_, data in ancillary for fd in unpack(f"{len(data) // 4}i", data)]
+        if len(fds) == 2:
+            streams.begin(key, _connection(fds[0]), _connection(fds[1]))
+        else:  # somebody has lowered the limit of descriptors
+            for fd in fds:
+                os.close(fd)
+            ended[0] += 1
+
+
+def _connection(fd: int) -> _socket.socket:
+    """The socket behind a descriptor; no address is ever asked of it, so its family does not matter."""
+    return _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, fd)
