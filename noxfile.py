@@ -78,11 +78,12 @@ def gallery(session: nox.Session) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Beside a real dockerd in a namespace of its own; without one nothing is tested: exit code 5.
+    """Beside real dockerds in namespaces of their own; without one nothing is tested: exit code 5.
 
-    ``nox -s conformance -- --conformance-all -k ports`` picks daemons and configurations.
+    Brings those of other Debian suites first, once. The machine's own is compared with everything, they
+    with a selection; ``nox -s conformance -- --conformance-all -k ports`` picks daemons and configurations.
     """
-    pytest(session, "-n", "2", "tests/conformance", *session.posargs)
+    pytest(session, "-n", "2", "--conformance-make", "tests/conformance", *session.posargs)
 
 
 @nox.session

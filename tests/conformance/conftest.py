@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-results",
         metavar="FILE",
         type=Path,
-        help="add the results to those in FILE, and make the page of all: daemon by daemon, or what was mended",
+        help="add the results to those in FILE, and make the page of all of them",
     )
     group.addoption(
         "--conformance-engine",
@@ -34,7 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-all",
         action="store_true",
-        help="every daemon that is there, not only the machine's own",
+        help="everything with every daemon that is there, not only with the machine's own",
+    )
+    group.addoption(
+        "--conformance-make",
+        action="store_true",
+        help="first bring the daemons of other Debian suites that are not there yet (debootstrap)",
     )
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Installed:
     lower: str  #: ``/`` or a chroot
 
 
-#: Suites whose docker.io is a generation that netlab has (Debian 13; unstable).
-SUITES = ("trixie", "sid")
+#: Suites (Debian 12, 13, unstable) whose docker.io is a generation that netlab has, and which.
+SUITES = {"bookworm": "docker-20.10", "trixie": "docker-26", "sid": "docker-28"}
 
 
 def generation(version: str) -> str:
@@ -87,6 +88,7 @@ def make(suite: str, cache: Path = CACHE) -> Path:
         subprocess.run(
             ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(work), mirror()],
             check=True,
+            stdout=sys.stderr,
         )
         shutil.rmtree(work / "var/cache/apt")
         if root.exists():
@@ -98,10 +100,33 @@ def make(suite: str, cache: Path = CACHE) -> Path:
     return root
 
 
+def made(cache: Path = CACHE) -> dict[str, str]:
+    """Make, side by side, the suites of engines that are not here; by suite, why one cannot be had."""
+    here = {daemon.engine for daemon in installed(cache)}
+    lacking = [suite for suite, engine in SUITES.items() if engine not in here]
+    if not lacking:
+        return {}
+    if shutil.which("debootstrap") is None:
+        return dict.fromkeys(lacking, "debootstrap is not installed")
+    reasons = {}
+    with ThreadPoolExecutor() as pool:
+        makers = {suite: pool.submit(make, suite, cache) for suite in lacking}
+    for suite, maker in makers.items():
+        failure = maker.exception()
+        if isinstance(failure, subprocess.CalledProcessError | OSError):
+            reasons[suite] = str(failure)
+        elif failure is not None:
+            raise failure
+    return reasons
+
+
 def main(arguments: Sequence[str]) -> int:
     """``make`` the roots, or list what there is."""
-    if arguments[:1] == ["make"]:
-        for suite in arguments[1:] or SUITES:
+    if arguments == ["make"]:
+        for suite, reason in made().items():
+            print(f"{suite}: {reason}", file=sys.stderr)
+    elif arguments[:1] == ["make"]:
+        for suite in arguments[1:]:
             print(make(suite))
     elif arguments:
         print(__doc__, file=sys.stderr)

@@ -7,6 +7,7 @@ measured configurations of ``tests/data/captures/scenarios`` for those that thei
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,7 +49,7 @@ def configurations(engine: str) -> tuple[Case, ...]:
     """All configurations whose rules, listeners, settings, links and routes are compared."""
     found = []
     for folder in sorted((HERE / "scenarios").iterdir()):
-        if folder.name == "all" or number(engine) >= number(folder.name.replace("from", "docker")):
+        if _is_for(folder.name, engine):
             found += [Case(p.stem, p, claim(p)) for p in sorted(folder.glob("*.yaml"))]
     return tuple(found) + captured(engine, "rules")
 
@@ -68,9 +69,22 @@ def captured(engine: str, kind: str) -> tuple[Case, ...]:
     )
 
 
-def cases(test: str, engine: str) -> tuple[Case, ...]:
-    """What the test function of that name is run with."""
+@cache
+def selected(engine: str) -> frozenset[str]:
+    """The names in ``selection.toml`` that are for this engine."""
+    lists: dict[str, list[str]] = tomllib.loads((HERE / "selection.toml").read_text())
+    return frozenset(name for group, names in lists.items() if _is_for(group, engine) for name in names)
+
+
+def _is_for(group: str, engine: str) -> bool:
+    """Whether a folder of scenarios, or a list of them, concerns an engine: all do, or from a number on."""
+    return group in ("all", "every") or number(engine) >= number(group.replace("from", "docker"))
+
+
+def cases(test: str, engine: str, whole: bool = True) -> tuple[Case, ...]:
+    """What the test function of that name is run with: everything, or the selection."""
     flows = captured(engine, "flows")
     if test == "test_witness":
-        return tuple(case for case in flows if case.name == "c02-flows")
-    return flows if test == "test_flows" else configurations(engine)
+        return tuple(case for case in flows if case.name == "c02-flows") if whole else ()
+    found = flows if test == "test_flows" else configurations(engine)
+    return found if whole else tuple(case for case in found if case.name in selected(engine))

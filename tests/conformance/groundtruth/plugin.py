@@ -12,32 +12,34 @@ import pytest
 
 from groundtruth import matrix
 from groundtruth.compare import Chance, Departure, chances, departures
-from groundtruth.daemons import Installed, installed
+from groundtruth.daemons import Installed, installed, made
 from groundtruth.report import Result, page, remember, remembered
 from groundtruth.world import sweep_stale
 
 HERE = Path(__file__).parents[1]
 
 
-def chosen(daemons: list[Installed], named: list[str] | None, *, everything: bool) -> list[Installed]:
-    """The daemons that are named, or all, or the first: the machine's own, if it has one."""
+def chosen(config: pytest.Config, daemons: list[Installed]) -> dict[Installed, bool]:
+    """The daemons to compare with, and whether with each configuration.
+
+    Those that are named; else all, but for the first, the machine's own, with a selection.
+    """
+    named = config.getoption("--conformance-engine")
     if named:
-        return [daemon for daemon in daemons if daemon.engine in named]
-    return daemons if everything else daemons[:1]
+        return {daemon: True for daemon in daemons if daemon.engine in named}
+    everything = config.getoption("--conformance-all")
+    return {daemon: everything or daemon is daemons[0] for daemon in daemons}
 
 
 class Conformance:
     """Hooks, and what the run has shown so far."""
 
     def __init__(self, config: pytest.Config, engines: frozenset[str]) -> None:
-        self.daemons = chosen(
-            [daemon for daemon in installed() if daemon.engine in engines],
-            config.getoption("--conformance-engine"),
-            everything=config.getoption("--conformance-all"),
-        )
+        self.controller = not hasattr(config, "workerinput")
+        self.missing = made() if self.controller and config.getoption("--conformance-make") else {}
+        self.daemons = chosen(config, [daemon for daemon in installed() if daemon.engine in engines])
         self.page: Path | None = config.getoption("--conformance-report")
         self.memory: Path | None = config.getoption("--conformance-results")
-        self.controller = not hasattr(config, "workerinput")
         self.allowed = departures()
         self.chances = chances()
         self.used: set[str] = set()
@@ -53,7 +55,7 @@ class Conformance:
         """Every daemon with every configuration."""
         if {"daemon", "case"} <= set(metafunc.fixturenames):
             test = metafunc.function.__name__
-            pairs = [(d, c) for d in self.daemons for c in matrix.cases(test, d.engine)]
+            pairs = [(d, c) for d, whole in self.daemons.items() for c in matrix.cases(test, d.engine, whole)]
             metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -104,8 +106,12 @@ class Conformance:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what no dot says."""
-        for daemon in self.daemons:
-            terminalreporter.line(f"conformance: {daemon.engine} is {daemon.version} from {daemon.lower}")
+        for daemon, whole in self.daemons.items():
+            extent = "everything" if whole else "a selection"
+            told = f"{daemon.engine} is {daemon.version} from {daemon.lower}: {extent}"
+            terminalreporter.line(f"conformance: {told}")
+        for suite, reason in self.missing.items():
+            terminalreporter.line(f"conformance: no daemon of {suite}: {reason}", red=True)
         if not self.daemons:
             terminalreporter.line(
                 "conformance: no dockerd of an engine that netlab has, so nothing was compared; "

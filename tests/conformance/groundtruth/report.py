@@ -54,19 +54,27 @@ departures below.
 
 ## How to run it
 
-`sudo .venv/bin/nox -s conformance` compares with the machine's own daemon; it needs root, a dockerd (Debian's
-`docker.io`), `busybox-static`, `ufw` and `nftables`, all of which `./install --dev` brings. Without any
-dockerd nothing is collected and the exit code is 5, which is neither a pass nor a fail.
+`sudo .venv/bin/nox -s conformance` compares the machine's own daemon with everything, and the daemons of the
+other Debian suites (12, 13, unstable) with a selection: each thing that generations do differently, once
+(`tests/conformance/selection.toml` lists it, with why). So continuous integration sees every generation
+that can be had, and ends in time; nothing is ever compared less strictly. `--conformance-all` compares
+everything with all of them, and this page is of such runs.
+
+It needs root, a dockerd (Debian's `docker.io`), `busybox-static`, `ufw` and `nftables`, all of which
+`./install --dev` brings, and `debootstrap` for the daemons of other suites. Those are made at the first
+run, about 500 MB each, and kept in `$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`). A daemon
+that cannot be had is named at the end of the run, in red; without any dockerd nothing is collected and the
+exit code is 5, which is neither a pass nor a fail.
 
 | what follows `nox -s conformance --` | |
 |---|---|
 | `-k 'ports and not proxy'` | some configurations only |
-| `--conformance-engine docker-28` | that daemon only; repeatable |
-| `--conformance-all` | every daemon that is there |
+| `--conformance-engine docker-28` | that daemon only, and everything; repeatable |
+| `--conformance-all` | everything with every daemon that is there |
 | `--conformance-report FILE` | writes this page |
+| `--conformance-results FILE` | adds the results to FILE; the page is made of all of them |
 
-`sudo python3 tests/conformance/groundtruth/daemons.py make` brings the daemons of other Debian suites, by
-debootstrap, into `$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`); later runs find them there.
+`sudo python3 tests/conformance/groundtruth/daemons.py make [SUITE…]` makes the daemons by itself.
 
 ## Results
 
