@@ -62,7 +62,7 @@ _NETWORK: dict[str, tuple[Shape, str]] = {
         Text("the name of a bridge, or none", lambda text: None if text == "" else wrong_interface(text)),
         "the default network's bridge, made by somebody else; none for no default network",
     ),
-    "bridge-accept-fwmark": (Atom(), "accept packets with this mark (28 and later)"),
+    "bridge-accept-fwmark": (Atom(), "accept packets with this mark (29 and later)"),
     "default-address-pools": (
         ListOf(
             Record(
