@@ -37,8 +37,8 @@ from netlab.model.plan import Interface, Plan, Route
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64
-#: The kernel serves waiting links once a second
-_READY_MS = 10_000
+#: The kernel serves waiting links once a second, and on a machine that is busy enough a lot later
+_READY_MS = 60_000
 
 
 class Applied:

@@ -16,8 +16,8 @@ from netlab.kernel import netns, sysctl
 from netlab.kernel.netlink import RouteSocket
 from netlab.lab.layout import Space
 
-#: Fewer are made as soon as a thread for them.
-_WORTH_A_THREAD = 4
+#: Fewer are made as soon: both need the kernel's one lock of links (RTNL), and spin while the other has it.
+_WORTH_A_THREAD = 32
 
 
 class Namespaces:

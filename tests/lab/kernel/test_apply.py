@@ -327,8 +327,8 @@ def failing() -> Iterator[object]:
     yield case("machine-wide", UsageError, "kernel.hostname", "host", sysctls=(machine_wide,))
     yield case("value", LabError, "ip_forward", "host", sysctls=(wrong,))
     yield case("rules", LabError, "NOWHERE", "host", rulesets=(rules(Family.IPV4, "-j NOWHERE"),))
-    for number in (0, 6, 11):  # of so many some are made by a thread
-        large = with_node(star(12), f"c{number}", sysctls=(wrong,))
+    for number in (0, 6, 39):  # so many are made by a thread
+        large = with_node(star(40), f"c{number}", sysctls=(wrong,))
         yield pytest.param(large, LabError, "ip_forward", id=f"thread, {number}")
     large = with_node(star(40), "c3", interfaces=(replace(star(40).node("c3").interfaces[0], name="x" * 16),))
     large = with_node(large, "host", interfaces=tuple(_renamed(i) for i in large.node("host").interfaces))
