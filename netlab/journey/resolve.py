@@ -15,7 +15,7 @@ from functools import lru_cache
 from netlab.model.errors import UsageError
 from netlab.model.family import Family, bare
 from netlab.model.flow import Target
-from netlab.model.plan import NetworkFacts, Node, Plan
+from netlab.model.plan import Interface, NetworkFacts, Node, Plan
 
 _KINDS = {"service": "container", "host": "host", "outside": "outside"}
 _ORDER = ("container", "host", "outside")
@@ -27,6 +27,7 @@ class Resolver:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._nodes = {node.name: node for node in plan.nodes}
+        self._engine_bridges = {(network.host, network.bridge) for network in plan.networks}
 
     # -- nodes
 
@@ -99,7 +100,7 @@ class Resolver:
         if target.network is not None:
             return self._on_network(node, target.network, family)
         shared = self._shared(self._home(origin), node)
-        own = [address for address in _addresses(node) if Family.of(address) is family]
+        own = [address for address in self._addresses(node) if Family.of(address) is family]
         for address in own:
             if any(_inside(address, network) for network in shared):
                 return bare(address)
@@ -121,12 +122,44 @@ class Resolver:
     def _shared(self, origin: Node, node: Node) -> list[str]:
         """The prefixes of the segments and networks that two nodes are both on."""
         if origin.kind == "host" or node.kind == "host":
-            segments = _segments(origin) & _segments(node)
-            return [_network(a) for a in _addresses(node, segments)] if segments else []
+            segments = self._segments(origin) & self._segments(node)
+            return [_network(a) for a in self._addresses(node, segments)] if segments else []
         mine = {network.name for network in self._networks_of(origin)}
         prefixes = [p for n in self._networks_of(node) if n.name in mine for p in n.subnets]
-        segments = _segments(origin) & _segments(node)
-        return prefixes + [_network(address) for address in _addresses(node, segments)]
+        segments = self._segments(origin) & self._segments(node)
+        return prefixes + [_network(address) for address in self._addresses(node, segments)]
+
+    def _addresses(self, node: Node, segments: set[str] | None = None) -> list[str]:
+        """A node's addresses with prefix length; a host's without those on its engine's bridges."""
+        if node.kind not in ("host", "outside"):
+            return (
+                [a for interface in node.interfaces for a in interface.addresses] if segments is None else []
+            )
+        return [
+            address
+            for interface in node.interfaces
+            for address in interface.addresses
+            if (segment := self._segment(node, interface)) and (segments is None or segment in segments)
+        ]
+
+    def _segments(self, node: Node) -> set[str]:
+        """The segments that a node is on: external ones, and other tenants' bridges of hosts."""
+        if node.kind not in ("host", "outside"):
+            return set()
+        found = (self._segment(node, interface) for interface in node.interfaces if interface.addresses)
+        return {segment for segment in found if segment}
+
+    def _segment(self, node: Node, interface: Interface) -> str:
+        """What an interface is plugged into, as people call it; empty for the engine's own."""
+        if interface.kind == "bridge":
+            return "" if (node.name, interface.name) in self._engine_bridges else interface.name
+        peer = self._nodes.get(interface.peer[0]) if interface.peer else None
+        if peer is None:
+            return ""
+        if peer.kind == "segment":
+            return peer.name.removeprefix("segment-")
+        ports = (port for port in peer.interfaces if interface.peer and port.name == interface.peer[1])
+        return next((port.master for port in ports if port.master), "")
 
     def _networks_of(self, node: Node) -> Iterator[NetworkFacts]:
         for network in self.plan.networks:
@@ -146,8 +179,8 @@ class Resolver:
         raise UsageError(f"there is no network {name!r}; there are: {names or 'none'}")
 
     def _on_network(self, node: Node, name: str, family: Family) -> str | None:
-        if name in _segments(node):
-            own = _addresses(node, {name})
+        if name in self._segments(node):
+            own = self._addresses(node, {name})
         else:
             network = self.network(name)
             if node.kind == "host":
@@ -203,7 +236,7 @@ class Resolver:
     def owner(self, address: str) -> Node | None:
         """The node that has an address, by the plan."""
         for node in self.plan.nodes:
-            if node.kind != "segment" and any(bare(a) == address for a in _addresses(node)):
+            if node.kind != "segment" and any(bare(a) == address for a in self._addresses(node)):
                 return node
         return None
 
@@ -220,24 +253,6 @@ def _split(name: str) -> tuple[str, str]:
     if slash and kind in _KINDS:
         return _KINDS[kind], plain
     return "", name
-
-
-def _addresses(node: Node, segments: set[str] | None = None) -> list[str]:
-    """A node's addresses with prefix length; a host's without those on its bridges."""
-    return [
-        address
-        for interface in node.interfaces
-        if not (node.kind == "host" and interface.kind == "bridge")
-        and (segments is None or (interface.peer is not None and interface.peer[0] in segments))
-        for address in interface.addresses
-    ]
-
-
-def _segments(node: Node) -> set[str]:
-    """The external segments that a node is on, by the names of their nodes."""
-    if node.kind not in ("host", "outside"):
-        return set()
-    return {interface.peer[0] for interface in node.interfaces if interface.peer and interface.addresses}
 
 
 @lru_cache(maxsize=4096)

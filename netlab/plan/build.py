@@ -47,12 +47,12 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
     networks: list[NetworkFacts] = []
     publications: list[Publication] = []
     resolvers: list[Resolver] = []
-    segments = Segments(scenario.project)
+    segments = Segments.of(scenario)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
     for host in scenario.hosts:
         world = (fold(scenario, host) if histories is None else refold(host, histories[host.name])).world
         _check_ports(scenario, world)
-        nodes.append(_host_node(world, segments))
+        nodes.append(_host_node(world, segments, tuple(segments.guests(scenario, host.name))))
         for container in world.containers.values():
             service = services[container.spec.node]
             server = resolver(world, container, service)
@@ -148,7 +148,7 @@ def _origin(scenario: Scenario, node: Node) -> Position:
     return positions.get(node.name, scenario.hosts[0].position)
 
 
-def _host_node(world: World, segments: Segments) -> Node:
+def _host_node(world: World, segments: Segments, guests: tuple[Interface, ...]) -> Node:
     host = world.host
     proxy = host.proxy
     stands = tuple(rulesets(world))
@@ -159,7 +159,7 @@ def _host_node(world: World, segments: Segments) -> Node:
         kind="host",
         namespace=host.name,
         hostname=host.name,
-        interfaces=tuple(_interfaces(world, segments)),
+        interfaces=(*_interfaces(world, segments), *guests),
         sysctls=tuple(_sysctls(world)),
         rulesets=stands,
         firewall=_real(world, stands),

@@ -1,4 +1,8 @@
-"""The world outside of the hosts: segments, the hosts' interfaces on them, and outside nodes."""
+"""The world outside of the hosts: segments, the hosts' interfaces on them, and outside nodes.
+
+A node may also be plugged into a bridge that another tenant (LXD, libvirt) has on a host: then it is a guest
+of that one's, and the bridge is its segment.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,53 @@ class Segments:
     """The external segments: each is a bridge in a namespace of its own."""
 
     project: str
+    #: the host of each tenant's bridge, by the bridge's name
+    tenants: dict[str, str] = field(default_factory=dict)
     ports: dict[str, list[Interface]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Segments:
+        """The segments of a scenario, to which nobody is connected yet."""
+        found: dict[str, str] = {}
+        for host in scenario.hosts:
+            for bridge in host.bridges:
+                found.setdefault(bridge.name, host.name)
+        for interface in (one for host in scenario.hosts for one in host.interfaces):
+            found.pop(interface.segment, None)
+        return cls(scenario.project, found)
+
+    def guests(self, scenario: Scenario, host: str) -> Iterator[Interface]:
+        """The ports of a host's tenant bridges, to which the guests are connected."""
+        for outside in scenario.outside:
+            for interface in outside.interfaces:
+                if self.tenants.get(interface.segment) == host:
+                    yield Interface(
+                        name=self._tap(outside.name, interface),
+                        kind="veth",
+                        mac=mac(self.project, "tenant", interface.segment, outside.name, interface.name),
+                        peer=(outside.name, interface.name),
+                        master=interface.segment,
+                        reason=f"{outside.name} on {interface.segment}",
+                    )
+
+    def _tap(self, node: str, interface: OutsideInterface) -> str:
+        """As LXD calls it: veth and eight hex digits."""
+        return f"veth{digest(self.project, 'tenant', interface.segment, node, interface.name)[:8]}"
 
     def plug(self, node: str, interface: OutsideInterface, index: int | None = None) -> Interface:
         """One interface of a node, its peer plugged into the segment."""
-        port_name = fitting(f"{node}-{interface.name}")
         name = interface.segment
+        if name in self.tenants:
+            return Interface(
+                name=interface.name,
+                kind="veth",
+                mac=mac(self.project, "outside", node, interface.name),
+                peer=(self.tenants[name], self._tap(node, interface)),
+                addresses=interface.addresses,
+                index=index,
+                reason=f"guest of {name}",
+            )
+        port_name = fitting(f"{node}-{interface.name}")
         self.ports.setdefault(name, []).append(
             Interface(
                 name=port_name,
@@ -96,10 +141,11 @@ def _routes(scenario: Scenario, outside: Outside) -> Iterator[Route]:
 
 def _gateways(hosts: tuple[Host, ...], outside: Outside, family: Family) -> Iterator[tuple[str, str]]:
     for host in hosts:
-        for theirs in host.interfaces:
+        theirs = [(one.segment, one.addresses) for one in host.interfaces]
+        for segment, addresses in [*theirs, *((bridge.name, bridge.addresses) for bridge in host.bridges)]:
             for ours in outside.interfaces:
-                if ours.segment == theirs.segment and _has(ours, family):
-                    for address in theirs.addresses:
+                if ours.segment == segment and _has(ours, family):
+                    for address in addresses:
                         if Family.of(address) is family:
                             yield bare(address), ours.name
 

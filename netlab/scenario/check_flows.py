@@ -45,6 +45,7 @@ def names_of(parts: Parts) -> Names:
     hosts = {host.name for host in parts.hosts} | set(parts.written("x-netlab", "hosts"))
     outside = {node.name for node in parts.outside} | set(parts.written("x-netlab", "outside"))
     segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
+    segments |= {bridge.name for host in parts.hosts for bridge in host.bridges}
     networks = {name for network in parts.networks for name in (network.key, network.name)}
     kinds = (("service", containers), ("host", hosts), ("outside", outside))
     qualified = {f"{kind}/{name}" for kind, group in kinds for name in group}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.model.errors import Position
 from netlab.model.family import Address
-from netlab.model.scenario import OutsideInterface
+from netlab.model.scenario import Host, OutsideInterface
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.assemble import Parts
 from netlab.scenario.tree import Report, hint, shown
@@ -21,6 +21,7 @@ def check_hosts(parts: Parts, report: Report) -> None:
             what = f"services.{draft.service.name}: there is no host {shown(draft.service.host)}"
             report.add((written or draft.source).at, what + hint(draft.service.host, hosts))
     segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
+    segments |= {bridge.name for host in parts.hosts for bridge in host.bridges}
     for node in parts.outside:
         for interface in node.interfaces:
             if interface.segment not in segments:
@@ -30,9 +31,14 @@ def check_hosts(parts: Parts, report: Report) -> None:
     _addresses(parts, report)
 
 
+def _bridges(host: Host) -> list[OutsideInterface]:
+    """Other tenants' bridges as what they are to their guests: interfaces of the host on a segment."""
+    return [OutsideInterface(bridge.name, bridge.addresses, bridge.name) for bridge in host.bridges]
+
+
 def _addresses(parts: Parts, report: Report) -> None:
     nodes: list[tuple[str, Position, tuple[OutsideInterface, ...]]] = [
-        (f"host {host.name}", host.position, host.interfaces) for host in parts.hosts
+        (f"host {host.name}", host.position, (*host.interfaces, *_bridges(host))) for host in parts.hosts
     ]
     nodes += [(f"outside node {node.name}", node.position, node.interfaces) for node in parts.outside]
     taken: dict[tuple[str, Address], str] = {}

@@ -156,7 +156,7 @@ _ROUTE = Either(
 OUTSIDE = _record(
     {
         "addresses": (_ADDRESSES, "its addresses"),
-        "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
+        "segment": (_SEGMENT, "the segment, or the other tenant's bridge, that it is plugged into (ext)"),
         "routes": (
             Either(Choice(("host", "none")), ListOf(_ROUTE)),
             "default routes through the host, none, or a list of routes",

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import ScenarioError
+from netlab.journey.expand import expand
+from netlab.model.errors import Position, ScenarioError
 from netlab.model.event import ContainerStart, NetworkCreate
 from netlab.model.plan import Plan
 from netlab.model.rules import NftFile
 from netlab.plan import events_of, make
 from netlab.scenario import Overrides, load
+from netlab.scenario.flow import parse_flow
 
 ENGINE = "docker-20.10"
 
@@ -237,6 +239,45 @@ def test_the_outside_is_plugged_into_its_segments(tmp_path: Path) -> None:
     assert {p.peer[0] for p in ports if p.peer} == {"host", "client", "neighbour"}
     client = made.node("client")
     assert [route.via for route in client.routes] == ["198.51.100.1", "2001:db8:1::1"]
+
+
+GUESTS = """
+services: {web: {image: any, ports: ["80:80"]}}
+x-netlab:
+  host: {engine: docker-20.10, bridges: {lxdbr0: {addresses: [10.0.8.1/24, "fd42:8::1/64"]}}}
+  outside:
+    client: {addresses: [198.51.100.2/24]}
+    guest: {addresses: [10.0.8.2/24, "fd42:8::2/64"], segment: lxdbr0}
+"""
+
+
+def test_a_guest_is_plugged_into_another_tenant_s_bridge(tmp_path: Path) -> None:
+    made = plan(tmp_path, GUESTS)
+    host, guest = made.node("host"), made.node("guest")
+    (nic,) = guest.interfaces
+    (tap,) = (i for i in host.interfaces if i.master == "lxdbr0")
+    assert (nic.peer, tap.peer) == (("host", tap.name), ("guest", nic.name))
+    assert [(route.destination, route.via) for route in guest.routes] == [
+        ("default", "10.0.8.1"),
+        ("default", "fd42:8::1"),
+    ]
+    assert {node.name for node in made.nodes if node.kind == "segment"} == {"segment-ext"}
+
+
+def test_names_mean_addresses_on_the_bridge_that_a_guest_shares(tmp_path: Path) -> None:
+    made = plan(tmp_path, GUESTS)
+    asked = {
+        "guest -> host:80": ["10.0.8.1", "fd42:8::1"],
+        "client -> host:80": ["198.51.100.1", "2001:db8:1::1"],
+        "client -> host@lxdbr0:80": ["10.0.8.1", "fd42:8::1"],
+        "client -> host@ext:80": ["198.51.100.1", "2001:db8:1::1"],
+        "client -> guest:7000": ["10.0.8.2", "fd42:8::2"],
+        "host -> guest:7000": ["10.0.8.2", "fd42:8::2"],
+        "web -> host:80": ["198.51.100.1", "2001:db8:1::1"],
+    }
+    for text, addresses in asked.items():
+        found = expand(parse_flow(text, Position("-", 1, 1)), made)
+        assert [flow.address for flow in found] == addresses, text
 
 
 def test_an_nftables_file_comes_before_the_engines_tables(tmp_path: Path) -> None:
