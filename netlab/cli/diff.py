@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.cli.common import add_scenario_options, load_group, print_json, scenario_groups
@@ -11,9 +13,17 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.cli.common import Files
+    from netlab.lab.client import Client
     from netlab.model.plan import Plan
 
-    Side = tuple[str, Plan]
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is compared: a plan, and the lab that stands, if one was named."""
+
+    label: str
+    plan: Plan
+    client: Client | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="labs at once; default: 2")
     parser.epilog = (
         "Two --engine, two --firewall, or --daemon KEY=both: those two. One of them: the file\n"
-        "as it is written, and with it. Two files: the one and the other. Flows that close or\n"
-        "open come first."
+        "as it is written, and with it. Two files: the one and the other; in a file's place a lab\n"
+        "that stands may be named, which is asked as it is. Flows that close or open come first."
     )
 
 
@@ -37,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
     from netlab.view.diff import document, report
 
     first, second = sides(args)
-    labels = (first[0], second[0])
-    plans = diff(first[1], second[1])
+    labels = (first.label, second.label)
+    plans = diff(first.plan, second.plan)
     flows = None
     if not args.plan_only:
         from netlab.lab.diff import measure
 
-        flows = measure((first, second), args.jobs)
+        flows = measure([(side.label, side.plan, side.client) for side in (first, second)], args.jobs)
     if args.json:
         print_json(document(labels, plans, flows))
     else:
@@ -60,26 +70,63 @@ def run(args: argparse.Namespace) -> int:
 
 
 def sides(args: argparse.Namespace) -> tuple[Side, Side]:
-    """(label, plan) of both sides; raises UsageError unless the command line says exactly two."""
+    """Both sides; raises UsageError unless the command line says exactly two."""
     from netlab.cli.matrix import variants_of
     from netlab.model.errors import UsageError
 
+    standing = _standing(args)
+    if standing is not None:
+        return standing
     groups = scenario_groups(args)
     variants = list(variants_of(args))
     if len(groups) == 2 and len(variants) == 1:
-        one, other = ((" ".join(files), load_group(variants[0][1], files)) for files in groups)
+        one, other = (Side(" ".join(files), load_group(variants[0][1], files)) for files in groups)
         return one, other
     if len(groups) != 1:
         raise UsageError("diff compares two files, or two variants of one")
     if len(variants) == 1 and (args.engine or args.firewall or args.daemon):
         (_, changed), written = variants[0], _as_written(args)
-        return _written_side(written, groups[0]), (_label(args), load_group(changed, groups[0]))
+        return _written_side(written, groups[0]), Side(_label(args), load_group(changed, groups[0]))
     if len(variants) != 2:
         raise UsageError(
             f"diff compares two variants, and these are {len(variants)}: give two --engine, two --firewall,"
             " --daemon KEY=both, or one of them to compare it with the file as it is written"
         )
-    one, other = ((label, load_group(chosen, groups[0])) for label, chosen in variants)
+    one, other = (Side(label, load_group(chosen, groups[0])) for label, chosen in variants)
+    return one, other
+
+
+def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
+    """Both sides where at least one is a lab that stands, and no file has its name; else None."""
+    import argparse
+
+    from netlab.cli.matrix import variants_of
+    from netlab.lab import state
+    from netlab.lab.client import Client
+    from netlab.model.errors import UsageError
+
+    names = [name for name in args.files if not os.path.exists(name)]
+    found = state.standing() if names else []
+    labs = {record.name: Client(record) for record in found if record.name in names}
+    if not labs:
+        return None
+    if len(args.files) + bool(args.merged) != 2:
+        raise UsageError(f"{', '.join(labs)}: a lab that stands is compared with a file, or with another lab")
+    (_, chosen), *more = variants_of(args)
+    only_labs = not args.merged and all(name in labs for name in args.files)
+    if more or (only_labs and (args.engine or args.firewall or args.daemon)):
+        raise UsageError(f"{', '.join(labs)}: a lab that stands has no variants: name its file")
+
+    def side(file: str) -> Side:
+        if file in labs:
+            return Side(f"{file} as it stands", labs[file].plan, labs[file])
+        (files,) = scenario_groups(argparse.Namespace(**{**vars(args), "files": [file], "merged": []}))
+        return Side(" ".join(files), load_group(chosen, files))
+
+    if args.merged:
+        (files,) = scenario_groups(argparse.Namespace(**{**vars(args), "files": []}))
+        return side(args.files[0]), Side(" ".join(files), load_group(chosen, files))
+    one, other = map(side, args.files)
     return one, other
 
 
@@ -92,7 +139,7 @@ def _as_written(args: argparse.Namespace) -> argparse.Namespace:
 def _written_side(args: argparse.Namespace, files: Files) -> Side:
     plan = load_group(args, files)
     engines = dict.fromkeys(node.engine for node in plan.nodes if node.kind == "host")
-    return f"{', '.join(engines)} as written", plan
+    return Side(f"{', '.join(engines)} as written", plan)
 
 
 def _label(args: argparse.Namespace) -> str:

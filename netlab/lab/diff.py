@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from netlab.lab.matrix import Column, Question, column, differs, questions
+from netlab.lab.matrix import measure as ask
 from netlab.plan.diff import inapplicable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlab.journey.matrix import Cell
+    from netlab.lab.client import Client
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
 
@@ -57,17 +59,22 @@ class FlowDiff:
         return tuple(change for change in self.changes if change.kind == kind)
 
 
-def measure(sides: Sequence[tuple[str, Plan]], jobs: int = 2) -> FlowDiff:
-    """Build both plans (at once, if ``jobs`` allows), ask every flow of both, and compare the answers.
+def measure(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 2) -> FlowDiff:
+    """Ask every flow of both sides (at once, if ``jobs`` allows), and compare the answers.
 
-    Lines of the administrator's that a side's chains cannot take are left out there.
+    A side is a label, a plan, and the lab of that plan if it stands; else it is built, without the lines of
+    the administrator's that its chains cannot take.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max(1, min(jobs, len(sides)))) as pool:
-        futures = [pool.submit(column, label, lambda plan=plan: applicable(plan)) for label, plan in sides]  # type: ignore[misc]
-        before, after = (future.result() for future in futures)
+        before, after = pool.map(_column, sides)
     return compare(before, after)
+
+
+def _column(side: tuple[str, Plan, Client | None]) -> Column:
+    label, plan, client = side
+    return column(label, lambda: applicable(plan)) if client is None else ask(client, label)
 
 
 def applicable(plan: Plan) -> Plan:

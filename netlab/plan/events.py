@@ -26,6 +26,7 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, ScenarioEvent, Service
+from netlab.scenario.tree import hint, shown
 
 #: Network modes that are no network of the scenario's.
 _MODES = ("host", "none", "bridge")
@@ -319,7 +320,8 @@ class _Later:
 
     def _network(self, event: ScenarioEvent, name: str) -> ComposeNetwork:
         if name not in self.networks:
-            raise ScenarioError([Problem(event.position, f"event: there is no network {name!r}")])
+            what = f"event: there is no network {shown(name)}{hint(name, self.networks)}"
+            raise ScenarioError([Problem(event.position, what)])
         return self.networks[name]
 
     def _containers(self, event: ScenarioEvent, name: str) -> list[Replica]:
@@ -332,7 +334,8 @@ class _Later:
             for n in (s.name, r.node, r.container)
         }
         if name not in everywhere:
-            raise ScenarioError([Problem(event.position, f"event: there is no container {name!r}")])
+            what = f"event: there is no container {shown(name)}{hint(name, everywhere)}"
+            raise ScenarioError([Problem(event.position, what)])
         return []
 
 

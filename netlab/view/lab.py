@@ -35,7 +35,7 @@ def picture(plan: Plan, *, colour: bool = False, most: int = 24) -> Iterator[str
     outside = [node for node in plan.nodes if node.kind == "outside"]
     width = max((len(node.name) for node in outside), default=0)
     for node in outside:
-        yield f"  {node.name:<{width}}  {_addresses(node)}  {ink.dim('on ' + _segments(node))}"
+        yield f"  {node.name:<{width}}  {_addresses(node)}  {ink.dim('on ' + _segments(node, plan))}"
     for host in (node for node in plan.nodes if node.kind == "host"):
         yield ""
         yield from _host(plan, host, ink, most)
@@ -64,10 +64,16 @@ def _addresses(node: Node) -> str:
     return "  ".join(bare(address) for interface in node.interfaces for address in interface.addresses)
 
 
-def _segments(node: Node) -> str:
-    """The external segments that a node's links lead to."""
-    found = [interface.peer[0] for interface in node.interfaces if interface.peer]
-    return ", ".join(name.removeprefix("segment-") for name in found) or "nothing"
+def _segments(node: Node, plan: Plan) -> str:
+    """The external segments, and the hosts' bridges, that a node's links lead to."""
+    found = []
+    for interface in node.interfaces:
+        if interface.peer is not None:
+            peer, port = interface.peer
+            masters = (end.master for end in plan.node(peer).interfaces if end.name == port)
+            bridge = next((f" ({name})" for name in masters if name and not peer.startswith("segment-")), "")
+            found.append(peer.removeprefix("segment-") + bridge)
+    return ", ".join(found) or "nothing"
 
 
 def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:

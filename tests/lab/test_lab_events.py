@@ -286,7 +286,7 @@ def test_a_program_is_started_anew_with_its_container(netlab: Any) -> None:
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        ("restart nonsuch", "there is no container 'nonsuch'"),
+        ("restart nonsuch", 'there is no container "nonsuch"'),
         ("remove network front", "docker-20.10 refuses"),
         ("explode web", "unknown event"),
     ],

@@ -48,3 +48,14 @@ def test_a_side_that_is_refused_is_not_measured(netlab: Netlab) -> None:
     refused = SCENARIOS / "nftables-backend-iptables-policy.yaml"
     done = netlab("diff", refused, "--daemon", "no-such-key=both", code=2)
     assert "no-such-key" in done.stderr
+
+
+def test_a_lab_that_stands_is_asked_as_it_is(netlab: Netlab) -> None:
+    lab = netlab.up(SEED)
+    assert flows(netlab("diff", lab, SEED, "--json")) == {}
+    netlab.exec(lab, "host", "iptables", "-I", "DOCKER-USER", "-s", "198.51.100.2", "-j", "DROP")
+    done = netlab("diff", SEED, lab)
+    assert f"{lab} as it stands" in done.stdout
+    assert "client -> host:80/tcp ipv4" in done.stdout.partition("flows that close")[2]
+    assert "a lab that stands is compared" in netlab("diff", lab, code=2).stderr
+    assert "has no variants" in netlab("diff", lab, lab, "--engine", "docker-28", code=2).stderr
