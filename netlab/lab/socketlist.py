@@ -18,7 +18,8 @@ def main(_args: list[str], _fds: list[int], namespaces: dict[str, int]) -> int:
     found: list[tuple[str, str, str, int, int]] = []
     for node, namespace in namespaces.items():
         netns.enter(namespace)
-        found += [(node, *entry) for entry in listening()]
+        in_order = sorted(listening(), key=lambda entry: (entry[0], entry[2], entry[1]))
+        found += [(node, *entry) for entry in in_order]
     print(json.dumps([found, owners({entry[-1] for entry in found})]))
     return 0
 

@@ -84,14 +84,14 @@ def one(netlab: Any, verb: str, how: str, delay: float) -> tuple[int, float]:
         process.terminate()
     if how == "hangup":
         os.close(master)
-    elif verb == "shell":  # that is for the shell to answer, which goes on
-        os.write(master, b"exit 0\n")
     struck = time.monotonic()
     while process.poll() is None:
         assert time.monotonic() - struck < 100, f"{verb} goes on after {how}: {said!r}"
         if how == "hangup":
             select.select([], [], [], 0.02)
         else:
+            if verb == "shell":  # it answers that itself, and goes on, and may lose what was typed meanwhile
+                os.write(master, b"exit 0\n")
             listen(0.05)
         seen |= namespaces_of(netlab.state / "labs")
     took = time.monotonic() - struck
