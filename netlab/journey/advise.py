@@ -48,19 +48,24 @@ def advise(journey: Journey, wish: Wish) -> Advice | None:
     return _block(journey) if wish == "block" else _allow(journey)
 
 
-def _block(journey: Journey) -> Advice | None:
-    leg = journey.legs[0]
-    tool = _tool(journey)
+def blocking_chain(journey: Journey) -> str | None:
+    """The chain of filter in which a rule has a say in a journey; None where no rule of a host has one."""
+    if not journey.legs:
+        return None
     if journey.path in ("proxy", "local"):
-        return _iptables(leg.node, tool, "filter", "INPUT", _plain(_ends(journey)), "DROP")
+        return "INPUT"
     if journey.path in ("forward", "bridge"):
-        chain = "DOCKER-USER" if "DOCKER-USER" in _chains(journey) else "FORWARD"
-    elif journey.path == "output":
-        chain = "OUTPUT"
-    else:
+        return "DOCKER-USER" if "DOCKER-USER" in _chains(journey) else "FORWARD"
+    return "OUTPUT" if journey.path == "output" else None
+
+
+def _block(journey: Journey) -> Advice | None:
+    chain = blocking_chain(journey)
+    if chain is None:
         return None
     # By what was asked for first: behind a DNAT the plain match of one flow is that of another one too.
-    return _iptables(leg.node, tool, "filter", chain, _original(_ends(journey)), "DROP")
+    match = _plain(_ends(journey)) if chain == "INPUT" else _original(_ends(journey))
+    return _iptables(journey.legs[0].node, _tool(journey), "filter", chain, match, "DROP")
 
 
 def _allow(journey: Journey) -> Advice | None:

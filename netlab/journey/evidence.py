@@ -41,7 +41,8 @@ class Sighting:
 class Ways:
     """The stations of one flow: forth, by the proxy, back (to the proxy, if there is one), over a bridge.
 
-    ``returned`` is the proxy's own answer to the client.
+    ``returned`` is the proxy's own answer to the client; ``errors`` an ICMP error about the packet, at the
+    hooks that showed it, where somebody asked for it.
     """
 
     forth: list[Station] = field(default_factory=list)
@@ -49,10 +50,11 @@ class Ways:
     back: list[Station] = field(default_factory=list)
     returned: list[Station] = field(default_factory=list)
     switched: list[Station] = field(default_factory=list)
+    errors: list[Station] = field(default_factory=list)
 
     def all(self) -> list[Station]:
         """All of them."""
-        return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched]
+        return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched, *self.errors]
 
 
 def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, back: bool = True) -> Ways:
@@ -77,6 +79,13 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, bac
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
     return ways
+
+
+def find_error(ways: Ways, index: Index) -> Icmp | None:
+    """The ICMP error about the packet of ``ways``, as the trace shows it: they hold its stations then."""
+    found = index.errors(ways.forth)
+    ways.errors = [station for station, _ in found]
+    return found[0][1] if found else None
 
 
 def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, facts: Facts) -> list[Station]:

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Final
 
 from netlab.model.family import Family, endpoint
-from netlab.model.journey import Packet
+from netlab.model.journey import Icmp, Packet
 from netlab.model.trace import Headers
 
 TCP: Final = 6
@@ -27,6 +27,8 @@ _FRAGMENT_HEADER: Final = 44
 _PORTS = Struct(">HH")
 _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
+#: destination unreachable, source quench, redirect, time exceeded, parameter problem: what quotes a packet
+_ERRORS_IPV4: Final = frozenset((3, 4, 5, 11, 12))
 _OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 
 
@@ -139,6 +141,36 @@ def is_answer(headers: Headers) -> bool:
     if protocol == TCP:
         return len(headers.transport) > 13 and headers.transport[13] & 0x14 != 0
     return (protocol, headers.transport[:1]) in ((1, b"\0"), (58, b"\x81"))
+
+
+def icmp_error(headers: Headers) -> tuple[Icmp, bytes] | None:
+    """What an ICMP error says, and what tells whom it is about; None for any other packet.
+
+    The kernel reports 20 octets from the ICMP header on: eight of its own, and the first twelve of the header
+    that it quotes (length, identification and checksum of IPv4, flow label of IPv6). With the address to
+    which it goes that is :func:`error_key` of the packet that it is about.
+    """
+    network, transport = headers.network, headers.transport
+    if len(network) < 20 or len(transport) < 20:
+        return None
+    if network[0] >> 4 == 4:
+        if network[9] != 1 or transport[0] not in _ERRORS_IPV4:
+            return None
+        sender, receiver = network[12:16], network[16:20]
+    elif len(network) == 40:
+        if network[6] != ICMP[Family.IPV6] or not 0 < transport[0] < 128:
+            return None
+        sender, receiver = network[8:24], network[24:40]
+    else:
+        return None
+    return Icmp(transport[0], transport[1], _address(sender)), receiver + transport[8:20]
+
+
+def error_key(headers: Headers) -> bytes:
+    """What :func:`icmp_error` gives for an error about this packet."""
+    network = headers.network
+    sender = network[12:16] if network[:1] and network[0] >> 4 == 4 else network[8:24]
+    return sender + network[:12]
 
 
 def first_octets(headers: Headers) -> bytes:

@@ -16,12 +16,14 @@ from netlab.journey.headers import (
     addresses_of,
     as_fragment,
     endpoints,
+    error_key,
     first_octets,
+    icmp_error,
     packet_of,
 )
 from netlab.journey.stations import Station
 from netlab.model.family import endpoint
-from netlab.model.journey import HookVisit, Leg, Nat, Packet, RuleHit
+from netlab.model.journey import HookVisit, Icmp, Leg, Nat, Packet, RuleHit
 from netlab.model.trace import Step, TraceKind
 
 LOOPBACK_INDEX: Final = 1
@@ -61,6 +63,23 @@ class Index:
     @cached_property
     def _fragments(self) -> list[Station]:
         return [station for station in self._stations if station.fragment]
+
+    @cached_property
+    def _errors(self) -> dict[bytes, list[tuple[Station, Icmp]]]:
+        found: dict[bytes, list[tuple[Station, Icmp]]] = {}
+        for station in self._stations:
+            if station.key is None and station.family == "ip":
+                error = icmp_error(station.entry)
+                if error is not None:
+                    found.setdefault(error[1], []).append((station, error[0]))
+        return found
+
+    def errors(self, way: Sequence[Station]) -> list[tuple[Station, Icmp]]:
+        """The ICMP error about a packet that came to an end on this way, at each hook that showed it."""
+        if not way or not self._errors:
+            return []
+        ends = [headers for headers in (way[-1].exit, way[-1].entry) if headers is not None]
+        return next((found for end in ends if (found := self._errors.get(error_key(end)))), [])
 
     def entering(self, key: bytes) -> Sequence[Station]:
         """Stations that a packet with this key entered, in order; the first fragment of one counts."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from netlab.journey.advise import blocking_chain
 from netlab.journey.expect import describe
-from netlab.model.journey import Journey, Leg
+from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
 _PATHS: Final = {
     "proxy": "by docker-proxy, through INPUT",
@@ -16,7 +18,42 @@ _PATHS: Final = {
     "inside": "without leaving its own namespace",
     "none": "without passing any hook of a host",
 }
-_HOOK_WORDS: Final = {"forward": "FORWARD", "input": "INPUT", "output": "OUTPUT", "bridge": "FORWARD"}
+#: What types and codes mean (RFC 792, 1812; RFC 4443 for ICMPv6), by family.
+_ICMP: Final = {
+    "ipv4": {
+        (3, 0): "network unreachable",
+        (3, 1): "host unreachable",
+        (3, 2): "protocol unreachable",
+        (3, 3): "port unreachable",
+        (3, 4): "fragmentation needed",
+        (3, 9): "network prohibited",
+        (3, 10): "host prohibited",
+        (3, 13): "administratively prohibited",
+        (11, 0): "time to live exceeded",
+    },
+    "ipv6": {
+        (1, 0): "no route",
+        (1, 1): "administratively prohibited",
+        (1, 3): "address unreachable",
+        (1, 4): "port unreachable",
+        (1, 5): "source address failed policy",
+        (1, 6): "route rejects",
+        (2, 0): "packet too big",
+        (3, 0): "hop limit exceeded",
+    },
+}
+_NO_ROUTE: Final = ("network unreachable", "no route", "route rejects")
+_NOBODY_THERE: Final = ("host unreachable", "address unreachable")
+_ERRNOS: Final = {
+    "ENETUNREACH": "it has no route there",
+    "EHOSTUNREACH": "nobody on its link answers for the next hop",
+    "EADDRNOTAVAIL": "it has no address of that family to send from",
+    "EAFNOSUPPORT": "its kernel does not speak that family",
+    "EPROTONOSUPPORT": "its kernel does not speak that protocol",
+    "EACCES": "its routing table prohibits it",
+    "EINVAL": "its routing table has a black hole there, or the source address cannot go out there",
+    "ENETDOWN": "its link is down",
+}
 
 
 def sentence(journey: Journey) -> str:
@@ -30,8 +67,28 @@ def sentence(journey: Journey) -> str:
         "timeout": _timeout,
         "unmeasured": _unmeasured,
     }[journey.outcome](journey)
-    advice = _advice(journey)
+    advice = _advice(journey) if journey.outcome == "ok" else ""
     return f"{words} {advice}" if advice else words
+
+
+def icmp_words(icmp: Icmp) -> str:
+    """``ICMP type 3 code 13 (administratively prohibited) from 192.0.2.1``."""
+    known = _meaning(icmp)
+    what = f"ICMP{'v6' if ':' in icmp.sender else ''} type {icmp.type} code {icmp.code}"
+    return f"{what}{f' ({known})' if known else ''} from {icmp.sender}"
+
+
+def _meaning(icmp: Icmp) -> str | None:
+    return _ICMP["ipv6" if ":" in icmp.sender else "ipv4"].get((icmp.type, icmp.code))
+
+
+def stopped_by(journey: Journey) -> DecidedBy | None:
+    """The rule or policy that ended the packet, or its answer; None where what decided let it pass."""
+    decision = journey.decided_by
+    if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
+        return None
+    visits = [visit for leg in (*journey.legs, *journey.replies) for visit in leg.hooks]
+    return decision if _dropped((*visits, *journey.switched)) else None
 
 
 def _family(journey: Journey) -> str:
@@ -40,8 +97,7 @@ def _family(journey: Journey) -> str:
 
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "the server"
-    how = _PATHS[journey.path]
-    words = f"{_family(journey)} reached {who} {how}"
+    words = f"{_family(journey)} reached {who} {_PATHS[journey.path]}"
     if journey.path == "proxy":
         words += f", because {_no_dnat(journey)}"
         if "DOCKER-USER" not in _chains(journey):
@@ -51,15 +107,20 @@ def _ok(journey: Journey) -> str:
     words += "."
     if journey.sees is not None:
         words += f" {_seen(journey)}."
+    if journey.probe == "syn":
+        words += " Only the first packet of the connection was sent."
     return words
 
 
 def _seen(journey: Journey) -> str:
     assert journey.sees is not None
     sees, origin = journey.sees, journey.flow.origin
+    whose = f" of {sees.node}" if sees.node else ""
+    if journey.path == "proxy":
+        instead = "" if sees.node == origin else f", not {origin}"
+        return f"The server saw the proxy's connection, from {sees.address}{whose}{instead}"
     if sees.node == origin:
         return f"The server saw the sender's own address, {sees.address}"
-    whose = f" of {sees.node}" if sees.node else ""
     return f"The server saw {sees.address}{whose}, not {origin}"
 
 
@@ -82,58 +143,91 @@ def _dnat(journey: Journey) -> str | None:
     return next((leg.nat.dnat for leg in journey.legs if leg.by is None and leg.nat.dnat), None)
 
 
+def _went(journey: Journey) -> str:
+    """How the packet came to the end of its way, as the beginning of a sentence."""
+    if journey.path == "inside":
+        return f"the packet stayed in {journey.flow.origin}'s own namespace"
+    if journey.path in ("proxy", "local"):
+        return f"the packet came to {'docker-proxy, through ' if journey.path == 'proxy' else ''}INPUT"
+    if journey.path == "none":
+        return "the packet passed no hook of a host" if not journey.legs else "the packet came to PREROUTING"
+    return f"the packet went {_PATHS[journey.path]}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _refused(journey: Journey) -> str:
     decision = journey.decided_by
     if decision.kind in ("rule", "policy"):
         return f"Refused with a reset by {describe(decision)}."
     where = f"on {decision.node} " if decision.node else ""
-    return f"Refused: the packet came {_PATHS[journey.path]}, and nobody {where}listens on that port."
+    return f"Refused: {_went(journey)}, and nobody {where}listens on that port."
 
 
 def _closed(journey: Journey) -> str:
     if journey.path == "proxy":
         return "The userland proxy took the connection and closed it: its own one to the container failed."
-    return f"The connection was taken {_PATHS[journey.path]}, and no data ever came back."
+    return f"The connection was taken: {_went(journey)}; but no data ever came back."
 
 
 def _unreachable(journey: Journey) -> str:
-    icmp = journey.icmp
-    what = f"ICMP type {icmp.type} code {icmp.code} from {icmp.sender}" if icmp else "an ICMP error"
-    decision = journey.decided_by
+    icmp, decision = journey.icmp, journey.decided_by
+    what = icmp_words(icmp) if icmp else "an ICMP error"
     if decision.kind in ("rule", "policy"):
         return f"Rejected with {what} by {describe(decision)}."
     if decision.kind == "socket":
-        return f"Nobody listens on that port: the answer was {what}."
-    return f"The answer was {what}."
+        where = f"on {decision.node} " if decision.node else ""
+        return f"Nobody {where}listens on that port: {_went(journey)}, and the answer was {what}."
+    who = decision.node or "A router"
+    if icmp is not None and _meaning(icmp) in _NO_ROUTE:
+        return f"{who} has no route there: the answer was {what}."
+    if icmp is not None and _meaning(icmp) in _NOBODY_THERE:
+        return f"{who} found nobody with that address on its link: the answer was {what}."
+    return f"{_capital(_went(journey))}, and the answer was {what}."
 
 
 def _no_route(journey: Journey) -> str:
-    return f"No packet left {journey.flow.origin}: {journey.errno or 'it has no route there'}."
+    known = _ERRNOS.get(journey.errno or "", "")
+    why = f"{known} ({journey.errno})" if known else journey.errno or "it has no route there"
+    return f"No packet left {journey.flow.origin}: {why}."
 
 
 def _timeout(journey: Journey) -> str:
     decision = journey.decided_by
-    dropped = decision.kind in ("rule", "policy") and (decision.kind == "rule" or decision.verdict == "drop")
-    if dropped and _dropped(journey.legs):
-        return f"Dropped in {(decision.hook or '').upper()} by {describe(decision)}."
-    if dropped and _dropped(journey.replies):
-        return f"The packet arrived, and its answer was dropped in {decision.hook} by {describe(decision)}."
+    if stopped_by(journey) is not None:
+        hook = (decision.hook or "").upper()
+        for leg in journey.legs:
+            if _dropped(leg.hooks):
+                whose = f", on {leg.by}'s own connection," if leg.by else ""
+                return f"Dropped in {hook}{whose} by {describe(decision)}."
+        if _dropped(journey.switched):
+            return f"Dropped on the bridge, in {hook}, by {describe(decision)}."
+        return f"The packet arrived, and its answer was dropped in {hook} by {describe(decision)}."
     if decision.kind == "route" and journey.legs:
         return f"Lost after PREROUTING without a rule: {decision.rule}."
     if not journey.legs and not journey.switched:
         return "No answer, and no host saw the packet."
     if journey.replies:
-        return f"An answer passed {journey.replies[-1].node} and did not reach {journey.flow.origin} as one."
-    return f"The packet went {_PATHS[journey.path]}; no rule dropped it, and nobody answered."
+        return _answer_lost(journey)
+    return f"{_capital(_went(journey))}; no rule dropped it, and nobody answered."
 
 
-def _dropped(legs: tuple[Leg, ...]) -> bool:
-    """Whether a leg ends in a drop."""
-    return any(
-        visit.rules and visit.rules[-1].verdict in ("drop", "policy drop")
-        for leg in legs
-        for visit in leg.hooks
-    )
+def _answer_lost(journey: Journey) -> str:
+    """An answer was on its way, and no rule dropped it."""
+    origin = journey.flow.origin
+    if journey.path == "proxy" and not any(leg.by for leg in journey.replies):
+        return (
+            f"docker-proxy had the server's answer, and sent none from {journey.flow.dst}: "
+            f"{origin} asked there, and takes an answer from there alone."
+        )
+    return f"An answer passed {journey.replies[-1].node} and did not reach {origin} as one."
+
+
+def _dropped(visits: Iterable[HookVisit]) -> bool:
+    """Whether a packet ended at one of these hooks."""
+    return any(visit.rules and visit.rules[-1].verdict in ("drop", "policy drop") for visit in visits)
 
 
 def _unmeasured(journey: Journey) -> str:
@@ -142,13 +236,12 @@ def _unmeasured(journey: Journey) -> str:
 
 def _advice(journey: Journey) -> str:
     """Where a rule would have a say, for what got through."""
-    if journey.outcome != "ok" or journey.path not in ("proxy", "forward"):
-        return ""
-    if journey.path == "proxy":
-        return "To block it, put the rule in INPUT."
-    if "DOCKER-USER" in _chains(journey):
-        return "To block it, put the rule in DOCKER-USER."
-    return f"To block it, put the rule in {_HOOK_WORDS[journey.path]}."
+    chain = blocking_chain(journey)
+    if chain is not None:
+        return f"To block it, put the rule in {chain}."
+    if journey.switched:
+        return "No iptables rule sees it: the bridge family alone does, as br_netfilter is not asked."
+    return "No rule of a host can block it."
 
 
 def _chains(journey: Journey) -> set[str]:

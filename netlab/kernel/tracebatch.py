@@ -64,12 +64,12 @@ class Batch:
         self._vectors: Any = (_Vector * (_PIECES * COUNT))()
         for at in range(COUNT):
             slot = room + at * USUAL
-            self._vectors[_PIECES * at : _PIECES * (at + 1)] = (
+            self._vectors[_PIECES * at : _PIECES * (at + 1)] = [
                 _Vector(slot, ID_AT),
                 _Vector(numbers + at * ID_SIZE, ID_SIZE),
                 _Vector(slot + ID_AT, USUAL - ID_AT),
                 _Vector(rest + at * (SIZE - USUAL), SIZE - USUAL),
-            )
+            ]
             header = self._headers[at].message
             header.vectors = ctypes.addressof(self._vectors) + _PIECES * at * ctypes.sizeof(_Vector)
             header.vector_count = _PIECES

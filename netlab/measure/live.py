@@ -3,7 +3,8 @@
 A first packet is one that enters a host (PREROUTING) or begins there (OUTPUT) and is neither an answer to,
 nor the continuation of, one that was seen before. Its journey is told once it is settled: dropped,
 answered, or old enough. What the answer was is read from the trace as well: a SYN-ACK, a RST, a datagram
-back. A userland proxy's connection is a journey of its own, unless the proxy tells which client's it is.
+back, an ICMP error that quotes the packet. A userland proxy's connection is a journey of its own, unless the
+proxy tells which client's it is.
 
 Silence proves nothing here either: a canary is heard before the watch begins and when it ends.
 """
@@ -17,10 +18,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import Sighting, Ways, find_ways
+from netlab.journey.evidence import Sighting, Ways, find_error, find_ways
 from netlab.journey.facts import Facts
 from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answer, reverse
 from netlab.journey.legs import Index, traced_tables, visit_of
+from netlab.journey.sentence import icmp_words
 from netlab.journey.stations import Station
 from netlab.measure.session import Pairs, Session
 from netlab.model.errors import Unmeasured
@@ -50,11 +52,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class SeenPacket:
-    """A packet at one hook; ``octets`` are what the kernel told of its headers, from the IP header on."""
+    """A packet at one hook; ``octets`` are what the kernel told of its headers, from the IP header on.
+
+    ``note`` says of an ICMP error what it is, and of the packet that it is about that there was one.
+    """
 
     node: str
     visit: HookVisit
     octets: bytes
+    note: str = ""
 
 
 class Live:
@@ -143,11 +149,17 @@ class Live:
 
     def packets(self, seen: Seen) -> Iterator[SeenPacket]:
         """What the trace told of the packets of a journey, hook by hook: theirs, then the answer's."""
-        for station in (*seen.ways.forth, *seen.ways.proxied, *seen.ways.back, *seen.ways.returned):
+        ways, icmp = seen.ways, seen.journey.icmp
+        for station in (*ways.forth, *ways.proxied, *ways.back, *ways.returned, *ways.errors):
             facts = self._session.facts.traced[station.node]
             visit = visit_of(station, facts, self._session.facts)
             octets = station.entry.network + station.entry.transport
-            yield SeenPacket(station.node, visit, octets)
+            note = ""
+            if icmp is not None and station in ways.errors:
+                note = icmp_words(icmp)
+            elif icmp is not None and station is ways.forth[-1]:
+                note = f"answered with {icmp_words(icmp)}"
+            yield SeenPacket(station.node, visit, octets, note)
 
     def _drain(self) -> str:
         """Read what waits and note what begins; the reason if events were lost."""
@@ -203,24 +215,24 @@ class Live:
             return (
                 None if age < SETTLED else Seen(unmeasured(flow, "its first packet was not seen whole"), ways)
             )
-        dropped = any(station.dropped for station in ways.all())
-        if age < (_LINGER if dropped or ways.back else SETTLED):
+        sighting.icmp = find_error(ways, index)
+        ended = sighting.icmp is not None or any(station.dropped for station in ways.all())
+        if age < (_LINGER if ended or ways.back else SETTLED):
             return None
         wanted: dict[str, set[tuple[str, str]]] = {}
         for node, family, table in traced_tables(ways.all()):
             wanted.setdefault(node, set()).add((family, table))
         self._session.read_rules(wanted)
-        sighting.outcome = self._outcome(ways)
+        sighting.outcome = self._outcome(sighting, ways)
         return Seen(build(flow, sighting, ways, self._session.facts, replies=True), ways)
 
-    def _outcome(self, ways: Ways) -> OutcomeName:
+    def _outcome(self, sighting: Sighting, ways: Ways) -> OutcomeName:
         answer = ways.back[0] if ways.back else None
         if answer is not None and not any(station.dropped for station in ways.back):
             return "ok" if answers(answer.entry) else "refused"
         stopped = next((station for station in ways.forth if station.dropped), None)
-        if stopped is not None and self._session.rejects(stopped):
-            return "unreachable"
-        return "timeout"
+        rejected = stopped is not None and self._session.rejects(stopped)
+        return "unreachable" if rejected or sighting.icmp is not None else "timeout"
 
     def _flow(self, key: bytes, node: str | None) -> Flow:
         (src, sport), (dst, dport) = endpoints(key)

@@ -25,7 +25,7 @@ from itertools import chain
 from typing import Final, Protocol
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import Sighting, Ways, find_ways, unmapped
+from netlab.journey.evidence import Sighting, Ways, find_error, find_ways, unmapped
 from netlab.journey.facts import Facts, facts_of
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
@@ -364,20 +364,25 @@ class Session:
             if not ways.proxied and end is not None and end.hook == "input" and end.left in seconds:
                 told = replace(sighting, second=seconds[end.left])
                 ways = find_ways(probe.flow, told, index, self.facts, back=back)
-            self._judge(probe, sighting, ways)
+            self._judge(probe, sighting, ways, index)
             found.append((probe.flow, sighting, ways))
         self._look_up(ways for _, _, ways in found)
         return [build(flow, sighting, ways, self.facts, replies=replies) for flow, sighting, ways in found]
 
-    def _judge(self, probe: Probe, sighting: Sighting, ways: Ways) -> None:
+    def _judge(self, probe: Probe, sighting: Sighting, ways: Ways, index: Index) -> None:
         """What the probe could not see, and the trace can."""
         if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
             sighting.outcome = "timeout"
         if sighting.outcome != "timeout":
             return
-        if isinstance(probe, CraftedProbe) and ways.back and not any(s.dropped for s in ways.back):
-            sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
-            return
+        if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
+            if ways.back and not any(station.dropped for station in ways.back):
+                sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+                return
+            sighting.icmp = find_error(ways, index)
+            if sighting.icmp is not None:
+                sighting.outcome = "unreachable"
+                return
         end = ways.forth[-1] if ways.forth else None
         if end is not None and end.hook == "prerouting" and end.left is not None:
             sighting.route = self._route(end)

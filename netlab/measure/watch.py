@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from netlab.journey.facts import Facts
-from netlab.measure.live import Live, Seen
+from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.session import Pairs, ProxyPair
 from netlab.measure.worker import Pair
 from netlab.model import errors
 from netlab.model.errors import NetlabError
-from netlab.model.journey import HookVisit, Journey
+from netlab.model.journey import Journey
 
 Json = dict[str, Any]
 
@@ -42,20 +42,21 @@ def told(live: Live, seen: Seen, *, packets: bool) -> Told:
     """What is told of a journey that was seen; ``packets`` is for packet files."""
     found: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
     if packets:
-        found = tuple((p.node, p.octets, comments(p.node, p.visit)) for p in live.packets(seen))
+        found = tuple((p.node, p.octets, comments(p)) for p in live.packets(seen))
     return Told(seen.journey, time.time(), found)
 
 
-def comments(node: str, visit: HookVisit) -> tuple[str, ...]:
-    """The comments of a packet at one hook: where it is, then each rule that it met."""
+def comments(seen: SeenPacket) -> tuple[str, ...]:
+    """The comments of a packet at one hook: where it is, each rule that it met, and how it was answered."""
+    visit = seen.visit
     links = " ".join(
         word for word in (visit.iif and f"in {visit.iif}", visit.oif and f"out {visit.oif}") if word
     )
-    lines = [f"{node} {visit.hook} {links}".rstrip()]
+    lines = [f"{seen.node} {visit.hook} {links}".rstrip()]
     for hit in visit.rules:
         what = f"{hit.family} {hit.table} {hit.chain}: {hit.rule or ''} {hit.verdict}".replace("  ", " ")
         lines.append(what + (f"  # {hit.reason}" if hit.reason else ""))
-    return tuple(lines)
+    return (*lines, seen.note) if seen.note else tuple(lines)
 
 
 def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:

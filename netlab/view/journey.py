@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from netlab.journey.sentence import sentence
+from netlab.journey.sentence import icmp_words, sentence, stopped_by
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ def summary(journey: Journey) -> str:
         words.append(journey.path)
     if journey.sees is not None:
         words.append(f"sees {journey.sees.address}")
-    if journey.decided_by.chain and journey.outcome != "ok":
-        words.append(f"by {journey.decided_by.chain}")
+    if journey.icmp is not None:
+        words.append(icmp_words(journey.icmp))
+    if (stopped := stopped_by(journey)) is not None:
+        words.append(f"by {stopped.chain}")
     if journey.problem is not None:
         words.append(journey.problem)
     flow = journey.flow
@@ -92,7 +94,7 @@ def _title(journey: Journey) -> Text:
     word = "IPv6" if flow.family == "ipv6" else "IPv4"
     outcome: str = journey.outcome
     if journey.icmp is not None:
-        outcome += f" (ICMP type {journey.icmp.type} code {journey.icmp.code} from {journey.icmp.sender})"
+        outcome += f" ({icmp_words(journey.icmp)})"
     elif journey.errno is not None and journey.outcome == "no-route":
         outcome += f" ({journey.errno})"
     colour = _COLOURS[journey.outcome]

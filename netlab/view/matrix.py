@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netlab.journey.sentence import stopped_by
 from netlab.lab.matrix import Column, answer_key, differs, questions
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def answer_words(journey: Journey) -> str:
         return "no-route"
     first = journey.sees.address if journey.sees else journey.outcome
     words = f"{first} {journey.path}"
-    if journey.outcome != "ok" and journey.decided_by.chain:
-        words += f" [{journey.decided_by.chain}]"
+    if (stopped := stopped_by(journey)) is not None:
+        words += f" [{stopped.chain}]"
     return words
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from netlab.journey.sentence import stopped_by
 from netlab.model.flow import Expected
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def measured_words(journey: Journey) -> str:
     said: list[str | None] = [journey.outcome, None if journey.outcome == "no-route" else journey.path]
     if journey.sees is not None:
         said.append(f"sees {journey.sees.address}")
-    if journey.outcome != "ok" and journey.decided_by.chain:
-        said.append(f"by {journey.decided_by.chain}")
+    if (stopped := stopped_by(journey)) is not None:
+        said.append(f"by {stopped.chain}")
     return ", ".join(word for word in said if word)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from netlab.journey.sentence import sentence
+from netlab.journey.sentence import sentence, stopped_by
 from netlab.kernel.handles import parse_listing, parse_save
 from netlab.model.journey import (
     DecidedBy,
@@ -104,37 +104,150 @@ def test_the_deciding_rule_is_marked_and_brackets_of_addresses_are_no_markup() -
     assert "[2001:db8:1::1]:80/tcp  IPv6" in picture(v6)
 
 
+WAYS = {
+    "proxy": ("proxy", PROXIED.legs),
+    "local": ("local", PROXIED.legs[:1]),
+    "forward": ("forward", FORWARDED.legs),
+    "bridge": ("bridge", FORWARDED.legs),
+    "switched": ("bridge", ()),
+    "output": ("output", PROXIED.legs[1:]),
+    "inside": ("inside", ()),
+    "none": ("none", ()),
+    "prerouting": ("none", PROXIED.legs[:1]),
+}
+DROPPED_BY = DROPPED.decided_by
+SOCKET = DecidedBy("socket", node="web")
+PORT = Icmp(3, 3, "192.0.2.1")
+
+
+NOTHING = DecidedBy("none")
+
+
+def went(way: str, outcome: str, decided_by: DecidedBy = NOTHING, **more: object) -> Journey:
+    """A journey by a way; over the bridge alone the bridge's hooks are those that saw it."""
+    path, legs = WAYS[way]
+    switched = (HookVisit("forward", "veth1", "veth2", FIRST),) if way == "switched" else ()
+    changed = {"path": path, "legs": legs, "switched": switched, "sees": None, "decided_by": decided_by}
+    return replace(FORWARDED, outcome=outcome, **changed, **more)  # type: ignore[arg-type]
+
+
+REWRITTEN = ", rewritten to 192.168.10.10:80"
+REACHED = {
+    "proxy": "by docker-proxy, through INPUT, because nothing in ip nat/PREROUTING matched; DOCKER-USER was "
+    "never consulted. To block it, put the rule in INPUT.",
+    "local": "through INPUT. To block it, put the rule in INPUT.",
+    "forward": f"through FORWARD{REWRITTEN}. To block it, put the rule in FORWARD.",
+    "bridge": f"over the bridge, from port to port{REWRITTEN}. To block it, put the rule in FORWARD.",
+    "switched": "over the bridge, from port to port. No iptables rule sees it: the bridge family alone does, "
+    "as br_netfilter is not asked.",
+    "output": "through OUTPUT. To block it, put the rule in OUTPUT.",
+    "inside": "without leaving its own namespace. No rule of a host can block it.",
+    "none": "without passing any hook of a host. No rule of a host can block it.",
+}
+GONE = {
+    "proxy": "he packet came to docker-proxy, through INPUT",
+    "local": "he packet came to INPUT",
+    "forward": "he packet went through FORWARD",
+    "bridge": "he packet went over the bridge, from port to port",
+    "switched": "he packet went over the bridge, from port to port",
+    "output": "he packet went through OUTPUT",
+    "inside": "he packet stayed in client's own namespace",
+    "none": "he packet passed no hook of a host",
+    "prerouting": "he packet came to PREROUTING",
+}
+PROXY_CLOSED = "The userland proxy took the connection and closed it: its own one to the container failed."
+PORT_WORDS = "ICMP type 3 code 3 (port unreachable) from 192.0.2.1"
+UNSEEN = "No answer, and no host saw the packet."
+
+
+def said(way: str, outcome: str) -> str:
+    """What is to be said of a flow that no rule stopped."""
+    gone = GONE[way]
+    return {
+        "ok": f"IPv4 reached httpd {REACHED.get(way)}",
+        "refused": f"Refused: t{gone}, and nobody on web listens on that port.",
+        "closed": PROXY_CLOSED
+        if way == "proxy"
+        else f"The connection was taken: t{gone}; but no data ever came back.",
+        "unreachable": f"Nobody on web listens on that port: t{gone}, and the answer was {PORT_WORDS}.",
+        "timeout": UNSEEN
+        if way in ("inside", "none")
+        else f"T{gone}; no rule dropped it, and nobody answered.",
+    }[outcome]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("outcome", ["ok", "refused", "closed", "unreachable", "timeout"])
+def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
+    if (way, outcome) == ("prerouting", "ok"):
+        way = "none"  # who was answered was not lost behind PREROUTING
+    decided_by = NOTHING if outcome in ("ok", "timeout") else SOCKET
+    icmp = PORT if outcome == "unreachable" else None
+    assert sentence(went(way, outcome, decided_by, icmp=icmp)) == said(way, outcome)
+
+
 @pytest.mark.parametrize(
     ("journey", "words"),
     [
-        (FORWARDED, "IPv4 reached httpd through FORWARD, rewritten to 192.168.10.10:80."),
-        (FORWARDED, "The server saw the sender's own address"),
+        (FORWARDED, "The server saw the sender's own address, 198.51.100.2."),
+        (replace(FORWARDED, sees=Sees("192.0.2.7", None)), "The server saw 192.0.2.7, not client."),
+        (replace(FORWARDED, probe="syn"), "Only the first packet of the connection was sent."),
         (PROXIED, "because nothing in ip6 nat/PREROUTING matched; DOCKER-USER was never consulted."),
-        (PROXIED, "The server saw 192.168.10.1 of host, not client. To block it, put the rule in INPUT."),
+        (PROXIED, "The server saw the proxy's connection, from 192.168.10.1 of host, not client."),
+        (
+            replace(PROXIED, flow=replace(PROXIED.flow, origin="host")),
+            "The server saw the proxy's connection, from 192.168.10.1 of host. To block it",
+        ),
         (DROPPED, "Dropped in FORWARD by ip filter DOCKER-USER: -A DOCKER-USER -j DROP."),
         (replace(DROPPED, legs=(), replies=DROPPED.legs), "The packet arrived, and its answer was dropped"),
         (
-            replace(FORWARDED, outcome="refused", path="local", decided_by=DecidedBy("socket", node="host")),
-            "nobody on host listens on that port",
-        ),
-        (replace(FORWARDED, outcome="no-route", errno="ENETUNREACH"), "No packet left client: ENETUNREACH."),
-        (replace(FORWARDED, outcome="closed", path="proxy"), "The userland proxy took the connection"),
-        (
-            replace(
-                FORWARDED, outcome="unreachable", icmp=Icmp(3, 3, "192.0.2.1"), decided_by=DecidedBy("socket")
-            ),
-            "the answer was ICMP type 3 code 3 from 192.0.2.1",
+            replace(DROPPED, path="proxy", legs=(replace(DROPPED.legs[0], by="docker-proxy"),)),
+            "Dropped in FORWARD, on docker-proxy's own connection, by ip filter DOCKER-USER",
         ),
         (
-            replace(FORWARDED, outcome="unmeasured", problem="events were lost"),
+            replace(DROPPED, path="bridge", legs=(), switched=DROPPED.legs[0].hooks),
+            "Dropped on the bridge, in FORWARD, by ip filter DOCKER-USER",
+        ),
+        (
+            went("forward", "refused", DROPPED_BY),
+            "Refused with a reset by ip filter DOCKER-USER: -A DOCKER-USER",
+        ),
+        (
+            went("forward", "unreachable", DROPPED_BY, icmp=Icmp(3, 13, "192.0.2.1")),
+            "Rejected with ICMP type 3 code 13 (administratively prohibited) from 192.0.2.1 by ip filter",
+        ),
+        (
+            went("none", "unreachable", DecidedBy("route", node="host"), icmp=Icmp(1, 0, "2001:db8::1")),
+            "host has no route there: the answer was ICMPv6 type 1 code 0 (no route) from 2001:db8::1.",
+        ),
+        (
+            went("forward", "unreachable", DecidedBy("route", node="host"), icmp=Icmp(3, 1, "192.0.2.1")),
+            "host found nobody with that address on its link: the answer was ICMP type 3 code 1",
+        ),
+        (
+            went("forward", "unreachable", DecidedBy("route"), icmp=Icmp(11, 0, "192.0.2.1")),
+            "The packet went through FORWARD, and the answer was ICMP type 11 code 0 (time to live exceeded)",
+        ),
+        (
+            went("none", "no-route", DecidedBy("route"), errno="ENETUNREACH"),
+            "No packet left client: it has no route there (ENETUNREACH).",
+        ),
+        (went("none", "no-route", errno="ENOBUFS"), "No packet left client: ENOBUFS."),
+        (
+            went("none", "unmeasured", problem="events were lost"),
             "Not measured: events were lost.",
         ),
-        (replace(FORWARDED, outcome="timeout", legs=()), "No answer, and no host saw the packet."),
         (
-            replace(
-                FORWARDED, outcome="timeout", path="none", decided_by=DecidedBy("route", rule="it says no")
-            ),
+            went("prerouting", "timeout", DecidedBy("route", rule="it says no")),
             "Lost after PREROUTING without a rule: it says no.",
+        ),
+        (
+            went("proxy", "timeout", replies=PROXIED.legs[:1]),
+            "docker-proxy had the server's answer, and sent none from 198.51.100.1:80: client asked there",
+        ),
+        (
+            went("forward", "timeout", replies=FORWARDED.legs),
+            "An answer passed host and did not reach client as one.",
         ),
     ],
 )
@@ -142,9 +255,21 @@ def test_the_closing_sentence(journey: Journey, words: str) -> None:
     assert words in sentence(journey)
 
 
+def test_what_let_a_packet_pass_did_not_stop_it() -> None:
+    """A flow that nobody answered is not told as if the policy that accepted it had ended it."""
+    unanswered = replace(FORWARDED, outcome="timeout", sees=None)
+    assert stopped_by(unanswered) is None
+    assert summary(unanswered) == "client -> host:80/tcp ipv4: timeout, forward"
+    assert stopped_by(DROPPED) == DROPPED.decided_by
+
+
 def test_a_journey_in_one_line() -> None:
     assert summary(FORWARDED) == "client -> host:80/tcp ipv4: ok, forward, sees 198.51.100.2"
     assert summary(DROPPED) == "client -> host:80/tcp ipv4: timeout, forward, by DOCKER-USER"
+    rejected = replace(DROPPED, outcome="unreachable", icmp=PORT)
+    assert summary(rejected) == (
+        f"client -> host:80/tcp ipv4: unreachable, forward, {PORT_WORDS}, by DOCKER-USER"
+    )
 
 
 def test_rules_of_iptables_save_are_found_by_table_and_chain() -> None:
