@@ -156,13 +156,14 @@ class Build:
                 message.bridge(b.name, space.indexes[b.name], b.mac, b.mtu, b.txqlen) for b in space.bridges
             ]
             if messages:
-                self.made.wait_for((space,))
+                self.made.settle(space)
                 self.sockets[space.name].send(messages)
 
     def _make_pairs(self, pairs: Iterable[Pair]) -> None:
         batches: dict[str, list[Message]] = {}
         for pair in pairs:
-            self.made.wait_for((pair.near, pair.far))
+            self.made.settle(pair.near)
+            self.made.settle(pair.far)
             messages = batches.setdefault(pair.near.name, [])
             messages += self._pair(pair)
             if len(messages) >= BATCH:

@@ -1,14 +1,16 @@
 """Making the namespaces of a layout, most of them in a thread, while their links are made already.
 
 A namespace is 0.6 ms of the kernel's work and a pair of links as much again, and hardly any of the one keeps
-the other waiting, so that two processors need half the time of one.
+the other waiting, so that two processors need half the time of one. The thread does nothing else: to write
+some settings (disable_ipv6) the kernel tries for the one lock of links again and again, as long as the other
+thread makes links (restart_syscall in addrconf_disable_ipv6, net/ipv6/addrconf.c).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
 
@@ -38,6 +40,8 @@ class Namespaces:
             (self._others if alone and space.name not in standing else self._first).append(space)
         self._ipv6 = os.access("/proc/sys/net/ipv6", os.X_OK)
         self._corrections: tuple[tuple[str, str], ...] | None = None
+        self._settled: set[str] = set()
+        self._instances = sysctl.instances()
         #: one entry a namespace that was made; the error that ended it
         self._news: SimpleQueue[BaseException | None] = SimpleQueue()
         self._abandoned = False
@@ -52,25 +56,33 @@ class Namespaces:
         if len(self._others) < _WORTH_A_THREAD:
             self._make(self._others)
             yield
-            return
-        thread = Thread(target=self._make_others)
-        thread.start()
-        try:
-            yield
-        except BaseException:
-            self._abandoned = True
-            raise
-        finally:
-            thread.join()
-        self.wait_for(self._others)
+        else:
+            thread = Thread(target=self._make_others)
+            thread.start()
+            try:
+                yield
+            except BaseException:
+                self._abandoned = True
+                raise
+            finally:
+                thread.join()
+        for space in (*self._first, *self._others):
+            self.settle(space)
+        self._instances.close()
 
-    def wait_for(self, spaces: Iterable[Space]) -> None:
-        """Return when some namespaces are there; raises what went wrong in making one."""
-        for space in spaces:
-            while space.name not in self.sockets:
-                error = self._news.get()
-                if error is not None:
-                    raise error
+    def settle(self, space: Space) -> None:
+        """Return when a namespace is there and has its settings; raises what went wrong in making one.
+
+        Leaves the calling thread in it if that is what the settings took.
+        """
+        while space.name not in self.sockets:
+            error = self._news.get()
+            if error is not None:
+                raise error
+        if space.name not in self._settled:
+            self._settled.add(space.name)
+            netns.enter(self.descriptors[space.name])
+            self._write_settings(space, next(self._instances))
 
     def close_sockets(self) -> None:
         """The namespaces are as they are to be."""
@@ -80,6 +92,7 @@ class Namespaces:
 
     def abandon(self) -> None:
         """Let go of what was made."""
+        self._instances.close()
         self.close_sockets()
         for name, fd in self.descriptors.items():
             if name not in self.standing:
@@ -93,18 +106,11 @@ class Namespaces:
             self._news.put(error)
 
     def _make(self, spaces: Iterable[Space]) -> None:
-        with closing(sysctl.instances()) as instances:
-            for space, proc in zip(spaces, instances, strict=False):
-                if self._abandoned:
-                    return
-                sock = self._enter(space)
-                try:
-                    self._write_settings(space, proc)
-                except BaseException:
-                    sock.close()
-                    raise
-                self.sockets[space.name] = sock
-                self._news.put(None)
+        for space in spaces:
+            if self._abandoned:
+                return
+            self.sockets[space.name] = self._enter(space)
+            self._news.put(None)
 
     def _enter(self, space: Space) -> RouteSocket:
         """A socket in the namespace, which is made unless it stands, and in which the thread is then."""
