@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from netlab.kernel import libc
@@ -27,6 +28,11 @@ def own_namespaces() -> None:
     except OSError as error:
         from netlab.model.errors import MachineError
 
+        if error.errno == errno.ENOSPC:  # inc_ucount, kernel/ucount.c
+            raise MachineError(
+                "cannot make namespaces for the lab: a limit of them is reached "
+                "(raise it: sysctl user.max_{net,mnt,pid,uts,ipc,user}_namespaces)"
+            ) from error
         raise MachineError(
             f"cannot make namespaces for the lab: {error.strerror}; "
             "run netlab with sudo, or allow user namespaces (`netlab doctor` says how)"

@@ -117,7 +117,7 @@ def test_kills(
         pytest.skip("the tests run without root: the other half of this test is theirs")
     uid = borrowed("lab/conftest.py").NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
     netlab = make_netlab(uid)
-    count = scale(12, 240) if who == "root" else scale(4, 80)
+    count = scale(12, 270) if who == "root" else scale(4, 90)
     chance = random.Random(scale.seed)
     typical: dict[str, float] = {}
     told: Counter[str] = Counter()
