@@ -54,7 +54,6 @@ def spec_of(listener: Listener, udp_timeout: float = UDP_TIMEOUT) -> Spec:
         listener.v6only,
         None if held or listener.backend is None else (listener.backend.address, listener.backend.port),
         listener.backlog,
-        # Docker 28 brought both: the passed socket, and answers from the address that was asked.
         "-use-listen-fd" in listener.argv,
         udp_timeout,
     )

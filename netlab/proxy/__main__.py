@@ -87,7 +87,7 @@ def spec_of(options: dict[str, str]) -> Spec:
         True if ":" in options["host-ip"] else None,
         (options["container-ip"], int(options["container-port"])),
         backlog=4096,
-        from_asked=options.get("use-listen-fd", "") in ("true", "1"),
+        passed=options.get("use-listen-fd", "") in ("true", "1"),
         timeout=float(options["udp-timeout"]),
     )
 
@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
     gc.disable()
     server = Server(log)
     try:
-        server.add(spec, _inherited(spec) if spec.from_asked else None)
+        server.add(spec, _inherited(spec) if spec.passed else None)
     except OSError as error:
         reason = go_error(spec, error)
         if ready:

@@ -84,7 +84,7 @@ def adopt(sock: _socket.socket, spec: Spec) -> None:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
         sock.setsockopt(SOL_TCP, _socket.TCP_KEEPIDLE, KEEPALIVE)
         sock.setsockopt(SOL_TCP, _socket.TCP_KEEPINTVL, KEEPALIVE)
-    elif spec.protocol == "udp" and spec.from_asked:
+    elif spec.protocol == "udp" and spec.passed:
         pktinfo(sock)
 
 

@@ -12,11 +12,12 @@ class Spec:
     """A listener's parameters.
 
     ``v6only`` None is an IPv4 socket, False one dual-stack socket. ``backend`` None is a socket that is only
-    held. ``from_asked``: UDP answers leave from the address that was asked (Docker 28 and later), else from
-    whatever address the routing table picks.
+    held. ``passed``: dockerd binds and passes the socket, as Docker 28 and later do; since then UDP answers
+    leave from the address that was asked, not from whatever address the routing table picks, and an ICMP
+    "port unreachable" from the backend no longer ends a flow.
     """
 
-    __slots__ = ("address", "backend", "backlog", "from_asked", "port", "protocol", "timeout", "v6only")
+    __slots__ = ("address", "backend", "backlog", "passed", "port", "protocol", "timeout", "v6only")
 
     def __init__(
         self,
@@ -26,7 +27,7 @@ class Spec:
         v6only: bool | None,
         backend: tuple[str, int] | None,
         backlog: int = 4096,
-        from_asked: bool = False,
+        passed: bool = False,
         timeout: float = UDP_TIMEOUT,
     ) -> None:
         if protocol not in PROTOCOLS:
@@ -37,7 +38,7 @@ class Spec:
         self.v6only = v6only
         self.backend = backend
         self.backlog = backlog
-        self.from_asked = from_asked
+        self.passed = passed
         self.timeout = timeout
 
     @property
@@ -53,13 +54,13 @@ class Spec:
         """One line of words."""
         v6only = "-" if self.v6only is None else str(int(self.v6only))
         backend, backend_port = self.backend or ("-", 0)
-        words = (self.key, v6only, backend, backend_port, self.backlog, int(self.from_asked), self.timeout)
+        words = (self.key, v6only, backend, backend_port, self.backlog, int(self.passed), self.timeout)
         return " ".join(map(str, words))
 
     @classmethod
     def decode(cls, line: str) -> Spec:
         """The inverse of :meth:`encode`; raises ValueError."""
-        protocol, address, port, v6only, backend, backend_port, backlog, from_asked, timeout = line.split(" ")
+        protocol, address, port, v6only, backend, backend_port, backlog, passed, timeout = line.split(" ")
         return cls(
             protocol,
             address,
@@ -67,6 +68,6 @@ class Spec:
             None if v6only == "-" else v6only == "1",
             None if backend == "-" else (backend, int(backend_port)),
             int(backlog),
-            from_asked == "1",
+            passed == "1",
             float(timeout),
         )

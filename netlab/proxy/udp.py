@@ -2,13 +2,14 @@
 
 What moby's ``cmd/docker-proxy/udp_proxy_linux.go`` does is done here too, oddities included: a flow ends 90 s
 after the backend's last answer, however much the client sends; empty datagrams open a flow but are not passed
-on; an ICMP error from the backend ends the flow in silence. What is not docker-proxy's: the number
-of flows is bounded, and the one that would expire first makes room.
+on; an ICMP error from the backend ends the flow in silence (from Docker 28 on, "port unreachable" does not).
+What is not docker-proxy's: the number of flows is bounded, and the one that would expire first makes room.
 """
 
 from __future__ import annotations
 
 import _socket
+import errno
 import heapq
 import time
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ class UdpService:
         self._log = log
         self._limit = limit
         self._timeout = spec.timeout
-        self._from_asked = spec.from_asked
+        self._passed = spec.passed
         self._bound: SockAddr = sock.getsockname()
         self._backend: SockAddr = sockaddr(*spec.backend)
         self._family = family_of(spec.backend[0])
@@ -98,7 +99,7 @@ class UdpService:
         """Pass datagrams on to the backend."""
         for _ in range(TURN):
             try:
-                if self._from_asked:
+                if self._passed:
                     got, ancillary, _, client = self._sock.recvmsg_into([_buffer], _cmsg_space)
                 else:
                     got, client = self._sock.recvfrom_into(_buffer)
@@ -123,7 +124,9 @@ class UdpService:
                 got = flow.sock.recv_into(_buffer)
             except BlockingIOError:
                 return
-            except OSError:
+            except OSError as error:
+                if self._passed and error.errno == errno.ECONNREFUSED:
+                    continue
                 self._drop(flow)
                 return
             flow.heard = time.monotonic()

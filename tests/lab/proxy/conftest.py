@@ -7,14 +7,17 @@ and the proxies on the host, ours in both forms and the real docker-proxy, which
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +26,11 @@ from netlab.lab.proxies import Proxies
 from netlab.model.plan import Backend, Listener
 from netlab.proxy.loop import Loop
 
-DOCKER_PROXY = "/usr/sbin/docker-proxy"
+#: The yardstick; another generation's is taken by naming it in the environment.
+DOCKER_PROXY = os.environ.get("DOCKER_PROXY", "/usr/sbin/docker-proxy")
 CLIENT4, HOST4, GATEWAY4, CONTAINER4 = "198.51.100.2", "198.51.100.1", "192.168.10.1", "192.168.10.10"
 CLIENT6, HOST6, GATEWAY6, CONTAINER6 = "2001:db8:1::2", "2001:db8:1::1", "fd00:10::1", "fd00:10::10"
+SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40  # linux/sockios.h, linux/if.h
 #: Bounds every wait; nothing measures time with it.
 PATIENCE = 30.0
 
@@ -39,6 +44,8 @@ class Field:
     def __init__(self) -> None:
         self.client, self.host, self.container = netns.create(), netns.create(), netns.create()
         self.mode = "shared"
+        #: whether the proxies are to be those of Docker 28 and later, whose listeners are passed to them
+        self.passed = False
         self._sockets: list[socket.socket] = []
         self._proxies: list[Proxies] = []
         self.ip(self.host, "link set lo up")
@@ -72,6 +79,15 @@ class Field:
             self.host, f"link add {name} type veth peer name eth0 netns {path}", *self._up(outer, name)
         )
         self._batch(fd, "link set lo up", *self._up(inner, "eth0"))
+        for end, device in ((self.host, name), (fd, "eth0")):
+            self.until(lambda end=end, device=device: self._runs(end, device), f"{device} runs")  # type: ignore[misc]
+
+    def _runs(self, fd: int, device: str) -> bool:
+        """Whether the kernel's work queue has heard of the carrier: before, IPv6 has no route there."""
+        with netns.entered(fd), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            request = struct.pack("16sh22x", device.encode(), 0)
+            flags: int = struct.unpack("16xH22x", fcntl.ioctl(sock, SIOCGIFFLAGS, request))[0]
+        return bool(flags & IFF_RUNNING)
 
     def _up(self, addresses: tuple[str, str], device: str) -> list[str]:
         lines = [f"addr add {a} dev {device}{' nodad' if ':' in a else ''}" for a in addresses]
@@ -203,6 +219,17 @@ def field() -> Iterator[Field]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(params=["shared", "shared since 28", "per-port", "per-port since 28", DOCKER_PROXY])
+def any_generation(request: pytest.FixtureRequest, field: Field) -> Field:
+    """The field, with ours of each generation, and the real docker-proxy of whichever generation it is."""
+    field.mode, _, since = request.param.partition(" ")
+    if field.mode == DOCKER_PROXY:
+        field.passed = b"use-listen-fd" in Path(field.yardstick()).read_bytes()
+    else:
+        field.passed = bool(since)
+    return field
 
 
 @pytest.fixture(params=["shared", "per-port", DOCKER_PROXY])

@@ -75,6 +75,66 @@ def test_data_nobody_takes_ends_in_a_reset(any_proxy: Field) -> None:
         client.sendall(bytes(256 * 1024 * 1024))
 
 
+def test_a_reset_in_the_middle_of_a_transfer_stops_the_sender(any_proxy: Field) -> None:
+    """Whoever sends is told by a reset, once what it sent is of no more use."""
+    backend = any_proxy.backend()
+    any_proxy.start(any_proxy.listener())
+    for turned in (False, True):
+        one, other = any_proxy.through(backend)
+        if turned:
+            one, other = other, one
+        sender = threading.Thread(target=reset_after, args=(one, 1 << 20))
+        sender.start()
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            other.sendall(bytes(256 * 1024 * 1024))
+        sender.join()
+
+
+def reset_after(sock: socket.socket, count: int) -> None:
+    """Read so many bytes, then close with a reset."""
+    while count > 0:
+        count -= len(sock.recv(65536))
+    reset(sock)
+
+
+def test_what_a_dying_server_sent_arrives_and_then_the_end(any_proxy: Field) -> None:
+    """The reset comes after the data, and is the end of the stream for the client, not an error."""
+    backend = any_proxy.backend()
+    any_proxy.start(any_proxy.listener())
+    data = random.Random(5).randbytes(100_000)
+    client, server = any_proxy.through(backend)
+    server.sendall(data)
+    got = bytearray()
+    while len(got) < len(data):
+        got += client.recv(65536)
+    reset(server)
+    assert bytes(got) == data
+    assert client.recv(1) == b""
+
+
+def test_ends_of_both_sides_cross(any_proxy: Field) -> None:
+    backend = any_proxy.backend()
+    any_proxy.start(any_proxy.listener())
+    ends = any_proxy.through(backend)
+    for sock in ends:
+        sock.sendall(b"farewell")
+        sock.shutdown(socket.SHUT_WR)
+    assert [any_proxy.read_all(sock) for sock in ends] == [b"farewell"] * 2
+
+
+def test_the_last_words_are_not_held_back(any_proxy: Field) -> None:
+    """Data and end of stream in one packet, in many sizes: all of it arrives, then the end."""
+    backend = any_proxy.backend()
+    any_proxy.start(any_proxy.listener())
+    for size in (1, 1000, 16383, 16384, 16385, 200_000):
+        client, server = any_proxy.through(backend)
+        data = random.Random(size).randbytes(size)
+        server.sendall(data)
+        server.close()
+        assert any_proxy.read_all(client) == data
+        client.sendall(b"too late")
+
+
 def test_backend_refuses(any_proxy: Field) -> None:
     """The client is connected, then gets an end of stream."""
     any_proxy.start(any_proxy.listener())

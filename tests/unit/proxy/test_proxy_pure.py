@@ -66,8 +66,8 @@ def test_command_line_as_dockerd_writes_it() -> None:
 
 def test_what_the_plan_says_of_a_listener() -> None:
     assert spec_of(listener()).backend == ("192.168.10.10", 8080)
-    assert not spec_of(listener()).from_asked
-    assert spec_of(listener(argv=("docker-proxy", "-use-listen-fd"))).from_asked
+    assert not spec_of(listener()).passed
+    assert spec_of(listener(argv=("docker-proxy", "-use-listen-fd"))).passed
     held = spec_of(listener(process="dockerd", backlog=0))
     assert (held.backend, held.backlog) == (None, 0)
 
@@ -76,8 +76,8 @@ def test_options_and_their_defaults() -> None:
     options = parse(["-proto=udp", "--host-port", "53", "-container-ip", "::1", "-container-port=53"])
     spec = spec_of_options(options)
     assert (str(spec), spec.backend, spec.timeout) == ("0.0.0.0:53/udp", ("::1", 53), 90.0)
-    assert not spec.from_asked
-    assert spec_of_options({**options, "use-listen-fd": "true"}).from_asked
+    assert not spec.passed
+    assert spec_of_options({**options, "use-listen-fd": "true"}).passed
 
 
 @pytest.mark.parametrize(
