@@ -34,10 +34,15 @@ def run(args: argparse.Namespace) -> int:
     """Let it happen; returns 0."""
     from netlab.cli.status import the_lab
     from netlab.lab.state import Lock
+    from netlab.model.errors import UsageError
     from netlab.scenario.events import VERBS
 
     words = [args.lab, *args.event] if args.lab in VERBS else list(args.event)
+    args.json |= "--json" in words  # behind LAB it is one of its words
+    words = [word for word in words if word != "--json"]
     client = the_lab(None if args.lab in VERBS else args.lab)
+    if not words:
+        raise UsageError(f"what is to happen to {client.name}? (netlab do {client.name} EVENT)")
     with Lock(client.name):
         happened, warnings = _do(client, " ".join(words))
     for warning in warnings:

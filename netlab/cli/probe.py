@@ -76,7 +76,7 @@ def question(args: argparse.Namespace) -> tuple[Client, list[tuple[str, int]]]:
 
     What has an arrow in it, or is ``-``, is a flow and no lab. Raises UsageError.
     """
-    from netlab.cli.shell import find_target
+    from netlab.cli.status import the_lab
     from netlab.model.errors import UsageError
 
     lab, texts = args.lab, list(args.flows)
@@ -84,10 +84,7 @@ def question(args: argparse.Namespace) -> tuple[Client, list[tuple[str, int]]]:
         lab, texts = None, [lab, *texts]
     if not texts:
         raise UsageError("no flow was given, such as 'client -> host:80/tcp'")
-    client, node = find_target(lab)
-    if node is not None:
-        raise UsageError(f"{lab} is a node; a flow is asked of a lab")
-    return client, list(_read(texts))
+    return the_lab(lab), list(_read(texts))
 
 
 def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:

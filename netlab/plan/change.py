@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from netlab import engine
 from netlab.engine.contract import Refused, State
 from netlab.engine.world import World
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,
     ContainerRestart,
@@ -34,6 +34,8 @@ from netlab.plan.events import (
     start_order,
 )
 from netlab.plan.naming import distinct
+from netlab.scenario.events import event_names
+from netlab.scenario.tree import hint, shown
 
 _More = Callable[[Host, World], Iterable[Event]]
 
@@ -79,8 +81,26 @@ class Change:
 
 
 def happen(history: History, event: ScenarioEvent) -> Change:
-    """What an event does; raises ScenarioError for unknown names, UsageError where the engine refuses."""
+    """What an event does; raises ScenarioError for unknown names, UsageError where the engine refuses.
+
+    A reload where no host has a firewall that could be is refused too.
+    """
+    _check_hosts(history.scenario, event)
     return _continued(history, history.scenario, lambda host, _: meaning(history.scenario, host.name, event))
+
+
+def _check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
+    names = [host.name for host in scenario.hosts]
+    named = [word for kind, word in event_names(event.words) if kind == "host"]
+    for name in named:
+        if name not in names:
+            what = f"event: there is no host {shown(name)}{hint(name, names)}"
+            raise ScenarioError([Problem(event.position, what)])
+    if event.words[0] == "reload":
+        asked = [host for host in scenario.hosts if host.name in (named or names)]
+        if all(host.firewall.kind not in ("ufw", "firewalld") for host in asked):
+            where = ", ".join(host.name for host in asked)
+            raise UsageError(f"{where}: neither ufw nor firewalld is there to be reloaded")
 
 
 def towards(history: History, scenario: Scenario) -> Change | None:

@@ -288,6 +288,11 @@ def test_a_program_is_started_anew_with_its_container(netlab: Any) -> None:
     [
         ("restart nonsuch", 'there is no container "nonsuch"'),
         ("remove network front", "docker-20.10 refuses"),
+        ("restart wbe", 'there is no container "wbe" (did you mean "web"?)'),
+        ("disconnect web bakc", 'there is no network "bakc" (did you mean "back"?)'),
+        ("restart daemon hots", 'there is no host "hots" (did you mean "host"?)'),
+        ("reload firewall", "host: neither ufw nor firewalld is there to be reloaded"),
+        ("--json", "what is to happen to"),
         ("explode web", "unknown event"),
     ],
 )
