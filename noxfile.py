@@ -83,7 +83,7 @@ def conformance(session: nox.Session) -> None:
     Brings those of other Debian suites first, once. The machine's own is compared with everything, they
     with a selection; ``nox -s conformance -- --conformance-all -k ports`` picks daemons and configurations.
     """
-    pytest(session, "-n", "2", "--conformance-make", "tests/conformance", *session.posargs)
+    pytest(session, "-n", "4", "--conformance-make", "tests/conformance", *session.posargs)
 
 
 @nox.session

@@ -90,7 +90,8 @@ def quiet() -> bool:
     """Whether the kernel has finished what was begun in this namespace."""
     links, addresses = json.loads(output("ip", "-j", "link")), json.loads(output("ip", "-j", "addr"))
     carried = {x["ifname"] for x in links if "LOWER_UP" in x["flags"]}
-    return all(x["operstate"] == "UP" for x in links if x["ifname"] in carried - {"lo"}) and not any(
+    known = all((x["operstate"] == "UP") is (x["ifname"] in carried) for x in links if x["ifname"] != "lo")
+    return known and not any(
         entry.get("tentative")  # without a carrier it stays so
         for x in addresses
         if x["ifname"] in carried
