@@ -128,6 +128,18 @@ def as_fragment(key: bytes) -> bytes:
     return key[:1] + bytes((_FRAGMENT_HEADER,)) + key[2:]
 
 
+def echo_of_fragment(headers: Headers) -> bytes | None:
+    """The key of the echo that a first fragment of IPv6 begins, if it begins one.
+
+    The header that would tell the protocol is not reported, and an echo's type and code might be a port: so
+    this is only asked of fragments whose ports are nobody's.
+    """
+    network, transport = headers.network, headers.transport
+    if len(network) != 40 or network[6] != _FRAGMENT_HEADER or (58, transport[0]) not in _ECHO:
+        return None
+    return b"\x06" + _OCTETS[58] + network[8:40] + transport[4:8]
+
+
 def answers(headers: Headers) -> bool:
     """Whether a packet that came back says yes: a SYN-ACK, or anything of a protocol without resets."""
     if headers.network[9 if headers.network[0] >> 4 == 4 else 6] != TCP:

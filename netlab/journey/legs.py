@@ -15,6 +15,7 @@ from netlab.journey.facts import Facts, TracedNode
 from netlab.journey.headers import (
     addresses_of,
     as_fragment,
+    echo_of_fragment,
     endpoints,
     error_key,
     first_octets,
@@ -85,7 +86,9 @@ class Index:
         """Stations that a packet with this key entered, in order; the first fragment of one counts."""
         found = self._by_entry.get(key)
         if found is None and key[0] == 6:
-            found = self._by_entry.get(as_fragment(key))
+            found = self._by_entry.get(as_fragment(key)) or [
+                station for station in self._fragments if echo_of_fragment(station.entry) == key
+            ]
         return found or ()
 
     def leaving(self, key: bytes) -> Sequence[Station]:

@@ -163,6 +163,8 @@ def _refused(journey: Journey) -> str:
     if decision.kind in ("rule", "policy"):
         return f"Refused with a reset by {describe(decision)}."
     where = f"on {decision.node} " if decision.node else ""
+    if journey.probe == "segment":
+        return f"Refused: {_went(journey)}, and no connection {where}is one that it belongs to."
     return f"Refused: {_went(journey)}, and nobody {where}listens on that port."
 
 

@@ -19,6 +19,8 @@ from netlab.model.family import Family
 
 ETH_P: Final = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
 ETH_P_ALL: Final = 3
+#: The sequence number of every TCP segment made here: by it those are traced whose flags begin nothing.
+SEQUENCE: Final = 0x6E6C7371
 _PORTS = Struct(">HH")
 _U16 = Struct(">H")
 _PSEUDO_TAIL = Struct(">IxxxB")
@@ -125,7 +127,7 @@ def template(shape: Shape) -> Template:
         layers = inet6.IPv6(src="2001:db8::1", dst="2001:db8::2", hlim=shape.hops)
     if shape.protocol == "tcp":
         options = [("MSS", 1460)] if "S" in shape.flags else []
-        layers = layers / inet.TCP(sport=1, dport=1, flags=shape.flags, seq=1, options=options)
+        layers = layers / inet.TCP(sport=1, dport=1, flags=shape.flags, seq=SEQUENCE, options=options)
     elif shape.protocol == "udp":
         layers = layers / inet.UDP(sport=1, dport=1)
     elif shape.family is Family.IPV4:

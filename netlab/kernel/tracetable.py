@@ -33,6 +33,7 @@ from netlab.kernel.nfdump import (
     transaction,
     u32,
 )
+from netlab.kernel.packet import SEQUENCE
 from netlab.model.errors import MachineError
 
 #: In front of every table that netlab traces with, so that no session shows another's.
@@ -121,12 +122,13 @@ def _protocol(number: int) -> bytes:
 def first_packets(family: str) -> tuple[bytes, ...]:
     """What matches a packet that begins something, or ends it: the matches of one rule each.
 
-    TCP with SYN or RST; UDP (a datagram has no bit that says "first"); echo and errors of ICMP and
-    ICMPv6, not neighbour discovery; SCTP's INIT, INIT ACK and ABORT; and later fragments of IPv4, which
-    have no such bits.
+    TCP with SYN or RST, and segments made by hand, whatever their flags; UDP (a datagram has no bit that
+    says "first"); echo and errors of ICMP and ICMPv6, not neighbour discovery; SCTP's INIT, INIT ACK and
+    ABORT; and later fragments of IPv4, which have no such bits.
     """
     matches = [
         _protocol(6) + _payload(_TH, 13, 1) + _mask(b"\x06") + _compare(_CMP_NEQ, b"\0"),
+        _protocol(6) + _payload(_TH, 4, 4) + _compare(_CMP_EQ, SEQUENCE.to_bytes(4, "big")),
         _protocol(17),
     ]
     if family != "ip6":

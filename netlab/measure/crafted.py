@@ -63,7 +63,9 @@ class CraftedProbe:
     def finish(self, outcome: OutcomeName, word: str | None = None) -> None:
         """The end."""
         if self.sighting is None:
-            probe = "syn" if self.flow.protocol == "tcp" else None
+            probe = None
+            if self.flow.protocol == "tcp":
+                probe = "syn" if "S" in self.shape.flags else "segment"
             key = None if outcome == "no-route" else self.key
             self.sighting = Sighting(outcome, self.source, key, errno=word, probe=probe)
 

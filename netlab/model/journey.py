@@ -149,7 +149,8 @@ class Journey:
     replies: tuple[Leg, ...] = ()
     switched: tuple[HookVisit, ...] = ()
     how: Literal["measured", "predicted"] = "measured"
-    probe: str | None = None  #: ``syn`` where only the first packet of a connection was sent
+    #: ``syn`` where only the first packet of a connection was sent, ``segment`` for one that begins none
+    probe: str | None = None
     icmp: Icmp | None = None
     errno: str | None = None
     problem: str | None = None  #: why it is unmeasured

@@ -198,6 +198,10 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
             replace(PROXIED, flow=replace(PROXIED.flow, origin="host")),
             "The server saw the proxy's connection, from 192.168.10.1 of host. To block it",
         ),
+        (
+            went("local", "refused", SOCKET, probe="segment"),
+            "Refused: the packet came to INPUT, and no connection on web is one that it belongs to.",
+        ),
         (DROPPED, "Dropped in FORWARD by ip filter DOCKER-USER: -A DOCKER-USER -j DROP."),
         (replace(DROPPED, legs=(), replies=DROPPED.legs), "The packet arrived, and its answer was dropped"),
         (

@@ -1,0 +1,71 @@
+"""Packets by hand are traced like others: fragments, flags that begin nothing, sources that are not ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import netlab
+from netlab.model.family import FAMILIES, Family
+from netlab.model.journey import Icmp, Journey, Sees
+
+SEED = str(Path(__file__).parents[3] / "scenarios" / "httpd.yaml")
+CUT = {"payload": "0123456789abcdefghij", "fragment": 8}
+PORT_UNREACHABLE = {
+    Family.IPV4: Icmp(3, 3, "198.51.100.1"),
+    Family.IPV6: Icmp(1, 4, "2001:db8:1::1"),
+}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[netlab.Lab]:
+    with netlab.Lab(SEED, name=f"crafted-{os.getpid()}") as built:
+        yield built
+
+
+def letters(journey: Journey) -> list[str]:
+    return [leg.letters for leg in journey.legs]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fragments_are_one_packet(lab: netlab.Lab, family: Family) -> None:
+    echo = lab.probe("client -> host/icmp", family=family, **CUT)
+    assert (echo.outcome, echo.path, letters(echo)) == ("ok", "local", ["PI"])
+    datagram = lab.probe("client -> host:81/udp", family=family, **CUT)
+    assert (datagram.outcome, datagram.path, letters(datagram)) == ("unreachable", "local", ["PI"])
+    assert datagram.icmp == PORT_UNREACHABLE[family]
+
+
+def test_fragments_are_rewritten_and_routed_whole(lab: netlab.Lab) -> None:
+    journey = lab.probe("client -> host:80/tcp", family=4, syn=True, payload="x" * 40, fragment=24)
+    assert (journey.outcome, journey.path, letters(journey)) == ("ok", "forward", ["PFS"])
+    assert journey.legs[0].nat.dnat == "192.168.10.10:80"
+
+
+@pytest.mark.parametrize("flags", ["A", "FPU", "F"])
+def test_a_segment_that_begins_nothing_is_seen_on_its_way(lab: netlab.Lab, flags: str) -> None:
+    """Such a segment has no bit by which it could be told from those of standing connections."""
+    routed = lab.probe("client -> httpd:80/tcp", family=4, flags=flags)
+    assert (routed.path, letters(routed), routed.probe) == ("forward", ["PFS"], "segment")
+    for family in FAMILIES:
+        here = lab.probe("client -> host:9/tcp", family=family, flags=flags)
+        assert (here.path, letters(here)) == ("local", ["PI"])
+        assert here.outcome == "refused"
+
+
+def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) -> None:
+    """The neighbour's address, and one that nobody has: the forger hears nothing of either."""
+    answered = lab.probe("client -> host:80/tcp", family=4, source="203.0.113.9")
+    assert (answered.outcome, answered.sees) == ("ok", Sees("203.0.113.9", None))
+    refused = lab.probe("client -> host:9/tcp", family=4, source="198.51.100.3")
+    assert refused.outcome == "refused"
+    unreachable = lab.probe("client -> host:9/udp", family=4, source="198.51.100.3")
+    assert (unreachable.outcome, unreachable.icmp) == ("unreachable", Icmp(3, 3, "198.51.100.1"))
+
+
+def test_a_hop_limit_that_runs_out_on_the_way(lab: netlab.Lab) -> None:
+    journey = lab.probe("client -> host:80/tcp", family=4, hops=1)
+    assert (journey.outcome, journey.icmp) == ("unreachable", Icmp(11, 0, "198.51.100.1"))
