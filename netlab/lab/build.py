@@ -26,9 +26,12 @@ def main(reports: Channel) -> int:
     Whatever is slow to import is imported before the plan is there, beside the owner, who is still reading
     the scenario.
     """
+    import gc
+
     import netlab.lab.apply
     import netlab.plan.render  # noqa: F401
 
+    gc.disable()  # all that there will be is needed until the end
     codec.warm_up()
     try:
         reports.send({"event": "warm"})
