@@ -56,6 +56,8 @@ EVENTS = (
     "restart daemon",
 )
 
+enters = pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a namespace that is not its own")
+
 
 def write(netlab: Any, text: str, name: str = "events.yaml") -> Path:
     file = Path(netlab.state) / name
@@ -170,6 +172,7 @@ def test_after_each_event_it_is_as_built_at_that_state(netlab: Any, engine: str)
             raise AssertionError(f"after {event}: {error}") from error
 
 
+@enters
 def test_what_has_nothing_to_do_with_an_event_stays(netlab: Any) -> None:
     lab = netlab.up(write(netlab, SCENARIO.format(engine="docker-20.10")))
     client = attach(lab)
@@ -210,6 +213,7 @@ def closing_all(fds: dict[str, int]) -> Iterator[dict[str, int]]:
             os.close(fd)
 
 
+@enters
 @pytest.mark.parametrize(
     ("engine", "forgotten"), [("docker-19.03", False), ("docker-20.10", True), ("docker-28", True)]
 )

@@ -17,6 +17,10 @@ from netlab.lab.responder import Responder
 from netlab.model.errors import LabError
 from netlab.model.reply import Reply, parse_reply
 
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="a part alone, in a namespace that only root can make"
+)
+
 PATIENCE = 30.0
 SECOND = "198.51.100.7"
 
