@@ -67,6 +67,10 @@ def add_scenario_options(
         "file",
     )
     option(
+        "--scale", action="append", default=[], metavar="SERVICE=N",
+        help="so many containers of a service; may be repeated",
+    )  # fmt: skip
+    option(
         "--allow-outside-files", action="store_true",
         help="the scenario may name files outside of its folder",
     )  # fmt: skip
@@ -134,6 +138,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
         "profiles": args.profile,
         "env_files": args.env_files,
         "project_directory": args.project_directory,
+        "scale": args.scale,
         "allow_outside_files": args.allow_outside_files,
     }
 

@@ -25,10 +25,12 @@ def load_plan(
     profiles: Sequence[str] = (),
     env_files: Sequence[str | Path] = (),
     project_directory: str | Path | None = None,
+    scale: Mapping[str, int] | Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
 ) -> Plan:
-    """The plan of one scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines.
+    """The plan of one scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the
+    number of containers of a service, or ``SERVICE=N`` lines.
 
     ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
     """
@@ -45,6 +47,7 @@ def load_plan(
             profiles=profiles,
             env_files=env_files,
             project_directory=project_directory,
+            scale=scale,
             environ=environ,
             allow_outside_files=allow_outside_files,
         )
@@ -62,18 +65,23 @@ def load_scenario(
     profiles: Sequence[str] = (),
     env_files: Sequence[str | Path] = (),
     project_directory: str | Path | None = None,
+    scale: Mapping[str, int] | Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
 ) -> Scenario:
     """The scenario itself; the arguments are those of :func:`load_plan`."""
     from netlab.model.errors import UsageError
-    from netlab.scenario import Overrides, daemon_setting, load
+    from netlab.scenario import Overrides, daemon_setting, load, scale_setting
 
     try:
         settings = dict(daemon if isinstance(daemon, Mapping) else map(daemon_setting, daemon))
     except ValueError as error:
         raise UsageError(f"--daemon: {error}") from error
-    overrides = Overrides(engine=engine, firewall=firewall, daemon=settings, name=name)
+    try:
+        numbers = dict(scale if isinstance(scale, Mapping) else map(scale_setting, scale))
+    except ValueError as error:
+        raise UsageError(f"--scale: {error}") from error
+    overrides = Overrides(engine=engine, firewall=firewall, daemon=settings, name=name, scale=numbers)
     return load(
         files,
         environ=os.environ if environ is None else environ,

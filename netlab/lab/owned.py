@@ -66,6 +66,7 @@ class Lab:
         profiles: Sequence[str] = (),
         env_files: Sequence[str | Path] = (),
         project_directory: str | Path | None = None,
+        scale: Mapping[str, int] | Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
         allow_outside_files: bool = False,
         allow_programs: bool = False,
@@ -95,6 +96,7 @@ class Lab:
                     profiles=profiles,
                     env_files=env_files,
                     project_directory=project_directory,
+                    scale=scale,
                     environ=environ,
                     allow_outside_files=allow_outside_files,
                 )

@@ -4,8 +4,8 @@ This room reads the files that it is told to read, and nothing else: no environm
 """
 
 from netlab.scenario.environment import folder_environment
-from netlab.scenario.hosts import Overrides, daemon_setting
+from netlab.scenario.hosts import Overrides, daemon_setting, scale_setting
 from netlab.scenario.load import load
 from netlab.scenario.names import find_default
 
-__all__ = ["Overrides", "daemon_setting", "find_default", "folder_environment", "load"]
+__all__ = ["Overrides", "daemon_setting", "find_default", "folder_environment", "load", "scale_setting"]

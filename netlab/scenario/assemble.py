@@ -59,6 +59,7 @@ def assemble(
     netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
+    drafts = _scaled(drafts, overrides.scale, report)
     events = _events(netlab.get("events"), report)
     expect, between = read_expectations(netlab.get("expect"), report)
     happening = [event for event, _ in (*events, *between)]
@@ -104,6 +105,20 @@ def _services(
             disabled[name] = wanted
     enabled = {draft.service.name for draft in drafts}
     return tuple(_without_absent(draft, enabled) for draft in drafts), disabled
+
+
+def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report) -> tuple[Draft, ...]:
+    """The services with as many containers as the command line wants."""
+    known = [draft.service.name for draft in drafts]
+    for name in scale:
+        if name not in known:
+            report.add(("--scale", 1, 1), f"there is no service {shown(name)}{hint(name, known)}")
+    return tuple(
+        replace(draft, service=replace(draft.service, replicas=scale[draft.service.name]))
+        if draft.service.name in scale
+        else draft
+        for draft in drafts
+    )
 
 
 def _without_absent(draft: Draft, enabled: set[str]) -> Draft:

@@ -47,13 +47,22 @@ class Overrides:
     """What the command line says over the files, for every host.
 
     ``daemon`` holds values of daemon.json; a string that is JSON counts as that JSON (``"false"``).
-    ``name`` is the lab's.
+    ``name`` is the lab's; ``scale`` the number of containers of some services.
     """
 
     engine: str | None = None
     firewall: str | None = None
     daemon: Mapping[str, JsonValue] = field(default_factory=dict)
     name: str | None = None
+    scale: Mapping[str, int] = field(default_factory=dict)
+
+
+def scale_setting(text: str) -> tuple[str, int]:
+    """``SERVICE=N`` of the command line; raises ValueError."""
+    name, _, number = text.partition("=")
+    if not name or not number.isdecimal() or len(number) > 5:
+        raise ValueError(f"{shown(text)} is not SERVICE=NUMBER")
+    return name, int(number)
 
 
 def daemon_setting(text: str) -> tuple[str, JsonValue]:

@@ -23,6 +23,7 @@ _OPTIONS = (
     "profiles",
     "env_files",
     "project_directory",
+    "scale",
     "environ",
     "allow_outside_files",
     "allow_programs",
@@ -55,7 +56,7 @@ class Variant:
 
     def __str__(self) -> str:
         names = " + ".join(file.name for file in self.files)
-        words = [str(self.keywords[key]) for key in _AXES if self.keywords.get(key)]
+        words = [_words(self.keywords[key]) for key in _AXES if self.keywords.get(key)]
         return " ".join([names, *words])
 
 

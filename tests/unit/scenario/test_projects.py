@@ -9,7 +9,7 @@ import pytest
 
 from netlab.model.errors import ScenarioError, UsageError
 from netlab.model.scenario import ExposedPort, Scenario
-from netlab.scenario import Overrides, daemon_setting, find_default, folder_environment, load
+from netlab.scenario import Overrides, daemon_setting, find_default, folder_environment, load, scale_setting
 from netlab.scenario.names import lab_name, normalised_project
 
 
@@ -319,6 +319,18 @@ def test_the_project_directory_stands_for_the_file_s(loaded: Callable) -> None:
     scenario = loaded(text, others, project_directory="Other Place")
     (web,) = scenario.services
     assert (web.image, len(web.ports), scenario.project) == ("nginx:there", 1, "otherplace")
+
+
+def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
+    text = "services: {web: {ports: ['8000-8009:80'], scale: 2}, db: {deploy: {replicas: 2}}}"
+    web, db = loaded(text, overrides=Overrides(scale={"web": 3, "db": 0})).services
+    assert (web.replicas, db.replicas) == (3, 0)
+    told = problems(text, overrides=Overrides(scale={"wbe": 3}))
+    assert told == ['--scale:1:1: there is no service "wbe" (did you mean "web"?)']
+    assert scale_setting("web=4") == ("web", 4)
+    for wrong in ("web", "web=", "web=-1", "=3", "web=x", "web=999999"):
+        with pytest.raises(ValueError, match="is not SERVICE=NUMBER"):
+            scale_setting(wrong)
 
 
 def test_a_project_directory_that_is_none(problems: Callable) -> None:
