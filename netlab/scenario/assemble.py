@@ -113,6 +113,12 @@ def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report)
     for name in scale:
         if name not in known:
             report.add(("--scale", 1, 1), f"there is no service {shown(name)}{hint(name, known)}")
+    for service in (draft.service for draft in drafts):
+        if service.container_name is not None and scale.get(service.name, 0) > 1:
+            what = (
+                f"services.{service.name}: {scale[service.name]} containers cannot share one container_name"
+            )
+            report.add(("--scale", 1, 1), what)
     return tuple(
         replace(draft, service=replace(draft.service, replicas=scale[draft.service.name]))
         if draft.service.name in scale

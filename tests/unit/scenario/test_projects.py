@@ -327,6 +327,10 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
     assert (web.replicas, db.replicas) == (3, 0)
     told = problems(text, overrides=Overrides(scale={"wbe": 3}))
     assert told == ['--scale:1:1: there is no service "wbe" (did you mean "web"?)']
+    named = "services: {web: {container_name: alone}}"
+    assert problems(named, overrides=Overrides(scale={"web": 2})) == [
+        "--scale:1:1: services.web: 2 containers cannot share one container_name"
+    ]
     assert scale_setting("web=4") == ("web", 4)
     for wrong in ("web", "web=", "web=-1", "=3", "web=x", "web=999999"):
         with pytest.raises(ValueError, match="is not SERVICE=NUMBER"):
