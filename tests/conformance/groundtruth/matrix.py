@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parents[1]
 CAPTURES = HERE.parent / "data" / "captures" / "scenarios"
@@ -72,8 +73,26 @@ def captured(engine: str, kind: str) -> tuple[Case, ...]:
 @cache
 def selected(engine: str) -> frozenset[str]:
     """The names in ``selection.toml`` that are for this engine."""
-    lists: dict[str, list[str]] = tomllib.loads((HERE / "selection.toml").read_text())
+    return _listed(_selection(), engine)
+
+
+@cache
+def _selection() -> dict[str, Any]:
+    return tomllib.loads((HERE / "selection.toml").read_text())
+
+
+def _listed(groups: dict[str, Any], engine: str) -> frozenset[str]:
+    lists = {group: names for group, names in groups.items() if isinstance(names, list)}
     return frozenset(name for group, names in lists.items() if _is_for(group, engine) for name in names)
+
+
+@cache
+def with_flows(engine: str) -> tuple[Case, ...]:
+    """All configurations whose flows are compared."""
+    wanted = _listed(_selection()["flows"], engine)
+    chosen = [case for case in configurations(engine) if case.name in wanted]
+    also = tuple(Case(f"{case.name}-flows", case.path, case.claim) for case in chosen)
+    return captured(engine, "flows") + also
 
 
 def _is_for(group: str, engine: str) -> bool:
@@ -83,7 +102,7 @@ def _is_for(group: str, engine: str) -> bool:
 
 def cases(test: str, engine: str, whole: bool = True) -> tuple[Case, ...]:
     """What the test function of that name is run with: everything, or the selection."""
-    flows = captured(engine, "flows")
+    flows = with_flows(engine)
     if test == "test_witness":
         return tuple(case for case in flows if case.name == "c02-flows") if whole else ()
     found = flows if test == "test_flows" else configurations(engine)
