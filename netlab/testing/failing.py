@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.model.errors import NetlabError, Unmeasured
+import netlab
+from netlab.model.errors import NetlabError, Unmeasured, UsageError
 from netlab.testing.watch import Watch, folder_of, how_to_enter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlab.testing.labs import SuiteLab
 
 WATCHES = pytest.StashKey[list[Watch]]()
+_PACKAGE = Path(netlab.__file__).parent
 
 
 def watch(item: pytest.Item, lab: SuiteLab) -> Watch:
@@ -31,12 +36,29 @@ def release(found: Watch) -> None:
         found.lab.release()
 
 
+def shorten(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """End the traceback of a refusal where the test called netlab; that of a defect stays whole."""
+    if not excinfo.errisinstance((NetlabError, subprocess.CalledProcessError)):
+        return
+    traceback = excinfo.tb
+    while traceback.tb_next is not None:
+        if Path(traceback.tb_next.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE):
+            traceback.tb_next = None
+        else:
+            traceback = traceback.tb_next
+
+
 def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Add to the report of a test that went wrong."""
     if call.excinfo is not None and call.excinfo.errisinstance(Unmeasured):
         _unmeasured(call.excinfo, report)
     if not report.failed or report.when == "teardown":
         return
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, UsageError):  # no state of the lab explains what the test itself says wrong
+        return
+    if isinstance(error, subprocess.CalledProcessError):
+        report.sections += _said(error)
     found = [one for one in item.stash.get(WATCHES, []) if not one.lab.closed]
     if not found:
         return
@@ -56,6 +78,14 @@ def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         kept = [how_to_enter(one.lab.name) for one in found]
         report.sections.append(("netlab: kept", "\n".join(kept)))
         report.netlab_kept = kept  # type: ignore[attr-defined]
+
+
+def _said(error: subprocess.CalledProcessError) -> Iterator[tuple[str, str]]:
+    """What a program said before it failed."""
+    for name in ("stdout", "stderr"):
+        text = getattr(error, name)
+        if text:
+            yield f"netlab: {name} of {error.cmd[0]}", text if isinstance(text, str) else repr(text)
 
 
 def _unmeasured(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> None:

@@ -138,9 +138,15 @@ def _wanted(item: pytest.Item, param: object) -> list[Variant]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that share a lab go to one worker with ``--dist loadgroup``."""
+    """Tests that share a lab go to one worker with ``--dist loadgroup``; a marker without a use is told."""
     marker = item.get_closest_marker("netlab")
-    if marker is None or not item.config.pluginmanager.hasplugin("xdist"):
+    if marker is None:
+        return
+    asked = getattr(item, "fixturenames", ())
+    own = isinstance(item, pytest.Function) and marker in item.own_markers
+    if own and "lab" not in asked and "request" not in asked:
+        item.warn(pytest.PytestWarning(f"{item.name} is marked netlab, but asks for no lab: it has none"))
+    if not item.config.pluginmanager.hasplugin("xdist"):
         return
     scope = marker.kwargs.get("scope", "function")
     if scope == "function" or item.get_closest_marker("xdist_group") is not None:
@@ -191,7 +197,7 @@ def _only(item: pytest.Item, param: object) -> Variant:
     except MarkerError as error:
         problem = str(error)
     if len(variants) != 1:
-        pytest.fail(f"{item.nodeid}: {problem}", pytrace=False)
+        pytest.fail(problem, pytrace=False)
     return variants[0]
 
 
@@ -250,11 +256,14 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the evidence, where something of netlab's was used and went wrong."""
-    report = yield
-    if call.excinfo is not None and "netlab.model.errors" in sys.modules:
-        from netlab.testing import failing
+    if call.excinfo is None or "netlab.model.errors" not in sys.modules:
+        return (yield)
+    from netlab.testing import failing
 
-        failing.examine(item, call, report)
+    if not item.config.getoption("fulltrace"):
+        failing.shorten(call.excinfo)
+    report = yield
+    failing.examine(item, call, report)
     return report
 
 

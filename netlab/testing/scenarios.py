@@ -192,15 +192,15 @@ class ScenarioItem(pytest.Item):
             from netlab.view.verify import expected_words, measured_words
 
             claim = error.verdict.claim
+            expected, measured = expected_words(claim.expected), measured_words(error.verdict.journey)
             lines = [
-                f"{claim.expectation.position}: {claim.flow} {claim.flow.family.word}",
-                f"  expected: {expected_words(claim.expected)}",
-                f"  measured: {measured_words(error.verdict.journey)}",
+                f"expected {expected}; measured {measured}",  # pytest's summary shows the first line
                 *(f"  {problem}" for problem in error.verdict.check.problems),
+                f"{claim.expectation.position}: {claim.flow} {claim.flow.family.word}",
             ]
             return "\n".join(lines)
         if isinstance(error, NetlabError):
-            return f"{self.claim.expectation.position}: {self.claim.flow}: {error}"
+            return f"{error}\n{self.claim.expectation.position}: {self.claim.flow}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:

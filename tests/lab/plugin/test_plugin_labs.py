@@ -269,11 +269,11 @@ def test_scenario_files_are_collected_when_named_or_matched_only(own_suite: Suit
 
 def test_an_unmet_expectation_says_what_was_measured(suite: Suite) -> None:
     suite.scenario(old="ipv6: {outcome: ok, path: proxy", new="ipv6: {outcome: ok, path: forward")
-    result = suite.run("httpd.yaml", "--netlab-artifacts=evidence", "-n", "2")
+    result = suite.run("httpd.yaml", "--netlab-artifacts=evidence", "-n", "2", "-rf")
     result.counts(passed=2, failed=2)
     assert re.search(r"httpd\.yaml:\d+:7: client -> host:443/tcp ipv6\n", result.text)
-    assert "expected: ok, forward, sees gateway" in result.text
-    assert "measured: ok, proxy, sees 192.168.10.1" in result.text
+    assert "\nexpected ok, forward, sees gateway; measured ok, proxy, sees 192.168.10.1\n" in result.text
+    assert "FAILED httpd.yaml::client -> host:80/tcp[ipv6] - expected ok, forw" in result.text
     folders = sorted((suite.path / "evidence").iterdir())
     assert [folder.name for folder in folders] == [
         f"httpd.yaml-client-host-{port}-tcp-ipv6" for port in (443, 80)
@@ -322,6 +322,44 @@ def test_assertions_show_journeys(own_suite: Suite) -> None:
     ):
         assert line in result.text
     assert "def expect(" not in result.text  # the traceback ends in the test
+
+
+def test_refusals_are_told_where_the_test_asked(own_suite: Suite) -> None:
+    """No line of netlab's own, no evidence that explains nothing, and what a failed program said."""
+    own_suite.scenario()
+    own_suite.write("""
+        import pytest
+
+        pytestmark = pytest.mark.netlab("httpd.yaml", scope="module")
+
+        def test_flow(lab):
+            lab.probe("cleint -> host:80", 4)
+
+        def test_words(lab):
+            lab.expect("client -> host:80", ipv4="okay")
+
+        def test_program(lab):
+            lab.exec("client", ["ip", "link", "show", "wlan0"], check=True)
+
+        @pytest.mark.netlab("httpd.yaml", engine="docker-99")
+        def test_engine(lab): pass
+
+        @pytest.mark.netlab("httpd.yaml")
+        def test_asks_for_none(): pass
+    """)
+    result = own_suite.run()
+    result.counts(passed=1, failed=3, errors=1)
+    for line in (
+        "UsageError: there is no node 'cleint' (did you mean client?)",
+        "UsageError: 'okay': 'okay' is no outcome and no path (did you mean ok?)",
+        "netlab: stderr of ip",
+        'Device "wlan0" does not exist.',
+        'httpd.yaml docker-99: engine: unknown engine "docker-99"',
+        "test_asks_for_none is marked netlab, but asks for no lab: it has none",
+    ):
+        assert line in result.text
+    assert "def " not in result.text.replace("def test_", "")
+    assert result.text.count("netlab: rules of httpd-") == 1  # the program's alone
 
 
 def test_the_unmeasured_is_an_error_and_no_failure(own_suite: Suite) -> None:
