@@ -279,6 +279,8 @@ class Supervisor:
         directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:  # a path of any length in the 108 bytes of sun_path
             self.listener.bind(f"/proc/self/fd/{directory}/control")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, f"{self.path}/control") from error
         finally:
             os.close(directory)
         os.chmod(f"{self.path}/control", 0o600)

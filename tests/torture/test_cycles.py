@@ -16,9 +16,9 @@ SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
 until = borrowed("lab/test_lab_kill.py").until
 #: The first cycles fill caches.
 WARM = 10
-#: Octets that a cycle may leave, for the noise of an allocator: a leaked object a cycle is more.
-PER_CYCLE = 512
-
+#: Objects that a cycle may leave: Python keeps up to 2,000 free tuples of each length. Its memory grows by
+#: arenas of 1 MiB (Objects/obmalloc.c), of which two may have been begun.
+OBJECTS, MEMORY = 5, 2 << 20
 
 #: A program of its own: pytest remembers much of what it sees.
 PROGRAM = """
@@ -33,7 +33,12 @@ def known():
     gc.collect()
     status = open("/proc/self/status").read().split()
     threads, anonymous = (int(status[status.index(word) + 1]) for word in ("Threads:", "RssAnon:"))
-    return {"descriptors": len(os.listdir("/proc/self/fd")), "threads": threads, "memory": 1024 * anonymous}
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": threads,
+        "memory": 1024 * anonymous,
+        "objects": sys.getallocatedblocks(),
+    }
 
 warm, count = map(int, sys.argv[2:])
 for _ in range(warm):
@@ -59,12 +64,14 @@ def test_cycles_in_one_process(netlab: Any, scale: Scale, figure: Callable[[str]
     assert done.returncode == 0, done.stderr
     before, after = json.loads(done.stdout)
     grown = after.pop("memory") - before.pop("memory")
+    objects = after.pop("objects") - before.pop("objects")
     assert after == before
-    assert grown <= max(1 << 20, count * PER_CYCLE)
+    assert objects <= count * OBJECTS
+    assert grown <= MEMORY
     until(lambda: not processes(netlab.state / "labs"), "every process of every lab is gone")
     assert list(names(netlab.state / "labs")) == []
     same = ", ".join(f"{n} {what}" for what, n in before.items())
-    figure(f"{count} cycles: {same} as before, {grown / 1024:+.0f} KiB of memory, nothing left")
+    figure(f"{count} cycles: {same} as before, {objects:+} objects, {grown >> 10:+} KiB, nothing left")
 
 
 def test_cycles_by_command_line(netlab: Any, scale: Scale, figure: Callable[[str], None]) -> None:
