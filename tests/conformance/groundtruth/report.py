@@ -124,4 +124,9 @@ def _cell(result: Result | None) -> str:
         return "–"
     if result.failed:
         return "**differs**: " + (", ".join(result.differing) or "an error")
-    return "equal (" + ", ".join(f"{word} {count}" for word, count in result.compared.items()) + " lines)"
+    extent = [
+        f"{count} flows" if word == "flows" else f"{word} {count} lines"
+        for word, count in result.compared.items()
+        if word != "refused"
+    ]
+    return f"equal ({', '.join(extent) or 'both refuse'})"
