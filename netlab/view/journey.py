@@ -53,10 +53,16 @@ def journey_tree(journey: Journey) -> Tree:
     from rich.tree import Tree
 
     tree = Tree(_title(journey), guide_style="dim")
+    # An answer may meet the rule that let its question pass: it is marked where it decided.
+    forth, back = journey.decided_by, DecidedBy("none")
+    if stopped_by(journey) is not None and not any(
+        _ends(visit) for leg in journey.legs for visit in leg.hooks
+    ):
+        forth, back = back, forth
     for leg in journey.legs:
-        _leg(tree, leg, journey.decided_by)
+        _leg(tree, leg, forth)
     for leg in journey.replies:
-        _leg(tree, leg, journey.decided_by, "the answer, ")
+        _leg(tree, leg, back, "the answer, ")
     if journey.switched:
         branch = tree.add(_text(("switched", "bold"), (" by a bridge, port to port", "dim")))
         for visit in journey.switched:
@@ -119,7 +125,7 @@ def _leg(tree: Tree, leg: Leg, decision: DecidedBy, prefix: str = "") -> None:
 
 def _last(leg: Leg, visit: HookVisit) -> Packet:
     """How the packet left the last hook: only there is the change not the next hook's packet."""
-    if visit.rules and visit.rules[-1].verdict in _STOPPED:
+    if _ends(visit):
         return visit.packet
     return Packet(leg.nat.snat or visit.packet.src, leg.nat.dnat or visit.packet.dst)
 
@@ -127,7 +133,7 @@ def _last(leg: Leg, visit: HookVisit) -> Packet:
 def _visit(
     branch: Tree, visit: HookVisit, came: Packet | None, left: Packet | None, decision: DecidedBy
 ) -> None:
-    stopped = bool(visit.rules) and visit.rules[-1].verdict in _STOPPED
+    stopped = _ends(visit)
     station = branch.add(_text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim")))
     stack = [station]
     bases: dict[str, int] = {}
@@ -144,6 +150,11 @@ def _visit(
             bases[f"{hit.family} {hit.table} {target}"] = depth + 1
     if came is not None and left is not None and came != left:
         station.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
+
+
+def _ends(visit: HookVisit) -> bool:
+    """Whether the packet was dropped at this hook."""
+    return bool(visit.rules) and visit.rules[-1].verdict in _STOPPED
 
 
 def _links(visit: HookVisit) -> str:
