@@ -131,7 +131,7 @@ def yardstick(size: int) -> float:
 
 
 def in_own_namespaces(work: Callable[[], float]) -> float:
-    """The seconds that ``work`` returns, in a child with network and mount namespaces and a /run of its own.
+    """The number that ``work`` returns, in a child with network and mount namespaces and a /run of its own.
 
     What it made is let go of when it has returned.
     """
