@@ -2,8 +2,8 @@
 
 ::
 
-    nox -s torture               a few minutes
-    nox -s torture -- --full     the figures of the goals, an hour or more
+    nox -s torture               some three minutes
+    nox -s torture -- --full     the figures of docs/torture.md, more than an hour
 
 Every test prints what it did; the figures stand together at the end.
 """
