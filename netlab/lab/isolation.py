@@ -1,4 +1,4 @@
-"""Namespaces of the supervisor's own, and a private view of mounts."""
+"""Namespaces of the supervisor's own, a private view of mounts, and the limits that it needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import errno
 import os
 
 from netlab.kernel import libc
+
+#: Descriptors that every lab may use: four a container.
+NOFILE = 1 << 20
 
 
 def own_namespaces() -> None:
@@ -37,6 +40,21 @@ def own_namespaces() -> None:
             f"cannot make namespaces for the lab: {error.strerror}; "
             "run netlab with sudo, or allow user namespaces (`netlab doctor` says how)"
         ) from error
+
+
+def raise_limits() -> None:
+    """Let the process and all its children have as many descriptors as they may."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if os.geteuid() == 0 and hard < NOFILE:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (NOFILE, NOFILE))
+        except (ValueError, PermissionError):
+            pass  # a container without CAP_SYS_RESOURCE: what it has must do
+        else:
+            return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _unshare_user(flags: int) -> None:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from netlab.lab.wire import Message
 
 
+def warm_up() -> None:
+    """Import what the lab's processes will need, while the owner still reads the scenario."""
+    import netlab.lab.proxies
+    import netlab.lab.responder
+    import netlab.proxy.identity  # noqa: F401
+
+    codec.warm_up()
+
+
 class Processes:
     """The processes that serve a lab. ``awaited`` are those that have yet to say that they answer."""
 

@@ -27,26 +27,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.kernel import libc
-from netlab.lab import codec, state
+from netlab.lab import processes, state
 from netlab.lab.children import Child, Children, ending
-from netlab.lab.processes import Processes
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
     from netlab.lab.changing import Changing
 
-#: Descriptors that every lab may use: four a container.
-NOFILE = 1 << 20
-
 
 def main(control: int, owner: int) -> NoReturn:
     """Become the supervisor. ``control``: a socket to the owner; ``owner``: a pidfd of it."""
     channel = Channel(socket.socket(fileno=control))
     try:
-        from netlab.lab.isolation import own_namespaces
+        from netlab.lab.isolation import own_namespaces, raise_limits
 
-        _raise_limits()
+        raise_limits()
         own_namespaces()
         pid = os.fork()
     except BaseException as error:
@@ -57,20 +53,6 @@ def main(control: int, owner: int) -> NoReturn:
         os._exit(0)
     os.setsid()
     Supervisor(channel, owner).run()
-
-
-def _raise_limits() -> None:
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if os.geteuid() == 0 and hard < NOFILE:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (NOFILE, NOFILE))
-        except (ValueError, PermissionError):
-            pass  # a container without CAP_SYS_RESOURCE: what it has must do
-        else:
-            return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -109,7 +91,7 @@ class Supervisor:
         self.published: list[str] = []
         self.private = ""
         self.listener: socket.socket | None = None
-        self.processes = Processes(self)
+        self.processes = processes.Processes(self)
         self.builder: Channel | None = None
         self.changing: Changing | None = None
 
@@ -323,7 +305,7 @@ class Supervisor:
         """What the building child says."""
         match report["event"]:
             case "warm":
-                self._warm_up()
+                processes.warm_up()
                 self.tell_owner(report)
             case "built":
                 self._start(report)
@@ -332,15 +314,6 @@ class Supervisor:
                 self.stop()
             case _:
                 self.tell_owner(report)
-
-    @staticmethod
-    def _warm_up() -> None:
-        """Import what the lab's processes will need, while the owner still reads the scenario."""
-        import netlab.lab.proxies
-        import netlab.lab.responder
-        import netlab.proxy.identity  # noqa: F401
-
-        codec.warm_up()
 
     def fail(self, text: str, *, with_log: bool = False) -> NoReturn:
         """The lab cannot be: say why, and end."""
