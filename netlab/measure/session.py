@@ -441,6 +441,9 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if was:
+            if not gc.get_freeze_count():  # what is made here is old at once, without having been searched
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
