@@ -57,8 +57,8 @@ departures below.
 `sudo .venv/bin/nox -s conformance` compares the machine's own daemon with everything, and the daemons of the
 other Debian suites (12, 13, unstable) with a selection: each thing that generations do differently, once
 (`tests/conformance/selection.toml` lists it, with why). So continuous integration sees every generation
-that can be had, and ends in time; nothing is ever compared less strictly. `--conformance-all` compares
-everything with all of them, and this page is of such runs.
+that can be had, and ends within ten minutes on two cores; nothing is ever compared less strictly.
+`--conformance-all` compares everything with all of them, which takes half an hour; this page is of that.
 
 It needs root, a dockerd (Debian's `docker.io`), `busybox-static`, `ufw` and `nftables`, all of which
 `./install --dev` brings, and `debootstrap` for the daemons of other suites. Those are made at the first
