@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 from functools import cache
 from typing import Final
 
@@ -66,7 +67,7 @@ def family_number(family: Family) -> int:
     return socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
 
 
-class SocketProbe:
+class SocketProbe(ABC):
     """What the probes by sockets have in common.
 
     ``source`` is (address, port) to bind to; an empty address leaves it to the routing table.
@@ -88,15 +89,15 @@ class SocketProbe:
 
     # -- to be given by each kind
 
+    @abstractmethod
     def begin(self) -> None:
         """Send the first packet; raises OSError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def readable(self) -> None:
         """Take in what the socket has; raises OSError."""
-        raise NotImplementedError
 
-    def writable(self) -> None:
+    def writable(self) -> None:  # noqa: B027  one kind alone has something to do then
         """Go on after a connect; raises OSError."""
 
     # -- common

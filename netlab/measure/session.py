@@ -30,11 +30,12 @@ from netlab.journey.facts import Facts, facts_of
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.stations import Station
-from netlab.kernel import interfaces, route, sockdiag
+from netlab.kernel import interfaces, route
 from netlab.kernel import netns as namespaces_of
 from netlab.kernel.packet import Shape
+from netlab.measure.air import Air, Probe
 from netlab.measure.crafted import CraftedProbe, Workshop
-from netlab.measure.probes import SocketProbe, StreamProbe, patience, probe_for
+from netlab.measure.probes import patience, probe_for
 from netlab.measure.rounds import rounds
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
@@ -79,8 +80,6 @@ class ProxyPair(Protocol):
     def backend(self) -> tuple[str, int]:
         """Where it connected to."""
 
-
-Probe = SocketProbe | CraftedProbe
 
 #: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
 Pairs = Callable[[str, int], Sequence[ProxyPair]]
@@ -255,7 +254,7 @@ class Session:
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
         self._patience = patience()
-        air = _Air(self.tracers, self._workshop)
+        air = Air(self.tracers, self._workshop)
         probes = [self._probe(flow, shape) for flow in flows]
         try:
             for count, probe in enumerate(probes):
@@ -298,7 +297,7 @@ class Session:
             return self._workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
         return probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
 
-    def _launch(self, probe: Probe, air: _Air) -> None:
+    def _launch(self, probe: Probe, air: Air) -> None:
         netns = self._namespace(probe.flow.origin)
         if isinstance(probe, CraftedProbe):
             via = None if probe.flow.via is None else self.facts.namespace(probe.flow.via)
@@ -311,7 +310,7 @@ class Session:
             probe.deadline = time.monotonic() + self._patience
             air.add(probe)
 
-    def _end_dropped(self, probes: Sequence[Probe], air: _Air) -> None:
+    def _end_dropped(self, probes: Sequence[Probe], air: Air) -> None:
         """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
         if not self._dropped:
             return
@@ -445,66 +444,3 @@ def _uncollected() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
-
-
-class _Air:
-    """What is under way: sockets in one epoll, the traces, and the packets made by hand."""
-
-    def __init__(self, tracers: Sequence[Tracer], workshop: Workshop) -> None:
-        self.poll = select.epoll()
-        self.workshop = workshop
-        self._tracers = {tracer.fileno(): tracer for tracer in tracers}
-        self._flying: dict[int, SocketProbe] = {}
-        self.looked = time.monotonic()  #: when it was last seen what had come
-        for fd in (*self._tracers, *workshop.begin()):
-            self.poll.register(fd, select.EPOLLIN)
-
-    def add(self, probe: SocketProbe) -> None:
-        """A probe has left."""
-        assert probe.socket is not None
-        self._flying[probe.socket.fileno()] = probe
-        self.poll.register(probe.socket.fileno(), probe.wants)
-
-    def land(self, probe: Probe, *, expired: bool = False) -> None:
-        """A probe has its answer, or gets none."""
-        if expired and probe.sighting is None:
-            probe.expire()
-        if isinstance(probe, SocketProbe) and probe.socket is not None:
-            fd = probe.socket.fileno()
-            if self._flying.pop(fd, None) is not None:
-                self.poll.unregister(fd)
-                self._ask_sockets(probe)
-
-    def wait(self, seconds: float) -> None:
-        """Take in what comes within ``seconds``."""
-        found = self.poll.poll(seconds)
-        self.looked = time.monotonic()
-        for fd, mask in found:
-            if fd in self._tracers:
-                self._tracers[fd].drain()
-            elif (probe := self._flying.get(fd)) is not None:
-                wants = probe.wants
-                probe.event(mask)
-                if probe.sighting is not None:
-                    self.land(probe)
-                elif probe.wants != wants:
-                    self.poll.modify(fd, probe.wants)
-            elif self.workshop.owns(fd):
-                self.workshop.read(fd)
-
-    def _ask_sockets(self, probe: SocketProbe) -> None:
-        """If who answered says nothing of itself, ask the kernel while the connections stand."""
-        if not isinstance(probe, StreamProbe) or not probe.anonymous or probe.key is None:
-            return
-        assert probe.sighting is not None
-        for tracer in self._tracers.values():
-            client, asked = endpoints(probe.key)
-            told = sockdiag.other_ends(tracer.netns, client, asked)
-            if len(told) == 1:
-                probe.sighting.second = make_key(PROTOCOLS["tcp"], *told[0].local, *told[0].remote)
-            elif told:
-                probe.ambiguous = True
-
-    def close(self) -> None:
-        """Close what is the air's own."""
-        self.poll.close()

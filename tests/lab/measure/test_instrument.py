@@ -18,6 +18,7 @@ from netlab.kernel.nfdump import Tables
 from netlab.kernel.tracetable import TABLE_PREFIX
 from netlab.measure import probes
 from netlab.measure import session as sessions
+from netlab.measure.air import Air
 from netlab.measure.session import Session
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
@@ -103,10 +104,10 @@ def test_who_was_kept_from_answering_gets_the_time_that_was_lost(
     lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first look is late by more than all patience: nothing is a timeout for that."""
-    look = sessions._Air.wait
+    look = Air.wait
     looks: list[float] = []
 
-    def late(self: sessions._Air, seconds: float) -> None:
+    def late(self: Air, seconds: float) -> None:
         look(self, seconds)
         if not looks:
             self.looked += 5.0  # so late that it was
@@ -114,7 +115,7 @@ def test_who_was_kept_from_answering_gets_the_time_that_was_lost(
 
     for module in (sessions, probes):
         monkeypatch.setattr(module, "patience", lambda: 0.0)
-    monkeypatch.setattr(sessions._Air, "wait", late)
+    monkeypatch.setattr(Air, "wait", late)
     with Session(lab.namespaces, lab.plan) as session:
         assert [j.outcome for j in session.measure([flow()])] == ["ok"]
     assert max(looks) > 4
