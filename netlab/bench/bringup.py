@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from netlab.bench.drain import drain
+from netlab.bench.drain import settle
 from netlab.bench.frame import Effort, Result, absolute, at_most, interleaved
 from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, process
@@ -63,7 +63,7 @@ def ours(size: int) -> float:
     for one in listeners:
         one.close()
     lab.close()
-    drain()
+    settle()
     return taken
 
 
@@ -95,7 +95,7 @@ def slowest_connect(size: int) -> float:
                     raise LabError(f"{node.name} at {address} did not answer: {os.strerror(code)}")
                 slowest = max(slowest, time.perf_counter() - start)
     lab.close()
-    drain()
+    settle()
     return slowest
 
 
@@ -126,7 +126,7 @@ def yardstick(size: int) -> float:
         return time.perf_counter() - start
 
     taken = in_own_namespaces(work)
-    drain()
+    settle()
     return taken
 
 
