@@ -115,4 +115,6 @@ def test_no_scenario_in_the_folder_is_told(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NETLAB_STATE", str(tmp_path / "state"))
     assert main(["up"]) == 2
-    assert "neither this folder nor one above it has a netlab.yaml or a Compose file" in capsys.readouterr().err
+    assert (
+        "neither this folder nor one above it has a netlab.yaml or a Compose file" in capsys.readouterr().err
+    )
