@@ -9,6 +9,7 @@ import socket
 from struct import pack
 
 from netlab.kernel.message import address_bytes, mac_bytes
+from netlab.kernel.packet import checksum
 
 _ETH_ARP, _ETH_IPV6 = 0x0806, 0x86DD
 _ALL_NODES = socket.inet_pton(socket.AF_INET6, "ff02::1")
@@ -25,7 +26,7 @@ def frame(mac: str, address: str) -> bytes:
     body = pack("!II", 0, _OVERRIDE) + raw + pack("!BB", _TARGET_LINK_ADDRESS, 1) + own
     message = pack("!BB", _ADVERTISEMENT, 0) + pack("!H", 0) + body[4:]
     summed = raw + _ALL_NODES + pack("!II", len(message), _ICMPV6) + message
-    message = message[:2] + pack("!H", _checksum(summed)) + message[4:]
+    message = message[:2] + pack("!H", checksum(summed)) + message[4:]
     head = pack("!IHBB", 6 << 28, len(message), _ICMPV6, 255) + raw + _ALL_NODES
     return b"\x33\x33\0\0\0\1" + own + pack("!H", _ETH_IPV6) + head + message
 
@@ -36,10 +37,3 @@ def send(interface: str, mac: str, addresses: list[str]) -> None:
         wire.bind((interface, 0))
         for address in addresses:
             wire.send(frame(mac, address))
-
-
-def _checksum(data: bytes) -> int:
-    total = sum(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
