@@ -120,7 +120,10 @@ class Launch:
 
     def _greeted(self, message: Message) -> None:
         self.pid = message["pid"]
-        self.pidfd = os.pidfd_open(self.pid)
+        try:
+            self.pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            pass  # killed since: its end of the channel is closed, which the next look tells
         self._reap()
 
     def _reap(self) -> None:

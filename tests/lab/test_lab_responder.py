@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.kernel import netns, process
+from netlab.kernel import dump, message, netns, process
+from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RouteSocket
 from netlab.lab import responder as module
 from netlab.lab.responder import Responder
 from netlab.model.errors import LabError
@@ -37,6 +38,7 @@ class Field:
                 "addr add 2001:db8::7/128 dev lo nodad",
             ):
                 assert process.run(["ip", *words.split()]).code == 0
+            self._until_usable("2001:db8::7")
         self.responder = Responder()
         entries = [("tcp", 80, "web", "shop"), ("udp", 53, "web", "shop"), ("tcp", 81, "other", "bank")]
         assert self.responder.open([(self.namespace, entries)]) == []
@@ -44,6 +46,16 @@ class Field:
         self.thread = threading.Thread(target=self.responder.run, args=(read,))
         self.thread.start()
         self.read = read
+
+    @staticmethod
+    def _until_usable(address: str) -> None:
+        """The kernel has a work queue make an IPv6 address an address of the host; nodad or not."""
+        with RouteSocket() as news, RouteSocket() as asked:
+            news.join(RTNLGRP_IPV6_ROUTE)
+            request = [message.get_route(address, 1)]
+            while not all(map(dump.is_local, asked.ask(request))):
+                assert select.select([news], [], [], PATIENCE)[0], f"{address} cannot be used"
+                news.discard()
 
     def socket(self, address: str, kind: int = socket.SOCK_STREAM) -> socket.socket:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -40,9 +40,9 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "doctor": None,  # whose very task it is to tell them apart: tests/lab/test_doctor.py
 }
 #: What differs from one call to the next, whoever calls: process numbers, times, ports that were chosen,
-#: the comments and counters of iptables-save.
+#: the counters of rules, the comments of iptables-save.
 VOLATILE = (
-    (re.compile(r'"(created|pid|when|start_time|seconds)": [0-9.]+'), r'"\1": N'),
+    (re.compile(r'"(created|pid|when|start_time|seconds|packets|bytes)": [0-9.]+'), r'"\1": N'),
     (re.compile(r"(?<=[0-9a-f\]]):[2-6]\d{4}\b"), ":PORT"),
     (re.compile(r"^#.*$|\[\d+:\d+\]", re.MULTILINE), ""),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import subprocess
 from itertools import groupby
 from pathlib import Path
 
@@ -26,6 +27,11 @@ x-netlab:
     listen: [22, 8080]
     firewall: {firewall}
 """
+#: The model is firewalld's 1.3.3; another version, as Debian 13's, has other chains of its own.
+LIKE_THE_MODEL = subprocess.run(
+    ["dpkg-query", "-W", "-f", "${Version}", "firewalld"], check=True, capture_output=True, text=True
+).stdout.startswith("1.3.")
+
 REAL = {
     "ufw": ({"ufw": {"allow": ["22/tcp"], "run": "real"}}, "timeout", "ufw-user-input"),
     "nftables": ({"firewalld": {"run": "real"}}, "unreachable", "filter_IN_public_allow"),
@@ -120,11 +126,15 @@ def outcome(netlab: Netlab, lab: str, flow: str) -> str:
 
 
 def rules(netlab: Netlab, lab: str) -> list[str]:
-    """All rules in order; of the interfaces in a policy firewalld itself has none, they are a set there."""
+    """All rules in order; of the interfaces in a policy firewalld itself has none, they are a set there.
+
+    With another firewalld than the model's, those of the engine alone.
+    """
     text = netlab.exec(lab, "host", "iptables-save")
     lines = [line.partition("[")[0] for line in text.splitlines() if not line.startswith("#")]
     groups = groupby(lines, lambda line: line.split()[1] if "_POLICIES_" in line.split("-j")[0] else None)
-    return [line for chain, group in groups for line in (sorted(group) if chain else group)]
+    found = [line for chain, group in groups for line in (sorted(group) if chain else group)]
+    return found if LIKE_THE_MODEL else [line for line in found if "DOCKER" in line or "docker_" in line]
 
 
 TWO = """

@@ -60,9 +60,10 @@ def test_sockets_look_alike(field: Field) -> None:
         client = field.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         field.until(lambda: "keepalive" in field.run(field.host, "ss", "-Htno", "sport", "80"), "a timer")
-        # A socket that is being closed has a timer that ss shows by the same name.
-        standing = field.run(field.host, "ss", "-Htno", "state", "established", "dport", "8000")
-        assert "keepalive" not in standing
+        if mode == "shared":  # Debian 13's docker-proxy, of a newer Go, has the timer on both sides
+            # A socket that is being closed has a timer that ss shows by the same name.
+            standing = field.run(field.host, "ss", "-Htno", "state", "established", "dport", "8000")
+            assert "keepalive" not in standing
         shown.append(listening)
         proxies.close()
         client.close()
