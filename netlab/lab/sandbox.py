@@ -16,7 +16,7 @@ from netlab.kernel import libc
 from netlab.lab import firewallview, isolation, state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from netlab.model.plan import Plan
 
@@ -130,12 +130,21 @@ def execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:
         os.chdir(cwd)
     except OSError:
         os.chdir("/")  # the folder is not visible here, as with `docker exec`
+    env = with_system_path(env)
     try:
-        os.execvpe(argv[0], argv, with_system_path(env))  # noqa: S606  no shell is wanted
-    except FileNotFoundError:
-        fail(f"{argv[0]}: command not found", NOT_FOUND)
+        os.execvpe(argv[0], argv, env)  # noqa: S606  no shell is wanted
     except (OSError, ValueError) as error:
+        # A folder of the PATH that may not be searched makes "permission denied" of "not found".
+        denied = isinstance(error, PermissionError) and not _is_found(argv[0], env)
+        if denied or isinstance(error, FileNotFoundError):
+            fail(f"{argv[0]}: command not found", NOT_FOUND)
         fail(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", NOT_EXECUTABLE)
+
+
+def _is_found(program: str, env: Mapping[str, str]) -> bool:
+    if "/" in program:
+        return True
+    return any(os.path.exists(f"{folder}/{program}") for folder in os.get_exec_path(env))
 
 
 def fail(text: str, code: int) -> NoReturn:

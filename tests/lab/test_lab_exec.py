@@ -8,11 +8,13 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import NOBODYS_UID, ROOT
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
 PATIENCE = 60.0
@@ -24,6 +26,16 @@ def test_the_exit_code_is_the_command_s_own(anyones: Any) -> None:
     anyones("exec", f"{lab}.client", "--", "sh", "-c", "kill -TERM $$", code=128 + signal.SIGTERM)
     assert "nonsuch: command not found" in anyones("exec", f"{lab}.client", "nonsuch", code=127).stderr
     anyones("exec", f"{lab}.client", "--", "/etc/hosts", code=126)
+
+
+def test_a_folder_of_the_path_that_may_not_be_searched_has_nothing() -> None:
+    closed = "/proc/1/root/bin"  # of another user's process
+    driver = f"from netlab.lab.sandbox import execute; execute(['nonsuch'], {{'PATH': '{closed}:/bin'}}, '/')"
+    identity = {"user": NOBODYS_UID, "group": NOBODYS_UID} if os.geteuid() == 0 else {}
+    done = subprocess.run(
+        [sys.executable, "-c", driver], cwd=ROOT, capture_output=True, text=True, check=False, **identity
+    )  # type: ignore[call-overload]
+    assert (done.returncode, done.stderr) == (127, "netlab: nonsuch: command not found\n")
 
 
 def test_a_command_sees_the_node_and_nothing_else_of_the_machine_s_network(anyones: Any) -> None:
