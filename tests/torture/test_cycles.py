@@ -75,7 +75,7 @@ def test_cycles_in_one_process(netlab: Any, scale: Scale, figure: Callable[[str]
 
 
 def test_cycles_by_command_line(netlab: Any, scale: Scale, figure: Callable[[str], None]) -> None:
-    count = scale(4, 60)
+    count = scale(4, 500)
     lab = netlab.name()
     for _ in range(count):
         netlab("up", "-q", SEED, "--name", lab)
