@@ -60,7 +60,8 @@ A node is LAB.NODE, or NODE alone where one lab is up.
 `netlab VERB --help` tells the rest; `netlab up scenarios/httpd.yaml` is a start.
 
 exit codes: 0 as expected, 1 an expectation failed, 2 usage or scenario error,
-3 could not measure, 4 the machine lacks something, 5 nothing was tested.
+3 could not measure, 4 the machine lacks something, 5 nothing was tested,
+130 interrupted, after cleaning up.
 """
 
 
