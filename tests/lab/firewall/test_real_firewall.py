@@ -32,6 +32,8 @@ LIKE_THE_MODEL = subprocess.run(
     ["dpkg-query", "-W", "-f", "${Version}", "firewalld"], check=True, capture_output=True, text=True
 ).stdout.startswith("1.3.")
 
+BUILTIN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+
 REAL = {
     "ufw": ({"ufw": {"allow": ["22/tcp"], "run": "real"}}, "timeout", "ufw-user-input"),
     "nftables": ({"firewalld": {"run": "real"}}, "unreachable", "filter_IN_public_allow"),
@@ -134,7 +136,13 @@ def rules(netlab: Netlab, lab: str) -> list[str]:
     lines = [line.partition("[")[0] for line in text.splitlines() if not line.startswith("#")]
     groups = groupby(lines, lambda line: line.split()[1] if "_POLICIES_" in line.split("-j")[0] else None)
     found = [line for chain, group in groups for line in (sorted(group) if chain else group)]
-    return found if LIKE_THE_MODEL else [line for line in found if "DOCKER" in line or "docker_" in line]
+    return found if LIKE_THE_MODEL else [line for line in found if is_the_engine_s(line)]
+
+
+def is_the_engine_s(line: str) -> bool:
+    """Whether Docker wrote it: about a chain of its own, or in a builtin chain about its bridges."""
+    _, _, chain = line.partition("-A ")
+    return "DOCKER" in line or ("docker_" in line and chain.split(" ")[0] in BUILTIN)
 
 
 TWO = """
