@@ -86,9 +86,12 @@ class _Process:
         assert self.control is not None
         answer: list[str] = []
         try:
-            self.control.send("\n".join([verb, *lines]).encode())
+            try:
+                self.control.send("\n".join([verb, *lines]).encode())
+            except ConnectionError:
+                pass  # gone; its last words are still to be read
             while True:
-                head, *rest = self.control.recv(PACKET).decode().split("\n")
+                head, *rest = self._receive().decode().split("\n")
                 if head not in ("more", "done"):
                     raise LabError(f"{self.name} (pid {self.pid}) has died: {' '.join(rest) or 'killed'}")
                 answer += rest
@@ -96,6 +99,14 @@ class _Process:
                     return answer
         except OSError as error:
             raise LabError(f"{self.name} (pid {self.pid}) has died: {error.strerror}") from error
+
+    def _receive(self) -> bytes:
+        """The next packet. That it went without reading all is told once, before its last words."""
+        assert self.control is not None
+        try:
+            return self.control.recv(PACKET)
+        except ConnectionResetError:
+            return self.control.recv(PACKET)
 
     def end(self) -> None:
         """End it and wait until it is gone, whoever reaps it."""

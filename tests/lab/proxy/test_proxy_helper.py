@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netlab.lab.proxies import _Process
 from netlab.model.errors import LabError
 from netlab.proxy import helper
 
@@ -156,3 +157,16 @@ def test_an_error_in_the_helper_is_told(two: Field, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(LabError, match=r"helper, process \d+, has died: RuntimeError: out of order"):
         connect_often()
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_last_words_are_heard_however_late_one_asks(asked_before: bool) -> None:
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        if asked_before:
+            ours.send(b"a request that nobody reads")
+        its.send(b"failed\nRuntimeError: out of order")
+        its.close()
+        process = _Process("docker-proxy", 7, -1, ours, set())  # type: ignore[arg-type]
+        with pytest.raises(LabError, match=r"docker-proxy \(pid 7\) has died: RuntimeError: out of order"):
+            process.request("pairs", [])
