@@ -4,54 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Unpack
 
     from netlab.model.plan import Plan
     from netlab.model.scenario import JsonValue, Scenario
 
 
-def load_plan(
-    files: Sequence[str | Path],
-    *,
-    engine: str | None = None,
-    firewall: str | None = None,
-    daemon: Mapping[str, JsonValue] | Sequence[str] = (),
-    name: str | None = None,
-    project_name: str | None = None,
-    profiles: Sequence[str] = (),
-    env_files: Sequence[str | Path] = (),
-    project_directory: str | Path | None = None,
-    scale: Mapping[str, int] | Sequence[str] = (),
-    environ: Mapping[str, str] | None = None,
-    allow_outside_files: bool = False,
-) -> Plan:
-    """The plan of one scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the
-    number of containers of a service, or ``SERVICE=N`` lines.
+class Choices(TypedDict, total=False):
+    """What may be said of a scenario beside its files: the keywords of :func:`load_scenario`."""
 
-    ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
-    """
+    engine: str | None
+    firewall: str | None
+    daemon: Mapping[str, JsonValue] | Sequence[str]
+    name: str | None
+    project_name: str | None
+    profiles: Sequence[str]
+    env_files: Sequence[str | Path]
+    project_directory: str | Path | None
+    scale: Mapping[str, int] | Sequence[str]
+    environ: Mapping[str, str] | None
+    allow_outside_files: bool
+
+
+def load_plan(files: Sequence[str | Path], **choices: Unpack[Choices]) -> Plan:
+    """The plan of one scenario; arguments and errors are those of :func:`load_scenario`."""
     from netlab.plan import make
 
-    return make(
-        load_scenario(
-            files,
-            engine=engine,
-            firewall=firewall,
-            daemon=daemon,
-            name=name,
-            project_name=project_name,
-            profiles=profiles,
-            env_files=env_files,
-            project_directory=project_directory,
-            scale=scale,
-            environ=environ,
-            allow_outside_files=allow_outside_files,
-        )
-    )
+    return make(load_scenario(files, **choices))
 
 
 def load_scenario(
@@ -69,7 +53,11 @@ def load_scenario(
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
 ) -> Scenario:
-    """The scenario itself; the arguments are those of :func:`load_plan`."""
+    """One scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the number of
+    containers of a service, or ``SERVICE=N`` lines.
+
+    ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
+    """
     from netlab.model.errors import UsageError
     from netlab.scenario import Overrides, daemon_setting, load, scale_setting
 
