@@ -20,6 +20,7 @@ from netlab.scenario.tree import Data, Mark, Report, Scalar, Value, shown
 
 FILE_LIMIT = 32 << 20  #: bytes in a file
 DEPTH_LIMIT = 64  #: levels of nesting
+TOO_DEEP = f"nested more than {DEPTH_LIMIT} levels deep"
 EXPANSION_LIMIT = 200_000  #: nodes after aliases are followed, unless the file itself is that long
 EXPANSION_RATIO = 10
 
@@ -191,7 +192,7 @@ class _Builder:
     def _open(self, event: Any, data: Data) -> None:
         at = self._mark(event)
         if len(self.stack) >= DEPTH_LIMIT:
-            self._fail(at, f"nested more than {DEPTH_LIMIT} levels deep")
+            self._fail(at, TOO_DEEP)
         tag = event.tag
         own: Literal["reset", "override"] | None = None
         if tag is not None and tag not in (f"{_CORE}map", f"{_CORE}seq", "!"):
@@ -234,7 +235,7 @@ class _Builder:
             self.root = value
             return
         if len(self.stack) + height > DEPTH_LIMIT:
-            self._fail(alias or value.at, f"nested more than {DEPTH_LIMIT} levels deep")
+            self._fail(alias or value.at, TOO_DEEP)
         frame = self.stack[-1]
         frame.state[3] += weight
         frame.state[4] = max(frame.state[4], height + 1)
@@ -303,6 +304,8 @@ class _Builder:
         return (self.file, mark.line + 1, mark.column + 1) if mark else (self.file, 1, 1)
 
     def _wording(self, error: Any) -> str:
+        if error.problem == "exceeded maximum nesting depth":  # a limit of newer libyaml's own
+            return TOO_DEEP
         mark = error.problem_mark
         if mark is not None:
             line = ""

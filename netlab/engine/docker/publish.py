@@ -15,6 +15,8 @@ from netlab.model.scenario import PortMapping
 
 #: How often the daemon tries another port of a range, or of its own choice (maxAllocatePortAttempts).
 ATTEMPTS = 10
+#: Go's sort.Sort leaves so many elements to insertion sort (maxInsertion of sort/zsortinterface.go, Go 1.19).
+INSERTION_SORT = 12
 
 
 def ordered(world: World, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
@@ -37,16 +39,39 @@ def _ascending(mapping: PortMapping) -> tuple[bool, int, int, tuple[int, int], t
 
 
 def descending(mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
-    """go-connections' SortPortMap; links of every generation keep to it."""
+    """go-connections' SortPortMap; links of every generation keep to it.
 
-    def key(mapping: PortMapping) -> tuple[int, int, bool]:
-        start = mapping.host_ports[0] if mapping.host_ports else 0
-        return (-start, -mapping.container_port, mapping.protocol != "tcp")
-
+    Its comparison (nat/sort.go, portMapSorter.Less) is no order: of two TCP bindings of one container port
+    each is less than the other, and so are two ports of which one has the larger host port and the other the
+    larger container port. What comes out then is what Go's insertion sort (sort.Sort, up to twelve) makes of
+    what went in: the container ports as JSON spells a map, each with its bindings as they were given.
+    """
+    given = sorted(mappings, key=lambda m: f"{m.container_port}/{m.protocol}")
+    entries = _insertion_sorted(given) if len(given) <= INSERTION_SORT else sorted(given, key=_rank)
     groups: dict[tuple[int, str], list[PortMapping]] = {}
-    for mapping in sorted(mappings, key=key):
+    for mapping in entries:
         groups.setdefault((mapping.container_port, mapping.protocol), []).append(mapping)
     return [mapping for group in groups.values() for mapping in group]
+
+
+def _rank(mapping: PortMapping) -> tuple[int, int, bool]:
+    start = mapping.host_ports[0] if mapping.host_ports else 0
+    return (-start, -mapping.container_port, mapping.protocol != "tcp")
+
+
+def _insertion_sorted(mappings: list[PortMapping]) -> list[PortMapping]:
+    out = mappings.copy()
+    for end in range(1, len(out)):
+        for at in range(end, 0, -1):
+            if not _less(out[at], out[at - 1]):
+                break
+            out[at - 1], out[at] = out[at], out[at - 1]
+    return out
+
+
+def _less(one: PortMapping, other: PortMapping) -> bool:
+    (start, port, _), (other_start, other_port, _) = _rank(one), _rank(other)
+    return start < other_start or port < other_port or (port == other_port and one.protocol == "tcp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,9 @@ def container_body(spec: ContainerSpec, names: dict[str, str]) -> dict[str, Any]
     shares = mode.startswith("container:")
     exposed: dict[str, dict[str, str]] = {f"{p.container_port}/{p.protocol}": {} for p in spec.ports}
     exposed |= {f"{e.port}/{e.protocol}": {} for e in spec.expose}
+    exposed = dict(
+        sorted(exposed.items())
+    )  # as Go's clients spell a map, which fills the daemon's in that order
     host_config: dict[str, Any] = {
         "NetworkMode": mode,
         "PortBindings": bindings(spec.ports),

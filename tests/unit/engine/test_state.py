@@ -212,6 +212,34 @@ def test_starting_what_runs_changes_nothing_and_restarting_moves_it() -> None:
     assert chosen.step(state, ContainerRestart("a")).world.containers["a"].starts == before + 1
 
 
+@pytest.mark.parametrize(
+    ("given", "order"),
+    [
+        ("80:80 443:443", "443 80"),
+        ("80:80/udp 80:80", "80 80/udp"),
+        # measured of 20.10.24 and 26.1.5: where the daemon's comparison contradicts itself
+        ("9002:99 9003:99 9001:99", "9001 9003 9002"),
+        ("8081:80 8080:443 5353:53/udp", "8081 8080 5353/udp"),
+        ("83:80 84:80/udp 444:7 8:700", "84/udp 83 8 444"),
+    ],
+)
+def test_a_containers_ports_up_to_26_come_as_gos_insertion_sort_leaves_them(given: str, order: str) -> None:
+    ports = []
+    for text in given.split():
+        numbers, _, protocol = text.partition("/")
+        outer, inner = map(int, numbers.split(":"))
+        ports.append(PortMapping(inner, protocol or "tcp", (outer, outer)))
+    chosen = engine.get("docker-20.10")
+    state = chosen.step(chosen.start(host()), HISTORY[0])
+    state = chosen.step(state, container("web", "front", ports=tuple(ports)))
+    (ruleset,) = rulesets(state.world)
+    table = ruleset.table("nat")  # type: ignore[union-attr]
+    assert table
+    rules = [rule.text.split() for rule in table.chain("DOCKER").rules if "DNAT" in rule.text]
+    found = [f"{r[r.index('--dport') + 1]}{'/udp' * ('udp' in r)}" for r in rules]
+    assert found == order.split()
+
+
 @pytest.mark.parametrize("proxy", [True, False])
 def test_the_nftables_backend_cannot_publish_a_port_twice_without_the_proxy(proxy: bool) -> None:
     twice = (PortMapping(80, "tcp", (8080, 8080)), PortMapping(80, "tcp", (8081, 8081)))
