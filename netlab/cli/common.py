@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from netlab.view.plain import visible
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -194,15 +196,20 @@ class UntilInterrupted:
 
 def say(text: str) -> None:
     """A word to the user, on stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(visible(f"{text}\n"))
     sys.stderr.flush()
+
+
+def print_text(text: str = "") -> None:
+    """Lines on stdout: what a scenario, a packet or a program says is shown, and not obeyed."""
+    sys.stdout.write(visible(f"{text}\n"))
 
 
 def print_json(document: dict[str, Any]) -> None:
     """A JSON document on stdout, with its schema version in front."""
     import json
 
-    print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+    print_text(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
 
 
 def colours(stream: Any) -> bool:

@@ -241,13 +241,14 @@ def _run(verb: str, arguments: list[str], verbose: bool) -> int:
 def _tell(error: BaseException, *, verbose: bool, doing: str) -> int:
     """Say what went wrong, on stderr; returns the exit code. What is no NetlabError is a bug."""
     from netlab.model.errors import NetlabError, ScenarioError, exhausted
+    from netlab.view.plain import visible
 
     sys.stdout.flush()
     known = error if isinstance(error, NetlabError) else exhausted(error, doing)
     if verbose or known is None:
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(visible("".join(traceback.format_exception(error))))
     shown = known or error
-    sys.stderr.write(f"{shown}\n" if isinstance(shown, ScenarioError) else f"netlab: {shown}\n")
+    sys.stderr.write(visible(f"{shown}\n" if isinstance(shown, ScenarioError) else f"netlab: {shown}\n"))
     return known.exit_code if known is not None else 1

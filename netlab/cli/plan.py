@@ -30,19 +30,19 @@ def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
     import sys
 
-    from netlab.cli.common import load_plan
+    from netlab.cli.common import load_plan, print_text
+    from netlab.view.plain import visible
 
     plan = load_plan(args)
     if args.rules:
-        sys.stdout.write(rules_text(_host(plan, args.host), args.rules))
+        sys.stdout.write(visible(rules_text(_host(plan, args.host), args.rules)))
         return 0
     if args.json:
         import json
 
         from netlab.view.plan import document
 
-        json.dump(document(plan), sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        print_text(json.dumps(document(plan), indent=2, ensure_ascii=False))
         return 0
     from netlab.view.console import console
     from netlab.view.plan import tree

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from netlab.cli.common import print_text
 from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _Show:
         if self.json:
             import json
 
-            sys.stdout.write(json.dumps(journey.to_json(), ensure_ascii=False) + "\n")
+            print_text(json.dumps(journey.to_json(), ensure_ascii=False))
         else:
             from netlab.view.console import console
             from netlab.view.journey import journey_view

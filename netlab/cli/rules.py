@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import print_json
+from netlab.cli.common import print_json, print_text
 from netlab.cli.complete import hint
 from netlab.lab.ruleset import RulesReader
 from netlab.model.family import FAMILIES, Family
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         lines = reader.listed(chains, args)
     for line in lines:
-        print(line)
+        print_text(line)
     return 0
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json
+from netlab.cli.common import print_json, print_text
 from netlab.cli.complete import hint
 from netlab.model.family import endpoint
 
@@ -53,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
     for row in [head, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        sys.stdout.write("  ".join([*cells, row[4]]).rstrip() + "\n")
+        print_text("  ".join([*cells, row[4]]).rstrip())
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import colours, print_json, say
+from netlab.cli.common import colours, print_json, print_text, say
 from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         from netlab.view import lab as view
 
-        print("\n".join(view.picture(client.plan, colour=colours(sys.stdout))))
-        print()
-        print("\n".join(_processes(client, status["processes"])))
+        print_text("\n".join(view.picture(client.plan, colour=colours(sys.stdout))))
+        print_text()
+        print_text("\n".join(_processes(client, status["processes"])))
         for warning in client.record.get("warnings", ()):
             say(f"{client.name}: {warning}")
     for process in dead:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import IO, TYPE_CHECKING
 
-from netlab.cli.common import UntilInterrupted, open_output, say
+from netlab.cli.common import UntilInterrupted, open_output, print_text, say
 from netlab.cli.complete import hint
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class _Show:
             import json
 
             document = {"when": told.when, **told.journey.to_json()}
-            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+            print_text(json.dumps(document, ensure_ascii=False))
         elif self._tree:
             from netlab.view.console import console
             from netlab.view.journey import journey_view
@@ -177,7 +177,7 @@ class _Show:
             screen.print(journey_view(told.journey))
             screen.print()
         else:
-            sys.stdout.write(_line(told) + "\n")
+            print_text(_line(told))
         sys.stdout.flush()
 
     def _packets(self, told: Told) -> bytes:

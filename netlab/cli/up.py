@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, print_json, read_group, say, scenario_groups
+from netlab.cli.common import add_scenario_options, print_json, print_text, read_group, say, scenario_groups
 
 if TYPE_CHECKING:
     import argparse
@@ -290,8 +290,8 @@ def report(args: argparse.Namespace, jobs: list[Job]) -> None:
         colour = colours(sys.stdout)
         for number, job in enumerate(standing):
             if number:
-                print()
-            print("\n".join(view.picture(job.plan, colour=colour)))
+                print_text()
+            print_text("\n".join(view.picture(job.plan, colour=colour)))
 
 
 def _together(errors: list[Exception]) -> Exception:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
+from netlab.view.plain import visible
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 
 def console(stream: IO[str], *, markup: bool = False) -> Console:
@@ -16,10 +21,20 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
     wrapped, so that grep sees it whole. ``markup``: strings may hold rich's own, and nothing unescaped.
     """
     from rich.console import Console
+    from rich.segment import Segment
+
+    class Plain(Console):
+        """Shows the control characters of what is printed; those of its own styles are added later."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else visible(text), style, control)
 
     colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     wide = None if stream.isatty() else 10_000
-    return Console(
+    return Plain(
         file=stream, highlight=False, markup=markup, emoji=False, no_color=not colour, width=wide,
         soft_wrap=not stream.isatty(),
     )  # fmt: skip

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlab.model.family import bare, endpoint
+from netlab.view.plain import BOLD, DIM, RESET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlab.model.plan import Listener, NetworkFacts, Node, Plan, Publication
-
-BOLD, DIM, RESET = "\033[1m", "\033[2m", "\033[0m"
 
 
 class _Ink:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
+import pytest
 from conftest import Netlab
 
 HEAD = "services:\n  web: {image: x, ports: ['80:80']}\nx-netlab:\n  host:\n    engine: docker-20.10\n"
@@ -31,3 +34,88 @@ def test_a_file_outside_of_the_folder_must_be_allowed(netlab: Netlab, tmp_path: 
     assert f"{file}:6:" in done.stderr
     assert "--allow-outside-files" in done.stderr or "outside" in done.stderr
     netlab("plan", file, "--allow-outside-files")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "include: [pipe]\nservices: {web: {image: x}}\n",
+        "include: [{path: inner.yaml, env_file: pipe}]\nservices: {web: {image: x}}\n",
+        "services: {web: {extends: {file: pipe, service: x}}}\n",
+        HEAD + "    firewall: {iptables: pipe}\n",
+    ],
+    ids=["include", "env_file", "extends", "firewall"],
+)
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(netlab: Netlab, tmp_path: Path, text: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "inner.yaml").write_text("services: {db: {image: x}}\n")
+    file = tmp_path / "stranger.yaml"
+    file.write_text(text)
+    assert "pipe is not a regular file" in netlab("plan", file, code=2).stderr
+
+
+def test_a_nul_in_a_file_of_variables_is_no_traceback(netlab: Netlab, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=1\nNAME=a\0b\n")
+    file = tmp_path / "stranger.yaml"
+    file.write_text("services: {web: {image: x, hostname: '${NAME}'}}\n")
+    assert "/.env:2:1: a NUL character" in netlab("plan", file, code=2).stderr
+
+
+#: sets the window's title; C1's CSI; turns the direction of what follows
+OBEYED = ("\x1b", "\x07", "\x9b", "\u202e")
+SERVER = """\
+import http.server, ctypes
+ctypes.CDLL(None).prctl(15, b'a\\x1b[2Jb')
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.wfile.write(b'HTTP/1.0 200 \\x1b]0;x\\x07\\r\\n\\r\\n' + b'peer \\x1b[2J\\x9b\\n' * 10**5)
+http.server.HTTPServer(('', 80), H).serve_forever()  # \x1b]0;x\x07\x9b
+"""
+
+
+def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
+    evil = "x" + "".join(OBEYED) + "]0;y"
+    scenario = {
+        "services": {"web": {"image": evil, "ports": ["80:80"], "networks": ["n"]}},
+        "networks": {"n": {"name": evil}},
+        "x-netlab": {
+            "host": {"engine": "docker-20.10"},
+            "services": {"web": {"command": ["python3", "-c", SERVER]}},
+            "rules": [f'iptables -I DOCKER-USER -m comment --comment "{evil}" -j ACCEPT'],
+            "expect": [{"flow": "client -> host:80", "ipv4": {"outcome": "refused"}}],
+        },
+    }
+    file = tmp_path / "stranger.yaml"
+    file.write_text(json.dumps(scenario))
+    name = netlab.name()
+    node = f"{name}.host"
+    said = [netlab("up", file, "--name", name)]
+    for command in (
+        ("status", name),
+        ("status", name, "--json"),
+        ("sockets", node),
+        ("sockets", f"{name}.web"),
+        ("rules", node),
+        ("rules", node, "--save"),
+        ("rules", node, "--nft"),
+        ("rules", node, "--json"),
+        ("probe", name, "client -> host:80"),
+        ("probe", name, "client -> host:80", "--json", "-4"),
+        ("plan", file),
+        ("plan", file, "--json"),
+        ("plan", file, "--rules", "ipv4"),
+        ("matrix", file),
+        ("diff", file, "--engine", "docker-28"),
+    ):
+        said.append(netlab(*command))
+    said.append(netlab("verify", file, code=1))
+    scenario["x-netlab"]["rules"] = [f'ip link add "{evil[:6]}" type nothing']
+    file.write_text(json.dumps(scenario))
+    said.append(netlab("up", file, "--name", netlab.name(), code=2))
+    for done in said:
+        for sign in OBEYED:
+            assert sign not in done.stdout + done.stderr, done.args
+    assert "\\u001b" in said[0].stdout + said[5].stdout
+    for done in said:
+        if "--json" in done.args:
+            json.loads(done.stdout)
