@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from netlab.model.errors import Position, ScenarioError
+from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.scenario.dotenv import parse
 from netlab.scenario.interpolate import TemplateError, substitute
 from netlab.scenario.names import normalised_project, wrong_project
@@ -14,6 +14,8 @@ from netlab.scenario.reader import decode, read_bytes
 from netlab.scenario.tree import Report, Value
 
 #: what Go's strconv.ParseBool takes for true
+#: a file of variables is no YAML, which allows no such character
+_NUL = "a NUL character, which no variable can hold"
 _YES = ("1", "t", "T", "true", "True", "TRUE")
 
 
@@ -62,6 +64,9 @@ def read_env_files(
         known = found | dict(environ)
         try:
             text = decode(read_bytes(place.path, place.shown, at=at), place.shown)
+            if "\0" in text:
+                line = text.count("\n", 0, text.index("\0")) + 1
+                raise ScenarioError([Problem(Position(place.shown, line, 1), _NUL)])
             found |= parse(text, place.shown, known.get)
         except ScenarioError as error:
             report.problems.extend(error.problems)

@@ -38,13 +38,16 @@ _OWN_TAGS: dict[str, Literal["reset", "override"]] = {"!reset": "reset", "!overr
 
 
 def read_bytes(path: Path, shown_as: str, *, at: Position | None = None) -> bytes:
-    """The bytes of a file; raises ScenarioError (at ``at``, else at the file itself) if there are none."""
+    """The bytes of a file; raises ScenarioError (at ``at``, else at the file itself) if there are none.
+
+    A file that a scenario names (``at``) must be a regular one; the user himself may name a pipe.
+    """
     where = at or Position(shown_as, 1, 1)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ScenarioError([Problem(where, f"{shown_as} is a folder, not a file")])
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        if not (stat.S_ISREG(mode) or (at is None and stat.S_ISFIFO(mode))):
             raise ScenarioError([Problem(where, f"{shown_as} is not a regular file")])
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
@@ -159,6 +162,8 @@ class _Builder:
     def _scalar(self, event: Any) -> None:
         at = self._mark(event)
         text: str = event.value
+        if "\0" in text:
+            self.report.add(at, "a NUL character, which no name, path or argument can hold")
         own, data = self._tagged(event, at, text)
         inner: Mark | None = None
         if not event.style:

@@ -122,7 +122,7 @@ def _iptables(arguments: Sequence[str]) -> None:
     for word in arguments:
         if word.startswith("--mo") or re.fullmatch(r"-[A-Za-z0-9]*M.*", word):
             _refuse(word, "names a program to run")
-        if word.startswith("--object-pinned"):
+        if word.startswith("--ob"):  # --object-pinned of xt_bpf, which getopt_long(3) lets one shorten
             _refuse(word, "reads a file")
 
 
@@ -149,12 +149,16 @@ def _ip(arguments: Sequence[str]) -> None:
             _refuse(word, "reaches other namespaces")
         if option and "family".startswith(option):
             _refuse(word, "takes a separate argument; write -4 or -6")
+        if option and ("loops".startswith(option) or (option != "r" and "rcvbuf".startswith(option))):
+            _refuse(word, "takes a separate argument, and has no use")
     words = arguments[options:]
     for name in _IP_OBJECTS:
         if words and name.startswith(words[0]):
             if name in _IP_REFUSED:
                 _refuse(f"ip {words[0]}", _IP_REFUSED[name])
             break
+    if words[1:] and words[1] and "monitor".startswith(words[1]):  # ip xfrm monitor
+        _refuse(f"ip {words[0]} {words[1]}", "never ends")
     for word in words[1:]:
         if word in _IP_WORDS:
             _refuse(word, _IP_WORDS[word])

@@ -14,6 +14,8 @@ from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 #: so that LAB.NODE fits into a file name
 NAME_LENGTH = 128
+#: __NEW_UTS_LEN (include/uapi/linux/utsname.h)
+HOSTNAME_LENGTH = 64
 SHARES = "shares the network of"
 RESTART: dict[str, RestartPolicy] = {word: word for word in ("no", "always", "unless-stopped", "on-failure")}
 #: ``deploy.restart_policy.condition``
@@ -70,7 +72,7 @@ def read_service(
         host=_said(extra, "host") or default_host,
         image=_said(value, "image"),
         container_name=_container_name(name, value, report),
-        hostname=_said(value, "hostname"),
+        hostname=_hostname(name, value, report),
         domainname=_said(value, "domainname"),
         network_mode=mode,
         networks=attachments,
@@ -356,6 +358,19 @@ def _capabilities(value: Value | None) -> tuple[str, ...]:
     """Without ``CAP_``, in capitals."""
     words = [_CAPABILITY.fullmatch(item.text) for item in value or ()]
     return tuple(dict.fromkeys(word[1].upper() for word in words if word))
+
+
+def _hostname(name: str, value: Value, report: Report) -> str | None:
+    """What sethostname(2) takes, on one line of /etc/hosts."""
+    text = _said(value, "hostname")
+    if text is None or (text.isprintable() and len(text.encode()) <= HOSTNAME_LENGTH):
+        return text
+    report.add(
+        (value.get("hostname") or value).at,
+        f"services.{name}: {shown(text)} is no host name: "
+        f"it is printable and has up to {HOSTNAME_LENGTH} bytes",
+    )
+    return None
 
 
 def _said(value: Value | None, key: str) -> str | None:

@@ -112,6 +112,7 @@ def test_a_byte_order_mark_and_windows_lines_are_nothing() -> None:
         (b"a: b\nc: \xc3\xa4\xe4\n", "f:2:5: not UTF-8 text: byte 0xe4"),
         (b"\xff\xfea\0:\0", "f:1:1: not UTF-8 text: byte 0xff"),
         (b"a: b\x00c", "f:1:5: control character '\\x00' in the text"),
+        (b'a: "b\\0c"', "f:1:4: a NUL character, which no name, path or argument can hold"),
         (b"a:\n\tb: c", "f:2:1: not YAML: a tab cannot be used to indent"),
         (b"a: b: c", "f:1:5: not YAML: mapping values are not allowed in this context"),
         (b'a: "b', "f:1:6: not YAML: while scanning a quoted scalar, found unexpected end of stream"),
@@ -132,7 +133,7 @@ def test_a_byte_order_mark_and_windows_lines_are_nothing() -> None:
         (b"- " * 100_000, "f:1:129: nested more than 64 levels deep"),
         (b"a: &a {b: &b {c: *a}}", "f:1:18: alias *a stands inside its own anchor"),
     ],
-    ids=range(24),
+    ids=range(25),
 )
 def test_problems(text: bytes, message: str) -> None:
     assert problem(text) == message
