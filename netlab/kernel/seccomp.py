@@ -1,7 +1,8 @@
 """A list of system calls that a stranger's program is refused, where the machine's architecture is known.
 
 They are those that Docker's default profile gives to no container without CAP_SYS_ADMIN and that reach into
-the kernel (moby profiles/seccomp/default_linux.go): mounts, namespaces, modules, keys, bpf, io_uring.
+the kernel (moby profiles/seccomp/default_linux.go): mounts, namespaces, modules, keys, bpf, io_uring. Sockets
+are of families that belong to a network namespace: a vsock reaches the machine's hypervisor from any.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ _OWNERSHIP = {
     "setfsgid": (123, 152), "fchown": (93, 55), "fchownat": (260, 54), "chown": (92, None),
     "lchown": (94, None),
 }  # fmt: skip
+#: AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET (include/linux/socket.h)
+FAMILIES = (1, 2, 10, 16, 17)
+_SOCKET = (41, 198)
 _CLONE = (56, 220)
 _CLONE3 = 435
 _NEW_NAMESPACES = 0x7E020000
@@ -76,6 +80,7 @@ def program(machine: str, *, one_id: bool = False) -> bytes:
     if one_id:
         for number in sorted(n[column] or 0 for n in _OWNERSHIP.values() if n[column] is not None):
             parts += [_instruction(_JEQ, number, no=1), _instruction(_RETURN, _ERRNO)]
+    parts += _families(_SOCKET[column])
     # clone3 hides its flags behind a pointer; libc falls back to clone, whose flags can be seen
     parts += [_instruction(_JEQ, _CLONE3, no=1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
     parts += [
@@ -86,6 +91,18 @@ def program(machine: str, *, one_id: bool = False) -> bytes:
         _instruction(_RETURN, _ALLOW),
     ]
     return b"".join(parts)
+
+
+def _families(socket: int) -> list[bytes]:
+    """Refusing sockets of other families, with the words of a kernel that does not know them.
+
+    Whatever call it is, the number of it is loaded again behind this.
+    """
+    inside: list[bytes] = [_instruction(_LOAD, 16)]
+    for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True):
+        inside.append(_instruction(_JEQ, family, yes=left))
+    inside += [_instruction(_RETURN, _ERRNO | errno.EAFNOSUPPORT), _instruction(_LOAD, 0)]
+    return [_instruction(_JEQ, socket, no=len(inside)), *inside]
 
 
 @cache

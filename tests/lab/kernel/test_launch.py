@@ -119,6 +119,19 @@ def test_it_cannot_leave_or_change_its_surroundings(run: Run, line: str) -> None
     assert run(line).code != 0
 
 
+def test_its_sockets_are_of_families_that_belong_to_its_network(run: Run) -> None:
+    code = (
+        "import socket\n"
+        "for family in range(1, 46):\n"
+        "    try:\n        socket.socket(family, socket.SOCK_RAW if family == 17 else socket.SOCK_DGRAM)\n"
+        "    except OSError as error:\n"
+        "        if error.errno == 97:\n            continue\n"
+        "    print(family)\n"
+    )
+    done = run(f'exec python3 -c "{code}"')
+    assert done.output.split() == ["1", "2", "10", "16", "17"], done.errors
+
+
 def test_it_has_no_privilege_to_gain(run: Run) -> None:
     status = run("cat /proc/self/status").output
     assert value(status, "NoNewPrivs") == "1"
