@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,9 @@ DOCKER_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)
 #: What a container's program may do in a network namespace that is not its own (network_mode: host): bind low
 #: ports, and send as ping does; it is not even root there
 _SHARED_NETWORK = (10, 13)
+
+#: Processes and threads that each user of a container may have (getrlimit(2), RLIMIT_NPROC)
+PROCESSES = 4096
 
 _NS_GET_USERNS = 0xB701
 _NEW = libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
@@ -193,6 +197,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
     return [
         *_default_signals(),
         *_session(),
+        *(_bounds() if container else ()),
         *((os.dup2, (fd, target), "passing on a stream") for target, fd in enumerate(streams)),
         libc.step_close_on_exec(3),
         libc.step("setns", root, libc.CLONE_NEWNS, doing="entering the sandbox"),
@@ -223,6 +228,17 @@ def _session() -> Iterator[_Step]:
     except OSError:  # ENXIO: there is none to type into
         return
     yield os.setsid, (), "making a session"
+
+
+@cache
+def _bounds() -> tuple[_Step, ...]:
+    """A fork bomb ends at a number, and what eats memory is what the kernel ends first when there is none."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = PROCESSES if hard == resource.RLIM_INFINITY else min(PROCESSES, hard)
+    return (
+        (resource.setrlimit, (resource.RLIMIT_NPROC, (most, most)), "bounding the number of processes"),
+        (_overwrite, ("/proc/self/oom_score_adj", b"1000"), "coming first when memory is short"),
+    )
 
 
 def _join(owner: int | None) -> Iterator[_Step]:
@@ -267,6 +283,12 @@ def _etc(contents: Mapping[str, str]) -> Iterator[_Step]:
             yield os.makedirs, (target.rpartition("/")[0], 0o755, True), f"making the folder of {target}"
             yield _fill, (target, b""), f"writing {target}"
         yield libc.step_mount(source, target, "", libc.MS_BIND)
+
+
+def _overwrite(path: str, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, content)
+    os.close(fd)
 
 
 def _fill(path: str, content: bytes) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from netlab.bench.plans import star
 from netlab.kernel import netns, sysctl, userns
-from netlab.kernel.launch import CONTAINER, TOOL, Kind, Program, Sandbox
+from netlab.kernel.launch import CONTAINER, PROCESSES, TOOL, Kind, Program, Sandbox
 from netlab.kernel.process import Finished, memory_file
 from netlab.lab.apply import Applied
 from netlab.model.errors import LabError
@@ -204,6 +204,27 @@ def test_a_container_cannot_change_settings_of_its_network(sandbox: Sandbox, own
     assert done.code != 0
     with netns.entered(owned):
         assert sysctl.read("net.ipv4.ip_forward") == "0"
+
+
+def test_a_fork_bomb_ends_at_a_number(sandbox: Sandbox, owned: int) -> None:
+    bomb = (
+        "import os, signal\n"
+        "children = 0\n"
+        "try:\n"
+        "    while children < 9000:\n"
+        "        if os.fork() == 0:\n"
+        "            signal.pause()\n"
+        "        children += 1\n"
+        "except BlockingIOError:\n"
+        "    print(children)\n"
+    )
+    done = sandbox.run(Program(("python3", "-c", bomb), owned, CONTAINER))
+    assert int(done.output) == PROCESSES - 1, done.errors
+
+
+def test_a_container_is_ended_first_when_memory_is_short(sandbox: Sandbox, owned: int) -> None:
+    done = sandbox.run(Program(("cat", "/proc/self/oom_score_adj"), owned, CONTAINER))
+    assert done.output == "1000\n", done.errors
 
 
 def test_names_and_files_of_its_own(run: Run) -> None:
