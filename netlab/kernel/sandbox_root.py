@@ -2,11 +2,11 @@
 
 It is a mount namespace that no process lives in: the machine's mounts, all read-only, without set-uid
 programs and devices; /dev with six harmless nodes; and nothing of /run, /tmp, /home, /root, /proc and
-/sys, on whose empty places each program gets its own.
+/sys, on whose empty places each program gets its own; nor of the user's home, wherever that is.
 """
 
 # Plain system calls on paths of a tree that is being built:
-# ruff: noqa: PTH102, PTH110, PTH115, PTH123, PTH211, S108
+# ruff: noqa: PTH102, PTH110, PTH112, PTH115, PTH123, PTH211, S108
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from netlab.model.errors import MachineError
 
 #: Directories of the machine that programs do not see
 HIDDEN = ("/run", "/tmp", "/var/tmp", "/home", "/root", "/proc", "/sys", "/dev")
+
+#: Directories without which no program runs: the home of a system's user is often one of them
+_SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib")
 
 #: Where the new root stands while it is built: a directory that every Linux has
 _STAGE = "/tmp"
@@ -97,6 +100,9 @@ def _build() -> None:
         except OSError as error:
             if error.errno != errno.EINVAL:  # locked by an outer user namespace: it is hidden below
                 raise
+    if home := _home_elsewhere():
+        flags = libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+        libc.mount("tmpfs", f"{_STAGE}{home}", "tmpfs", flags, "mode=755")
     _make_dev(f"{_STAGE}/dev", devices)
     if missing:
         _make_etc(f"{_STAGE}/etc", missing)
@@ -122,6 +128,15 @@ def _mounts_below(stage: str) -> Iterator[str]:
         if not any(place.startswith(one + "/") for one in seen):
             seen.add(place)
             yield place
+
+
+def _home_elsewhere() -> str | None:
+    """The caller's home, if it is not hidden by its place: without root, programs are the caller to files."""
+    home = os.path.realpath(os.environ.get("HOME") or "/")
+    for place in (*HIDDEN, *_SYSTEM):
+        if f"{home}/".startswith(f"{place}/") or f"{place}/".startswith(f"{home.rstrip('/')}/"):
+            return None
+    return home if os.path.isdir(home) else None
 
 
 def _unescaped(path: str) -> str:

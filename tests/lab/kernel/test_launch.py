@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,21 @@ def test_it_reads_nothing_that_only_root_may(run: Run) -> None:
     assert run("cat /etc/passwd").code == 0
     assert "denied" in run("cat /etc/shadow").errors
     assert "denied" in run("find /etc/shadow /etc/gshadow -exec cp {} /tmp ';'").errors
+
+
+def test_it_sees_nothing_of_the_users_home(
+    namespace: int, owned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as home:
+        Path(home, "key").write_text("secret")
+        monkeypatch.setenv("HOME", home)
+        sandbox = Sandbox()
+        try:
+            for network, kind in ((namespace, TOOL), (owned, CONTAINER)):
+                done = sandbox.run(Program(("sh", "-c", f"ls -A {home}; cat {home}/key"), network, kind))
+                assert (done.code, done.output) == (1, ""), kind
+        finally:
+            sandbox.close()
 
 
 @pytest.mark.parametrize(
