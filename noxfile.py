@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -17,6 +18,10 @@ ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
 SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
 NOTHING_TESTED = 5
+CONSTRAINTS = """\
+# The exact versions that the tests ran with, for ./install; pyproject.toml says which ones are allowed.
+# Written by `nox -s constraints`.
+"""
 
 
 def python(session: nox.Session, module: str, *arguments: str) -> None:
@@ -102,6 +107,21 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """What the documents say of verbs, files and commands, compared with what there is."""
     pytest(session, *(session.posargs or ("tests/unit/test_docs.py",)))
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Renew constraints.txt: the newest versions that pyproject.toml allows, in a virtualenv of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run(sys.executable, "-m", "venv", folder, external=True)
+        pip = (f"{folder}/bin/python3", "-m", "pip", "--disable-pip-version-check")
+        session.run(*pip, "install", "--quiet", "--upgrade", "pip", external=True)
+        session.run(*pip, "install", "--quiet", "--editable", ".", "--group", "dev", external=True)
+        frozen = subprocess.run(
+            [*pip, "freeze", "--all", "--exclude", "netlab", "--exclude", "setuptools"],
+            check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+    (ROOT / "constraints.txt").write_text(CONSTRAINTS + frozen, "utf-8")
 
 
 @nox.session

@@ -8,6 +8,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 import netlab
 
 ROOT = Path(__file__).parents[2]
@@ -32,3 +35,23 @@ def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
 def test_the_version_is_said_once_more_and_the_same() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == netlab.__version__
+
+
+def test_what_is_installed_has_one_tested_version_that_the_project_allows() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {
+        canonicalize_name(name): version
+        for name, same, version in (line.partition("==") for line in lines if not line.startswith("#"))
+        if same
+    }
+    assert len(pinned) == sum(not line.startswith("#") for line in lines)
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = (
+        whole["project"]["dependencies"],
+        whole["build-system"]["requires"],
+        *whole["dependency-groups"].values(),
+    )
+    wanted = [Requirement(text) for group in groups for text in group if isinstance(text, str)]
+    assert len(wanted) > 10
+    for one in wanted:
+        assert pinned[canonicalize_name(one.name)] in one.specifier, one
