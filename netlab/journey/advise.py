@@ -55,7 +55,7 @@ def blocking_chain(journey: Journey) -> str | None:
     if journey.path in ("proxy", "local"):
         return "INPUT"
     if journey.path in ("forward", "bridge"):
-        return "DOCKER-USER" if "DOCKER-USER" in _chains(journey) else "FORWARD"
+        return "DOCKER-USER" if "DOCKER-USER" in entered_chains(journey) else "FORWARD"
     return "OUTPUT" if journey.path == "output" else None
 
 
@@ -75,7 +75,7 @@ def _allow(journey: Journey) -> Advice | None:
     if table not in _IPTABLES_TABLES:
         return _nft(journey, node, table, chain)
     before_conntrack = table == "raw"
-    if table == "filter" and decision.hook == "forward" and "DOCKER-USER" in _chains(journey):
+    if table == "filter" and decision.hook == "forward" and "DOCKER-USER" in entered_chains(journey):
         chain = "DOCKER-USER"
     match = _plain(_rewritten(journey)) if before_conntrack else _original(_ends(journey))
     return _iptables(node, _tool(journey), table, chain, match, "ACCEPT")
@@ -114,8 +114,11 @@ def _tool(journey: Journey) -> str:
     return "ip6tables" if journey.flow.family == "ipv6" else "iptables"
 
 
-def _chains(journey: Journey) -> set[str]:
-    return {hit.chain for leg in journey.legs for visit in leg.hooks for hit in visit.rules}
+def entered_chains(journey: Journey) -> set[str]:
+    """Every chain that the packet went through: also one without rules, of which only the jump tells."""
+    hits = [hit for leg in journey.legs for visit in leg.hooks for hit in visit.rules]
+    targets = (hit.verdict.partition(" ") for hit in hits)
+    return {hit.chain for hit in hits} | {to for word, _, to in targets if word in ("jump", "goto")}
 
 
 def _ends(journey: Journey) -> _Ends:

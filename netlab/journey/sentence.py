@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from netlab.journey.advise import blocking_chain
+from netlab.journey.advise import blocking_chain, entered_chains
 from netlab.journey.expect import describe
 from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
@@ -100,7 +100,7 @@ def _ok(journey: Journey) -> str:
     words = f"{_family(journey)} reached {who} {_PATHS[journey.path]}"
     if journey.path == "proxy":
         words += f", because {_no_dnat(journey)}"
-        if "DOCKER-USER" not in _chains(journey):
+        if "DOCKER-USER" not in entered_chains(journey):
             words += "; DOCKER-USER was never consulted"
     elif rewritten := _dnat(journey):
         words += f", rewritten to {rewritten}"
@@ -244,8 +244,3 @@ def _advice(journey: Journey) -> str:
     if journey.switched:
         return "No iptables rule sees it: the bridge family alone does, as br_netfilter is not asked."
     return "No rule of a host can block it."
-
-
-def _chains(journey: Journey) -> set[str]:
-    """Every chain that had a rule of it met."""
-    return {hit.chain for leg in journey.legs for visit in leg.hooks for hit in visit.rules}

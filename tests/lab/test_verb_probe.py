@@ -6,7 +6,8 @@ import json
 import subprocess
 from typing import Any
 
-from conftest import Netlab
+import pytest
+from conftest import SEED, Netlab
 
 
 def journeys(output: str) -> list[dict[str, Any]]:
@@ -53,6 +54,13 @@ def test_a_person_reads_stations_rules_and_a_sentence(netlab: Netlab) -> None:
     assert "docker-proxy's own connection" in text
     assert "DOCKER-USER was never consulted" in text
     assert "put the rule in INPUT" in text
+
+
+@pytest.mark.parametrize("engine", ["docker-20.10", "docker-27", "docker-28", "docker-29"])
+def test_the_administrators_chain_is_named_with_and_without_a_rule_in_it(netlab: Netlab, engine: str) -> None:
+    lab = netlab.up(SEED, "--engine", engine)
+    assert "put the rule in DOCKER-USER" in netlab("probe", lab, "client -> host:80", "-4").stdout
+    assert "iptables -I DOCKER-USER" in netlab("explain", lab, "client -> host:80", "-4").stdout
 
 
 def test_options_change_the_packet(netlab: Netlab) -> None:
