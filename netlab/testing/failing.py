@@ -12,6 +12,7 @@ import pytest
 import netlab
 from netlab.model.errors import NetlabError, Unmeasured, UsageError
 from netlab.testing.watch import Watch, folder_of, how_to_enter
+from netlab.view.plain import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +66,9 @@ def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     folder = folder_of(item)
     for one in found:
         try:
-            report.sections += one.evidence(folder)
+            report.sections += [(title, visible(text)) for title, text in one.evidence(folder)]
         except (NetlabError, OSError) as error:
-            report.sections.append((f"netlab: {one.lab.name}", f"no evidence: {error}"))
+            report.sections.append((f"netlab: {one.lab.name}", visible(f"no evidence: {error}")))
     report.sections.append(("netlab: files", str(folder)))
     report.user_properties.append(("netlab_artifacts", str(folder)))
     if item.config.getoption("netlab_shell"):
@@ -85,7 +86,7 @@ def _said(error: subprocess.CalledProcessError) -> Iterator[tuple[str, str]]:
     for name in ("stdout", "stderr"):
         text = getattr(error, name)
         if text:
-            yield f"netlab: {name} of {error.cmd[0]}", text if isinstance(text, str) else repr(text)
+            yield f"netlab: {name} of {error.cmd[0]}", visible(text) if isinstance(text, str) else repr(text)
 
 
 def _unmeasured(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from netlab.lab.owned import Lab
 from netlab.model.errors import MachineError, NetlabError, ScenarioError
+from netlab.view.plain import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ def build(config: pytest.Config, variant: Variant) -> SuiteLab:
         except MachineError:
             raise
         except NetlabError as error:
-            problem = f"{variant}: {_told(error)}"
+            problem = visible(f"{variant}: {_told(error)}")
     pytest.fail(problem, pytrace=False)
 
 

@@ -27,6 +27,7 @@ from netlab.testing.failing import release, watch
 from netlab.testing.labs import SuiteLab, build
 from netlab.testing.plugin import is_named
 from netlab.testing.variants import Variant
+from netlab.view.plain import visible
 
 if TYPE_CHECKING:
     import os
@@ -70,7 +71,7 @@ class LabHolder(pytest.Collector):
             scenario = load_scenario(self.variant.files, **self.variant.keywords)
             found = stages(make(scenario), History.of(scenario))
         except NetlabError as error:
-            raise self.CollectError(str(error)) from error
+            raise self.CollectError(visible(str(error))) from error
         self.story = tuple(claim for stage in found for claim in stage.claims)
         if not self.story:
             what = f"{self.path} expects nothing (x-netlab.expect)"
@@ -198,9 +199,9 @@ class ScenarioItem(pytest.Item):
                 *(f"  {problem}" for problem in error.verdict.check.problems),
                 f"{claim.expectation.position}: {claim.flow} {claim.flow.family.word}",
             ]
-            return "\n".join(lines)
+            return visible("\n".join(lines))
         if isinstance(error, NetlabError):
-            return f"{error}\n{self.claim.expectation.position}: {self.claim.flow}"
+            return visible(f"{error}\n{self.claim.expectation.position}: {self.claim.flow}")
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:

@@ -288,6 +288,17 @@ def test_an_unmet_expectation_says_what_was_measured(suite: Suite) -> None:
     assert suite.left() == []
 
 
+def test_a_report_does_not_move_the_cursor(own_suite: Suite) -> None:
+    rule = "iptables -I DOCKER-USER -m comment --comment '\\e]0;title\\a' -j {}"
+    for target, said in (("DROP", "expected ok, forward"), ("NOTHING", "-j NOTHING: iptables")):
+        own_suite.scenario(old="x-netlab:", new=f'x-netlab:\n  rules: ["{rule.format(target)}"]')
+        result = own_suite.run("httpd.yaml", "-rf")
+        assert result.code == 1
+        assert said in result.text
+        assert "\\u001b]0;title\\u0007" in result.text
+        assert "\x1b]0" not in result.text
+
+
 def test_assertions_show_journeys(own_suite: Suite) -> None:
     own_suite.scenario()
     own_suite.write("""
