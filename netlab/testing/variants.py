@@ -128,9 +128,10 @@ class Wish:
         said = self.options.get(axis)
         if said is None:
             return []
-        values = said if isinstance(said, list) else [said]
+        lists = (list,) if axis == "daemon" else (list, tuple)  # KEY=VALUE lines are one daemon.json
+        values = list(said) if isinstance(said, lists) else [said]
         if not values:
-            raise MarkerError(f"{axis}=[] leaves nothing to run")
+            raise MarkerError(f"{axis}={said!r} leaves nothing to run")
         return [_daemon(value) if axis == "daemon" else value for value in values]
 
 

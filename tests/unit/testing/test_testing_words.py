@@ -128,6 +128,8 @@ def test_several_files_are_merged_and_lists_are_alternatives(folder: Path) -> No
     assert [len(variant.files) for variant in alternatives] == [1, 2]
     product = Wish.of([mark(["a.yaml", "b.yaml"], engine=["docker-28", "docker-29"])]).variants([folder])
     assert ids(product) == ["a-docker-28", "a-docker-29", "b-docker-28", "b-docker-29"]
+    tuples = Wish.of([mark("a.yaml", engine=("docker-28", "docker-29"))]).variants([folder])
+    assert ids(tuples) == ["docker-28", "docker-29"]
     daemons = Wish.of([mark("a.yaml", daemon=[{}, {"icc": False}], firewall=["none", "ufw"])])
     assert ids(daemons.variants([folder])) == [
         "none-default",
@@ -180,6 +182,7 @@ def test_labs_that_differ_are_not_shared(folder: Path) -> None:
         ([mark("a.yaml", engin="docker")], "engin= is no option"),
         ([mark("a.yaml", scope="class")], "scope='class'"),
         ([mark("a.yaml", engine=[])], r"engine=\[\] leaves nothing"),
+        ([mark("a.yaml", firewall=())], r"firewall=\(\) leaves nothing"),
     ],
 )
 def test_what_a_marker_cannot_mean(folder: Path, marks: list[pytest.Mark], message: str) -> None:
