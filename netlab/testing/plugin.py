@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from netlab.testing.scenarios import ScenarioFile
     from netlab.testing.variants import Variant
 
+#: what the reason of a skip begins with where the machine lacks something
+_LACKING = "netlab: "
 _SHARED = pytest.StashKey["Shared"]()
 _MARKER = (
     "netlab(*files, engine=, firewall=, daemon=, scope='function', ...): the scenario of the fixture `lab`; "
@@ -169,7 +171,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[SuiteLab]:
     param = getattr(request, "param", None)
     variant = param if isinstance(param, Variant) else _only(request.node, param)
     if variant.mismatch:
-        pytest.skip(f"netlab: the test is {variant.mismatch}")
+        pytest.skip(f"the test is {variant.mismatch} (--netlab-engine)")
     shared = variant.scope != "function"
     if shared:
         found = _shared(request.config).get(request.config, _sharing(request, variant), variant)
@@ -295,13 +297,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         why = getattr(report, "longrepr", None)
         if getattr(report, "skipped", False) and isinstance(why, tuple):
             reason = str(why[2]).removeprefix("Skipped: ")
-            if reason.startswith("netlab: "):
+            if reason.startswith(_LACKING):
                 skipped[reason] = skipped.get(reason, 0) + 1
     kept = [line for report in reports for line in getattr(report, "netlab_kept", ())]
     if skipped:
         terminalreporter.section("netlab: skipped", yellow=True)
         for reason, count in skipped.items():
-            terminalreporter.line(f"{count} × {reason.removeprefix('netlab: ')}")
+            terminalreporter.line(f"{count} × {reason.removeprefix(_LACKING)}")
         terminalreporter.line("`netlab doctor` says what would help; --netlab-require makes this a failure")
     if kept:
         terminalreporter.section("netlab: labs that stand", yellow=True)

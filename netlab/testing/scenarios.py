@@ -151,8 +151,9 @@ class ScenarioInEngine(LabHolder):
 class ScenarioItem(pytest.Item):
     """One flow of one family, and what is expected of it."""
 
-    def __init__(self, *, claim: Claim, place: int, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(self, *, name: str, parent: LabHolder, claim: Claim, place: int, **rest: Any) -> None:
+        # As text, taken apart as what `--lf` remembers is: pytest compares the parts.
+        super().__init__(name, parent, nodeid=f"{parent.nodeid}::{name}", **rest)
         self.claim = claim
         self.place = place
         self.watch: Watch | None = None

@@ -188,8 +188,18 @@ def test_the_command_line_s_engines(own_suite: Suite) -> None:
     """)
     result = own_suite.run("-v", "--netlab-engine=docker-28", "--netlab-engine=docker-29", "httpd.yaml", ".")
     result.counts(passed=2 + 1 + 2 * 4, skipped=1)
-    assert "the test is for docker-24; asked for: docker-28, docker-29" in result.text
+    assert "the test is for docker-24; asked for: docker-28, docker-29 (--netlab-engine)" in result.text
+    assert "netlab doctor" not in result.text, "the machine lacks nothing"
     assert "httpd.yaml::docker-29::client -> host:80/tcp[ipv4] PASSED" in result.text
+
+
+def test_what_failed_last_is_run_again_alone(own_suite: Suite) -> None:
+    own_suite.scenario()
+    seed = own_suite.path / "httpd.yaml"
+    seed.write_text(seed.read_text().replace("path: forward", "path: proxy"))
+    cached = ("-p", "cacheprovider", "httpd.yaml")
+    own_suite.run(*cached).counts(passed=2, failed=2)
+    own_suite.run(*cached, "--lf").counts(failed=2, deselected=2)
 
 
 SHARED = """
