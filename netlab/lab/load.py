@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
+    from netlab.model.errors import UsageError
     from netlab.model.plan import Plan
     from netlab.model.scenario import JsonValue, Scenario
 
@@ -79,6 +80,22 @@ def load_scenario(
         project_directory=project_directory,
         overrides=overrides,
         allow_outside_files=allow_outside_files,
+    )
+
+
+def of_arguments(error: UsageError) -> UsageError:
+    """The same of somebody who called :func:`load_scenario` and has no options: it names the arguments."""
+    from netlab.model.errors import Argument, Problem, ScenarioError, UsageError
+
+    if not isinstance(error, ScenarioError):
+        return UsageError(str(error).removeprefix("--"))
+    return ScenarioError(
+        [
+            Problem(Argument(file.removeprefix("--").replace("-", "_"), 1, 1), problem.message)
+            if (file := problem.position.file).startswith("--")
+            else problem
+            for problem in error.problems
+        ]
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.lab import codec, state
 from netlab.lab.client import Client, resolve
 from netlab.lab.launch import Launch
-from netlab.lab.load import counts_of, load_scenario, record_of
+from netlab.lab.load import counts_of, load_scenario, of_arguments, record_of
 from netlab.lab.output import collect
 from netlab.lab.perprocess import PerProcess
 from netlab.model.errors import LabError, Unmeasured, UsageError
@@ -86,20 +86,23 @@ class Lab:
             if plan is None:
                 from netlab.plan import make
 
-                scenario = load_scenario(
-                    files,
-                    engine=engine,
-                    firewall=firewall,
-                    daemon=daemon,
-                    name=name,
-                    project_name=project_name,
-                    profiles=profiles,
-                    env_files=env_files,
-                    project_directory=project_directory,
-                    scale=scale,
-                    environ=environ,
-                    allow_outside_files=allow_outside_files,
-                )
+                try:
+                    scenario = load_scenario(
+                        files,
+                        engine=engine,
+                        firewall=firewall,
+                        daemon=daemon,
+                        name=name,
+                        project_name=project_name,
+                        profiles=profiles,
+                        env_files=env_files,
+                        project_directory=project_directory,
+                        scale=scale,
+                        environ=environ,
+                        allow_outside_files=allow_outside_files,
+                    )
+                except UsageError as error:
+                    raise of_arguments(error) from None
                 plan = make(scenario)
             if not allow_programs:
                 from netlab.lab.load import refuse_programs

@@ -30,6 +30,15 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Argument(Position):
+    """The argument of a Python call, in the place of a file."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.file
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing that is wrong with a user's file."""

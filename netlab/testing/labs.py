@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from netlab.lab.owned import Lab
-from netlab.model.errors import MachineError, NetlabError, ScenarioError
+from netlab.model.errors import MachineError, NetlabError
 from netlab.view.plain import visible
 
 if TYPE_CHECKING:
@@ -96,20 +96,8 @@ def build(config: pytest.Config, variant: Variant) -> SuiteLab:
         except MachineError:
             raise
         except NetlabError as error:
-            problem = visible(f"{variant}: {_told(error)}")
+            problem = visible(f"{variant}: {error}")
     pytest.fail(problem, pytrace=False)
-
-
-def _told(error: NetlabError) -> str:
-    """The error for somebody who wrote a marker: it has no command line, whose options had a position."""
-    if not isinstance(error, ScenarioError):
-        return str(error)
-    return "\n".join(
-        f"{problem.position.file.removeprefix('--')}: {problem.message}"
-        if problem.position.file.startswith("--")
-        else str(problem)
-        for problem in error.problems
-    )
 
 
 class Shared:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,20 @@ def test_a_lab_can_be_let_go() -> None:
         client.down()
     record = state.read(client.name)
     assert record is None or not record.alive
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ({"engine": "dokker"}, "engine: unknown engine"),
+        ({"scale": ["httpd"]}, "scale: "),
+        ({"project_directory": "/nowhere"}, "project_directory: "),
+    ],
+)
+def test_what_is_wrong_with_an_argument_names_it(argument: dict[str, Any], told: str) -> None:
+    with pytest.raises(netlab.UsageError) as caught:
+        netlab.Lab(SEED, **argument)
+    assert str(caught.value).startswith(told)
 
 
 def test_a_closed_lab_says_so() -> None:
