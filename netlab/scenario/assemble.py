@@ -113,6 +113,8 @@ def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report)
     for name in scale:
         if name not in known:
             report.add(("--scale", 1, 1), f"there is no service {shown(name)}{hint(name, known)}")
+        elif scale[name] < 0:
+            report.add(("--scale", 1, 1), f"services.{name}: {scale[name]} is no number of containers")
     for service in (draft.service for draft in drafts):
         if service.container_name is not None and scale.get(service.name, 0) > 1:
             what = (

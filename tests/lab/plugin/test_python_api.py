@@ -201,6 +201,7 @@ def test_a_lab_can_be_let_go() -> None:
     [
         ({"engine": "dokker"}, "engine: unknown engine"),
         ({"scale": ["httpd"]}, "scale: "),
+        ({"scale": {"httpd": -1}}, "scale: services.httpd: -1 is no number"),
         ({"project_directory": "/nowhere"}, "project_directory: "),
     ],
 )
