@@ -36,6 +36,7 @@ _DOCKER_19_03 = Traits(
     internal_default_route=True,
     empty_bridge_mtu=True,
     bridge_link_local=True,
+    routes_ipv6_again=True,
 )
 _DOCKER_20_10 = Traits(
     name="docker-20.10",
@@ -56,6 +57,7 @@ _DOCKER_20_10 = Traits(
     internal_default_route=True,
     empty_bridge_mtu=True,
     bridge_link_local=True,
+    routes_ipv6_again=True,
 )
 
 _DOCKER_24 = replace(
@@ -75,12 +77,15 @@ _DOCKER_26 = replace(
     internal_default_route=False,
     empty_bridge_mtu=False,
     explains_resolv_conf=True,
+    drops_link_local=True,
 )
 _DOCKER_27 = replace(
     _DOCKER_26,
     name="docker-27",
     firewalld_policy=True,
     bridge_link_local=False,
+    routes_ipv6_again=False,
+    drops_link_local=False,
     dialect=Dialect(ip6tables=True, unknown=_FROM_28 | _FROM_29),
     ports_ascending=True,
     one_port_for_both=True,

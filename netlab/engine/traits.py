@@ -54,6 +54,10 @@ class Traits:
     index_in_container: bool = False
     #: fe80::1 on the bridge of an IPv6 network (to 26)
     bridge_link_local: bool = False
+    #: a bridge that is taken up again gets a second route to its IPv6 subnet (to 26; the daemon's RouteAdd
+    #: fails on a new bridge, which is down), and loses the link-local address that the kernel gave it (26)
+    routes_ipv6_again: bool = False
+    drops_link_local: bool = False
     #: bridge-nf-call-iptables=1 without the userland proxy (27)
     bridge_nf_without_proxy: bool = False
     #: the accept queue of the sockets that dockerd holds without the proxy

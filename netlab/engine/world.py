@@ -94,6 +94,8 @@ class LiveNetwork:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     #: whether the bridge was ever up: it then keeps the link-local address that the kernel gave it
     had_ports: bool = False
+    #: whether the daemon has taken the bridge up again, as a former life of its left it
+    taken_up: bool = False
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from netlab.model.plan import (
     RealFirewall,
     Resolver,
     Responder,
+    Route,
     Sysctl,
 )
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
@@ -163,6 +164,7 @@ def _host_node(world: World, segments: Segments, guests: tuple[Interface, ...]) 
         sysctls=tuple(_sysctls(world)),
         rulesets=stands,
         firewall=_real(world, stands),
+        routes=tuple(_routes(world)),
         commands=host.rules,
         listeners=tuple(publish.listeners(world)),
         responders=tuple(Responder(own.protocol, own.port, host.name) for own in host.listen),
@@ -170,6 +172,15 @@ def _host_node(world: World, segments: Segments, guests: tuple[Interface, ...]) 
         host=host.name,
         proxy=proxy,
     )
+
+
+def _routes(world: World) -> Iterator[Route]:
+    """What the daemon itself adds to the routes that the kernel makes of addresses."""
+    if not world.traits.routes_ipv6_again:
+        return
+    for network in world.networks.values():
+        if network.taken_up and Family.IPV6 in network.families:
+            yield Route(str(network.subnet(Family.IPV6)), interface=network.bridge)
 
 
 def _sysctls(world: World) -> Iterator[Sysctl]:
@@ -229,7 +240,8 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
         if family is Family.IPV6 and world.traits.bridge_link_local:
             yield "fe80::1/64"
     off = Family.IPV6 in network.families and network.isolated(Family.IPV6)
-    if network.had_ports and not network.endpoints and network.mac is not None and not off:
+    dropped = network.taken_up and Family.IPV6 in network.families and world.traits.drops_link_local
+    if network.had_ports and not network.endpoints and network.mac is not None and not (off or dropped):
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 

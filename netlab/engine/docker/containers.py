@@ -254,21 +254,24 @@ def _move_gateway(world: World, rules: Firewaller, container: Container, lost: b
     ``lost``: the network that led out is the one that the container has just left.
     """
     order = in_order(world, container)
-    container.gateways = {}
-    for family in Family:
-        for endpoint in order:
-            network = world.networks[endpoint.spec.network]
-            if family not in endpoint.addresses or network.gateway(family) is None:
-                continue
-            if network.internal and not world.traits.internal_default_route:
-                continue
-            container.gateways[family] = endpoint
-            break
+    ways = {family: [e for e in order if _leads_out(world, e, family)] for family in Family}
+    if not world.traits.publishes_by_family:  # one endpoint has both routes, or the one that it can have
+        first = next(iter(ways[Family.IPV4]), None)
+        ways = {family: [e for e in found if e is first] for family, found in ways.items()}
+    container.gateways = {family: found[0] for family, found in ways.items() if found}
     if world.traits.publishes_by_family:
         wanted = _by_family(world, container)
     else:
         wanted = _on_one(world, container, order, lost)
     _publish(world, rules, container, wanted)
+
+
+def _leads_out(world: World, endpoint: Endpoint, family: Family) -> bool:
+    """Whether the container may have that family's default route by this endpoint."""
+    network = world.networks[endpoint.spec.network]
+    if family not in endpoint.addresses or network.gateway(family) is None:
+        return False
+    return not network.internal or world.traits.internal_default_route
 
 
 def _on_one(

@@ -155,6 +155,8 @@ class DockerEngine:
         self._start(world, docker0.index if docker0 is not None else None)
         if docker0 is not None and networks.DEFAULT_BRIDGE in world.networks:
             world.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
+        for network in world.networks.values():
+            network.taken_up = True
         for node in sorted(world.containers):
             container = world.containers[node]
             if container.returns:
