@@ -50,7 +50,7 @@ def port(world: World, network: LiveNetwork, endpoint: Endpoint) -> Interface:
         mtu=network.mtu,
         peer=(endpoint.node, endpoint.ifname),
         master=network.bridge,
-        hairpin=not world.daemon.userland_proxy and not network.internal,
+        hairpin=not world.daemon.userland_proxy,
         index=endpoint.host_index,
         txqlen=0,  # as libnetwork makes its links
         reason=f"{endpoint.node} on {network.title}",

@@ -37,6 +37,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="everything with every daemon that is there, not only with the machine's own",
     )
     group.addoption(
+        "--conformance-random",
+        metavar="N",
+        type=int,
+        default=0,
+        help="also N configurations by the throw of dice, for each daemon (-k random: only those)",
+    )
+    group.addoption(
+        "--conformance-seed",
+        metavar="SEED",
+        type=int,
+        default=1,
+        help="the first of their seeds",
+    )
+    group.addoption(
         "--conformance-make",
         action="store_true",
         help="first bring the daemons of other Debian suites that are not there yet (debootstrap)",

@@ -87,4 +87,6 @@ def test_configuration(daemon: Installed, case: Case, record_property: Record) -
         compared(verdict, scenario)
         if not verdict.differences:
             break
+    if verdict.differences:
+        print(case.path.read_text())  # one by the throw of dice is in no folder
     verdict.give(record_property)

@@ -72,16 +72,17 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     container.starts += 1
     container.next_name, container.next_index = {}, 2
     container.resolver = False
-    for wish in container.wishes:
+    for wish in container.wishes:  # one after the other, and the ports go along to whatever leads out by then
         container.endpoints.append(_attach(world, rules, container, wish))
+        if wish is container.wishes[0]:
+            _link(world, rules, container)
+        _move_gateway(world, rules, container)
     numbered = container.endpoints if world.traits.index_in_container else in_order(world, container)
     for endpoint in numbered:
         _name(world, container, endpoint)
     if container.starts > 1 and world.traits.interfaces_first and world.traits.notices_ipv6_off:
         container.endpoints = in_order(world, container)  # in which /etc/hosts is written anew (26)
     container.running, container.stopped = True, False
-    _link(world, rules, container)
-    _move_gateway(world, rules, container)
     # A dict keeps insertion order: the container that started last stands last.
     world.containers[container.spec.node] = world.containers.pop(container.spec.node)
 

@@ -219,7 +219,7 @@ def _docker0(world: World) -> tuple[NetworkSpec, int]:
         options.NAME: daemon.bridge or "docker0",
         options.DEFAULT_BRIDGE: "true",
         options.ICC: str(daemon.icc).lower(),
-        options.MASQUERADE: str(daemon.ip_masq).lower(),
+        options.MASQUERADE: str(daemon.ip_masq and daemon.iptables).lower(),  # verifyDaemonSettings
     }
     if daemon.ip:
         opts[options.HOST_BINDING] = daemon.ip

@@ -63,7 +63,7 @@ def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.disable_ipv6", str(int(off)), f"{why}: {reason}")
         if world.daemon.ip_forward and world.traits.enables_forwarding:
             _forward_ipv6(world, network)
-    if not world.daemon.userland_proxy and not network.internal:
+    if not world.daemon.userland_proxy:
         world.sysctls.write(
             f"net.ipv4.conf.{bridge}.route_localnet",
             "1",

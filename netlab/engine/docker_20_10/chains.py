@@ -17,10 +17,10 @@ def start(world: World) -> None:
 
 
 def forward_policy(world: World, turned_on: bool) -> None:
-    """FORWARD drops where the daemon itself turned forwarding on; for IPv6 (ip6tables) always."""
+    """FORWARD drops where the daemon itself turned forwarding on; for IPv6 (ip6tables) where it may."""
     if turned_on and world.daemon.iptables:
         world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
-    if world.daemon.ip6tables and world.traits.v6_drop_at_start:
+    if world.daemon.ip6tables and world.daemon.ip_forward and world.traits.v6_drop_at_start:
         world.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
 
 

@@ -6,10 +6,12 @@ Without a dockerd nothing is collected, and pytest ends with its exit code for t
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from groundtruth import chosen as dice
 from groundtruth import matrix
 from groundtruth.compare import Chance, Departure, chances, departures
 from groundtruth.daemons import Installed, installed, made
@@ -45,6 +47,9 @@ class Conformance:
         self.used: set[str] = set()
         self.results: dict[tuple[str, str, str], Result] = {}
         self.unused: list[str] = []
+        self.random: int = config.getoption("--conformance-random")
+        self.seed: int = config.getoption("--conformance-seed")
+        self.thrown = tempfile.TemporaryDirectory(prefix="netlab-conformance-")
 
     def pytest_sessionstart(self) -> None:
         """Clean up behind runs that were killed."""
@@ -56,6 +61,11 @@ class Conformance:
         if {"daemon", "case"} <= set(metafunc.fixturenames):
             test = metafunc.function.__name__
             pairs = [(d, c) for d, whole in self.daemons.items() for c in matrix.cases(test, d.engine, whole)]
+            if test == "test_configuration":
+                folder = Path(self.thrown.name)
+                pairs += [
+                    (d, c) for d in self.daemons for c in dice.cases(folder, d.engine, self.seed, self.random)
+                ]
             metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:

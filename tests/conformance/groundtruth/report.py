@@ -71,6 +71,7 @@ exit code is 5, which is neither a pass nor a fail.
 | `-k 'ports and not proxy'` | some configurations only |
 | `--conformance-engine docker-28` | that daemon only, and everything; repeatable |
 | `--conformance-all` | everything with every daemon that is there |
+| `--conformance-random N --conformance-seed S` | N random ones, too (`-k random`: only they) |
 | `--conformance-report FILE` | writes this page |
 | `--conformance-results FILE` | adds the results to FILE; the page is made of all of them |
 
