@@ -31,6 +31,9 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RE
 _ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000  # SECCOMP_RET_*
 _NUMBER, _FIRST_ARGUMENT = 0, 16  # in struct seccomp_data
 _SET_FILTER, _NEW_LISTENER = 1, 8
+#: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19): once we read a question, only SIGKILL ends the wait for the
+#: answer. Else a signal breaks off the listing of a folder, which no kernel that lacks something does.
+_WAIT_KILLABLE = 32
 _RECEIVE, _SEND, _CONTINUE = 0xC0502100, 0xC0182101, 1  # SECCOMP_IOCTL_NOTIF_*, SECCOMP_USER_NOTIF_FLAG_*
 _QUESTION, _ANSWER = struct.Struct("=QIIIIQ6Q"), struct.Struct("=QqiI")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,7 +70,7 @@ class Withheld:
         )
         if os.geteuid():
             _libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-        fd = _libc.syscall(_SECCOMP, _SET_FILTER, _NEW_LISTENER, fprog)
+        fd = _libc.syscall(_SECCOMP, _SET_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, fprog)
         assert fd >= 0, os.strerror(ctypes.get_errno())
         socket.send_fds(self._theirs, [b"x"], [fd])
 
