@@ -188,10 +188,13 @@ class Lock:
 
         self.path = f"{ensure_root()}/{name}"
         while True:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            try:  # not makedirs, which raises where what exists is gone when it looks again
+                os.mkdir(self.path, mode=0o700)
+            except FileExistsError:
+                pass
             try:
                 self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:  # removed between the two lines, by a `down`
+            except FileNotFoundError:  # removed meanwhile, by a `down`
                 continue
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -85,6 +85,26 @@ def test_whoever_waited_gets_a_lock_of_the_new_directory() -> None:
     got[0].release()
 
 
+def test_a_directory_that_goes_while_its_lock_is_taken_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, make = state.lab_dir("one"), os.mkdir
+
+    def gone_again(name: str, mode: int = 0o777) -> None:
+        make(name, mode)
+        if name != path:
+            return
+        monkeypatch.setattr(os, "mkdir", make)
+        try:
+            make(name, mode)
+        finally:
+            os.rmdir(name)
+
+    state.ensure_root()
+    monkeypatch.setattr(os, "mkdir", gone_again)
+    with state.Lock("one") as lock:
+        assert lock.holds()
+        assert os.path.isdir(path)
+
+
 def test_a_broken_record_is_a_dead_lab() -> None:
     folder = dead_lab("gone")
     (folder / "lab.json").write_text("{")
