@@ -11,7 +11,7 @@ from netlab.scenario.interpolate import TemplateError, substitute
 from netlab.scenario.names import normalised_project, wrong_project
 from netlab.scenario.places import Place
 from netlab.scenario.reader import decode, read_bytes
-from netlab.scenario.tree import Report, Value
+from netlab.scenario.tree import Report, Value, shown
 
 #: what Go's strconv.ParseBool takes for true
 #: a file of variables is no YAML, which allows no such character
@@ -76,23 +76,29 @@ def read_env_files(
 def project_name(
     folder: Place, roots: Sequence[Value], environment: Mapping[str, str], chosen: str | None, report: Report
 ) -> str:
-    """The command line's, COMPOSE_PROJECT_NAME, the last ``name:`` of the files, or the folder's."""
+    """The command line's, COMPOSE_PROJECT_NAME, the last ``name:`` of the files, or the folder's.
+
+    Only what was chosen outside of the files must be a name as it stands; Compose normalises the others.
+    """
     at = ("--project-name", 1, 1)
     if chosen is None:
         chosen, at = environment.get("COMPOSE_PROJECT_NAME"), ("COMPOSE_PROJECT_NAME", 1, 1)
-    if not chosen:
-        written = [value for root in roots if (value := root.get("name")) is not None]
-        if not written or not isinstance(written[-1].data, str):
-            return normalised_project(folder.path.resolve().name) or "netlab"
-        at = written[-1].at
-        try:
-            chosen = substitute(written[-1].data, environment.get)
-        except TemplateError:
-            return "netlab"  # interpolation of the whole file reports it
-    wrong = wrong_project(chosen)
-    if wrong:
-        report.add(at, wrong)
-    return chosen
+    if chosen:
+        wrong = wrong_project(chosen)
+        if wrong:
+            report.add(at, wrong)
+        return chosen
+    own = normalised_project(folder.path.resolve().name) or "netlab"
+    written = [value for root in roots if (value := root.get("name")) is not None]
+    if not written or not isinstance(written[-1].data, str):
+        return own
+    try:
+        named = substitute(written[-1].data, environment.get)
+    except TemplateError:
+        return own  # interpolation of the whole file reports it
+    if named and not normalised_project(named):
+        report.add(written[-1].at, f"the project name {shown(named)} has no letter and no digit")
+    return normalised_project(named) or own
 
 
 def active_profiles(environment: Mapping[str, str], asked: Sequence[str]) -> frozenset[str]:

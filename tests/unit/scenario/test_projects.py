@@ -246,6 +246,9 @@ def test_where_the_project_name_comes_from(loaded: Callable) -> None:
     assert loaded(text).project == "lab"
     assert loaded(text).networks[0].name == "lab_default"
     assert loaded("name: shop-$N\n" + text, environ={"N": "1"}).project == "shop-1"
+    # Compose 2.26 normalises what a file says, and refuses the same on the command line
+    assert loaded("name: My-Shop_1\n" + text).project == "my-shop_1"
+    assert loaded("name: ''\n" + text).project == "lab"
     named = {"environ": {"COMPOSE_PROJECT_NAME": "env"}}
     assert loaded("name: shop\n" + text, **named).project == "env"
     assert loaded("name: shop\n" + text, project_name="line", **named).project == "line"
