@@ -9,6 +9,7 @@ from __future__ import annotations
 from netlab.scenario.shape import (
     Anything,
     Atom,
+    Choice,
     Either,
     Field,
     Flag,
@@ -66,7 +67,8 @@ LONG_PORT = _record(
     }
 )
 
-DEPENDENCY = _record({"condition": _TEXT, "restart": _FLAG, "required": _FLAG})
+_CONDITION = Choice(("service_started", "service_healthy", "service_completed_successfully"))
+DEPENDENCY = _record({"condition": _CONDITION, "restart": _FLAG, "required": _FLAG})
 
 #: keys of a service that do not touch the network: accepted, and looked at no further than this
 _ELSEWHERE: dict[str, Shape] = {

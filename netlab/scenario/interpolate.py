@@ -1,7 +1,8 @@
 """Compose's interpolation: ``$VAR``, ``${VAR}``, ``:-  -  :?  ?  :+  +`` nested to any sane depth, ``$$``.
 
 Source: the Compose specification ("Interpolation") and compose-go's ``template`` package. Values are
-interpolated, keys are not. A variable that is not set and has no default is empty.
+interpolated, keys are not. A variable that is not set and has no default is empty. A dollar sign before
+anything else stands for itself, as Compose 2.26 was seen to take it.
 """
 
 from __future__ import annotations
@@ -55,11 +56,8 @@ class _Template:
                 at = close + 1
             else:
                 name = _NAME.match(self.text, at, end)
-                if not name:
-                    self._invalid(dollar)
-                assert name
-                out.append(self.lookup(name.group()) or "")
-                at = name.end()
+                out.append("$" if name is None else self.lookup(name.group()) or "")
+                at = at if name is None else name.end()
         out.append(self.text[at:end])
         return "".join(out)
 

@@ -45,7 +45,7 @@ def protocol(text: str) -> Protocol:
 
 def short_ports(text: str) -> list[PortMapping]:
     """``[[IP:][HOST]:]CONTAINER[/PROTOCOL]``, ranges included. Raises PortError."""
-    spec, slash, proto = text.strip().partition("/")
+    spec, slash, proto = text.partition("/")
     if slash and not proto:
         raise PortError(f"{shown(text)} ends in a slash without a protocol")
     head, _, container = spec.rpartition(":")
@@ -55,6 +55,8 @@ def short_ports(text: str) -> list[PortMapping]:
         raise PortError(f"{shown(text)} has a colon but no host port")
     if not container:
         raise PortError(f"{shown(text)} has no container port")
+    if ":" in address and not address.startswith("["):
+        raise PortError(f"{shown(text)}: an IPv6 address stands in brackets ([{address}]:{host}:{container})")
     return expand(
         container=port_range(container),
         host=port_range(host, zero=True) if host else None,
@@ -102,11 +104,14 @@ def long_ports(value: Value) -> list[PortMapping]:
     target = value.get("target")
     if target is None:
         raise PortError('a port in the long form needs "target", the container\'s port')
+    low, high = port_range(target.text)
+    if low != high:
+        raise PortError(f'{shown(target.text)}: "target" is one port; ranges are for the short form')
     published = value.get("published")
     proto = value.get("protocol")
     address = value.get("host_ip")
     return expand(
-        container=port_range(target.text),
+        container=(low, high),
         host=port_range(published.text, zero=True) if published and published.text else None,
         host_ip=host_address(address.text) if address else "",
         proto=protocol(proto.text) if proto and proto.text else "tcp",
