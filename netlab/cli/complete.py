@@ -126,8 +126,6 @@ def nodes() -> list[str]:
 
 def _published(known: Sequence[str]) -> list[str]:
     """The names in /run/netns that root's labs put there."""
-    from netlab.lab.state import NETNS_DIR
+    from netlab.lab.state import netns_names
 
-    if not os.path.isdir(NETNS_DIR):
-        return []
-    return sorted(name for name in os.listdir(NETNS_DIR) if name.partition(".")[0] in known and "." in name)
+    return [name for name in netns_names() if name.partition(".")[0] in known and "." in name]

@@ -233,12 +233,23 @@ class Lock:
         self.release()
 
 
+def netns_names() -> list[str]:
+    """What ``ip netns`` knows, sorted; nothing where the caller may not look: who may not, put nothing there.
+
+    ``ip netns add`` of a root with umask 077 makes the directory so (iproute2, create_netns_dir).
+    """
+    try:
+        return sorted(os.listdir(NETNS_DIR))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
 def leftovers(record: Record) -> Iterator[str]:
     """Every path that a dead lab left behind, in the order in which to remove them."""
     pid = record.pid
-    if pid and os.path.isdir(NETNS_DIR):
+    if pid:
         prefix = f"/proc/{pid}/root/"
-        for name in sorted(os.listdir(NETNS_DIR)):
+        for name in netns_names():
             path = f"{NETNS_DIR}/{name}"
             if name.startswith(f"{record.name}.") and _points_below(path, prefix):
                 yield path

@@ -25,6 +25,7 @@ SEED = ROOT / "scenarios" / "httpd.yaml"
 NATIVE = ROOT / "scenarios" / "nftables-accept.yaml"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 until = borrowed("lab/test_lab_kill.py").until
+NOBODYS_UID = borrowed("lab/conftest.py").NOBODYS_UID
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="what a machine has is root's to hide")
 
@@ -163,6 +164,27 @@ def test_the_clock_jumps(state: Path, jump: str) -> None:
     assert [code for code, _, _ in answers] == [0] * len(answers), answers
     for at in (1, 3, 6):
         assert [json.loads(line)["outcome"] for line in answers[at][1].splitlines()] == ["ok", "ok"]
+
+
+def test_names_of_netns_that_only_root_may_list(make_netlab: Callable[[int], Any]) -> None:
+    """``ip netns add`` with umask 077 makes /run/netns so: no user's lab is in it, and none stays for it."""
+    netlab = make_netlab(NOBODYS_UID)
+    lab = netlab.name()
+    hide = "mount -t tmpfs -o mode=755 netlab-torture /run && mkdir -m 700 /run/netns"
+    script = f'{hide} && exec setpriv --reuid "$0" --regid "$0" --clear-groups "$@"'
+    for words in (["up", "-q", SEED, "--name", lab], ["ls"], ["down", lab], ["ls"], ["clean"]):
+        command = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, str(NOBODYS_UID)]
+        done = subprocess.run(
+            [*command, *netlab_argv(*words)],
+            cwd=ROOT,
+            env={**netlab.env, "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    nothing_left(netlab)
 
 
 # ── a kernel that lacks something ────────────────────────────────────────────────────────────────────────
