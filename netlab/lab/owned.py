@@ -77,6 +77,9 @@ class Lab:
 
         With a ``plan`` comes the ``scenario`` that it is of; without, nothing can :meth:`do` anything to it.
         """
+        from netlab.lab.arguments import check_kinds
+
+        check_kinds(locals())
         self._owner = os.getpid()
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
