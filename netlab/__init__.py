@@ -1,4 +1,4 @@
-"""netlab: a Docker host's network in a bottle, with every packet's path measured by the kernel.
+"""netlab: the network that Docker would build, and the path that each packet takes through it.
 
 ::
 

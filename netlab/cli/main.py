@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 #: verb → (module, what it does), in the order in which the help shows them.
 VERBS = {
-    "up": ("netlab.cli.up", "build a scenario's lab, and leave it standing"),
+    "up": ("netlab.cli.up", "build a lab from a scenario and leave it running"),
     "down": ("netlab.cli.down", "take labs down"),
-    "ls": ("netlab.cli.ls", "list the labs that stand"),
+    "ls": ("netlab.cli.ls", "list running labs"),
     "status": ("netlab.cli.status", "show a lab: nodes, addresses, ports, processes"),
     "exec": ("netlab.cli.exec", "run a command in a node"),
     "shell": ("netlab.cli.shell", "open a shell in a node, or in a lab"),
     "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
-    "sockets": ("netlab.cli.sockets", "show who listens, where, and for which published port"),
-    "do": ("netlab.cli.do", "have something happen to a lab's engine: restart web, flush firewall"),
-    "probe": ("netlab.cli.probe", "measure which way flows go, rule by rule"),
-    "trace": ("netlab.cli.trace", "watch which way the traffic of others goes"),
-    "verify": ("netlab.cli.verify", "measure what scenarios expect, in labs of their own"),
+    "sockets": ("netlab.cli.sockets", "show which sockets listen, who owns them, and for which published port"),
+    "do": ("netlab.cli.do", "change a lab's engine: restart a container, flush the firewall"),
+    "probe": ("netlab.cli.probe", "show the path of a flow, rule by rule"),
+    "trace": ("netlab.cli.trace", "show the paths of other programs' traffic"),
+    "verify": ("netlab.cli.verify", "check what scenarios expect, each in a lab of its own"),
     "matrix": ("netlab.cli.matrix", "show who can reach what, by which path, as whom"),
-    "diff": ("netlab.cli.diff", "show what changes with another engine, setting or firewall"),
-    "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and prove it"),
-    "capture": ("netlab.cli.capture", "write what passes the interfaces of nodes to a pcapng file"),
+    "diff": ("netlab.cli.diff", "show what another engine, setting or firewall changes"),
+    "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and try the change"),
+    "capture": ("netlab.cli.capture", "capture the packets on nodes' interfaces to a pcapng file"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
-    "doctor": ("netlab.cli.doctor", "examine what this machine offers and lacks"),
+    "doctor": ("netlab.cli.doctor", "check what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),
     "completion": ("netlab.cli.completion", "print a shell's completion script"),
 }
@@ -49,15 +49,15 @@ BROKEN_PIPE = 141
 _ABOUT = """\
 usage: netlab [-h] [--version] VERB …
 
-A Docker host's network in a bottle: built from a Compose file, every packet's
-path through Netfilter measured by the kernel.
+Build the network that Docker would build for a Compose file, and see which
+path a packet takes through it, as the kernel's own trace events tell it.
 
 verbs:
 """
 
 _EPILOGUE = """
-A node is LAB.NODE, or NODE alone where one lab is up.
-`netlab VERB --help` tells the rest; `netlab up scenarios/httpd.yaml` is a start.
+Name a node as LAB.NODE, or as NODE alone while only one lab is up.
+To start: netlab up scenarios/httpd.yaml. For more: netlab VERB --help.
 
 exit codes: 0 as expected, 1 an expectation failed, 2 usage or scenario error,
 3 could not measure, 4 the machine lacks something, 5 nothing was tested,

@@ -16,16 +16,16 @@ from netlab.cli.main import VERBS, parser_of
 
 EXIT_CODES = (
     (0, "as expected"),
-    (1, "an expectation failed, or a running lab refused"),
-    (2, "usage or scenario error; nothing was built"),
-    (3, "could not measure: the instrument failed, so nothing can be said"),
-    (4, "the machine lacks something: privileges, a tool, a kernel feature"),
+    (1, "an expectation failed, or a running lab reported an error"),
+    (2, "usage or scenario error, found before anything was built"),
+    (3, "could not measure, so there is no result"),
+    (4, "this machine lacks something: privileges, a tool, a kernel feature"),
     (5, "nothing was tested"),
     (130, "interrupted, after cleaning up"),
 )
 
 FILES = (
-    ("/run/netlab/LAB/", "what is known of a lab, as root; $XDG_RUNTIME_DIR/netlab/LAB/ without"),
+    ("/run/netlab/LAB/", "the state of a lab, as root; $XDG_RUNTIME_DIR/netlab/LAB/ without"),
     ("/run/netns/LAB.NODE", "a name for each node of a lab, for ip netns exec; as root only"),
 )
 
@@ -122,7 +122,7 @@ def markdown() -> str:
         lines += _markdown_of(verb(name))
     lines += ["", "## Exit codes", "", "| code | |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES]
-    lines += ["", "`exec` and `shell` end with the command's own code.", ""]
+    lines += ["", "`exec` and `shell` exit with the command's own code.", ""]
     return "\n".join(lines)
 
 

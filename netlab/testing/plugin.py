@@ -32,7 +32,7 @@ _MARKER = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options ``--netlab-…``, and what may stand in the configuration file."""
-    group = parser.getgroup("netlab", "networks in a bottle")
+    group = parser.getgroup("netlab", "container networks in namespaces")
     option = group.addoption
     option(
         "--netlab-engine", action="append", metavar="NAME", default=[],
