@@ -25,7 +25,7 @@ VERBS = {
     "exec": ("netlab.cli.exec", "run a command in a node"),
     "shell": ("netlab.cli.shell", "open a shell in a node, or in a lab"),
     "rules": ("netlab.cli.rules", "show a node's firewall rules, with counters and reasons"),
-    "sockets": ("netlab.cli.sockets", "show which sockets listen, who owns them, and for which published port"),
+    "sockets": ("netlab.cli.sockets", "show listening sockets, their owners and published ports"),
     "do": ("netlab.cli.do", "change a lab's engine: restart a container, flush the firewall"),
     "probe": ("netlab.cli.probe", "show the path of a flow, rule by rule"),
     "trace": ("netlab.cli.trace", "show the paths of other programs' traffic"),
