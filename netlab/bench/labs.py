@@ -59,12 +59,12 @@ def up_and_down(plan: Plan) -> tuple[float, float]:
     The supervisor's processes have started when the time begins, as a yardstick's own have.
     """
     text = codec.dumps(plan)
-    with state.Lock(plan.name):
+    with state.Lock(plan.name) as lock:
         launch = Launch()
         while not launch.warm:
             launch.heed(launch.channel.receive()[0])
         start = perf_counter()
-        launch.build(plan.name, text, record_of(plan, text, [], owner=os.getpid()))
+        launch.build(lock, text, record_of(plan, text, [], owner=os.getpid()))
         launch.commit(detach=False)
         up = perf_counter() - start
         start = perf_counter()

@@ -75,11 +75,11 @@ def take_down(name: str) -> bool:
         raise UsageError(f"{name!r} is no lab's name")
     if not os.path.isdir(state.lab_dir(name)):
         return False
-    with state.Lock(name):
+    with state.Lock(name) as lock:
+        removed = state.clear(lock)
+        if removed is not None:
+            return any(os.path.basename(path) == "lab.json" for path in removed)
         record = state.read(name)
-        if record is None or not record.data:
-            return False
-        if record.alive:
+        if record is not None:
             Client(record).down()
-            return True
-        return bool(state.remove(record))
+        return True

@@ -133,14 +133,15 @@ def bring_up(jobs: list[Job], early: Launch) -> Launch:
     for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
         while job.lock is None:
             job.lock = _lock(job.name)
-            job.settled = settle_old(job)
+            job.settled = settle_old(job, job.lock)
             if not job.lock.holds():  # the old lab's directory went with it
                 job.lock.release()
                 job.lock = None
     for job in jobs:
         if not job.settled:
             job.launch, spare = spare or Launch(), None
-            job.launch.start_building(job.name, job.text, job.record, job.history())
+            assert job.lock is not None
+            job.launch.start_building(job.lock, job.text, job.record, job.history())
     attend(jobs)
     return spare or early
 
@@ -155,17 +156,16 @@ def _lock(name: str) -> Lock:
         return Lock(name)
 
 
-def settle_old(job: Job) -> bool:
+def settle_old(job: Job, lock: Lock) -> bool:
     """Whether the lab stands as wanted; one that stands otherwise is taken down, a dead one cleared."""
     from netlab.lab import state
     from netlab.lab.client import Client
     from netlab.model.errors import LabError
 
+    if state.clear(lock) is not None:
+        return False
     record = state.read(job.name)
     if record is None or not record.data:
-        return False
-    if not record.alive:
-        state.remove(record)
         return False
     if record.data.get("owner"):
         raise LabError(f"the lab {job.name} belongs to process {record.data['owner']}; use another --name")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import state
@@ -208,21 +209,38 @@ class Client:
         except LabError:
             return  # it went by itself
         try:
-            pidfd = os.pidfd_open(_peer(channel.sock))
+            pidfd = _pidfd_of_peer(channel.sock)
+            try:
+                end(pidfd, channel)
+            finally:
+                if pidfd is not None:
+                    os.close(pidfd)
         except ProcessLookupError:
-            channel.close()
-            return
-        try:
-            end(pidfd, channel)
+            pass
         finally:
-            os.close(pidfd)
             channel.close()
+
+
+#: include/uapi/asm-generic/socket.h, since Linux 6.5
+_SO_PEERPIDFD = 77
+
+
+def _pidfd_of_peer(sock: socket.socket) -> int | None:
+    """A pidfd of the process at the other end; raises ProcessLookupError if it is gone.
+
+    None if the kernel names it by its PID only, and that is of another PID namespace.
+    """
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        pid = _peer(sock)
+    return os.pidfd_open(pid) if pid else None
 
 
 def _peer(sock: socket.socket) -> int:
-    """The PID of the process at the other end (unix(7), SO_PEERCRED)."""
-    import struct
-
+    """The PID of the process at the other end, 0 if it has none here (unix(7), SO_PEERCRED)."""
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     pid: int = struct.unpack("=iII", credentials)[0]
     return pid

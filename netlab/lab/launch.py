@@ -46,31 +46,37 @@ class Launch:
 
     def build(
         self,
-        name: str,
+        lock: state.Lock,
         plan: str,
         record: dict[str, Any],
         progress: Callable[[str], None] | None = None,
         history: str = "",
     ) -> None:
-        """Build the lab from a plan's text; the caller holds the lab's lock. Raises NetlabError.
+        """Build the lab that ``lock`` names from a plan's text. Raises NetlabError.
 
         With its ``history`` (:func:`netlab.lab.codec.dump_history`) it can be changed later.
         When it returns everything stands and answers; when it raises, nothing is left.
         """
-        self.start_building(name, plan, record, history)
+        self.start_building(lock, plan, record, history)
         while not self.heed(self._receive(), progress):
             pass
 
-    def start_building(self, name: str, plan: str, record: dict[str, Any], history: str = "") -> None:
-        """:meth:`build` without the waiting: for several labs at once, with :meth:`heed`."""
-        self.name = name
+    def start_building(self, lock: state.Lock, plan: str, record: dict[str, Any], history: str = "") -> None:
+        """:meth:`build` without the waiting: for several labs at once, with :meth:`heed`.
+
+        The supervisor gets both locks of the lab: its own, which it keeps, and ``lock``, which it shares with
+        the caller until the lab is committed. If the caller is killed, the next one waits for the supervisor.
+        """
+        self.name = lock.name
+        proof = lock.supervisor_lock()
         fds = [memory_file(text) for text in (plan, history) if text]
         try:
-            message = {"op": "build", "name": name, "path": state.lab_dir(name), "record": record}
-            self.channel.send(message, fds)
+            message = {"op": "build", "name": self.name, "path": lock.path, "record": record}
+            self.channel.send(message, [proof.fd, lock.fd, *fds])
         except Disconnected:
             pass  # what it said before it ended tells why
         finally:
+            proof.close()
             for fd in fds:
                 os.close(fd)
 
@@ -185,8 +191,8 @@ def _start(control: int) -> int:
             os.close(fd)
 
 
-def end(pidfd: int, channel: Channel) -> None:
-    """Ask a supervisor to end, and wait until it and everything of its lab is gone."""
+def end(pidfd: int | None, channel: Channel) -> None:
+    """Ask a supervisor to end, and wait until it is gone; with a pidfd of it, its lab's processes too."""
     import select
 
     try:
@@ -196,9 +202,10 @@ def end(pidfd: int, channel: Channel) -> None:
             channel.receive()
     except Disconnected:
         pass
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    poll.poll()
+    if pidfd is not None:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll()
 
 
 def _not_started(error: OSError) -> Exception:

@@ -443,29 +443,27 @@ def _build(
     while True:
         chosen = name or next(names)
         with state.Lock(chosen) as lock:
-            record = state.read(chosen)
-            if record is not None and record.data:
-                if not record.alive:
-                    state.remove(record)
-                elif name is not None:
+            if state.clear(lock) is None:
+                if name is not None:
                     raise UsageError(f"there is a lab {chosen} already")
-                continue  # cleared, or the name of a program with our number in another PID namespace
+                continue  # the name of a program with our number in another PID namespace
             if lock.holds():
-                return _build_as(launch, chosen, plan, scenario, files)
+                return _build_as(launch, lock, plan, scenario, files)
 
 
 def _build_as(
-    launch: Launch, name: str, plan: Plan, scenario: Scenario | None, files: Sequence[Any]
+    launch: Launch, lock: state.Lock, plan: Plan, scenario: Scenario | None, files: Sequence[Any]
 ) -> Client:
     from dataclasses import replace
 
+    name = lock.name
     text = codec.dumps(replace(plan, name=name))
     history = ""
     if scenario is not None:
         from netlab.plan.change import History
 
         history = codec.dump_history(History.of(replace(scenario, name=name)))
-    launch.build(name, text, record_of(plan, text, files, owner=os.getpid()), history=history)
+    launch.build(lock, text, record_of(plan, text, files, owner=os.getpid()), history=history)
     launch.commit(detach=False)
     found = state.read(name)
     assert found is not None

@@ -3,7 +3,8 @@
 ::
 
     ROOT/LAB/            mode 0700, locked (flock) by whoever brings the lab up or down
-        lab.json         the record: supervisor's PID and start time, digest of the plan, files, counts
+        supervisor.lock  held by the supervisor as long as it lives (netlab.lab.lifetime)
+        lab.json         the record: supervisor's PID, digest of the plan, files, counts
         plan.json        the plan (netlab.lab.codec)
         history.json     the scenario, and the events since (netlab.plan.change)
         control          the supervisor's socket
@@ -20,8 +21,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from netlab.lab import lifetime
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 #: The file that says what a lab came from and what happened to it (netlab.lab.codec).
 HISTORY = "history.json"
@@ -73,19 +76,6 @@ def lab_dir(name: str) -> str:
     return f"{root()}/{name}"
 
 
-def start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot (proc(5), field 22 of stat); None if it is gone.
-
-    A zombie counts as gone: it holds nothing any more.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if words[0] in (b"Z", b"X") else int(words[19])
-
-
 class Record:
     """What ``lab.json`` says of one lab."""
 
@@ -103,8 +93,15 @@ class Record:
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor that wrote the record is still there."""
-        return self.pid > 0 and start_time(self.pid) == self.data.get("start_time")
+        """Whether the lab's supervisor lives, which only its lock says."""
+        try:
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return lifetime.is_held(folder)
+        finally:
+            os.close(folder)
 
     @property
     def ready(self) -> bool:
@@ -186,6 +183,7 @@ class Lock:
     def __init__(self, name: str, *, wait: bool = True) -> None:
         import fcntl
 
+        self.name = name
         self.path = f"{ensure_root()}/{name}"
         while True:
             try:  # not makedirs, which raises where what exists is gone when it looks again
@@ -202,6 +200,7 @@ class Lock:
                 os.close(self.fd)
                 raise
             if self.holds():
+                lifetime.keep_from_children(self.fd)
                 return
             os.close(self.fd)
 
@@ -213,18 +212,32 @@ class Lock:
             return False
 
     def release(self) -> None:
-        """Give the lock up; the directory goes too if there is nothing in it."""
-        import fcntl
+        """Give the lock up; the directory goes too if there is nothing in it.
 
+        A supervisor that still builds the lab keeps the lock until it has built it, or is gone.
+        """
         if self.fd < 0:
             return
-        try:
-            os.rmdir(self.path)
-        except OSError:
-            pass  # a lab stands in it, or it is gone already
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        os.close(self.fd)
+        if self.holds() and not lifetime.is_held(self.fd):
+            try:
+                os.unlink(lifetime.FILE, dir_fd=self.fd)
+            except OSError:
+                pass  # no supervisor was ever started
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                pass  # a killed lab's, which the next command clears
+        lifetime.let_go(self.fd)
         self.fd = -1
+
+    def supervisor_lock(self) -> lifetime.SupervisorLock:
+        """The lock for a new supervisor, which the caller passes on; raises LabError if one lives."""
+        from netlab.model.errors import LabError
+
+        lock = lifetime.SupervisorLock.take(self.fd)
+        if lock is None:
+            raise LabError(f"the lab {self.name} has a supervisor already")
+        return lock
 
     def __enter__(self) -> Lock:
         return self
@@ -263,6 +276,7 @@ def leftovers(record: Record) -> Iterator[str]:
         ".lab.json",
         "lab.json",
         "private",
+        lifetime.FILE,
     ):
         if os.path.lexists(f"{record.path}/{name}"):
             yield f"{record.path}/{name}"
@@ -276,10 +290,13 @@ def _points_below(path: str, prefix: str) -> bool:
         return False  # no symlink: not ours
 
 
-def remove(record: Record) -> list[str]:
-    """Remove what a dead lab left; returns the paths. The caller holds the lock."""
-    removed = []
-    for path in leftovers(record):
+def remove(record: Record) -> None:
+    """Remove what a lab left. The caller holds its supervisor's lock."""
+    _remove(leftovers(record))
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
         try:
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
@@ -287,8 +304,23 @@ def remove(record: Record) -> list[str]:
                 os.unlink(path)
         except FileNotFoundError:
             continue
-        removed.append(path)
-    return removed
+
+
+def clear(lock: Lock) -> list[str] | None:
+    """Remove what a killed lab left; returns the paths, or None if its supervisor lives.
+
+    The lab's folder goes when ``lock`` is released, unless a new lab was built in it.
+    """
+    record = Record(lock.name, lock.path, _load(lock.path))
+    paths = list(leftovers(record))
+    proof = lifetime.SupervisorLock.take(lock.fd)
+    if proof is None:
+        return None
+    try:
+        _remove(path for path in paths if path not in (lock.path, f"{lock.path}/{lifetime.FILE}"))
+    finally:
+        proof.close()
+    return paths
 
 
 def sweep(name: str) -> list[str]:
@@ -298,7 +330,4 @@ def sweep(name: str) -> list[str]:
     except BlockingIOError:
         return []
     with lock:
-        record = read(name)
-        if record is None or record.alive:
-            return []
-        return remove(record)
+        return clear(lock) or []

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.kernel import libc
-from netlab.lab import processes, state
+from netlab.lab import lifetime, processes, state
 from netlab.lab.children import Child, Children, ending
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
 from netlab.model.errors import LabError
@@ -94,6 +94,8 @@ class Supervisor:
         self.processes = processes.Processes(self)
         self.builder: Channel | None = None
         self.changing: Changing | None = None
+        self.lock: lifetime.SupervisorLock | None = None
+        self.building = -1  #: the lab's lock, until it is committed
 
     # -- the loop
 
@@ -212,22 +214,26 @@ class Supervisor:
     # -- operations of the owner
 
     def on_build(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """Build a lab from the plan in ``fds[0]``; answers with progress, then ready or error.
+        """Build a lab; answers with progress, then ready or error.
 
-        ``fds[1]``, if it is there, holds the lab's history, with which it can be changed later.
+        ``fds``: the supervisor's lock, the lab's lock, the plan, and perhaps the lab's history, with which it
+        can be changed later.
         """
         if channel is not self.owner_channel or self.phase != "new":
             raise ValueError("a lab is built once, by its owner")
         from netlab.proxy.identity import rename
 
         self.phase = "building"
+        lock, building, *texts = fds
+        self.lock = lifetime.SupervisorLock(os.dup(lock))
+        self.building = os.dup(building)
+        lifetime.keep_from_children(self.building)
         rename(["netlab", message["name"]])
         self.name, self.path, self.private = message["name"], message["path"], f"{message['path']}/private"
         self.record = {
             **message["record"],
             "name": self.name,
             "pid": self.outer_pid,
-            "start_time": state.start_time(self.outer_pid),
             "ready": False,
         }
         state.write(self.path, self.record)
@@ -235,7 +241,7 @@ class Supervisor:
         self._own_mounts()
         self._listen()
         assert self.builder is not None
-        self.builder.send({"path": self.path}, fds)
+        self.builder.send({"path": self.path}, texts)
 
     def _open_log(self) -> None:
         fd = os.open(f"{self.path}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -388,6 +394,7 @@ class Supervisor:
             self.unwatch(self.owner)
             os.close(self.owner)
         state.write(self.path, self.record)
+        lifetime.let_go(self.building)
         self.phase = "committed"
         channel.send({"event": "committed"})
 

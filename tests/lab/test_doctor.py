@@ -386,7 +386,7 @@ def test_a_stale_lab_is_found_and_left_alone(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("NETLAB_STATE", str(tmp_path))
     assert [finding.name for finding in doctor.stale_labs()] == ["labs"]
     (tmp_path / "dead").mkdir()
-    (tmp_path / "dead" / "lab.json").write_text('{"pid": 1, "start_time": -1}')
+    (tmp_path / "dead" / "lab.json").write_text('{"pid": 1}')
     up, stale = doctor.stale_labs()
     assert up.found == "0 up"
     assert (stale.status, stale.found, stale.remedy) == ("limited", "dead", "netlab clean")

@@ -26,7 +26,7 @@ def test_a_lab_answers_and_is_gone_afterwards() -> None:
         assert record.ready
         assert record.data["owner"] == os.getpid()
     assert state.read(lab.name) is None
-    assert state.start_time(record.pid) is None
+    assert not record.alive
     lab.close()
     with pytest.raises(netlab.LabError, match="is closed"):
         lab.exec("client", ["true"])

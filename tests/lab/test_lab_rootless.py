@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
 #: What differs from one call to the next, whoever calls: process numbers, times, ports that were chosen,
 #: the counters of rules, the comments of iptables-save.
 VOLATILE = (
-    (re.compile(r'"(created|pid|when|start_time|seconds|packets|bytes)": [0-9.]+'), r'"\1": N'),
+    (re.compile(r'"(created|pid|when|seconds|packets|bytes)": [0-9.]+'), r'"\1": N'),
     (re.compile(r"(?<=[0-9a-f\]]):[2-6]\d{4}\b"), ":PORT"),
     (re.compile(r"^#.*$|\[\d+:\d+\]", re.MULTILINE), ""),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
 from netlab.lab import state
-from netlab.model.errors import MachineError
+from netlab.model.errors import LabError, MachineError
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +22,10 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def dead_lab(name: str) -> Path:
-    """A lab whose supervisor is gone: a PID that is another process's by now."""
+    """A lab whose supervisor is gone; its PID is another process's by now."""
     folder = Path(state.ensure_root(), name)
     folder.mkdir()
-    state.write(str(folder), {"name": name, "pid": os.getpid(), "start_time": 1, "ready": True})
+    state.write(str(folder), {"name": name, "pid": os.getpid(), "ready": True})
     for file in ("control", "plan.json", "log"):
         (folder / file).touch()
     (folder / "private").mkdir()
@@ -122,12 +123,52 @@ def test_a_root_that_others_may_write_to_is_refused(places: Path) -> None:
         state.ensure_root()
 
 
-def test_a_process_has_a_start_time_until_it_is_gone() -> None:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert state.start_time(pid) is None  # a zombie holds nothing
-    os.waitpid(pid, 0)
-    assert state.start_time(pid) is None
-    assert state.start_time(os.getpid())
+def test_a_lab_lives_as_long_as_somebody_holds_its_supervisors_lock() -> None:
+    folder = dead_lab("one")
+    with state.Lock("one") as lock:
+        supervisor = lock.supervisor_lock()
+        with pytest.raises(LabError, match="the lab one has a supervisor already"):
+            lock.supervisor_lock()
+        assert state.clear(lock) is None
+    passed_on = os.dup(supervisor.fd)
+    supervisor.close()
+    assert [record.name for record in state.standing()] == ["one"]
+    assert state.sweep("one") == []
+    os.close(passed_on)
+    assert state.standing() == []
+    assert not folder.exists()
+
+
+def test_a_forked_child_holds_no_lock_of_its_parent() -> None:
+    dead_lab("one")
+    with state.Lock("one") as lock:
+        supervisor = lock.supervisor_lock()
+        mine, its = socket.socketpair()
+        child = os.fork()
+        if child == 0:
+            its.send(b"born")
+            mine.close()
+            its.recv(1)
+            os._exit(0)
+        its.close()
+        assert mine.recv(4) == b"born"
+        supervisor.close()
+    try:
+        assert state.sweep("one")  # gets both locks, while the child lives
+    finally:
+        mine.close()
+        os.waitpid(child, 0)
+
+
+def test_a_lock_that_came_to_nothing_leaves_no_folder() -> None:
+    with state.Lock("one") as lock:
+        lock.supervisor_lock().close()
+    assert not os.path.exists(state.lab_dir("one"))
+
+
+def test_a_lock_whose_folder_was_replaced_leaves_the_new_one() -> None:
+    first = state.Lock("one")
+    os.rmdir(first.path)
+    with state.Lock("one") as second:
+        first.release()
+        assert second.holds()
