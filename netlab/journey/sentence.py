@@ -200,6 +200,8 @@ def _timeout(journey: Journey) -> str:
     decision = journey.decided_by
     if stopped_by(journey) is not None:
         hook = (decision.hook or "").upper()
+        if _rejects(decision):
+            return f"Rejected in {hook} by {describe(decision)}; but {_missing_answer(journey)}"
         for leg in journey.legs:
             if _dropped(leg.hooks):
                 whose = f", on {leg.by}'s own connection," if leg.by else ""
@@ -214,6 +216,21 @@ def _timeout(journey: Journey) -> str:
     if journey.replies:
         return _answer_lost(journey)
     return f"{_capital(_went(journey))}; no rule dropped it, and nobody answered."
+
+
+def _rejects(decision: DecidedBy) -> bool:
+    rule = decision.rule or ""
+    return " -j REJECT" in rule or "reject" in rule.split()
+
+
+def _missing_answer(journey: Journey) -> str:
+    """Why a rejected sender heard nothing."""
+    rule = journey.decided_by.rule or ""
+    if "tcp-reset" in rule or "tcp reset" in rule:
+        return "its reset never arrived."
+    limit = "net.ipv6.icmp.ratelimit" if journey.flow.family == "ipv6" else "net.ipv4.icmp_ratelimit"
+    node = journey.decided_by.node or "the host"
+    return f"its ICMP error never arrived: lost on the way back, or over the limit of {node} ({limit})."
 
 
 def _answer_lost(journey: Journey) -> str:

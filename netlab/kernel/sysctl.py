@@ -40,6 +40,16 @@ _ENTRIES = 64
 #: Without it the kernel's own fe80:: addresses are tentative for 1.8 s. ``all`` is 0 anyway.
 NO_DUPLICATE_DETECTION = ("net.ipv6.conf.default.accept_dad", "0")
 
+#: Which ICMP errors the kernel limits: none, as a lost error looks like a drop. An empty mask switches off
+#: the limit per destination and the namespace's (icmp_msgs_per_sec), in net/ipv4/icmp.c and net/ipv6/icmp.c.
+_UNLIMITED_ERRORS = (("net.ipv4.icmp_ratemask", "0"), ("net.ipv6.icmp.ratemask", "0"))
+_LIMITS = {
+    "net.ipv4.icmp_ratemask": "net.ipv4.icmp_ratelimit",
+    "net.ipv6.icmp.ratemask": "net.ipv6.icmp.ratelimit",
+}
+#: of both families
+_LIMITS_OF_ALL = ("net.ipv4.icmp_msgs_per_sec", "net.ipv4.icmp_msgs_burst")
+
 
 def path(key: str) -> str:
     """The file of a dotted key, in which ``/`` stands for a dot inside a name (sysctl(8)).
@@ -100,6 +110,16 @@ def write_all(settings: Iterable[tuple[str, str]], proc: int | None = None) -> N
     """:func:`write` for each (key, value)."""
     for key, value in settings:
         write(key, value, proc)
+
+
+def unlimited_errors(settings: Iterable[tuple[str, str]], *, ipv6: bool) -> list[tuple[str, str]]:
+    """What lets every ICMP error out, except in a family whose limits are among a scenario's ``settings``."""
+    own = {key for key, _ in settings}
+    return [
+        (key, value)
+        for key, value in _UNLIMITED_ERRORS
+        if (ipv6 or not key.startswith("net.ipv6.")) and own.isdisjoint((key, _LIMITS[key], *_LIMITS_OF_ALL))
+    ]
 
 
 def instances() -> Generator[int | None, None, None]:

@@ -133,6 +133,7 @@ class Namespaces:
             if self._corrections is None:
                 self._corrections = sysctl.inherited()
             sysctl.write_all(self._corrections, proc)
+            sysctl.write_all(sysctl.unlimited_errors(space.sysctls, ipv6=self._ipv6), proc)
             if self._ipv6 and ("net.ipv6.conf.all.disable_ipv6", "1") not in space.sysctls:
                 sysctl.write(*sysctl.NO_DUPLICATE_DETECTION, proc)
         sysctl.write_all(space.settings(of_interfaces=False), proc)
