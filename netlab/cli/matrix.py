@@ -13,13 +13,30 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from netlab.journey.matrix import Selection
     from netlab.lab.matrix import Column
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, variants=True)
-    parser.add_argument("--json", action="store_true", help="every flow with its journeys, as JSON")
+    parser.add_argument(
+        "--from", action="append", default=[], metavar="NODE", dest="origins",
+        help="only flows from these nodes: a name, a glob, outside, hosts or containers; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", action="append", default=[], metavar="TARGET", dest="targets",
+        help="only flows to these services, or to targets such as host:80; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--published", action="store_true", help="only published ports")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="TARGET",
+        help="exit with 1 if any other target than these (such as host:443) can be reached; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="a line for each flow, and all replicas")
+    parser.add_argument(
+        "--json", action="store_true", help="every flow with its journeys, as JSON; includes --all"
+    )
     parser.add_argument(
         "--differences", action="store_true", help="only the flows that differ between the variants"
     )
@@ -32,31 +49,82 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labs at once; default: twice as many as there are processors",
     )
     parser.epilog = (
-        "FILE may be the name of a lab that is up. Several --engine and --firewall, and\n"
-        "--daemon KEY=both (true and false), put the variants side by side, and mark what differs."
+        "FILE may be the name of a running lab. Several --engine and --firewall, and\n"
+        "--daemon KEY=both (true and false), put the variants side by side, and mark what differs.\n\n"
+        "Who can reach a host from outside, and is it nothing but the web server?\n"
+        "  netlab matrix compose.yaml --from outside --allow host:80 --allow host:443"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure the matrix; returns 0, or 3 if an answer could not be measured."""
-    from netlab.view.matrix import document, table, unmeasured
+    """Measure the matrix.
 
-    columns = _standing(args) or _variants(args)
+    Returns 0; 1 if a target can be reached that ``--allow`` does not name; 2 if no variant applies; 3 if an
+    answer could not be measured; 5 if there is nothing to ask.
+    """
+    from netlab.journey.matrix import Selection
+    from netlab.view.matrix import document, unmeasured
+
+    selection = Selection(args.origins, args.targets, args.published, args.all or args.json)
+    columns = _standing(args, selection) or _variants(args, selection)
     if args.json:
         print_json(document(columns))
     else:
-        from netlab.view.console import console
-
-        console(sys.stdout).print(table(columns, only_differences=args.differences))
-        for column in columns:
-            if column.refusal is not None:
-                say(f"{column.label or 'this scenario'} does not apply: {column.refusal}")
+        _show(args, columns)
     if all(column.refusal is not None for column in columns):
         return 2
-    return 3 if unmeasured(columns) else 0
+    reached = _not_allowed(args.allow, columns)
+    for flow in reached:
+        say(f"not allowed, but open: {flow}")
+    if reached:
+        return 1
+    if unmeasured(columns):
+        return 3
+    if not any(column.answers for column in columns):
+        say("there is nothing to ask: no service listens on a port that netlab knows of")
+        return 5
+    return 0
 
 
-def _standing(args: argparse.Namespace) -> list[Column]:
+def _show(args: argparse.Namespace, columns: list[Column]) -> None:
+    """A grid for one lab; a line for each flow with ``--all`` and for variants."""
+    from netlab.view.console import console
+
+    out = console(sys.stdout)
+    if len(columns) > 1 or args.all:
+        from netlab.view.matrix import table
+
+        out.print(table(columns, only_differences=args.differences))
+    elif columns[0].answers:
+        from netlab.journey.grid import grid
+        from netlab.view.grid import legend, tables
+
+        folded = grid(list(columns[0].answers.values()), columns[0].replicas)
+        for one in tables(folded, columns[0].replicas):
+            out.print(one)
+            out.print()
+        for line in legend(folded, columns[0].replicas):
+            out.print(line)
+    for column in columns:
+        if column.refusal is not None:
+            say(f"{column.label or 'this scenario'} does not apply: {column.refusal}")
+
+
+def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
+    """The flows that get through to a target that no ``--allow`` names; none without the option."""
+    from netlab.journey.matrix import names_target
+
+    if not allowed:
+        return []
+    return [
+        f"{cell.flow} {cell.flow.family.word}" + (f" with {column.label}" if column.label else "")
+        for column in columns
+        for cell, journey in column.answers.values()
+        if journey.outcome == "ok" and not any(names_target(pattern, cell.flow) for pattern in allowed)
+    ]
+
+
+def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """The matrix of a lab that is up, if that is what was named; nothing if a file was."""
     if len(args.files) != 1 or os.path.exists(args.files[0]):
         return []
@@ -71,10 +139,10 @@ def _standing(args: argparse.Namespace) -> list[Column]:
 
     if args.engine or args.firewall or args.daemon:
         raise UsageError(f"{name} is a lab that stands: variants are built from its file")
-    return [measure(attach(name))]
+    return [measure(attach(name), selection=selection)]
 
 
-def _variants(args: argparse.Namespace) -> list[Column]:
+def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """Every variant, some at once; raises what is wrong with the scenario itself."""
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
@@ -90,7 +158,8 @@ def _variants(args: argparse.Namespace) -> list[Column]:
         load_group(variants[0][1], groups[0])  # what is wrong with a file has no column to stand in
     with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
         futures = [
-            pool.submit(column, label, partial(load_group, chosen, groups[0])) for label, chosen in variants
+            pool.submit(column, label, partial(load_group, chosen, groups[0]), selection)
+            for label, chosen in variants
         ]
         try:
             return [future.result() for future in futures]

@@ -6,8 +6,10 @@ unpublished port × family × protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from netlab.journey.resolve import Resolver
@@ -20,27 +22,132 @@ WayIn = Literal["host address", "localhost", "gateway", "container address"]
 _UNKNOWN_PORTS = range(9, 1024)
 
 
+#: Replicas of one service that are measured; what these two see of each other holds for the others.
+_MEASURED_REPLICAS = 2
+_REPLICA = re.compile(r"(.+)-\d+")
+#: Words that mean all nodes of a kind, where a node's name is expected.
+KINDS = {"outside": "outside", "hosts": "host", "containers": "container"}
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One flow: ``role`` is what the origin is to the service; ``published``, whether the port is."""
+    """One flow. ``role`` is what the origin is to the node ``service``; ``published``: the port is."""
 
     flow: Flow
     role: str
     way: WayIn
     published: bool
+    service: str
 
 
-def matrix(plan: Plan) -> list[Cell]:
-    """The flows of a lab's matrix, by origin, then service, way in, family, port."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which flows of a matrix are wanted; by default all.
+
+    ``origins`` and ``targets`` are node names, globs or words of :data:`KINDS`; a target is also matched as
+    a flow names it (``host:80/tcp``). ``published``: only published ports. ``every_replica`` False measures
+    two replicas of each service in place of all.
+    """
+
+    origins: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    published: bool = False
+    every_replica: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """The containers of one scaled service that differ in nothing but names and addresses."""
+
+    name: str
+    members: tuple[str, ...]
+    measured: tuple[str, ...]
+
+
+def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
+    """The flows of a lab's matrix, by origin, then service, way in, family, port.
+
+    Raises UsageError for a pattern of ``selection`` that names nothing.
+    """
+    selection = selection or Selection()
     resolver = Resolver(plan)
-    origins = [node for node in plan.nodes if node.kind != "segment"]
+    left_out = set()
+    if not selection.every_replica:
+        left_out = {name for group in replicas(plan) for name in group.members if name not in group.measured}
+    origins = [node for node in plan.nodes if node.kind != "segment" and node.name not in left_out]
     services = [node for node in origins if node.kind == "container" and _ports_of(plan, node)]
     cells: dict[Flow, Cell] = {}
     for origin in origins:
         for service in services:
             for cell in _cells(resolver, origin, service):
                 cells.setdefault(cell.flow, cell)
-    return list(cells.values())
+    return _selected(list(cells.values()), selection, {node.name: node.kind for node in plan.nodes})
+
+
+def _selected(cells: list[Cell], selection: Selection, kinds: Mapping[str, str]) -> list[Cell]:
+    for pattern in selection.origins:
+        if not any(_named(pattern, name, kind) for name, kind in kinds.items() if kind != "segment"):
+            raise UsageError(f"no node is named {pattern!r}; {_choices(kinds)}")
+    for pattern in selection.targets:
+        if not any(_leads_to(pattern, cell, kinds) for cell in cells):
+            raise UsageError(f"no target of the matrix is named {pattern!r}; {_choices(kinds)}")
+    return [
+        cell
+        for cell in cells
+        if (cell.published or not selection.published)
+        and _any(_named(p, cell.flow.origin, kinds[cell.flow.origin]) for p in selection.origins)
+        and _any(_leads_to(p, cell, kinds) for p in selection.targets)
+    ]
+
+
+def _any(matches: Iterator[bool]) -> bool:
+    """Whether one pattern matches, or there is none."""
+    found = list(matches)
+    return not found or any(found)
+
+
+def _named(pattern: str, name: str, kind: str) -> bool:
+    return KINDS.get(pattern) == kind or fnmatchcase(name, pattern)
+
+
+def _leads_to(pattern: str, cell: Cell, kinds: Mapping[str, str]) -> bool:
+    """Whether a pattern means the service behind a target, or the target as it is written."""
+    return _named(pattern, cell.service, kinds[cell.service]) or names_target(pattern, cell.flow)
+
+
+def names_target(pattern: str, flow: Flow) -> bool:
+    """Whether ``pattern`` means the flow's target: ``host``, ``host:80``, ``host:80/tcp``, ``web@*:*``."""
+    place = flow.to.partition("/")[0]
+    return any(fnmatchcase(text, pattern) for text in (flow.to, place, str(flow.target)))
+
+
+def _choices(kinds: Mapping[str, str]) -> str:
+    names = [name for name, kind in kinds.items() if kind != "segment"]
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"there are {shown}; or write {', '.join(KINDS)}"
+
+
+def replicas(plan: Plan) -> list[Replicas]:
+    """Groups of more than two containers that are alike: same service, host, networks and ports."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for node in plan.nodes:
+        stem = _REPLICA.fullmatch(node.name)
+        if node.kind != "container" or stem is None or node.namespace != node.name:
+            continue
+        networks = tuple(
+            network.name for network in plan.networks if any(m == node.name for m, _, _ in network.members)
+        )
+        ports = frozenset(
+            (protocol, port, outer is not None)
+            for protocol, known in _ports_of(plan, node).items()
+            for port, outer in known.items()
+        )
+        groups.setdefault((stem[1], node.host, networks, ports), []).append(node.name)
+    return [
+        Replicas(str(key[0]), tuple(names), tuple(names[:_MEASURED_REPLICAS]))
+        for key, names in groups.items()
+        if len(names) > _MEASURED_REPLICAS
+    ]
 
 
 def _ports_of(plan: Plan, node: Node) -> dict[FlowProtocol, dict[int, int | None]]:
@@ -69,7 +176,7 @@ def _cells(resolver: Resolver, origin: Node, service: Node) -> Iterator[Cell]:
                     for inner, outer in ports.items():
                         port = inner if way == "container address" or outer is None else outer
                         flow = Flow(origin.name, target, family, protocol, port, address)
-                        yield Cell(flow, role, way, outer is not None)
+                        yield Cell(flow, role, way, outer is not None, service.name)
 
 
 def _targets(plan: Plan, way: WayIn, origin: Node, service: Node, host: Node | None) -> list[Target]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netlab.journey.matrix import Cell, matrix
+from netlab.journey.matrix import Cell, Replicas, Selection, matrix, replicas
 from netlab.lab.measuring import lent
 from netlab.lab.owned import Lab
 from netlab.model.errors import UsageError
@@ -25,11 +25,15 @@ Question = tuple[str, str, "Family"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One variant's answers. ``refusal`` says why it does not apply to this scenario, if it does not."""
+    """One variant's answers. ``refusal`` says why it does not apply to this scenario, if it does not.
+
+    ``replicas`` are those of which two were measured in place of all.
+    """
 
     label: str
     answers: dict[Question, tuple[Cell, Journey]]
     refusal: str | None = None
+    replicas: tuple[Replicas, ...] = ()
 
 
 def question(cell: Cell) -> Question:
@@ -37,15 +41,22 @@ def question(cell: Cell) -> Question:
     return cell.flow.origin, cell.flow.to, cell.flow.family
 
 
-def measure(client: Client, label: str = "", *, session: RemoteSession | None = None) -> Column:
-    """The matrix of a lab that stands, in a session of the caller's if there is one."""
-    cells = matrix(client.plan)
+def measure(
+    client: Client,
+    label: str = "",
+    *,
+    session: RemoteSession | None = None,
+    selection: Selection | None = None,
+) -> Column:
+    """The matrix of a running lab, in the caller's session if there is one."""
+    cells = matrix(client.plan, selection)
+    folded = () if selection is None or selection.every_replica else tuple(replicas(client.plan))
     with lent(client, session) as using:
         journeys = using.measure([cell.flow for cell in cells])
-    return Column(label, {question(c): (c, j) for c, j in zip(cells, journeys, strict=True)})
+    return Column(label, {question(c): (c, j) for c, j in zip(cells, journeys, strict=True)}, replicas=folded)
 
 
-def column(label: str, make_plan: Callable[[], Plan]) -> Column:
+def column(label: str, make_plan: Callable[[], Plan], selection: Selection | None = None) -> Column:
     """Build a variant, measure it, take it down.
 
     What the variant refuses (a rule for a chain that it has not, a setting that it does not know) is its
@@ -53,7 +64,7 @@ def column(label: str, make_plan: Callable[[], Plan]) -> Column:
     """
     try:
         with Lab(plan=make_plan()) as lab:
-            return measure(lab.client, label)
+            return measure(lab.client, label, selection=selection)
     except UsageError as error:
         return Column(label, {}, str(error))
 

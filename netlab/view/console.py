@@ -26,6 +26,9 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
     class Plain(Console):
         """Shows the control characters of what is printed; those of its own styles are added later."""
 
+        def on_broken_pipe(self) -> None:
+            raise  # the BrokenPipeError at hand; rich itself would exit with 1
+
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterator[Segment]:

@@ -36,6 +36,22 @@ def test_the_matrix_of_a_standing_lab(netlab: Netlab) -> None:
     assert all(answer["outcome"] != "unmeasured" for answer in answers)
 
 
+def test_the_grid_of_what_is_open_from_outside_and_its_exit_code(netlab: Netlab) -> None:
+    lab = netlab.up()
+    done = netlab("matrix", lab, "--from", "outside", "--published", "--allow", "host:80", code=1)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["TO", "client,", "neighbour"] in rows
+    assert ["host:[80,443]/tcp", "ipv4", "sender", "forward"] in rows
+    assert ["host:[80,443]/tcp", "ipv6", "192.168.10.1", "proxy"] in rows
+    assert "not allowed, but open: client -> host:443/tcp ipv6" in done.stderr
+    assert "host:80/tcp" not in done.stderr
+    netlab(
+        "matrix", lab, "--from", "outside", "--to", "host:*", "--allow", "host:80", "--allow", "host:443/tcp"
+    )
+    wrong = netlab("matrix", lab, "--from", "cliant", code=2)
+    assert "no node is named 'cliant'" in wrong.stderr
+
+
 def test_a_variant_that_refuses_the_scenario_does_not_apply(netlab: Netlab) -> None:
     file = ROOT / "scenarios" / "docker-user.yaml"
     engines = ("--engine", "docker-20.10", "--engine", "docker-29-nftables")

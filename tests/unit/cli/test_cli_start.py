@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from netlab import __version__
 from netlab.cli.main import VERBS, main, parser_of
 
+SEED = str(Path(__file__).parents[3] / "scenarios/httpd.yaml")
 HEAVY = {
     "yaml",
     "rich",
@@ -118,3 +120,15 @@ def test_no_scenario_in_the_folder_is_told(
     assert (
         "neither this folder nor one above it has a netlab.yaml or a Compose file" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("arguments", [("plan", SEED), ("plan", SEED, "--json"), ("--help",)])
+def test_a_reader_that_left_is_no_traceback(arguments: tuple[str, ...]) -> None:
+    """As with ``netlab plan … | head -1``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "netlab", *arguments], stdout=gone, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,0 +1,101 @@
+"""The matrix of one lab as a grid: who can reach what, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from netlab.journey.grid import Answer, Grid, Row
+from netlab.model.family import FAMILIES
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from netlab.journey.matrix import Replicas
+
+_COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
+#: Columns that stand side by side; more origins make another table below.
+_ABREAST = 4
+_MEANINGS = {
+    "sender": "the server saw the origin's own address",
+    "forward": "through FORWARD",
+    "proxy": "through INPUT and the userland proxy",
+    "local": "to a socket of the host",
+    "output": "sent by the host itself",
+    "bridge": "switched by the bridge",
+    "inside": "within the container",
+    "timeout": "dropped or not answered",
+    "refused": "a reset came back",
+    "closed": "accepted, then closed without data",
+    "unreachable": "an ICMP error came back",
+    "no-route": "no packet left",
+    "unmeasured": "could not be measured",
+}
+
+
+def tables(grid: Grid, replicas: Sequence[Replicas] = ()) -> Iterator[RenderableType]:
+    """The grid, as one table for each four columns of origins."""
+    for first in range(0, max(1, len(grid.origins)), _ABREAST):
+        yield _table(grid, slice(first, first + _ABREAST), replicas, with_itself=first == 0)
+
+
+def _table(grid: Grid, part: slice, replicas: Sequence[Replicas], *, with_itself: bool) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    alone = with_itself and any(row.itself is not None for row in grid.rows)
+    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    found.add_column("TO", overflow="fold")
+    found.add_column("", overflow="fold")
+    for names in grid.origins[part]:
+        found.add_column(Text(origin_words(names, replicas)), overflow="fold")
+    if alone:
+        found.add_column("ITSELF", overflow="fold")
+    last = ""
+    for row in grid.rows:
+        if last not in ("", row.service):
+            found.add_section()
+        last = row.service
+        cells = [*row.answers[part], *((row.itself,) if alone else ())]
+        found.add_row(Text(row.target), Text(_row_words(row), style="dim"), *map(_cell, cells))
+    return found
+
+
+def origin_words(names: Sequence[str], replicas: Sequence[Replicas] = ()) -> str:
+    """Origins that share a column: up to four by name, replicas by their service's and their number."""
+    group_of = {
+        member: f"{group.name} ×{len(group.members)}" for group in replicas for member in group.members
+    }
+    words = list(dict.fromkeys(group_of.get(name, name) for name in names))
+    shown = ", ".join(words[:4])
+    return shown if len(words) <= 4 else f"{shown} and {len(words) - 4} more"
+
+
+def _row_words(row: Row) -> str:
+    families = "" if len(row.families) == len(FAMILIES) else row.families[0].word
+    return " ".join(filter(None, (families, "" if row.published else "unpublished")))
+
+
+def _cell(answer: Answer | None) -> Text:
+    from rich.text import Text
+
+    if answer is None:
+        return Text("-", style="dim")
+    return Text(str(answer), style=_COLOURS.get(answer.outcome, "yellow"))
+
+
+def legend(grid: Grid, replicas: Sequence[Replicas]) -> Iterator[str]:
+    """What the words of this grid mean, and which replicas were not measured."""
+    answers = [a for row in grid.rows for a in (*row.answers, row.itself) if a is not None]
+    used = {word for a in answers for word in ((a.seen, a.path) if a.outcome == "ok" else (a.outcome,))}
+    words = [f"{word}: {meaning}" for word, meaning in _MEANINGS.items() if word in used]
+    if any(a.outcome == "ok" and a.seen not in ("", "sender") for a in answers):
+        words.insert(0, "an address: the one that the server saw instead of the sender's")
+    yield "; ".join(words)
+    for group in replicas:
+        yield (
+            f"{group.name}: measured {' and '.join(group.measured)} of {len(group.members)} replicas; "
+            "--all measures every one"
+        )
