@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from netlab.model.family import Address, Family, Network
@@ -94,10 +94,26 @@ class Pools:
     foreign: tuple[Network, ...] = ()
     used: list[Network] = field(default_factory=list)
 
-    def _candidates(self, family: Family) -> Iterator[Network]:
-        for base, size in self.defaults:
-            if base.version == family:
-                yield from base.subnets(new_prefix=size)
+    def _free(self, base: Network, size: int) -> Network | None:
+        """The first subnet of that size of a pool that overlaps with nothing in use; None without one.
+
+        Each clash leads past the end of what is in the way, so a large pool takes no long search.
+        """
+        step = 1 << (base.max_prefixlen - size)
+        taken = sorted(
+            (int(other.network_address), int(other.broadcast_address))
+            for other in (*self.used, *self.foreign)
+            if other.version == base.version
+        )
+        first = int(base.network_address)
+        for low, high in taken:
+            if low >= first + step:
+                break
+            if high >= first:
+                first += ((high - first) // step + 1) * step
+        if first > int(base.broadcast_address):
+            return None
+        return ipaddress.ip_network((first, size))
 
     def _overlaps(self, subnet: Network, others: Iterable[Network]) -> bool:
         return any(other.version == subnet.version and subnet.overlaps(other) for other in others)
@@ -118,9 +134,11 @@ class Pools:
 
     def peek(self, family: Family) -> Network | None:
         """The subnet that :meth:`elect` would take; None if there is none left."""
-        for subnet in self._candidates(family):
-            if not self._overlaps(subnet, self.used) and not self._overlaps(subnet, self.foreign):
-                return subnet
+        for base, size in self.defaults:
+            if base.version == family:
+                subnet = self._free(base, size)
+                if subnet is not None:
+                    return subnet
         return None
 
     def claim(self, subnet: Network) -> None:

@@ -9,10 +9,11 @@ from netlab.journey.resolve import Resolver
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Expectation, Expected, Flow, FlowPattern, Target
+from netlab.model.limits import FLOWS
 from netlab.model.plan import Node, Plan
 
 #: a port that a plan does not know is the first of these that is free there
-_UNKNOWN_PORTS = range(9, 1024)
+UNKNOWN_PORTS = range(9, 65536)
 
 
 def expand(
@@ -30,6 +31,7 @@ def expand(
     wanted = _families(pattern, families)
     via = names.node(pattern.via).name if pattern.via is not None else None
     flows: list[Flow] = []
+    count = 0
     for origin in dict.fromkeys(node.name for glob in pattern.origins for node in names.origins(glob)):
         node = names.node(origin)
         for target in names.targets(pattern.target):
@@ -39,6 +41,8 @@ def expand(
                 if address is None:
                     continue
                 found = True
+                count += pattern.port_count
+                _bounded(count, pattern)
                 flows += [
                     Flow(
                         origin,
@@ -56,6 +60,13 @@ def expand(
                 words = " or ".join(family.word for family in wanted)
                 raise UsageError(f"{pattern.text or target}: {target} has no {words} address for {origin}")
     return flows
+
+
+def _bounded(count: int, pattern: FlowPattern) -> None:
+    """Raise UsageError for more flows than a lab takes, before they are made."""
+    wrong = FLOWS.exceeded(count)
+    if wrong:
+        raise UsageError(f"{pattern.text or pattern.target}: {wrong}")
 
 
 def _families(pattern: FlowPattern, families: Iterable[Family] | None) -> tuple[Family, ...]:
@@ -76,8 +87,9 @@ def _ports(
         return [port for low, high in pattern.ports for port in range(low, high + 1)]
     node = _answering(target, names, origin, address)
     known = names.known_ports(node, pattern.protocol)
-    unknown = next(port for port in _UNKNOWN_PORTS if port not in known)
-    return [*known, unknown]
+    taken = set(known)
+    unknown = next((port for port in UNKNOWN_PORTS if port not in taken), None)
+    return [*known, unknown] if unknown is not None else [*known]
 
 
 def _answering(target: Target, names: Resolver, origin: Node, address: str) -> Node:
@@ -115,4 +127,7 @@ def claims(expectations: Iterable[Expectation], plan: Plan) -> list[Claim]:
             except UsageError as error:
                 raise UsageError(f"{expectation.position}: {error}") from None
             found += [Claim(expectation, flow, expected) for flow in flows]
+            wrong = FLOWS.exceeded(len(found))
+            if wrong:
+                raise UsageError(f"{expectation.position}: {wrong}")
     return found

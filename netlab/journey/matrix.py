@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from netlab.journey.expand import UNKNOWN_PORTS
 from netlab.journey.resolve import Resolver
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow, FlowProtocol, Target
+from netlab.model.limits import MATRIX
 from netlab.model.plan import Node, Plan
 
 WayIn = Literal["host address", "localhost", "gateway", "container address"]
-_UNKNOWN_PORTS = range(9, 1024)
 
 
 #: Replicas of one service that are measured; what these two see of each other holds for the others.
@@ -81,6 +82,9 @@ def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
         for service in services:
             for cell in _cells(resolver, origin, service):
                 cells.setdefault(cell.flow, cell)
+                wrong = MATRIX.exceeded(len(cells))
+                if wrong:
+                    raise UsageError(f"the matrix stops at {wrong}")
     return _selected(list(cells.values()), selection, {node.name: node.kind for node in plan.nodes})
 
 
@@ -159,7 +163,9 @@ def _ports_of(plan: Plan, node: Node) -> dict[FlowProtocol, dict[int, int | None
         if publication.node == node.name:
             ports.setdefault(publication.protocol, {})[publication.container_port] = publication.host_port
     for known in ports.values():
-        known.setdefault(next(port for port in _UNKNOWN_PORTS if port not in known), None)
+        unknown = next((port for port in UNKNOWN_PORTS if port not in known), None)
+        if unknown is not None:
+            known[unknown] = None
     return ports
 
 

@@ -21,9 +21,6 @@ from netlab.model.rules import Ruleset
 #: machine's neighbour tables (gc_thresh3, stock 1024 a family) are shared by all its namespaces.
 MANY = 128
 
-#: What the kernel refuses with EXFULL from the 1024th on (BR_PORT_BITS, net/bridge/br_private.h).
-BRIDGE_PORTS = 1023
-
 
 @dataclass(slots=True)
 class Space:

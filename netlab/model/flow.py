@@ -58,6 +58,11 @@ class FlowPattern:
     text: str = ""
     source_port: int | None = None  #: None: any that is free
 
+    @property
+    def port_count(self) -> int:
+        """How many ports it names, at least: those of ``*`` only a plan knows."""
+        return sum(high - low + 1 for low, high in self.ports or ()) or 1
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:

@@ -13,6 +13,7 @@ from netlab.engine.world import LiveNetwork, World
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import Family
+from netlab.model.limits import BRIDGE_PORTS
 from netlab.model.plan import (
     Interface,
     NetworkFacts,
@@ -32,9 +33,6 @@ from netlab.plan.events import positioned_events, replicas
 from netlab.plan.names import names, resolver
 from netlab.plan.naming import distinct
 from netlab.plan.outside import Segments, outside_node
-
-#: What the kernel takes on one bridge (BR_PORT_BITS 10, net/bridge/br_private.h).
-BRIDGE_PORTS = 1023
 
 
 def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = None) -> Plan:

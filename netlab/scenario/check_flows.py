@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from netlab.model.flow import FlowPattern
+from netlab.model.limits import FLOWS
 from netlab.scenario.assemble import Parts
+from netlab.scenario.check_size import Tally
 from netlab.scenario.events import event_names
 from netlab.scenario.tree import Report, Value, hint, shown
 
@@ -75,9 +77,12 @@ def check_expectations(parts: Parts, report: Report) -> None:
     if not parts.expect:
         return
     names = names_of(parts)
+    tally = Tally()
     for expectation, item in parts.expect:
         written = item.get("flow") or item
         _pattern(expectation.pattern, written, names, report)
+        flows = _origins(expectation.pattern, names) * expectation.pattern.port_count
+        tally.add(FLOWS, flows * len(expectation.expected), written.at)
         for side in ("ipv4", "ipv6", "both"):
             value = item.get(side)
             sees = value.get("sees") if value is not None else None
@@ -87,6 +92,20 @@ def check_expectations(parts: Parts, report: Report) -> None:
                     or "; it is sender, host, gateway, a node or an address"
                 )
                 report.add(sees.at, f"sees: there is no node {shown(sees.text)}{more}")
+    tally.tell(report)
+
+
+def _origins(pattern: FlowPattern, names: Names) -> int:
+    """How many nodes a flow goes out from; a service of several containers counts as one here."""
+    plain = (names.containers | names.hosts | names.outside) if any(map(_is_glob, pattern.origins)) else ()
+    return sum(
+        sum(fnmatchcase(node, origin.rpartition("/")[2]) for node in plain) if _is_glob(origin) else 1
+        for origin in pattern.origins
+    )
+
+
+def _is_glob(word: str) -> bool:
+    return not _GLOB.isdisjoint(word)
 
 
 def _pattern(pattern: FlowPattern, written: Value, names: Names, report: Report) -> None:

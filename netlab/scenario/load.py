@@ -10,6 +10,7 @@ from netlab.model.scenario import Scenario
 from netlab.scenario import compose_shapes
 from netlab.scenario.assemble import assemble
 from netlab.scenario.check import check
+from netlab.scenario.check_size import check_size
 from netlab.scenario.environment import active_profiles
 from netlab.scenario.files import Folder
 from netlab.scenario.hosts import Overrides
@@ -64,12 +65,15 @@ def load(
         # a variable or a file is missing: what else there is to say may only follow from that
         report.raise_if_any()
     assert root is not None
+    chosen_profiles = active_profiles(project.environment, profiles)
+    if check_size(root, overrides.scale, chosen_profiles, report):
+        report.raise_if_any()  # before anything is made of it
     folder = Folder(places[0].path.parent, allow_outside_files)
     parts = assemble(
         root,
         project.root,
         project.name,
-        active_profiles(project.environment, profiles),
+        chosen_profiles,
         overrides,
         lambda value: folder.read(value, report),
         report,
