@@ -62,9 +62,11 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, bac
     ways = Ways()
     if sighting.key is None:
         return ways
-    ways.forth = index.follow(sighting.key, facts.hosts)
+    arrived = sighting.outcome in ("ok", "closed")
+    hosts, start = facts.traced_nodes, facts.start(flow.origin)
+    ways.forth = index.follow(sighting.key, hosts, start, passed=arrived)
     if sighting.second is not None:
-        ways.proxied = index.follow(sighting.second, facts.hosts)
+        ways.proxied = index.follow(sighting.second, hosts, _end(ways.forth), passed=arrived)
     if not ways.proxied and sighting.reply is not None:
         ways.proxied = _by_reply(flow, sighting.reply, ways.forth, index, facts)
     if not ways.proxied and flow.protocol == "udp" and sighting.token:
@@ -73,12 +75,16 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, bac
         last = ways.proxied or ways.forth
         final = (last[-1].left or last[-1].key) if last else sighting.key
         if final is not None:
-            ways.back = index.follow(reverse(final), facts.hosts)
+            ways.back = index.follow(reverse(final), hosts, _end(last))
         if ways.proxied and (end := ways.forth[-1].left) is not None:
-            ways.returned = index.follow(reverse(end), facts.hosts)
+            ways.returned = index.follow(reverse(end), hosts, _end(ways.forth))
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
     return ways
+
+
+def _end(way: list[Station]) -> str | None:
+    return way[-1].node if way else None
 
 
 def find_error(ways: Ways, index: Index) -> Icmp | None:
@@ -102,9 +108,11 @@ def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, fact
     except (OSError, ValueError, struct.error):  # the answer is somebody else's text
         return []
     if local in ("::", "0.0.0.0"):
-        found = index.sent_from(seen)
-        return [] if end.left == found else index.trace_back(found, facts.hosts) if found else []
-    return [] if end.left == seen else index.trace_back(seen, facts.hosts)
+        found = index.sent_from(seen, end.node)
+        if found is None or end.left == found:
+            return []
+        return index.trace_back(found, end.node, facts.traced_nodes)
+    return [] if end.left == seen else index.trace_back(seen, end.node, facts.traced_nodes)
 
 
 def _by_token(token: str, forth: list[Station], index: Index, facts: Facts) -> list[Station]:
@@ -112,8 +120,10 @@ def _by_token(token: str, forth: list[Station], index: Index, facts: Facts) -> l
     end = forth[-1] if forth else None
     if end is None or end.hook != "input":
         return []
-    key = index.sent_with(token.encode() + b"\n")
-    return index.follow(key, facts.hosts) if key is not None and key != forth[0].key else []
+    key = index.sent_with(token.encode() + b"\n", end.node)
+    if key is None or key == forth[0].key:
+        return []
+    return index.follow(key, facts.traced_nodes, end.node)
 
 
 def unmapped(address: str) -> str:

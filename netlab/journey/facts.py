@@ -56,6 +56,12 @@ class Facts:
     """
 
     hosts: frozenset[str] = frozenset()
+    #: the nodes whose hooks were traced: the hosts, and for a closer look more of them
+    looked_at: frozenset[str] = frozenset()
+    #: host → MAC address → the interface of the host behind which it is
+    ports: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: container → its host
+    homes: dict[str, str] = field(default_factory=dict)
     owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     guests: dict[str, str] = field(default_factory=dict)
     listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
@@ -68,6 +74,8 @@ class Facts:
             "hosts": sorted(self.hosts),
             "owners": {address: list(nodes) for address, nodes in self.owners.items()},
             "guests": self.guests,
+            "homes": self.homes,
+            "ports": self.ports,
             "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
             "reasons": [[*key, reason] for key, reason in self.reasons.items()],
         }
@@ -75,7 +83,7 @@ class Facts:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Facts:
         """The inverse of :meth:`to_json`."""
-        facts = cls(frozenset(data["hosts"]), guests=data["guests"])
+        facts = cls(frozenset(data["hosts"]), guests=data["guests"], homes=data["homes"], ports=data["ports"])
         facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
         for node, some in data["listeners"].items():
             facts.listeners[node] = tuple(_listener(one) for one in some)
@@ -86,12 +94,37 @@ class Facts:
         """The node in whose namespace ``node`` lives."""
         return self.guests.get(node, node)
 
+    @property
+    def traced_nodes(self) -> frozenset[str]:
+        """The nodes in whose hooks a packet is followed."""
+        return self.looked_at or self.hosts
+
+    def home(self, node: str) -> str | None:
+        """The host on which a node is, or which it is; None for one outside."""
+        place = self.namespace(node)
+        return place if place in self.hosts else self.homes.get(place)
+
+    def start(self, origin: str) -> str | None:
+        """The traced node in which a packet of ``origin`` is seen first; None where that cannot be known."""
+        place = self.namespace(origin)
+        return place if place in self.traced_nodes else self.home(origin)
+
+    def port(self, host: str, mac: bytes) -> str | None:
+        """The interface of a host behind which a MAC address is, None if that is not known."""
+        return self.ports.get(host, {}).get(mac.hex(":"))
+
     def owner(self, address: str, seen_from: str) -> str | None:
-        """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to."""
+        """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to.
+
+        Hosts may have networks with the same addresses: of several nodes it is the one on the same host.
+        """
         if is_loopback(address):
             return seen_from
         nodes = self.owners.get(address, ())
-        return seen_from if seen_from in nodes else nodes[0] if nodes else None
+        if seen_from in nodes or not nodes:
+            return seen_from if nodes else None
+        here = self.home(seen_from)
+        return next((node for node in nodes if self.home(node) == here), nodes[0])
 
     def owns(self, node: str, address: str) -> bool:
         """Whether an address is one of the node's own namespace."""
@@ -145,6 +178,12 @@ def facts_of(plan: Plan) -> Facts:
             facts.guests[node.name] = node.namespace
         if node.kind == "segment":
             continue
+        if node.host:
+            facts.homes[node.name] = node.host
+        for interface in node.interfaces:
+            if interface.peer and interface.mac:
+                host, port = interface.peer
+                facts.ports.setdefault(host, {})[interface.mac.lower()] = port
         for interface in node.interfaces:
             for address in interface.addresses:
                 own = facts.owners.setdefault(bare(address), ())

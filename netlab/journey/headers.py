@@ -185,6 +185,13 @@ def error_key(headers: Headers) -> bytes:
     return sender + network[:12]
 
 
+def alike(one: Headers, other: Headers) -> bool:
+    """Whether two packets of one conversation may be the same one, or copies of each other."""
+    if one.network[9 if one.network[0] >> 4 == 4 else 6] == TCP:
+        return one.transport[4:14] == other.transport[4:14]  # numbers, length and flags
+    return one.transport[8:] == other.transport[8:]
+
+
 def first_octets(headers: Headers) -> bytes:
     """The beginning of a datagram's payload: the kernel reports 20 octets from the UDP header on."""
     if len(headers.network) < 20 or headers.network[9 if headers.network[0] >> 4 == 4 else 6] != UDP:

@@ -14,6 +14,7 @@ from typing import Final
 from netlab.journey.facts import Facts, TracedNode
 from netlab.journey.headers import (
     addresses_of,
+    alike,
     as_fragment,
     echo_of_fragment,
     endpoints,
@@ -40,10 +41,11 @@ _NEXT: Final = {
 class Index:
     """The stations of a measurement, found by the addresses with which a packet came or left."""
 
-    def __init__(self, stations: Iterable[Station]) -> None:
+    def __init__(self, stations: Iterable[Station], facts: Facts | None = None) -> None:
+        self._facts = facts
         self._stations = list(stations)
         self._by_entry: dict[bytes, list[Station]] = {}
-        self._by_payload: dict[bytes, list[bytes]] | None = None
+        self._by_payload: dict[tuple[str, bytes], list[bytes]] | None = None
         by_entry = self._by_entry
         for station in self._stations:
             key = station.key
@@ -95,16 +97,20 @@ class Index:
         """Stations that a packet with this key left."""
         return self._by_exit.get(key, ())
 
-    def follow(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
-        """The way of the first packet that had this key, through the IP hooks of ``hosts``."""
+    def follow(
+        self, key: bytes, hosts: frozenset[str], start: str | None = None, *, passed: bool = False
+    ) -> list[Station]:
+        """The way of the first packet that had this key, through the IP hooks of ``hosts``.
+
+        ``start``: the host in which it began, if one is known. ``passed``: it is known to have arrived, so of
+        several copies it is one that was not dropped.
+        """
         way: list[Station] = []
         last: Station | None = None
         seen: bytes | None = key
         while seen is not None:
-            for station in self.entering(seen):
-                if station.family == "ip" and station.node in hosts and _follows(last, station):
-                    break
-            else:
+            station = self._next(seen, last, hosts, start, passed=passed)
+            if station is None:
                 break
             seen, last = station.left, station
             if seen is None and not station.dropped and station.fragment:
@@ -112,6 +118,71 @@ class Index:
                 seen = last.left
             way.append(last)
         return way
+
+    def _next(
+        self, key: bytes, last: Station | None, hosts: frozenset[str], start: str | None, *, passed: bool
+    ) -> Station | None:
+        """Where the packet came next: of several copies the one with its id, or to its receiver's port."""
+        found: list[Station] = []
+        for station in self.entering(key):
+            if station.family != "ip" or station.node not in hosts or not _follows(last, station):
+                continue
+            if last is None:
+                if station.node == start or start is None:
+                    return station
+            elif station.id == last.id and station.node == last.node:
+                return station
+            found.append(station)
+        if len(found) > 1 and last is not None:
+            found = [one for one in found if self.meant(one)] or found
+            if passed:
+                found = [one for one in found if not one.dropped] or found
+        return found[0] if found else None
+
+    def meant(self, station: Station) -> bool:
+        """Whether this is surely the one of a bridge's copies that goes to the port of its receiver."""
+        if self._facts is None or station.key is None:
+            return False
+        node = self._facts.traced.get(station.node)
+        before = [
+            other
+            for other in self.entering(station.key)
+            if (other.family, other.hook, other.node) == ("bridge", "forward", station.node)
+            and other.order < station.order
+        ]
+        if node is None or not before:
+            return False
+        port = self._facts.port(station.node, before[-1].entry.link[:6])
+        return port is not None and port == node.interface(before[-1].oif)
+
+    def copies(self, station: Station) -> bool:
+        """Whether a packet may be a copy of another one: then its drop does not end the other.
+
+        A copy that a rule made (TEE) leaves by OUTPUT with the addresses of one that came in before. A bridge
+        that floods gives each port a copy.
+        """
+        if station.key is None:
+            return False
+        for other in self.entering(station.key):
+            if other.node != station.node or other.family != station.family or other.id == station.id:
+                continue
+            elsewhere = other.hook == station.hook and other.hook in ("forward", "postrouting")
+            if elsewhere and not other.dropped and alike(other.entry, station.entry):
+                return True
+        return self.teed(station)
+
+    def teed(self, station: Station) -> bool:
+        """Whether a packet was sent by this machine as a copy of one that it was handling."""
+        same = self.entering(station.key) if station.key is not None else ()
+        begun = next((s for s in same if s.node == station.node and s.id == station.id), station)
+        return begun.hook == "output" and any(
+            other.node == begun.node
+            and other.id != begun.id
+            and other.order < begun.order
+            and other.hook in ("prerouting", "output", "forward")
+            and alike(other.entry, begun.entry)
+            for other in same
+        )
 
     def _whole(self, station: Station) -> Station:
         """A first fragment, put together with the datagram that left the hook in its place.
@@ -131,10 +202,10 @@ class Index:
                 return station.whole(other)
         return station
 
-    def trace_back(self, key: bytes, hosts: frozenset[str]) -> list[Station]:
-        """The way of the packet that left a host's POSTROUTING with this key, if the host sent it itself."""
+    def trace_back(self, key: bytes, node: str, hosts: frozenset[str]) -> list[Station]:
+        """The way of the packet that left a node's POSTROUTING with this key, if the node sent it itself."""
         for station in self.leaving(key):
-            if station.hook != "postrouting" or station.family != "ip" or station.node not in hosts:
+            if station.hook != "postrouting" or station.family != "ip" or station.node != node:
                 continue
             if station.key is None:
                 continue
@@ -145,27 +216,28 @@ class Index:
                     and before.node == station.node
                     and before.order < station.order
                 ):
-                    return self.follow(before.key, hosts)
+                    return self.follow(before.key, hosts, node)
         return []
 
-    def sent_from(self, key: bytes) -> bytes | None:
-        """The key with which a packet left some POSTROUTING from the source and to the port of ``key``."""
+    def sent_from(self, key: bytes, node: str) -> bytes | None:
+        """The key with which a packet left a POSTROUTING from the source and to the port of ``key``."""
         size = 4 if key[0] == 4 else 16
         for left, stations in self._by_exit.items():
             alike = left[: 2 + size] == key[: 2 + size] and left[2 + 2 * size :] == key[2 + 2 * size :]
-            if alike and any(station.hook == "postrouting" for station in stations):
+            if alike and any(one.hook == "postrouting" and one.node == node for one in stations):
                 return left
         return None
 
-    def sent_with(self, payload: bytes) -> bytes | None:
-        """The key of the datagram that a host sent with this payload (its first twelve octets)."""
+    def sent_with(self, payload: bytes, node: str) -> bytes | None:
+        """The key of the datagram that the node sent with this payload (its first twelve octets)."""
         if self._by_payload is None:
             self._by_payload = {}
             for key, stations in self._by_entry.items():
                 for station in stations:
-                    if station.hook == "output" and station.iif is None:
-                        self._by_payload.setdefault(first_octets(station.entry), []).append(key)
-        found = self._by_payload.get(payload[:12], ())
+                    if station.family == "ip" and station.hook == "output" and station.iif is None:
+                        place = station.node, first_octets(station.entry)
+                        self._by_payload.setdefault(place, []).append(key)
+        found = self._by_payload.get((node, payload[:12]), ())
         return found[-1] if found else None
 
     def switched(self, keys: Iterable[bytes]) -> list[Station]:

@@ -53,15 +53,19 @@ class Station:
         "dropped",
         "family",
         "hook",
+        "id",
         "key",
         "node",
         "order",
         "steps",
     )
 
-    def __init__(self, node: str, family: str, hook: str, order: int, layout: Layout, body: bytes) -> None:
+    def __init__(
+        self, node: str, family: str, hook: str, order: int, layout: Layout, body: bytes, number: int = 0
+    ) -> None:
+        self.id = number  #: the trace id: what tells a packet from its copies while it is at one hook
         self.node = node
-        self.family = family  #: ``ip`` for the hooks of IPv4 and IPv6, else ``bridge`` or ``netdev``
+        self.family = family  #: ``ip`` for the hooks of IPv4 and IPv6, else ``bridge``, ``netdev`` or ``arp``
         self.hook = hook
         self.order = order
         self.steps: list[Step] = []
@@ -111,7 +115,7 @@ class Station:
 
     def whole(self, last: Station) -> Station:
         """The packet, a first fragment, put together with the datagram that left in its place."""
-        made = Station(self.node, self.family, self.hook, self.order, self._layout, self._body)
+        made = Station(self.node, self.family, self.hook, self.order, self._layout, self._body, self.id)
         made._out = last._out
         made.steps, made.dropped = self.steps + last.steps, last.dropped
         return made
@@ -163,8 +167,10 @@ class Assembler:
             self.packet(event.id, event.step, Whole(event.headers), b"")
 
     def _role(self, step: Step) -> _Role:
-        layer = step.family if step.family in _LAYERS else "ip"
         chain = self._chains.get((step.family, step.table, step.chain))
+        layer = step.family if step.family in _LAYERS else "ip"
+        if chain is not None and chain.hook in ("ingress", "egress"):
+            layer = "netdev"  # of an inet table
         found = self._roles[step] = _Role(
             layer,
             _LAYERS.get(layer, 0) << 32,
@@ -218,7 +224,7 @@ class Assembler:
                 self._on_drop(station)
 
     def _begin(self, number: int, layer: str, hook: str, layout: Layout, body: bytes) -> Station:
-        station = Station(self.node, layer, hook, self._order, layout, body)
+        station = Station(self.node, layer, hook, self._order, layout, body, number & 0xFFFFFFFF)
         self._order += 1
         self.stations.append(station)
         if len(self._open) >= _OPEN_LIMIT:

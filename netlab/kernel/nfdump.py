@@ -29,6 +29,9 @@ NFT_MSG_GETGEN: Final = 16
 Family: Final = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 WORD: Final = {number: word for word, number in Family.items()}
 HOOK_WORDS: Final = ("prerouting", "input", "forward", "output", "postrouting", "ingress", "egress")
+#: families whose hooks are numbered in another order (NF_NETDEV_*, NF_ARP_*)
+_OTHER_HOOKS: Final = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
+_DORMANT: Final = 1  #: NFT_TABLE_F_DORMANT: the chains are listed, but no packet passes them
 
 _HEADER = Struct("=IHHIIBBH")
 _NLMSG = Struct("=IH")
@@ -147,9 +150,19 @@ class Tables:
         raise MachineError("nf_tables does not tell its generation")
 
     def base_chains(self) -> tuple[BaseChain, ...]:
-        """Every base chain of every family; chains of other sessions' instruments included."""
+        """Every base chain that packets pass, in every family; those of other sessions' instruments too."""
+        self._socket.send(message(NFT_MSG_GETTABLE, 0, b"", _DUMP))
+        dormant = {
+            (family, values[1])
+            for values, family in answers(self._socket)
+            if int.from_bytes(values.get(2, b""), "big") & _DORMANT
+        }
         self._socket.send(message(NFT_MSG_GETCHAIN, 0, b"", _DUMP))
-        return tuple(_base_chain(values, family) for values, family in answers(self._socket) if 4 in values)
+        return tuple(
+            _base_chain(values, family)
+            for values, family in answers(self._socket)
+            if 4 in values and (family, values[1]) not in dormant
+        )
 
     def handles(self, family: str, table: str) -> dict[str, list[int]]:
         """Chain → the handles of its rules, in order."""
@@ -168,6 +181,11 @@ class Tables:
 _NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 
 
+def hook_words(family: str) -> tuple[str, ...]:
+    """The hooks of a family, in the order of their numbers."""
+    return _OTHER_HOOKS.get(family, HOOK_WORDS)
+
+
 def _base_chain(values: dict[int, bytes], family: int) -> BaseChain:
     hook = attributes(values[4])
     table = values[1].rstrip(b"\0").decode()
@@ -179,7 +197,7 @@ def _base_chain(values: dict[int, bytes], family: int) -> BaseChain:
         family=WORD[family],
         table=table,
         name=name,
-        hook="ingress" if WORD[family] == "netdev" else HOOK_WORDS[number],
+        hook=hook_words(WORD[family])[number],
         type=values.get(7, b"filter\0").rstrip(b"\0").decode(),
         priority=int.from_bytes(hook[2], "big", signed=True),
         policy="drop" if policy == 0 else "accept",

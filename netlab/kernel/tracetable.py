@@ -26,6 +26,7 @@ from netlab.kernel.nfdump import (
     NFT_MSG_NEWTABLE,
     Family,
     attribute,
+    hook_words,
     message,
     nest,
     open_socket,
@@ -48,6 +49,7 @@ LAST: Final = (1 << 31) - 2
 
 #: Where a table of ours is added.
 FAMILIES: Final = ("ip", "ip6", "bridge")
+WIDE_FAMILIES: Final = (*FAMILIES, "arp", "netdev")
 HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
 _ENTRIES: Final = ("prerouting", "output")
 #: Where our chains stand in each family. In the bridge family no address is rewritten, and all that is
@@ -62,6 +64,15 @@ STANDS: Final = {
         ("forward", "last"),
         ("postrouting", "last"),
     ),
+}
+_ENDS: Final = ("first", "last")
+#: Where they stand for a closer look: at both ends of everything that a packet may pass.
+WIDE_STANDS: Final = {
+    "ip": _IP_STANDS,
+    "ip6": _IP_STANDS,
+    "bridge": _IP_STANDS,
+    "arp": tuple((hook, position) for hook in ("input", "output") for position in _ENDS),
+    "netdev": tuple((hook, position) for hook in ("ingress", "egress") for position in _ENDS),
 }
 
 _TH, _NH = 2, 1  # payload bases: transport, network
@@ -144,22 +155,30 @@ def first_packets(family: str) -> tuple[bytes, ...]:
 
 
 def _rules(family: str, hook: str, position: str, selection: Sequence[bytes]) -> list[bytes]:
+    """A packet is marked again at each hook of IP, since somebody's rule may have unmarked it."""
     rules = []
-    if position == "first":
-        if hook == "output" and family != "bridge":
-            canary = _meta(_META_MARK) + _compare(_CMP_EQ, CANARY_MARK.to_bytes(4, _NATIVE))
-            rules.append(canary + _trace() + _verdict(_NF_DROP))
-        if hook in _ENTRIES:
-            rules += [match + _trace() + _verdict(_NF_ACCEPT) for match in selection]
+    if position == "first" and hook == "output" and family in ("ip", "ip6"):
+        canary = _meta(_META_MARK) + _compare(_CMP_EQ, CANARY_MARK.to_bytes(4, _NATIVE))
+        rules.append(canary + _trace() + _verdict(_NF_DROP))
+    if family in ("ip", "ip6") or hook in _ENTRIES or not all(selection):
+        rules += [match + _trace() + _verdict(_NF_ACCEPT) for match in selection]
     return [*rules, _verdict(_NF_ACCEPT)]
 
 
 _NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 
 
-def batch(table: str, families: Iterable[str]) -> tuple[bytes, ...]:
-    """The messages that make the instrument, without the two that enclose a transaction."""
+def batch(
+    table: str, families: Iterable[str], devices: Sequence[str] | None = None, first: int = FIRST
+) -> tuple[bytes, ...]:
+    """The messages that make the instrument, without the two that enclose a transaction.
+
+    With ``devices``, the names of a namespace's interfaces, it is the wide one: every packet, whatever its
+    bits, at every hook of every family.
+    """
     messages = []
+    wide = devices is not None
+    stands = WIDE_STANDS if wide else STANDS
     for family in families:
         number = Family[family]
         messages.append(
@@ -170,14 +189,19 @@ def batch(table: str, families: Iterable[str]) -> tuple[bytes, ...]:
                 _NLM_F_CREATE,
             )
         )
-        selection = first_packets(family)
-        for hook, position in STANDS[family]:
+        selection = (b"",) if wide else first_packets(family)
+        for hook, position in stands[family]:
             chain = f"{position}-{hook}"
-            priority = FIRST if position == "first" else LAST
+            priority = first if position == "first" else LAST
+            place = attribute(1, u32(hook_words(family).index(hook))) + attribute(
+                2, u32(priority & 0xFFFFFFFF)
+            )
+            if family == "netdev":
+                place += nest(4, b"".join(attribute(1, text(device)) for device in devices or ()))
             body = (
                 attribute(1, text(table))
                 + attribute(3, text(chain))
-                + nest(4, attribute(1, u32(HOOKS.index(hook))) + attribute(2, u32(priority & 0xFFFFFFFF)))
+                + nest(4, place)
                 + attribute(5, u32(_NF_ACCEPT))
                 + attribute(7, text("filter"))
             )
@@ -199,14 +223,17 @@ class TraceTable:
         netns: int | None = None,
         families: Sequence[str] = FAMILIES,
         announce: Callable[[str], None] = lambda _: None,
+        *,
+        devices: Sequence[str] | None = None,
+        first: int = FIRST,
     ) -> None:
-        """``announce`` is told the table's name before anything is added."""
+        """``announce`` is told the table's name before anything is added; ``devices``: see :func:`batch`."""
         self._socket = open_socket(netns)
         try:
             port = self._socket.getsockname()[0]
             self.name = f"{TABLE_PREFIX}{port & 0xFFFFFFFF:x}"
             announce(self.name)
-            self._commit(batch(self.name, families))
+            self._commit(batch(self.name, families, devices, first))
         except BaseException:
             self._socket.close()
             raise

@@ -201,7 +201,13 @@ class Live:
         self._told[key] = None
 
     def _settle(
-        self, flow: Flow, key: bytes, age: float, index: Index, seconds: Mapping[bytes, bytes], lost: str
+        self,
+        flow: Flow,
+        key: bytes,
+        age: float,
+        index: Index,
+        seconds: Mapping[tuple[str, bytes], bytes],
+        lost: str,
     ) -> Seen | None:
         if lost:
             return Seen(unmeasured(flow, lost), Ways())
@@ -209,7 +215,7 @@ class Live:
         ways = find_ways(flow, sighting, index, self._session.facts)
         end = ways.forth[-1] if ways.forth else None
         if end is not None and end.hook == "input" and end.left:
-            sighting.second = seconds.get(end.left)
+            sighting.second = seconds.get((end.node, end.left))
             ways = find_ways(flow, sighting, index, self._session.facts)
         if not ways.forth:
             return (

@@ -319,10 +319,12 @@ class Session:
         if not dropped:
             return
         owners = self._owners(probes)
+        index = Index(self._stations(), self.facts)
         for station in dropped:
             probe = owners.get(station.key) if station.key is not None else None
-            if probe is not None and probe.sighting is None:
-                air.land(probe, expired=True)
+            if probe is None or probe.sighting is not None or index.copies(station):
+                continue
+            air.land(probe, expired=True)
 
     def _owners(self, probes: Sequence[Probe]) -> dict[bytes, Probe]:
         """Every key that a flying probe's packet, or its answer, has had so far."""
@@ -347,10 +349,13 @@ class Session:
         )
         return "reject" in line.lower()
 
+    def _stations(self) -> Iterable[Station]:
+        return chain.from_iterable(tracer.assembler.stations for tracer in self.tracers)
+
     # -- the harvest
 
     def _journeys(self, probes: Sequence[Probe], began: int, replies: bool) -> list[Journey]:
-        index = Index(chain.from_iterable(tracer.assembler.stations for tracer in self.tracers))
+        index = Index(self._stations(), self.facts)
         seconds = self.second_legs(began)
         found: list[tuple[Flow, Sighting, Ways]] = []
         for probe in probes:
@@ -360,9 +365,11 @@ class Session:
             back = replies or sighting.outcome != "ok"  # who has an answer need not look for it
             ways = find_ways(probe.flow, sighting, index, self.facts, back=back)
             end = ways.forth[-1] if ways.forth else None
-            if not ways.proxied and end is not None and end.hook == "input" and end.left in seconds:
-                told = replace(sighting, second=seconds[end.left])
-                ways = find_ways(probe.flow, told, index, self.facts, back=back)
+            if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
+                second = seconds.get((end.node, end.left))
+                if second is not None:
+                    told = replace(sighting, second=second)
+                    ways = find_ways(probe.flow, told, index, self.facts, back=back)
             self._judge(probe, sighting, ways, index)
             found.append((probe.flow, sighting, ways))
         self._look_up(ways for _, _, ways in found)
@@ -395,9 +402,9 @@ class Session:
         iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
         return route.lookup(tracer.netns, src, dst, iif)
 
-    def second_legs(self, began: int) -> dict[bytes, bytes]:
-        """Key of a client's packet at the proxy → key of the proxy's own, by the proxies' word."""
-        found: dict[bytes, bytes] = {}
+    def second_legs(self, began: int) -> dict[tuple[str, bytes], bytes]:
+        """(Host, key of a client's packet at its proxy) → key of the proxy's own, by the proxies' word."""
+        found: dict[tuple[str, bytes], bytes] = {}
         if self._pairs is None:
             return found
         for tracer in self.tracers:
@@ -410,7 +417,7 @@ class Session:
                 )
                 if asked[0] in _WILDCARDS:
                     continue  # a datagram socket that does not learn it: the token joins the legs
-                found[make_key(number, *client, *asked)] = make_key(number, *own, *backend)
+                found[tracer.node, make_key(number, *client, *asked)] = make_key(number, *own, *backend)
         return found
 
     def _look_up(self, all_ways: Iterable[Ways]) -> None:

@@ -15,7 +15,9 @@ from netlab.kernel import netns as namespaces
 from netlab.kernel.handles import RuleBook
 from netlab.kernel.nfdump import Tables
 from netlab.kernel.nftrace import TraceSocket
-from netlab.kernel.tracetable import CANARY_MARK, TraceTable
+from netlab.kernel.tracetable import CANARY_MARK, FIRST, WIDE_FAMILIES, TraceTable
+from netlab.kernel.tracetable import FAMILIES as TABLES
+from netlab.model.errors import MachineError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.trace import BaseChain, Layout, Step, TraceFault
 
@@ -46,11 +48,15 @@ class Tracer:
         netns: int,
         on_drop: Callable[[Station], None],
         announce: Callable[[str], None] = lambda _: None,
+        *,
+        wide: bool = False,
     ) -> None:
         self.node = node
         self.netns = netns
         self.faults: list[TraceFault] = []
-        self.table = TraceTable(netns, announce=announce)
+        self._wide = wide
+        self._announce = announce
+        self.table = self._make_table(FIRST)
         try:
             self.socket = TraceSocket(netns)
             self.tables = Tables(netns)
@@ -67,8 +73,26 @@ class Tracer:
         self._ears = _Ears(self.assembler.step, self.assembler.packet, self.fault)
         self.refresh()
 
+    def _make_table(self, first: int) -> TraceTable:
+        if not self._wide:
+            return TraceTable(self.netns, announce=self._announce, first=first)
+        devices = tuple(link.name for link in interfaces.read(self.netns).values())
+        try:
+            return TraceTable(self.netns, WIDE_FAMILIES, self._announce, devices=devices, first=first)
+        except MachineError:  # a kernel without hooks for devices, or for ARP
+            return TraceTable(self.netns, TABLES, self._announce, devices=devices, first=first)
+
+    def _be_first(self) -> None:
+        """Stand in front of others' chains at the lowest priority: of two equal ones the newer is first."""
+        for chain in self.tables.base_chains():
+            if chain.hook in ("prerouting", "output") and chain.priority <= FIRST and not chain.own:
+                self.table.close()
+                self.table = self._make_table(-(1 << 31))
+                return
+
     def refresh(self) -> None:
         """Read anew what the trace is read against: base chains, interfaces, the ruleset's generation."""
+        self._be_first()
         self.generation = self.tables.generation()
         chains = [self._mine(chain) for chain in self.tables.base_chains()]
         self.assembler.learn(chains)

@@ -1,0 +1,113 @@
+"""One flow asked by ordinary sockets, as any program would: the outcome in netlab's own words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from netlab.kernel import netns
+
+#: Seconds for the handshake, and again for the answer.
+PATIENCE = 1.0
+_REQUEST = b"GET /witness HTTP/1.1\r\nHost: witness\r\nConnection: close\r\n\r\n"
+_UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.ENOPROTOOPT, errno.EPROTO}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a socket said: an outcome, and the bytes that came back."""
+
+    outcome: str
+    data: bytes = b""
+    error: str = ""
+
+    @property
+    def sees(self) -> str:
+        """The address that the built-in server says it saw."""
+        for line in self.data.decode("utf-8", "replace").splitlines():
+            if line.startswith("peer "):
+                return line.split(" ")[1]
+        return ""
+
+
+class Asking:
+    """One flow under way."""
+
+    def __init__(self, namespace: int, address: str, protocol: str, port: int) -> None:
+        self._data = b""
+        self._connected = False
+        self._began = time.monotonic()
+        self.told: Told | None = None
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+        with netns.entered(namespace):
+            self.sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
+            self._datagram = protocol == "udp"
+            number = self.sock.connect_ex((address, port))
+            if number not in (0, errno.EINPROGRESS):
+                self._failed(OSError(number, os.strerror(number)))
+            elif self._datagram:
+                try:
+                    self.sock.send(b"witness\n")
+                except OSError as error:
+                    self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        number = error.errno or 0
+        if self._data:
+            self._end("ok")
+        elif number == errno.EPERM:
+            return
+        elif number == errno.ECONNREFUSED:
+            self._end("refused", error)
+        elif number in (errno.ECONNRESET, errno.EPIPE):
+            self._end("closed", error)
+        elif number in _UNREACHABLE:
+            self._end("unreachable", error)
+        else:
+            self._end("no-route", error)
+
+    def _end(self, outcome: str, error: OSError | None = None) -> None:
+        self.told = Told(outcome, self._data, errno.errorcode.get(error.errno or 0, "") if error else "")
+
+    def look(self) -> Told | None:
+        """Take in what has come; the answer once there is one."""
+        if self.told is not None:
+            return self.told
+        try:
+            if not self._connected and not self._datagram:
+                number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if number:
+                    self._failed(OSError(number, os.strerror(number)))
+                    return self._late()
+                self.sock.getpeername()
+                self._connected, self._began = True, time.monotonic()
+                self.sock.send(_REQUEST)
+            data = self.sock.recv(65536)
+            self._data += data
+            if self._datagram or b"\ntoken " in self._data:
+                self._end("ok")
+            elif not data:
+                self._end("ok" if self._data else "closed")
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                self._failed(error)
+        return self._late()
+
+    def _late(self) -> Told | None:
+        if self.told is None and time.monotonic() - self._began > PATIENCE:
+            self._end("ok" if self._data else "closed" if self._connected else "timeout")
+        return self.told
+
+    def fileno(self) -> int:
+        """For a poll."""
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
