@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.common import UntilInterrupted, open_output, say
 from netlab.cli.complete import hint
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -22,12 +23,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         option("target", nargs="?", metavar="LAB|[LAB.]NODE[:IF]", help="default: all nodes of the one lab"),
         "target",
     )
-    option("-w", "--write", required=True, metavar="FILE", help="the pcapng file; - is standard output")
-    option("-c", "--count", type=int, metavar="N", help="end after N packets")
+    option("-w", "--write", required=True, metavar="FILE", help="pcapng file; - is standard output")
+    option("-c", "--count", type=int, metavar="N", help="stop after N packets")
     option("-q", "--quiet", action="store_true", help="say nothing")
     parser.epilog = (
-        "Interfaces are named NODE:IF in the file. Ends at Ctrl-C, after --count packets, or with the lab.\n"
-        "netlab capture httpd.host:ext0 -w - | tcpdump -nr - shows packets as they come."
+        "The file names interfaces NODE:IF. "
+        "Capturing stops at Ctrl-C, after --count packets, or with the lab."
+    )
+    examples(
+        parser,
+        ("netlab capture -w lab.pcapng", "every interface of the lab"),
+        ("netlab capture httpd.host:ext0 -w - | tcpdump -nr -", "print the packets of one interface"),
     )
 
 

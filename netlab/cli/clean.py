@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument("-n", "--dry-run", action="store_true", help="only list what would be removed")
-    parser.add_argument("--json", action="store_true", help="what was removed, as JSON")
+    parser.add_argument("--json", action="store_true", help="print what was removed as JSON")
     parser.epilog = (
-        "Nothing of a lab outlives its supervisor but a few names: its directory, and symlinks in\n"
-        "/run/netns. `up`, `down` and `ls` clear them on their way; this does it by itself."
+        "A lab that was killed leaves only names behind: its directory, and symlinks in /run/netns. "
+        "`up`, `down` and `ls` remove them too, whenever you run them."
     )
 
 

@@ -30,13 +30,13 @@ def add_scenario_options(
     """
     from netlab.cli.complete import hint
 
-    files = "scenario files, one lab each" if several else "the scenario file"
+    files = "scenario files, one lab for each" if several else "the scenario file"
     where = "; default: netlab.yaml or the Compose file of this folder"
     hint(parser.add_argument("files", nargs="*", metavar="FILE", help=files + where), "file")
     hint(
         parser.add_argument(
             "-f", "--file", action="append", default=[], metavar="FILE", dest="merged",
-            help="a file of one scenario; repeat it to merge several by Compose's rules",
+            help="file of one scenario; repeat it to merge several by Compose's rules",
         ),
         "file",
     )  # fmt: skip
@@ -44,13 +44,13 @@ def add_scenario_options(
     often: dict[str, Any] = {"action": "append", "default": []} if variants else {}
     more = "; may be repeated" if variants else ""
     hint(
-        option("--engine", metavar="NAME", help="the container engine, such as docker-20.10" + more, **often),
+        option("--engine", metavar="NAME", help="container engine, such as docker-20.10" + more, **often),
         "engine",
     )
-    hint(option("--firewall", metavar="KIND", help="the host's own firewall" + more, **often), "firewall")
+    hint(option("--firewall", metavar="KIND", help="the host's firewall" + more, **often), "firewall")
     option(
         "--daemon", action="append", default=[], metavar="KEY=VALUE",
-        help="a setting of daemon.json, such as userland-proxy=false; may be repeated",
+        help="daemon.json setting, such as userland-proxy=false; may be repeated",
     )  # fmt: skip
     option("--name", metavar="LAB", help="the lab's name; default: the file's")
     option("--project-name", "-p", metavar="NAME", help="Compose's project name")
@@ -60,7 +60,7 @@ def add_scenario_options(
     hint(
         option(
             "--env-file", action="append", default=[], metavar="FILE", dest="env_files",
-            help="variables for the files, in place of .env; may be repeated",
+            help="variables for the files, instead of .env; may be repeated",
         ),
         "file",
     )  # fmt: skip
@@ -70,11 +70,11 @@ def add_scenario_options(
     )
     option(
         "--scale", action="append", default=[], metavar="SERVICE=N",
-        help="so many containers of a service; may be repeated",
+        help="run N containers of a service; may be repeated",
     )  # fmt: skip
     option(
         "--allow-outside-files", action="store_true",
-        help="the scenario may name files outside of its folder",
+        help="let the scenario name files outside its folder",
     )  # fmt: skip
 
 

@@ -66,8 +66,10 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("shell", choices=tuple(SCRIPTS), help="for which shell")
-    parser.epilog = "In bash: source <(netlab completion bash). Names of labs and nodes are completed too."
+    parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell")
+    parser.epilog = (
+        "In bash: source <(netlab completion bash). Completes verbs, options, labs, nodes and files."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.cli.common import add_scenario_options, load_group, print_json, scenario_groups
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -30,14 +31,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, variants=True)
     parser.add_argument(
-        "--plan-only", action="store_true", help="compare what would be built, and measure nothing: no root"
+        "--plan-only", action="store_true", help="compare the plans and measure nothing; needs no root"
     )
-    parser.add_argument("--json", action="store_true", help="every difference, as JSON")
-    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="labs at once; default: 2")
+    parser.add_argument("--json", action="store_true", help="print every difference as JSON")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
+    )
     parser.epilog = (
-        "Two --engine, two --firewall, or --daemon KEY=both: those two. One of them: the file\n"
-        "as it is written, and with it. Two files: the one and the other; in a file's place a lab\n"
-        "that stands may be named, which is asked as it is. Flows that close or open come first."
+        "Give two engines, two firewalls, --daemon KEY=both or two files to compare these two; give "
+        "one engine or firewall to compare the file as written with it. A running lab can take a "
+        "file's place. Flows that open or close come first."
+    )
+    examples(
+        parser,
+        ("netlab diff compose.yaml --engine docker-20.10 --engine docker-28", "what an upgrade changes"),
+        ("netlab diff compose.yaml --daemon userland-proxy=both", "what the userland proxy changes"),
+        ("netlab diff old.yaml new.yaml", "what your edit changes"),
     )
 
 

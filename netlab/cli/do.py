@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import print_json, say
 from netlab.cli.complete import hint
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -18,15 +19,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     import argparse
 
-    hint(parser.add_argument("lab", metavar="LAB", help="default: the one lab that stands", nargs="?"), "lab")
-    parser.add_argument("event", nargs=argparse.REMAINDER, metavar="EVENT", help="what happens")
-    parser.add_argument("--json", action="store_true", help="what happened, as JSON")
+    hint(parser.add_argument("lab", metavar="LAB", help="default: the one running lab", nargs="?"), "lab")
+    parser.add_argument("event", nargs=argparse.REMAINDER, metavar="EVENT", help="the event")
+    parser.add_argument("--json", action="store_true", help="print what happened as JSON")
     parser.epilog = (
         "start|stop|restart|remove CONTAINER     connect|disconnect CONTAINER NETWORK\n"
         "create|remove network NETWORK           start|stop|restart daemon [HOST]\n"
         "reload|flush firewall [HOST]\n\n"
-        "as in x-netlab.events. Containers and networks are those of the scenario. What has nothing to do\n"
-        "with the event stays: namespaces, connections, and rules that others put in."
+        "These are the words of x-netlab.events. Containers and networks are those of the scenario. "
+        "Everything that the event does not concern stays: namespaces, connections, and rules that "
+        "others added."
+    )
+    examples(
+        parser,
+        ("netlab do restart web", "restart a container of the one running lab"),
+        ("netlab do shop flush firewall", "flush the firewall of the lab shop"),
     )
 
 

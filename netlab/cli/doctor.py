@@ -15,7 +15,7 @@ MARKS = {"ok": ("✓", "32"), "limited": ("!", "33"), "missing": ("✗", "31")}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def stale_labs() -> Iterator[Finding]:

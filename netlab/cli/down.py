@@ -19,8 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "lab",
     )
     parser.add_argument("-a", "--all", action="store_true", help="every lab")
-    parser.add_argument("--json", action="store_true", help="the names of the labs taken down, as JSON")
-    parser.epilog = "Without LAB: the one lab that stands, or the lab of this folder's scenario."
+    parser.add_argument("--json", action="store_true", help="print the names of the labs as JSON")
+    parser.epilog = "Without LAB: the one running lab, or the lab of this folder's scenario."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netlab.cli.complete import hint
+from netlab.cli.help import examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -12,16 +13,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "netlab exec [-h] [-v] [-e NAME=VALUE] [--] [LAB.]NODE [--] COMMAND [ARGUMENT …]"
     parser.add_argument(
         "-e", "--env", action="append", default=[], metavar="NAME=VALUE",
-        help="a variable of the command's environment; may be repeated",
+        help="environment variable for the command; may be repeated",
     )  # fmt: skip
-    hint(parser.add_argument("node", metavar="[LAB.]NODE", help="where to run it"), "node")
+    hint(parser.add_argument("node", metavar="[LAB.]NODE", help="where to run the command"), "node")
     parser.add_argument(
-        "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, and its arguments"
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
     )
     parser.epilog = (
-        "The command sees the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, and the\n"
-        "processes of the lab; its files are the machine's. The exit code is the command's own\n"
-        "(125: could not enter, 126: cannot be executed, 127: not found, 128+n: killed by signal n)."
+        "The command has the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, sees "
+        "the processes of the lab, and uses this machine's files. The exit code is the command's own "
+        "(125: could not enter the node, 126: cannot be executed, 127: not found, 128+n: killed by "
+        "signal n)."
+    )
+    examples(
+        parser,
+        ("netlab exec client -- curl -s http://198.51.100.1/", "the page that client gets"),
+        ("netlab exec shop.host -- iptables -nvL", "the rules of a host"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import print_json
 from netlab.cli.complete import hint
+from netlab.cli.help import FLOW_GRAMMAR, examples
 from netlab.cli.probe import flows_of, question
 
 if TYPE_CHECKING:
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     option = parser.add_argument
-    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one that is up"), "lab")
+    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one running lab"), "lab")
     option("flows", nargs="*", metavar="FLOW", help="'client -> host:80/tcp'")
     family = parser.add_mutually_exclusive_group()
     family.add_argument("-4", dest="family", action="store_const", const=4, help="IPv4 only")
     family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6 only")
-    option("--json", action="store_true", help="as JSON")
+    option("--json", action="store_true", help="print JSON")
     parser.set_defaults(protocol=None, via=None, from_address=None, from_port=None)
     parser.epilog = (
-        "What gets through is blocked, what a rule stops is allowed: the rule is added in the lab,\n"
-        "the whole matrix is measured again, and the rule is taken away. exit code: 0 if each\n"
-        "rule changed its flow and no other, 1 if not, 3 if it could not be measured."
+        f"{FLOW_GRAMMAR}\n\n"
+        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. Exit "
+        "code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could not be "
+        "measured."
+    )
+    examples(
+        parser, ("netlab explain -4 'client -> host:80'", "which rule lets it through, and how to block it")
     )
 
 

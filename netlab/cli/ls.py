@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="the labs as JSON")
+    parser.add_argument("--json", action="store_true", help="print the labs as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="names only")
 
 

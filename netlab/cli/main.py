@@ -209,12 +209,14 @@ def parser_of(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     import importlib
     from functools import partial
 
+    from netlab.cli.help import HelpFormatter
+
     name, about = VERBS[verb]
     module = importlib.import_module(name)
     parser = argparse.ArgumentParser(
         prog=f"netlab {verb}",
         description=about[0].upper() + about[1:] + ".",
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_columns() - 2),
+        formatter_class=partial(HelpFormatter, width=_columns() - 2),
         allow_abbrev=False,
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
@@ -222,10 +224,19 @@ def parser_of(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     return parser, module
 
 
+def parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """The arguments, with options in any place, unless all that follows belongs to a command (``exec``)."""
+    from argparse import REMAINDER
+
+    if any(action.nargs == REMAINDER for action in parser._actions):
+        return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)
+
+
 def _run(verb: str, arguments: list[str], verbose: bool) -> int:
     parser, module = parser_of(verb)
     try:
-        args = parser.parse_args(arguments)
+        args = parsed(parser, arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     verbose = verbose or args.verbose

@@ -34,9 +34,9 @@ PREAMBLE = """\
 
 <!-- Made by `python -m netlab.cli.manual docs` from the verbs' own parsers. -->
 
-Data goes to stdout, words to stderr. `--json` prints one document with a `schema_version`. Colours and
-progress show on a terminal only; `NO_COLOR` turns colours off. A node is `LAB.NODE`, or `NODE` alone where
-one lab is up.
+Data goes to stdout, messages go to stderr. `--json` prints one document with a `schema_version`. Colours
+and progress appear on a terminal only; `NO_COLOR` turns colours off. Name a node as `LAB.NODE`, or as `NODE`
+alone while only one lab is up.
 """
 
 
@@ -58,6 +58,7 @@ class Verb:
     positionals: tuple[Argument, ...]
     options: tuple[Argument, ...]
     epilogue: str
+    examples: tuple[tuple[str, str], ...]
 
 
 def _metavar(action: argparse.Action) -> str:
@@ -100,7 +101,8 @@ def verb(name: str) -> Verb:
         usage,
         tuple(Argument(_metavar(action), _help(parser, action)) for action in positionals),
         tuple(Argument(_option_form(action), _help(parser, action)) for action in options),
-        (parser.epilog or "").strip(),
+        (parser.epilog or "").partition("examples:\n")[0].strip(),
+        getattr(parser, "shown_examples", ()),
     )
 
 
@@ -112,6 +114,11 @@ def _markdown_of(entry: Verb) -> Iterator[str]:
         yield f"| `{argument.form}` | {escaped} |"
     if entry.epilogue:
         yield from ("", entry.epilogue)
+    if entry.examples:
+        yield from ("", "```sh")
+        for command, meaning in entry.examples:
+            yield f"{command}  # {meaning}"
+        yield "```"
 
 
 def markdown() -> str:
@@ -147,10 +154,12 @@ def verb_page(name: str) -> str:
     lines = [f'.TH "NETLAB\\-{name.upper()}" 1 "" netlab "netlab"', ".SH NAME"]
     lines += [_roff(f"netlab-{name} - {entry.about}"), ".SH SYNOPSIS", f"\\fB{_roff(entry.usage)}\\fR"]
     if entry.epilogue:
-        lines += [".SH DESCRIPTION", _roff(entry.epilogue)]
+        lines += [".SH DESCRIPTION", ".nf", _roff(entry.epilogue), ".fi"]
     if entry.positionals:
         lines += [".SH ARGUMENTS", *_roff_list([(a.form, a.help) for a in entry.positionals])]
     lines += [".SH OPTIONS", *_roff_list([(a.form, a.help) for a in entry.options])]
+    if entry.examples:
+        lines += [".SH EXAMPLES", *_roff_list(entry.examples)]
     lines += [*_roff_exit_codes(), ".SH SEE ALSO", "\\fBnetlab\\fR(1)", ""]
     return "\n".join(lines)
 

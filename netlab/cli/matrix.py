@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli.common import add_scenario_options, load_group, print_json, say, scenario_groups
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -46,13 +47,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=2 * (os.cpu_count() or 1),  # a lab waits as long as it works
         metavar="N",
-        help="labs at once; default: twice as many as there are processors",
+        help="labs to run at once; default: two for each processor",
     )
     parser.epilog = (
         "FILE may be the name of a running lab. Several --engine and --firewall, and\n"
-        "--daemon KEY=both (true and false), put the variants side by side, and mark what differs.\n\n"
-        "Who can reach a host from outside, and is it nothing but the web server?\n"
-        "  netlab matrix compose.yaml --from outside --allow host:80 --allow host:443"
+        "--daemon KEY=both (true and false), put the variants side by side, and mark what differs."
+    )
+    examples(
+        parser,
+        ("netlab matrix compose.yaml --from outside --published", "which ports are open from outside"),
+        (
+            "netlab matrix compose.yaml --from outside --allow host:80 --allow host:443",
+            "for CI: fail if anything else is open",
+        ),
+        ("netlab matrix compose.yaml --engine docker-20.10 --engine docker-28 --differences", "an upgrade"),
     )
 
 

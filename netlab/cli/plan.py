@@ -19,11 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     add_scenario_options(parser)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument(
-        "--rules", choices=RULES, help="a host's ruleset alone, as iptables-save or nft prints it"
-    )
-    parser.add_argument("--host", metavar="NAME", help="with --rules: which host, where there are several")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--rules", choices=RULES, help="print one host's ruleset, as iptables-save or nft does")
+    parser.add_argument("--host", metavar="NAME", help="with --rules: the host, if there are several")
 
 
 def run(args: argparse.Namespace) -> int:

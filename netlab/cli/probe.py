@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.common import print_text
 from netlab.cli.complete import hint
+from netlab.cli.help import FLOW_GRAMMAR, examples
 
 if TYPE_CHECKING:
     import argparse
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     option = parser.add_argument
-    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one that is up"), "lab")
+    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one running lab"), "lab")
     option(
         "flows", nargs="*", metavar="FLOW",
-        help="'client -> host:80/tcp'; several are measured together; - reads one a line from stdin",
+        help="'client -> host:80/tcp'; several are measured together; - reads one flow per line from stdin",
     )  # fmt: skip
     family = parser.add_mutually_exclusive_group()
     family.add_argument("-4", dest="family", action="store_const", const=4, help="IPv4 only")
@@ -34,23 +35,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     protocol = parser.add_mutually_exclusive_group()
     for word in ("tcp", "udp", "sctp", "icmp"):
         protocol.add_argument(
-            f"--{word}", dest="protocol", action="store_const", const=word, help=f"{word}, whatever FLOW says"
+            f"--{word}",
+            dest="protocol",
+            action="store_const",
+            const=word,
+            help=f"use {word}, whatever FLOW says",
         )
     option("--via", metavar="NODE", help="send the frame to this node, whatever the routing table says")
     option(
         "--from-port", type=_port, metavar="PORT",
         help="the source port, as in 'client:40000 -> host:53/udp', whatever FLOW says",
     )  # fmt: skip
-    option("--from-address", metavar="ADDRESS", help="a source address, forged if the origin has it not")
+    option("--from-address", metavar="ADDRESS", help="source address; forged if the origin does not have it")
     crafted = parser.add_argument_group("packets made by hand (no connection is opened)")
     option = crafted.add_argument
-    option("--syn", action="store_true", help="send one SYN and be content with its answer")
+    option("--syn", action="store_true", help="send a single SYN and report its answer")
     option("--flags", metavar="LETTERS", help="TCP flags, such as S, SA, R, FPU")
-    option("--payload", metavar="TEXT", help="what the packet carries")
+    option("--payload", metavar="TEXT", help="the packet's payload")
     option("--hops", type=int, metavar="N", help="TTL or hop limit")
     option("--fragment", type=int, metavar="N", help="cut the payload into fragments of N octets")
-    parser.add_argument("--replies", action="store_true", help="show the answers' way too")
-    parser.add_argument("--json", action="store_true", help="one JSON line a flow, in order")
+    parser.add_argument("--replies", action="store_true", help="show the path of the answers, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON line for each flow, in order")
+    parser.epilog = FLOW_GRAMMAR
+    examples(
+        parser,
+        ("netlab probe 'client -> host:80'", "both families, rule by rule"),
+        ("netlab probe -6 '[client,neighbour] -> host:[80,443]'", "several flows over IPv6"),
+        ("netlab probe shop 'web -> db:5432' --json", "a lab by name, for programs"),
+        ("netlab probe --syn --from-address 203.0.113.9 'client -> host:80'", "a SYN with a forged source"),
+    )
 
 
 def _port(text: str) -> int:

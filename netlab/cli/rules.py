@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     hint(
-        parser.add_argument("node", nargs="?", metavar="[LAB.]NODE", help="default: the host of the one lab"),
+        parser.add_argument(
+            "node", nargs="?", metavar="[LAB.]NODE", help="default: the host of the one running lab"
+        ),
         "node",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--save", action="store_true", help="as iptables-save prints it")
-    form.add_argument("--nft", action="store_true", help="as nft list ruleset prints it")
-    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--save", action="store_true", help="print the rules as iptables-save does")
+    form.add_argument("--nft", action="store_true", help="print the rules as nft list ruleset does")
+    form.add_argument("--json", action="store_true", help="print JSON")
     family = parser.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_true", help="IPv4 alone")
-    family.add_argument("-6", "--ipv6", action="store_true", help="IPv6 alone")
-    parser.add_argument("-t", "--table", metavar="TABLE", help="one table alone")
-    parser.add_argument("-c", "--chain", metavar="CHAIN", help="one chain alone")
-    parser.add_argument("--no-reasons", action="store_true", help="the rules alone, as the tools print them")
+    family.add_argument("-4", "--ipv4", action="store_true", help="IPv4 only")
+    family.add_argument("-6", "--ipv6", action="store_true", help="IPv6 only")
+    parser.add_argument("-t", "--table", metavar="TABLE", help="this table only")
+    parser.add_argument("-c", "--chain", metavar="CHAIN", help="this chain only")
+    parser.add_argument("--no-reasons", action="store_true", help="leave the reasons out")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,14 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "target",
             nargs="?",
             metavar="[LAB.]NODE|LAB",
-            help="a node, or a lab; default: the one lab that stands",
+            help="a node, or a lab; default: the one running lab",
         ),
         "target",
     )
     parser.add_argument("--shell", metavar="PROGRAM", help="the shell; default: $SHELL")
     parser.epilog = (
-        "In the shell of a node everything is as `netlab exec` has it. In the shell of a lab `ip netns exec\n"
-        "NODE COMMAND` reaches every node, without root as well. The prompt says where you are."
+        "A shell in a node sees what `netlab exec` shows there. In the shell of a lab, `ip netns exec "
+        "NODE COMMAND` works for every node, also without root. The prompt says where you are."
     )
 
 

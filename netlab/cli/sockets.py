@@ -19,11 +19,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "target",
             nargs="?",
             metavar="LAB|[LAB.]NODE",
-            help="one lab, or one node alone; default: the one lab",
+            help="a lab or one of its nodes; default: the one running lab",
         ),
         "target",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    hint(parser.add_argument("lab", nargs="?", metavar="LAB", help="default: the one lab that stands"), "lab")
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    hint(parser.add_argument("lab", nargs="?", metavar="LAB", help="default: the one running lab"), "lab")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from netlab.cli.common import UntilInterrupted, open_output, print_text, say
 from netlab.cli.complete import hint
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -22,20 +23,26 @@ _PACKETS_OF = 40 + 20  #: octets of headers that a trace event carries at most
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     option = parser.add_argument
-    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one that is up"), "lab")
+    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one running lab"), "lab")
     option("filter", nargs="*", metavar="FILTER", help="such as: tcp and port 80 and not from client")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--netns", metavar="NAME|PATH", help="trace any network namespace of this machine")
+    place.add_argument("--netns", metavar="NAME|PATH", help="trace any network namespace on this machine")
     place.add_argument("--host", action="store_true", help="trace the namespace that netlab was started in")
-    option("--tree", action="store_true", help="each journey as a tree, not as a line")
-    option("--json", action="store_true", help="one JSON object a line")
-    option("--pcapng", metavar="FILE", help="write the packets too, each with its hook and rules as comments")
-    option("-c", "--count", type=int, metavar="N", help="end after N journeys")
+    option("--tree", action="store_true", help="print each journey as a tree instead of one line")
+    option("--json", action="store_true", help="print one JSON object per line")
+    option("--pcapng", metavar="FILE", help="also write the packets, with hook and rules as comments")
+    option("-c", "--count", type=int, metavar="N", help="stop after N journeys")
     parser.epilog = (
-        "Ends at Ctrl-C, after --count journeys, or with the lab. --netns and --host add one nftables\n"
-        "table a family (they say which) and change nothing else; the kernel removes it when this\n"
-        "command ends, however it ends. FILTER: tcp udp icmp ipv4 ipv6 port N from NODE src A dst A\n"
-        "host A by CHAIN, an outcome or a path, joined by and, or, not."
+        "Tracing stops at Ctrl-C, after --count journeys, or with the lab. --netns and --host add one "
+        "nftables table per family (the output names them) and change nothing else; the kernel "
+        "removes the tables when this command ends, however it ends.\n\n"
+        "FILTER joins these tests with and, or, not: tcp, udp, icmp, ipv4, ipv6, port N, from NODE, "
+        "src ADDRESS, dst ADDRESS, host ADDRESS, by CHAIN, an outcome (timeout) or a path (proxy)."
+    )
+    examples(
+        parser,
+        ("netlab trace tcp and port 80 and not from client", "in the one running lab"),
+        ("sudo netlab trace --host port 8080", "the traffic of this machine"),
     )
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, print_json, print_text, read_group, say, scenario_groups
+from netlab.cli.common import (
+    add_scenario_options,
+    print_json,
+    print_text,
+    read_group,
+    say,
+    scenario_groups,
+)
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -20,17 +28,27 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, several=True)
-    parser.add_argument("--json", action="store_true", help="what stands, as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing when all is well")
+    parser.add_argument("--json", action="store_true", help="print the lab as JSON")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing unless something goes wrong"
+    )
     parser.add_argument(
         "--allow-programs", action="store_true",
-        help="the scenario may name a program of this machine as the host's proxy",
+        help="let the scenario name a program on this machine as the host's proxy",
     )  # fmt: skip
     parser.epilog = (
-        "A lab that stands and is asked for again is left alone if it is as its scenario says. Services\n"
-        "and networks that differ come, go and start anew, as with `docker compose up`; where a host or\n"
-        "its neighbours differ, it is built anew as a whole. When the command returns, everything that\n"
-        "it shows answers."
+        "If the lab is already running, only the services and networks that changed are created, "
+        "removed or restarted, as with `docker compose up`. A change to a host or to the nodes "
+        "outside rebuilds the whole lab. When the command returns, everything that it shows is ready "
+        "to answer."
+    )
+    examples(
+        parser,
+        ("netlab up scenarios/httpd.yaml", "build the example of the README"),
+        (
+            "netlab up --engine docker-28 --firewall ufw",
+            "this folder's Compose file, with another engine and ufw",
+        ),
     )
 
 

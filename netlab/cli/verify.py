@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, open_output, print_json, read_group, say, scenario_groups
+from netlab.cli.common import (
+    add_scenario_options,
+    open_output,
+    print_json,
+    read_group,
+    say,
+    scenario_groups,
+)
+from netlab.cli.help import examples
 
 if TYPE_CHECKING:
     import argparse
@@ -22,16 +30,19 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, several=True)
-    parser.add_argument("--json", action="store_true", help="every verdict with its journey, as JSON")
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit's XML to FILE too")
+    parser.add_argument("--json", action="store_true", help="print every verdict with its journey as JSON")
+    parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML to FILE")
     parser.add_argument(
-        "-q", "--quiet", action="store_true", help="show what did not pass, and the counts, only"
+        "-q", "--quiet", action="store_true", help="show only what did not pass, and the counts"
     )
-    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="labs at once; default: 2")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
+    )
     parser.epilog = (
-        "exit code: 1 if an expectation failed, else 3 if one could not be measured,\n"
-        "else 5 if there was none, else 0."
+        "Exit code: 1 if an expectation failed, else 3 if one could not be measured, else 5 if there "
+        "was none, else 0."
     )
+    examples(parser, ("netlab verify scenarios/*.yaml --junit results.xml", "for CI"))
 
 
 def run(args: argparse.Namespace) -> int:

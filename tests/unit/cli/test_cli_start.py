@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab import __version__
-from netlab.cli.main import VERBS, main, parser_of
+from netlab.cli.main import VERBS, main, parsed, parser_of
 
 SEED = str(Path(__file__).parents[3] / "scenarios/httpd.yaml")
 HEAVY = {
@@ -132,3 +132,33 @@ def test_a_reader_that_left_is_no_traceback(arguments: tuple[str, ...]) -> None:
             [sys.executable, "-m", "netlab", *arguments], stdout=gone, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lab", "-4", "a -> b"),
+        ("-4", "lab", "a -> b"),
+        ("lab", "a -> b", "-4"),
+        ("--json", "lab", "-4", "a -> b"),
+    ],
+)
+def test_options_stand_anywhere(arguments: tuple[str, ...]) -> None:
+    parser, _ = parser_of("probe")
+    args = parsed(parser, list(arguments))
+    assert (args.lab, args.flows, args.family) == ("lab", ["a -> b"], 4)
+
+
+def test_what_belongs_to_a_command_is_left_to_it() -> None:
+    parser, _ = parser_of("exec")
+    args = parsed(parser, ["-e", "A=1", "host", "ls", "-e", "--json"])
+    assert (args.env, args.node, args.command) == (["A=1"], "host", ["ls", "-e", "--json"])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_fits_the_terminal_where_it_can_be_wrapped(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples and tables keep their lines; everything else fits 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    parser, _ = parser_of(verb)
+    wrapped = parser.format_help().partition("examples:\n")[0]
+    assert [line for line in wrapped.splitlines() if len(line) > 88] == []

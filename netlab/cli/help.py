@@ -1,0 +1,27 @@
+"""How help is laid out: paragraphs are wrapped, tables and examples stay as they are."""
+
+from __future__ import annotations
+
+import argparse
+
+#: What a FLOW may be, for the help of the verbs that take one.
+FLOW_GRAMMAR = """\
+FLOW is ORIGIN[:PORT] -> TARGET[:PORTS][/PROTOCOL] [via NODE].
+ORIGIN: a node, a glob (web*) or a list ([client,neighbour]).
+TARGET: a node, NODE@NETWORK, localhost, gateway[@NETWORK], 192.0.2.1 or [2001:db8::1].
+PORTS: 80, 80-90, a list ([80,443]) or *. PROTOCOL: tcp (default), udp, sctp or icmp."""
+
+
+def examples(parser: argparse.ArgumentParser, *shown: tuple[str, str]) -> None:
+    """Add examples, (command, what it does), below the help; the manual reads them from ``shown``."""
+    parser.shown_examples = shown  # type: ignore[attr-defined]
+    lines = "\n".join(f"  {command}\n      {meaning}" for command, meaning in shown)
+    parser.epilog = "\n\n".join(filter(None, (parser.epilog, f"examples:\n{lines}")))
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps each paragraph of a description; one that has line breaks of its own is kept."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n\n".join(part if "\n" in part else fill(part, width, indent) for part in text.split("\n\n"))
