@@ -50,8 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labs to run at once; default: two for each processor",
     )
     parser.epilog = (
-        "FILE may be the name of a running lab. Several --engine and --firewall, and\n"
-        "--daemon KEY=both (true and false), put the variants side by side, and mark what differs."
+        "FILE may be the name of a running lab. Several --engine and --firewall, and --daemon KEY=both "
+        "(true and false), put the variants side by side and mark what differs."
     )
     examples(
         parser,

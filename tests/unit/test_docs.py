@@ -60,7 +60,8 @@ def test_the_pages_are_troff(tmp_path: Path) -> None:
     for page in (tmp_path / "man").iterdir():
         lines = page.read_text().splitlines()
         assert lines[0].startswith(".TH ")
-        assert all(line.split(" ")[0] in (".TH", ".SH", ".TP", ".nf", ".fi") for line in lines if line.startswith("."))
+        known = (".TH", ".SH", ".TP", ".nf", ".fi")
+        assert all(line.split(" ")[0] in known for line in lines if line.startswith("."))
 
 
 def test_a_page_of_an_old_verb_goes(tmp_path: Path) -> None:
