@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from netlab.kernel import libc, process, sandbox_places, sandbox_root, seccomp, userns
+from netlab.kernel.etcfiles import EtcFiles
 from netlab.model.errors import LabError
 
 # include/uapi/linux/capability.h
@@ -69,14 +70,14 @@ CONTAINER = Kind(DOCKER_CAPABILITIES, writable_sysctls=False, in_user_namespace=
 class Program:
     """One program: what, where, as whom. ``network`` is a descriptor of the network namespace.
 
-    ``etc`` holds the contents of hosts, resolv.conf and hostname; what is absent is the machine's.
+    ``etc`` holds hosts, resolv.conf and hostname, and belongs to the caller; what is absent is the machine's.
     """
 
     argv: tuple[str, ...]
     network: int
     kind: Kind
     hostname: str = "netlab"
-    etc: Mapping[str, str] = field(default_factory=dict)
+    etc: EtcFiles | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: {"HOME": "/root", **process.ENVIRONMENT})
 
 
@@ -117,6 +118,8 @@ class Sandbox:
         try:
             steps = _steps(program, root, owner, userns.full(), streams)
             pid, words = _fork(path, program, steps)
+            if program.etc is not None:
+                program.etc.mounted()
         except OSError as error:
             raise LabError(f"{program.argv[0]}: {error.strerror}") from error
         finally:
@@ -206,7 +209,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         *_mounts(program.kind, private_to),
         libc.step("sethostname", os.fsencode(program.hostname), len(os.fsencode(program.hostname)),
                   doing="setting the host name"),
-        *_etc(program.etc),
+        *(() if program.etc is None else program.etc.steps()),
         (os.chdir, ("/",), "going to /"),
         *([(os.setgroups, ([],), "leaving groups")] if many else []),
         *_join(owner),
@@ -270,29 +273,8 @@ def _mount_steps(kind: Kind, uid: int) -> Iterator[_Step]:
         )
 
 
-def _etc(contents: Mapping[str, str]) -> Iterator[_Step]:
-    """Files of the program's own over the machine's."""
-    given = {name: content for name, content in contents.items() if content}
-    if given:
-        yield os.mkdir, ("/run/netlab", 0o755), "making /run/netlab"
-    for name, content in given.items():
-        source = f"/run/netlab/{name}"
-        yield _fill, (source, content.encode()), f"writing {source}"
-        target = os.path.realpath(f"/etc/{name}")
-        if target.startswith("/run/"):  # systemd-resolved's way: a link to a place that is empty here
-            yield os.makedirs, (target.rpartition("/")[0], 0o755, True), f"making the folder of {target}"
-            yield _fill, (target, b""), f"writing {target}"
-        yield libc.step_mount(source, target, "", libc.MS_BIND)
-
-
 def _overwrite(path: str, content: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    os.write(fd, content)
-    os.close(fd)
-
-
-def _fill(path: str, content: bytes) -> None:
-    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
     os.write(fd, content)
     os.close(fd)
 

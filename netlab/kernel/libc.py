@@ -210,6 +210,16 @@ def step_mount(source: str, target: str, kind: str, flags: int, data: str = "") 
     return step("mount", *texts[:3], ctypes.c_ulong(flags), texts[3], doing=doing)
 
 
+def step_move_mount(fd: int, target: str) -> Step:
+    """A later :func:`move_mount`."""
+    import ctypes
+
+    numbers = [ctypes.c_long(n) for n in (_SYS_MOVE_MOUNT, fd)]
+    flags = ctypes.c_long(MOVE_MOUNT_F_EMPTY_PATH)
+    where = (b"", ctypes.c_long(AT_FDCWD), os.fsencode(target), flags)
+    return step("syscall", *numbers, *where, doing=f"attaching a mount at {target}")
+
+
 def step_prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> Step:
     """A later ``prctl(2)``."""
     import ctypes

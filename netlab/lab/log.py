@@ -1,4 +1,7 @@
-"""What a lab's programs write: taken from a pipe, and kept in the lab's log, the last of it."""
+"""What a lab's programs write: taken from a pipe for each, and kept in the lab's log, the last of it.
+
+A program can read what its own pipe holds, as in a container, so no two programs share one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ _AT_ONCE = 1 << 16
 
 
 class Log:
-    """A pipe into a file. The reading end is for the supervisor's loop, which calls :meth:`take`."""
+    """One program's pipe into a file. ``pipe`` is the writing end, for the program.
+
+    The reading end is for the supervisor's loop, which calls :meth:`take`.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -18,15 +24,17 @@ class Log:
         os.set_blocking(self.pipe, True)  # a program waits while the pipe is full
 
     def fileno(self) -> int:
-        """The end that becomes readable when something was written."""
+        """The end that becomes readable when something was written, or nobody can write any more."""
         return self._read
 
-    def take(self) -> None:
-        """Append what is there by now."""
+    def take(self) -> bool:
+        """Append what is there by now; False once nothing more can come."""
         try:
             data = os.read(self._read, _AT_ONCE)
         except BlockingIOError:
-            return
+            return True
+        if not data:
+            return False
         fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
@@ -37,3 +45,12 @@ class Log:
             os.write(fd, data)
         finally:
             os.close(fd)
+        return True
+
+    def started(self) -> None:
+        """The program has its end of the pipe: nobody else is to hold it."""
+        os.close(self.pipe)
+
+    def close(self) -> None:
+        """Read no more."""
+        os.close(self._read)

@@ -18,6 +18,7 @@ from netlab.lab.wire import MAX_FDS, Channel
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
+    from netlab.kernel.etcfiles import EtcFiles
     from netlab.kernel.launch import Sandbox
     from netlab.lab.proxies import Pair, Proxies
     from netlab.lab.supervisor import Supervisor
@@ -40,7 +41,9 @@ class Processes:
         self._supervisor = supervisor
         self._proxies: dict[str, Proxies] = {}
         self._sandbox: Sandbox | None = None
-        self._log: Log | None = None
+        #: of each running program, by PID
+        self._logs: dict[int, Log] = {}
+        self._etc: dict[int, EtcFiles] = {}
         self._responder: Child | None = None
         self._orders: Channel | None = None
         self.awaited: set[int] = set()
@@ -78,34 +81,58 @@ class Processes:
 
     def _start_command(self, entry: Message) -> None:
         """Start a program of the scenario's, alone with its node's network, and wait for its ports."""
-        from netlab.kernel.launch import CONTAINER, Program, Sandbox
-
-        if self._sandbox is None:
-            self._sandbox = Sandbox()
         node, argv = entry["node"], entry["argv"]
         namespace = self._supervisor.open_namespace(node)
         try:
-            program = Program(tuple(argv), namespace, CONTAINER, entry["hostname"], entry["etc"])
-            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                pid = self._sandbox.start(program, null, *[self._output()] * 2)
-            except LabError as error:
+                pid = self._launch(entry, namespace)
+            except (LabError, OSError) as error:
                 raise LabError(f"starting the command of {node}: {error}") from error
-            finally:
-                os.close(null)
-            command = Child(pid, "command", node, " ".join(argv))
+            command = Child(pid, "command", node, " ".join(argv), on_exit=self._forget)
             self._supervisor.children.adopt(command)
             if entry["ports"]:
                 self._await_ports(command, namespace, set(entry["ports"]))
         finally:
             os.close(namespace)
 
-    def _output(self) -> int:
-        """The pipe that takes what programs write, as a container's does: to the lab's log."""
-        if self._log is None:
-            self._log = Log(f"{self._supervisor.path}/log")
-            self._supervisor.watch(self._log.fileno(), self._log.take)
-        return self._log.pipe
+    def _launch(self, entry: Message, namespace: int) -> int:
+        """The PID of a program; what it writes is kept in the lab's log. Raises LabError, OSError."""
+        from netlab.kernel.etcfiles import EtcFiles
+        from netlab.kernel.launch import CONTAINER, Program, Sandbox
+
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        log, etc = Log(f"{self._supervisor.path}/log"), EtcFiles(entry["etc"])
+        program = Program(tuple(entry["argv"]), namespace, CONTAINER, entry["hostname"], etc)
+        try:
+            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                pid = self._sandbox.start(program, null, log.pipe, log.pipe)
+            finally:
+                os.close(null)
+        except BaseException:
+            etc.close()
+            log.close()
+            raise
+        finally:
+            log.started()
+        self._logs[pid], self._etc[pid] = log, etc
+        self._supervisor.watch(log.fileno(), lambda: self._take(pid, log))
+        return pid
+
+    def _take(self, pid: int, log: Log) -> None:
+        """Take what a program wrote; its pipe may outlive it."""
+        if not log.take():
+            self._supervisor.unwatch(log.fileno())
+            log.close()
+            if self._logs.get(pid) is log:
+                del self._logs[pid]
+
+    def _forget(self, command: Child) -> None:
+        """A program has ended; what it wrote last is still to be read."""
+        etc = self._etc.pop(command.pid, None)
+        if etc is not None:
+            etc.close()
 
     def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
         from netlab.lab import ready
@@ -117,8 +144,8 @@ class Processes:
             self.awaited.discard(waiter.pid)
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
-                if self._log is not None:
-                    self._log.take()
+                if (log := self._logs.get(command.pid)) is not None:
+                    self._take(command.pid, log)
                 supervisor.trouble(
                     f"the command of {command.node} ended before it listened on {shown}", with_log=True
                 )
@@ -226,6 +253,8 @@ class Processes:
                 child.on_exit = child.on_exit if child.kind == "exec" else None
                 if child.returncode is None:
                     os.kill(child.pid, signal.SIGKILL)
+                if child.kind == "command":
+                    self._forget(child)
                 if child.kind != "exec":
                     del self._supervisor.children.known[child.pid]
                     self.awaited.discard(child.pid)
@@ -244,7 +273,7 @@ class Processes:
             self._start_command(entry)
         for child in self._supervisor.children.known.values():
             if child.kind == "command" and child.node in report["etc"] and child.returncode is None:
-                _rewrite(child.pid, report["etc"][child.node])
+                self._etc[child.pid].write(report["etc"][child.node])
         if report["close"] or report["responders"]:
             self._order(report["close"], report["responders"])
 
@@ -257,13 +286,6 @@ class Processes:
             del children.known[pid]
         for pid in sorted(pids - known):
             children.adopt(Child(pid, _comm(pid), node))
-
-
-def _rewrite(pid: int, etc: dict[str, str]) -> None:
-    """Write a running program's /etc files anew, in place, as Docker does."""
-    for name, content in etc.items():
-        with open(f"/proc/{pid}/root/run/netlab/{name}", "w", encoding="utf-8") as file:
-            file.write(content)
 
 
 def _comm(pid: int) -> str:

@@ -119,3 +119,49 @@ def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_pa
     for done in said:
         if "--json" in done.args:
             json.loads(done.stdout)
+
+
+#: What a program leaves where netlab may look for the files that it changes.
+TRAPS = {
+    "link": "ln -s {victim} $$p",
+    "pipe": "mkfifo $$p",
+    "folder": "mkdir $$p",
+    "magic": "ln -s /proc/self/root/{victim} $$p",
+    "parent": "rm -rf $${{p%/*}}; ln -s {folder} $${{p%/*}}",
+}
+
+
+def test_what_netlab_changes_in_a_program_leads_nowhere_else(anyones: Netlab) -> None:
+    folder = anyones.state / "victims"
+    folder.mkdir()
+    for name in ("hosts", "resolv.conf", "hostname"):
+        (folder / name).write_text("untouched\n")
+        os.chown(folder / name, anyones.uid, anyones.uid)
+    services, commands = {}, {}
+    for name, trap in TRAPS.items():
+        services[name] = {"image": "x", "networks": ["n"]}
+        line = trap.format(victim=folder / "hosts", folder=folder)
+        paths = "/run/netlab/hosts /run/netlab/resolv.conf /etc/hosts /etc/resolv.conf"
+        setting = f"mv /run/netlab /run/old; mkdir /run/netlab; for p in {paths}; do rm -f $$p; {line}; done"
+        commands[name] = {"command": ["sh", "-c", f"{setting}; exec sleep inf"]}
+    services["there"] = {"image": "x", "networks": ["z"]}
+    services["sharer"] = {"image": "x", "network_mode": "service:link"}
+    commands["sharer"] = commands["link"]
+    networks = {name: {"ipam": {"config": [{"subnet": f"10.9.{n}.0/24"}]}} for n, name in enumerate("nz")}
+    netlab_block = {"host": {"engine": "docker-28"}, "services": commands}
+    file = anyones.state / "traps.yaml"
+    file.write_text(json.dumps({"services": services, "networks": networks, "x-netlab": netlab_block}))
+    lab = anyones.up(file)
+    for name in TRAPS:
+        anyones("do", lab, f"connect {name} z")
+    status = json.loads(anyones("status", lab, "--json").stdout)
+    pids = {one["node"]: one["pid"] for one in status["processes"] if one["kind"] == "command"}
+    for name in (*TRAPS, "sharer"):
+        assert "10.9.1." in anyones.exec(lab, "host", "cat", f"/proc/{pids[name]}/root/etc/hosts"), name
+    pipes = anyones.exec(lab, "host", "readlink", *(f"/proc/{pid}/fd/1" for pid in pids.values())).split()
+    assert len(set(pipes)) == len(pids), "programs share a pipe, which they can read"
+    for event in ("disconnect link z", "restart pipe"):
+        anyones("do", lab, event)
+    assert "10.9.1." not in anyones.exec(lab, "host", "cat", f"/proc/{pids['link']}/root/etc/hosts")
+    assert {path.read_text() for path in folder.iterdir()} == {"untouched\n"}
+    assert sorted(path.name for path in folder.iterdir()) == ["hostname", "hosts", "resolv.conf"]

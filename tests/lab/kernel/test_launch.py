@@ -13,8 +13,10 @@ import pytest
 
 from netlab.bench.plans import star
 from netlab.kernel import netns, sysctl, userns
+from netlab.kernel.etcfiles import EtcFiles
 from netlab.kernel.launch import CONTAINER, PROCESSES, TOOL, Kind, Program, Sandbox
 from netlab.kernel.process import Finished, memory_file
+from netlab.kernel.sandbox_root import ETC
 from netlab.lab.apply import Applied
 from netlab.model.errors import LabError
 from netlab.model.plan import Plan
@@ -245,10 +247,43 @@ def test_a_container_is_ended_first_when_memory_is_short(sandbox: Sandbox, owned
 
 def test_names_and_files_of_its_own(run: Run) -> None:
     etc = {"hosts": "192.0.2.1 web\n", "resolv.conf": "nameserver 127.0.0.11\n", "hostname": "web\n"}
-    done = run(
-        "hostname; cat /etc/hosts /etc/resolv.conf /etc/hostname; ls /sys/class/net", hostname="web", etc=etc
-    )
+    show = "hostname; cat /etc/hosts /etc/resolv.conf /etc/hostname; ls /sys/class/net"
+    files = EtcFiles(etc)
+    done = run(show, hostname="web", etc=files)
+    files.close()
     assert done.output == "web\n" + "".join(etc.values()) + "lo\n", done.errors
+
+
+#: What a program may try with a file of its /etc, so that netlab writes somewhere else, or waits.
+REPLACING = [
+    "rm $f", "mv $f $f.old", "ln -sf /tmp/victim $f", "mkfifo $f", "ln $f /etc/other", "ln $f /tmp/other",
+    "echo x >$f", "echo x >>$f", "truncate -s 0 $f", "chmod 777 $f", "chown 1 $f", "touch -d 2001-01-01 $f",
+    "cp /etc/passwd $f", "mount --bind /etc/passwd $f", "umount $f", "umount -l $f", "mount -o remount,rw $f",
+    "mkdir $f.d && mv -T $f.d $f", "unshare -Urm umount $f",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["hosts", "resolv.conf", "hostname"])
+def test_it_cannot_replace_or_change_the_files_that_netlab_changes(
+    sandbox: Sandbox, owned: int, name: str
+) -> None:
+    files = EtcFiles(dict.fromkeys(ETC, "old\n"))
+    attacks = "; ".join(f"({line}) 2>&- && echo done: '{line}'" for line in REPLACING)
+    read, write = os.pipe()
+    output = memory_file("output")
+    shown = f"f=/etc/{name}; {attacks}; head -c 1 >/dev/null; cat $f"
+    try:
+        pid = sandbox.start(Program(("sh", "-c", shown), owned, CONTAINER, etc=files), read, output, output)
+        files.write({name: "a longer line than before\n"})
+        files.write({name: "new\n"})
+        os.write(write, b"x")
+        os.waitpid(pid, 0)
+        words = Path(f"/proc/self/fd/{output}").read_text()
+    finally:
+        for fd in (read, write, output):
+            os.close(fd)
+        files.close()
+    assert words == "new\n"
 
 
 def test_devices_that_programs_expect_work(run: Run) -> None:
