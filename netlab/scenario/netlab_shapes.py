@@ -53,7 +53,9 @@ _ADDRESSES = ListOf(INTERFACE_ADDRESS, "a list of addresses with their prefix le
 _LISTEN = ListOf(Either(Whole(1, 65535), Text(expects="a port")), "a list of ports")
 _SYSCTLS = MapOf(Atom(), SYSCTL, "a sysctl below net.")
 _SEGMENT = Text("the name of a segment", None, NODE_NAME)
-_RULES = ListOf(Text("a command line"), "a list of command lines")
+#: as the trace shows it, with a comment perhaps that has anything in it
+_DECIDED = Text("a chain or a part of a rule", free=True)
+_RULES = ListOf(Text("a command line", free=True), "a list of command lines")
 
 
 def _wrong_proxy(text: str) -> str | None:
@@ -170,7 +172,7 @@ SERVICE = _record(
         "host": (Text("the name of a host"), "the host on which it runs"),
         "listen": (_LISTEN, "further ports on which the built-in responder answers"),
         "command": (
-            Either(Text("a command line"), ListOf(Atom(), least=1)),
+            Either(Text("a command line", free=True), ListOf(Atom(free=True), least=1)),
             "a real program that runs in the responder's place",
         ),
     }
@@ -214,15 +216,19 @@ SIDE = Record(
             Text("a source address"),
             "the source address that the server saw: sender, a node's name, host, gateway or an address",
         ),
-        "by": Field(Text("a chain or a part of a rule"), "the chain or the part of a rule that decided"),
-        "not-by": Field(Text("a chain or a part of a rule"), "a chain or a part of a rule that did not"),
+        "by": Field(
+            Text("a chain or a part of a rule", free=True), "the chain or the part of a rule that decided"
+        ),
+        "not-by": Field(
+            Text("a chain or a part of a rule", free=True), "a chain or a part of a rule that did not"
+        ),
         "dnat": Field(Text("an endpoint, or none"), "where the destination was rewritten to, or none"),
     },
     filled=True,
 )
 EXPECTATION = _record(
     {
-        "flow": (Text("a flow"), "client -> host:80/tcp, client:40000 -> host:53/udp"),
+        "flow": (Text("a flow", free=True), "client -> host:80/tcp, client:40000 -> host:53/udp"),
         "ipv4": (SIDE, "what is expected of IPv4"),
         "ipv6": (SIDE, "what is expected of IPv6"),
         "both": (SIDE, "what is expected of both families"),
@@ -230,7 +236,7 @@ EXPECTATION = _record(
     "flow",
 )
 HAPPENING = _record(
-    {"event": (Text("an event"), "what happens before the next flow: restart httpd")}, "event"
+    {"event": (Text("an event", free=True), "what happens before the next flow: restart httpd")}, "event"
 )
 
 
@@ -258,7 +264,7 @@ NETLAB = _record(
         "networks": (MapOf(EXTERNAL, NAME, _NAMED), "what Compose's external networks are like"),
         "services": (MapOf(SERVICE, NAME, _NAMED), "what Compose cannot say of a service"),
         "rules": (_RULES, "short for the host's rules"),
-        "events": (ListOf(Text("an event")), "what happens once everything is up, in order"),
+        "events": (ListOf(Text("an event", free=True)), "what happens once everything is up, in order"),
         "expect": (ListOf(_Entry()), "what the lab must measure, and what happens in between"),
     }
 )

@@ -23,6 +23,20 @@ _FLAG_WORDS = {
 }
 
 
+#: the control characters of Unicode (C0, DEL, C1) and its two separators of lines
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def controlled(text: str) -> str | None:
+    """What is wrong with a value that may end up in a file, a name or an option; None if nothing is.
+
+    A newline in one would be a line of the author's own in a container's resolv.conf, for example.
+    """
+    if _CONTROL.search(text):
+        return f"{shown(text)} has a control character, which must not get into a file or a name"
+    return None
+
+
 class Shape:
     """What a value may be."""
 
@@ -73,11 +87,15 @@ class Nothing(Shape):
 
 @dataclass(frozen=True)
 class Text(Shape):
-    """A string. ``check`` returns what is wrong with one, or None; ``pattern`` is the schema's."""
+    """A string. ``check`` returns what is wrong with one, or None; ``pattern`` is the schema's.
+
+    ``free``: control characters are allowed, for what is never written into a file: a program's arguments.
+    """
 
     expects: str = "a string"
     check: Callable[[str], str | None] | None = None
     pattern: str | None = None
+    free: bool = False
 
     def _takes(self, value: Value) -> bool:
         return isinstance(value.data, str)
@@ -87,7 +105,9 @@ class Text(Shape):
         if self.pattern is not None and not re.search(self.pattern, text):
             report.add(value.at, f"{path} must be {self.expects}, not {shown(text)}", path)
             return None
-        wrong = self.check(text) if self.check else None
+        wrong = None if self.free else controlled(text)
+        if wrong is None and self.check:
+            wrong = self.check(text)
         if wrong:
             report.add(value.at, f"{path}: {wrong}", path)
             return None
@@ -102,13 +122,24 @@ class Text(Shape):
 
 @dataclass(frozen=True)
 class Atom(Shape):
-    """A string, a number or a boolean (Compose's labels, driver options, sysctls); null if ``null``."""
+    """A string, a number or a boolean (Compose's labels, driver options, sysctls); null if ``null``.
+
+    ``free`` as for :class:`Text`.
+    """
 
     null: bool = False
     expects: str = "a string or a number"
+    free: bool = False
 
     def _takes(self, value: Value) -> bool:
         return not isinstance(value.data, list | dict) and (self.null or value.data is not None)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        wrong = controlled(value.data) if isinstance(value.data, str) and not self.free else None
+        if wrong:
+            report.add(value.at, f"{path}: {wrong}", path)
+            return None
+        return value
 
     def _schema(self) -> Schema:
         kinds: list[JsonValue] = ["string", "number", "boolean"]
@@ -232,6 +263,10 @@ class MapOf(Shape):
     def _inside(self, value: Value, path: str, report: Report) -> Value:
         clean: dict[str, Value] = {}
         for key, entry in value.pairs():
+            wrong = controlled(key)
+            if wrong:
+                report.add(value.key_at(key), f"{path}: {wrong}", path)
+                continue
             if self.key is not None and not re.search(self.key, key):
                 report.add(value.key_at(key), f"{path}: {shown(key)} is not {self.named}", f"{path}.{key}")
                 continue

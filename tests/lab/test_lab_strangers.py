@@ -77,7 +77,7 @@ def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_pa
     evil = "x" + "".join(OBEYED) + "]0;y"
     scenario = {
         "services": {"web": {"image": evil, "ports": ["80:80"], "networks": ["n"]}},
-        "networks": {"n": {"name": evil}},
+        "networks": {"n": {"name": "x\u202e"}},
         "x-netlab": {
             "host": {"engine": "docker-20.10"},
             "services": {"web": {"command": ["python3", "-c", SERVER]}},

@@ -150,6 +150,24 @@ def test_words_that_do_not_belong_here(path: Path) -> None:
     assert {what: found[0] for what, pattern in FORBIDDEN.items() if (found := pattern.search(text))} == {}
 
 
+#: The supervisor's own root, in which it alone has mounts: for `ip netns`, netlab itself opens no such path.
+OWN_ROOT = {
+    "netlab/lab/supervisor.py": ["/proc/{self.outer_pid}/root{self.private}/netns/{node}"],
+    "netlab/lab/state.py": ["/proc/{pid}/root/"],
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_path_goes_through_a_programs_root(path: Path) -> None:
+    texts = [
+        ast.unparse(node)[2:-1]
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+    ]
+    found = [text for text in texts if re.match(r"/proc/[^/ ]+/(?:root|cwd|map_files|fd/[^/{]*/)", text)]
+    assert found == OWN_ROOT.get(named(path), [])
+
+
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_family_is_a_value_and_no_suffix(path: Path) -> None:
     names = {node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)}
