@@ -79,9 +79,13 @@ def add_scenario_options(
 
 
 class Files(list[str]):
-    """The files of one scenario; ``environ``: the variables of the folder in which they were looked for."""
+    """The files of one scenario; ``environ``: the variables of the folder in which they were looked for.
+
+    ``found_in``: the folder that they must lie in, if the user did not name them.
+    """
 
     environ: dict[str, str] | None = None
+    found_in: str | None = None
 
 
 def scenario_groups(args: argparse.Namespace) -> list[Files]:
@@ -103,15 +107,22 @@ def scenario_groups(args: argparse.Namespace) -> list[Files]:
 def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
     """What a folder offers, or, as Compose has it, the nearest one ``above`` it."""
     from netlab.model.errors import UsageError
-    from netlab.scenario import find_default, folder_environment
+    from netlab.scenario import find_default, folder_environment, named_by_variable
 
-    environ = folder_environment(folder, os.environ, args.env_files)
-    found = Files(os.path.relpath(path) for path in find_default(folder, environ, above=above))
+    environ = folder_environment(
+        folder, os.environ, args.env_files, allow_outside_files=args.allow_outside_files
+    )
+    paths = find_default(folder, environ, above=above)
+    found = Files(map(os.path.relpath, paths))
     if not found:
         where = "neither this folder nor one above it has a" if above else f"{folder} has no"
         what = "netlab.yaml or a Compose file" if above else "netlab.yaml and no Compose file"
         raise UsageError(f"no scenario was given, and {where} {what}")
     found.environ = environ
+    if not named_by_variable(folder, environ):
+        found.found_in = str(paths[0].parent)
+    elif not os.environ.get("COMPOSE_FILE"):  # in .env, which the user may never have seen
+        found.found_in = folder
     return found
 
 
@@ -119,14 +130,14 @@ def load_group(args: argparse.Namespace, files: Files) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.load import load_plan as load
 
-    return load(files, environ=files.environ, **options_of(args))
+    return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
 
 
 def read_group(args: argparse.Namespace, files: Files) -> Scenario:
     """One scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.load import load_scenario as load
 
-    return load(files, environ=files.environ, **options_of(args))
+    return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Choices(TypedDict, total=False):
     scale: Mapping[str, int] | Sequence[str]
     environ: Mapping[str, str] | None
     allow_outside_files: bool
+    found_in: str | Path | None
 
 
 def load_plan(files: Sequence[str | Path], **choices: Unpack[Choices]) -> Plan:
@@ -53,6 +54,7 @@ def load_scenario(
     scale: Mapping[str, int] | Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
+    found_in: str | Path | None = None,
 ) -> Scenario:
     """One scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the number of
     containers of a service, or ``SERVICE=N`` lines.
@@ -80,6 +82,7 @@ def load_scenario(
         project_directory=project_directory,
         overrides=overrides,
         allow_outside_files=allow_outside_files,
+        found_in=found_in,
     )
 
 

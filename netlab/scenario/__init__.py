@@ -6,6 +6,14 @@ This room reads the files that it is told to read, and nothing else: no environm
 from netlab.scenario.environment import folder_environment
 from netlab.scenario.hosts import Overrides, daemon_setting, scale_setting
 from netlab.scenario.load import load
-from netlab.scenario.names import find_default
+from netlab.scenario.names import find_default, named_by_variable
 
-__all__ = ["Overrides", "daemon_setting", "find_default", "folder_environment", "load", "scale_setting"]
+__all__ = [
+    "Overrides",
+    "daemon_setting",
+    "find_default",
+    "folder_environment",
+    "load",
+    "named_by_variable",
+    "scale_setting",
+]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.scenario.dotenv import parse
+from netlab.scenario.files import Files
 from netlab.scenario.interpolate import TemplateError, substitute
 from netlab.scenario.names import normalised_project, wrong_project
 from netlab.scenario.places import Place
-from netlab.scenario.reader import decode, read_bytes
+from netlab.scenario.reader import decode
 from netlab.scenario.tree import Report, Value, shown
 
 #: what Go's strconv.ParseBool takes for true
@@ -20,20 +21,25 @@ _YES = ("1", "t", "T", "true", "True", "TRUE")
 
 
 def folder_environment(
-    folder: str | Path, environ: Mapping[str, str], env_files: Sequence[str | Path] = ()
+    folder: str | Path,
+    environ: Mapping[str, str],
+    env_files: Sequence[str | Path] = (),
+    *,
+    allow_outside_files: bool = False,
 ) -> dict[str, str]:
     """The variables of a folder in which files are looked for: COMPOSE_FILE may be one of them.
 
     Raises ScenarioError for an environment file that cannot be read.
     """
     report = Report()
-    found = main_environment(Place.of(folder), environ, env_files, report)
+    files = Files.beneath(Path(folder), allow_outside=allow_outside_files)
+    found = main_environment(Place.of(folder), environ, env_files, files, report)
     report.raise_if_any()
     return found
 
 
 def main_environment(
-    folder: Place, environ: Mapping[str, str], env_files: Sequence[str | Path], report: Report
+    folder: Place, environ: Mapping[str, str], env_files: Sequence[str | Path], files: Files, report: Report
 ) -> dict[str, str]:
     """The variables of a project, below ``environ``, which wins.
 
@@ -43,27 +49,33 @@ def main_environment(
     named = [str(file) for file in env_files]
     named = named or [part for part in environ.get("COMPOSE_ENV_FILES", "").split(",") if part]
     if named:
-        return read_env_files([(Place.of(part), None) for part in named], environ, report)
+        return read_env_files([(Place.of(part), None) for part in named], environ, files, report)
     if environ.get("COMPOSE_DISABLE_ENV_FILE", "") in _YES:
         return dict(environ)
-    return read_environment(folder, environ, report)
+    return read_environment(folder, environ, files, report)
 
 
-def read_environment(folder: Place, environ: Mapping[str, str], report: Report) -> dict[str, str]:
+def read_environment(
+    folder: Place, environ: Mapping[str, str], files: Files, report: Report
+) -> dict[str, str]:
     """``.env`` of a folder, if it has one, below ``environ``, which wins."""
     place = folder.below(".env")
-    return read_env_files([(place, None)] if place.path.is_file() else [], environ, report)
+    found = [(place, Position(place.shown, 1, 1))] if place.path.is_file() else []
+    return read_env_files(found, environ, files, report)
 
 
 def read_env_files(
-    files: Sequence[tuple[Place, Position | None]], environ: Mapping[str, str], report: Report
+    named: Sequence[tuple[Place, Position | None]], environ: Mapping[str, str], files: Files, report: Report
 ) -> dict[str, str]:
-    """The variables of several files, the later ones winning, below ``environ``, which wins over all."""
+    """The variables of several files, the later ones winning, below ``environ``, which wins over all.
+
+    Each with the place at which it is named; None: by the user.
+    """
     found: dict[str, str] = {}
-    for place, at in files:
+    for place, at in named:
         known = found | dict(environ)
         try:
-            text = decode(read_bytes(place.path, place.shown, at=at), place.shown)
+            text = decode(files.read(place.path, place.shown, at), place.shown)
             if "\0" in text:
                 line = text.count("\n", 0, text.index("\0")) + 1
                 raise ScenarioError([Problem(Position(place.shown, line, 1), _NUL)])

@@ -1,43 +1,143 @@
-"""Files that a scenario refers to: below its own folder, unless the user allows more."""
+"""The one place that opens files for a scenario: what it may name, what it must be, how much is read of it.
+
+The user may name any file or pipe, wherever it lies; where a link leads is the word of whoever made it, so
+a link that he names must not lead out of its folder. What a scenario names, or what is only found in its
+folder, must lie beneath that folder after all links are resolved. The way to a file is walked from a
+descriptor of the folder, and no link is followed on it any more, so nobody can put one there between the
+check and the opening. Devices, pipes and the kernel's own files are never read.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from netlab.model.errors import ScenarioError
-from netlab.scenario.reader import decode, read_bytes
+from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.scenario.reader import FILE_LIMIT, decode
 from netlab.scenario.tree import Report, Value, shown
+
+_PATH = getattr(os, "O_PATH", os.O_RDONLY)
+_FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | _PATH
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
+#: Where the kernel shows itself as files, which may never end, or say more than anybody may hear
+_KERNELS = ("/proc", "/sys")
+#: The links to the caller's own descriptors, which no stranger makes
+_DESCRIPTOR = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/(?:self|[0-9]+)/fd/[0-9]+")
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """The folder of the first scenario file."""
+class Files:
+    """The files that one scenario may read: those beneath ``folders``, resolved, or all of them."""
 
-    path: Path
+    folders: tuple[Path, ...]
     allow_outside: bool = False
 
-    def read(self, value: Value, report: Report) -> str | None:
-        """The text of the file that ``value`` names; None after a reported problem.
+    @classmethod
+    def beneath(cls, *folders: Path, allow_outside: bool = False) -> Files:
+        """As the user knows the folders."""
+        return cls(tuple(folder.resolve() for folder in folders), allow_outside)
 
-        A path that leads out of the folder, also by a symbolic link, is refused: a stranger's scenario
-        must not read what it likes.
+    def read(self, path: Path, name: str, at: Position | None = None) -> bytes:
+        """The bytes of the file that messages call ``name``; raises ScenarioError.
+
+        ``at``: where the scenario names it, or the file itself if it was only found; None: the user named it.
         """
+        where = at or Position(name, 1, 1)
+        try:
+            fd = self._open(path, name, where) if at is not None else self._open_named(path, name, where)
+            try:
+                _check(os.fstat(fd), pipe=at is None)
+                return _content(fd)
+            finally:
+                os.close(fd)
+        except _RefusedError as error:
+            raise ScenarioError([Problem(where, f"{name} {error}")]) from None
+        except (OSError, RuntimeError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise ScenarioError([Problem(where, f"cannot read {name}: {why}")]) from error
+
+    def text(self, folder: Path, value: Value, report: Report) -> str | None:
+        """The text of the file that ``value`` names, seen from ``folder``; None after a reported problem."""
         name = value.text
         if not name or "\0" in name:
             report.add(value.at, f"{shown(name)} is not the name of a file")
             return None
-        path = self.path / name
         try:
-            inside = path.resolve().is_relative_to(self.path.resolve())
-        except (OSError, RuntimeError) as error:
-            report.add(value.at, f"cannot read {shown(name)}: {error}")
-            return None
-        if not inside and not self.allow_outside:
-            report.add(value.at, f"{shown(name)} is outside the scenario's folder")
-            return None
-        try:
-            return decode(read_bytes(path, name, at=value.position), name)
+            return decode(self.read(folder / name, name, value.position), name)
         except ScenarioError as error:
             report.problems.extend(error.problems)
             return None
+
+    def _open(self, path: Path, name: str, where: Position) -> int:
+        real = path.resolve()
+        if str(PurePath(*real.parts[:2])) in _KERNELS:
+            raise _RefusedError("is a file of the kernel's own, not a regular file")
+        for folder in self.folders:
+            if real.is_relative_to(folder):
+                return _walk(folder, real.relative_to(folder).parts)
+        if not self.allow_outside:
+            said = f"{shown(name)} is outside the scenario's folder; --allow-outside-files lets it be read"
+            raise ScenarioError([Problem(where, said)])
+        return _walk(Path(real.anchor), real.parts[1:])
+
+    def _open_named(self, path: Path, name: str, where: Position) -> int:
+        status = path.stat()
+        _check(status, pipe=True)
+        if stat.S_ISFIFO(status.st_mode):
+            return os.open(path, _READ)  # its writer is waited for, as `<(…)` of a shell needs it
+        if _DESCRIPTOR.fullmatch(str(path)):
+            return os.open(path, _READ | os.O_NONBLOCK)
+        real = path.resolve()
+        if path.is_symlink() and not self.allow_outside and not real.is_relative_to(path.parent.resolve()):
+            said = f"{shown(name)} is a link out of its folder; --allow-outside-files lets it be read"
+            raise ScenarioError([Problem(where, said)])
+        return _walk(Path(real.anchor), real.parts[1:])
+
+
+class _RefusedError(Exception):
+    """What the file is, in words that follow its name."""
+
+
+def _walk(folder: Path, parts: tuple[str, ...]) -> int:
+    """A descriptor of the file at ``parts`` below a folder, none of which may be a link; raises OSError."""
+    if not parts:
+        raise _RefusedError("is a folder, not a file")
+    above = os.open(folder, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            os.close(above)
+            above = below
+        _check(os.stat(parts[-1], dir_fd=above, follow_symlinks=False))  # opening a device may do something
+        return os.open(parts[-1], _READ | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=above)
+    finally:
+        os.close(above)
+
+
+def _check(status: os.stat_result, *, pipe: bool = False) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise _RefusedError("is a folder, not a file")
+    if not (stat.S_ISREG(status.st_mode) or (pipe and stat.S_ISFIFO(status.st_mode))):
+        raise _RefusedError("is not a regular file")
+    if stat.S_ISREG(status.st_mode) and status.st_dev in _kernel_devices():
+        raise _RefusedError("is a file of the kernel's own, not a regular file")
+
+
+def _kernel_devices() -> set[int]:
+    """The numbers of the file systems by which the kernel shows itself, where they are mounted."""
+    found = {place.stat().st_dev for place in map(Path, _KERNELS) if place.is_dir()}
+    return found - {Path("/").stat().st_dev}
+
+
+def _content(fd: int) -> bytes:
+    parts, size = [], 0
+    while part := os.read(fd, _AT_ONCE):
+        parts.append(part)
+        size += len(part)
+        if size > FILE_LIMIT:
+            raise _RefusedError(f"is larger than {FILE_LIMIT >> 20} MiB")
+    return b"".join(parts)

@@ -12,7 +12,7 @@ from netlab.scenario.assemble import assemble
 from netlab.scenario.check import check
 from netlab.scenario.check_size import check_size
 from netlab.scenario.environment import active_profiles
-from netlab.scenario.files import Folder
+from netlab.scenario.files import Files
 from netlab.scenario.hosts import Overrides
 from netlab.scenario.names import lab_name, wrong_lab_name
 from netlab.scenario.netlab_shapes import NETLAB
@@ -34,14 +34,16 @@ def load(
     project_directory: str | Path | None = None,
     overrides: Overrides = _NO_OVERRIDES,
     allow_outside_files: bool = False,
+    found_in: str | Path | None = None,
 ) -> Scenario:
     """The scenario in ``files``, merged from left to right by Compose's rules.
 
     ``environ`` is the environment that Compose would see (the process's own is never looked at);
     ``env_files`` take the place of ``.env``, and ``project_directory`` that of the first file's folder, from
-    which ``.env``, paths in the files and the project's name go out. Files that x-netlab refers to must stand
-    below the first file's folder, unless ``allow_outside_files``. Raises ScenarioError with every problem
-    there is, UsageError without files.
+    which ``.env``, paths in the files and the project's name go out. What the files name, and
+    ``.env``, must lie beneath the first file's folder or ``project_directory``, or ``allow_outside_files``.
+    ``found_in``: the user named no files, they were found in this folder, and must lie beneath it as well.
+    Raises ScenarioError with every problem there is, UsageError without files.
     """
     if not files:
         raise UsageError("no scenario file was given")
@@ -51,11 +53,13 @@ def load(
     wrong = wrong_lab_name(name)
     if wrong:
         report.add(("--name", 1, 1), wrong)
-    chosen = None if project_directory is None else Place.of(project_directory)
-    if chosen is not None and not chosen.path.is_dir():
-        report.add(("--project-directory", 1, 1), f"{chosen.shown} is no folder")
-        report.raise_if_any()
-    project = load_project(places, environ or {}, project_name, report, folder=chosen, env_files=env_files)
+    own = places[0].path.parent if found_in is None else Path(found_in)
+    folder = _project_folder(places, project_directory, report)
+    readable = Files.beneath(
+        own, *(() if project_directory is None else (folder.path,)), allow_outside=allow_outside_files
+    )
+    named = found_in is None
+    project = load_project(places, environ or {}, project_name, report, folder, readable, named, env_files)
     if project is None:
         report.raise_if_any()
     assert project is not None
@@ -68,14 +72,13 @@ def load(
     chosen_profiles = active_profiles(project.environment, profiles)
     if check_size(root, overrides.scale, chosen_profiles, report):
         report.raise_if_any()  # before anything is made of it
-    folder = Folder(places[0].path.parent, allow_outside_files)
     parts = assemble(
         root,
         project.root,
         project.name,
         chosen_profiles,
         overrides,
-        lambda value: folder.read(value, report),
+        lambda value: readable.text(places[0].path.parent, value, report),
         report,
     )
     check(parts, report)
@@ -91,3 +94,14 @@ def load(
         events=tuple(event for event, _ in parts.events),
         expect=tuple(expectation for expectation, _ in parts.expect),
     )
+
+
+def _project_folder(places: Sequence[Place], chosen: str | Path | None, report: Report) -> Place:
+    """The folder from which paths in the files go out."""
+    if chosen is None:
+        return places[0].parent
+    folder = Place.of(chosen)
+    if not folder.path.is_dir():
+        report.add(("--project-directory", 1, 1), f"{folder.shown} is no folder")
+        report.raise_if_any()
+    return folder

@@ -32,16 +32,22 @@ def find_default(
     with their override file; with ``above``, then the same of the nearest folder above that has any. Empty if
     there is none. ``environ`` is what :func:`~netlab.scenario.environment.folder_environment` tells.
     """
-    folder = Path(folder)
-    named = (environ or {}).get("COMPOSE_FILE", "")
-    if named and not any((folder / name).is_file() for name in NETLAB_FILES):
-        separator = (environ or {}).get("COMPOSE_PATH_SEPARATOR") or ":"
-        return [folder / part for part in named.split(separator) if part]
+    folder, environ = Path(folder), environ or {}
+    if named_by_variable(folder, environ):
+        separator = environ.get("COMPOSE_PATH_SEPARATOR") or ":"
+        return [folder / part for part in environ["COMPOSE_FILE"].split(separator) if part]
     for place in (folder, *(folder.resolve().parents if above else ())):
         found = _files_in(place)
         if found:
             return found
     return []
+
+
+def named_by_variable(folder: str | Path, environ: Mapping[str, str]) -> bool:
+    """Whether COMPOSE_FILE names a folder's scenario files; netlab.yaml comes before it."""
+    return bool(environ.get("COMPOSE_FILE")) and not any(
+        (Path(folder) / name).is_file() for name in NETLAB_FILES
+    )
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from netlab.model.errors import Position, ScenarioError
-from netlab.scenario.reader import read, read_bytes
+from netlab.scenario.files import Files
+from netlab.scenario.reader import read
 from netlab.scenario.tree import Report, Value
 
 FILE_LIMIT = 1000  #: files read for one scenario
@@ -48,6 +49,7 @@ class Source:
     """The YAML files that were read for one scenario: each once, and not without end."""
 
     report: Report
+    files: Files
     read: dict[str, tuple[Value, bool] | None] = field(default_factory=dict)
 
     def get(self, place: Place, at: Position | None = None) -> tuple[Value, bool] | None:
@@ -59,7 +61,7 @@ class Source:
                 self.report.add(at or Position(place.shown, 1, 1), f"more than {FILE_LIMIT} files")
                 return None
             try:
-                content = read_bytes(place.path, place.shown, at=at)
+                content = self.files.read(place.path, place.shown, at)
                 self.read[key] = (read(content, place.shown), b"$" in content)
             except ScenarioError as error:
                 self.report.problems.extend(error.problems)

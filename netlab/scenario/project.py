@@ -18,6 +18,7 @@ from netlab.scenario.environment import (
     read_environment,
 )
 from netlab.scenario.extends import apply_extends
+from netlab.scenario.files import Files
 from netlab.scenario.interpolate import interpolate
 from netlab.scenario.merge import merge, without_resets
 from netlab.scenario.places import Place, Source
@@ -41,15 +42,19 @@ def load_project(
     environ: Mapping[str, str],
     name: str | None,
     report: Report,
-    *,
-    folder: Place | None = None,
-    env_files: Sequence[str | Path] = (),
+    folder: Place,
+    readable: Files,
+    named: bool,
+    env_files: Sequence[str | Path],
 ) -> Project | None:
-    """The project of ``files`` in ``folder`` (the first one's, unless said); None after reported problems."""
-    folder = files[0].parent if folder is None else folder
-    environment = main_environment(folder, environ, env_files, report)
-    source = Source(report)
-    roots = [found[0] for place in files if (found := source.get(place)) is not None]
+    """The project of ``files`` in ``folder``; None after reported problems.
+
+    ``readable`` says what may be read; the files themselves whatever they are, if the user ``named`` them.
+    """
+    environment = main_environment(folder, environ, env_files, readable, report)
+    source = Source(report, readable)
+    at = {place: None if named else Position(place.shown, 1, 1) for place in files}
+    roots = [found[0] for place in files if (found := source.get(place, at[place])) is not None]
     project = project_name(folder, roots, environment, name, report)
     environment["COMPOSE_PROJECT_NAME"] = project
     root = _Level(source, folder, environment, ()).load(files)
@@ -73,7 +78,7 @@ class _Level:
     def load(self, files: Sequence[Place]) -> Value | None:
         merged: Value | None = None
         for place in files:
-            root = self._fetch(place, None)
+            root = self._fetch(place, Position(place.shown, 1, 1))
             if root is None:
                 continue
             root = apply_extends(root, place, self.folder, self._fetch, self.report)
@@ -135,9 +140,9 @@ class _Level:
     def _variables(self, item: Value, folder: Place) -> dict[str, str]:
         written = self._paths(item.get("env_file"), "env_file")
         if not written:
-            return read_environment(folder, self.environment, self.report)
+            return read_environment(folder, self.environment, self.source.files, self.report)
         files = [(self.folder.below(path.text), path.position) for path in written]
-        return read_env_files(files, self.environment, self.report)
+        return read_env_files(files, self.environment, self.source.files, self.report)
 
     def _paths(self, value: Value | None, what: str) -> list[Value]:
         found = []

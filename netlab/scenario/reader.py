@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import stat
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
@@ -35,28 +33,6 @@ _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"),
 _LONG = 40  #: no number is longer; what is, is text
 _CORE = "tag:yaml.org,2002:"
 _OWN_TAGS: dict[str, Literal["reset", "override"]] = {"!reset": "reset", "!override": "override"}
-
-
-def read_bytes(path: Path, shown_as: str, *, at: Position | None = None) -> bytes:
-    """The bytes of a file; raises ScenarioError (at ``at``, else at the file itself) if there are none.
-
-    A file that a scenario names (``at``) must be a regular one; the user himself may name a pipe.
-    """
-    where = at or Position(shown_as, 1, 1)
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise ScenarioError([Problem(where, f"{shown_as} is a folder, not a file")])
-        if not (stat.S_ISREG(mode) or (at is None and stat.S_ISFIFO(mode))):
-            raise ScenarioError([Problem(where, f"{shown_as} is not a regular file")])
-        with path.open("rb") as file:
-            content = file.read(FILE_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ScenarioError([Problem(where, f"cannot read {shown_as}: {why}")]) from error
-    if len(content) > FILE_LIMIT:
-        raise ScenarioError([Problem(where, f"{shown_as} is larger than {FILE_LIMIT >> 20} MiB")])
-    return content
 
 
 def decode(content: bytes, file: str) -> str:
