@@ -40,6 +40,8 @@ _QR, _TC, _RD, _RA, _CD = 0x8000, 0x0200, 0x0100, 0x0080, 0x0010
 _NO_ERROR, _FORMAT_ERROR, _SERVER_FAILURE, _NOT_IMPLEMENTED = 0, 1, 2, 4
 _POINTER = b"\xc0\x0c"  # to the question's name, right behind the header
 _UDP_SIZE, _TCP_SIZE = 512, 65535
+_UDP_MOST = 65507  # what one IPv4 datagram carries
+_LABEL, _NAME = 63, 255  # octets of a label, and of a whole name with its lengths
 _FAMILIES = {A: Family.IPV4, AAAA: Family.IPV6}
 _SUFFIXES = (".in-addr.arpa", ".ip6.arpa")
 
@@ -119,7 +121,7 @@ class Server:
         records = self._records(name.rstrip(".").lower(), kind)
         if records is None:
             return _HEADER.pack(number, _QR | flags & (_RD | _CD) | _SERVER_FAILURE, 1, 0, 0, 0) + question
-        limit = limit or max(_UDP_SIZE, _udp_size(query, len(question)))
+        limit = limit or min(_UDP_MOST, max(_UDP_SIZE, _udp_size(query, len(question))))
         flags = _QR | flags & (_RD | _CD) | _RA | _NO_ERROR
         room = limit - _HEADER.size - len(question)
         fitting = list(_fitting(records, room))
@@ -139,7 +141,8 @@ class Server:
         if kind == MX and any(self.lookup(name, family) for family in Family):
             return []
         if kind == PTR and (full := self.pointer(name)) is not None:
-            return [_record(PTR, _encoded(full))]
+            encoded = _encoded(full)
+            return None if encoded is None else [_record(PTR, encoded)]
         return None
 
 
@@ -162,7 +165,7 @@ def _address(name: str) -> str:
                 text = ":".join(digits[at : at + 4] for at in range(0, len(digits), 4))
             try:
                 return socket.inet_ntop(number, socket.inet_pton(number, text))
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a label may hold any octet, also NUL
                 return ""
     return ""
 
@@ -172,16 +175,20 @@ def _name(message: bytes, at: int) -> tuple[str, int]:
     labels = []
     while length := message[at]:
         label = message[at + 1 : at + 1 + length]
-        if length > 63 or len(label) < length or at > 255 + _HEADER.size:
+        if length > _LABEL or len(label) < length or at > _NAME + _HEADER.size:
             raise ValueError("no name of a question")
         labels.append(label.decode("ascii", "backslashreplace"))
         at += 1 + length
     return ".".join(labels), at + 1
 
 
-def _encoded(name: str) -> bytes:
-    labels = (label.encode() for label in name.split("."))
-    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+def _encoded(name: str) -> bytes | None:
+    """A name as DNS carries it; None where it cannot: Docker's names may be longer than those of DNS."""
+    labels = [label.encode(errors="replace") for label in name.split(".")]
+    if not all(1 <= len(label) <= _LABEL for label in labels):
+        return None
+    encoded = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    return encoded if len(encoded) <= _NAME else None
 
 
 def _record(kind: int, data: bytes) -> bytes:
@@ -210,15 +217,16 @@ def whole(stream: bytes) -> bool:
     return len(stream) >= 2 and len(stream) >= 2 + int.from_bytes(stream[:2], "big")
 
 
-def answers(server: Server, stream: bytes) -> tuple[bytes, bytes]:
-    """The answers to all complete queries of a TCP stream, and what is left of it."""
-    found = []
-    while whole(stream):
-        end = 2 + int.from_bytes(stream[:2], "big")
-        told = server.answer(stream[2:end], _TCP_SIZE) or b""
-        found.append(len(told).to_bytes(2, "big") + told if told else b"")
-        stream = stream[end:]
-    return b"".join(found), stream
+def next_query(stream: bytes) -> tuple[bytes, bytes]:
+    """The first query of a TCP stream, which must be :func:`whole`, and what is behind it."""
+    end = 2 + int.from_bytes(stream[:2], "big")
+    return stream[2:end], stream[end:]
+
+
+def stream_answer(server: Server, query: bytes) -> bytes:
+    """The answer to a query that came over TCP, with its length in front; empty if there is none."""
+    told = server.answer(query, _TCP_SIZE) or b""
+    return len(told).to_bytes(2, "big") + told if told else b""
 
 
 # -- from the plan to the servers

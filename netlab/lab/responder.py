@@ -4,7 +4,8 @@ It says what :mod:`netlab.model.reply` fixes. A TCP client is answered once its 
 header's empty line, else the first line, else the end of what it sends), and the connection is then closed
 in the order that lets the client read everything: shutdown, drain, close. Nobody may hold it up: a
 client has :data:`PATIENCE` seconds, a request :data:`REQUEST` bytes, and where descriptors run out the
-client that has waited longest goes.
+client that has waited longest goes. Nobody may end it either: what a datagram or a request causes ends with
+that datagram or connection (:meth:`Responder._survive`).
 """
 
 # ruff: noqa: ARG002 - the two kinds of ports share their signatures
@@ -20,6 +21,7 @@ import time
 from collections import OrderedDict
 
 from netlab.lab import dns
+from netlab.lab.journal import say_error
 from netlab.lab.wire import Channel
 from netlab.model.errors import LabError
 from netlab.model.reply import Reply, token_of
@@ -36,6 +38,8 @@ MAX_CLIENTS = 8192
 BACKLOG = 1024
 #: Datagrams or connections taken of one socket before the others have their turn.
 BATCH = 64
+#: Errors that are written to the log: whoever can cause one can cause many.
+TOLD = 20
 
 IPPROTO_SCTP = 132
 IP_PKTINFO = 8
@@ -69,16 +73,19 @@ class _Port:
             self.node, self.service, _plain(peer[0]), peer[1], _plain(local), self.port, token_of(request)
         )
 
-    def whole(self, received: bytes) -> bool:
-        """Whether a request can be answered now."""
-        return _whole(received)
+    @property
+    def once(self) -> bool:
+        """Whether a connection carries one request."""
+        return True
 
-    def stream(
-        self, peer: tuple[str, int], local: str, request: bytes, ended: bool
-    ) -> tuple[bytes, bytes | None]:
-        """The answer to a client's request, and what is left of that; None: there will be no other."""
+    def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
+        """The first request that can be answered now, and what is behind it; None if there is none yet."""
+        return (received, b"") if _whole(received) or (ended and received) else None
+
+    def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
+        """The answer to a request."""
         reply = self._reply(peer, local, request)
-        return (reply.datagram() if self.protocol == "sctp" else reply.http()), None
+        return reply.datagram() if self.protocol == "sctp" else reply.http()
 
     def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
         """The answer to a datagram, None for none."""
@@ -97,16 +104,18 @@ class _DnsPort:
         self.node = node
         self.servers = servers
 
-    def whole(self, received: bytes) -> bool:
-        """Whether a query can be answered now."""
-        return dns.whole(received)
+    @property
+    def once(self) -> bool:
+        """Whether a connection carries one request."""
+        return False
 
-    def stream(
-        self, peer: tuple[str, int], local: str, request: bytes, ended: bool
-    ) -> tuple[bytes, bytes | None]:
-        """The answers to all whole queries, and what is left; a connection may carry many."""
-        told, left = dns.answers(self.servers.of(self.node), request)
-        return told, None if ended else left
+    def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
+        """The first query, if it is whole, and what is behind it."""
+        return dns.next_query(received) if dns.whole(received) else None
+
+    def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
+        """The answer to a query; empty to what is none."""
+        return dns.stream_answer(self.servers.of(self.node), request)
 
     def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
         """The answer to a query, None to what is none."""
@@ -116,7 +125,7 @@ class _DnsPort:
 class _Client:
     """One accepted connection, from its first byte to its end."""
 
-    __slots__ = ("answered", "deadline", "drained", "output", "peer", "port", "received", "sock")
+    __slots__ = ("answered", "deadline", "drained", "ended", "output", "peer", "port", "received", "sock")
 
     def __init__(
         self, sock: socket.socket, peer: tuple[str, int], port: _Port | _DnsPort, deadline: float
@@ -127,7 +136,8 @@ class _Client:
         self.deadline = deadline
         self.received = b""
         self.output = b""
-        self.answered = False
+        self.ended = False  #: it will send no more
+        self.answered = False  #: it will get no more answers
         self.drained = 0
 
 
@@ -189,6 +199,7 @@ class Responder:
         self.orders: Channel | None = None
         #: by descriptor, the one that will run out of patience first in front
         self.clients: OrderedDict[int, _Client] = OrderedDict()
+        self.errors = 0
 
     def open(self, spec: Spec) -> list[str]:
         """Listen on everything; returns what this kernel cannot do. Raises LabError for a taken port."""
@@ -247,7 +258,7 @@ class Responder:
             answer: dict[str, object]
             try:
                 answer = {"lacking": self.open(list(zip(namespaces, order["open"], strict=True)))}
-            except LabError as error:
+            except (LabError, OSError) as error:
                 answer = {"error": str(error)}
             for namespace in namespaces:
                 os.close(namespace)
@@ -261,18 +272,31 @@ class Responder:
             for fd, events in self.epoll.poll(self._timeout()):
                 if fd == stop:
                     return
-                port = self.ports.get(fd)
                 if self.orders is not None and fd == self.orders.fileno():
                     self._obey(self.orders)
-                elif port is None:
-                    client = self.clients.get(fd)
-                    if client is not None:
-                        self._serve(client, events)
-                elif port.protocol == "udp":
-                    self._datagrams(port)
-                else:
-                    self._accept(port)
+                    continue
+                try:
+                    self._attend(fd, events)
+                except Exception as error:
+                    self._survive(fd, error)
             self._expire()
+
+    def _attend(self, fd: int, events: int) -> None:
+        port, client = self.ports.get(fd), self.clients.get(fd)
+        if port is not None and port.protocol == "udp":
+            self._datagrams(port)
+        elif port is not None:
+            self._accept(port)
+        elif client is not None:
+            self._serve(client, events)
+
+    def _survive(self, fd: int, error: Exception) -> None:
+        """A bug that a datagram or a connection has found: it gets no answer, everybody else does."""
+        if (client := self.clients.get(fd)) is not None:
+            self._close(client)
+        self.errors += 1
+        if self.errors <= TOLD:
+            say_error(error)
 
     # -- time
 
@@ -315,7 +339,7 @@ class Responder:
     def _serve(self, client: _Client, events: int) -> None:
         try:
             if events & select.EPOLLOUT:
-                self._write(client)
+                self._answer(client)
             if events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
                 self._read(client)
         except BlockingIOError:
@@ -333,39 +357,45 @@ class Responder:
                 self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
             return
         client.received += data
-        if data and not client.port.whole(client.received):
-            return
-        if not data and not client.received:
+        client.ended = not data
+        if client.ended and not client.received:
             self._close(client)
             return
-        self._answer(client, ended=not data)
-        if not data:
-            client.drained = DRAIN
+        self._answer(client)
 
-    def _answer(self, client: _Client, *, ended: bool) -> None:
+    def _answer(self, client: _Client) -> None:
+        """Answer what is whole by now, one answer at a time: the next when the client has taken the last."""
         local = client.sock.getsockname()[0]
-        told, left = client.port.stream(client.peer, local, client.received, ended)
-        client.answered = left is None
-        client.received = left or b""
-        client.output += told
-        self._write(client)
+        while self._write(client) and not client.answered:
+            found = client.port.request(client.received, client.ended)
+            if found is not None:
+                request, client.received = found
+                client.output = client.port.stream(client.peer, local, request)
+                client.answered = client.port.once
+            elif client.ended:
+                client.answered = True
+            else:
+                return
 
-    def _write(self, client: _Client) -> None:
+    def _write(self, client: _Client) -> bool:
+        """Send what is to be sent; whether all of it is."""
         if client.output:
             try:
                 sent = client.sock.send(client.output)
             except BlockingIOError:
                 sent = 0
             client.output = client.output[sent:]
-            if client.output:
-                self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
-                return
-        self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
+            if client.output:  # whoever does not read his answers is not listened to either
+                more = select.EPOLLIN if client.answered else 0
+                self.epoll.modify(client.sock.fileno(), select.EPOLLOUT | more)
+                return False
+            self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
         if client.answered:
             client.sock.shutdown(socket.SHUT_WR)
+        return True
 
     def _close(self, client: _Client) -> None:
-        del self.clients[client.sock.fileno()]
+        self.clients.pop(client.sock.fileno(), None)
         client.sock.close()  # epoll forgets it by itself
 
     # -- UDP

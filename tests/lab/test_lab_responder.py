@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from netlab.kernel import dump, message, netns, process
 from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RouteSocket
+from netlab.lab import dns
 from netlab.lab import responder as module
 from netlab.lab.responder import Responder
 from netlab.model.errors import LabError
@@ -214,3 +220,140 @@ def test_a_protocol_that_the_kernel_lacks_is_told_and_no_error(place: Field) -> 
         assert told == []
     else:
         assert told == ["this kernel has no SCTP: nothing answers on 9/sctp of web"]
+
+
+# ── what containers may send ──────────────────────────────────────────────────────────────────────────────
+
+ADDRESS = "127.0.0.11"
+ZONE = {
+    "zones": {
+        "h/nw": ["nw", {"app": [f"10.0.{n >> 8}.{n & 255}" for n in range(2, 900)]}, {"10.0.0.2": "app.nw"}]
+    },
+    "servers": {"web": [["h/nw"], [], False]},
+}
+
+
+@pytest.fixture
+def resolving(place: Field, tmp_path: Path) -> Field:
+    """The field with Docker's DNS server of ``web``, on its two ports."""
+    (tmp_path / dns.FILE).write_text(json.dumps(ZONE))
+    place.responder.servers = dns.Servers(str(tmp_path))
+    entries = [("dns/udp", 5353, "web", "DNS"), ("dns/tcp", 5353, "web", "DNS")]
+    assert place.responder.open([(place.namespace, entries)]) == []
+    return place
+
+
+def question(*labels: bytes, kind: int = 1) -> bytes:
+    name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    return struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + name + struct.pack(">2H", kind, 1)
+
+
+def mutants(count: int) -> Iterator[bytes]:
+    """Queries and requests with a few octets changed, cut off, or put together."""
+    chance = random.Random(5)
+    seeds = [
+        question(b"app"),
+        question(b"2", b"0", b"0", b"10", b"in-addr", b"arpa", kind=12),
+        question(b"2\0", b"in-addr", b"arpa", kind=12),
+        question(*[b"f"] * 32, b"ip6", b"arpa", kind=12),
+        b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\xff" * 300,
+        b"",
+    ]
+    for _ in range(count):
+        octets = bytearray(chance.choice(seeds) + chance.choice([b"", b"", chance.choice(seeds)]))
+        for _ in range(chance.randrange(5) if octets else 0):
+            octets[chance.randrange(len(octets))] = chance.randrange(256)
+        yield bytes(octets[: chance.randrange(len(octets) + 1)] if chance.random() < 0.2 else octets)
+
+
+def is_answered(field: Field) -> bool:
+    """Whether a good query is; the kernel may drop some, where it comes behind a flood of bad ones."""
+    end = time.monotonic() + PATIENCE
+    with field.socket(ADDRESS, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.connect((ADDRESS, 5353))
+        while time.monotonic() < end:
+            client.send(question(b"app"))
+            with contextlib.suppress(TimeoutError):
+                return client.recv(512)[:2] == b"\0\7"
+    return False
+
+
+def still_answers(field: Field) -> None:
+    assert field.thread.is_alive()
+    assert field.responder.errors == 0
+    assert is_answered(field)
+    assert field.ask("127.0.0.1", b"GET / HTTP/1.0\r\n\r\n")[0] is not None
+
+
+def test_no_datagram_hurts(resolving: Field) -> None:
+    with resolving.socket(ADDRESS, socket.SOCK_DGRAM) as client:
+        for octets in mutants(4000):
+            client.sendto(octets, (ADDRESS, 5353))
+            client.sendto(octets, ("127.0.0.1", 53))
+    still_answers(resolving)
+
+
+@pytest.mark.parametrize("port", [5353, 80])
+def test_no_stream_hurts(resolving: Field, port: int) -> None:
+    for number, octets in enumerate(mutants(400)):
+        with resolving.connect(ADDRESS, port) as client:
+            length = len(octets).to_bytes(2, "big") if port == 5353 and number % 4 else b""
+            with contextlib.suppress(ConnectionError):
+                client.sendall(length + octets + length + octets)
+                if number % 2:
+                    client.shutdown(socket.SHUT_WR)
+    still_answers(resolving)
+
+
+def test_queries_in_a_row_are_answered_in_a_row_and_no_faster_than_they_are_taken(resolving: Field) -> None:
+    one = question(b"app")
+    count = 2000  # of 14 KiB each
+    with resolving.connect(ADDRESS, 5353) as client:
+        sender = threading.Thread(target=client.sendall, args=((len(one).to_bytes(2, "big") + one) * count,))
+        sender.start()
+        with resolving.connect(ADDRESS, 5353) as other:  # is served all the same
+            other.sendall(len(one).to_bytes(2, "big") + one)
+            assert other.recv(2)
+        served = next(iter(resolving.responder.clients.values()))
+        assert len(served.output) + len(served.received) < 1 << 17
+        received = 0
+        for _ in range(count):
+            length = int.from_bytes(exactly(client, 2), "big")
+            received += len(exactly(client, length))
+        sender.join()
+    assert received > count * 14_000
+
+
+def exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        assert piece
+        data += piece
+    return data
+
+
+def test_a_bug_costs_the_datagram_or_the_connection(
+    resolving: Field, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = dns.Server.answer
+
+    def buggy(self: dns.Server, query: bytes, limit: int = 0) -> bytes | None:
+        if b"bug" in query:
+            raise LookupError("seven")
+        return answer(self, query, limit)
+
+    monkeypatch.setattr(dns.Server, "answer", buggy)
+    bad = question(b"bug")
+    with resolving.socket(ADDRESS, socket.SOCK_DGRAM) as client:
+        client.connect((ADDRESS, 5353))
+        for _ in range(2 * module.TOLD):
+            client.send(bad)
+    assert is_answered(resolving)
+    with resolving.connect(ADDRESS, 5353) as connection:
+        connection.sendall(len(bad).to_bytes(2, "big") + bad)
+        assert everything(connection) == b""
+    assert resolving.responder.errors == 2 * module.TOLD + 1
+    assert capsys.readouterr().err.count("LookupError: seven") == module.TOLD

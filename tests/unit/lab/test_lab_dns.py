@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netlab.lab import dns
 from netlab.lab.load import load_plan
@@ -158,16 +160,105 @@ def test_what_does_not_fit_is_cut_and_said_to_be(tmp_path: Path) -> None:
     assert short[2] & 2
     assert not long[2] & 2
     assert len(parsed(long)[1]) == 60
-    told, left = dns.answers(server, len(query("web")).to_bytes(2, "big") + query("web"))
-    assert (len(parsed(told[2:])[1]), left) == (60, b"")
+    told = dns.stream_answer(server, query("web"))
+    assert len(parsed(told[2:])[1]) == 60
 
 
-def test_a_stream_of_queries_is_answered_query_by_query(servers: dns.Servers) -> None:
+def test_no_answer_is_longer_than_a_datagram(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text("services: {web: {}}")
+    dns.keep(str(tmp_path), load_plan([tmp_path / "f.yaml"]))
+    server = dns.Servers(str(tmp_path)).of("web")
+    server.zones[0].names["web-0"] = ["10.0.0.1"] * 5000
+    told = server.answer(query("web-0", size=65535))
+    assert told is not None
+    assert 65000 < len(told) <= 65507
+    assert told[2] & 2
+
+
+def test_a_stream_of_queries_is_taken_query_by_query(servers: dns.Servers) -> None:
     one = len(query("web")).to_bytes(2, "big") + query("web")
-    told, left = dns.answers(servers.of("app-1"), one + one + one[:5])
-    assert (told[: len(told) // 2], left) == (told[len(told) // 2 :], one[:5])
-    assert parsed(told[2 : len(told) // 2]) == (OK, ["10.11.1.2"])
-    assert not dns.whole(left)
+    stream = one + one + one[:5]
+    for _ in range(2):
+        assert dns.whole(stream)
+        found, stream = dns.next_query(stream)
+        told = dns.stream_answer(servers.of("app-1"), found)
+        assert int.from_bytes(told[:2], "big") == len(told) - 2
+        assert parsed(told[2:]) == (OK, ["10.11.1.2"])
+    assert (stream, dns.whole(stream)) == (one[:5], False)
+    assert dns.stream_answer(servers.of("app-1"), b"\0" * 5) == b""
+
+
+LONG = "n" * 300
+UNUSUAL = f"""
+name: shop
+services:
+  web: {{networks: [long, dots, edge, over]}}
+networks:
+  long: {{name: {LONG}, ipam: {{config: [{{subnet: 10.11.1.0/24}}]}}}}
+  dots: {{name: "a..b", ipam: {{config: [{{subnet: 10.11.2.0/24}}]}}}}
+  edge: {{name: {"e" * 63}, ipam: {{config: [{{subnet: 10.11.3.0/24}}]}}}}
+  over: {{name: {"o" * 64}, ipam: {{config: [{{subnet: 10.11.4.0/24}}]}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "code"), [(1, SERVER_FAILURE), (2, SERVER_FAILURE), (3, OK), (4, SERVER_FAILURE)]
+)
+def test_names_that_dns_cannot_carry(network: int, code: int, tmp_path: Path) -> None:
+    """Docker lets a network's name have any length; a label has 63 octets at most, and one at least."""
+    (tmp_path / "f.yaml").write_text(UNUSUAL)
+    dns.keep(str(tmp_path), load_plan([tmp_path / "f.yaml"]))
+    server = dns.Servers(str(tmp_path)).of("web")
+    found, names = parsed(server.answer(query(f"2.{network}.11.10.in-addr.arpa", "PTR")))
+    assert found == code
+    assert names == ([f"shop-web-1.{'e' * 63}"] if code == OK else [])
+
+
+@pytest.mark.parametrize("suffix", ["in-addr.arpa", "ip6.arpa"])
+@pytest.mark.parametrize("label", [b"\0", b"1\0", b"\xff", b".", b"1.2.3.4", b"%", b"f" * 63, b"\xc3\xa9"])
+def test_a_label_of_any_octets(servers: dns.Servers, label: bytes, suffix: str) -> None:
+    name = bytes([len(label)]) + label + query(suffix, "PTR")[12:]
+    answer = servers.of("app-1").answer(query("x")[:12] + name)
+    assert answer is not None
+    assert answer[3] & 15 == SERVER_FAILURE
+
+
+LABELS = st.one_of(
+    st.binary(max_size=70),
+    st.sampled_from([b"web", b"app", b"shop_front", b"in-addr", b"ip6", b"arpa", b"10", b"2", b"f"]),
+)
+QUESTIONS = st.builds(
+    lambda head, labels, rest: (
+        head + b"".join(bytes([len(label)]) + label for label in labels) + b"\0" + rest
+    ),
+    st.one_of(st.binary(max_size=12), st.just(query("x")[:12])),
+    st.lists(LABELS, max_size=8),
+    st.one_of(
+        st.binary(max_size=40),
+        st.sampled_from([struct.pack(">2H", kind, 1) for kind in TYPES.values()]),
+        st.builds(lambda size: struct.pack(">2HB2HIH", 1, 1, 0, 41, size, 0, 0), st.integers(0, 65535)),
+    ),
+)
+
+
+@settings(max_examples=250, deadline=None, database=None, derandomize=True)
+@given(st.one_of(QUESTIONS, st.binary(max_size=600)))
+def test_any_octets_have_a_bounded_answer_or_none(message: bytes) -> None:
+    answer = SERVER.answer(message)
+    assert answer is None or 12 <= len(answer) <= 65507
+    assert len(dns.stream_answer(SERVER, message)) <= 2 + 65535
+
+
+def _server() -> dns.Server:
+    zone = dns.Zone(
+        "shop_front",
+        {"web": ["10.11.1.2", "fd00::2"], "app": [f"10.11.1.{n}" for n in range(3, 250)]},
+        {"10.11.1.2": "web.shop_front", "10.11.1.3": f"x.{LONG}", "fd00::2": "web..b"},
+    )
+    return dns.Server([zone], {("store", "shop_front"): "web"})
+
+
+SERVER = _server()
 
 
 @pytest.mark.parametrize(
