@@ -62,7 +62,7 @@ def up_and_down(plan: Plan) -> tuple[float, float]:
     with state.Lock(plan.name) as lock:
         launch = Launch()
         while not launch.warm:
-            launch.heed(launch.channel.receive()[0])
+            launch.heed(launch.receive())
         start = perf_counter()
         launch.build(lock, text, record_of(plan, text, [], owner=os.getpid()))
         launch.commit(detach=False)

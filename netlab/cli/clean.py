@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from netlab.cli.common import print_json, say
@@ -24,8 +25,8 @@ def run(args: argparse.Namespace) -> int:
     """List, then remove; returns 0."""
     from netlab.lab import state
 
-    stale = [record for record in state.records() if not record.alive]
-    paths = [path for record in stale for path in state.leftovers(record)]
+    stale = state.dead()
+    paths = [path for record in stale for path in state.leftovers(record) if os.path.lexists(path)]
     if not args.json:
         for path in paths:
             print(path)

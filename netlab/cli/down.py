@@ -11,6 +11,8 @@ from netlab.cli.complete import hint
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.lab.state import Lock
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
@@ -73,13 +75,24 @@ def take_down(name: str) -> bool:
 
     if not name or "/" in name or name.startswith("."):
         raise UsageError(f"{name!r} is no lab's name")
-    if not os.path.isdir(state.lab_dir(name)):
+    if not os.path.isdir(state.lab_dir(name)) and name not in (record.name for record in state.dead()):
         return False
-    with state.Lock(name) as lock:
+    with _lock(name) as lock:
         removed = state.clear(lock)
         if removed is not None:
             return any(os.path.basename(path) == "lab.json" for path in removed)
         record = state.read(name)
         if record is not None:
             Client(record).down()
+        state.clear(lock)  # where it had to be killed
         return True
+
+
+def _lock(name: str) -> Lock:
+    from netlab.lab.state import Lock
+
+    try:
+        return Lock(name, wait=False)
+    except BlockingIOError:
+        say(f"{name}: waiting for another netlab that brings it up or down, or changes it")
+        return Lock(name)

@@ -189,7 +189,7 @@ def settle_old(job: Job, lock: Lock) -> bool:
         raise LabError(f"the lab {job.name} belongs to process {record.data['owner']}; use another --name")
     client = Client(record)
     if not record.ready:
-        client.down()  # its owner was killed a moment ago
+        _clear_away(client, lock)  # its owner was killed a moment ago
         return False
     dead = [process for process in client.status()["processes"] if process["returncode"] is not None]
     if dead:
@@ -204,13 +204,22 @@ def settle_old(job: Job, lock: Lock) -> bool:
         return True
     else:
         say(f"{job.name} is up, but its scenario changed: building it anew")
-    client.down()
+    _clear_away(client, lock)
     return False
+
+
+def _clear_away(client: Client, lock: Lock) -> None:
+    """Take a lab down, and clear what it leaves if it was killed, now or before."""
+    from netlab.lab import state
+
+    client.down()
+    state.clear(lock)
 
 
 def fold(job: Job, client: Client) -> bool:
     """Have happen to a lab that stands what it lacks of its scenario; False where only a new one will do."""
     from netlab.cli.do import told
+    from netlab.lab import state
     from netlab.model.errors import NetlabError, UsageError
     from netlab.plan.change import towards
 
@@ -229,6 +238,9 @@ def fold(job: Job, client: Client) -> bool:
         try:
             job.warnings = client.change(change, job.record)
         except NetlabError as error:
+            record = state.read(job.name)
+            if record is not None and record.ready and not record.data.get("broken"):
+                raise  # it stands as it did: no reason to take it down
             say(f"{job.name}: {error}")
             return False
     job.plan = change.plan
@@ -273,10 +285,10 @@ def heed(job: Job) -> bool:
     def doing(text: str) -> None:
         job.doing = text
 
-    job.launch.channel.fill()
-    while (found := job.launch.channel.take()) is not None:
+    job.launch.fill()
+    while (found := job.launch.take()) is not None:
         try:
-            if job.launch.heed(found[0], doing):
+            if job.launch.heed(found, doing):
                 job.warnings = job.launch.warnings
                 job.launch.commit(detach=True)
                 job.launch = None

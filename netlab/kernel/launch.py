@@ -168,7 +168,8 @@ def _fork(path: str, program: Program, steps: Sequence[_Step]) -> tuple[int, str
             libc.setns(home, libc.CLONE_NEWPID, "returning to the PID namespace")
         os.close(report)
         report = -1
-        return pid, os.read(read, 4096).decode(errors="replace")
+        words = process.first_words(read, pid)
+        return pid, "it does not start" if words is None else words.decode(errors="replace")
     finally:
         os.close(home)
         os.close(read)

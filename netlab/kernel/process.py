@@ -7,6 +7,7 @@ neither side can block on the other.
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,19 @@ class Running:
         """End it and forget what it wrote."""
         os.kill(self.pid, signal.SIGKILL)
         self.finish()
+
+
+def first_words(fd: int, pid: int, seconds: float = 10.0) -> bytes | None:
+    """What a forked child writes to a pipe first; empty if it closes it without a word.
+
+    None if it does neither within so many seconds: it is stopped, or hangs, and has been killed.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if poll.poll(seconds * 1000):
+        return os.read(fd, 4096)
+    os.kill(pid, signal.SIGKILL)
+    return None
 
 
 def memory_file(name: str, content: bytes = b"") -> int:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
 
-from netlab.kernel import libc, userns
+from netlab.kernel import libc, process, userns
 from netlab.model.errors import MachineError
 
 #: Directories of the machine that programs do not see
@@ -55,13 +56,15 @@ def build() -> int:
     """
     pid, ready, release = _spawn(_build)
     try:
-        words = os.read(ready, 4096)
+        words = process.first_words(ready, pid)
         if words != b"ok":
-            raise MachineError(f"preparing the sandbox for programs: {words.decode(errors='replace')}")
+            said = "it takes too long" if words is None else words.decode(errors="replace")
+            raise MachineError(f"preparing the sandbox for programs: {said}")
         return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(release)
         os.close(ready)
+        os.kill(pid, signal.SIGKILL)  # it has nothing more to do, and may be stopped
         os.waitpid(pid, 0)
 
 

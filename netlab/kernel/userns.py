@@ -6,8 +6,9 @@ A program that is root there has its capabilities over that network, and is nobo
 from __future__ import annotations
 
 import os
+import signal
 
-from netlab.kernel import libc
+from netlab.kernel import libc, process
 from netlab.model.errors import MachineError
 
 #: The ids of the machine that such a user namespace uses: neither people, packages nor systemd's containers
@@ -61,9 +62,10 @@ def create_network() -> int:
     os.close(ready_write)
     os.close(go_read)
     try:
-        words = os.read(ready_read, 4096)
+        words = process.first_words(ready_read, pid)
         if words != b"ok":
-            raise MachineError(f"a program of the scenario needs one: {words.decode(errors='replace')}")
+            said = "it takes too long" if words is None else words.decode(errors="replace")
+            raise MachineError(f"a program of the scenario needs one: {said}")
         _map_ids(pid)
         return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -71,6 +73,7 @@ def create_network() -> int:
     finally:
         os.close(ready_read)
         os.close(go_write)
+        os.kill(pid, signal.SIGKILL)  # it has nothing more to do, and may be stopped
         os.waitpid(pid, 0)
 
 

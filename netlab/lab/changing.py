@@ -13,17 +13,23 @@ Until ``go`` nothing is done; what fails behind it leaves a lab that ``netlab up
 
 from __future__ import annotations
 
-import os
+import json
 import socket
 from typing import TYPE_CHECKING
 
 from netlab.lab import state
 from netlab.lab.children import Child, ending
+from netlab.lab.journal import say
 from netlab.lab.wire import Channel, Disconnected, Message
 from netlab.model.errors import LabError, NetlabError
 
 if TYPE_CHECKING:
     from netlab.lab.supervisor import Supervisor
+
+#: Seconds that a change may take.
+PATIENCE = 300.0
+#: Bytes by which the lab's record may grow during a change.
+ROOM = 1 << 14
 
 
 class Changing:
@@ -38,7 +44,10 @@ class Changing:
         self._supervisor = supervisor
         self._client = client
         self._record = message["record"]
-        self._begun = self._changed = False
+        self._begun = self.changed = False
+        # What is lacking must be lacking now, when nothing has been done yet: space, for one.
+        record = json.dumps({**supervisor.record, **self._record}).encode()
+        self._written = state.Prepared(f"{supervisor.path}/lab.json", record, len(record) + ROOM)
         read, write = socket.socketpair()
         read.setblocking(False)
         self._reports = Channel(read)
@@ -49,17 +58,32 @@ class Changing:
 
             return main(Channel(write), plan, history, supervisor.path, message)
 
-        child = Child(0, "change", on_exit=self._ended)
-        supervisor.children.fork(child, work, keep=(write.fileno(), plan, history))
-        write.close()
-        supervisor.watch(read.fileno(), self._read)
+        self._child = Child(0, "change", on_exit=self._ended, on_stop=self._stopped)
+        try:
+            supervisor.children.fork(self._child, work, keep=(write.fileno(), plan, history))
+        except BaseException:
+            self._written.drop()
+            read.close()
+            raise
+        finally:
+            write.close()
+        supervisor.loop.watch(read.fileno(), self._read)
+        self._patience = supervisor.loop.after(PATIENCE, self._late)
 
     def _ended(self, child: Child) -> None:
         del self._supervisor.children.known[child.pid]
         if self._supervisor.changing is self:
             self._read()
-        if self._supervisor.changing is self and not self._changed:
+        if self._supervisor.changing is self and not self.changed:
             self.fail(LabError(f"the process that changes the lab {ending(child)}"))
+
+    def _stopped(self, _: Child) -> None:
+        if self._supervisor.changing is self and not self.changed:
+            self.fail(LabError("the process that changes the lab was stopped"))
+
+    def _late(self) -> None:
+        if self._supervisor.changing is self:
+            self.fail(LabError(f"the lab is not changed after {PATIENCE:.0f} s"))
 
     def _read(self) -> None:
         try:
@@ -70,6 +94,8 @@ class Changing:
         try:
             while self._supervisor.changing is self and (found := self._reports.take()) is not None:
                 self._heed(found[0])
+        except Disconnected:
+            self._let_go()  # its exit tells the rest
         except (NetlabError, OSError) as error:
             self.fail(error)
 
@@ -80,7 +106,7 @@ class Changing:
                 self._supervisor.processes.leave(report)
                 self._reports.send({"op": "go"})
             case "changed":
-                self._changed = True
+                self.changed = True
                 self._rename(report["names"], report["gone"])
                 self._supervisor.processes.join(report)
                 self._supervisor.settled()
@@ -89,17 +115,13 @@ class Changing:
 
     def _rename(self, names: list[str], gone: list[str]) -> None:
         """Make nodes known to ``ip netns``, or unknown."""
-        published = self._supervisor.published
-        for node in gone:
-            link = f"{state.NETNS_DIR}/{self._supervisor.name}.{node}"
-            if link in published:
-                published.remove(link)
-                os.unlink(link)
+        if self._supervisor.published is not None:
+            self._supervisor.published.remove(gone)
         self._supervisor.publish(names)
 
     def settled(self) -> None:
         """Nobody is waited for: if the child is done too, the lab is changed."""
-        if not self._changed:
+        if not self.changed:
             return
         warnings = self._supervisor.processes.warnings
         self._supervisor.record.update(self._record, warnings=warnings)
@@ -112,19 +134,32 @@ class Changing:
         self._end({"event": "error", **describe(error)}, failed=True)
 
     def _end(self, message: Message, *, failed: bool) -> None:
-        self._supervisor.changing = None
-        self._supervisor.processes.awaited.clear()
+        supervisor = self._supervisor
+        self._patience.cancel()
+        supervisor.children.kill(self._child)  # it has ended, but where it hangs or something else failed
+        supervisor.processes.awaited.clear()
         if failed and self._begun:
-            self._supervisor.record.update(digest="", broken=True)
             message["text"] = f"{message['text']}; the lab is changed in part: `netlab up` builds it anew"
-        state.write(self._supervisor.path, self._supervisor.record)
+            supervisor.warn(f"a change has failed: {message['text']}")
+            supervisor.record.update(digest="", broken=True)
+        supervisor.changing = None
+        self._write_down()
         self._let_go()
         try:
-            self._client.send(message)
-        except (Disconnected, OSError):
+            supervisor.send(self._client, message)
+        except (Disconnected, OSError, KeyError):
             pass  # it did not wait
+        supervisor.processes.responding.revive()
+
+    def _write_down(self) -> None:
+        """Write the lab's record, for which there is room."""
+        try:
+            self._written.rewrite(json.dumps(self._supervisor.record).encode())
+            self._written.commit()
+        except OSError as error:
+            say(f"cannot write {error.filename}: {error.strerror}")
 
     def _let_go(self) -> None:
-        if self._reports.fileno() in self._supervisor.handlers:
-            self._supervisor.unwatch(self._reports.fileno())
+        if self._supervisor.loop.watches(self._reports.fileno()):
+            self._supervisor.loop.unwatch(self._reports.fileno())
         self._reports.sock.close()

@@ -14,7 +14,7 @@ from typing import NoReturn
 BUG = 70
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
     """A process of the lab that the supervisor answers for.
 
@@ -28,6 +28,8 @@ class Child:
     label: str = ""
     returncode: int | None = None
     on_exit: Callable[[Child], None] | None = None
+    stopped: bool = False  #: by SIGSTOP or one like it: it answers nothing
+    on_stop: Callable[[Child], None] | None = None
 
 
 def ending(child: Child) -> str:
@@ -38,9 +40,14 @@ def ending(child: Child) -> str:
 
 
 class Children:
-    """Every process that the supervisor knows of, and the exit of those that it did not know yet."""
+    """Every process that the supervisor knows of, and the exit of those that it did not know yet.
 
-    def __init__(self) -> None:
+    An exception of a child's ``on_exit`` or ``on_stop`` goes to ``failed``: the other children are reaped all
+    the same.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
         self.known: dict[int, Child] = {}
         self._early: dict[int, int] | None = {}
 
@@ -63,27 +70,46 @@ class Children:
         """Take every process that ended, as the first process of a PID namespace must."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            code = os.waitstatus_to_exitcode(status)
             child = self.known.get(pid)
+            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+                if child is not None:
+                    self._stopped(child, os.WIFSTOPPED(status))
+                continue
+            code = os.waitstatus_to_exitcode(status)
             if child is not None:
                 self._ended(child, code)
             elif self._early is not None:
                 self._early[pid] = code
 
+    def kill(self, child: Child) -> None:
+        """End a child, if it has not ended by itself; its ``on_exit`` is called as ever."""
+        if child.returncode is None:
+            os.kill(child.pid, signal.SIGKILL)
+
     def forget_strangers(self) -> None:
         """No more processes will be adopted: their exits need not be remembered."""
         self._early = None
 
-    @staticmethod
-    def _ended(child: Child, code: int) -> None:
+    def _ended(self, child: Child, code: int) -> None:
         child.returncode = code
-        if child.on_exit is not None:
-            child.on_exit(child)
+        self._tell(child, child.on_exit)
+
+    def _stopped(self, child: Child, stopped: bool) -> None:
+        child.stopped = stopped
+        if stopped:
+            self._tell(child, child.on_stop)
+
+    def _tell(self, child: Child, listener: Callable[[Child], None] | None) -> None:
+        if listener is not None:
+            try:
+                listener(child)
+            except Exception as error:
+                self._failed(error)
 
 
 def _run(work: Callable[[], int], keep: Sequence[int]) -> NoReturn:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from netlab.plan.change import Change, History
 
 
+#: Seconds that the supervisor may take for an answer: more than it waits for any process of its own.
+PATIENCE = 30.0
+#: The same for a change of the lab.
+CHANGE_PATIENCE = 600.0
+
+
 class Client:
     """A lab that stands. ``name`` and ``record`` (what ``lab.json`` says) are known without asking."""
 
@@ -48,34 +54,49 @@ class Client:
         return self._plan
 
     def connect(self) -> Channel:
-        """A new control connection; raises LabError if the supervisor is gone."""
+        """A new control connection; raises LabError if the supervisor is gone, or takes no more."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(PATIENCE)
         try:
             directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 sock.connect(f"/proc/self/fd/{directory}/control")
             finally:
                 os.close(directory)
+        except (TimeoutError, BlockingIOError):
+            sock.close()
+            raise self._hangs() from None
         except OSError as error:
             sock.close()
             raise self._gone() from error
         return Channel(sock)
 
-    def ask(self, message: Message, fds: list[int] | None = None) -> tuple[Message, list[int]]:
+    def ask(
+        self, message: Message, fds: list[int] | None = None, *, patience: float = PATIENCE
+    ) -> tuple[Message, list[int]]:
         """One question, one answer; raises the NetlabError that the supervisor answers with."""
         channel = self.connect()
         try:
-            return self.converse(channel, message, fds)
+            return self.converse(channel, message, fds, patience=patience)
         finally:
             channel.close()
 
     def converse(
-        self, channel: Channel, message: Message, fds: list[int] | None = None
+        self,
+        channel: Channel,
+        message: Message,
+        fds: list[int] | None = None,
+        *,
+        patience: float = PATIENCE,
     ) -> tuple[Message, list[int]]:
-        """:meth:`ask` on a connection that stays."""
+        """:meth:`ask` on a connection that stays. ``patience``: seconds for the answer."""
         try:
+            channel.sock.settimeout(patience)
             channel.send(message, fds)
             answer, brought = channel.receive()
+            channel.sock.settimeout(None)
+        except TimeoutError:
+            raise self._hangs() from None
         except Disconnected:
             raise self._gone() from None
         if answer["event"] == "error":
@@ -84,6 +105,12 @@ class Client:
 
     def _gone(self) -> LabError:
         return LabError(f"the lab {self.name} is gone: its supervisor does not answer")
+
+    def _hangs(self) -> LabError:
+        return LabError(
+            f"the supervisor of {self.name} does not answer: it is stopped, or "
+            f"hangs; `netlab down {self.name}` ends it all the same"
+        )
 
     def status(self) -> Message:
         """``phase`` and ``processes`` (pid in the lab, kind, node, label, returncode)."""
@@ -193,7 +220,7 @@ class Client:
         }
         fds = [memory_file(text) for text in texts]
         try:
-            answer, _ = self.ask(message, fds)
+            answer, _ = self.ask(message, fds, patience=CHANGE_PATIENCE)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -207,6 +234,8 @@ class Client:
         try:
             channel = self.connect()
         except LabError:
+            if state.Record(self.name, self.path, self.record).alive:
+                raise  # so many are waiting for it already that it takes no more
             return  # it went by itself
         try:
             pidfd = _pidfd_of_peer(channel.sock)

@@ -6,12 +6,16 @@ lab before :meth:`Launch.build`.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import state
+from netlab.lab.unbroken import unbroken
 from netlab.lab.wire import Channel, Disconnected, Message
 
 if TYPE_CHECKING:
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
 #: Runs in a bare interpreter (no site, no environment): where the caller found its modules, so does it.
 _START = "import sys; sys.path[:] = sys.argv[3:]; from netlab.lab.supervisor import spawned; spawned()"
 
+#: Seconds that a supervisor may take to hang up when it is told to end; it waits for nobody longer than that.
+PATIENCE = 15.0
+#: Seconds that the kernel may take for all processes of a lab.
+GONE = 120.0
+
 #: Descriptors in the new process; out of the way of stdio.
 _CONTROL, _OWNER = 10, 11
 
@@ -27,13 +36,16 @@ _CONTROL, _OWNER = 10, 11
 class Launch:
     """A supervisor that this process owns: ends with it unless it is committed with ``detach``."""
 
+    @unbroken
     def __init__(self) -> None:
         """Start the process; returns before it runs. Raises MachineError."""
+        self._process = os.getpid()
+        self._child = 0
+        self.pidfd = -1
         mine, its = socket.socketpair()
         self.channel = Channel(mine)
         self.name = ""
         self.pid = 0  #: of the supervisor, once it said hello
-        self.pidfd = -1
         self.warm = False  #: whether its processes have imported what they need
         self.warnings: list[str] = []
         try:
@@ -58,9 +70,10 @@ class Launch:
         When it returns everything stands and answers; when it raises, nothing is left.
         """
         self.start_building(lock, plan, record, history)
-        while not self.heed(self._receive(), progress):
+        while not self.heed(self.receive(), progress):
             pass
 
+    @unbroken
     def start_building(self, lock: state.Lock, plan: str, record: dict[str, Any], history: str = "") -> None:
         """:meth:`build` without the waiting: for several labs at once, with :meth:`heed`.
 
@@ -83,8 +96,6 @@ class Launch:
     def heed(self, message: Message, progress: Callable[[str], None] | None = None) -> bool:
         """One message of the supervisor; True once the lab is ready. Raises the error that it reports."""
         match message["event"]:
-            case "hello":
-                self._greeted(message)
             case "warm":
                 self.warm = True
             case "progress":
@@ -101,7 +112,7 @@ class Launch:
     def commit(self, *, detach: bool) -> None:
         """Make the lab known; with ``detach`` it lives until `down`, else as long as this process."""
         self.channel.send({"op": "commit", "detach": detach})
-        message = self._receive()
+        message = self.receive()
         if message["event"] != "committed":
             raise rebuilt(message, f"bringing up {self.name}")
         if detach:
@@ -109,14 +120,18 @@ class Launch:
             os.close(self.pidfd)
             self.pidfd = -1
 
+    @unbroken
     def abandon(self) -> None:
         """Nothing is to come of it: end the supervisor, if it is there, and wait until it is gone."""
         try:
+            if self._child:
+                self.channel.sock.settimeout(PATIENCE)
             while self._child:
-                message, _ = self.channel.receive()
-                if message["event"] == "hello":
-                    self._greeted(message)
-        except Disconnected:
+                self.take()
+                if self._child:
+                    self.channel.fill()
+        except (Disconnected, TimeoutError):
+            os.kill(self._child, signal.SIGKILL)  # if it has not forked the supervisor, it never will
             self._reap()
         if self.pidfd >= 0:
             end(self.pidfd, self.channel)
@@ -124,6 +139,7 @@ class Launch:
             self.pidfd = -1
         self.channel.close()
 
+    @unbroken
     def _greeted(self, message: Message) -> None:
         self.pid = message["pid"]
         try:
@@ -132,15 +148,42 @@ class Launch:
             pass  # killed since: its end of the channel is closed, which the next look tells
         self._reap()
 
+    def __del__(self) -> None:
+        mine = self._process == os.getpid()  # a forked child has a copy, and owns nothing
+        if mine and (self._child or self.pidfd >= 0):  # an interrupt came before anybody else had it
+            self.abandon()
+
     def _reap(self) -> None:
         """The process that was spawned has forked the supervisor, or failed to, and is over."""
         if self._child:
             os.waitpid(self._child, 0)
             self._child = 0
 
-    def _receive(self) -> Message:
+    @unbroken
+    def take(self) -> Message | None:
+        """The next message that was read, for :meth:`heed`; None if there is none. Raises Disconnected.
+
+        A greeting is noted here, so that nothing that comes between can lose it.
+        """
+        found = self.channel.take()
+        if found is not None and found[0]["event"] == "hello" and self._child:
+            self._greeted(found[0])
+        return found and found[0]
+
+    @unbroken
+    def fill(self) -> None:
+        """Read what is there. Raises Disconnected."""
+        self.channel.fill()
+
+    def receive(self) -> Message:
+        """Wait for the next message; raises LabError if the supervisor was killed."""
+        poll = select.poll()
+        poll.register(self.channel.fileno(), select.POLLIN)
         try:
-            return self.channel.receive()[0]
+            while (found := self.take()) is None:
+                poll.poll()  # which an interrupt may break off, since nothing has been read
+                self.fill()
+            return found
         except Disconnected:
             raise self.killed() from None
 
@@ -192,20 +235,37 @@ def _start(control: int) -> int:
 
 
 def end(pidfd: int | None, channel: Channel) -> None:
-    """Ask a supervisor to end, and wait until it is gone; with a pidfd of it, its lab's processes too."""
-    import select
+    """Ask a supervisor to end, and wait until it is gone; with a pidfd of it, its lab's processes too.
 
+    One that does not end, because it is stopped or hangs, is killed: the kernel takes the lab apart all the
+    same, and names stay, for :func:`netlab.lab.state.clear`. Raises LabError if not even that ends it, or,
+    without a pidfd, if it does not answer.
+    """
+    ends = _ends_by_itself(channel)
+    if pidfd is None:
+        if not ends:
+            raise _error("LabError", "the supervisor is in another PID namespace and does not answer")
+        return
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if not ends:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    if not poll.poll(GONE * 1000):
+        raise _error("LabError", f"the kernel does not end the supervisor within {GONE:.0f} s of SIGKILL")
+
+
+def _ends_by_itself(channel: Channel) -> bool:
+    """Whether a supervisor hangs up within :data:`PATIENCE` of being told to end."""
     try:
-        channel.sock.setblocking(True)
+        channel.sock.settimeout(PATIENCE)
         channel.send({"op": "down"})
         while True:
             channel.receive()
     except Disconnected:
-        pass
-    if pidfd is not None:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        poll.poll()
+        return True
+    except TimeoutError:
+        return False
 
 
 def _not_started(error: OSError) -> Exception:

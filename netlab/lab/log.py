@@ -6,6 +6,7 @@ A program can read what its own pipe holds, as in a container, so no two program
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 #: Bytes of log that are kept at least, and at most before the older half goes.
 KEPT, MOST = 1 << 19, 1 << 20
@@ -35,6 +36,11 @@ class Log:
             return True
         if not data:
             return False
+        with suppress(OSError):  # a full disk: what was written is lost, and nothing else
+            self._append(data)
+        return True
+
+    def _append(self, data: bytes) -> None:
         fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
@@ -45,7 +51,6 @@ class Log:
             os.write(fd, data)
         finally:
             os.close(fd)
-        return True
 
     def started(self) -> None:
         """The program has its end of the pipe: nobody else is to hold it."""

@@ -5,31 +5,33 @@ They are children of the supervisor, on whose loop their ends and their first wo
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec
 from netlab.lab.children import Child
 from netlab.lab.log import Log
-from netlab.lab.wire import MAX_FDS, Channel
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
     from netlab.kernel.etcfiles import EtcFiles
     from netlab.kernel.launch import Sandbox
     from netlab.lab.proxies import Pair, Proxies
+    from netlab.lab.responding import Responding
     from netlab.lab.supervisor import Supervisor
     from netlab.lab.wire import Message
+
+
+#: Seconds that a waiting child may take longer than it waits.
+_MARGIN = 5.0
 
 
 def warm_up() -> None:
     """Import what the lab's processes will need, while the owner still reads the scenario."""
     import netlab.lab.proxies
-    import netlab.lab.responder
-    import netlab.proxy.identity  # noqa: F401
+    import netlab.lab.responding  # noqa: F401
 
     codec.warm_up()
 
@@ -44,9 +46,7 @@ class Processes:
         #: of each running program, by PID
         self._logs: dict[int, Log] = {}
         self._etc: dict[int, EtcFiles] = {}
-        self._responder: Child | None = None
-        self._orders: Channel | None = None
-        self.awaited: set[int] = set()
+        self.awaited: set[object] = set()
         self.warnings: list[str] = []
 
     def start(self, report: Message) -> None:
@@ -59,8 +59,7 @@ class Processes:
         for entry in report["commands"]:
             self._start_command(entry)
         self._supervisor.children.forget_strangers()
-        if report["responders"]:
-            self._start_responder(report["responders"])
+        self.responding.start(report["responders"])
 
     def pairs(self, node: str, since: int) -> tuple[tuple[Pair, ...], bool]:
         """What the userland proxy of ``node`` paired since, and whether that is all."""
@@ -117,13 +116,13 @@ class Processes:
         finally:
             log.started()
         self._logs[pid], self._etc[pid] = log, etc
-        self._supervisor.watch(log.fileno(), lambda: self._take(pid, log))
+        self._supervisor.loop.watch(log.fileno(), lambda: self._take(pid, log))
         return pid
 
     def _take(self, pid: int, log: Log) -> None:
         """Take what a program wrote; its pipe may outlive it."""
         if not log.take():
-            self._supervisor.unwatch(log.fileno())
+            self._supervisor.loop.unwatch(log.fileno())
             log.close()
             if self._logs.get(pid) is log:
                 del self._logs[pid]
@@ -141,7 +140,8 @@ class Processes:
 
         def looked(waiter: Child) -> None:
             del supervisor.children.known[waiter.pid]
-            self.awaited.discard(waiter.pid)
+            self.awaited.discard(waiter)
+            patience.cancel()
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
                 if (log := self._logs.get(command.pid)) is not None:
@@ -156,90 +156,31 @@ class Processes:
                 )
             self._answered(waiter)
 
-        waiter = Child(0, "waiter", command.node, on_exit=looked)
+        waiter = Child(0, "waiter", command.node, on_exit=looked, on_stop=supervisor.children.kill)
         supervisor.children.fork(
             waiter, lambda: ready.wait_for(command.pid, namespace, ports), keep=(namespace,)
         )
-        self.awaited.add(waiter.pid)
+        patience = supervisor.loop.after(ready.PATIENCE + _MARGIN, lambda: supervisor.children.kill(waiter))
+        self.awaited.add(waiter)
 
     # -- the built-in servers
 
-    def _start_responder(self, ports: list[Any]) -> None:
-        supervisor = self._supervisor
-        read, write = os.pipe2(os.O_CLOEXEC)
-        mine, its = socket.socketpair()
+    @cached_property
+    def responding(self) -> Responding:
+        """The responder, or what there is to say of it."""
+        from netlab.lab.responding import Responding
 
-        def work() -> int:
-            from netlab.lab.responder import serve
-            from netlab.proxy.identity import rename
+        return Responding(self._supervisor, self.awaited)
 
-            rename(["responder", f"of {supervisor.name}"])
-            spec = [(supervisor.open_namespace(node), entries) for node, entries in ports]
-            return serve(spec, write, supervisor.private, its.detach())
-
-        def said() -> None:
-            supervisor.unwatch(read)
-            with open(read, "rb") as file:
-                words = json.loads(file.readline() or b'{"error": "the responder did not start"}')
-            self._heard(words, responder)
-
-        responder = self._responder = supervisor.children.fork(
-            Child(0, "responder"), work, keep=(write, its.fileno())
-        )
-        self._orders = Channel(mine)
-        self.awaited.add(responder.pid)
-        os.close(write)
-        its.close()
-        supervisor.watch(read, said)
-
-    def _order(self, close: list[Any], ports: list[Any]) -> None:
-        """Have the responder let ports go and listen on others; what it says is awaited."""
-        if self._responder is None:
-            if ports:
-                self._start_responder(ports)
-            return
-        responder, channel = self._responder, self._orders
-        assert channel is not None
-        opened = [self._supervisor.open_namespace(node) for node, _ in ports]
-        waiting = 0
-        try:
-            for at in range(0, max(1, len(ports)), MAX_FDS):
-                some = slice(at, at + MAX_FDS)
-                channel.send({"close": close, "open": [p for _, p in ports[some]]}, opened[some])
-                close, waiting = [], waiting + 1
-        finally:
-            for fd in opened:
-                os.close(fd)
-
-        def said() -> None:
-            nonlocal waiting
-            channel.fill()
-            while (found := channel.take()) is not None:
-                waiting -= 1
-                if not waiting:
-                    self._supervisor.unwatch(channel.fileno())
-                    self.awaited.discard(responder.pid)
-                self._heard(found[0], responder)
-
-        self.awaited.add(responder.pid)
-        self._supervisor.watch(channel.fileno(), said)
-
-    def _heard(self, words: dict[str, Any], responder: Child) -> None:
-        """The responder's answer."""
-        if "error" in words:
-            self._supervisor.trouble(words["error"])
-            return
-        self.warnings += words["lacking"]
-        self._answered(responder)
-
-    def _answered(self, child: Child) -> None:
-        self.awaited.discard(child.pid)
+    def _answered(self, waiter: Child) -> None:
+        self.awaited.discard(waiter)
         self._supervisor.settled()
 
     # -- a change of the standing lab
 
     def leave(self, report: Message) -> None:
         """End what does not belong to the lab any more, before its namespaces go."""
+        self.warnings = []
         for entry in report["listeners"]:
             proxies = self._proxies[entry["node"]]
             for listener in codec.decode(entry["listeners"]):
@@ -257,11 +198,10 @@ class Processes:
                     self._forget(child)
                 if child.kind != "exec":
                     del self._supervisor.children.known[child.pid]
-                    self.awaited.discard(child.pid)
+                    self.awaited.discard(child)
 
     def join(self, report: Message) -> None:
         """Start what belongs to the lab now; raises NetlabError. What takes longer is ``awaited``."""
-        self.warnings = []
         for entry in report["proxies"]:
             listeners = codec.decode(entry["listeners"])
             if entry["node"] in self._proxies:
@@ -274,8 +214,7 @@ class Processes:
         for child in self._supervisor.children.known.values():
             if child.kind == "command" and child.node in report["etc"] and child.returncode is None:
                 self._etc[child.pid].write(report["etc"][child.node])
-        if report["close"] or report["responders"]:
-            self._order(report["close"], report["responders"])
+        self.responding.order(report["close"], report["responders"])
 
     def _know_proxies(self, node: str) -> None:
         """Take note of which processes serve a host by now."""

@@ -7,7 +7,11 @@ only held belong to one more process, named dockerd.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import signal
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a docker-proxy which is not ours may take until it says that it is ready.
 READY_TIMEOUT = 10.0
+#: Seconds that one of ours may take for an answer, and between two looks whether it is stopped meanwhile.
+ANSWER_TIMEOUT, LOOK = 10.0, 0.1
 #: Seconds until one of ours is killed that does not end when it is told to.
 END_TIMEOUT = 2.0
 
@@ -80,29 +86,51 @@ class _Process:
     pidfd: int
     control: _socket.socket | None
     keys: set[str]
+    owed: int = 0  #: answers that it has yet to give
 
     def request(self, verb: str, lines: Iterable[str]) -> list[str]:
-        """Ask, and wait for the whole answer; raises LabError if the process is gone."""
+        """Ask, and wait for the whole answer; raises LabError if the process is gone, or does not answer.
+
+        The answer to an earlier request, which came too late, is passed over.
+        """
         assert self.control is not None
         answer: list[str] = []
+        until = time.monotonic() + ANSWER_TIMEOUT
         try:
             try:
                 self.control.send("\n".join([verb, *lines]).encode())
             except ConnectionError:
                 pass  # gone; its last words are still to be read
+            self.owed += 1
             while True:
-                head, *rest = self._receive().decode().split("\n")
+                head, *rest = self._receive(until).decode().split("\n")
                 if head not in ("more", "done"):
                     raise LabError(f"{self.name} (pid {self.pid}) has died: {' '.join(rest) or 'killed'}")
-                answer += rest
+                if self.owed == 1:
+                    answer += rest
                 if head == "done":
+                    self.owed -= 1
+                if not self.owed:
                     return answer
+        except TimeoutError as error:
+            raise LabError(f"{self.name} (pid {self.pid}) does not answer: {error}") from None
+        except BlockingIOError:
+            raise LabError(f"{self.name} (pid {self.pid}) does not answer, and takes no more") from None
         except OSError as error:
             raise LabError(f"{self.name} (pid {self.pid}) has died: {error.strerror}") from error
 
-    def _receive(self) -> bytes:
-        """The next packet. That it went without reading all is told once, before its last words."""
+    def _receive(self, until: float) -> bytes:
+        """The next packet; raises TimeoutError. That it went without reading all is told once, before
+        its last words.
+        """
         assert self.control is not None
+        poll = select.poll()
+        poll.register(self.control.fileno(), select.POLLIN)
+        while not poll.poll(LOOK * 1000):
+            if _is_stopped(self.pid):
+                raise TimeoutError("it is stopped (kill -CONT lets it go on)")
+            if time.monotonic() > until:
+                raise TimeoutError(f"{ANSWER_TIMEOUT:.0f} s have passed")
         try:
             return self.control.recv(PACKET)
         except ConnectionResetError:
@@ -110,21 +138,27 @@ class _Process:
 
     def end(self) -> None:
         """End it and wait until it is gone, whoever reaps it."""
-        import contextlib
-        import select
-        import signal
-
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         if self.control is not None:
             self.control.close()  # ours ends of that, and its helper before it
-        if self.control is None or not poll.poll(END_TIMEOUT * 1000):
+        patience = 0.0 if self.control is None or _is_stopped(self.pid) else END_TIMEOUT
+        if not poll.poll(patience * 1000):
             with contextlib.suppress(ProcessLookupError):  # it ended by itself and was reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            poll.poll()
+            poll.poll(END_TIMEOUT * 1000)  # all but one that the kernel does not let go
         with contextlib.suppress(ChildProcessError):  # the supervisor's own loop was faster
-            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         os.close(self.pidfd)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal (proc(5), state in stat): it will not answer."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Proxies:
@@ -248,6 +282,7 @@ class Proxies:
             pid, control = child.serve(argv, self._enter, helped=helped)
         except OSError as error:
             raise LabError(f"starting {name}: {error.strerror}") from error
+        control.setblocking(False)
         process = _Process(name, pid, os.pidfd_open(pid), control, set())
         self._processes.append(process)
         return process
@@ -267,8 +302,6 @@ class Proxies:
 
     def _execute(self, listener: Listener) -> None:
         """Start the real program for one listener and read that it is ready; raises LabError."""
-        import select
-
         spec = spec_of(listener)
         sock = None
         if "-use-listen-fd" in listener.argv:
@@ -286,7 +319,11 @@ class Proxies:
         self._processes.append(process)
         poll = select.poll()
         poll.register(ready, select.POLLIN)
-        answer = os.read(ready, 4096).decode() if poll.poll(READY_TIMEOUT * 1000) else "1\nit says nothing"
+        answer = (
+            os.read(ready, 4096).decode(errors="replace")
+            if poll.poll(READY_TIMEOUT * 1000)
+            else "1\nit says nothing"
+        )
         os.close(ready)
         if not answer.startswith("0\n"):
             reason = answer.partition("\n")[2].strip() or "it ended without a word"

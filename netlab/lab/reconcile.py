@@ -28,6 +28,7 @@ def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str,
     """Change the lab in ``path`` to the plan in a file; the exit code of the child."""
     from netlab.lab.supervisor import describe
 
+    written: list[state.Prepared] = []
     try:
         with open(f"{path}/plan.json", "rb") as file:
             before = codec.loads(file.read())
@@ -35,16 +36,22 @@ def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str,
             text, happened = file.read(), events.read()
         marks = (frozenset(wanted[mark]) for mark in ("renewed", "flushed", "reloaded"))
         change = PlanChange(before, codec.loads(text), *marks)
+        # Before anything is changed: a disk without space must be found out by now.
+        for name, content in (("plan.json", text), (state.HISTORY, happened)):
+            written.append(state.Prepared(f"{path}/{name}", content))
         reports.send({"event": "leaving", **change.leaving()})
         reports.receive()
         _Reconcile(change, f"{path}/private").run()
-        for name, content in (("plan.json", text), (state.HISTORY, happened)):
-            state.put(f"{path}/{name}", content)
+        while written:
+            written.pop().commit()
         reports.send({"event": "changed", **change.coming()})
     except Disconnected:
         return 1
     except BaseException as error:
         reports.send({"event": "error", **describe(error)})
+    finally:
+        for prepared in written:
+            prepared.drop()
     return 0
 
 

@@ -22,6 +22,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import lifetime
+from netlab.lab.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,13 +140,61 @@ def write(path: str, data: dict[str, Any]) -> None:
 
 def put(path: str, content: bytes) -> None:
     """Write a file, whole or not at all; raises OSError that names it, also where the disk is full."""
-    folder, _, name = path.rpartition("/")
-    try:
-        with open(f"{folder}/.{name}", "wb") as file:
-            file.write(content)
-        os.rename(f"{folder}/.{name}", path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
+    Prepared(path, content).commit()
+
+
+class Prepared:
+    """What a file is to hold, written beside it: it takes the file's place at :meth:`commit`.
+
+    Whatever needs space happens here and in :meth:`rewrite`, before anything depends on it.
+    """
+
+    def __init__(self, path: str, content: bytes, room: int = 0) -> None:
+        """Write ``content``, and spaces up to ``room`` bytes; raises OSError that says which disk is full."""
+        folder, _, name = path.rpartition("/")
+        self._path, self._beside, self._room = path, f"{folder}/.{name}", room
+        try:
+            with open(self._beside, "wb") as file:
+                file.write(content.ljust(room))
+        except OSError as error:
+            self.drop()
+            raise _of_disk(error, path) from error
+
+    def rewrite(self, content: bytes) -> None:
+        """Write other content; takes no new space if it fits into the room. Raises OSError."""
+        try:
+            with open(self._beside, "r+b") as file:
+                file.write(content.ljust(self._room))
+                file.truncate()
+        except OSError as error:
+            raise _of_disk(error, self._path) from error
+
+    def commit(self) -> None:
+        """Put it in the file's place; raises OSError."""
+        try:
+            os.rename(self._beside, self._path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from error
+
+    def drop(self) -> None:
+        """It is not wanted any more."""
+        try:
+            os.unlink(self._beside)
+        except FileNotFoundError:
+            pass
+
+
+def _of_disk(error: OSError, path: str) -> OSError:
+    """The error with the file that it is about, and, where there is no space, the disk."""
+    import errno
+
+    text = error.strerror
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        mount = os.path.dirname(path)
+        while not os.path.ismount(mount):
+            mount = os.path.dirname(mount)
+        text = f"{text} (the file system at {mount} is full)"
+    return OSError(error.errno, text, path)
 
 
 def records() -> list[Record]:
@@ -180,9 +229,13 @@ class Lock:
     ``wait=False`` raises BlockingIOError if another process has it. The lock goes with the process.
     """
 
+    fd = -1
+    _process = 0
+
     def __init__(self, name: str, *, wait: bool = True) -> None:
         import fcntl
 
+        self._process = os.getpid()
         self.name = name
         self.path = f"{ensure_root()}/{name}"
         while True:
@@ -194,15 +247,19 @@ class Lock:
                 self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             except FileNotFoundError:  # removed meanwhile, by a `down`
                 continue
+            lifetime.keep_from_children(self.fd)
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BaseException:
-                os.close(self.fd)
+                self._let_go()
                 raise
             if self.holds():
-                lifetime.keep_from_children(self.fd)
                 return
-            os.close(self.fd)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        lifetime.let_go(self.fd)
+        self.fd = -1
 
     def holds(self) -> bool:
         """Whether this is (still) the lock: a lab that was taken down took its directory along."""
@@ -211,6 +268,7 @@ class Lock:
         except FileNotFoundError:
             return False
 
+    @unbroken
     def release(self) -> None:
         """Give the lock up; the directory goes too if there is nothing in it.
 
@@ -227,8 +285,7 @@ class Lock:
                 os.rmdir(self.path)
             except OSError:
                 pass  # a killed lab's, which the next command clears
-        lifetime.let_go(self.fd)
-        self.fd = -1
+        self._let_go()
 
     def supervisor_lock(self) -> lifetime.SupervisorLock:
         """The lock for a new supervisor, which the caller passes on; raises LabError if one lives."""
@@ -242,8 +299,13 @@ class Lock:
     def __enter__(self) -> Lock:
         return self
 
+    @unbroken
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def __del__(self) -> None:
+        if self.fd >= 0 and self._process == os.getpid():  # an interrupt came before anybody else had it
+            self.release()
 
 
 def netns_names() -> list[str]:
@@ -258,14 +320,15 @@ def netns_names() -> list[str]:
 
 
 def leftovers(record: Record) -> Iterator[str]:
-    """Every path that a dead lab left behind, in the order in which to remove them."""
-    pid = record.pid
-    if pid:
-        prefix = f"/proc/{pid}/root/"
-        for name in netns_names():
-            path = f"{NETNS_DIR}/{name}"
-            if name.startswith(f"{record.name}.") and _points_below(path, prefix):
-                yield path
+    """Every path that a dead lab left behind, in the order in which to remove them.
+
+    The names for ``ip netns`` may be of several supervisors, which were killed one after the other.
+    """
+    private = f"{record.path}/private"
+    for name in netns_names():
+        path = f"{NETNS_DIR}/{name}"
+        if name.startswith(f"{record.name}.") and is_name_of(path, private) and not os.path.exists(path):
+            yield path
     for name in (
         "control",
         "plan.json",
@@ -283,11 +346,34 @@ def leftovers(record: Record) -> Iterator[str]:
     yield record.path
 
 
-def _points_below(path: str, prefix: str) -> bool:
+def is_name_of(link: str, private: str) -> bool:
+    """Whether ``link`` is a name for ``ip netns`` that a lab with this private directory has, or had."""
+    found = private_of(link)
+    return found is not None and (found == private or os.path.realpath(found) == os.path.realpath(private))
+
+
+def private_of(link: str) -> str | None:
+    """The private directory of the lab that a name for ``ip netns`` belongs to; None if it is no lab's."""
     try:
-        return os.readlink(path).startswith(prefix)
+        target = os.readlink(link)
     except OSError:
-        return False  # no symlink: not ours
+        return None  # nothing, or no symlink
+    pid, _, path = target.removeprefix("/proc/").partition("/root")
+    folder, _, node = path.rpartition("/netns/")
+    return folder if pid.isdecimal() and node and folder.endswith("/private") else None
+
+
+def dead() -> list[Record]:
+    """What killed labs left, by name: also those of which nothing is left but names for ``ip netns``."""
+    found = {record.name: record for record in records() if not record.alive}
+    base = root()
+    for name in netns_names():
+        lab, link = name.partition(".")[0], f"{NETNS_DIR}/{name}"
+        path = f"{base}/{lab}"
+        nameless = lab not in found and is_name_of(link, f"{path}/private")
+        if nameless and not os.path.isdir(path) and not os.path.exists(link):
+            found[lab] = Record(lab, path, {})
+    return [found[name] for name in sorted(found)]
 
 
 def remove(record: Record) -> None:
@@ -306,11 +392,15 @@ def _remove(paths: Iterable[str]) -> None:
             continue
 
 
+@unbroken
 def clear(lock: Lock) -> list[str] | None:
     """Remove what a killed lab left; returns the paths, or None if its supervisor lives.
 
-    The lab's folder goes when ``lock`` is released, unless a new lab was built in it.
+    The lab's folder goes when ``lock`` is released, unless a new lab was built in it; where it went with the
+    lab already, there is nothing to do.
     """
+    if not lock.holds():
+        return []
     record = Record(lock.name, lock.path, _load(lock.path))
     paths = list(leftovers(record))
     proof = lifetime.SupervisorLock.take(lock.fd)

@@ -19,21 +19,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.kernel import libc
-from netlab.lab import lifetime, processes, state
+from netlab.lab import home, lifetime, processes, state
 from netlab.lab.children import Child, Children, ending
+from netlab.lab.journal import say, say_error
+from netlab.lab.loop import Loop
+from netlab.lab.published import Published
 from netlab.lab.wire import MAX_FDS, Channel, Disconnected, Message
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
     from netlab.lab.changing import Changing
+
+
+#: Seconds that the child which builds a lab may take, and the one that changes it.
+PATIENCE = 600.0
 
 
 def main(control: int, owner: int) -> NoReturn:
@@ -79,16 +84,16 @@ class Supervisor:
     def __init__(self, channel: Channel, owner: int) -> None:
         self.owner_channel: Channel | None = channel
         self.owner = owner
+        self.detached = False  #: whether the lab lives on without its owner
         self.name = ""
         self.path = ""
         self.record: dict[str, Any] = {}
         self.phase = "new"  # then building, ready, committed
-        self.children = Children()
-        self.poll = select.poll()
-        self.handlers: dict[int, Callable[[], None]] = {}
+        self.children = Children(self.survive)
+        self.loop = Loop(self.survive)
         self.clients: set[Channel] = set()
         self.served: dict[Channel, list[Child]] = {}
-        self.published: list[str] = []
+        self.published: Published | None = None  #: the machine's root only
         self.private = ""
         self.listener: socket.socket | None = None
         self.processes = processes.Processes(self)
@@ -105,24 +110,37 @@ class Supervisor:
         self._listen_to_signals()
         assert self.owner_channel is not None
         self._add_client(self.owner_channel)
-        self.watch(self.owner, self.stop)
+        self.loop.watch(self.owner, self.stop)
         self._start_builder()
         self.tell_owner({"event": "hello", "pid": self.outer_pid})
-        while True:
-            for fd, _ in self.poll.poll():
-                handler = self.handlers.get(fd)
-                if handler is not None:
-                    handler()
+        self.loop.run()
 
-    def watch(self, fd: int, handler: Callable[[], None]) -> None:
-        """Call ``handler`` whenever the descriptor can be read, or its other end is closed."""
-        self.handlers[fd] = handler
-        self.poll.register(fd, select.POLLIN)
+    def survive(self, error: Exception) -> None:
+        """A handler has failed: what was going on has too, and that is all. The log has the traceback."""
+        say_error(error)
+        if self.phase in ("new", "building"):
+            self.tell_owner({"event": "error", **describe(error)})
+            self.stop()
+        if self.changing is not None:
+            self.changing.fail(error)
+        else:
+            self.warn(f"the supervisor had an error, which is in the log: {error!r}")
 
-    def unwatch(self, fd: int) -> None:
-        """Look at the descriptor no more; before it is closed."""
-        del self.handlers[fd]
-        self.poll.unregister(fd)
+    def warn(self, text: str) -> None:
+        """Have ``netlab status`` and the log say something of a lab that stands."""
+        say(text)
+        if text not in self.processes.warnings:
+            self.processes.warnings.append(text)
+        self.record["warnings"] = self.processes.warnings
+        if self.phase in ("ready", "committed") and self.changing is None:
+            self.note()
+
+    def note(self) -> None:
+        """Write the lab's record down; a disk without space must not end the lab."""
+        try:
+            state.write(self.path, self.record)
+        except OSError as error:
+            say(f"cannot write {error.filename}: {error.strerror}")
 
     def _listen_to_signals(self) -> None:
         read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -136,16 +154,15 @@ class Supervisor:
                 self.stop()
             self.children.reap()
 
-        self.watch(read, woken)
+        self.loop.watch(read, woken, vital=True)
 
     # -- the end
 
     def stop(self) -> NoReturn:
         """Take the names away and end; the kernel does the rest."""
         try:
-            for path in self.published:
-                if os.path.lexists(path):
-                    os.unlink(path)
+            if self.published is not None:
+                self.published.clear()
             if self.private:
                 with contextlib.suppress(OSError):  # a lab without space for it has no mount yet
                     libc.umount(self.private)
@@ -168,26 +185,35 @@ class Supervisor:
     def _add_client(self, channel: Channel) -> None:
         channel.sock.setblocking(False)
         self.clients.add(channel)
-        self.watch(channel.fileno(), lambda: self._serve(channel))
+        self.loop.watch(channel.fileno(), lambda: self._serve(channel))
 
     def _drop(self, channel: Channel) -> None:
-        self.unwatch(channel.fileno())
+        if channel not in self.clients:
+            return
+        self.loop.unwatch(channel.fileno())
         self.clients.discard(channel)
+        channel.close()
         if channel is self.owner_channel:
             self.owner_channel = None
-        channel.close()
+            if not self.detached:  # it may live on, and have lost the lab all the same
+                self.stop()
         for child in self.served.pop(channel, ()):
             if child.returncode is None:
                 os.killpg(child.pid, signal.SIGKILL)
 
     def _serve(self, channel: Channel) -> None:
         try:
-            channel.flush()
+            self.loop.also_writable(channel.fileno(), not channel.flush())
             channel.fill()
-            while (found := channel.take()) is not None:
+            while channel in self.clients and (found := channel.take()) is not None:
                 self._answer(channel, *found)
-        except Disconnected:
+        except (Disconnected, OSError):
             self._drop(channel)
+
+    def send(self, channel: Channel, message: Message, fds: list[int] | None = None) -> None:
+        """Send to a client; what it does not take at once goes when it does. Raises Disconnected."""
+        channel.send(message, fds)
+        self.loop.also_writable(channel.fileno(), not channel.flush())
 
     def _answer(self, channel: Channel, message: Message, fds: list[int]) -> None:
         operation = getattr(self, f"on_{message.get('op')}", None)
@@ -198,7 +224,7 @@ class Supervisor:
         except Disconnected:
             raise
         except Exception as error:
-            channel.send({"event": "error", **describe(error)})
+            self.send(channel, {"event": "error", **describe(error)})
         finally:
             for fd in fds:
                 os.close(fd)
@@ -207,7 +233,7 @@ class Supervisor:
         """Say something to whoever is waiting for the lab, if anybody is."""
         if self.owner_channel is not None:
             try:
-                self.owner_channel.send(message)
+                self.send(self.owner_channel, message)
             except Disconnected:
                 self._drop(self.owner_channel)
 
@@ -237,44 +263,13 @@ class Supervisor:
             "ready": False,
         }
         state.write(self.path, self.record)
-        self._open_log()
-        self._own_mounts()
-        self._listen()
+        home.open_log(self.path)
+        home.own_mounts(self.private)
+        self.listener = home.listen(self.path)
+        self.loop.watch(self.listener.fileno(), self._accept, vital=True)
+        self.loop.after(PATIENCE, self._still_building)
         assert self.builder is not None
         self.builder.send({"path": self.path}, texts)
-
-    def _open_log(self) -> None:
-        fd = os.open(f"{self.path}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(fd, 2)
-        os.close(fd)
-
-    def _own_mounts(self) -> None:
-        os.makedirs(self.private, mode=0o700, exist_ok=True)
-        libc.mount("netlab", self.private, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755")
-        os.mkdir(f"{self.private}/netns")
-        try:
-            libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
-        except PermissionError as error:
-            from netlab.model.errors import MachineError
-
-            raise MachineError(  # mount_too_revealing, fs/namespace.c
-                "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the "
-                "kernel refuses another; run it with --security-opt systempaths=unconfined, or netlab outside"
-            ) from error
-
-    def _listen(self) -> None:
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:  # a path of any length in the 108 bytes of sun_path
-            self.listener.bind(f"/proc/self/fd/{directory}/control")
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, f"{self.path}/control") from error
-        finally:
-            os.close(directory)
-        os.chmod(f"{self.path}/control", 0o600)
-        self.listener.listen(128)
-        self.listener.setblocking(False)
-        self.watch(self.listener.fileno(), self._accept)
 
     def _start_builder(self) -> None:
         """Fork the child that will build the lab; it gets ready while there is no plan yet."""
@@ -292,19 +287,28 @@ class Supervisor:
             if self.phase in ("new", "building") and child.returncode != 0:
                 self.fail(f"the process that builds the lab {ending(child)}")
 
-        self.children.fork(Child(0, "build", on_exit=ended), work, keep=(write.fileno(),))
+        def stopped(_: Child) -> None:
+            if self.phase in ("new", "building"):
+                self.fail("the process that builds the lab was stopped")
+
+        builder = Child(0, "build", on_exit=ended, on_stop=stopped)
+        self.children.fork(builder, work, keep=(write.fileno(),))
         write.close()
-        self.watch(reports.fileno(), lambda: self._read_reports(reports))
+        self.loop.watch(reports.fileno(), lambda: self._read_reports(reports))
+
+    def _still_building(self) -> None:
+        if self.phase == "building":
+            self.fail(f"the lab is not built after {PATIENCE:.0f} s")
 
     def _read_reports(self, reports: Channel) -> None:
-        if reports.fileno() not in self.handlers:
+        if not self.loop.watches(reports.fileno()):
             return
         try:
             reports.fill()
             while (found := reports.take()) is not None:
                 self._heed(found[0])
         except Disconnected:
-            self.unwatch(reports.fileno())
+            self.loop.unwatch(reports.fileno())
             reports.close()
 
     def _heed(self, report: Message) -> None:
@@ -337,32 +341,27 @@ class Supervisor:
 
     def trouble(self, text: str, *, with_log: bool = False) -> None:
         """What was to serve the lab does not: a new lab cannot be, a change has failed."""
-        if self.changing is None:
+        if self.changing is not None:
+            self.changing.fail(LabError(text))
+        elif self.phase in ("new", "building"):
             self.fail(text, with_log=with_log)
-        self.changing.fail(LabError(text))
+        else:
+            self.warn(text)
 
     def publish(self, names: list[str]) -> None:
-        """Make the nodes known to ``ip netns`` (the machine's root only), for as long as the lab is."""
+        """Make the nodes known to ``ip netns`` (the machine's root only); raises LabError."""
         if self.record.get("uid") != 0 or not state.is_machines_root():
             return
-        link = state.NETNS_DIR
-        try:
-            os.makedirs(link, mode=0o755, exist_ok=True)
-            for node in names:
-                link = f"{state.NETNS_DIR}/{self.name}.{node}"
-                os.symlink(f"/proc/{self.outer_pid}/root{self.private}/netns/{node}", link)
-                self.published.append(link)
-        except FileExistsError:
-            self.fail(f"{link} exists already, and is not netlab's; remove it (ip netns delete)")
-        except OSError as error:
-            self.fail(f"cannot make {link}: {error.strerror}")
+        if self.published is None:
+            self.published = Published(self.name, self.private, self.outer_pid)
+        self.published.add(names)
 
     def _start(self, report: Message) -> None:
         """The namespaces stand: start what is to run in them, and wait until all of it answers."""
         from netlab.model.errors import NetlabError
 
-        self.publish(report["names"])
         try:
+            self.publish(report["names"])
             self.processes.start(report)
         except NetlabError as error:
             self.tell_owner({"event": "error", **describe(error)})
@@ -388,15 +387,16 @@ class Supervisor:
         """
         if channel is not self.owner_channel or self.phase not in ("ready", "committed"):
             raise ValueError("only what is ready can be committed")
-        self.record["ready"] = True
-        if message["detach"]:
-            self.record["owner"] = None
-            self.unwatch(self.owner)
+        owner = None if message["detach"] else self.record["owner"]
+        record = {**self.record, "ready": True, "owner": owner}
+        state.write(self.path, record)
+        self.record, self.phase = record, "committed"
+        if message["detach"] and not self.detached:
+            self.detached = True
+            self.loop.unwatch(self.owner)
             os.close(self.owner)
-        state.write(self.path, self.record)
         lifetime.let_go(self.building)
-        self.phase = "committed"
-        channel.send({"event": "committed"})
+        self.send(channel, {"event": "committed"})
 
     # -- operations of every client
 
@@ -407,12 +407,14 @@ class Supervisor:
             for c in self.children.known.values()
             if c.kind != "build"
         ]
-        channel.send({"event": "status", "phase": self.phase, "processes": processes})
+        self.send(channel, {"event": "status", "phase": self.phase, "processes": processes})
 
     def on_change(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Turn the lab into what the plan in ``fds[0]`` says; answers when it is so: see Changing."""
         if self.phase not in ("ready", "committed") or self.changing is not None:
             raise LabError(f"the lab {self.name} is being built or changed just now")
+        if self.record.get("broken"):
+            raise LabError(f"a change of {self.name} has failed: `netlab up` builds it anew")
         from netlab.lab.changing import Changing
 
         self.changing = Changing(self, channel, message, fds)
@@ -426,7 +428,7 @@ class Supervisor:
         try:
             for node in nodes:
                 opened.append(self.open_namespace(node))
-            channel.send({"event": "namespaces"}, opened)
+            self.send(channel, {"event": "namespaces"}, opened)
         finally:
             for fd in opened:
                 os.close(fd)
@@ -439,7 +441,7 @@ class Supervisor:
         try:
             if message.get("node") is not None:
                 opened.append(self.open_namespace(message["node"]))
-            channel.send({"event": "enter", "private": self.private}, opened)
+            self.send(channel, {"event": "enter", "private": self.private}, opened)
         finally:
             for fd in opened:
                 os.close(fd)
@@ -464,20 +466,20 @@ class Supervisor:
             if channel in self.clients:
                 self.served[channel].remove(child)
                 try:
-                    channel.send({"event": "exit", "pid": child.pid, "returncode": child.returncode})
+                    self.send(channel, {"event": "exit", "pid": child.pid, "returncode": child.returncode})
                 except Disconnected:
                     self._drop(channel)
 
         child = spawn(self, message, fds)
         child.on_exit = ended
         self.served.setdefault(channel, []).append(child)
-        channel.send({"event": "started", "pid": child.pid})
+        self.send(channel, {"event": "started", "pid": child.pid})
 
     def on_pairs(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Which connections the userland proxy of ``node`` joined since ``since``."""
         pairs, whole = self.processes.pairs(message["node"], message["since"])
         told = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
-        channel.send({"event": "pairs", "pairs": told, "whole": whole})
+        self.send(channel, {"event": "pairs", "pairs": told, "whole": whole})
 
     def on_signal(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Send a signal to the process group of a child that this client started."""

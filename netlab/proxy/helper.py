@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
+import signal
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 ALONE = 8
 #: Connections taken over until those that are carried have their turn.
 TURN = 32
+#: Seconds that the helper may take for an answer: less than the master's own parent waits for the master.
+PATIENCE = 1.5
 #: The longest packet either way.
 PACKET = 1024
 #: What the helper says when it is ready, and when it has cut what it was told to.
@@ -79,17 +83,29 @@ class Helper:
         """Close the connections of a listener; returns when that is done."""
         if self._control is not None:
             try:
-                self._control.send(b"-" + key.encode())
+                self._control.send(b"-" + key.encode(), DONTWAIT)
+            except BlockingIOError:  # it reads nothing
+                os.kill(self._pid, signal.SIGKILL)
             except OSError:  # it has died, which the loop will tell, and its connections with it
                 return
-            self._hear()
+            self._await()
 
     def end(self) -> None:
         """End it with its connections; returns when it is gone."""
         if self._control is not None:
-            self._control.close()
-            self._control = None
+            control, self._control = self._control, None
+            control.shutdown(_socket.SHUT_WR)
+            _readable(control)  # it ends by itself, unless it is stopped, or hangs
+            os.kill(self._pid, signal.SIGKILL)
+            control.close()
             os.waitpid(self._pid, 0)
+
+    def _await(self) -> None:
+        """:meth:`_hear` for a bounded time; a helper that says nothing is killed, with its connections."""
+        assert self._control is not None
+        if not _readable(self._control):
+            os.kill(self._pid, signal.SIGKILL)  # the end of its socket is what is heard now
+        self._hear()
 
     def _start(self) -> bool:
         """Fork; False if that cannot be now."""
@@ -110,7 +126,7 @@ class Helper:
         its.close()
         self._control, self._ended, self._passed = mine, ended, 0
         self._master.loop.watch(mine.fileno(), lambda _events: self._hear(), IN)
-        self._hear()  # until then it holds the listeners, too
+        self._await()  # until then it holds the listeners, too
         return self._control is not None
 
     def _hear(self) -> None:
@@ -128,6 +144,13 @@ class Helper:
         reason = packet.decode().partition("\n")[2]
         if reason:
             raise RuntimeError(f"the proxy's helper, process {self._pid}, has died: {reason}")
+
+
+def _readable(control: _socket.socket) -> bool:
+    """Whether there is something to read, or the end, within :data:`PATIENCE`."""
+    poll = select.poll()
+    poll.register(control.fileno(), select.POLLIN)
+    return bool(poll.poll(PATIENCE * 1000))
 
 
 def _serve(control: _socket.socket, ended: memoryview[int]) -> None:

@@ -44,11 +44,12 @@ def test_a_reused_pid_is_not_the_supervisor() -> None:
 def test_sweeping_removes_what_is_recorded_and_nothing_else(places: Path) -> None:
     folder = dead_lab("gone")
     ours = places / "netns" / "gone.host"
-    ours.symlink_to(f"/proc/{os.getpid()}/root/run/netlab/gone/private/netns/host")
-    foreign = [places / "netns" / name for name in ("gone.other", "goner.host", "gone.file")]
+    ours.symlink_to(f"/proc/{os.getpid()}/root{folder}/private/netns/host")
+    foreign = [places / "netns" / name for name in ("gone.other", "goner.host", "gone.file", "gone.alike")]
     foreign[0].symlink_to("/proc/1/root/x")
     foreign[1].symlink_to(f"/proc/{os.getpid()}/root/x")
     foreign[2].touch()
+    foreign[3].symlink_to("/proc/7/root/run/netlab/gone/private/netns/alike")  # of another state directory
     record = state.read("gone")
     assert record is not None
     listed = list(state.leftovers(record))
@@ -57,6 +58,42 @@ def test_sweeping_removes_what_is_recorded_and_nothing_else(places: Path) -> Non
     assert not folder.exists()
     assert not ours.is_symlink()
     assert all(os.path.lexists(path) for path in foreign)
+
+
+def test_names_of_every_supervisor_that_was_killed_go(places: Path) -> None:
+    """One was killed while it changed the lab, the next while it built it anew."""
+    folder = dead_lab("gone")
+    links = [places / "netns" / f"gone.n{number}" for number in range(3)]
+    for number, link in enumerate(links):
+        link.symlink_to(f"/proc/{4194304 + number}/root{folder}/private/netns/n{number}")
+    assert {str(link) for link in links} <= set(state.sweep("gone"))
+    assert not any(link.is_symlink() for link in links)
+
+
+def test_names_alone_are_a_dead_labs_too(places: Path) -> None:
+    base = state.ensure_root()
+    link = places / "netns" / "gone.host"
+    link.symlink_to(f"/proc/4194304/root{base}/gone/private/netns/host")
+    (places / "netns" / "other.host").symlink_to("/proc/4194304/root/elsewhere/other/private/netns/host")
+    (places / "netns" / "mine.host").touch()
+    assert [record.name for record in state.dead()] == ["gone"]
+    assert str(link) in state.sweep("gone")
+    assert not link.is_symlink()
+    assert state.dead() == []
+
+
+def test_what_is_prepared_takes_its_place_at_once_or_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lab.json"
+    path.write_bytes(b"old")
+    prepared = state.Prepared(str(path), b"{}", room=64)
+    assert path.read_bytes() == b"old"
+    prepared.rewrite(b'{"new": 1}')
+    prepared.commit()
+    assert path.read_bytes() == b'{"new": 1}'.ljust(64)
+    state.Prepared(str(path), b"never").drop()
+    with pytest.raises(FileNotFoundError, match=r"lab\.json"):
+        state.Prepared(str(tmp_path / "no/lab.json"), b"x")
+    assert sorted(os.listdir(tmp_path)) == ["lab.json", "netns"]
 
 
 def test_standing_clears_dead_labs_but_not_one_that_somebody_brings_up() -> None:

@@ -1,0 +1,321 @@
+"""A process of the lab fails at a named point of a change: the lab stands, or says what is changed in part.
+
+The supervisor's interpreter begins with code of the test's (:func:`faulty`), so each fault comes at its point
+and at no other time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import netlab as package
+from netlab.lab import launch, state
+from netlab.model.errors import LabError, MachineError
+
+SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
+#: Seconds within which anything ends; a bound that is waited for in vain is longer.
+SOON = 9.0
+
+Faulty = Callable[..., package.Lab]
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    """Makes labs whose supervisors run ``code`` first; whatever comes of them, nothing is left."""
+    made: list[package.Lab] = []
+    start = launch._START
+
+    def make(code: str = "") -> package.Lab:
+        enter, _, run = start.partition("from netlab.lab.supervisor")
+        prelude = textwrap.dedent(code).strip()
+        text = f"{enter}\nimport os, signal\n{prelude}\nfrom netlab.lab.supervisor{run}"
+        monkeypatch.setattr(launch, "_START", text)
+        made.append(package.Lab(SEED))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        name = lab.name
+        began = time.monotonic()
+        lab.close()
+        assert time.monotonic() - began < SOON
+        assert not os.path.exists(state.lab_dir(name))
+        assert not [link for link in state.netns_names() if link.startswith(f"{name}.")]
+
+
+def process_of(lab: package.Lab, kind: str) -> int:
+    """The PID, as we see it, of a process of the lab; 0 if it is gone."""
+    inner = next(p["pid"] for p in lab.client.status()["processes"] if p["kind"] == kind)
+    space = os.stat(f"/proc/{lab.client.record['pid']}/ns/pid").st_ino
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{name}/ns/pid").st_ino != space:
+                continue
+            status = Path(f"/proc/{name}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if status.partition("NSpid:")[2].split("\n")[0].split()[-1] == str(inner):
+            return int(name)
+    return 0
+
+
+def warnings_of(lab: package.Lab) -> str:
+    record = state.read(lab.name)
+    assert record is not None
+    return "\n".join(record.data.get("warnings", ()))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+
+
+def answers(lab: package.Lab) -> bool:
+    return lab.probe("client -> host:80", 4).outcome == "ok"
+
+
+# ── the responder ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_responder_that_is_killed_is_started_again_and_that_is_said(faulty: Faulty) -> None:
+    lab = faulty()
+    for _ in range(2):
+        os.kill(before := process_of(lab, "responder"), signal.SIGKILL)
+        while before == process_of(lab, "responder"):
+            lab.client.status()
+        until(lambda: answers(lab))
+    assert "the responder was ended by SIGKILL, and was started again" in warnings_of(lab)
+    processes = lab.client.status()["processes"]
+    assert [p["returncode"] for p in processes] == [None] * len(processes)
+    assert "was started again" in Path(lab.client.path, "log").read_text()
+
+
+def test_a_responder_that_dies_again_and_again_is_not_started_for_ever(faulty: Faulty) -> None:
+    lab = faulty(
+        """
+        import netlab.lab.responder as responder
+        serve = responder.serve
+        began = []
+        def mortal(*arguments):
+            if os.path.exists(f"{arguments[2]}/netns/mortal"):
+                os._exit(3)
+            return serve(*arguments)
+        responder.serve = mortal
+        """
+    )
+    path = f"/proc/{lab.client.record['pid']}/root{lab.client.path}/private/netns/mortal"
+    Path(path).touch()
+    os.kill(process_of(lab, "responder"), signal.SIGKILL)
+    while "is not started again" not in warnings_of(lab):
+        lab.client.status()
+    dead = [p for p in lab.client.status()["processes"] if p["returncode"] is not None]
+    assert [(p["kind"], p["returncode"]) for p in dead] == [("responder", 3)]
+    assert lab.exec("client", ["true"]).returncode == 0
+
+
+@pytest.mark.parametrize("fault", ["os._exit(9)", "os.kill(os.getpid(), signal.SIGSTOP)"])
+def test_a_responder_that_fails_in_the_middle_of_a_change(faulty: Faulty, fault: str) -> None:
+    """The change goes on with another."""
+    lab = faulty(
+        f"""
+        import netlab.lab.responding as responding
+        import netlab.lab.responder as responder
+        responding.PATIENCE = 1.0
+        obey = responder.Responder._obey
+        def fail(self, channel):
+            {fault}
+        responder.Responder._obey = fail
+        """
+    )
+    lab.do("restart httpd")
+    assert "the responder" in warnings_of(lab)
+    assert answers(lab)
+
+
+def test_a_responder_that_is_stopped_before_a_change(faulty: Faulty) -> None:
+    lab = faulty()
+    os.kill(process_of(lab, "responder"), signal.SIGSTOP)
+    lab.do("restart httpd")
+    assert "the responder was stopped" in warnings_of(lab)
+    assert answers(lab)
+
+
+def test_a_responder_that_dies_before_it_is_told_of_the_change(faulty: Faulty) -> None:
+    """A new one that listens where nobody is any more would be of no use: it waits for its orders."""
+    lab = faulty(
+        """
+        from netlab.lab.processes import Processes
+        leave = Processes.leave
+        def lose(self, report):
+            os.kill(self.responding._child.pid, signal.SIGKILL)
+            leave(self, report)
+        Processes.leave = lose
+        """
+    )
+    lab.do("restart httpd")
+    assert "SIGKILL" in warnings_of(lab)
+    assert answers(lab)
+
+
+# ── the process that changes the lab, the proxies, the supervisor itself ──────────────────────────────────
+
+DIES, STOPS = "os.kill(os.getpid(), signal.SIGKILL)", "os.kill(os.getpid(), signal.SIGSTOP)"
+BUG = "raise RuntimeError('a bug')"
+
+
+@pytest.mark.parametrize("fault", [DIES, STOPS, BUG])
+@pytest.mark.parametrize(
+    ("point", "in_part"),
+    [
+        ("planchange.PlanChange.leaving", False),
+        ("reconcile._Reconcile.run", True),
+        ("reconcile._Reconcile._files", True),
+        ("planchange.PlanChange.coming", True),
+    ],
+)
+def test_what_changes_the_lab_fails(faulty: Faulty, fault: str, point: str, in_part: bool) -> None:
+    module, kind, method = point.split(".")
+    lab = faulty(
+        f"""
+        import netlab.lab.{module} as module
+        def fail(self, *arguments):
+            {fault}
+        module.{kind}.{method} = fail
+        """
+    )
+    with pytest.raises(LabError) as caught:
+        lab.do("restart httpd")
+    record = state.read(lab.name)
+    assert record is not None
+    assert record.alive
+    assert ("the lab is changed in part" in str(caught.value)) is in_part
+    assert bool(record.data.get("broken")) is in_part
+    assert ("changed in part" in warnings_of(lab)) is in_part
+    if in_part:
+        with pytest.raises(LabError, match="`netlab up` builds it anew"):
+            lab.do("restart httpd")
+    else:
+        assert answers(lab)
+
+
+def test_a_bug_in_the_supervisor_fails_the_change_and_no_more(faulty: Faulty) -> None:
+    lab = faulty(
+        f"""
+        from netlab.lab.processes import Processes
+        def fail(self, report):
+            {BUG}
+        Processes.join = fail
+        """
+    )
+    with pytest.raises(LabError, match="a bug; the lab is changed in part"):
+        lab.do("restart httpd")
+    assert lab.exec("client", ["true"]).returncode == 0
+    assert "RuntimeError: a bug" in Path(lab.client.path, "log").read_text()
+
+
+def test_a_supervisor_that_dies_in_a_change_leaves_no_names(faulty: Faulty) -> None:
+    lab = faulty(
+        """
+        from netlab.lab.processes import Processes
+        def fail(self, report):
+            os._exit(9)
+        Processes.join = fail
+        """
+    )
+    with pytest.raises(LabError, match="is gone"):
+        lab.do("restart httpd")
+
+
+@pytest.mark.parametrize("verb", ["remove", "pairs"])
+def test_a_stopped_proxy_holds_up_nobody(faulty: Faulty, verb: str) -> None:
+    lab = faulty()
+    pid = process_of(lab, "docker-proxy")
+    began = time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        if verb == "pairs":
+            with pytest.raises(LabError, match="it is stopped"):
+                lab.client.pairs("host")
+        else:
+            with pytest.raises(LabError, match=r"docker-proxy .* does not answer: it is stopped"):
+                lab.do("stop httpd")
+        assert time.monotonic() - began < SOON
+        assert lab.exec("client", ["true"]).returncode == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    if verb == "pairs":  # what it answered too late is nobody's answer
+        assert lab.client.pairs("host", time.monotonic_ns()) == ([], True)
+
+
+def test_down_ends_a_supervisor_that_is_stopped(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PATIENCE", 0.3)
+    lab = faulty()
+    os.kill(int(lab.client.record["pid"]), signal.SIGSTOP)
+
+
+# ── no space ──────────────────────────────────────────────────────────────────────────────────────────────
+
+FULL = """
+import os, sys
+from netlab.kernel import libc
+place = sys.argv[1]
+libc.mount("none", place, "tmpfs", 0, "size=400k")
+os.environ["NETLAB_STATE"] = f"{place}/labs"
+import netlab
+from netlab.lab import state
+with netlab.Lab(sys.argv[2]) as lab:
+    def ballast():
+        with open(f"{place}/ballast", "wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+    before = state.read(lab.name).data
+    ballast()
+    try:
+        lab.do("restart httpd")
+    except netlab.MachineError as error:
+        print(error.exit_code, error)
+    assert state.read(lab.name).data == before
+    assert lab.probe("client -> host:80", 4).outcome == "ok"
+    assert lab.client.status()["phase"] == "committed"
+    os.unlink(f"{place}/ballast")
+    print(*lab.do("restart httpd"))
+    assert lab.probe("client -> host:80", 4).outcome == "ok"
+    assert not [name for name in os.listdir(lab.client.path) if name.startswith(".")]
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a disk of its own, which only root can mount")
+def test_a_change_that_there_is_no_space_for(tmp_path: Path) -> None:
+    """It is found out before anything is changed, and the disk is named."""
+    apart = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        sys.executable,
+        "-c",
+        FULL,
+        str(tmp_path),
+        str(SEED),
+    ]
+    done = subprocess.run(
+        apart, cwd=SEED.parents[1], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    error, event = done.stdout.splitlines()
+    assert error.startswith(f"{MachineError.exit_code} ")
+    assert f"No space left on device (the file system at {tmp_path} is full)" in error
+    assert event.startswith("ContainerRestart")
