@@ -57,7 +57,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'netlab' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_WHERE.get(name, "netlab.model.errors")), name)
+    from netlab.lab.interrupts import held
+
+    with held():  # half a module would be left of an import that Ctrl-C breaks off
+        return getattr(importlib.import_module(_WHERE.get(name, "netlab.model.errors")), name)
 
 
 def __dir__() -> list[str]:

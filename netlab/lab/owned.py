@@ -9,12 +9,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec, state
+from netlab.lab.arguments import check_kinds
 from netlab.lab.client import Client, resolve
+from netlab.lab.interrupts import hold, let_go
 from netlab.lab.launch import Launch
-from netlab.lab.load import counts_of, load_scenario, of_arguments, record_of
+from netlab.lab.load import counts_of, load_scenario, of_arguments, record_of, refuse_programs
+from netlab.lab.measuring import Instrument
 from netlab.lab.output import collect
 from netlab.lab.perprocess import PerProcess
+from netlab.lab.unbroken import unbroken
 from netlab.model.errors import LabError, Unmeasured, UsageError
+from netlab.plan import make
 
 if TYPE_CHECKING:
     import subprocess
@@ -77,18 +82,16 @@ class Lab:
 
         With a ``plan`` comes the ``scenario`` that it is of; without, nothing can :meth:`do` anything to it.
         """
-        from netlab.lab.arguments import check_kinds
-
         check_kinds(locals())
         self._owner = os.getpid()
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
         self._launch: Launch | None = None
-        launch = Launch()
+        self._held = False
         try:
+            self._hold()
+            launch = self._launch = Launch()
             if plan is None:
-                from netlab.plan import make
-
                 try:
                     scenario = load_scenario(
                         files,
@@ -108,19 +111,32 @@ class Lab:
                     raise of_arguments(error) from None
                 plan = make(scenario)
             if not allow_programs:
-                from netlab.lab.load import refuse_programs
-
                 refuse_programs(plan)
             self._client = _build(launch, plan, scenario, name, self._names(plan), files)
+            #: the session that all measuring here goes through, for what this class does not offer
+            self.instrument = Instrument(self._client)
+            self.warnings = tuple(launch.warnings)
         except BaseException:
-            launch.abandon()
+            self._give_up()
             raise
-        from netlab.lab.measuring import Instrument
 
-        #: the session that all measuring here goes through, for what this class does not offer
-        self.instrument = Instrument(self._client)
-        self._launch = launch
-        self.warnings = tuple(launch.warnings)
+    @unbroken
+    def _hold(self) -> None:
+        hold()
+        self._held = True
+
+    @unbroken
+    def _give_up(self) -> None:
+        """The end of a lab that did not come to be; also of one that an interrupt came too late for."""
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            launch.abandon()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = False
+            let_go()
 
     def _names(self, plan: Plan) -> Iterator[str]:
         """Names to try, one after the other, where the caller gave none."""
@@ -376,6 +392,7 @@ class Lab:
 
     # -- the end
 
+    @unbroken
     def release(self) -> None:
         """Let the lab live on without this program, until ``netlab down``; closes this object."""
         with self._lock():
@@ -385,7 +402,9 @@ class Lab:
             self._launch.commit(detach=True)
             self._launch = None
             self._forget()
+        self._let_go()
 
+    @unbroken
     def close(self) -> None:
         """Take the lab down; returns when it is gone. Doing it twice is no error."""
         if os.getpid() != self._owner:
@@ -396,8 +415,10 @@ class Lab:
                 self.instrument.close()
             self._forget()
         if launch is not None:
-            with state.Lock(self.name):
+            with state.Lock(self.name) as lock:
                 launch.abandon()
+                state.clear(lock)  # where it had to be killed, or was
+        self._let_go()
 
     def _forget(self) -> None:
         for fd in self._namespaces.values():
@@ -411,9 +432,11 @@ class Lab:
     def __enter__(self) -> Lab:
         return self
 
+    @unbroken
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @unbroken
     def __del__(self) -> None:
         if getattr(self, "_launch", None) is not None and os.getpid() == self._owner:
             self.close()
