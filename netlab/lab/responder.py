@@ -278,7 +278,7 @@ class Responder:
                 try:
                     self._attend(fd, events)
                 except Exception as error:
-                    self._survive(fd, error)
+                    self._survive(error)
             self._expire()
 
     def _attend(self, fd: int, events: int) -> None:
@@ -290,10 +290,8 @@ class Responder:
         elif client is not None:
             self._serve(client, events)
 
-    def _survive(self, fd: int, error: Exception) -> None:
+    def _survive(self, error: Exception) -> None:
         """A bug that a datagram or a connection has found: it gets no answer, everybody else does."""
-        if (client := self.clients.get(fd)) is not None:
-            self._close(client)
         self.errors += 1
         if self.errors <= TOLD:
             say_error(error)
@@ -346,6 +344,9 @@ class Responder:
             return
         except OSError:  # reset by the client: nobody is left to tell
             self._close(client)
+        except Exception:
+            self._close(client)
+            raise
 
     def _read(self, client: _Client) -> None:
         data = client.sock.recv(REQUEST)
