@@ -355,5 +355,6 @@ def test_a_bug_costs_the_datagram_or_the_connection(
     with resolving.connect(ADDRESS, 5353) as connection:
         connection.sendall(len(bad).to_bytes(2, "big") + bad)
         assert everything(connection) == b""
+    assert is_answered(resolving)  # so the error before is counted
     assert resolving.responder.errors == 2 * module.TOLD + 1
     assert capsys.readouterr().err.count("LookupError: seven") == module.TOLD
