@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from netlab.lab.unbroken import CODES
+from netlab.lab.unbroken import CODES, unbroken
 
 #: Seconds until an interrupt is sent once more.
 _MOMENT = 0.005
@@ -48,6 +48,25 @@ def let_go() -> None:
     main = threading.current_thread() is threading.main_thread()
     if not _holders and main and signal.getsignal(signal.SIGINT) is _handle:
         signal.signal(signal.SIGINT, _before)
+
+
+class Hold:
+    """One :func:`hold`, which ends once, whoever ends it."""
+
+    _taken = False
+
+    @unbroken
+    def take(self) -> None:
+        """Interrupts wait from now on."""
+        hold()
+        self._taken = True
+
+    @unbroken
+    def let_go(self) -> None:
+        """And no more; a second time does nothing."""
+        if self._taken:
+            self._taken = False
+            let_go()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.lab import codec, state
 from netlab.lab.arguments import check_kinds
 from netlab.lab.client import Client, resolve
-from netlab.lab.interrupts import hold, let_go
+from netlab.lab.interrupts import Hold
 from netlab.lab.launch import Launch
 from netlab.lab.load import counts_of, load_scenario, of_arguments, record_of, refuse_programs
 from netlab.lab.measuring import Instrument
@@ -87,9 +87,9 @@ class Lab:
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
         self._launch: Launch | None = None
-        self._held = False
+        self._hold = Hold()
         try:
-            self._hold()
+            self._hold.take()
             launch = self._launch = Launch()
             if plan is None:
                 try:
@@ -121,22 +121,12 @@ class Lab:
             raise
 
     @unbroken
-    def _hold(self) -> None:
-        hold()
-        self._held = True
-
-    @unbroken
     def _give_up(self) -> None:
         """The end of a lab that did not come to be; also of one that an interrupt came too late for."""
         launch, self._launch = self._launch, None
         if launch is not None:
             launch.abandon()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._held:
-            self._held = False
-            let_go()
+        self._hold.let_go()
 
     def _names(self, plan: Plan) -> Iterator[str]:
         """Names to try, one after the other, where the caller gave none."""
@@ -402,7 +392,7 @@ class Lab:
             self._launch.commit(detach=True)
             self._launch = None
             self._forget()
-        self._let_go()
+        self._hold.let_go()
 
     @unbroken
     def close(self) -> None:
@@ -418,7 +408,7 @@ class Lab:
             with state.Lock(self.name) as lock:
                 launch.abandon()
                 state.clear(lock)  # where it had to be killed, or was
-        self._let_go()
+        self._hold.let_go()
 
     def _forget(self) -> None:
         for fd in self._namespaces.values():
