@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the lab; returns 0, or 1 if something of it has died."""
+    """Show the lab; returns 0, or 1 if something of it has died or a change of it has failed half-way."""
     client = the_lab(args.lab)
     status = client.status()
     dead = [process for process in status["processes"] if process["returncode"] is not None]
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             say(f"{client.name}: {warning}")
     for process in dead:
         say(f"{client.name}: {process['kind']} {process['node']} has ended ({ending(process['returncode'])})")
-    return 1 if dead else 0
+    return 1 if dead or client.record.get("broken") else 0
 
 
 def the_lab(name: str | None) -> Client:

@@ -327,7 +327,7 @@ def leftovers(record: Record) -> Iterator[str]:
     private = f"{record.path}/private"
     for name in netns_names():
         path = f"{NETNS_DIR}/{name}"
-        if name.startswith(f"{record.name}.") and is_name_of(path, private) and not os.path.exists(path):
+        if name.startswith(f"{record.name}.") and is_name_of(path, private):
             yield path
     for name in (
         "control",

@@ -152,8 +152,7 @@ def test_words_that_do_not_belong_here(path: Path) -> None:
 
 #: The supervisor's own root, in which it alone has mounts: for `ip netns`, netlab itself opens no such path.
 OWN_ROOT = {
-    "netlab/lab/supervisor.py": ["/proc/{self.outer_pid}/root{self.private}/netns/{node}"],
-    "netlab/lab/state.py": ["/proc/{pid}/root/"],
+    "netlab/lab/published.py": ["/proc/{self._pid}/root{self._private}/netns/{node}"],
 }
 
 
