@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.lab.client import Client
+    from netlab.lab.state import Lock
     from netlab.model.event import Event
 
 
@@ -50,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     client = the_lab(None if args.lab in VERBS else args.lab)
     if not words:
         raise UsageError(f"what is to happen to {client.name}? (netlab do {client.name} EVENT)")
-    with Lock(client.name):
-        happened, warnings = _do(client, " ".join(words))
+    with Lock(client.name) as lock:
+        happened, warnings = _do(client, lock, " ".join(words))
     for warning in warnings:
         say(f"{client.name}: {warning}")
     if args.json:
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _do(client: Client, words: str) -> tuple[list[str], list[str]]:
+def _do(client: Client, lock: Lock, words: str) -> tuple[list[str], list[str]]:
     from netlab.lab.load import counts_of
     from netlab.model.errors import Position
     from netlab.plan.change import happen
@@ -72,7 +73,7 @@ def _do(client: Client, words: str) -> tuple[list[str], list[str]]:
     if not change.events:
         return [], []
     record: dict[str, Any] = {"digest": "", **counts_of(change.plan)}
-    warnings = client.change(change, record)
+    warnings = client.change(lock, change, record)
     return [told(event) for event in change.events], warnings
 
 

@@ -200,7 +200,7 @@ def settle_old(job: Job, lock: Lock) -> bool:
         job.warnings = record.data.get("warnings", [])
         job.unchanged = True
         return True
-    elif fold(job, client):
+    elif fold(job, client, lock):
         return True
     else:
         say(f"{job.name} is up, but its scenario changed: building it anew")
@@ -216,7 +216,7 @@ def _clear_away(client: Client, lock: Lock) -> None:
     state.clear(lock)
 
 
-def fold(job: Job, client: Client) -> bool:
+def fold(job: Job, client: Client, lock: Lock) -> bool:
     """Have happen to a lab that stands what it lacks of its scenario; False where only a new one will do."""
     from netlab.cli.do import told
     from netlab.lab import state
@@ -236,7 +236,7 @@ def fold(job: Job, client: Client) -> bool:
         for event in change.events:
             say(f"{job.name}: {told(event)}")
         try:
-            job.warnings = client.change(change, job.record)
+            job.warnings = client.change(lock, change, job.record)
         except NetlabError as error:
             record = state.read(job.name)
             if record is not None and record.ready and not record.data.get("broken"):

@@ -14,10 +14,11 @@ Until ``go`` nothing is done; what fails behind it leaves a lab that ``netlab up
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import TYPE_CHECKING
 
-from netlab.lab import state
+from netlab.lab import lifetime, state
 from netlab.lab.children import Child, ending
 from netlab.lab.journal import say
 from netlab.lab.wire import Channel, Disconnected, Message
@@ -36,7 +37,10 @@ class Changing:
     """The one change that is on its way, and the client that waits for it."""
 
     def __init__(self, supervisor: Supervisor, client: Channel, message: Message, fds: list[int]) -> None:
-        """Fork the child that works; ``fds`` hold the new plan and the new history.
+        """Fork the child that works; ``fds`` hold the new plan, the new history, and the lab's lock.
+
+        The lock is shared with the client until all is done: if that is killed meanwhile, the next one waits,
+        and does not take the lab as it was for the lab as it will be.
 
         ``message``: ``renewed``, ``flushed`` and ``reloaded`` as in :class:`netlab.plan.change.Change`, and
         ``record``, what the lab's record is to say when all is done.
@@ -51,7 +55,7 @@ class Changing:
         read, write = socket.socketpair()
         read.setblocking(False)
         self._reports = Channel(read)
-        plan, history = fds
+        plan, history, lock = fds
 
         def work() -> int:
             from netlab.lab.reconcile import main
@@ -59,10 +63,13 @@ class Changing:
             return main(Channel(write), plan, history, supervisor.path, message)
 
         self._child = Child(0, "change", on_exit=self._ended, on_stop=self._stopped)
+        self._lock = os.dup(lock)
+        lifetime.keep_from_children(self._lock)
         try:
             supervisor.children.fork(self._child, work, keep=(write.fileno(), plan, history))
         except BaseException:
             self._written.drop()
+            lifetime.let_go(self._lock)
             read.close()
             raise
         finally:
@@ -144,6 +151,7 @@ class Changing:
             supervisor.record.update(digest="", broken=True)
         supervisor.changing = None
         self._write_down()
+        lifetime.let_go(self._lock)
         self._let_go()
         try:
             supervisor.send(self._client, message)

@@ -201,8 +201,8 @@ class Client:
         except ValueError as error:
             raise LabError(f"cannot read the history of {self.name}: {error}") from error
 
-    def change(self, change: Change, record: Mapping[str, Any]) -> list[str]:
-        """Turn the lab into what ``change`` says; returns warnings. The caller holds the lab's lock.
+    def change(self, lock: state.Lock, change: Change, record: Mapping[str, Any]) -> list[str]:
+        """Turn the lab into what ``change`` says; returns warnings. ``lock`` is the lab's.
 
         ``record`` is what ``lab.json`` is to say of it. Connections and rules that have nothing to do with
         it stay. Raises NetlabError.
@@ -220,7 +220,7 @@ class Client:
         }
         fds = [memory_file(text) for text in texts]
         try:
-            answer, _ = self.ask(message, fds, patience=CHANGE_PATIENCE)
+            answer, _ = self.ask(message, [*fds, lock.fd], patience=CHANGE_PATIENCE)
         finally:
             for fd in fds:
                 os.close(fd)

@@ -200,11 +200,13 @@ class Lab:
         from netlab.scenario.events import parse_event
 
         asked = parse_event(event, Position("event", 1, 1))
-        with self._lock(), state.Lock(self.name), self.instrument.suspended():
+        with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
             self._check()
             change = happen(self._client.history, asked)
             if change.events:
-                self.warnings += tuple(self._client.change(change, {"digest": "", **counts_of(change.plan)}))
+                self.warnings += tuple(
+                    self._client.change(lock, change, {"digest": "", **counts_of(change.plan)})
+                )
                 self._forget()
         return change.events
 
