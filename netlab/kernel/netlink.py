@@ -26,12 +26,31 @@ _ATTRIBUTE = Struct("=HH")
 
 #: messages a send: enough to amortise the system call, few enough for the socket's buffers
 BATCH = 64
+#: what an error of a request means to somebody who knows the network and not the kernel's interface
+_REASONS = {
+    errno.EADDRNOTAVAIL: "no interface can have this address",
+    errno.EEXIST: "there is one already",
+    errno.EHOSTUNREACH: "the gateway is on none of the node's subnets",
+    errno.EINVAL: "the kernel does not take it",
+    errno.ENETUNREACH: "the gateway is on none of the node's subnets",
+    errno.ENODEV: "there is no interface for it",
+    errno.EOPNOTSUPP: "this kernel does not support it",
+    errno.ERANGE: "a value is too large, or a name too long",
+}
 RTNLGRP_LINK = 1
 RTNLGRP_IPV6_ROUTE = 11
 
 
 class NetlinkError(OSError):
-    """The kernel refused a message; the text says what was being done, and the kernel's own reason."""
+    """The kernel refused a message; the text says where, what was being done and why, in words for a user.
+
+    ``reason`` is what the kernel itself said, which may be nothing.
+    """
+
+    def __init__(self, number: int, where: str, doing: str, reason: str = "") -> None:
+        why = _REASONS.get(number) or os.strerror(number).lower()
+        super().__init__(number, f"{where}: {doing}: {why}" if where else f"{doing}: {why}")
+        self.reason = reason
 
 
 class RouteSocket:
@@ -40,15 +59,17 @@ class RouteSocket:
     Not for use by several threads at once.
     """
 
-    __slots__ = ("_sequence", "_socket")
+    __slots__ = ("_sequence", "_socket", "where")
 
-    def __init__(self) -> None:
+    def __init__(self, where: str = "") -> None:
         sock = _socket.socket(_AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         sock.bind((0, 0))  # a group joined by an unbound socket never sends it anything
         self._socket = sock
         self._sequence = 0
+        #: whose namespace it is, for errors
+        self.where = where
 
     def __enter__(self) -> RouteSocket:
         return self
@@ -98,8 +119,7 @@ class RouteSocket:
         for sequence, number, reason in self._acknowledgements(last):
             if number and failure is None:
                 what = messages[sequence - first].what
-                text = f"{what}: {os.strerror(number)}" + (f" ({reason})" if reason else "")
-                failure = NetlinkError(number, text)
+                failure = NetlinkError(number, self.where, what, reason)
         if failure is not None:
             raise failure
 
@@ -139,9 +159,7 @@ class RouteSocket:
                 if kind == _NLMSG_ERROR:
                     number = -_ERROR.unpack_from(data)[0]
                     what = requests[sequence - first].what
-                    raise NetlinkError(
-                        number, f"{what}: {os.strerror(number)} {_reason(flags, data)}".strip()
-                    )
+                    raise NetlinkError(number, self.where, what, _reason(flags, data))
                 answers.append(data)
         return answers
 
@@ -157,7 +175,7 @@ class RouteSocket:
                 if answer in (_NLMSG_DONE, _NLMSG_ERROR):
                     number = -_ERROR.unpack_from(data)[0]
                     if number:
-                        raise NetlinkError(number, f"reading a table of the kernel: {os.strerror(number)}")
+                        raise NetlinkError(number, self.where, "reading a table of the kernel")
                     return
                 yield data
 

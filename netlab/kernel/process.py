@@ -16,7 +16,8 @@ from netlab.model.errors import MachineError
 
 #: Where administrators' tools are: an ordinary user's PATH often lacks the sbin directories.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
+#: RES_OPTIONS (resolv.conf(5)): a tool that looks up a name, which no node can, gives up after a second
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C", "RES_OPTIONS": "timeout:1 attempts:1"}
 
 #: Debian package of each tool, for errors
 PACKAGES = {

@@ -19,6 +19,8 @@ from netlab.model.errors import LabError, MachineError, UsageError
 
 PROC = "/proc/"
 ROOT = f"{PROC}sys/"
+_CONGESTION = "net.ipv4.tcp_congestion_control"
+_KNOWN_CONGESTION = "net.ipv4.tcp_available_congestion_control"
 _GROUPS = "net.ipv4.ping_group_range"
 
 #: A new namespace takes its IPv4 conf/{all,default} from the machine's first one (devconf_inherit_init_net 0
@@ -91,6 +93,9 @@ def write(key: str, value: str, proc: int | None = None) -> None:
     the key, LabError where it refuses the value.
     """
     try:
+        if key == _CONGESTION and value not in read(_KNOWN_CONGESTION).split():
+            # for root the kernel would load a module of that name, for the whole machine
+            raise MachineError(f"setting sysctl {key} to {value}: this kernel has not loaded tcp_{value}")
         name = path(key) if proc is None else path(key)[len(PROC) :]
         fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
         try:

@@ -264,7 +264,7 @@ class Build:
         if not waiting:
             return
         netns.enter(self.namespaces[name])
-        with RouteSocket() as sock:
+        with RouteSocket(name) as sock:
             sock.join(RTNLGRP_LINK)
             _wait(
                 sock,
@@ -279,7 +279,7 @@ def wait_for_addresses(layout: Layout, space: Space, own: RouteSocket, namespace
     if not requests or _all_local(own, requests):
         return
     netns.enter(namespace)
-    with RouteSocket() as sock:
+    with RouteSocket(space.name) as sock:
         sock.join(RTNLGRP_IPV6_ROUTE)
         _wait(sock, partial(_all_local, own, requests), f"IPv6 addresses of {space.name}")
 

@@ -123,7 +123,7 @@ class Namespaces:
             netns.enter(fd)
         else:
             netns.unshare()
-        sock = RouteSocket()
+        sock = RouteSocket(space.name)
         if space.name not in self.descriptors:
             self.descriptors[space.name] = netns.of_socket(sock.fileno())
         return sock

@@ -75,7 +75,7 @@ class _Reconcile:
                 fd = os.open(f"{self.private}/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
                 self.namespaces[name] = fd
                 netns.enter(fd)
-                self.sockets[name] = RouteSocket()
+                self.sockets[name] = RouteSocket(name)
             for name in affected:
                 self._remove_links(name)
             work = Build(self._additions(affected), self.namespaces)

@@ -30,6 +30,7 @@ from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port
 from netlab.plan.events import positioned_events, replicas
+from netlab.plan.kernel_check import check_kernel
 from netlab.plan.names import names, resolver
 from netlab.plan.naming import distinct
 from netlab.plan.outside import Segments, outside_node
@@ -62,6 +63,7 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
     nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
     nodes += segments.nodes()
     _check_names(scenario, nodes)
+    check_kernel(scenario, nodes, publications)
     return Plan(
         name=scenario.name,
         project=scenario.project,

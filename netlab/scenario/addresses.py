@@ -11,6 +11,12 @@ from netlab.scenario.tree import shown
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}", re.ASCII)
 #: IFNAMSIZ of linux/if.h is 16, the NUL included
 INTERFACE_LENGTH = 15
+#: names that are taken in every network namespace
+RESERVED = {
+    "lo": "it is the loopback interface",
+    "all": "it stands for all interfaces in /proc/sys/net",
+    "default": "it stands for later interfaces in /proc/sys/net",
+}
 
 
 def address(text: str) -> Address:
@@ -45,9 +51,26 @@ def interface_address(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Inte
     try:
         if not re.search(r"/[0-9]{1,3}\Z", text, re.ASCII) or "%" in text:
             raise ValueError
-        return ipaddress.ip_interface(text)
+        found = ipaddress.ip_interface(text)
     except ValueError:
         raise ValueError(f"{shown(text)} is not an address with a prefix length") from None
+    wrong = unfit(found.ip)
+    if wrong:
+        raise ValueError(f"{shown(text)} {wrong}")
+    return found
+
+
+def unfit(found: Address) -> str | None:
+    """Why no interface but lo can have an address; None if one can (inet_insert_ifa, ipv6_add_addr)."""
+    if found.is_unspecified:
+        return "is no interface's address: it stands for all"
+    if found.is_multicast:
+        return "is a multicast address, which no interface can have"
+    if found.is_loopback:
+        return "is a loopback address, which only lo has"
+    if str(found) == "255.255.255.255":
+        return "is the broadcast address, which no interface can have"
+    return None
 
 
 def wrong_mac(text: str) -> str | None:
@@ -56,15 +79,22 @@ def wrong_mac(text: str) -> str | None:
         return f"{shown(text)} is not a MAC address"
     if int(text[:2], 16) & 1:
         return f"{shown(text)} is a multicast address, which no interface can have"
+    if not int(re.sub("[:-]", "", text), 16):
+        return f"{shown(text)} is no interface's MAC address"
     return None
 
 
 def wrong_interface(text: str) -> str | None:
-    """What is wrong with the name of an interface (dev_valid_name() of the kernel's net/core/dev.c)."""
+    """What is wrong with the name of an interface (dev_valid_name() of the kernel's net/core/dev.c).
+
+    A ``%`` is a pattern to the kernel, which makes br0 of br%d.
+    """
     if not text:
         return "the name of an interface cannot be empty"
     if len(text.encode()) > INTERFACE_LENGTH:
         return f"{shown(text)} is longer than the {INTERFACE_LENGTH} characters of an interface's name"
-    if text in (".", "..") or re.search(r"[/:\s]", text) or not text.isprintable():
+    if text in (".", "..") or re.search(r"[/:%\s]", text) or not text.isprintable():
         return f"{shown(text)} is not a valid name of an interface"
+    if text in RESERVED:
+        return f"no interface can be named {shown(text)}: {RESERVED[text]}"
     return None

@@ -23,7 +23,8 @@ from netlab.scenario.addresses import address, interface_address, subnet
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import ENGINES, FIREWALL
 from netlab.scenario.ports import read_exposed
-from netlab.scenario.rules import RuleError, parse_rule
+from netlab.scenario.rules import RuleError, made_chains, parse_rule
+from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, hint, made, shown
 
 HOST_INTERFACE = "ext0"
@@ -37,6 +38,9 @@ DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
 
 #: nft's statement, where one can stand
 _INCLUDE = re.compile(r"(?:^|[;{}\n])(?:[ \t]|\\\n)*(include)(?:[ \t]|\\\n)*[\"']")
+
+#: a chain that iptables-restore makes
+_CHAIN = re.compile(r"^:(\S+) ", re.MULTILINE)
 
 #: reads a file that a scenario refers to; None after a reported problem
 ReadFile = Callable[[Value], str | None]
@@ -122,31 +126,36 @@ def _host(
 ) -> Host:
     path = "x-netlab.host" if alone and name == "host" else f"x-netlab.hosts.{name}"
     daemon, positions = _daemon(value.get("daemon"), overrides.daemon, report)
+    engine = _engine(value.get("engine"), overrides.engine, report)
+    firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
     return Host(
         name=name,
         position=Position(*at),
-        engine=_engine(value.get("engine"), overrides.engine, report),
+        engine=engine,
         daemon=daemon,
         daemon_positions=positions,
-        firewall=_firewall(value.get("firewall"), overrides.firewall, read_file, report),
+        firewall=firewall,
         interfaces=_interfaces(path, value, alone, report),
         bridges=tuple(
             TenantBridge(key, _addresses(entry.get("addresses")))
             for key, entry in (bridges.pairs() if bridges is not None else ())
         ),
-        sysctls={dotted(key): entry.text for key, entry in (sysctls.pairs() if sysctls is not None else ())},
+        sysctls=_sysctls(path, sysctls, report),
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
-        rules=(*_rules(value.get("rules"), report), *_rules(rules, report)),
+        rules=_rules(firewall, (value.get("rules"), rules), report),
         proxy=proxy.text if proxy is not None else "shared",
     )
 
 
-def dotted(key: str) -> str:
-    """A sysctl's key with dots, where sysctl(8) also takes slashes (``net/ipv4/conf/eth0.1/forwarding``)."""
-    if key.startswith("net/"):
-        return key.translate(str.maketrans("./", "/."))
-    return key
+def _sysctls(path: str, value: Value | None, report: Report) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, entry in value.pairs() if value is not None else ():
+        wrong = wrong_sysctl(dotted(key), entry.text)
+        if wrong:
+            report.add(value.key_at(key) if value else entry.at, f"{path}.sysctls: {wrong}")
+        found[dotted(key)] = entry.text
+    return found
 
 
 def _engine(value: Value | None, override: str | None, report: Report) -> str:
@@ -265,13 +274,18 @@ def _interface(name: str, value: Value) -> OutsideInterface:
     )
 
 
-def _rules(value: Value | None, report: Report) -> tuple[HostRule, ...]:
+def _rules(firewall: Firewall, lists: Sequence[Value | None], report: Report) -> tuple[HostRule, ...]:
+    """The administrator's lines, which may jump to chains of the lines above and of the host's own files."""
+    chains = {name for text in firewall.files.values() for name in _CHAIN.findall(text)}
     found = []
-    for item in value or ():
+    for item in (item for value in lists for item in value or ()):
         try:
-            found.append(HostRule(parse_rule(item.text), item.position))
+            argv = parse_rule(item.text, chains)
         except RuleError as error:
             report.add(item.at, f"rules: {error}")
+            continue
+        chains |= made_chains(argv)
+        found.append(HostRule(argv, item.position))
     return tuple(found)
 
 
@@ -319,11 +333,14 @@ def _routes(
     found = []
     for item in value:
         destination, via = _route_words(item)
+        if isinstance(item.data, dict) and not (destination and via):
+            continue  # a key is missing, which was reported
         try:
             hop = address(via)
             target = None if destination == "default" else subnet(destination)
         except ValueError as error:
-            what = error if via else f"{shown(item.text)} is not DESTINATION via ADDRESS"
+            written = destination if isinstance(item.data, dict) else item.text
+            what = error if via else f"{shown(written)} is not DESTINATION via ADDRESS"
             report.add(item.at, f"{path}.routes: {what}")
             continue
         if target is not None and target.version != hop.version:

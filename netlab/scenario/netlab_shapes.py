@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 from netlab.model.flow import OutcomeName, PathName
+from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
 from netlab.scenario.shape import (
@@ -52,6 +53,7 @@ def _record(fields: dict[str, tuple[Shape, str]], *required: str) -> Record:
 _ADDRESSES = ListOf(INTERFACE_ADDRESS, "a list of addresses with their prefix length")
 _LISTEN = ListOf(Either(Whole(1, 65535), Text(expects="a port")), "a list of ports")
 _SYSCTLS = MapOf(Atom(), SYSCTL, "a sysctl below net.")
+_LINK = r"\A[^/:%\s]{1,15}\Z"
 _SEGMENT = Text("the name of a segment", None, NODE_NAME)
 #: as the trace shows it, with a comment perhaps that has anything in it
 _DECIDED = Text("a chain or a part of a rule", free=True)
@@ -128,14 +130,15 @@ HOST = _record(
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
         "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
         "interfaces": (
-            MapOf(Either(Nothing(), _INTERFACE), r"\A[^/:\s]{1,15}\Z", "the name of an interface"),
+            MapOf(Either(Nothing(), _INTERFACE), _LINK, "the name of an interface", check=wrong_interface),
             "the host's interfaces on external segments, in place of ext0",
         ),
         "bridges": (
             MapOf(
                 Either(Nothing(), _record({"addresses": (_ADDRESSES, "its addresses")})),
-                r"\A[^/:\s]{1,15}\Z",
+                _LINK,
                 "the name of a bridge",
+                check=wrong_interface,
             ),
             "other tenants' bridges, there before the engine starts",
         ),

@@ -67,15 +67,21 @@ def short_ports(text: str) -> list[PortMapping]:
 
 
 def host_address(text: str) -> str:
-    """A host address as written, without brackets; empty stays empty. Raises PortError."""
+    """A host address as written, without brackets; empty stays empty, ``::ffff:192.0.2.1`` is IPv4.
+
+    Raises PortError.
+    """
     if not text:
         return ""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if "%" in bare:
+        raise PortError(f"{shown(text)}: an address of a published port has no zone")
     try:
-        ipaddress.ip_address(bare)
+        found = ipaddress.ip_address(bare)
     except ValueError:
         raise PortError(f"{shown(text)} is not an IP address of the host") from None
-    return bare
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return bare if mapped is None else str(mapped)  # as Go's net.ParseIP, which the daemon uses
 
 
 def expand(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
+from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import hint, shown
+from netlab.scenario.xtables import ExtensionError, check_iptables, means, new_chains, options
 
 PROGRAMS = ("iptables", "ip6tables", "nft", "ip", "sysctl")
 _SHELL = frozenset(";|&<>()`\n\r")
@@ -67,6 +69,12 @@ _IP_WORDS = {
     "xdpdrv": "loads a program from a file",
     "xdpoffload": "loads a program from a file",
 }
+#: what nft looks up as a host, where a word is not an address: behind saddr, daddr, and "to" of a translation
+_NFT_ADDRESS = re.compile(
+    r"\b(?:(?:ip6?|arp) [sd]addr(?: ip)?(?: ?(?:!=|==|eq|ne))?|[ds]nat (?:ip6? )?to) ?(\{[^}]*\}|[^\s;]+)"
+)
+#: a host's name: nft's own words that may stand in its place are numbers, sets, variables and expressions
+_NAME = re.compile(r"(?=.*\.)(?=.*[G-Zg-z_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|localhost", re.ASCII)
 _NET_KEY = re.compile(r"net[./][A-Za-z0-9_./@:-]+", re.ASCII)
 
 
@@ -74,8 +82,8 @@ class RuleError(ValueError):
     """A line that will not be run; the text says why, for the user."""
 
 
-def parse_rule(line: str) -> tuple[str, ...]:
-    """The argument vector of ``line``; raises RuleError."""
+def parse_rule(line: str, chains: Container[str] = ()) -> tuple[str, ...]:
+    """The argument vector of ``line``, which may jump to ``chains`` of the user's own; raises RuleError."""
     wrong = _shell_character(line)
     if wrong:
         raise RuleError(f"there is no shell here, so {shown(wrong)} has no meaning unless it is quoted")
@@ -89,8 +97,16 @@ def parse_rule(line: str) -> tuple[str, ...]:
     if program not in PROGRAMS:
         more = hint(program, PROGRAMS) or f": only {', '.join(PROGRAMS)} can be called"
         raise RuleError(f"{shown(program)} cannot be called{more}")
-    {"nft": _nft, "ip": _ip, "sysctl": _sysctl}.get(program, _iptables)(argv[1:])
+    if program in ("iptables", "ip6tables"):
+        _iptables(argv[1:], chains)
+    else:
+        {"nft": _nft, "ip": _ip, "sysctl": _sysctl}[program](argv[1:])
     return argv
+
+
+def made_chains(argv: Sequence[str]) -> frozenset[str]:
+    """The chains that a line makes, to which later lines may jump."""
+    return new_chains(argv[1:]) if argv[0] in ("iptables", "ip6tables") else frozenset()
 
 
 def _shell_character(line: str) -> str | None:
@@ -118,12 +134,16 @@ def _refuse(word: str, why: str) -> None:
     raise RuleError(f"{shown(word)} is not allowed here: it {why}")
 
 
-def _iptables(arguments: Sequence[str]) -> None:
-    for word in arguments:
-        if word.startswith("--mo") or re.fullmatch(r"-[A-Za-z0-9]*M.*", word):
-            _refuse(word, "names a program to run")
-        if word.startswith("--ob"):  # --object-pinned of xt_bpf, which getopt_long(3) lets one shorten
-            _refuse(word, "reads a file")
+def _iptables(arguments: Sequence[str], chains: Container[str]) -> None:
+    for option, _ in options(arguments):
+        if option == "M" or means(option, "modprobe", 2):
+            _refuse(f"-{option}" if option == "M" else f"--{option}", "names a program to run")
+        if means(option, "object-pinned", 2):  # of xt_bpf
+            _refuse(f"--{option}", "reads a file")
+    try:
+        check_iptables(arguments, chains)
+    except ExtensionError as error:
+        raise RuleError(str(error)) from None
 
 
 def _nft(arguments: Sequence[str]) -> None:
@@ -131,9 +151,20 @@ def _nft(arguments: Sequence[str]) -> None:
         if re.match(r"--(f|inc|int)", word) or re.match(r"-[A-Za-z]*[fiI]", word):
             _refuse(word, "reads commands or files from elsewhere")
     text = " ".join(arguments)
-    for word, why in (("include", "reads a file"), ("monitor", "never ends")):
+    refused = (
+        ("include", "reads a file"),
+        ("monitor", "never ends"),
+        ("level audit", "writes to the machine's audit log"),
+        ("secmark", "sets the machine's security labels"),
+    )
+    for word, why in refused:
         if re.search(rf"(?<![\w-]){word}(?![\w-])", text):
             _refuse(word, why)
+    for match in _NFT_ADDRESS.finditer(text):
+        for word in match[1].strip("{} ").split(","):
+            if _NAME.fullmatch(word.strip()):
+                what = f"{shown(word.strip())} is not an address"
+                raise RuleError(f"{what}: names are not looked up, write what it stands for")
 
 
 def _ip(arguments: Sequence[str]) -> None:
@@ -170,6 +201,10 @@ def _sysctl(arguments: Sequence[str]) -> None:
             if word not in ("-w", "--write", "-q", "--quiet", "-e", "--ignore", "-n", "--values"):
                 _refuse(word, "reads files or more than one key")
             continue
-        key = word.partition("=")[0].strip()
+        key, sign, value = word.partition("=")
+        key = key.strip()
         if not _NET_KEY.fullmatch(key) or ".." in key or "//" in key:
             raise RuleError(f"{shown(key)} is not a sysctl below net., and no other belongs to one namespace")
+        wrong = wrong_sysctl(dotted(key), value if sign else None)
+        if wrong:
+            raise RuleError(wrong)

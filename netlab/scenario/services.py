@@ -10,6 +10,7 @@ from netlab.model.errors import Position
 from netlab.model.scenario import Attachment, ExposedPort, PortMapping, RestartPolicy, Service
 from netlab.scenario.addresses import address, wrong_interface, wrong_mac
 from netlab.scenario.ports import read_exposed, read_ports
+from netlab.scenario.sysctls import wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 #: so that LAB.NODE fits into a file name
@@ -53,6 +54,8 @@ def read_service(
     """One service; ``extra`` is its entry under ``x-netlab.services``."""
     if len(name) > NAME_LENGTH:
         report.add(at, f"services: the name {shown(name)} is longer than {NAME_LENGTH} characters")
+    if not name.strip("."):
+        report.add(at, f"services: {shown(name)} is a folder's name, so no node can have it")
     mode = _mode(name, value, report)
     attachments = () if mode is not None else _attachments(name, value, report)
     mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)
@@ -344,14 +347,22 @@ def _command(name: str, value: Value | None, report: Report) -> tuple[str, ...]:
 def _sysctls(name: str, value: Value | None, report: Report) -> dict[str, str]:
     """Those below ``net.``: no other touches the network."""
     found: dict[str, str] = {}
+    places: dict[str, Mark] = {}
     if value is not None and isinstance(value.data, dict):
         found = {key: entry.text for key, entry in value.pairs()}
+        places = {key: value.key_at(key) for key in found}
     for item in value if value is not None and isinstance(value.data, list) else ():
         key, sign, text = item.text.partition("=")
         if not sign:
             report.add(item.at, f"services.{name}.sysctls: {shown(item.text)} is not KEY=VALUE")
         found[key.strip()] = text.strip()
-    return {key: text for key, text in found.items() if key.startswith("net.")}
+        places[key.strip()] = item.at
+    kept = {key: text for key, text in found.items() if key.startswith("net.")}
+    for key, text in kept.items():
+        wrong = wrong_sysctl(key, text)
+        if wrong:
+            report.add(places[key], f"services.{name}.sysctls: {wrong}")
+    return kept
 
 
 def _capabilities(value: Value | None) -> tuple[str, ...]:

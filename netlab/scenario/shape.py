@@ -256,6 +256,8 @@ class MapOf(Shape):
     key: str | None = None  #: pattern
     named: str = "a name"
     expects: str = "a mapping"
+    #: what is wrong with a key that fits the pattern, or None
+    check: Callable[[str], str | None] | None = field(default=None, compare=False)
 
     def _takes(self, value: Value) -> bool:
         return isinstance(value.data, dict)
@@ -269,6 +271,10 @@ class MapOf(Shape):
                 continue
             if self.key is not None and not re.search(self.key, key):
                 report.add(value.key_at(key), f"{path}: {shown(key)} is not {self.named}", f"{path}.{key}")
+                continue
+            wrong = self.check(key) if self.check is not None else None
+            if wrong:
+                report.add(value.key_at(key), f"{path}: {wrong}", f"{path}.{key}")
                 continue
             kept = self.value.clean(entry, f"{path}.{key}", report)
             if kept is not None:

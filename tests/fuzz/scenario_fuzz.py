@@ -1,29 +1,41 @@
-"""Mutate scenario files for as long as you like: each yields a Scenario or a ScenarioError, soon.
+"""Mutate scenario files for as long as you like: each yields a plan or an error with a place, soon.
 
 ::
 
     python tests/fuzz/scenario_fuzz.py 100000 [SEED]
+    python tests/fuzz/scenario_fuzz.py 300 [SEED] --up
 
-Prints one line a thousand inputs, and the first input that yields anything else (exit code 1).
+Prints one line a thousand inputs, and the first input that yields anything else (exit code 1). With ``--up``
+(as root) so many mutants that have a plan are really brought up and taken down; what ``up`` refuses although
+``plan`` did not is counted and shown. Time and memory of each are bounded.
 """
 
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import string
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.model.errors import ScenarioError
+from netlab.lab.owned import Lab
+from netlab.model.errors import NetlabError, ScenarioError
+from netlab.model.plan import Plan
+from netlab.plan import make
 from netlab.scenario import Overrides, load
 
 ROOT = Path(__file__).parents[2]
 #: seconds for one input, far above what any takes
 PATIENCE = 20
+#: bytes of address space for a whole run
+MEMORY = 2 << 30
+#: nodes above which a mutant is not brought up
+LARGE = 60
 TOKENS = [
     *(
         "services:",
@@ -147,11 +159,9 @@ def inputs(count: int, seed: int) -> Iterator[bytes]:
 
 
 def check(folder: Path, content: bytes) -> str | None:
-    """What went wrong with one input; None if it is a Scenario or a ScenarioError with positions."""
-    file = folder / "f"
-    file.write_bytes(content)
+    """What went wrong with one input; None if it has a plan, or a ScenarioError with positions."""
     try:
-        load([file], environ={"A": "a"}, overrides=Overrides(name="fuzz"))
+        plan_of(folder, content)
     except ScenarioError as error:
         if not error.problems or not all(p.position.line >= 1 and p.message for p in error.problems):
             return f"a problem without a place: {error}"
@@ -160,10 +170,47 @@ def check(folder: Path, content: bytes) -> str | None:
     return None
 
 
+def plan_of(folder: Path, content: bytes) -> Plan:
+    """The plan of one input; raises ScenarioError."""
+    file = folder / "f"
+    file.write_bytes(content)
+    return make(load([file], environ={"A": "a"}, overrides=Overrides(name="fuzz")))
+
+
+def bring_up(count: int, seed: int) -> int:
+    """Bring up ``count`` mutants that have a plan; returns the exit code."""
+    seen: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="netlab-fuzz-") as name:
+        for number, content in enumerate(inputs(1_000_000, seed), 1):
+            try:
+                plan = plan_of(Path(name), content)
+            except ScenarioError:
+                continue
+            if any(node.proxy.startswith("/") for node in plan.nodes) or len(plan.nodes) > LARGE:
+                continue
+            try:
+                with Lab(plan=plan):
+                    seen["up"] += 1
+            except NetlabError as error:
+                seen[f"{type(error).__name__}"] += 1
+                print(f"input {number} of seed {seed}: refused by up alone: {error}", flush=True)
+            except Exception as error:  # the point of it all
+                print(f"input {number} of seed {seed}: {type(error).__name__}: {error}\n{content!r}")
+                return 1
+            if seen.total() >= count:
+                break
+    print(f"{seen.total()} mutants with a plan, of {number}: {dict(seen)}")
+    return 0
+
+
 def main() -> int:
     """Run; see the module's docstring."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    words = [word for word in sys.argv[1:] if word != "--up"]
+    count = int(words[0]) if words else 10_000
+    seed = int(words[1]) if len(words) > 1 else 1
+    if "--up" in sys.argv:
+        return bring_up(count, seed)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     begin = time.monotonic()
     longest = 0.0
     with tempfile.TemporaryDirectory(prefix="netlab-fuzz-") as name:

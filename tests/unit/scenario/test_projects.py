@@ -73,18 +73,20 @@ def test_reset_in_a_single_file(loaded: Callable) -> None:
 
 def test_forms_meet(loaded: Callable) -> None:
     scenario = loaded(
-        "services: {web: {networks: [a], sysctls: {net.x: 1}, extra_hosts: {h: 1.1.1.1}, depends_on: [x]},"
+        "services: {web: {networks: [a], sysctls: {net.ipv4.ip_forward: 1},"
+        " extra_hosts: {h: 1.1.1.1}, depends_on: [x]},"
         " x: {}, y: {}}\n"
         "networks: {a: , b: }",
         {
-            "g": "services: {web: {networks: {b: {aliases: [w]}, a: {aliases: [v]}}, sysctls: ['net.y=2'],"
+            "g": "services: {web: {networks: {b: {aliases: [w]}, a: {aliases: [v]}},"
+            " sysctls: ['net.ipv4.ip_default_ttl=2'],"
             " extra_hosts: ['i=2.2.2.2'], depends_on: {y: {condition: service_started}}}}"
         },
         files=("f", "g"),
     )
     web = scenario.services[0]
     assert [(a.network, a.aliases) for a in web.networks] == [("a", ("v",)), ("b", ("w",))]
-    assert web.sysctls == {"net.x": "1", "net.y": "2"}
+    assert web.sysctls == {"net.ipv4.ip_forward": "1", "net.ipv4.ip_default_ttl": "2"}
     assert web.extra_hosts == (("h", "1.1.1.1"), ("i", "2.2.2.2"))
     assert web.depends_on == ("x", "y")
 

@@ -1,0 +1,84 @@
+"""What the kernel would refuse is found by the plan, at a place in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netlab.model.errors import ScenarioError
+from netlab.plan import make
+from netlab.scenario import load
+
+OUTSIDE = "services: {a: {}}\nx-netlab: {outside: {c: {addresses: [%s], routes: [%s]}}}"
+CASES = [
+    (
+        'services: {a: {ports: ["10.9.8.7:80:80"]}}',
+        "f:1:12: a: port 80/tcp cannot be published on 10.9.8.7: no interface of host has this address",
+    ),
+    (
+        OUTSIDE % ("198.51.100.2/24", "default via 203.0.113.1"),
+        "f:2:22: c: the route default via 203.0.113.1: the gateway is on none of its subnets "
+        "(198.51.100.0/24)",
+    ),
+    (
+        "services: {a: {}}\nx-netlab: {outside: {c: {addresses: [203.0.113.2/24]}}}",
+        "f:2:22: c: the route default via 198.51.100.1: the gateway is on none of its subnets "
+        "(203.0.113.0/24)",
+    ),
+    (
+        OUTSIDE % ("198.51.100.2/24", "default via 198.51.100.255"),
+        "f:2:22: c: the route default via 198.51.100.255: the gateway is the broadcast address of "
+        "198.51.100.0/24",
+    ),
+    (
+        OUTSIDE % ("198.51.100.2/24", "default via 198.51.100.1, default via 198.51.100.9"),
+        "f:2:22: c: there are two routes to default (ipv4)",
+    ),
+    (
+        OUTSIDE % ('"2001:db8:1::2/64"', '"default via fe80::1"'),
+        "f:2:22: c: the route default via fe80::1: a link-local gateway belongs to one interface",
+    ),
+    (
+        'services: {a: {expose: ["80"]}, b: {network_mode: "service:a", expose: ["80"]}}',
+        "f:1:33: b: it would answer on 80/tcp, which is taken in the network that it shares: a answers on it",
+    ),
+    (
+        'services: {a: {network_mode: host, expose: ["80"]}, b: {ports: ["80:80"]}}',
+        "f:1:12: a: it would answer on 80/tcp, which is taken in the network that it shares: "
+        "port 80 of b on default, published",
+    ),
+    (
+        "services: {a: {}}\nx-netlab: {host: {sysctls: {net.ipv4.conf.eth9.forwarding: 1}}}",
+        'f:2:12: host: the sysctl net.ipv4.conf.eth9.forwarding names the interface "eth9", '
+        "which is not there",
+    ),
+    (
+        "services: {a: {}}\nx-netlab: {host: {bridges: {ext0: {addresses: [10.0.0.1/24]}}}}",
+        'f:2:12: host: there are two interfaces named "ext0"',
+    ),
+]
+FINE = [
+    'services: {a: {ports: ["127.0.0.1:80:80", "198.51.100.1:81:81", "[2001:db8:1::1]:82:82"]}}',
+    'services: {a: {ports: ["[::ffff:198.51.100.1]:80:80"]}}',
+    'services: {a: {ports: ["10.9.8.7:80:80"]}}\nx-netlab: {host: {sysctls: {net.ipv4.ip_nonlocal_bind: 1}}}',
+    'services: {a: {ports: ["80"]}, b: {network_mode: "service:a"}}',
+    OUTSIDE % ("198.51.100.2/24", "default via 198.51.100.1, 10.0.0.0/8 via 198.51.100.9"),
+    "services: {a: {}}\nx-netlab: {host: {sysctls: {net.ipv4.conf.ext0.forwarding: 1}}}",
+]
+
+
+@pytest.mark.parametrize(("text", "said"), CASES)
+def test_refused(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f").write_text(text + "\n")
+    with pytest.raises(ScenarioError) as error:
+        make(load(["f"], environ={}))
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize("text", FINE)
+def test_taken(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text(text + "\n")
+    assert make(load([file], environ={})).nodes
