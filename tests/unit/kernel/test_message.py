@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.kernel import dump, message, seccomp, sysctl
-from netlab.kernel.netlink import attributes
+from netlab.kernel.netlink import NetlinkError, attributes
 from netlab.lab.layout import link_local
 from netlab.model.errors import UsageError
 
@@ -144,3 +145,16 @@ def test_the_filter_refuses_what_it_should_and_nothing_else(
 
 def test_no_filter_for_a_machine_that_is_not_known() -> None:
     assert seccomp.program("mips") == b""
+
+
+def test_what_the_kernel_refuses_is_said_in_words_with_the_node() -> None:
+    error = NetlinkError(
+        errno.ENETUNREACH, "client", "adding the route default via 10.0.0.1", "Nexthop has invalid gateway"
+    )
+    assert error.strerror == (
+        "client: adding the route default via 10.0.0.1: the gateway is on none of the node's subnets"
+    )
+    assert error.reason == "Nexthop has invalid gateway"
+    assert NetlinkError(errno.EPERM, "", "making the bridge b").strerror == (
+        "making the bridge b: operation not permitted"
+    )
