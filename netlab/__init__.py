@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netlab.lab.client import attach
-    from netlab.lab.expecting import ExpectationFailed
-    from netlab.lab.load import load_plan
-    from netlab.lab.owned import Lab
+    from netlab.journey.expect_words import ExpectationFailed
+    from netlab.lab.client.client import attach
+    from netlab.lab.lab import Lab
+    from netlab.lab.options import load_plan
     from netlab.model.errors import (
         LabError,
         MachineError,
@@ -44,10 +44,10 @@ __all__ = [
 ]
 
 _WHERE = {
-    "ExpectationFailed": "netlab.lab.expecting",
-    "Lab": "netlab.lab.owned",
-    "attach": "netlab.lab.client",
-    "load_plan": "netlab.lab.load",
+    "ExpectationFailed": "netlab.journey.expect_words",
+    "Lab": "netlab.lab.lab",
+    "attach": "netlab.lab.client.client",
+    "load_plan": "netlab.lab.options",
 }
 
 

@@ -16,7 +16,7 @@ from netlab.bench.drain import settle
 from netlab.bench.frame import Effort, Result, absolute, at_most, interleaved
 from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, process
-from netlab.lab.apply import Applied, apply
+from netlab.lab.build.apply import Applied, apply
 from netlab.model.errors import LabError
 from netlab.model.family import bare
 from netlab.model.plan import Plan

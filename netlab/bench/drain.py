@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import select
 
-from netlab.kernel import dump, message, netns
-from netlab.kernel.message import End
-from netlab.kernel.netlink import RTNLGRP_LINK, RouteSocket
+from netlab.kernel import netns
+from netlab.kernel.netlink import dump, message
+from netlab.kernel.netlink.message import End
+from netlab.kernel.netlink.socket import RTNLGRP_LINK, RouteSocket
 from netlab.model.errors import LabError
 
 #: A thousand namespaces take 0.3 s; this is for a machine in trouble.

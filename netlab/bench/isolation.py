@@ -27,7 +27,7 @@ def main() -> None:
     import time
 
     from netlab.kernel import libc, userns
-    from netlab.kernel.launch import CONTAINER, Program, Sandbox
+    from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
 
     libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWNET | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC)
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)

@@ -12,8 +12,8 @@ from time import perf_counter
 
 from netlab.bench.drain import drain
 from netlab.lab import codec, state
-from netlab.lab.launch import Launch
-from netlab.lab.load import load_plan, record_of
+from netlab.lab.client.launch import Launch
+from netlab.lab.options import load_plan, record_of
 from netlab.model.plan import Plan
 
 
@@ -62,7 +62,7 @@ def up_and_down(plan: Plan) -> tuple[float, float]:
     with state.Lock(plan.name) as lock:
         launch = Launch()
         while not launch.warm:
-            launch.heed(launch.receive())
+            launch.take_report(launch.receive())
         start = perf_counter()
         launch.build(lock, text, record_of(plan, text, [], owner=os.getpid()))
         launch.commit(detach=False)

@@ -16,7 +16,7 @@ from netlab.bench.startup import netlab, run_quietly
 from netlab.engine import NAMES
 from netlab.journey.matrix import matrix
 from netlab.kernel import netns
-from netlab.lab.owned import Lab
+from netlab.lab.lab import Lab
 from netlab.measure.session import Session
 from netlab.model.errors import LabError, Unmeasured
 from netlab.model.family import Family

@@ -40,7 +40,7 @@ from netlab.bench.proxyfield import (
     send_zeros,
 )
 from netlab.kernel import netns
-from netlab.lab.proxies import Proxies
+from netlab.lab.services.proxies import Proxies
 from netlab.model.errors import Unmeasured
 from netlab.model.plan import Backend, Listener
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from netlab.kernel import netns
-from netlab.lab.proxies import Proxies
+from netlab.lab.services.proxies import Proxies
 from netlab.model.plan import Backend, Listener
 
 CLIENT = "198.51.100.2"

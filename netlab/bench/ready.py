@@ -14,7 +14,7 @@ from time import perf_counter
 from netlab.bench.frame import Effort, Result, at_most
 from netlab.bench.labs import plan_of, state_of_its_own
 from netlab.kernel import netns
-from netlab.lab.owned import Lab
+from netlab.lab.lab import Lab
 from netlab.model.errors import LabError
 from netlab.model.family import Family, bare
 from netlab.model.plan import Plan

@@ -13,7 +13,7 @@ from netlab.bench.bringup import batch, in_own_namespaces, plan_of
 from netlab.bench.drain import Witness, settle
 from netlab.bench.frame import Effort, Result, at_most, interleaved
 from netlab.kernel import process
-from netlab.lab.apply import apply
+from netlab.lab.build.apply import apply
 from netlab.model.errors import LabError
 
 #: Closing descriptors leaves the kernel's own work only, which the yardstick has too.

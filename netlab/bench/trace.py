@@ -25,11 +25,11 @@ from typing import IO
 from netlab.bench.frame import Effort, NoYardstick, Result, at_least, at_most, interleaved
 from netlab.bench.labs import plan_of, state_of_its_own
 from netlab.kernel import netns
-from netlab.kernel.nfdump import NETLINK_NETFILTER
-from netlab.kernel.nftrace import NFNLGRP_NFTRACE, TraceSocket
+from netlab.kernel.netlink.nf_tables import NETLINK_NETFILTER
 from netlab.kernel.packet import Shape, template
-from netlab.kernel.tracetable import TraceTable
-from netlab.lab.owned import Lab
+from netlab.kernel.trace.nftrace import NFNLGRP_NFTRACE, TraceSocket
+from netlab.kernel.trace.table import TraceTable
+from netlab.lab.lab import Lab
 from netlab.measure.session import Session
 from netlab.measure.tracer import Tracer
 from netlab.model.errors import LabError, Unmeasured

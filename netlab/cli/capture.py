@@ -12,8 +12,8 @@ from netlab.cli.help import examples
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.capturing import Source
-    from netlab.lab.client import Client
+    from netlab.lab.client.capture import Source
+    from netlab.lab.client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Capture; returns 0, or 3 if packets were lost."""
     import contextlib
 
-    from netlab.lab.capturing import Capturing
+    from netlab.lab.client.capture import Capturing
 
     client, sources = sources_of(args.target)
     with contextlib.ExitStack() as stack:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 def sources_of(text: str | None) -> tuple[Client, list[Source]]:
     """The lab, and what to capture there; raises UsageError for a node or interface that is not there."""
     from netlab.cli.shell import find_target
-    from netlab.lab.capturing import sources_in
+    from netlab.lab.client.capture import sources_in
     from netlab.model.errors import UsageError
 
     target, colon, interface = (text or "").partition(":")

@@ -128,20 +128,20 @@ def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
 
 def load_group(args: argparse.Namespace, files: Files) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
-    from netlab.lab.load import load_plan as load
+    from netlab.lab.options import load_plan as load
 
     return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
 
 
 def read_group(args: argparse.Namespace, files: Files) -> Scenario:
     """One scenario with the options of the command line; raises ScenarioError or UsageError."""
-    from netlab.lab.load import load_scenario as load
+    from netlab.lab.options import load_scenario as load
 
     return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The scenario options as keywords of :func:`netlab.lab.load.load_plan`."""
+    """The scenario options as keywords of :func:`netlab.lab.options.load_plan`."""
     return {
         "engine": args.engine,
         "firewall": args.firewall,
@@ -189,7 +189,7 @@ class UntilInterrupted:
     def __enter__(self) -> UntilInterrupted:
         import signal
 
-        self._before = signal.signal(signal.SIGINT, self._heed)
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -197,7 +197,7 @@ class UntilInterrupted:
 
         signal.signal(signal.SIGINT, self._before)
 
-    def _heed(self, *_: object) -> None:
+    def _on_signal(self, *_: object) -> None:
         import signal
 
         signal.signal(signal.SIGINT, signal.default_int_handler)

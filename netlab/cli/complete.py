@@ -28,7 +28,7 @@ def hint(action: argparse.Action, kind: str) -> argparse.Action:
 
 def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(word, what it is) for the last of ``words``, which follow the program's name."""
-    from netlab.cli.main import VERBS, parser_of
+    from netlab.cli.verbs import VERBS, parser_of
 
     *before, current = words or [""]
     while before and before[0] in ("-v", "--verbose"):
@@ -110,7 +110,7 @@ def labs() -> list[str]:
 def nodes() -> list[str]:
     """LAB.NODE of every lab, and NODE alone where there is one lab."""
     from netlab.lab import state
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
 
     known = labs()
     found = _published(known)
@@ -129,3 +129,10 @@ def _published(known: Sequence[str]) -> list[str]:
     from netlab.lab.state import netns_names
 
     return [name for name in netns_names() if name.partition(".")[0] in known and "." in name]
+
+
+def answer(words: Sequence[str]) -> int:
+    """What may come in the place of the last word, one a line: ``netlab completion --words WORD…``."""
+    for word, about in candidates(words):
+        print(f"{word}\t{about}")
+    return 0

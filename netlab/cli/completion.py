@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
 BASH = """\
 # bash completion for netlab: source <(netlab completion bash)
@@ -75,13 +74,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a script; returns 0."""
     print(SCRIPTS[args.shell], end="")
-    return 0
-
-
-def answer(words: Sequence[str]) -> int:
-    """What may come in the place of the last word, one a line: ``netlab completion --words WORD…``."""
-    from netlab.cli.complete import candidates
-
-    for word, about in candidates(words):
-        print(f"{word}\t{about}")
     return 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.cli.common import Files
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.model.plan import Plan
 
 
@@ -60,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
     plans = diff(first.plan, second.plan)
     flows = None
     if not args.plan_only:
-        from netlab.lab.diff import measure
+        from netlab.lab.temporary import compare_flows
 
-        flows = measure([(side.label, side.plan, side.client) for side in (first, second)], args.jobs)
+        flows = compare_flows([(side.label, side.plan, side.client) for side in (first, second)], args.jobs)
     if args.json:
         print_json(document(labels, plans, flows))
     else:
@@ -111,7 +111,7 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
 
     from netlab.cli.matrix import variants_of
     from netlab.lab import state
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.model.errors import UsageError
 
     names = [name for name in args.files if not os.path.exists(name)]

@@ -11,7 +11,7 @@ from netlab.cli.help import examples
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.lab.state import Lock
     from netlab.model.event import Event
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _do(client: Client, lock: Lock, words: str) -> tuple[list[str], list[str]]:
-    from netlab.lab.load import counts_of
+    from netlab.lab.options import counts_of
     from netlab.model.errors import Position
     from netlab.plan.change import happen
     from netlab.scenario.events import parse_event

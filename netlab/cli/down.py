@@ -70,7 +70,7 @@ def _name_of(text: str) -> str:
 def take_down(name: str) -> bool:
     """Take one lab down and wait until it is gone; whether there was one. Stale remains go as well."""
     from netlab.lab import state
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.model.errors import UsageError
 
     if not name or "/" in name or name.startswith("."):

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     import os
 
-    from netlab.lab.client import find_node
-    from netlab.lab.enter import run_inside
+    from netlab.lab.client.client import find_node
+    from netlab.lab.client.terminal import run_inside
     from netlab.model.errors import UsageError
 
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command

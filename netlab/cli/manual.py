@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from netlab.cli.main import VERBS, parser_of
+from netlab.cli.verbs import VERBS, parser_of
 
 EXIT_CODES = (
     (0, "as expected"),

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from netlab.journey.matrix import Selection
-    from netlab.lab.matrix import Column
+    from netlab.journey.matrix import Column, Selection
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -137,17 +136,17 @@ def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
     if len(args.files) != 1 or os.path.exists(args.files[0]):
         return []
     from netlab.lab import state
-    from netlab.lab.client import attach
+    from netlab.lab.client.client import attach
 
     name = args.files[0]
     if name not in (record.name for record in state.standing()):
         return []
-    from netlab.lab.matrix import measure
+    from netlab.lab.client.instrument import measure_matrix
     from netlab.model.errors import UsageError
 
     if args.engine or args.firewall or args.daemon:
         raise UsageError(f"{name} is a lab that stands: variants are built from its file")
-    return [measure(attach(name), selection=selection)]
+    return [measure_matrix(attach(name), selection=selection)]
 
 
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
@@ -155,7 +154,7 @@ def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
 
-    from netlab.lab.matrix import column
+    from netlab.lab.temporary import column
     from netlab.model.errors import UsageError
 
     groups = scenario_groups(args)

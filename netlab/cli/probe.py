@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netlab.kernel.packet import Shape
-    from netlab.lab.asking import PacketOptions
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
+    from netlab.lab.probe_options import PacketOptions
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -76,7 +76,7 @@ def _port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and show; returns 0 if every flow was measured, else 3."""
-    from netlab.lab.asking import shape
+    from netlab.lab.probe_options import shape
 
     client, texts = question(args)
     flows = flows_of(client.plan, texts, args)
@@ -113,7 +113,7 @@ def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
 
 def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namespace) -> list[Flow]:
     """The flows that the command line asks for; raises ScenarioError for all that cannot be understood."""
-    from netlab.lab.asking import gathered
+    from netlab.lab.probe_options import gathered
 
     return gathered(plan, list(texts), args.family, options_of(args))
 
@@ -162,7 +162,7 @@ class _Show:
 
 
 def _measure(client: Client, flows: list[Flow], shape: Shape | None, replies: bool, show: _Show) -> None:
-    from netlab.lab.measuring import measuring
+    from netlab.lab.client.instrument import measuring
 
     with measuring(client) as session:
         session.measure(flows, shape=shape, replies=replies, tell=show)

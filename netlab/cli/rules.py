@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import print_json, print_text
 from netlab.cli.complete import hint
-from netlab.lab.ruleset import RulesReader
+from netlab.lab.client.rules import RulesReader
 from netlab.model.family import FAMILIES, Family
 from netlab.view import ruleset as view
 
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _target(text: str | None) -> tuple[Client, str]:
     from netlab.cli.status import the_lab
-    from netlab.lab.client import attach, find_node
+    from netlab.lab.client.client import attach, find_node
     from netlab.lab.state import read
 
     if text is not None and "." not in text:

@@ -10,7 +10,7 @@ from netlab.cli.complete import hint
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit code."""
-    from netlab.lab.enter import run_inside
+    from netlab.lab.client.terminal import run_inside
 
     client, node = find_target(args.target)
     place = f"{client.name}.{node}" if node else client.name
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(content)
         if nodes:
-            from netlab.lab.names import name_all
+            from netlab.lab.node.ip_netns import name_all
 
             name_all(private, client.name, nodes)
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def find_target(text: str | None) -> tuple[Client, str | None]:
     """The lab, and the node if one is meant; raises UsageError."""
     from netlab.lab import state
-    from netlab.lab.client import Client, attach, find_node
+    from netlab.lab.client.client import Client, attach, find_node
     from netlab.model.errors import UsageError
 
     if text is None:
@@ -77,7 +77,7 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
 def _is_node_of_the_only_lab(text: str) -> bool:
     """Whether the name of a lab is its own node's as well (httpd in httpd): then the node is meant."""
     from netlab.lab import state
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
 
     standing = state.standing()
     return len(standing) == 1 and any(node.name == text for node in Client(standing[0]).plan.nodes)

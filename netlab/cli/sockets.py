@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from netlab.cli.shell import find_target
-    from netlab.lab.sockets import sockets
+    from netlab.lab.client.sockets import sockets
 
     client, node = find_target(args.target)
     found = sockets(client, node)

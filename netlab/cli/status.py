@@ -11,7 +11,7 @@ from netlab.cli.complete import hint
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 def the_lab(name: str | None) -> Client:
     """The lab of that name, or the only one; raises UsageError."""
     from netlab.lab import state
-    from netlab.lab.client import Client, attach
+    from netlab.lab.client.client import Client, attach
     from netlab.model.errors import UsageError
 
     if name is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from netlab.journey.filter import Test
     from netlab.measure.live import Live
-    from netlab.measure.watch import RemoteWatch, Told
+    from netlab.measure.watch import JourneyReport, RemoteWatch
 
 _PACKETS_OF = 40 + 20  #: octets of headers that a trace event carries at most
 
@@ -79,7 +79,7 @@ def _is_lab(word: str) -> bool:
 
 def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> RemoteWatch:
     from netlab.cli.shell import find_target
-    from netlab.lab.measuring import watching
+    from netlab.lab.client.instrument import watching
     from netlab.model.errors import UsageError
 
     client, node = find_target(name)
@@ -166,7 +166,7 @@ class _Show:
         """Whether as many were shown as were asked for."""
         return self._left == 0
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: JourneyReport) -> None:
         if self._left is not None:
             self._left -= 1
         if self._file is not None:
@@ -187,7 +187,7 @@ class _Show:
             print_text(_line(told))
         sys.stdout.flush()
 
-    def _packets(self, told: Told) -> bytes:
+    def _packets(self, told: JourneyReport) -> bytes:
         """The packets of a journey, at each hook once; a trace has no more than their headers."""
         from netlab.measure import pcapng
 
@@ -212,7 +212,7 @@ def _length(octets: bytes) -> int:
     return 40 + int.from_bytes(octets[4:6], "big")
 
 
-def _line(told: Told) -> str:
+def _line(told: JourneyReport) -> str:
     """``12:00:01.250 client -> 198.51.100.1:80/tcp ipv4: ok, forward, sees 198.51.100.2``."""
     import time
 

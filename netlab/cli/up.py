@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.cli.common import Files
-    from netlab.lab.client import Client
-    from netlab.lab.launch import Launch
+    from netlab.lab.client.client import Client
+    from netlab.lab.client.launch import Launch
     from netlab.lab.state import Lock
     from netlab.model.scenario import Scenario
 
@@ -57,7 +57,7 @@ class Job:
 
     def __init__(self, files: Files, scenario: Scenario) -> None:
         from netlab.lab import codec
-        from netlab.lab.load import record_of
+        from netlab.lab.options import record_of
         from netlab.plan import make
 
         self.files = files
@@ -97,7 +97,7 @@ class Job:
 
 def run(args: argparse.Namespace) -> int:
     """Bring the labs up; returns 0, or the exit code of the first that failed."""
-    from netlab.lab.launch import Launch
+    from netlab.lab.client.launch import Launch
 
     groups = scenario_groups(args)
     early = Launch()  # its interpreter starts while the scenarios are read
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 
 def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
     """Read every scenario; raises one error with all that is wrong with any of them."""
-    from netlab.lab.load import refuse_programs
+    from netlab.lab.options import refuse_programs
     from netlab.model.errors import Problem, ScenarioError, UsageError
 
     jobs: list[Job] = []
@@ -145,7 +145,7 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
 
 def bring_up(jobs: list[Job], early: Launch) -> Launch:
     """Take all jobs to their end, at once; returns a launch that was not needed (or is used up)."""
-    from netlab.lab.launch import Launch
+    from netlab.lab.client.launch import Launch
 
     spare: Launch | None = early
     for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
@@ -177,7 +177,7 @@ def _lock(name: str) -> Lock:
 def settle_old(job: Job, lock: Lock) -> bool:
     """Whether the lab stands as wanted; one that stands otherwise is taken down, a dead one cleared."""
     from netlab.lab import state
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.model.errors import LabError
 
     if state.clear(lock) is not None:
@@ -252,7 +252,7 @@ def attend(jobs: list[Job]) -> None:
     import select
 
     from netlab.cli.progress import Progress
-    from netlab.lab.wire import Disconnected
+    from netlab.kernel.channel import Disconnected
 
     poll = select.poll()
     busy: dict[int, Job] = {}
@@ -265,7 +265,7 @@ def attend(jobs: list[Job]) -> None:
             progress.show([f"{job.name}: {job.doing}" for job in busy.values() if job.doing])
             for fd, _ in poll.poll(100):
                 try:
-                    done = heed(busy[fd])
+                    done = take_reports(busy[fd])
                 except Disconnected:
                     launch = busy[fd].launch
                     assert launch is not None
@@ -276,7 +276,7 @@ def attend(jobs: list[Job]) -> None:
                     del busy[fd]
 
 
-def heed(job: Job) -> bool:
+def take_reports(job: Job) -> bool:
     """Take what the supervisor said; True once the job is over. Raises Disconnected."""
     from netlab.model.errors import NetlabError
 
@@ -288,7 +288,7 @@ def heed(job: Job) -> bool:
     job.launch.fill()
     while (found := job.launch.take()) is not None:
         try:
-            if job.launch.heed(found, doing):
+            if job.launch.take_report(found, doing):
                 job.warnings = job.launch.warnings
                 job.launch.commit(detach=True)
                 job.launch = None

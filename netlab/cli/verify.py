@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlab.cli.common import Files
-    from netlab.lab.verify import Verdict
+    from netlab.journey.expect import Verdict
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify; returns the exit code."""
-    from netlab.lab.verify import exit_code
+    from netlab.journey.expect import exit_code
 
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
@@ -97,7 +97,7 @@ def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
     """All verdicts, in the order of the scenarios; the first error ends what has not begun."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from netlab.lab.verify import verify
+    from netlab.lab.temporary import verify
 
     with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
         futures = [pool.submit(verify, plan, scenario) for _, scenario, plan in loaded]

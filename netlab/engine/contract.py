@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from netlab.engine.refusal import Refused
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.event import Event
 from netlab.model.scenario import Host
 
@@ -84,10 +84,10 @@ class Engine(Protocol):
         """``docker-20.10``: the name in scenarios."""
         ...
 
-    def start(self, host: Host) -> State[World]:
+    def start(self, host: Host) -> State[HostState]:
         """The daemon's first start on a host; raises :class:`Refused` for a daemon.json it rejects."""
         ...
 
-    def step(self, state: State[World], event: Event) -> State[World]:
+    def step(self, state: State[HostState], event: Event) -> State[HostState]:
         """What the engine makes of one event; raises :class:`Refused` as the daemon would."""
         ...

@@ -179,7 +179,7 @@ class Container:
 
 
 @dataclass(slots=True)
-class World:
+class HostState:
     """Everything on one host."""
 
     host: Host

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlab.journey.decide import decide
-from netlab.journey.evidence import Sighting, Ways, unmapped
-from netlab.journey.facts import Facts
+from netlab.journey.evidence import PacketPaths, ProbeResult, unmapped
 from netlab.journey.headers import endpoints
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import leg_of, split_by_node, visit_of
-from netlab.journey.stations import Station
+from netlab.journey.topology import Topology
 from netlab.model.family import Family, endpoint
 from netlab.model.flow import Flow, OutcomeName, PathName
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
@@ -17,7 +17,9 @@ from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
 PROXY = "docker-proxy"
 
 
-def build(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts, *, replies: bool = False) -> Journey:
+def build(
+    flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology, *, replies: bool = False
+) -> Journey:
     """The journey. ``replies`` shows the answers' legs also where the outcome is not ``timeout``."""
     proxied = _proxied(flow, sighting, ways, facts)
     outcome = sighting.outcome
@@ -56,7 +58,9 @@ def question(flow: Flow, source: tuple[str, int] | None) -> JourneyFlow:
     return JourneyFlow(flow.origin, flow.to, flow.family.word, src, dst, flow.via)
 
 
-def path_of(flow: Flow, outcome: OutcomeName, ways: Ways, facts: Facts, *, proxied: bool) -> PathName:
+def path_of(
+    flow: Flow, outcome: OutcomeName, ways: PacketPaths, facts: Topology, *, proxied: bool
+) -> PathName:
     """How far the first packet got in the hosts' IP hooks, by the design's words."""
     if not ways.forth:
         if outcome in ("no-route", "unmeasured"):
@@ -73,14 +77,14 @@ def path_of(flow: Flow, outcome: OutcomeName, ways: Ways, facts: Facts, *, proxi
     return "output" if hooks[-1] in ("output", "postrouting") else "none"
 
 
-def _to_host(first: Station, facts: Facts) -> bool:
+def _to_host(first: HookPass, facts: Topology) -> bool:
     """Whether the frame was addressed to the host's own MAC; without a link header it cannot be told: yes."""
     link = first.entry.link
     node = facts.traced.get(first.node)
     return len(link) < 6 or node is None or not node.macs or link[:6] in node.macs
 
 
-def _proxied(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> bool:
+def _proxied(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> bool:
     if ways.proxied:
         return True
     end = ways.forth[-1] if ways.forth else None
@@ -93,7 +97,9 @@ def _proxied(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> bool:
     return facts.proxy_listens(end.node, flow.protocol, address, port)
 
 
-def _answer(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> tuple[str | None, Sees | None]:
+def _answer(
+    flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
+) -> tuple[str | None, Sees | None]:
     """Who answered, and which source address it saw (the second only where data came back)."""
     if sighting.outcome != "ok":
         return None, None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.journey.evidence import Sighting, Ways
-from netlab.journey.facts import Facts, TracedNode
+from netlab.journey.evidence import PacketPaths, ProbeResult
 from netlab.journey.headers import endpoints
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import hit_of
-from netlab.journey.stations import Station
+from netlab.journey.topology import Topology, TracedNode
 from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy
 from netlab.model.trace import BaseChain, Step, TraceKind, VerdictCode
@@ -18,7 +18,7 @@ _FILTER_PRIORITY = 0
 _PORT_UNREACHABLE = ((3, 3), (1, 4))
 
 
-def decide(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> DecidedBy:
+def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> DecidedBy:
     """The decision, looked for where the packet ended first: a drop, then what the answer tells."""
     if sighting.outcome == "no-route":
         return DecidedBy("route", node=flow.origin, rule=sighting.route or sighting.errno)
@@ -39,7 +39,7 @@ def decide(flow: Flow, sighting: Sighting, ways: Ways, facts: Facts) -> DecidedB
     return _by_step(*accepted, facts) if accepted is not None else DecidedBy("none")
 
 
-def _by_step(station: Station, step: Step, facts: Facts) -> DecidedBy:
+def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
     node = facts.traced.get(station.node) or TracedNode(station.node)
     hit = hit_of(step, node, facts)
     policy = step.kind is TraceKind.POLICY
@@ -55,7 +55,7 @@ def _by_step(station: Station, step: Step, facts: Facts) -> DecidedBy:
     )
 
 
-def _socket(flow: Flow, ways: Ways, facts: Facts) -> DecidedBy:
+def _socket(flow: Flow, ways: PacketPaths, facts: Topology) -> DecidedBy:
     """Nobody listens at the end of the way: the node there sent the RST or the port unreachable."""
     way = ways.proxied or ways.forth
     final = (way[-1].left or way[-1].key) if way else None
@@ -67,14 +67,14 @@ def _socket(flow: Flow, ways: Ways, facts: Facts) -> DecidedBy:
     return DecidedBy("socket", node=node)
 
 
-def _accept(way: Iterable[Station], facts: Facts) -> tuple[Station, Step] | None:
+def _accept(way: Iterable[HookPass], facts: Topology) -> tuple[HookPass, Step] | None:
     """What let a packet through: the last rule of a filter chain that accepted it, else the last policy.
 
     Accepting ends one base chain, and those behind it are still asked. One that only has its policy to say
     (the security table's, another tenant's) decided nothing where a rule did.
     """
-    by_rule: tuple[Station, Step] | None = None
-    by_policy: tuple[Station, Step] | None = None
+    by_rule: tuple[HookPass, Step] | None = None
+    by_policy: tuple[HookPass, Step] | None = None
     for station in way:
         node = facts.traced.get(station.node)
         if node is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from netlab.journey.facts import Facts
 from netlab.journey.headers import PROTOCOLS, make_key, reverse
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index
-from netlab.journey.stations import Station
+from netlab.journey.topology import Topology
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.journey import Icmp
@@ -16,7 +16,7 @@ from netlab.model.reply import Reply
 
 
 @dataclass(slots=True)
-class Sighting:
+class ProbeResult:
     """What the probe itself saw, at the origin.
 
     ``key`` is that of its first packet (see :mod:`netlab.journey.headers`), None if none left. ``route`` is
@@ -38,28 +38,30 @@ class Sighting:
 
 
 @dataclass(slots=True)
-class Ways:
+class PacketPaths:
     """The stations of one flow: forth, by the proxy, back (to the proxy, if there is one), over a bridge.
 
     ``returned`` is the proxy's own answer to the client; ``errors`` an ICMP error about the packet, at the
     hooks that showed it, where somebody asked for it.
     """
 
-    forth: list[Station] = field(default_factory=list)
-    proxied: list[Station] = field(default_factory=list)
-    back: list[Station] = field(default_factory=list)
-    returned: list[Station] = field(default_factory=list)
-    switched: list[Station] = field(default_factory=list)
-    errors: list[Station] = field(default_factory=list)
+    forth: list[HookPass] = field(default_factory=list)
+    proxied: list[HookPass] = field(default_factory=list)
+    back: list[HookPass] = field(default_factory=list)
+    returned: list[HookPass] = field(default_factory=list)
+    switched: list[HookPass] = field(default_factory=list)
+    errors: list[HookPass] = field(default_factory=list)
 
-    def all(self) -> list[Station]:
+    def all(self) -> list[HookPass]:
         """All of them."""
         return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched, *self.errors]
 
 
-def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, back: bool = True) -> Ways:
+def find_paths(
+    flow: Flow, sighting: ProbeResult, index: Index, facts: Topology, *, back: bool = True
+) -> PacketPaths:
     """Find the flow's packets among the stations of the measurement; the answers too with ``back``."""
-    ways = Ways()
+    ways = PacketPaths()
     if sighting.key is None:
         return ways
     arrived = sighting.outcome in ("ok", "closed")
@@ -83,18 +85,20 @@ def find_ways(flow: Flow, sighting: Sighting, index: Index, facts: Facts, *, bac
     return ways
 
 
-def _end(way: list[Station]) -> str | None:
+def _end(way: list[HookPass]) -> str | None:
     return way[-1].node if way else None
 
 
-def find_error(ways: Ways, index: Index) -> Icmp | None:
+def find_error(ways: PacketPaths, index: Index) -> Icmp | None:
     """The ICMP error about the packet of ``ways``, as the trace shows it: they hold its stations then."""
     found = index.errors(ways.forth)
     ways.errors = [station for station, _ in found]
     return found[0][1] if found else None
 
 
-def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, facts: Facts) -> list[Station]:
+def _by_reply(
+    flow: Flow, reply: Reply, forth: list[HookPass], index: Index, facts: Topology
+) -> list[HookPass]:
     """The proxy's leg, by what the responder says of its own connection; empty if there was no proxy."""
     end = forth[-1] if forth else None
     if end is None or end.hook != "input" or end.left is None or flow.protocol == "icmp":
@@ -115,7 +119,7 @@ def _by_reply(flow: Flow, reply: Reply, forth: list[Station], index: Index, fact
     return [] if end.left == seen else index.trace_back(seen, end.node, facts.traced_nodes)
 
 
-def _by_token(token: str, forth: list[Station], index: Index, facts: Facts) -> list[Station]:
+def _by_token(token: str, forth: list[HookPass], index: Index, facts: Topology) -> list[HookPass]:
     """The proxy's leg of a datagram: it carries the same payload."""
     end = forth[-1] if forth else None
     if end is None or end.hook != "input":

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from netlab.journey.resolve import Resolver
 from netlab.model.errors import UsageError
+from netlab.model.expectation import Expectation, Expected
 from netlab.model.family import FAMILIES, Family
-from netlab.model.flow import Expectation, Expected, Flow, FlowPattern, Target
+from netlab.model.flow import Flow, FlowPattern, Target
 from netlab.model.limits import FLOWS
 from netlab.model.plan import Node, Plan
 

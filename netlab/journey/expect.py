@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from netlab.journey.expand import Claim
 from netlab.model.errors import UsageError
+from netlab.model.expectation import Expected
 from netlab.model.family import bare
-from netlab.model.flow import Expected
 from netlab.model.journey import DecidedBy, Journey
 from netlab.model.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +159,27 @@ def _dnat(expected: str | None, journey: Journey) -> str:
     if (rewritten or "none") == expected:
         return ""
     return f"dnat: expected {expected}, measured {rewritten or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One claim, the journey that was measured for it, and how they compare."""
+
+    claim: Claim
+    journey: Journey
+    check: Check
+
+    @property
+    def word(self) -> str:
+        """``passed``, ``failed`` or ``unmeasured``."""
+        return {True: "passed", False: "failed", None: "unmeasured"}[self.check.passed]
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """1 if any failed, else 3 if any is unmeasured, else 5 if none ran, else 0."""
+    words = {verdict.word for verdict in verdicts}
+    if "failed" in words:
+        return 1
+    if "unmeasured" in words:
+        return 3
+    return 0 if words else 5

@@ -2,7 +2,7 @@
 
 A packet enters a hook with the addresses with which it left the one before: our last chain at a hook sees
 what NAT did there. That holds over changing trace ids (bridges, loopback), without conntrack, and for
-answers; see :mod:`netlab.journey.stations`.
+answers; see :mod:`netlab.journey.hook_passes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final
 
-from netlab.journey.facts import Facts, TracedNode
 from netlab.journey.headers import (
     addresses_of,
     alike,
@@ -23,7 +22,8 @@ from netlab.journey.headers import (
     icmp_error,
     packet_of,
 )
-from netlab.journey.stations import Station
+from netlab.journey.hook_passes import HookPass
+from netlab.journey.topology import Topology, TracedNode
 from netlab.model.family import endpoint
 from netlab.model.journey import HookVisit, Icmp, Leg, Nat, Packet, RuleHit
 from netlab.model.trace import Step, TraceKind
@@ -41,10 +41,10 @@ _NEXT: Final = {
 class Index:
     """The stations of a measurement, found by the addresses with which a packet came or left."""
 
-    def __init__(self, stations: Iterable[Station], facts: Facts | None = None) -> None:
+    def __init__(self, stations: Iterable[HookPass], facts: Topology | None = None) -> None:
         self._facts = facts
         self._stations = list(stations)
-        self._by_entry: dict[bytes, list[Station]] = {}
+        self._by_entry: dict[bytes, list[HookPass]] = {}
         self._by_payload: dict[tuple[str, bytes], list[bytes]] | None = None
         by_entry = self._by_entry
         for station in self._stations:
@@ -56,20 +56,20 @@ class Index:
                     by_entry[key] = [station]
 
     @cached_property
-    def _by_exit(self) -> dict[bytes, list[Station]]:
-        found: dict[bytes, list[Station]] = {}
+    def _by_exit(self) -> dict[bytes, list[HookPass]]:
+        found: dict[bytes, list[HookPass]] = {}
         for station in self._stations:
             if station.left is not None:
                 found.setdefault(station.left, []).append(station)
         return found
 
     @cached_property
-    def _fragments(self) -> list[Station]:
+    def _fragments(self) -> list[HookPass]:
         return [station for station in self._stations if station.fragment]
 
     @cached_property
-    def _errors(self) -> dict[bytes, list[tuple[Station, Icmp]]]:
-        found: dict[bytes, list[tuple[Station, Icmp]]] = {}
+    def _errors(self) -> dict[bytes, list[tuple[HookPass, Icmp]]]:
+        found: dict[bytes, list[tuple[HookPass, Icmp]]] = {}
         for station in self._stations:
             if station.key is None and station.family == "ip":
                 error = icmp_error(station.entry)
@@ -77,14 +77,14 @@ class Index:
                     found.setdefault(error[1], []).append((station, error[0]))
         return found
 
-    def errors(self, way: Sequence[Station]) -> list[tuple[Station, Icmp]]:
+    def errors(self, way: Sequence[HookPass]) -> list[tuple[HookPass, Icmp]]:
         """The ICMP error about a packet that came to an end on this way, at each hook that showed it."""
         if not way or not self._errors:
             return []
         ends = [headers for headers in (way[-1].exit, way[-1].entry) if headers is not None]
         return next((found for end in ends if (found := self._errors.get(error_key(end)))), [])
 
-    def entering(self, key: bytes) -> Sequence[Station]:
+    def entering(self, key: bytes) -> Sequence[HookPass]:
         """Stations that a packet with this key entered, in order; the first fragment of one counts."""
         found = self._by_entry.get(key)
         if found is None and key[0] == 6:
@@ -93,20 +93,20 @@ class Index:
             ]
         return found or ()
 
-    def leaving(self, key: bytes) -> Sequence[Station]:
+    def leaving(self, key: bytes) -> Sequence[HookPass]:
         """Stations that a packet with this key left."""
         return self._by_exit.get(key, ())
 
     def follow(
         self, key: bytes, hosts: frozenset[str], start: str | None = None, *, passed: bool = False
-    ) -> list[Station]:
+    ) -> list[HookPass]:
         """The way of the first packet that had this key, through the IP hooks of ``hosts``.
 
         ``start``: the host in which it began, if one is known. ``passed``: it is known to have arrived, so of
         several copies it is one that was not dropped.
         """
-        way: list[Station] = []
-        last: Station | None = None
+        way: list[HookPass] = []
+        last: HookPass | None = None
         seen: bytes | None = key
         while seen is not None:
             station = self._next(seen, last, hosts, start, passed=passed)
@@ -120,10 +120,10 @@ class Index:
         return way
 
     def _next(
-        self, key: bytes, last: Station | None, hosts: frozenset[str], start: str | None, *, passed: bool
-    ) -> Station | None:
+        self, key: bytes, last: HookPass | None, hosts: frozenset[str], start: str | None, *, passed: bool
+    ) -> HookPass | None:
         """Where the packet came next: of several copies the one with its id, or to its receiver's port."""
-        found: list[Station] = []
+        found: list[HookPass] = []
         for station in self.entering(key):
             if station.family != "ip" or station.node not in hosts or not _follows(last, station):
                 continue
@@ -139,7 +139,7 @@ class Index:
                 found = [one for one in found if not one.dropped] or found
         return found[0] if found else None
 
-    def meant(self, station: Station) -> bool:
+    def meant(self, station: HookPass) -> bool:
         """Whether this is surely the one of a bridge's copies that goes to the port of its receiver."""
         if self._facts is None or station.key is None:
             return False
@@ -155,7 +155,7 @@ class Index:
         port = self._facts.port(station.node, before[-1].entry.link[:6])
         return port is not None and port == node.interface(before[-1].oif)
 
-    def copies(self, station: Station) -> bool:
+    def copies(self, station: HookPass) -> bool:
         """Whether a packet may be a copy of another one: then its drop does not end the other.
 
         A copy that a rule made (TEE) leaves by OUTPUT with the addresses of one that came in before. A bridge
@@ -171,7 +171,7 @@ class Index:
                 return True
         return self.teed(station)
 
-    def teed(self, station: Station) -> bool:
+    def teed(self, station: HookPass) -> bool:
         """Whether a packet was sent by this machine as a copy of one that it was handling."""
         same = self.entering(station.key) if station.key is not None else ()
         begun = next((s for s in same if s.node == station.node and s.id == station.id), station)
@@ -184,7 +184,7 @@ class Index:
             for other in same
         )
 
-    def _whole(self, station: Station) -> Station:
+    def _whole(self, station: HookPass) -> HookPass:
         """A first fragment, put together with the datagram that left the hook in its place.
 
         Conntrack reassembles in PREROUTING and OUTPUT, after our first chain; the datagram goes on under the
@@ -202,7 +202,7 @@ class Index:
                 return station.whole(other)
         return station
 
-    def trace_back(self, key: bytes, node: str, hosts: frozenset[str]) -> list[Station]:
+    def trace_back(self, key: bytes, node: str, hosts: frozenset[str]) -> list[HookPass]:
         """The way of the packet that left a node's POSTROUTING with this key, if the node sent it itself."""
         for station in self.leaving(key):
             if station.hook != "postrouting" or station.family != "ip" or station.node != node:
@@ -240,15 +240,15 @@ class Index:
         found = self._by_payload.get((node, payload[:12]), ())
         return found[-1] if found else None
 
-    def switched(self, keys: Iterable[bytes]) -> list[Station]:
+    def switched(self, keys: Iterable[bytes]) -> list[HookPass]:
         """The bridge-family stations of one packet, if a bridge passed it from port to port."""
-        found: list[Station] = []
+        found: list[HookPass] = []
         for key in dict.fromkeys(keys):
             found += [station for station in self.entering(key) if station.family == "bridge"]
         return found if any(station.hook == "forward" for station in found) else []
 
 
-def _follows(last: Station | None, station: Station) -> bool:
+def _follows(last: HookPass | None, station: HookPass) -> bool:
     if last is None:
         return station.hook in ("prerouting", "output")
     if station.hook not in _NEXT.get(last.hook, ()):
@@ -260,9 +260,9 @@ def _follows(last: Station | None, station: Station) -> bool:
     return last.hook != "postrouting" or last.oif == LOOPBACK_INDEX
 
 
-def split_by_node(way: Sequence[Station]) -> list[list[Station]]:
+def split_by_node(way: Sequence[HookPass]) -> list[list[HookPass]]:
     """A way through several hosts, cut into one run a host."""
-    runs: list[list[Station]] = []
+    runs: list[list[HookPass]] = []
     for station in way:
         if runs and runs[-1][0].node == station.node:
             runs[-1].append(station)
@@ -271,14 +271,14 @@ def split_by_node(way: Sequence[Station]) -> list[list[Station]]:
     return runs
 
 
-def leg_of(way: Sequence[Station], by: str | None, facts: Facts) -> Leg:
+def leg_of(way: Sequence[HookPass], by: str | None, facts: Topology) -> Leg:
     """One leg, in words."""
     node = facts.traced.get(way[0].node) or TracedNode(way[0].node)
     visits = tuple(visit_of(station, node, facts) for station in way)
     return Leg(way[0].node, by, nat_of(way), visits)
 
 
-def visit_of(station: Station, node: TracedNode, facts: Facts) -> HookVisit:
+def visit_of(station: HookPass, node: TracedNode, facts: Topology) -> HookVisit:
     """One station, in words."""
     if station.key is not None:
         packet = packet_of(station.key)
@@ -293,7 +293,7 @@ def visit_of(station: Station, node: TracedNode, facts: Facts) -> HookVisit:
     )
 
 
-def _met(steps: tuple[Step, ...], node: TracedNode, facts: Facts) -> tuple[RuleHit, ...]:
+def _met(steps: tuple[Step, ...], node: TracedNode, facts: Topology) -> tuple[RuleHit, ...]:
     """Most packets at a hook meet the same rules: their words are put together once."""
     found = node.met.get(steps)
     if found is None:
@@ -301,7 +301,7 @@ def _met(steps: tuple[Step, ...], node: TracedNode, facts: Facts) -> tuple[RuleH
     return found
 
 
-def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
+def hit_of(step: Step, node: TracedNode, facts: Topology) -> RuleHit:
     """One rule that matched, or the policy."""
     hit = node.hits.get(step)
     if hit is None:
@@ -309,7 +309,7 @@ def hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
     return hit
 
 
-def _hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
+def _hit_of(step: Step, node: TracedNode, facts: Topology) -> RuleHit:
     if step.kind is TraceKind.POLICY or step.handle is None:
         return RuleHit(step.family, step.table, step.chain, None, step.words)
     line = node.rules.get((step.family, step.table, step.chain, step.handle))
@@ -320,7 +320,7 @@ def _hit_of(step: Step, node: TracedNode, facts: Facts) -> RuleHit:
     return RuleHit(step.family, step.table, step.chain, shown, step.words, reason)
 
 
-def nat_of(way: Sequence[Station]) -> Nat:
+def nat_of(way: Sequence[HookPass]) -> Nat:
     """What was rewritten between the first entry and the last exit."""
     first = way[0].key
     last = way[-1].left or way[-1].key
@@ -340,12 +340,12 @@ def _changed(old: tuple[str, int], new: tuple[str, int], echo: bool) -> str | No
     return endpoint(*new) if new != old else None
 
 
-def last_key(way: Sequence[Station]) -> bytes | None:
+def last_key(way: Sequence[HookPass]) -> bytes | None:
     """The addresses of the packet as it left the last host, or where it was stopped."""
     return (way[-1].left or way[-1].key) if way else None
 
 
-def traced_tables(way: Iterable[Station]) -> set[tuple[str, str, str]]:
+def traced_tables(way: Iterable[HookPass]) -> set[tuple[str, str, str]]:
     """(node, family, table) of all the rules met: what must be looked up to show them."""
     return {
         (station.node, step.family, step.table) for station in way for step in station.steps if step.handle

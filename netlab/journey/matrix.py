@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netlab.journey.expand import UNKNOWN_PORTS
 from netlab.journey.resolve import Resolver
@@ -20,6 +20,10 @@ from netlab.model.flow import Flow, FlowProtocol, Target
 from netlab.model.limits import MATRIX
 from netlab.model.plan import Node, Plan
 
+if TYPE_CHECKING:
+    from netlab.model.journey import Journey
+
+
 WayIn = Literal["host address", "localhost", "gateway", "container address"]
 
 
@@ -28,6 +32,10 @@ _MEASURED_REPLICAS = 2
 _REPLICA = re.compile(r"(.+)-\d+")
 #: Words that mean all nodes of a kind, where a node's name is expected.
 KINDS = {"outside": "outside", "hosts": "host", "containers": "container"}
+
+
+#: what makes two variants' cells the same question
+Question = tuple[str, str, "Family"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +241,40 @@ def _outside_role(plan: Plan, origin: Node) -> str:
         ):
             return "LAN"
     return "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One variant's answers. ``refusal`` says why it does not apply to this scenario, if it does not.
+
+    ``replicas`` are those of which two were measured in place of all.
+    """
+
+    label: str
+    answers: dict[Question, tuple[Cell, Journey]]
+    refusal: str | None = None
+    replicas: tuple[Replicas, ...] = ()
+
+
+def question(cell: Cell) -> Question:
+    """Origin, target as written, family."""
+    return cell.flow.origin, cell.flow.to, cell.flow.family
+
+
+def questions(columns: Sequence[Column]) -> list[Question]:
+    """All questions that some column answers, in the order of the first that has them."""
+    return list(dict.fromkeys(asked for column in columns for asked in column.answers))
+
+
+def differs(columns: Sequence[Column], asked: Question) -> bool:
+    """Whether the variants that apply give different answers, in what a caller notices."""
+    found = {answer_key(c.answers.get(asked)) for c in columns if c.refusal is None}
+    return len(found) > 1
+
+
+def answer_key(answer: tuple[Cell, Journey] | None) -> tuple[str, ...] | None:
+    """Outcome, path, and the source that the server saw."""
+    if answer is None:
+        return None
+    journey = answer[1]
+    return journey.outcome, journey.path, journey.sees.address if journey.sees else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from struct import pack
 
-from netlab.kernel.message import address_bytes, mac_bytes
+from netlab.kernel.netlink.message import address_bytes, mac_bytes
 from netlab.kernel.packet import checksum
 
 _ETH_ARP, _ETH_IPV6 = 0x0806, 0x86DD

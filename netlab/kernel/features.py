@@ -141,7 +141,7 @@ def try_trace() -> str:
 
 def describe_trace(messages: Sequence[bytes]) -> str:
     """What the decoder makes of trace messages; raises Lacking if this kernel's are not understood."""
-    from netlab.kernel.nftrace import Decoder
+    from netlab.kernel.trace.nftrace import Decoder
     from netlab.model.trace import TraceFault
 
     decoder = Decoder()

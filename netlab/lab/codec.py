@@ -87,10 +87,10 @@ def encode(value: Any) -> Any:
 @cache
 def _classes() -> dict[str, Callable[..., Any]]:
     """Every class that a plan may hold, by name."""
-    from netlab.model import errors, family, flow, plan, rules, scenario
+    from netlab.model import errors, expectation, family, flow, plan, rules, scenario
 
     found: dict[str, Callable[..., Any]] = {"Family": family.Family, "list": _list, "dict": _dict}
-    _learn(found, errors, flow, plan, rules, scenario)
+    _learn(found, errors, expectation, flow, plan, rules, scenario)
     return found
 
 

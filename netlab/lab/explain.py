@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from netlab.journey.advise import Advice, Wish, advise, wish_of
 from netlab.journey.matrix import matrix
-from netlab.lab.measuring import lent
-from netlab.lab.output import collect
+from netlab.lab.client.client import collect
+from netlab.lab.client.instrument import lent
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
-    from netlab.lab.client import Client
+    from netlab.lab.client.client import Client
     from netlab.measure.worker import RemoteSession
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
@@ -22,7 +22,7 @@ _MOST_RULES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Experiment:
     """A flow of the matrix whose answer is another one with the rules than without."""
 
     before: Journey
@@ -41,7 +41,7 @@ class Explanation:
     wish: Wish | None
     rules: tuple[Advice, ...]
     after: Journey | None
-    others: tuple[Change, ...]
+    others: tuple[Experiment, ...]
     compared: int
 
     @property
@@ -79,7 +79,7 @@ def explain(client: Client, flow: Flow, *, session: RemoteSession | None = None)
     if not rules:
         return Explanation(before[0], wish, (), None, (), 0)
     pairs = zip(before[1:], after[1:], strict=True)
-    others = tuple(Change(b, a) for b, a in pairs if _answer(b) != _answer(a))
+    others = tuple(Experiment(b, a) for b, a in pairs if _answer(b) != _answer(a))
     return Explanation(before[0], wish, tuple(rules), after[0] if last else None, others, len(flows) - 1)
 
 

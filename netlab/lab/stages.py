@@ -15,11 +15,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from netlab.journey.expand import Claim, claims
+from netlab.journey.expect import Verdict, check
 from netlab.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from netlab.measure.worker import RemoteSession
+    from netlab.model.expectation import ScenarioEvent
+    from netlab.model.journey import Journey
     from netlab.model.plan import Plan
-    from netlab.model.scenario import ScenarioEvent
     from netlab.plan.change import Change, History
 
 
@@ -57,3 +62,23 @@ def _happen(history: History | None, event: ScenarioEvent) -> Change:
         return happen(history, event)
     except UsageError as error:
         raise UsageError(f"{event.position}: {error}") from None
+
+
+def judge(
+    session: RemoteSession,
+    claims: Iterable[Claim],
+    plan: Plan,
+    *,
+    tell: Callable[[], None] = lambda: None,
+) -> list[Verdict]:
+    """Measure claims in a lab that stands as ``plan`` says."""
+    known = list(claims)
+
+    def told(_number: int, _journey: Journey) -> None:
+        tell()
+
+    journeys = session.measure([claim.flow for claim in known], tell=told)
+    return [
+        Verdict(claim, journey, check(claim.expected, journey, plan))
+        for claim, journey in zip(known, journeys, strict=True)
+    ]

@@ -1,7 +1,7 @@
 """Probes made of packets by hand: what no socket would send.
 
-One :class:`Workshop` a round keeps a packet socket for each origin, and hands each packet that arrives to
-the probe that it answers.
+One :class:`CraftedProbes` a round keeps a packet socket for each origin, and hands each packet that arrives
+to the probe that it answers.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import ipaddress
 import select
 from collections.abc import Mapping
 
-from netlab.journey.evidence import Sighting
+from netlab.journey.evidence import ProbeResult
 from netlab.journey.headers import ICMP, PROTOCOLS, key_of_sections, make_key, reverse
-from netlab.kernel import interfaces
-from netlab.kernel.interfaces import KernelInterface
+from netlab.kernel.netlink import interfaces
+from netlab.kernel.netlink.interfaces import KernelInterface
 from netlab.kernel.packet import PacketSocket, Shape, template
 from netlab.measure.probes import errno_word
 from netlab.model.errors import UsageError
@@ -32,7 +32,7 @@ class CraftedProbe:
         self.flow = flow
         self.shape = shape
         self.source = source
-        self.sighting: Sighting | None = None
+        self.sighting: ProbeResult | None = None
         number = ICMP[flow.family] if flow.protocol == "icmp" else PROTOCOLS[flow.protocol]
         self.ports = (source[1], 1 if flow.port is None else flow.port)
         self.key = make_key(number, source[0], self.ports[0], flow.address, self.ports[1])
@@ -67,7 +67,7 @@ class CraftedProbe:
             if self.flow.protocol == "tcp":
                 probe = "syn" if "S" in self.shape.flags else "segment"
             key = None if outcome == "no-route" else self.key
-            self.sighting = Sighting(outcome, self.source, key, errno=word, probe=probe)
+            self.sighting = ProbeResult(outcome, self.source, key, errno=word, probe=probe)
 
     def expire(self) -> None:
         """Nobody answered in time, or the trace showed a drop."""
@@ -83,7 +83,7 @@ class CraftedProbe:
         """There is nothing to close: the sockets are the workshop's."""
 
 
-class Workshop:
+class CraftedProbes:
     """Makes, sends and receives hand-made packets. Its sockets last: the kernel is slow to close one."""
 
     def __init__(self, namespaces: Mapping[str, int]) -> None:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import Sighting, Ways, find_error, find_ways
-from netlab.journey.facts import Facts
+from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths
 from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answer, reverse
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables, visit_of
 from netlab.journey.sentence import icmp_words
-from netlab.journey.stations import Station
+from netlab.journey.topology import Topology
 from netlab.measure.session import Pairs, Session
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
@@ -47,7 +47,7 @@ class Seen:
     """One journey, and the stations that it was read from (for packet files)."""
 
     journey: Journey
-    ways: Ways
+    ways: PacketPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Live:
     def __init__(
         self,
         namespaces: Mapping[str, int],
-        plan: Plan | Facts | None = None,
+        plan: Plan | Topology | None = None,
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
@@ -182,7 +182,7 @@ class Live:
             self._read[tracer.node] = len(stations)
         return lost
 
-    def _note(self, station: Station, now: float) -> None:
+    def _note(self, station: HookPass, now: float) -> None:
         key = station.key
         if key is None or station.family != "ip":
             return
@@ -210,13 +210,13 @@ class Live:
         lost: str,
     ) -> Seen | None:
         if lost:
-            return Seen(unmeasured(flow, lost), Ways())
-        sighting = Sighting("timeout", endpoints(key)[0], key)
-        ways = find_ways(flow, sighting, index, self._session.facts)
+            return Seen(unmeasured(flow, lost), PacketPaths())
+        sighting = ProbeResult("timeout", endpoints(key)[0], key)
+        ways = find_paths(flow, sighting, index, self._session.facts)
         end = ways.forth[-1] if ways.forth else None
         if end is not None and end.hook == "input" and end.left:
             sighting.second = seconds.get((end.node, end.left))
-            ways = find_ways(flow, sighting, index, self._session.facts)
+            ways = find_paths(flow, sighting, index, self._session.facts)
         if not ways.forth:
             return (
                 None if age < SETTLED else Seen(unmeasured(flow, "its first packet was not seen whole"), ways)
@@ -232,7 +232,7 @@ class Live:
         sighting.outcome = self._outcome(sighting, ways)
         return Seen(build(flow, sighting, ways, self._session.facts, replies=True), ways)
 
-    def _outcome(self, sighting: Sighting, ways: Ways) -> OutcomeName:
+    def _outcome(self, sighting: ProbeResult, ways: PacketPaths) -> OutcomeName:
         answer = ways.back[0] if ways.back else None
         if answer is not None and not any(station.dropped for station in ways.back):
             return "ok" if answers(answer.entry) else "refused"

@@ -1,7 +1,7 @@
 """Probes made of real sockets: one object a flow in the air.
 
 A probe is started, is told when its socket has something to say, and ends in a
-:class:`~netlab.journey.evidence.Sighting`. It never waits.
+:class:`~netlab.journey.evidence.ProbeResult`. It never waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from functools import cache
 from typing import Final
 
-from netlab.journey.evidence import Sighting
+from netlab.journey.evidence import ProbeResult
 from netlab.journey.headers import ICMP, PROTOCOLS, make_key
 from netlab.kernel.packet import checksum
 from netlab.measure import errqueue
@@ -81,7 +81,7 @@ class SocketProbe(ABC):
         self.token = token
         self.source = source
         self.socket: socket.socket | None = None
-        self.sighting: Sighting | None = None
+        self.sighting: ProbeResult | None = None
         self.key: bytes | None = None
         self.wants = select.EPOLLIN
         self.deadline = 0.0
@@ -191,7 +191,7 @@ class SocketProbe(ABC):
 
     def _finish(self, outcome: OutcomeName, word: str | None = None) -> None:
         source = self.source if self.key is not None else None
-        self.sighting = Sighting(outcome, source, self.key, errno=word)
+        self.sighting = ProbeResult(outcome, source, self.key, errno=word)
 
     def close(self) -> None:
         """Close the socket; idempotent."""

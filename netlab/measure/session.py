@@ -25,18 +25,17 @@ from itertools import chain
 from typing import Final, Protocol
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import Sighting, Ways, find_error, find_ways, unmapped
-from netlab.journey.facts import Facts, facts_of
+from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, unmapped
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables
-from netlab.journey.stations import Station
-from netlab.kernel import interfaces, route
+from netlab.journey.topology import Topology, topology_of
 from netlab.kernel import netns as namespaces_of
+from netlab.kernel.netlink import interfaces, route
 from netlab.kernel.packet import Shape
-from netlab.measure.air import Air, Probe
-from netlab.measure.crafted import CraftedProbe, Workshop
+from netlab.measure.crafted import CraftedProbe, CraftedProbes
+from netlab.measure.in_flight import InFlight, Probe, rounds
 from netlab.measure.probes import patience, probe_for
-from netlab.measure.rounds import rounds
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.flow import Flow
@@ -97,7 +96,7 @@ class Session:
     def __init__(
         self,
         namespaces: Mapping[str, int],
-        plan: Plan | Facts | None = None,
+        plan: Plan | Topology | None = None,
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
@@ -105,7 +104,7 @@ class Session:
     ) -> None:
         """``announce`` is told the name of each table before it is added."""
         self._namespaces = dict(namespaces)
-        self.facts = facts_of(plan) if isinstance(plan, Plan) else plan or Facts()
+        self.facts = topology_of(plan) if isinstance(plan, Plan) else plan or Topology()
         if hosts is not None:
             self.facts.hosts = frozenset(hosts)
         elif plan is None:
@@ -116,8 +115,8 @@ class Session:
         # A datagram's first twelve octets are in the trace: a token, a counter and a newline fit in.
         self._token = f"{random.SystemRandom().getrandbits(24):06x}"
         self.tracers: list[Tracer] = []
-        self._dropped: list[Station] = []
-        self._workshop = Workshop(self._namespaces)
+        self._dropped: list[HookPass] = []
+        self._workshop = CraftedProbes(self._namespaces)
         self._patience = 0.0
         try:
             for name in sorted(self.facts.hosts):
@@ -145,7 +144,7 @@ class Session:
         except KeyError:
             raise UsageError(f"there is no node {node!r} to send from") from None
 
-    def _learn(self, plan: Plan | Facts | None) -> None:
+    def _learn(self, plan: Plan | Topology | None) -> None:
         for tracer in self.tracers:
             self.facts.traced[tracer.node] = tracer.facts
         if plan is not None:
@@ -229,7 +228,7 @@ class Session:
         Raises Unmeasured if one is not heard, and for whatever was lost or not understood by then.
         """
         for tracer in self.tracers:
-            if not tracer.sing():
+            if not tracer.send_canaries():
                 raise Unmeasured(
                     f"no canary can be sent in {tracer.node}: neither loopback nor another link is up"
                 )
@@ -254,7 +253,7 @@ class Session:
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
         self._patience = patience()
-        air = Air(self.tracers, self._workshop)
+        air = InFlight(self.tracers, self._workshop)
         probes = [self._probe(flow, shape) for flow in flows]
         try:
             for count, probe in enumerate(probes):
@@ -278,7 +277,7 @@ class Session:
                     for other in probes:  # whoever answers was kept from it, too
                         other.deadline = max(other.deadline, air.looked) + late
                 else:
-                    air.land(probe, expired=True)
+                    air.finish(probe, expired=True)
         finally:
             air.close()
             for probe in probes:
@@ -297,7 +296,7 @@ class Session:
             return self._workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
         return probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
 
-    def _launch(self, probe: Probe, air: Air) -> None:
+    def _launch(self, probe: Probe, air: InFlight) -> None:
         netns = self._namespace(probe.flow.origin)
         if isinstance(probe, CraftedProbe):
             via = None if probe.flow.via is None else self.facts.namespace(probe.flow.via)
@@ -310,7 +309,7 @@ class Session:
             probe.deadline = time.monotonic() + self._patience
             air.add(probe)
 
-    def _end_dropped(self, probes: Sequence[Probe], air: Air) -> None:
+    def _end_dropped(self, probes: Sequence[Probe], air: InFlight) -> None:
         """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
         if not self._dropped:
             return
@@ -324,7 +323,7 @@ class Session:
             probe = owners.get(station.key) if station.key is not None else None
             if probe is None or probe.sighting is not None or index.copies(station):
                 continue
-            air.land(probe, expired=True)
+            air.finish(probe, expired=True)
 
     def _owners(self, probes: Sequence[Probe]) -> dict[bytes, Probe]:
         """Every key that a flying probe's packet, or its answer, has had so far."""
@@ -338,7 +337,7 @@ class Session:
             owners.setdefault(reverse(key), probe)
         return owners
 
-    def rejects(self, station: Station) -> bool:
+    def rejects(self, station: HookPass) -> bool:
         """Whether a packet was ended by a REJECT, whose verdict is a drop too, but which answers."""
         step = station.steps[-1]
         if step.handle is None:
@@ -349,7 +348,7 @@ class Session:
         )
         return "reject" in line.lower()
 
-    def _stations(self) -> Iterable[Station]:
+    def _stations(self) -> Iterable[HookPass]:
         return chain.from_iterable(tracer.assembler.stations for tracer in self.tracers)
 
     # -- the harvest
@@ -357,25 +356,25 @@ class Session:
     def _journeys(self, probes: Sequence[Probe], began: int, replies: bool) -> list[Journey]:
         index = Index(self._stations(), self.facts)
         seconds = self.second_legs(began)
-        found: list[tuple[Flow, Sighting, Ways]] = []
+        found: list[tuple[Flow, ProbeResult, PacketPaths]] = []
         for probe in probes:
             sighting = probe.sighting
             assert sighting is not None
             sighting.token = probe.token
             back = replies or sighting.outcome != "ok"  # who has an answer need not look for it
-            ways = find_ways(probe.flow, sighting, index, self.facts, back=back)
+            ways = find_paths(probe.flow, sighting, index, self.facts, back=back)
             end = ways.forth[-1] if ways.forth else None
             if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
                 second = seconds.get((end.node, end.left))
                 if second is not None:
                     told = replace(sighting, second=second)
-                    ways = find_ways(probe.flow, told, index, self.facts, back=back)
+                    ways = find_paths(probe.flow, told, index, self.facts, back=back)
             self._judge(probe, sighting, ways, index)
             found.append((probe.flow, sighting, ways))
         self._look_up(ways for _, _, ways in found)
         return [build(flow, sighting, ways, self.facts, replies=replies) for flow, sighting, ways in found]
 
-    def _judge(self, probe: Probe, sighting: Sighting, ways: Ways, index: Index) -> None:
+    def _judge(self, probe: Probe, sighting: ProbeResult, ways: PacketPaths, index: Index) -> None:
         """What the probe could not see, and the trace can."""
         if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
             sighting.outcome = "timeout"
@@ -393,7 +392,7 @@ class Session:
         if end is not None and end.hook == "prerouting" and end.left is not None:
             sighting.route = self._route(end)
 
-    def _route(self, end: Station) -> str:
+    def _route(self, end: HookPass) -> str:
         """The routing table's answer for a packet that no hook saw after PREROUTING."""
         assert end.left is not None
         (src, _), (dst, _) = endpoints(end.left)
@@ -420,7 +419,7 @@ class Session:
                 found[tracer.node, make_key(number, *client, *asked)] = make_key(number, *own, *backend)
         return found
 
-    def _look_up(self, all_ways: Iterable[Ways]) -> None:
+    def _look_up(self, all_ways: Iterable[PacketPaths]) -> None:
         wanted: dict[str, set[tuple[str, str]]] = {}
         for ways in all_ways:
             for node, family, table in traced_tables(ways.all()):

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netlab.journey.facts import TracedNode
 from netlab.journey.headers import UDP, key_of_sections, make_key
-from netlab.journey.stations import Assembler, Station
-from netlab.kernel import interfaces
+from netlab.journey.hook_passes import Assembler, HookPass
+from netlab.journey.topology import TracedNode
 from netlab.kernel import netns as namespaces
-from netlab.kernel.handles import RuleBook
-from netlab.kernel.nfdump import Tables
-from netlab.kernel.nftrace import TraceSocket
-from netlab.kernel.tracetable import CANARY_MARK, FIRST, WIDE_FAMILIES, TraceTable
-from netlab.kernel.tracetable import FAMILIES as TABLES
+from netlab.kernel.netlink import interfaces
+from netlab.kernel.netlink.nf_tables import Tables
+from netlab.kernel.trace.handles import RuleBook
+from netlab.kernel.trace.nftrace import TraceSocket
+from netlab.kernel.trace.table import CANARY_MARK, FIRST, WIDE_FAMILIES, TraceTable
+from netlab.kernel.trace.table import FAMILIES as TABLES
 from netlab.model.errors import MachineError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.trace import BaseChain, Layout, Step, TraceFault
@@ -27,7 +27,7 @@ _CANARY_PORT: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
-class _Ears:
+class _TraceListener:
     """A sink that passes everything on; quick, for there is nothing between."""
 
     step: Callable[[int, Step], None]
@@ -46,7 +46,7 @@ class Tracer:
         self,
         node: str,
         netns: int,
-        on_drop: Callable[[Station], None],
+        on_drop: Callable[[HookPass], None],
         announce: Callable[[str], None] = lambda _: None,
         *,
         wide: bool = False,
@@ -70,7 +70,7 @@ class Tracer:
         self._canaries = self._canary_sockets()
         self._sent = 0
         self._awaited: set[bytes] = set()
-        self._ears = _Ears(self.assembler.step, self.assembler.packet, self.fault)
+        self._ears = _TraceListener(self.assembler.step, self.assembler.packet, self.fault)
         self.refresh()
 
     def _make_table(self, first: int) -> TraceTable:
@@ -153,7 +153,7 @@ class Tracer:
                         break
         return found
 
-    def sing(self) -> tuple[Family, ...]:
+    def send_canaries(self) -> tuple[Family, ...]:
         """Send a canary a family; all events of before it are in the receive buffer when it is.
 
         Returns the families in which one could be sent.

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlab.journey.facts import Facts
+from netlab.journey.topology import Topology
 from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.session import Pairs, ProxyPair
 from netlab.measure.worker import Pair
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JourneyReport:
     """A journey of somebody else's traffic, when it was known (s since the epoch), and its packets."""
 
     journey: Journey
@@ -38,12 +38,12 @@ class Told:
     packets: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()  #: (node, octets, comments), hook by hook
 
 
-def told(live: Live, seen: Seen, *, packets: bool) -> Told:
+def told(live: Live, seen: Seen, *, packets: bool) -> JourneyReport:
     """What is told of a journey that was seen; ``packets`` is for packet files."""
     found: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
     if packets:
         found = tuple((p.node, p.octets, comments(p)) for p in live.packets(seen))
-    return Told(seen.journey, time.time(), found)
+    return JourneyReport(seen.journey, time.time(), found)
 
 
 def comments(seen: SeenPacket) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
         try:
             if (request := receive()) is None:
                 return 0  # the watcher went before it asked
-            with Live(namespaces, Facts.from_json(request["facts"]), pairs=pairs) as live:
+            with Live(namespaces, Topology.from_json(request["facts"]), pairs=pairs) as live:
                 send({"tables": live.tables})
                 for seen in live.watch(over):
                     one = told(live, seen, packets=request["packets"])
@@ -113,7 +113,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
 class RemoteWatch:
     """The other end: iterate over what is told until :meth:`stop`; the socket becomes its own."""
 
-    def __init__(self, sock: socket.socket, facts: Facts, pairs: Pairs, *, packets: bool) -> None:
+    def __init__(self, sock: socket.socket, facts: Topology, pairs: Pairs, *, packets: bool) -> None:
         self._socket = sock
         self._file = sock.makefile("rwb")
         self._pairs = pairs
@@ -122,7 +122,7 @@ class RemoteWatch:
         self._send({"facts": facts.to_json(), "packets": packets})
         self.tables: dict[str, str] = self._receive()["tables"]
 
-    def __iter__(self) -> Iterator[Told]:
+    def __iter__(self) -> Iterator[JourneyReport]:
         while "faults" not in (answer := self._receive()):
             if "pairs" in answer:
                 node, since = answer["pairs"]
@@ -132,7 +132,7 @@ class RemoteWatch:
             packets = tuple(
                 (node, bytes.fromhex(octets), tuple(lines)) for node, octets, lines in answer["packets"]
             )
-            yield Told(Journey.from_json(answer["journey"]), answer["when"], packets)
+            yield JourneyReport(Journey.from_json(answer["journey"]), answer["when"], packets)
         self.faults, self.problem = answer["faults"], answer["problem"]
 
     def stop(self) -> None:

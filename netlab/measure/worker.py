@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from netlab.journey.facts import Facts
+from netlab.journey.topology import Topology
 from netlab.kernel.packet import Shape
 from netlab.measure.session import Pairs, ProxyPair, Session
 from netlab.model import errors
@@ -97,7 +97,7 @@ def serve(sock: socket.socket, namespaces: dict[str, int]) -> None:
                 if "facts" in message:
                     if session is not None:
                         session.close()
-                    facts = None if message["facts"] is None else Facts.from_json(message["facts"])
+                    facts = None if message["facts"] is None else Topology.from_json(message["facts"])
                     session = Session(namespaces, facts, hosts=message.get("hosts"), pairs=pairs)
                     lines.send({"ready": True})
                 elif session is not None and "flows" in message:
@@ -129,7 +129,7 @@ class RemoteSession:
     def __init__(
         self,
         sock: socket.socket,
-        facts: Facts | None = None,
+        facts: Topology | None = None,
         *,
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,

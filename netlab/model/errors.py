@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,3 +112,19 @@ def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
     path = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
     what = ": ".join(filter(None, (doing, path and str(path), error.strerror)))
     return MachineError("; ".join(filter(None, (what, _EXHAUSTED[error.errno]))))
+
+
+def to_message(error: BaseException) -> dict[str, Any]:
+    """An error as a message: netlab's own by class and text, any other with its traceback."""
+    import traceback
+
+    error = exhausted(error, "in the lab") or error
+
+    told: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+    if isinstance(error, ScenarioError):
+        told["problems"] = [
+            (p.position.file, p.position.line, p.position.column, p.message) for p in error.problems
+        ]
+    elif not isinstance(error, NetlabError):
+        told["traceback"] = "".join(traceback.format_exception(error))
+    return told

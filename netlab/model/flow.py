@@ -11,13 +11,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from netlab.model.errors import Position
 from netlab.model.family import Family
-
-if TYPE_CHECKING:
-    from netlab.model.scenario import ScenarioEvent
 
 FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
 OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
@@ -87,37 +83,3 @@ class Flow:
     def __str__(self) -> str:
         port = "" if self.source_port is None else f":{self.source_port}"
         return f"{self.origin}{port} -> {self.to}" + (f" via {self.via}" if self.via else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What is expected of a journey; None means "not said".
-
-    ``sees``: ``sender``, ``host``, ``gateway``, a node's name or an address. ``by`` and ``not_by`` name
-    a chain, or quote a part of a rule as its tool prints it. ``dnat`` is an endpoint, or ``none``.
-    """
-
-    outcome: OutcomeName | None = None
-    path: PathName | None = None
-    sees: str | None = None
-    by: str | None = None
-    not_by: str | None = None
-    dnat: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """One flow of ``x-netlab.expect``: a pattern, and what is expected for each family.
-
-    ``after`` is all that happens in the standing lab before it is asked: the events among the entries above.
-    """
-
-    pattern: FlowPattern
-    expected: tuple[tuple[Family, Expected], ...]
-    position: Position
-    after: tuple[ScenarioEvent, ...] = ()
-
-    @property
-    def after_words(self) -> str:
-        """``stop dns, start dns``; empty where nothing has happened."""
-        return ", ".join(event.text for event in self.after)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.expectation import Expectation
 from netlab.model.family import Family
-from netlab.model.flow import Expectation
 from netlab.model.rules import NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
 

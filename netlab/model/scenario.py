@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netlab.model.errors import Position
-from netlab.model.flow import Expectation
+from netlab.model.expectation import Expectation, ScenarioEvent
 from netlab.model.rules import IptablesRuleset
 
 Protocol = Literal["tcp", "udp", "sctp"]
@@ -197,19 +197,6 @@ class Outside:
     #: ``host`` (default routes through the host), ``none``, or (destination, via) pairs
     routes: Literal["host", "none"] | tuple[tuple[str, str], ...] = "host"
     listen: tuple[ExposedPort, ...] = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioEvent:
-    """A line of ``x-netlab.events``, or of ``netlab do``, such as ``restart httpd``."""
-
-    words: tuple[str, ...]
-    position: Position
-
-    @property
-    def text(self) -> str:
-        """The line as written."""
-        return " ".join(self.words)
 
 
 @dataclass(frozen=True, slots=True)

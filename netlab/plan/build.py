@@ -9,7 +9,7 @@ from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
 from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.names import link_local, mac
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import Family
@@ -29,10 +29,10 @@ from netlab.model.plan import (
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port
+from netlab.plan.dns_names import names, resolver
 from netlab.plan.events import positioned_events, replicas
 from netlab.plan.kernel_check import check_kernel
-from netlab.plan.names import names, resolver
-from netlab.plan.naming import distinct
+from netlab.plan.node_names import distinct
 from netlab.plan.outside import Segments, outside_node
 
 
@@ -75,7 +75,7 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
     )
 
 
-def fold(scenario: Scenario, host: Host) -> State[World]:
+def fold(scenario: Scenario, host: Host) -> State[HostState]:
     """The engine's state on one host after everything that the scenario says; raises ScenarioError."""
     try:
         chosen = engine.get(host.engine)
@@ -96,7 +96,7 @@ def fold(scenario: Scenario, host: Host) -> State[World]:
     return state
 
 
-def refold(host: Host, history: Iterable[Event]) -> State[World]:
+def refold(host: Host, history: Iterable[Event]) -> State[HostState]:
     """The engine's state after a history that it took before; raises Refused if it did not."""
     chosen = engine.get(host.engine)
     state = chosen.start(_prepared(host))
@@ -120,7 +120,7 @@ def _position(scenario: Scenario, refused: Refused, otherwise: Position) -> Posi
     return otherwise
 
 
-def _check_ports(scenario: Scenario, world: World) -> None:
+def _check_ports(scenario: Scenario, world: HostState) -> None:
     for network in world.networks.values():
         if len(network.endpoints) > BRIDGE_PORTS:
             where = next(
@@ -149,7 +149,7 @@ def _origin(scenario: Scenario, node: Node) -> Position:
     return positions.get(node.name, scenario.hosts[0].position)
 
 
-def _host_node(world: World, segments: Segments, guests: tuple[Interface, ...]) -> Node:
+def _host_node(world: HostState, segments: Segments, guests: tuple[Interface, ...]) -> Node:
     host = world.host
     proxy = host.proxy
     stands = tuple(rulesets(world))
@@ -174,7 +174,7 @@ def _host_node(world: World, segments: Segments, guests: tuple[Interface, ...]) 
     )
 
 
-def _routes(world: World) -> Iterator[Route]:
+def _routes(world: HostState) -> Iterator[Route]:
     """What the daemon itself adds to the routes that the kernel makes of addresses."""
     if not world.traits.routes_ipv6_again:
         return
@@ -183,7 +183,7 @@ def _routes(world: World) -> Iterator[Route]:
             yield Route(str(network.subnet(Family.IPV6)), interface=network.bridge)
 
 
-def _sysctls(world: World) -> Iterator[Sysctl]:
+def _sysctls(world: HostState) -> Iterator[Sysctl]:
     """The host's settings; an interface without IPv6 has none of its."""
     without = {n.bridge for n in world.networks.values() if not has_ipv6(world, n)}
     for sysctl in world.sysctls.all():
@@ -192,7 +192,7 @@ def _sysctls(world: World) -> Iterator[Sysctl]:
             yield sysctl
 
 
-def _interfaces(world: World, segments: Segments) -> Iterator[Interface]:
+def _interfaces(world: HostState, segments: Segments) -> Iterator[Interface]:
     index = 2
     for interface in world.host.interfaces:
         yield segments.plug(world.host.name, interface, index)
@@ -215,7 +215,7 @@ def _interfaces(world: World, segments: Segments) -> Iterator[Interface]:
             yield port(world, world.networks[endpoint.spec.network], endpoint)
 
 
-def _bridge(world: World, network: LiveNetwork) -> Interface:
+def _bridge(world: HostState, network: LiveNetwork) -> Interface:
     empty = not network.endpoints and world.traits.empty_bridge_mtu
     return Interface(
         name=network.bridge,
@@ -229,7 +229,7 @@ def _bridge(world: World, network: LiveNetwork) -> Interface:
     )
 
 
-def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
+def _bridge_addresses(world: HostState, network: LiveNetwork) -> Iterator[str]:
     for family in network.families:
         gateway = network.gateway(family)
         if gateway is None or (family is Family.IPV4 and network.inhibit_ipv4):
@@ -245,7 +245,7 @@ def _bridge_addresses(world: World, network: LiveNetwork) -> Iterator[str]:
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 
-def _real(world: World, stands: Sequence[Ruleset]) -> RealFirewall | None:
+def _real(world: HostState, stands: Sequence[Ruleset]) -> RealFirewall | None:
     """The firewall tool that runs itself, if the scenario asks for it."""
     if "run" not in world.host.firewall.options:
         return None
@@ -254,7 +254,7 @@ def _real(world: World, stands: Sequence[Ruleset]) -> RealFirewall | None:
     return real(world.host, tuple(world.zone), world.traits.firewalld_policy, stands)
 
 
-def _with_firewall(world: World, written: list[IptablesRuleset]) -> Sequence[Ruleset]:
+def _with_firewall(world: HostState, written: list[IptablesRuleset]) -> Sequence[Ruleset]:
     """The engine's rules with those of a firewall that the engine has told of its bridges."""
     if world.host.firewall.kind != "firewalld":
         return written
@@ -263,7 +263,7 @@ def _with_firewall(world: World, written: list[IptablesRuleset]) -> Sequence[Rul
     return completed(world.host, tuple(world.zone), world.traits.firewalld_policy, written)
 
 
-def rulesets(world: World) -> Iterator[Ruleset]:
+def rulesets(world: HostState) -> Iterator[Ruleset]:
     """What is loaded on a host, in order: the administrator's nftables file, then the engine's tables."""
     own = world.host.firewall.files.get("nftables")
     if own is not None:
@@ -274,7 +274,7 @@ def rulesets(world: World) -> Iterator[Ruleset]:
     yield from world.nft.freeze()
 
 
-def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
+def _facts(world: HostState, network: LiveNetwork) -> NetworkFacts:
     return NetworkFacts(
         name=network.name,
         key=network.spec.label if not network.default_bridge else network.name,
@@ -291,7 +291,7 @@ def _facts(world: World, network: LiveNetwork) -> NetworkFacts:
     )
 
 
-def _publications(world: World) -> Iterator[Publication]:
+def _publications(world: HostState) -> Iterator[Publication]:
     """One entry a published port; a wildcard of both families is one entry with no address."""
     wild = {"0.0.0.0": "::", "::": "0.0.0.0"}
     for container in world.containers.values():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 from netlab import engine
 from netlab.engine.contract import Refused, State
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,
@@ -21,8 +21,9 @@ from netlab.model.event import (
     NetworkCreate,
     NetworkRemove,
 )
+from netlab.model.expectation import ScenarioEvent
 from netlab.model.plan import Plan
-from netlab.model.scenario import Host, Scenario, ScenarioEvent
+from netlab.model.scenario import Host, Scenario
 from netlab.plan.build import make, refold
 from netlab.plan.events import (
     container_spec,
@@ -33,11 +34,11 @@ from netlab.plan.events import (
     replicas,
     start_order,
 )
-from netlab.plan.naming import distinct
+from netlab.plan.node_names import distinct
 from netlab.scenario.events import event_names
 from netlab.scenario.tree import hint, shown
 
-_More = Callable[[Host, World], Iterable[Event]]
+_More = Callable[[Host, HostState], Iterable[Event]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +165,11 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
     return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
 
 
-def _starts(world: World) -> dict[str, tuple[int, bool]]:
+def _starts(world: HostState) -> dict[str, tuple[int, bool]]:
     return {node: (c.starts, c.running) for node, c in world.containers.items()}
 
 
-def _step(host: Host, state: State[World], events: Iterable[Event]) -> State[World]:
+def _step(host: Host, state: State[HostState], events: Iterable[Event]) -> State[HostState]:
     chosen = engine.get(host.engine)
     for event in events:
         try:
@@ -178,7 +179,7 @@ def _step(host: Host, state: State[World], events: Iterable[Event]) -> State[Wor
     return state
 
 
-def _missing(scenario: Scenario, host: str, world: World) -> Iterator[Event]:
+def _missing(scenario: Scenario, host: str, world: HostState) -> Iterator[Event]:
     """What has to happen until everything that the scenario names stands, and nothing else of it."""
     networks = {
         spec.name: spec for spec in (network_spec(scenario, n, host) for n in networks_of(scenario, host))

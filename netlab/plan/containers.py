@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.docker.resolver import ruleset
-from netlab.engine.world import Container, Endpoint, LiveNetwork, World
+from netlab.engine.world import Container, Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family
 from netlab.model.plan import Interface, Node, Resolver, Responder, Route, Sysctl
 from netlab.model.scenario import Service
@@ -14,7 +14,7 @@ from netlab.plan.etc import hosts_file, resolv_conf
 
 
 def container_node(
-    world: World, container: Container, service: Service, resolver: Resolver | None = None
+    world: HostState, container: Container, service: Service, resolver: Resolver | None = None
 ) -> Node:
     """The node of a container; stopped, it is a namespace with nothing in it."""
     spec = container.spec
@@ -41,7 +41,7 @@ def container_node(
     )
 
 
-def port(world: World, network: LiveNetwork, endpoint: Endpoint) -> Interface:
+def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interface:
     """The host's end of a container's link: a port of the bridge."""
     return Interface(
         name=endpoint.veth,
@@ -63,7 +63,7 @@ def _veth_mac(endpoint: Endpoint) -> str:
     return mac("veth", endpoint.node, endpoint.veth)
 
 
-def _interfaces(world: World, container: Container) -> Iterator[Interface]:
+def _interfaces(world: HostState, container: Container) -> Iterator[Interface]:
     for endpoint in sorted(container.endpoints, key=lambda e: e.index):
         network = world.networks[endpoint.spec.network]
         yield Interface(
@@ -96,7 +96,7 @@ def _link_local(endpoint: Endpoint) -> Iterator[str]:
         yield address if "/" in address else f"{address}/{16 if Family.of(address) is Family.IPV4 else 64}"
 
 
-def _routes(world: World, container: Container) -> Iterator[Route]:
+def _routes(world: HostState, container: Container) -> Iterator[Route]:
     for family, endpoint in container.gateways.items():
         if container.ipv6_off and family is Family.IPV6:
             continue
@@ -105,7 +105,7 @@ def _routes(world: World, container: Container) -> Iterator[Route]:
         yield Route("default", via=via, interface=endpoint.ifname)
 
 
-def _sysctls(world: World, container: Container) -> Iterator[Sysctl]:
+def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
     yield from _ipv6_switches(world, container)
     if world.traits.unprivileged_ports:
         yield Sysctl(
@@ -116,7 +116,7 @@ def _sysctls(world: World, container: Container) -> Iterator[Sysctl]:
         yield Sysctl(key, value, "the service's own (sysctls)")
 
 
-def _ipv6_switches(world: World, container: Container) -> Iterator[Sysctl]:
+def _ipv6_switches(world: HostState, container: Container) -> Iterator[Sysctl]:
     """Which interfaces have IPv6 (libnetwork/osl): those on IPv6 networks alone.
 
     Where the service's own sysctls come last, its ``all`` decides for every interface.

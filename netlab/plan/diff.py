@@ -17,11 +17,11 @@ from netlab.model.scenario import HostRule
 from netlab.plan.diff_rules import Place, PlacedRule, RuleChange, rule_changes
 
 __all__ = [
-    "Change",
     "Inapplicable",
     "Place",
     "PlacedRule",
     "PlanDiff",
+    "PlanDifference",
     "RuleChange",
     "diff",
     "inapplicable",
@@ -45,7 +45,7 @@ Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlanDifference:
     """One thing of one node that is not the same on both sides; ``node`` is empty for the whole lab.
 
     ``before`` and ``after`` are its properties in words, None where it is not there.
@@ -91,10 +91,10 @@ class PlanDiff:
 
     rules: tuple[RuleChange, ...]
     same_rules: int
-    changes: tuple[Change, ...]
+    changes: tuple[PlanDifference, ...]
     inapplicable: tuple[tuple[Inapplicable, ...], tuple[Inapplicable, ...]]
 
-    def about(self, *topics: Topic) -> tuple[Change, ...]:
+    def about(self, *topics: Topic) -> tuple[PlanDifference, ...]:
         """The changes of these topics."""
         return tuple(change for change in self.changes if change.topic in topics)
 
@@ -128,7 +128,7 @@ def _paired(before: Plan, after: Plan) -> Iterator[tuple[Node | None, Node | Non
         yield old.get(name), new.get(name)
 
 
-def _node_changes(name: str, old: Node | None, new: Node | None) -> Iterator[Change]:
+def _node_changes(name: str, old: Node | None, new: Node | None) -> Iterator[PlanDifference]:
     both = (old, new)
     yield from _keyed("node", name, *({"": (_node_facts(n), "")} if n else {} for n in both))
     yield from _policies(name, old, new)
@@ -146,14 +146,14 @@ def _node_changes(name: str, old: Node | None, new: Node | None) -> Iterator[Cha
 Entries = Mapping[str, tuple[Facts, str]]
 
 
-def _keyed(topic: Topic, node: str, old: Entries, new: Entries) -> Iterator[Change]:
+def _keyed(topic: Topic, node: str, old: Entries, new: Entries) -> Iterator[PlanDifference]:
     """What differs between two mappings of name → (properties, reason)."""
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name), new.get(name)
         facts = before and before[0], after and after[0]
         if facts[0] != facts[1]:
             reason = (after or before or ({}, ""))[1]
-            yield Change(topic, node, name, *facts, reason)
+            yield PlanDifference(topic, node, name, *facts, reason)
 
 
 def _facts(**values: object) -> Facts:
@@ -185,13 +185,13 @@ def _publication(entry: Publication) -> tuple[str, tuple[Facts, str]]:
     return name, (_facts(to=f"{entry.node}:{entry.container_port}", network=entry.network), "")
 
 
-def _policies(name: str, old: Node | None, new: Node | None) -> Iterator[Change]:
+def _policies(name: str, old: Node | None, new: Node | None) -> Iterator[PlanDifference]:
     """Policies of iptables' own chains; a chain that nobody has touched accepts."""
     found = [dict(_policies_of(node)) if node else {} for node in (old, new)]
     for place in dict.fromkeys([*found[0], *found[1]]):
         before, after = (policies.get(place, "ACCEPT") for policies in found)
         if before != after:
-            yield Change("policy", name, place, {"policy": before}, {"policy": after})
+            yield PlanDifference("policy", name, place, {"policy": before}, {"policy": after})
 
 
 def _policies_of(node: Node) -> Iterator[tuple[str, str]]:
@@ -269,7 +269,7 @@ def _files(node: Node) -> dict[str, tuple[Facts, str]]:
     return {path: ({"text": text}, "") for path, text in texts.items() if text}
 
 
-def changed_lines(change: Change) -> Iterator[tuple[str, str]]:
+def changed_lines(change: PlanDifference) -> Iterator[tuple[str, str]]:
     """(before, after) of the lines of a file that are not the same, in order."""
     old = (change.before or {}).get("text", "").splitlines()
     new = (change.after or {}).get("text", "").splitlines()

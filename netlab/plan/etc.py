@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.engine.docker.containers import HOST_GATEWAY, host_gateways
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
-from netlab.engine.world import Container, World
+from netlab.engine.world import Container, HostState
 from netlab.model.family import Family, bare
 from netlab.model.plan import RESOLVER
 
@@ -25,7 +25,7 @@ _HEADER = (
 )
 
 
-def hosts_file(world: World, container: Container) -> str:
+def hosts_file(world: HostState, container: Container) -> str:
     """The contents for one container (libnetwork/etchosts); empty for one in the host's own namespace."""
     mode, _, target = container.spec.network_mode.partition(":")
     if mode == "host":
@@ -41,7 +41,7 @@ def hosts_file(world: World, container: Container) -> str:
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
-def _defaults(world: World, without_v6: bool) -> Iterator[tuple[str, str]]:
+def _defaults(world: HostState, without_v6: bool) -> Iterator[tuple[str, str]]:
     if without_v6:
         yield "127.0.0.1", "localhost"
         return
@@ -54,13 +54,13 @@ def _defaults(world: World, without_v6: bool) -> Iterator[tuple[str, str]]:
     yield "ff02::2", "ip6-allrouters"
 
 
-def _extra(world: World, container: Container) -> Iterator[tuple[str, str]]:
+def _extra(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
     for name, address in container.spec.extra_hosts:
         given = host_gateways(world) or (NO_ADDRESS,) if address == HOST_GATEWAY else (bare(address),)
         yield from ((each, name) for each in given)
 
 
-def _links(world: World, container: Container) -> Iterator[tuple[str, str]]:
+def _links(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
     """Legacy links: on docker0 there is no other way to find a name."""
     if not any(endpoint.spec.network == DEFAULT_BRIDGE for endpoint in container.endpoints):
         return
@@ -85,7 +85,7 @@ def _hostname(container: Container) -> str:
     return container.spec.hostname or container.spec.id[:12]
 
 
-def resolv_conf(world: World, container: Container) -> str:
+def resolv_conf(world: HostState, container: Container) -> str:
     """Docker's own server on user-defined networks, else the servers that were configured, or Google's."""
     mode = container.spec.network_mode
     if mode == "host" or mode.startswith("container:"):

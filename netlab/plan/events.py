@@ -25,7 +25,8 @@ from netlab.model.event import (
     NetworkRemove,
     NetworkSpec,
 )
-from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, ScenarioEvent, Service
+from netlab.model.expectation import ScenarioEvent
+from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
 from netlab.scenario.tree import hint, shown
 
 #: Network modes that are no network of the scenario's.

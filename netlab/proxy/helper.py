@@ -16,7 +16,7 @@ import signal
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
-from netlab.proxy import child
+from netlab.proxy import forked
 from netlab.proxy.loop import IN, Loop
 from netlab.proxy.pipes import LIMIT, Pipes
 from netlab.proxy.stream import DONTWAIT, Streams
@@ -122,7 +122,7 @@ class Helper:
         except OSError:  # no descriptors, processes or memory left: the master goes on alone
             return False
         if self._pid == 0:
-            child.run(lambda: _serve(its, ended), its.fileno())
+            forked.run(lambda: _serve(its, ended), its.fileno())
         its.close()
         self._control, self._ended, self._passed = mine, ended, 0
         self._master.loop.watch(mine.fileno(), lambda _events: self._hear(), IN)
@@ -155,7 +155,7 @@ def _readable(control: _socket.socket) -> bool:
 
 def _serve(control: _socket.socket, ended: memoryview[int]) -> None:
     """The helper's life."""
-    child.keep_only({control.fileno()})
+    forked.keep_only({control.fileno()})
     loop = Loop()
     streams = Streams(loop, Pipes(), ended)
     loop.watch(control.fileno(), lambda _events: _obey(control, streams, ended), IN)

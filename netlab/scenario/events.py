@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from netlab.model.errors import Position, Problem, ScenarioError
-from netlab.model.scenario import ScenarioEvent
+from netlab.model.expectation import ScenarioEvent
 from netlab.scenario.tree import hint, shown
 
 VERBS = ("start", "stop", "restart", "remove", "connect", "disconnect", "create", "reload", "flush")

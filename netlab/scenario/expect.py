@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import cast
 
 from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.expectation import Expectation, Expected, ScenarioEvent
 from netlab.model.family import FAMILIES, Family
-from netlab.model.flow import Expectation, Expected, FlowPattern, OutcomeName, PathName
-from netlab.model.scenario import ScenarioEvent
+from netlab.model.flow import FlowPattern, OutcomeName, PathName
 from netlab.scenario.events import parse_event
 from netlab.scenario.flow import parse_flow
 from netlab.scenario.tree import Report, Value, shown

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.journey.expect import Check, check
-from netlab.lab.expecting import expected
+from netlab.journey.expect_words import expected
 from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Unpack
 
-    from netlab.lab.expecting import ExpectedWords
+    from netlab.journey.expect_words import ExpectedWords
 
 #: words that only the plan of the lab can turn into addresses
 _OF_THE_PLAN = ("host", "gateway")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.lab.owned import Lab
+from netlab.lab.lab import Lab
 from netlab.model.errors import MachineError, NetlabError
 from netlab.view.plain import visible
 

@@ -6,11 +6,12 @@ but pytest, everything else is imported by the first test that has to do with a 
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from netlab.testing.files import _matches, is_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -95,20 +96,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     from netlab.testing.scenarios import ScenarioFile, is_scenario
 
     return ScenarioFile.from_parent(parent, path=file_path) if is_scenario(file_path) else None
-
-
-def is_named(path: Path, config: pytest.Config) -> bool:
-    """Whether a file itself stands on the command line, beside its folder or alone."""
-    folder = config.invocation_params.dir
-    return any(folder / str(arg).partition("[")[0].partition("::")[0] == path for arg in config.args)
-
-
-def _matches(path: Path, config: pytest.Config) -> bool:
-    patterns = config.getini("netlab_files")
-    if not patterns or not path.is_relative_to(config.rootpath):
-        return False
-    name = path.relative_to(config.rootpath).as_posix()
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.lab.load import load_scenario
+from netlab.lab.options import load_scenario
 from netlab.lab.stages import stages
 from netlab.model.errors import NetlabError, Unmeasured
 from netlab.plan import make
 from netlab.plan.change import History
 from netlab.testing.failing import release, watch
+from netlab.testing.files import is_named
 from netlab.testing.labs import SuiteLab, build
-from netlab.testing.plugin import is_named
 from netlab.testing.variants import Variant
 from netlab.view.plain import visible
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.journey.expand import Claim
-    from netlab.lab.verify import Verdict
+    from netlab.journey.expect import Verdict
     from netlab.testing.watch import Watch
 
 _NETLAB = re.compile(rb"^[\"']?x-netlab[\"']?[ \t]*:", re.MULTILINE)
@@ -168,7 +168,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Measure the flow."""
-        from netlab.lab.verify import judge
+        from netlab.lab.stages import judge
 
         assert self.watch is not None
         lab = self.watch.lab

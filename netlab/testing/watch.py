@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from netlab.lab.capturing import Capturing, sources_in
+from netlab.lab.client.capture import Capturing, sources_in
 from netlab.model.errors import NetlabError
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from netlab.plan.diff import Change, PlacedRule, PlanDiff, RuleChange, changed_lines
+from netlab.plan.diff import PlacedRule, PlanDiff, PlanDifference, RuleChange, changed_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from netlab.lab.diff import FlowChange, FlowDiff
+    from netlab.journey.flow_diff import FlowChange, FlowDiff
     from netlab.model.journey import Journey
 
 #: sign and colour of what becomes of a thing
@@ -69,7 +69,9 @@ def _heading(title: str, note: str = "") -> Iterator[Text]:
 def _flows(flows: FlowDiff) -> Iterator[Text]:
     from rich.text import Text
 
-    from netlab.lab.diff import KINDS  # only where something was measured: a plan is compared on any system
+    from netlab.journey.flow_diff import (
+        KINDS,  # only where something was measured: a plan is compared on any system
+    )
 
     for label, reason in flows.refusals:
         yield from _heading("reachability was not measured")
@@ -138,7 +140,7 @@ def _rules(plans: PlanDiff) -> Iterator[Text]:
             yield _rule(entry)
 
 
-def _named_together(changes: tuple[Change, ...], what: str) -> Iterator[Text]:
+def _named_together(changes: tuple[PlanDifference, ...], what: str) -> Iterator[Text]:
     """Chains and maps by name alone, a line for each node and table: their rules are shown one by one."""
     from rich.text import Text
 
@@ -192,7 +194,7 @@ def _rule(change: RuleChange) -> Text:
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _change(change: Change, what: str = "") -> Iterator[Text]:
+def _change(change: PlanDifference, what: str = "") -> Iterator[Text]:
     from rich.text import Text
 
     sign, colour = _SIGNS[change.kind]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netlab.lab.ruleset import (
+from netlab.plan.live_rules import (
     FOREIGN,
     LiveChain,
     LiveRule,

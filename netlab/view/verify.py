@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.journey.sentence import stopped_by
-from netlab.model.flow import Expected
+from netlab.model.expectation import Expected
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.lab.verify import Verdict
+    from netlab.journey.expect import Verdict
     from netlab.model.journey import Journey
 
 #: From so many flows of one expectation on, those that passed alike are one line.

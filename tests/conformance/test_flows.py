@@ -1,6 +1,6 @@
 """The matrix of flows on a real daemon's host and in netlab: the same outcome, source, hooks and rules.
 
-One instrument measures both, and its canaries must sing on both.
+One instrument measures both, and its canaries must be seen on both.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.lab.owned import Lab
+from netlab.lab.lab import Lab
 from netlab.model.errors import NetlabError, ScenarioError
 from netlab.model.plan import Plan
 from netlab.plan import make

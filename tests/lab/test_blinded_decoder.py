@@ -3,7 +3,7 @@
 Nothing in netlab can be told to be blind. The command line runs in a tree of links to netlab's own files, in
 which the module that reads the trace has a line or two more at its end::
 
-    TREE/netlab/kernel/nftrace.py   netlab's own, and behind it one of BLINDINGS
+    TREE/netlab/kernel/trace/nftrace.py   netlab's own, and behind it one of BLINDINGS
     TREE/netlab/…                   links to everything else
 
 So it is the whole program that runs: the command, the lab's supervisor, the process in it that measures.
@@ -27,7 +27,7 @@ BLINDINGS = {
         "lost: the receive buffer ran over",
     ),
     "messages are cut short": (
-        "from netlab.kernel import tracebatch\ntracebatch.USUAL, tracebatch.SIZE = 64, 96",
+        "from netlab.kernel.trace import batch as tracebatch\ntracebatch.USUAL, tracebatch.SIZE = 64, 96",
         "malformed",
     ),
     "a verdict is unknown": (
@@ -53,15 +53,15 @@ every_blinding = pytest.mark.parametrize("blinding", BLINDINGS)
 
 def blinded(netlab: Netlab, folder: Path, blinding: str | None) -> Netlab:
     """The same command line, from a tree in which the decoder is blind; None for one that only is a tree."""
-    package, kernel = folder / "netlab", folder / "netlab" / "kernel"
-    kernel.mkdir(parents=True)
-    for real, tree in ((ROOT / "netlab", package), (ROOT / "netlab" / "kernel", kernel)):
-        for file in real.iterdir():
-            if file.name not in ("__pycache__", "kernel", "nftrace.py"):
-                (tree / file.name).symlink_to(file)
+    room = Path("netlab", "kernel", "trace")
+    (folder / room).mkdir(parents=True)
+    for part in (room, *room.parents[:-1]):
+        for file in (ROOT / part).iterdir():
+            if file.name not in ("__pycache__", "kernel", "trace", "nftrace.py"):
+                (folder / part / file.name).symlink_to(file)
     lines = "" if blinding is None else BLINDINGS[blinding][0]
-    source = (ROOT / "netlab" / "kernel" / "nftrace.py").read_text()
-    (kernel / "nftrace.py").write_text(f"{source}\n\n{lines}\n")
+    source = (ROOT / room / "nftrace.py").read_text()
+    (folder / room / "nftrace.py").write_text(f"{source}\n\n{lines}\n")
     netlab.cwd = folder
     return netlab
 

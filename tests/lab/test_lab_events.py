@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from netlab.kernel import netns
-from netlab.lab.client import Client, attach
-from netlab.lab.owned import Lab
-from netlab.lab.sockets import sockets
+from netlab.lab.client.client import Client, attach
+from netlab.lab.client.sockets import sockets
+from netlab.lab.lab import Lab
 
 SCENARIO = """
 services:

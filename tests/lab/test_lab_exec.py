@@ -30,7 +30,9 @@ def test_the_exit_code_is_the_command_s_own(anyones: Any) -> None:
 
 def test_a_folder_of_the_path_that_may_not_be_searched_has_nothing() -> None:
     closed = "/proc/1/root/bin"  # of another user's process
-    driver = f"from netlab.lab.sandbox import execute; execute(['nonsuch'], {{'PATH': '{closed}:/bin'}}, '/')"
+    driver = (
+        f"from netlab.lab.node.process import execute; execute(['nonsuch'], {{'PATH': '{closed}:/bin'}}, '/')"
+    )
     identity = {"user": NOBODYS_UID, "group": NOBODYS_UID} if os.geteuid() == 0 else {}
     done = subprocess.run(
         [sys.executable, "-c", driver], cwd=ROOT, capture_output=True, text=True, check=False, **identity

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 import netlab as package
-from netlab.lab import launch, state
+from netlab.lab import state
+from netlab.lab.client import launch
 from netlab.model.errors import LabError, MachineError
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
@@ -35,9 +36,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     start = launch._START
 
     def make(code: str = "") -> package.Lab:
-        enter, _, run = start.partition("from netlab.lab.supervisor")
+        enter, _, run = start.partition("from netlab.lab.supervisor.supervisor")
         prelude = textwrap.dedent(code).strip()
-        text = f"{enter}\nimport os, signal\n{prelude}\nfrom netlab.lab.supervisor{run}"
+        text = f"{enter}\nimport os, signal\n{prelude}\nfrom netlab.lab.supervisor.supervisor{run}"
         monkeypatch.setattr(launch, "_START", text)
         made.append(package.Lab(SEED))
         return made[-1]
@@ -103,7 +104,7 @@ def test_a_responder_that_is_killed_is_started_again_and_that_is_said(faulty: Fa
 def test_a_responder_that_dies_again_and_again_is_not_started_for_ever(faulty: Faulty) -> None:
     lab = faulty(
         """
-        import netlab.lab.responder as responder
+        import netlab.lab.services.responder as responder
         serve = responder.serve
         began = []
         def mortal(*arguments):
@@ -128,8 +129,8 @@ def test_a_responder_that_fails_in_the_middle_of_a_change(faulty: Faulty, fault:
     """The change goes on with another."""
     lab = faulty(
         f"""
-        import netlab.lab.responding as responding
-        import netlab.lab.responder as responder
+        import netlab.lab.supervisor.responding as responding
+        import netlab.lab.services.responder as responder
         responding.PATIENCE = 1.0
         obey = responder.Responder._obey
         def fail(self, channel):
@@ -154,7 +155,7 @@ def test_a_responder_that_dies_before_it_is_told_of_the_change(faulty: Faulty) -
     """A new one that listens where nobody is any more would be of no use: it waits for its orders."""
     lab = faulty(
         """
-        from netlab.lab.processes import Processes
+        from netlab.lab.supervisor.processes import Processes
         leave = Processes.leave
         def lose(self, report):
             os.kill(self.responding._child.pid, signal.SIGKILL)
@@ -211,7 +212,7 @@ def test_what_changes_the_lab_fails(faulty: Faulty, fault: str, point: str, in_p
 def test_a_bug_in_the_supervisor_fails_the_change_and_no_more(faulty: Faulty) -> None:
     lab = faulty(
         f"""
-        from netlab.lab.processes import Processes
+        from netlab.lab.supervisor.processes import Processes
         def fail(self, report):
             {BUG}
         Processes.join = fail
@@ -226,7 +227,7 @@ def test_a_bug_in_the_supervisor_fails_the_change_and_no_more(faulty: Faulty) ->
 def test_a_supervisor_that_dies_in_a_change_leaves_no_names(faulty: Faulty) -> None:
     lab = faulty(
         """
-        from netlab.lab.processes import Processes
+        from netlab.lab.supervisor.processes import Processes
         def fail(self, report):
             os._exit(9)
         Processes.join = fail

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 import netlab as package
-from netlab.cli.main import INTERRUPTED, VERBS
+from netlab.cli.main import INTERRUPTED
+from netlab.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "scenarios" / "httpd.yaml"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import log
+from netlab.lab.supervisor import log
 
 SCENARIO = """
 services: {{web: {{image: any, ports: ['80:80']}}}}

@@ -141,7 +141,7 @@ def test_a_module_runs_in_the_lab_with_descriptors_and_namespaces() -> None:
         read, write = os.pipe()
         null = os.open(os.devnull, os.O_RDWR)
         with lab.client.start_module(
-            "netlab.lab.socketlist", nodes=["httpd"], stdio=(null, write, 2), fds=[null]
+            "netlab.lab.node.socket_list", nodes=["httpd"], stdio=(null, write, 2), fds=[null]
         ) as process:
             os.close(write)
             with open(read) as file:

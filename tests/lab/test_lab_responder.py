@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from netlab.kernel import dump, message, netns, process
-from netlab.kernel.netlink import RTNLGRP_IPV6_ROUTE, RouteSocket
-from netlab.lab import dns
-from netlab.lab import responder as module
-from netlab.lab.responder import Responder
+from netlab.kernel import netns, process
+from netlab.kernel.netlink import dump, message
+from netlab.kernel.netlink.socket import RTNLGRP_IPV6_ROUTE, RouteSocket
+from netlab.lab.services import dns
+from netlab.lab.services import responder as module
+from netlab.lab.services.responder import Responder
 from netlab.model.errors import LabError
 from netlab.model.reply import Reply, parse_reply
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import NOBODYS_UID, ROOT
 
-from netlab.cli.main import VERBS
+from netlab.cli.verbs import VERBS
 
 SEED = "scenarios/httpd.yaml"
 #: verb → its arguments, of which LAB is the lab's name. ``None``: tested for both where the verb is tested.

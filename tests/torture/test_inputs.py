@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netlab.kernel.nftrace import Decoder
+from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.trace import TraceEvent, TraceFault
 
 from .conftest import Scale, borrowed

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab.cli import manual
-from netlab.cli.main import VERBS
+from netlab.cli.verbs import VERBS
 from netlab.model import errors
 
 ROOT = Path(__file__).parents[2]

@@ -152,7 +152,7 @@ def test_words_that_do_not_belong_here(path: Path) -> None:
 
 #: The supervisor's own root, in which it alone has mounts: for `ip netns`, netlab itself opens no such path.
 OWN_ROOT = {
-    "netlab/lab/published.py": ["/proc/{self._pid}/root{self._private}/netns/{node}"],
+    "netlab/lab/supervisor/published.py": ["/proc/{self._pid}/root{self._private}/netns/{node}"],
 }
 
 

@@ -11,7 +11,7 @@ from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, Container, Endpoint, Link, LiveNetwork, World
+from netlab.engine.world import Binding, Container, Endpoint, HostState, Link, LiveNetwork
 from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import FAMILIES, Address, Family
 from netlab.model.scenario import PortMapping, Protocol
@@ -20,7 +20,7 @@ from netlab.model.scenario import PortMapping, Protocol
 HOST_GATEWAY = "host-gateway"
 
 
-def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
+def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     """``docker run``: create and start."""
     if spec.node in world.containers:
         raise Refused("container", spec.node, f'The container name "/{spec.name}" is already in use')
@@ -36,7 +36,7 @@ def run(world: World, rules: Firewaller, spec: ContainerSpec) -> None:
         raise
 
 
-def _check(world: World, spec: ContainerSpec) -> None:
+def _check(world: HostState, spec: ContainerSpec) -> None:
     """What the daemon refuses of a container by itself."""
     private = spec.network_mode != "host" and not spec.network_mode.startswith("container:")
     for key in spec.sysctls:
@@ -56,7 +56,7 @@ def _check(world: World, spec: ContainerSpec) -> None:
             raise Refused("container", spec.node, f"unable to derive the IP value for {HOST_GATEWAY}")
 
 
-def host_gateways(world: World) -> tuple[str, ...]:
+def host_gateways(world: HostState) -> tuple[str, ...]:
     """What ``host-gateway`` in extra_hosts stands for: as daemon.json says, else docker0's addresses."""
     configured = world.daemon.host_gateway_ips
     if configured:
@@ -67,7 +67,7 @@ def host_gateways(world: World) -> tuple[str, ...]:
     return tuple(str(address) for address in found if address is not None)[: world.traits.host_gateways]
 
 
-def start(world: World, rules: Firewaller, container: Container) -> None:
+def start(world: HostState, rules: Firewaller, container: Container) -> None:
     """``docker start`` of a container that does not run."""
     container.starts += 1
     container.next_name, container.next_index = {}, 2
@@ -87,7 +87,7 @@ def start(world: World, rules: Firewaller, container: Container) -> None:
     world.containers[container.spec.node] = world.containers.pop(container.spec.node)
 
 
-def stop(world: World, rules: Firewaller, container: Container) -> None:
+def stop(world: HostState, rules: Firewaller, container: Container) -> None:
     """``docker stop``: ports first, then the interfaces."""
     _publish(world, rules, container, {})
     for link in container.links:
@@ -100,7 +100,7 @@ def stop(world: World, rules: Firewaller, container: Container) -> None:
     container.running = False
 
 
-def connect(world: World, rules: Firewaller, container: Container, wish: EndpointSpec) -> None:
+def connect(world: HostState, rules: Firewaller, container: Container, wish: EndpointSpec) -> None:
     """``docker network connect`` of a container that exists."""
     if any(old.network == wish.network for old in container.wishes):
         raise Refused(
@@ -116,7 +116,7 @@ def connect(world: World, rules: Firewaller, container: Container, wish: Endpoin
     container.wishes.append(wish)
 
 
-def disconnect(world: World, rules: Firewaller, container: Container, network: str) -> None:
+def disconnect(world: HostState, rules: Firewaller, container: Container, network: str) -> None:
     """``docker network disconnect``."""
     if not any(wish.network == network for wish in container.wishes):
         raise Refused(
@@ -139,7 +139,7 @@ def disconnect(world: World, rules: Firewaller, container: Container, network: s
         _move_gateway(world, rules, container, lost=led)
 
 
-def _attach(world: World, rules: Firewaller, container: Container, wish: EndpointSpec) -> Endpoint:
+def _attach(world: HostState, rules: Firewaller, container: Container, wish: EndpointSpec) -> Endpoint:
     """An endpoint with its addresses, its link and the rules of the layout (CreateEndpoint)."""
     node = container.spec.node
     network = world.networks.get(wish.network)
@@ -181,7 +181,7 @@ def _attach(world: World, rules: Firewaller, container: Container, wish: Endpoin
     return endpoint
 
 
-def _mac_addressed(world: World, network: LiveNetwork) -> bool:
+def _mac_addressed(world: HostState, network: LiveNetwork) -> bool:
     """docker0 with ``fixed-cidr-v6`` of at most 80 bits: the address is made of the MAC (to 27)."""
     pool = network.pools[Family.IPV6]
     return network.default_bridge and not world.traits.random_macs and pool.subnet.prefixlen <= 80
@@ -212,7 +212,7 @@ def _addresses(network: LiveNetwork, node: str, wish: EndpointSpec) -> dict[Fami
     return taken
 
 
-def _detach(world: World, rules: Firewaller, endpoint: Endpoint) -> None:
+def _detach(world: HostState, rules: Firewaller, endpoint: Endpoint) -> None:
     network = world.networks[endpoint.spec.network]
     rules.remove_endpoint(world, network, endpoint)
     for family, address in endpoint.addresses.items():
@@ -220,7 +220,7 @@ def _detach(world: World, rules: Firewaller, endpoint: Endpoint) -> None:
     del network.endpoints[endpoint.node]
 
 
-def _name(world: World, container: Container, endpoint: Endpoint) -> None:
+def _name(world: HostState, container: Container, endpoint: Endpoint) -> None:
     """The interface's name: the network's prefix and the next number that is free (eth0, eth1, …)."""
     if endpoint.spec.interface_name:
         endpoint.ifname = endpoint.spec.interface_name
@@ -234,7 +234,7 @@ def _name(world: World, container: Container, endpoint: Endpoint) -> None:
     endpoint.ifname = f"{prefix}{number}"
 
 
-def in_order(world: World, container: Container) -> list[Endpoint]:
+def in_order(world: HostState, container: Container) -> list[Endpoint]:
     """The sandbox's order of endpoints (libnetwork's Endpoint.Less): the first is the gateway.
 
     Networks with a way out before internal ones, dual-stack before single-stack, by gateway priority,
@@ -249,7 +249,7 @@ def in_order(world: World, container: Container) -> list[Endpoint]:
     return sorted(container.endpoints, key=key)
 
 
-def _move_gateway(world: World, rules: Firewaller, container: Container, lost: bool = False) -> None:
+def _move_gateway(world: HostState, rules: Firewaller, container: Container, lost: bool = False) -> None:
     """Choose the default routes' networks, and publish on what leads out.
 
     ``lost``: the network that led out is the one that the container has just left.
@@ -267,7 +267,7 @@ def _move_gateway(world: World, rules: Firewaller, container: Container, lost: b
     _publish(world, rules, container, wanted)
 
 
-def _leads_out(world: World, endpoint: Endpoint, family: Family) -> bool:
+def _leads_out(world: HostState, endpoint: Endpoint, family: Family) -> bool:
     """Whether the container may have that family's default route by this endpoint."""
     network = world.networks[endpoint.spec.network]
     if family not in endpoint.addresses or network.gateway(family) is None:
@@ -276,7 +276,7 @@ def _leads_out(world: World, endpoint: Endpoint, family: Family) -> bool:
 
 
 def _on_one(
-    world: World, container: Container, order: list[Endpoint], lost: bool
+    world: HostState, container: Container, order: list[Endpoint], lost: bool
 ) -> dict[str, tuple[Family, ...]]:
     """All ports are published on the first network that leads out (up to 27).
 
@@ -290,7 +290,7 @@ def _on_one(
     return {leading: FAMILIES} if leading is not None else {}
 
 
-def _by_family(world: World, container: Container) -> dict[str, tuple[Family, ...]]:
+def _by_family(world: HostState, container: Container) -> dict[str, tuple[Family, ...]]:
     """Each family's ports are published where its default route leads; a routed network keeps what it had.
 
     Without an IPv6 route the IPv4 one's network takes the host's IPv6 ports too, for the userland proxy
@@ -312,7 +312,7 @@ def _by_family(world: World, container: Container) -> dict[str, tuple[Family, ..
 
 
 def _publish(
-    world: World, rules: Firewaller, container: Container, wanted: dict[str, tuple[Family, ...]]
+    world: HostState, rules: Firewaller, container: Container, wanted: dict[str, tuple[Family, ...]]
 ) -> None:
     """Publish the ports on these networks and no other: what has to go goes first."""
     kept: list[Binding] = []
@@ -334,7 +334,7 @@ def _publish(
             rules.add_binding(world, network, binding)
 
 
-def _link(world: World, rules: Firewaller, container: Container) -> None:
+def _link(world: HostState, rules: Firewaller, container: Container) -> None:
     """Open the ports of the containers that this one is linked to, where icc is off on the default bridge."""
     network = world.networks.get(DEFAULT_BRIDGE)
     if network is None or network.icc or container.spec.node not in network.endpoints:

@@ -16,7 +16,7 @@ from netlab.engine.refusal import Refused
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
 from netlab.engine.traits import Traits
-from netlab.engine.world import Container, World
+from netlab.engine.world import Container, HostState
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -54,19 +54,19 @@ class DockerEngine:
         """``docker-20.10``."""
         return self.traits.name
 
-    def start(self, host: Host) -> State[World]:
+    def start(self, host: Host) -> State[HostState]:
         """The daemon's first start; raises :class:`Refused`."""
         if self.nftables is not None and host.daemon.get("firewall-backend") == "nftables":
             return self.nftables().start(host)
         return State(lambda: self._first_start(host), self._step)
 
-    def step(self, state: State[World], event: Event) -> State[World]:
+    def step(self, state: State[HostState], event: Event) -> State[HostState]:
         """The state after one more event; raises :class:`Refused`."""
         return state.after(event)
 
-    def _first_start(self, host: Host) -> World:
+    def _first_start(self, host: Host) -> HostState:
         daemon = daemon_json.read(host.daemon, self.traits.dialect)
-        world = World(
+        world = HostState(
             host=host,
             traits=self.traits,
             daemon=daemon,
@@ -79,7 +79,7 @@ class DockerEngine:
         self._start(world)
         return world
 
-    def _start(self, world: World, docker0: int | None = None) -> None:
+    def _start(self, world: HostState, docker0: int | None = None) -> None:
         """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left."""
         self.rules.start(world)
         turned_on = self._forward(world)
@@ -91,12 +91,12 @@ class DockerEngine:
             networks.create(world, self.rules, spec, mtu, docker0)
         self.rules.user_chain(world)
 
-    def _forward(self, world: World) -> bool:
+    def _forward(self, world: HostState) -> bool:
         if not world.daemon.ip_forward or not self.traits.enables_forwarding:
             return False
         return world.sysctls.ensure("net.ipv4.ip_forward", "1", "dockerd turns forwarding on (ip-forward)")
 
-    def _step(self, world: World, event: Event) -> None:
+    def _step(self, world: HostState, event: Event) -> None:
         rules = self.rules
         if not world.running and not isinstance(event, DaemonStart | FirewallFlush | FirewallReload):
             raise Refused("event", "", "Cannot connect to the Docker daemon. Is the docker daemon running?")
@@ -136,11 +136,11 @@ class DockerEngine:
             case FirewallReload():
                 firewalld.reload(world, rules)
 
-    def _stop(self, world: World, container: Container) -> None:
+    def _stop(self, world: HostState, container: Container) -> None:
         if container.running:
             containers.stop(world, self.rules, container)
 
-    def _restart(self, world: World) -> None:
+    def _restart(self, world: HostState) -> None:
         """The daemon comes up on what was left; docker0's network is made anew, its bridge is not."""
         if world.running:
             raise Refused("event", "", "the daemon is running already")
@@ -172,7 +172,7 @@ def _forwarding(host: Host) -> Sysctls:
     return sysctls
 
 
-def _known(world: World, node: str) -> Container:
+def _known(world: HostState, node: str) -> Container:
     container = world.containers.get(node)
     if container is None:
         raise Refused("container", node, f"No such container: {node}")
@@ -212,7 +212,7 @@ def _foreign(host: Host) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_interface(address).network for address in addresses)
 
 
-def _docker0(world: World) -> tuple[NetworkSpec, int]:
+def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
     """The default bridge as daemon.json describes it (initBridgeDriver)."""
     daemon = world.daemon
     opts: dict[str, str] = {
@@ -236,7 +236,7 @@ def _docker0(world: World) -> tuple[NetworkSpec, int]:
     return spec, daemon.mtu
 
 
-def _docker0_pool(world: World, family: Family) -> Pool | None:
+def _docker0_pool(world: HostState, family: Family) -> Pool | None:
     """The subnet of docker0 as ``bip``, ``fixed-cidr`` and ``default-gateway`` say, if they say anything."""
     wish = world.daemon.docker0[family]
     aux = {networks.GATEWAY_KEYS[family]: wish.default_gateway} if wish.default_gateway else {}
@@ -253,7 +253,7 @@ def _docker0_pool(world: World, family: Family) -> Pool | None:
     return Pool(aux_addresses=aux) if aux else None
 
 
-def _tenant_address(world: World, family: Family) -> str:
+def _tenant_address(world: HostState, family: Family) -> str:
     """The IPv4 address of an administrator's bridge, which ``bridge`` names."""
     for tenant in world.host.bridges:
         if tenant.name == world.daemon.bridge and family is Family.IPV4:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.tables import Tables
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import FAMILIES, Family
 
 
-def join(world: World, network: LiveNetwork) -> None:
+def join(world: HostState, network: LiveNetwork) -> None:
     """Put the bridge into zone ``docker``, unless it is there (AddInterfaceFirewalld)."""
     if not _minds(world) or (network.internal and not world.traits.firewalld_internal):
         return
@@ -19,13 +19,13 @@ def join(world: World, network: LiveNetwork) -> None:
         world.zone.append(network.bridge)
 
 
-def leave(world: World, network: LiveNetwork) -> None:
+def leave(world: HostState, network: LiveNetwork) -> None:
     """Take the bridge out of the zone."""
     if network.bridge in world.zone:
         world.zone.remove(network.bridge)
 
 
-def reload(world: World, rules: Firewaller) -> None:
+def reload(world: HostState, rules: Firewaller) -> None:
     """``firewall-cmd --reload``: every iptables rule of the host's is gone, and dockerd writes its own again.
 
     firewalld empties all tables of both families, whatever its backend and whoever wrote the rules, and
@@ -60,12 +60,12 @@ def reload(world: World, rules: Firewaller) -> None:
         rules.user_chain(world)
 
 
-def _minds(world: World) -> bool:
+def _minds(world: HostState) -> bool:
     writes = world.daemon.iptables or world.daemon.ip6tables or world.daemon.nftables
     return world.host.firewall.kind == "firewalld" and world.traits.firewalld_zone and writes
 
 
-def _emptied(world: World, family: Family) -> Tables:
+def _emptied(world: HostState, family: Family) -> Tables:
     """The tables that there were, with firewalld's own rules."""
     tables = Tables(family)
     for table in world.tables[family].freeze().tables:
@@ -76,7 +76,7 @@ def _emptied(world: World, family: Family) -> Tables:
     return tables
 
 
-def _forward_policy(world: World, family: Family) -> str | None:
+def _forward_policy(world: HostState, family: Family) -> str | None:
     if not world.tables[family].has_chain("filter", "FORWARD"):
         return None
     return world.tables[family].chain("filter", "FORWARD").policy

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine.world import Binding, Endpoint, Link, LiveNetwork, World
+from netlab.engine.world import Binding, Endpoint, HostState, Link, LiveNetwork
 
-OnHost = Callable[[World], None]
-OnNetwork = Callable[[World, LiveNetwork], None]
-OnEndpoint = Callable[[World, LiveNetwork, Endpoint], None]
-OnBinding = Callable[[World, LiveNetwork, Binding], None]
-OnLink = Callable[[World, LiveNetwork, Link], None]
+OnHost = Callable[[HostState], None]
+OnNetwork = Callable[[HostState, LiveNetwork], None]
+OnEndpoint = Callable[[HostState, LiveNetwork, Endpoint], None]
+OnBinding = Callable[[HostState, LiveNetwork, Binding], None]
+OnLink = Callable[[HostState, LiveNetwork, Link], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Firewaller:
 
     start: OnHost  #: the daemon comes up: its chains, before any network
     #: the FORWARD policy, given whether the daemon turned IPv4 forwarding on
-    forward_policy: Callable[[World, bool], None]
+    forward_policy: Callable[[HostState, bool], None]
     add_network: OnNetwork
     remove_network: OnNetwork
     user_chain: OnHost  #: after every new network: the administrator's chain to the front

@@ -9,7 +9,7 @@ from netlab.engine.docker import firewalld, options
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.event import NetworkSpec
 from netlab.model.family import Family, Network, bare
 from netlab.model.scenario import Pool
@@ -25,7 +25,7 @@ GATEWAY_KEYS = {Family.IPV4: "DefaultGatewayIPv4", Family.IPV6: "DefaultGatewayI
 
 
 def create(
-    world: World, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500, index: int | None = None
+    world: HostState, rules: Firewaller, spec: NetworkSpec, mtu: int = 1500, index: int | None = None
 ) -> None:
     """Create a bridge network; raises :class:`Refused`, and then nothing has changed.
 
@@ -36,7 +36,7 @@ def create(
     set_up(world, rules, network)
 
 
-def remove(world: World, rules: Firewaller, name: str) -> None:
+def remove(world: HostState, rules: Firewaller, name: str) -> None:
     """Remove a network that no running container is on."""
     network = world.networks.get(name)
     if network is None:
@@ -52,7 +52,7 @@ def remove(world: World, rules: Firewaller, name: str) -> None:
     del world.networks[name]
 
 
-def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
+def set_up(world: HostState, rules: Firewaller, network: LiveNetwork) -> None:
     """Everything that the bridge driver does on the host for a network, in its order (createNetwork)."""
     bridge, why = network.bridge, f"bridge of {network.title}"
     if network.mac is not None or network.default_bridge:
@@ -75,7 +75,7 @@ def set_up(world: World, rules: Firewaller, network: LiveNetwork) -> None:
     rules.user_chain(world)
 
 
-def _forward_ipv6(world: World, network: LiveNetwork) -> None:
+def _forward_ipv6(world: HostState, network: LiveNetwork) -> None:
     why = f"{network.title} is an IPv6 network, and dockerd turns forwarding on for it"
     turned = world.sysctls.ensure("net.ipv6.conf.default.forwarding", "1", why)
     turned |= world.sysctls.ensure("net.ipv6.conf.all.forwarding", "1", why)
@@ -84,7 +84,7 @@ def _forward_ipv6(world: World, network: LiveNetwork) -> None:
         world.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
 
 
-def _bridge_netfilter(world: World, network: LiveNetwork) -> None:
+def _bridge_netfilter(world: HostState, network: LiveNetwork) -> None:
     without_proxy = world.traits.bridge_nf_without_proxy and not world.daemon.userland_proxy
     if (network.icc and not without_proxy) or not world.daemon.iptables:
         return
@@ -94,7 +94,7 @@ def _bridge_netfilter(world: World, network: LiveNetwork) -> None:
         world.sysctls.write(key, "1", f"{why}: frames between its containers must pass iptables")
 
 
-def _describe(world: World, spec: NetworkSpec, mtu: int, index: int | None) -> LiveNetwork:
+def _describe(world: HostState, spec: NetworkSpec, mtu: int, index: int | None) -> LiveNetwork:
     if spec.name in world.networks:
         raise Refused("network", spec.name, f"network with name {spec.name} already exists")
     if spec.driver != "bridge":
@@ -147,12 +147,12 @@ def _next_hops(spec: NetworkSpec) -> dict[Family, str]:
     }
 
 
-def _mac(world: World, spec: NetworkSpec, bridge: str) -> str:
+def _mac(world: HostState, spec: NetworkSpec, bridge: str) -> str:
     make = names.mac if world.traits.random_macs else names.docker_mac
     return make(spec.id, bridge)
 
 
-def _pools(world: World, spec: NetworkSpec, chosen: options.BridgeOptions) -> dict[Family, AddressPool]:
+def _pools(world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions) -> dict[Family, AddressPool]:
     wished: dict[Family, list[Pool]] = {Family.IPV4: [], Family.IPV6: []}
     for pool in spec.pools:
         wished[_family(pool)].append(pool)
@@ -182,7 +182,7 @@ def _family(pool: Pool) -> Family:
     return Family.of(pool.subnet or pool.gateway or "")
 
 
-def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPool:
+def _pool(world: HostState, family: Family, wish: Pool, gateway: bool) -> AddressPool:
     """One subnet with its gateway and its auxiliary addresses taken."""
     if wish.subnet:
         subnet = ipaddress.ip_network(wish.subnet, strict=False)
@@ -215,7 +215,7 @@ def _pool(world: World, family: Family, wish: Pool, gateway: bool) -> AddressPoo
     return pool
 
 
-def has_ipv6(world: World, network: LiveNetwork) -> bool:
+def has_ipv6(world: HostState, network: LiveNetwork) -> bool:
     """Whether the kernel keeps IPv6 on the bridge: not below its smallest MTU (addrconf_notify)."""
     empty = not network.endpoints and world.traits.empty_bridge_mtu
     return empty or network.mtu >= IPV6_MIN_MTU

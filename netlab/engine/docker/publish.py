@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from netlab.engine.ports import PortError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, Container, Endpoint, LiveNetwork, World
+from netlab.engine.world import Binding, Container, Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family, bare
 from netlab.model.plan import Backend, Listener
 from netlab.model.scenario import PortMapping
@@ -19,7 +19,7 @@ ATTEMPTS = 10
 INSERTION_SORT = 12
 
 
-def ordered(world: World, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
+def ordered(world: HostState, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
     """The mappings in the order in which Docker programs them.
 
     Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp
@@ -80,7 +80,9 @@ class _Side:
     container: str
 
 
-def _sides(world: World, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping) -> Iterator[_Side]:
+def _sides(
+    world: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping
+) -> Iterator[_Side]:
     """The (host address, container address) pairs of a mapping (validatePortBindingIPv4 and IPv6)."""
     host_ip = mapping.host_ip
     default = network.host_ip or "0.0.0.0"
@@ -103,12 +105,12 @@ def _sides(world: World, network: LiveNetwork, endpoint: Endpoint, mapping: Port
         yield _Side(default, str(inner))
 
 
-def _ipv6_disabled(world: World) -> bool:
+def _ipv6_disabled(world: HostState) -> bool:
     return world.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
 
 
 def bind(
-    world: World,
+    world: HostState,
     network: LiveNetwork,
     endpoint: Endpoint,
     mappings: tuple[PortMapping, ...],
@@ -147,7 +149,7 @@ def bind(
 
 
 def _routed(
-    world: World, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping, side: _Side
+    world: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping, side: _Side
 ) -> Binding:
     """A routed network's port is open at the container's address, and takes no port of the host."""
     if mapping.host_ports and not world.traits.routed_ignores_host_ports:
@@ -161,7 +163,7 @@ def _routed(
     return Binding(endpoint.node, network.name, mapping.protocol, side.host, 0, side.container, port)
 
 
-def _request(world: World, host: str, mapping: PortMapping, twin: Binding | None) -> int:
+def _request(world: HostState, host: str, mapping: PortMapping, twin: Binding | None) -> int:
     allocator = world.ports
     ports = mapping.host_ports
     if world.traits.one_port_for_both and twin is not None:
@@ -178,7 +180,7 @@ def _request(world: World, host: str, mapping: PortMapping, twin: Binding | None
     raise PortError(f"Error starting userland proxy: listen {kind} {shown}: bind: address already in use")
 
 
-def _in_use(world: World, host: str, protocol: str, port: int) -> bool:
+def _in_use(world: HostState, host: str, protocol: str, port: int) -> bool:
     """Whether another socket of the host has the port: a wildcard against an address, or a daemon's own."""
     if any(own.port == port and own.protocol == protocol for own in world.host.listen):
         return True
@@ -190,7 +192,7 @@ def _in_use(world: World, host: str, protocol: str, port: int) -> bool:
     return world.ports.taken(family.any, protocol, port)
 
 
-def _host_addresses(world: World, family: Family) -> Iterator[str]:
+def _host_addresses(world: HostState, family: Family) -> Iterator[str]:
     yield family.loopback
     for interface in world.host.interfaces:
         yield from (a for a in interface.addresses if Family.of(a) is family)
@@ -200,14 +202,14 @@ def _host_addresses(world: World, family: Family) -> Iterator[str]:
             yield str(gateway)
 
 
-def release(world: World, bindings: list[Binding]) -> None:
+def release(world: HostState, bindings: list[Binding]) -> None:
     """Give the host ports back."""
     for binding in bindings:
         if binding.host_port:
             world.ports.release(binding.host_address, binding.protocol, binding.host_port)
 
 
-def listeners(world: World) -> Iterator[Listener]:
+def listeners(world: HostState) -> Iterator[Listener]:
     """The sockets that stand for published ports, container by container in order of start."""
     for container in world.containers.values():
         for binding in container.bindings:
@@ -215,7 +217,7 @@ def listeners(world: World) -> Iterator[Listener]:
                 yield _listener(world, container, binding)
 
 
-def _listener(world: World, container: Container, binding: Binding) -> Listener:
+def _listener(world: HostState, container: Container, binding: Binding) -> Listener:
     network = world.networks[binding.network]
     proxied = world.daemon.userland_proxy
     reason = f"port {binding.port} of {container.spec.node} on {network.title}, published"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.family import Family
 from netlab.model.plan import RESOLVER
 from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Ruleset, Table
@@ -17,7 +17,7 @@ OUTPUT = "DOCKER_OUTPUT"
 POSTROUTING = "DOCKER_POSTROUTING"
 
 
-def ruleset(world: World, *, udp: int, tcp: int) -> Ruleset:
+def ruleset(world: HostState, *, udp: int, tcp: int) -> Ruleset:
     """The rules that lead to the server's ports, and back: one object for all containers alike."""
     return (_nftables if world.daemon.nftables else _iptables)(udp, tcp)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
 from netlab.engine.tables import Tables
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.family import Family
 
 
-def start(world: World) -> None:
+def start(world: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
     for family in world.families():
         _remove(world.tables[family])
@@ -16,7 +16,7 @@ def start(world: World) -> None:
         _create(world.tables[family])
 
 
-def forward_policy(world: World, turned_on: bool) -> None:
+def forward_policy(world: HostState, turned_on: bool) -> None:
     """FORWARD drops where the daemon itself turned forwarding on; for IPv6 (ip6tables) where it may."""
     if turned_on and world.daemon.iptables:
         world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
@@ -43,7 +43,7 @@ def _create(tables: Tables) -> None:
         )
 
 
-def user_chain(world: World) -> None:
+def user_chain(world: HostState) -> None:
     """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
     for family, switch in ((Family.IPV4, world.daemon.iptables), (Family.IPV6, world.daemon.ip6tables)):
         if family is Family.IPV6 and not world.traits.user_chain_v6:

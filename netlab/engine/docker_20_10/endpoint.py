@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from netlab.engine.world import Endpoint, LiveNetwork, World
+from netlab.engine.world import Endpoint, HostState, LiveNetwork
 
 
-def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Nothing: a container's address can be reached directly wherever FORWARD lets it."""
 
 
-def remove(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def remove(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Nothing."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER
-from netlab.engine.world import Link, LiveNetwork, World
+from netlab.engine.world import HostState, Link, LiveNetwork
 from netlab.model.family import Family
 
 
-def add(world: World, network: LiveNetwork, link: Link) -> None:
+def add(world: HostState, network: LiveNetwork, link: Link) -> None:
     """Append a rule for each direction."""
     for family in world.families():
         if family is Family.of(link.address):
@@ -15,7 +15,7 @@ def add(world: World, network: LiveNetwork, link: Link) -> None:
                 world.tables[family].append("filter", DOCKER, text, reason)
 
 
-def remove(world: World, network: LiveNetwork, link: Link) -> None:
+def remove(world: HostState, network: LiveNetwork, link: Link) -> None:
     """Take both rules out again."""
     for family in world.families():
         for text, _ in texts(network, link):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, output_rule
 from netlab.engine.tables import Tables
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 
-def add(world: World, network: LiveNetwork) -> None:
+def add(world: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network: each to the front, so that the newest network comes first."""
     hairpin = not world.daemon.userland_proxy
     for family in world.families():
@@ -29,7 +29,7 @@ def add(world: World, network: LiveNetwork) -> None:
             _isolate(world.tables[family], network)
 
 
-def remove(world: World, network: LiveNetwork) -> None:
+def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     discovery = world.traits.internal_discovery
     for family in world.families():
@@ -133,7 +133,7 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     tables.insert("filter", STAGE_2, f"-o {br} -j DROP", f"{name} is isolated from other networks")
 
 
-def forget_isolation(world: World, network: LiveNetwork) -> None:
+def forget_isolation(world: HostState, network: LiveNetwork) -> None:
     """Take the isolation of a network out, which no reload of the host's firewall brings back."""
     br = network.bridge
     for family in world.families():

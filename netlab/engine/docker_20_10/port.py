@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.docker.chains import DOCKER
-from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.engine.world import Binding, HostState, LiveNetwork
 from netlab.model.family import endpoint
 
 
-def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Append the rules of a port; what stands already (it is published twice) stays where it is."""
     if binding.translated and binding.family in world.families() and not network.internal:
         for table, chain, text, reason in _rules(world, network, binding):
             world.tables[binding.family].append(table, chain, text, reason)
 
 
-def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
     if binding.translated and binding.family in world.families():
         for table, chain, text, _ in _rules(world, network, binding):
             world.tables[binding.family].delete(table, chain, text)
 
 
-def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str, str, str]]:
+def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str, str, str]]:
     br, protocol, port = network.bridge, binding.protocol, binding.port
     host = f"{binding.address}/{binding.family.bits}"
     match = f"-p {protocol} -m {protocol}"
@@ -48,7 +48,7 @@ def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tup
         )
 
 
-def _dnat_match(world: World, network: LiveNetwork, binding: Binding) -> str:
+def _dnat_match(world: HostState, network: LiveNetwork, binding: Binding) -> str:
     words = []
     if binding.host_address != binding.family.any:
         words.append(f"-d {binding.host_address}/{binding.family.bits}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
 from netlab.engine.tables import Tables
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.family import Family
 
 FORWARD = "DOCKER-FORWARD"
@@ -20,14 +20,14 @@ JUMPS = (
 )
 
 
-def start(world: World) -> None:
+def start(world: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
     for family in world.families():
         remove_chains(world.tables[family], CHAINS)
         create_chains(world.tables[family], CHAINS, JUMPS, hairpin=not world.daemon.userland_proxy)
 
 
-def forward_policy(world: World, turned_on: bool) -> None:
+def forward_policy(world: HostState, turned_on: bool) -> None:
     """FORWARD drops where the daemon itself turned forwarding on."""
     if turned_on and world.daemon.iptables and not world.daemon.ip_forward_no_drop:
         world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
@@ -64,7 +64,7 @@ def create_chains(
         tables.move_to_top("filter", FORWARD, f"-j {chain}", reason)
 
 
-def user_chain(world: World) -> None:
+def user_chain(world: HostState) -> None:
     """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
     for family in world.families():
         tables = world.tables[family]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.engine.world import Endpoint, LiveNetwork, World
+from netlab.engine.world import Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family
 
 
-def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Drop what comes for the container's address from anywhere but its bridge, before routing."""
     if world.daemon.allow_direct_routing:
         return
@@ -16,13 +16,13 @@ def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
         world.tables[family].append("raw", "PREROUTING", text, reason)
 
 
-def remove(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def remove(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Take the drops out again; an empty table stays."""
     for family, text, _ in _rules(world, network, endpoint):
         world.tables[family].delete("raw", "PREROUTING", text)
 
 
-def _rules(world: World, network: LiveNetwork, endpoint: Endpoint) -> Iterator[tuple[Family, str, str]]:
+def _rules(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Iterator[tuple[Family, str, str]]:
     for family, address in endpoint.addresses.items():
         if family not in world.families() or network.internal or network.modes[family] != "nat":
             continue

@@ -6,14 +6,14 @@ from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
 from netlab.engine.docker_20_10.network import internal_drops
 from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
 from netlab.engine.tables import Tables
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 #: Where the drops of internal networks stand.
 INTERNAL = STAGE_1
 
 
-def add(world: World, network: LiveNetwork) -> None:
+def add(world: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network: behind those of others, but for NAT and the second isolation stage."""
     hairpin = not world.daemon.userland_proxy
     for family in world.families():
@@ -33,7 +33,7 @@ def add(world: World, network: LiveNetwork) -> None:
         forwarding(tables, network, family)
 
 
-def remove(world: World, network: LiveNetwork) -> None:
+def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     for family in world.families():
         tables = world.tables[family]

@@ -6,11 +6,11 @@ import ipaddress
 
 from netlab.engine.docker.chains import DOCKER
 from netlab.engine.tables import Tables
-from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.engine.world import Binding, HostState, LiveNetwork
 from netlab.model.family import Family, endpoint
 
 
-def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """NAT rules go behind those of other ports, the ACCEPT to the top of its chain."""
     family = Family.of(binding.address)
     if family not in world.families() or network.internal:
@@ -32,7 +32,7 @@ def add(world: World, network: LiveNetwork, binding: Binding) -> None:
         tables.insert("filter", DOCKER, _accept(network, binding), reason)
 
 
-def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
     family = Family.of(binding.address)
     if family not in world.families():
@@ -63,7 +63,7 @@ def _loopback(binding: Binding) -> str:
     return f"-d {host} ! -i lo {_match(binding, binding.host_port)} -j DROP"
 
 
-def _dnat(world: World, network: LiveNetwork, binding: Binding) -> str:
+def _dnat(world: HostState, network: LiveNetwork, binding: Binding) -> str:
     words = []
     if binding.family is Family.IPV6:
         words.append("! -s fe80::/10")

@@ -12,7 +12,7 @@ from netlab.engine.docker_28.chains import (
     remove_chains,
     user_chain,
 )
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 
 INTERNAL = "DOCKER-INTERNAL"
 
@@ -25,7 +25,7 @@ JUMPS = (
 )
 
 
-def start(world: World) -> None:
+def start(world: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
     for family in world.families():
         remove_chains(world.tables[family], CHAINS)

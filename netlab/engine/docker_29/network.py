@@ -6,10 +6,10 @@ from netlab.engine.daemon_json import WORD
 from netlab.engine.docker_28.chains import FORWARD
 from netlab.engine.docker_28.network import forwarding, internal, source_nat, texts
 from netlab.engine.docker_29.chains import INTERNAL
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 
 
-def add(world: World, network: LiveNetwork) -> None:
+def add(world: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network: behind those of the others, but for NAT."""
     hairpin = not world.daemon.userland_proxy
     for family in world.families():
@@ -26,7 +26,7 @@ def add(world: World, network: LiveNetwork) -> None:
         forwarding(tables, network, family, discovery=True)
 
 
-def remove(world: World, network: LiveNetwork) -> None:
+def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     for family in world.families():
         for table, chain, text in texts(network, family, INTERNAL):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import World
+from netlab.engine.world import HostState
 from netlab.model.family import FAMILIES, Family
 
 TABLE = "docker-bridges"
@@ -27,7 +27,7 @@ FORWARD_MARKED, FORWARD_LINKS, FORWARD_ICC, FORWARD_PORTS, FORWARD_FINAL = 1, 2,
 _OUTPUT = {Family.IPV4: "ip daddr != 127.0.0.0/8 ", Family.IPV6: "ip6 daddr != ::1 "}
 
 
-def start(world: World) -> None:
+def start(world: HostState) -> None:
     """Fresh tables; raises :class:`Refused` where forwarding is off, which this backend never turns on."""
     if world.daemon.ip_forward and world.sysctls.get("net.ipv4.ip_forward") != "1":
         raise Refused(
@@ -43,15 +43,15 @@ def start(world: World) -> None:
             world.nft.tables[family] = _table(family, hairpin=not world.daemon.userland_proxy)
 
 
-def forward_policy(world: World, turned_on: bool) -> None:
+def forward_policy(world: HostState, turned_on: bool) -> None:
     """None: this backend leaves forwarding to the administrator."""
 
 
-def user_chain(world: World) -> None:
+def user_chain(world: HostState) -> None:
     """None: rules of one's own go into a table of one's own."""
 
 
-def tables(world: World) -> Iterator[tuple[Family, WorkingNftTable]]:
+def tables(world: HostState) -> Iterator[tuple[Family, WorkingNftTable]]:
     """The tables that the backend keeps."""
     yield from world.nft.tables.items()
 

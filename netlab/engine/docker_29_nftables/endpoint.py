@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from netlab.engine.docker_29_nftables.chains import RAW, RAW_PORTS, tables
 from netlab.engine.nft import WorkingNftChain
-from netlab.engine.world import Endpoint, LiveNetwork, World
+from netlab.engine.world import Endpoint, HostState, LiveNetwork
 
 
-def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Drop what comes for the container's address from anywhere but its bridge, before routing."""
     if world.daemon.allow_direct_routing:
         return
@@ -18,13 +18,15 @@ def add(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
         chain.add(RAW_PORTS, text, reason)
 
 
-def remove(world: World, network: LiveNetwork, endpoint: Endpoint) -> None:
+def remove(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Take the drops out again."""
     for chain, text in _rules(world, network, endpoint):
         chain.remove(RAW_PORTS, text)
 
 
-def _rules(world: World, network: LiveNetwork, endpoint: Endpoint) -> Iterator[tuple[WorkingNftChain, str]]:
+def _rules(
+    world: HostState, network: LiveNetwork, endpoint: Endpoint
+) -> Iterator[tuple[WorkingNftChain, str]]:
     for family, table in tables(world):
         if family not in endpoint.addresses or network.internal or network.modes[family] != "nat":
             continue

@@ -6,24 +6,24 @@ from collections.abc import Iterator
 
 from netlab.engine.docker_29_nftables.chains import FORWARD_LINKS
 from netlab.engine.nft import WorkingNftChain
-from netlab.engine.world import Link, LiveNetwork, World
+from netlab.engine.world import HostState, Link, LiveNetwork
 from netlab.model.family import Family
 
 
-def add(world: World, network: LiveNetwork, link: Link) -> None:
+def add(world: HostState, network: LiveNetwork, link: Link) -> None:
     """Append a rule for each direction."""
     reason = f"{link.node} is linked to port {link.port} of {link.target}"
     for chain, text in _rules(world, network, link):
         chain.add(FORWARD_LINKS, text, reason)
 
 
-def remove(world: World, network: LiveNetwork, link: Link) -> None:
+def remove(world: HostState, network: LiveNetwork, link: Link) -> None:
     """Take both rules out again."""
     for chain, text in _rules(world, network, link):
         chain.remove(FORWARD_LINKS, text)
 
 
-def _rules(world: World, network: LiveNetwork, link: Link) -> Iterator[tuple[WorkingNftChain, str]]:
+def _rules(world: HostState, network: LiveNetwork, link: Link) -> Iterator[tuple[WorkingNftChain, str]]:
     family = Family.of(link.address)
     table = world.nft.tables.get(family)
     if table is None:

@@ -13,14 +13,14 @@ from netlab.engine.docker_29_nftables.chains import (
 )
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import LiveNetwork, World
+from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 MARKED = "marked as accepted (bridge-accept-fwmark)"
 ANSWERS = "ct state established,related counter accept"
 
 
-def add(world: World, network: LiveNetwork) -> None:
+def add(world: HostState, network: LiveNetwork) -> None:
     """Four chains for a network, and the verdict maps that lead to them."""
     if Family.IPV6 in network.families:
         _check_forwarding(world, network)
@@ -40,7 +40,7 @@ def add(world: World, network: LiveNetwork) -> None:
             _nat(network, family, hairpin, nat_in, nat_out)
 
 
-def remove(world: World, network: LiveNetwork) -> None:
+def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the chains of a network out again."""
     for _, table in tables(world):
         for name in MAPS:
@@ -54,7 +54,7 @@ def _marked(accept: tuple[int, int]) -> str:
     return f'meta mark {match} counter accept comment "ALLOW FW MARK"'
 
 
-def _check_forwarding(world: World, network: LiveNetwork) -> None:
+def _check_forwarding(world: HostState, network: LiveNetwork) -> None:
     keys = ("net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
     if world.daemon.ip_forward and any(world.sysctls.get(key) != "1" for key in keys):
         raise Refused(

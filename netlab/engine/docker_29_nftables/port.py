@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from netlab.engine.docker_29_nftables.chains import FORWARD_PORTS, INITIAL, NAT, RAW, RAW_PORTS
 from netlab.engine.nft import WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, LiveNetwork, World
+from netlab.engine.world import Binding, HostState, LiveNetwork
 from netlab.model.family import Family, endpoint
 
 
-def add(world: World, network: LiveNetwork, binding: Binding) -> None:
+def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Append the rules of a port to their groups.
 
     Raises :class:`Refused` without the userland proxy, where one container port is published twice.
@@ -25,17 +25,17 @@ def add(world: World, network: LiveNetwork, binding: Binding) -> None:
             raise Refused("container", binding.node, failed)
 
 
-def remove(world: World, network: LiveNetwork, binding: Binding) -> None:
+def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
     for chain, group, text in _rules(world, network, binding):
         _table(world, binding).chains[chain].remove(group, text)
 
 
-def _table(world: World, binding: Binding) -> WorkingNftTable:
+def _table(world: HostState, binding: Binding) -> WorkingNftTable:
     return world.nft.tables[Family.of(binding.address)]
 
 
-def _rules(world: World, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, int, str]]:
+def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, int, str]]:
     family = Family.of(binding.address)
     if family not in world.nft.tables or network.internal:
         return

@@ -1,7 +1,8 @@
 """netlab's own responders, in the containers of a real daemon.
 
 Run as ``python3 answering.py REQUEST``, JSON: ``[[namespace, [[protocol, port, node, service], …]], …]``.
-Writes what :func:`netlab.lab.responder.serve` writes once everything listens, and serves until it is killed.
+Writes what :func:`netlab.lab.services.responder.serve` writes once everything listens, and serves until it is
+killed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import sys
 
-from netlab.lab.responder import Spec, serve
+from netlab.lab.services.responder import Spec, serve
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from netlab.kernel import netns, process
-from netlab.lab.apply import Applied, apply
+from netlab.lab.build.apply import Applied, apply
 from netlab.model.plan import Plan
 
 Inside = Callable[..., str]

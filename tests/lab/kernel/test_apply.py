@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from netlab.bench.plans import star
-from netlab.kernel import dump, netns, ruleset, sysctl
-from netlab.kernel.netlink import RouteSocket
-from netlab.lab.apply import Applied, apply
-from netlab.lab.layout import MANY, layout
+from netlab.kernel import netns, ruleset, sysctl
+from netlab.kernel.netlink import dump
+from netlab.kernel.netlink.socket import RouteSocket
+from netlab.lab.build.apply import Applied, apply
+from netlab.lab.build.layout import MANY, layout
 from netlab.model.errors import LabError, MachineError, Position, ScenarioError, UsageError
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.plan import Interface, Node, Plan, Route, Sysctl

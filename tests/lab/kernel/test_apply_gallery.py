@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netlab.kernel import dump, netns, ruleset, sysctl
-from netlab.kernel.netlink import RouteSocket
-from netlab.lab.apply import Applied
+from netlab.kernel import netns, ruleset, sysctl
+from netlab.kernel.netlink import dump
+from netlab.kernel.netlink.socket import RouteSocket
+from netlab.lab.build.apply import Applied
 from netlab.model.plan import Node, Plan
 from netlab.model.rules import IptablesRuleset
 from netlab.plan import make

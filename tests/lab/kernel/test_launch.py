@@ -13,11 +13,11 @@ import pytest
 
 from netlab.bench.plans import star
 from netlab.kernel import netns, sysctl, userns
-from netlab.kernel.etcfiles import EtcFiles
-from netlab.kernel.launch import CONTAINER, PROCESSES, TOOL, Kind, Program, Sandbox
 from netlab.kernel.process import Finished, memory_file
-from netlab.kernel.sandbox_root import ETC
-from netlab.lab.apply import Applied
+from netlab.kernel.sandbox.etc_files import EtcFiles
+from netlab.kernel.sandbox.launcher import CONTAINER, PROCESSES, TOOL, Kind, Program, Sandbox
+from netlab.kernel.sandbox.root import ETC
+from netlab.lab.build.apply import Applied
 from netlab.model.errors import LabError
 from netlab.model.plan import Plan
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import netlab.kernel.launch
+import netlab.kernel.sandbox.launcher
 import netlab.plan.render  # an ordinary user may be unable to read the checkout later
 from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, ruleset, sysctl, userns
-from netlab.lab.apply import apply
+from netlab.lab.build.apply import apply
 from netlab.model.errors import Position
 from netlab.model.family import Family
 from netlab.model.plan import Sysctl
@@ -76,11 +76,11 @@ def build_and_use() -> None:
     assert "192.0.2.2/32" in saved
     with netns.entered(lab.namespaces["c0"]):
         assert sysctl.read("net.ipv4.ping_group_range").split() == ["0", "0"]
-    sandbox = netlab.kernel.launch.Sandbox()
-    program = netlab.kernel.launch.Program(
+    sandbox = netlab.kernel.sandbox.launcher.Sandbox()
+    program = netlab.kernel.sandbox.launcher.Program(
         ("sh", "-c", "ping -c1 -W2 10.1.0.2 && touch /tmp/x && ! touch /etc/x && hostname"),
         lab.namespaces["c1"],
-        netlab.kernel.launch.CONTAINER,
+        netlab.kernel.sandbox.launcher.CONTAINER,
         hostname="c1",
     )
     done = sandbox.run(program)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import netlab
-from netlab.kernel import conntrack
+from netlab.kernel.netlink import conntrack
 from netlab.measure.session import Session
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 import netlab
-from netlab.kernel import nftrace, ruleset
+from netlab.kernel import ruleset
+from netlab.kernel.netlink.nf_tables import Tables
 from netlab.kernel.netns import entered
-from netlab.kernel.nfdump import Tables
-from netlab.kernel.tracetable import TABLE_PREFIX
+from netlab.kernel.trace import nftrace
+from netlab.kernel.trace.table import TABLE_PREFIX
 from netlab.measure import probes
 from netlab.measure import session as sessions
-from netlab.measure.air import Air
+from netlab.measure.in_flight import InFlight
 from netlab.measure.session import Session
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
@@ -104,10 +105,10 @@ def test_who_was_kept_from_answering_gets_the_time_that_was_lost(
     lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first look is late by more than all patience: nothing is a timeout for that."""
-    look = Air.wait
+    look = InFlight.wait
     looks: list[float] = []
 
-    def late(self: Air, seconds: float) -> None:
+    def late(self: InFlight, seconds: float) -> None:
         look(self, seconds)
         if not looks:
             self.looked += 5.0  # so late that it was
@@ -115,7 +116,7 @@ def test_who_was_kept_from_answering_gets_the_time_that_was_lost(
 
     for module in (sessions, probes):
         monkeypatch.setattr(module, "patience", lambda: 0.0)
-    monkeypatch.setattr(Air, "wait", late)
+    monkeypatch.setattr(InFlight, "wait", late)
     with Session(lab.namespaces, lab.plan) as session:
         assert [j.outcome for j in session.measure([flow()])] == ["ok"]
     assert max(looks) > 4

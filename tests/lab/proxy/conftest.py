@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import netns
-from netlab.lab.proxies import Proxies
+from netlab.lab.services.proxies import Proxies
 from netlab.model.plan import Backend, Listener
 from netlab.proxy.loop import Loop
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.lab.proxies import Proxies
+from netlab.lab.services.proxies import Proxies
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.lab.proxies import _Process
+from netlab.lab.services.proxies import _Process
 from netlab.model.errors import LabError
 from netlab.proxy import helper
 

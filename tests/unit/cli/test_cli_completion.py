@@ -11,7 +11,7 @@ import pytest
 
 from netlab.cli.complete import candidates
 from netlab.cli.completion import SCRIPTS
-from netlab.cli.main import VERBS
+from netlab.cli.verbs import VERBS
 
 
 def words(*typed: str) -> list[str]:

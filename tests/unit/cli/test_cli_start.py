@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from netlab import __version__
-from netlab.cli.main import VERBS, main, parsed, parser_of
+from netlab.cli.main import main, parsed
+from netlab.cli.verbs import VERBS, parser_of
 
 SEED = str(Path(__file__).parents[3] / "scenarios/httpd.yaml")
 HEAVY = {

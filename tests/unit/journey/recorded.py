@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from netlab.journey.evidence import Sighting, Ways, find_ways
-from netlab.journey.facts import Facts, TracedNode
+from netlab.journey.evidence import PacketPaths, ProbeResult, find_paths
 from netlab.journey.headers import ICMP, PROTOCOLS, make_key
+from netlab.journey.hook_passes import Assembler, HookPass
 from netlab.journey.legs import Index
-from netlab.journey.stations import Assembler, Station
-from netlab.kernel.nftrace import Decoder
+from netlab.journey.topology import Topology, TracedNode
+from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Icmp
@@ -27,7 +27,7 @@ class Recording:
     key: bytes
     outcome: str
     messages: list[bytes]
-    facts: Facts
+    facts: Topology
     base_chains: list[BaseChain]
     source: tuple[str, int]
     icmp: Icmp | None
@@ -38,17 +38,17 @@ class Recording:
         assert all(isinstance(event, TraceEvent) for event in found)
         return [event for event in found if isinstance(event, TraceEvent)]
 
-    def stations(self) -> list[Station]:
+    def stations(self) -> list[HookPass]:
         assembler = Assembler("host", self.base_chains)
         for event in self.events():
             assembler.feed(event)
         return assembler.stations
 
-    def ways(self, second: bytes | None = None) -> Ways:
-        return find_ways(self.flow, self.sighting(second), Index(self.stations()), self.facts)
+    def ways(self, second: bytes | None = None) -> PacketPaths:
+        return find_paths(self.flow, self.sighting(second), Index(self.stations()), self.facts)
 
-    def sighting(self, second: bytes | None = None) -> Sighting:
-        return Sighting(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
+    def sighting(self, second: bytes | None = None) -> ProbeResult:
+        return ProbeResult(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
 
 
 def load(name: str) -> Recording:
@@ -70,7 +70,7 @@ def load(name: str) -> Recording:
         frozenset(bytes.fromhex(mac) for mac in data["macs"]),
         {(chain.family, chain.table, chain.name): chain for chain in chains},
     )
-    facts = Facts(hosts=frozenset(["host"]), traced={"host": node})
+    facts = Topology(hosts=frozenset(["host"]), traced={"host": node})
     return Recording(
         flow,
         make_key(number, source[0], source[1], flow.address, 1 if flow.port is None else flow.port),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.journey.facts import Facts
+from netlab.journey.topology import Topology
 
 
 def test_an_address_is_that_of_the_node_on_the_same_host() -> None:
-    facts = Facts(
+    facts = Topology(
         hosts=frozenset(("one", "two")),
         homes={"web": "one", "shop": "two", "till": "two"},
         owners={"172.17.0.2": ("web", "shop"), "198.51.100.2": ("client",), "172.17.0.3": ("till",)},
@@ -20,7 +20,7 @@ def test_an_address_is_that_of_the_node_on_the_same_host() -> None:
 
 
 def test_facts_survive_the_way_to_another_process() -> None:
-    facts = Facts(homes={"web": "one"}, ports={"one": {"02:00:00:00:00:01": "veth1"}})
-    again = Facts.from_json(facts.to_json())
+    facts = Topology(homes={"web": "one"}, ports={"one": {"02:00:00:00:00:01": "veth1"}})
+    again = Topology.from_json(facts.to_json())
     assert again == facts
     assert again.port("one", bytes.fromhex("020000000001")) == "veth1"

@@ -10,11 +10,12 @@ import pytest
 import netlab
 from netlab.journey.expand import claims, expand
 from netlab.journey.expect import check
-from netlab.journey.facts import Facts, facts_of
 from netlab.journey.matrix import matrix
+from netlab.journey.topology import Topology, topology_of
 from netlab.model.errors import Position, UsageError
+from netlab.model.expectation import Expected
 from netlab.model.family import FAMILIES, Family
-from netlab.model.flow import Expected, Flow
+from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy, Icmp, Journey, JourneyFlow, Leg, Nat, Sees
 from netlab.model.plan import Plan
 from netlab.scenario.flow import parse_flow
@@ -258,11 +259,11 @@ def test_each_way_has_a_port_that_nobody_has(plan: Plan) -> None:
 
 
 def test_facts_go_there_and_back(plan: Plan) -> None:
-    facts = facts_of(plan)
+    facts = topology_of(plan)
     assert facts.hosts == {"host"}
     assert facts.owner("192.168.31.10", "client") == "web"
     assert facts.owner("127.0.0.1", "client") == "client"
     assert facts.proxy_listens("host", "tcp", "2001:db8:1::1", 8031)
     assert not facts.proxy_listens("host", "tcp", "2001:db8:1::1", 80)
     assert facts.reasons
-    assert Facts.from_json(facts.to_json()) == facts
+    assert Topology.from_json(facts.to_json()) == facts

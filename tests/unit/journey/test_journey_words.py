@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from netlab.journey.sentence import sentence, stopped_by
-from netlab.kernel.handles import parse_listing, parse_save
+from netlab.kernel.trace.handles import parse_listing, parse_save
 from netlab.model.journey import (
     DecidedBy,
     HookVisit,

@@ -11,7 +11,7 @@ import pytest
 
 from netlab.journey.build import build
 from netlab.journey.headers import key_of, packet_of, reverse
-from netlab.journey.stations import Assembler
+from netlab.journey.hook_passes import Assembler
 from netlab.model.journey import Journey
 
 _spec = importlib.util.spec_from_file_location("recorded_traces", Path(__file__).parent / "recorded.py")
@@ -148,7 +148,7 @@ def test_events_of_several_packets_may_come_mixed() -> None:
         assembler.feed(source.pop(0))
     index = recorded.Index(assembler.stations)
     for recording in (first, second):
-        ways = recorded.find_ways(recording.flow, recording.sighting(), index, recording.facts)
+        ways = recorded.find_paths(recording.flow, recording.sighting(), index, recording.facts)
         assert [station.hook for station in ways.forth] == ["prerouting", "forward", "postrouting"]
 
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.kernel import dump, message, seccomp, sysctl
-from netlab.kernel.netlink import NetlinkError, attributes
-from netlab.lab.layout import link_local
+from netlab.kernel import sysctl
+from netlab.kernel.netlink import dump, message
+from netlab.kernel.netlink.socket import NetlinkError, attributes
+from netlab.kernel.sandbox import seccomp
+from netlab.lab.build.layout import link_local
 from netlab.model.errors import UsageError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netlab.lab import codec
-from netlab.lab.load import load_plan, record_of, refuse_programs
+from netlab.lab.options import load_plan, record_of, refuse_programs
 from netlab.model.errors import UsageError
 from netlab.model.plan import Plan
 

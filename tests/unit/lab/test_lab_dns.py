@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.lab import dns
-from netlab.lab.load import load_plan
+from netlab.lab.options import load_plan
+from netlab.lab.services import dns
 from netlab.model.plan import Plan
 
 SHOP = """

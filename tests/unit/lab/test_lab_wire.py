@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.lab.wire import MAX_FDS, Channel, Disconnected
+from netlab.kernel.channel import MAX_FDS, Channel, Disconnected
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.measure.rounds import rounds
+from netlab.measure.in_flight import rounds
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 

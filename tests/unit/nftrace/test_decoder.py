@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.kernel.nftrace import Decoder
+from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.trace import TraceEvent, TraceFault, TraceKind, VerdictCode
 
 FOLDER = Path(__file__).parents[2] / "data" / "traces"

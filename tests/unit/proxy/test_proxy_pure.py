@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.lab.proxies import command_line, spec_of
+from netlab.lab.services.proxies import command_line, spec_of
 from netlab.model.plan import Backend, Listener
 from netlab.proxy.__main__ import parse
 from netlab.proxy.__main__ import spec_of as spec_of_options

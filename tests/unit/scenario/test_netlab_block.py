@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.model.expectation import Expected
 from netlab.model.family import Family
-from netlab.model.flow import Expected
 from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
 from netlab.scenario.events import event_names
 from netlab.scenario.netlab_shapes import ENGINES

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.lab.expecting import expected
+from netlab.journey.expect_words import expected
 from netlab.model.errors import Unmeasured, UsageError
-from netlab.model.flow import Expected as ModelExpected
+from netlab.model.expectation import Expected as ModelExpected
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Sees
 from netlab.testing import Expected
 from netlab.testing.explain import compare
@@ -211,4 +211,9 @@ def test_pytest_s_start_imports_nothing_of_the_labs() -> None:
     """The plugin is imported in every project that has netlab in its environment."""
     program = "import sys, netlab.testing.plugin; print(*(m for m in sys.modules if m.startswith('netlab')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["netlab", "netlab.testing", "netlab.testing.plugin"]
+    assert done.stdout.split() == [
+        "netlab",
+        "netlab.testing",
+        "netlab.testing.files",
+        "netlab.testing.plugin",
+    ]

@@ -1,0 +1,170 @@
+"""What a program expects of a flow, in words: ``ok forward, sees client``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypedDict, get_args
+
+from netlab.model.errors import Position, UsageError
+from netlab.model.expectation import Expectation, Expected
+from netlab.model.flow import FlowPattern, OutcomeName, PathName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from netlab.journey.expand import Claim
+    from netlab.journey.expect import Verdict
+    from netlab.model.flow import Flow
+
+_OUTCOMES: tuple[str, ...] = get_args(OutcomeName)
+_PATHS: tuple[str, ...] = get_args(PathName)
+
+
+class ExpectedWords(TypedDict, total=False):
+    """The keys of an expectation in a scenario."""
+
+    outcome: OutcomeName | None
+    path: PathName | None
+    sees: str | None
+    by: str | None
+    not_by: str | None
+    dnat: str | None
+
+
+class ExpectationFailed(AssertionError):
+    """A flow went otherwise than expected; ``verdicts`` are all that were asked for, met ones too."""
+
+    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+        self.verdicts = tuple(verdicts)
+        super().__init__("\n".join(_words(verdict) for verdict in verdicts if verdict.check.passed is False))
+
+
+def _words(verdict: Verdict) -> str:
+    flow = verdict.claim.flow
+    lines = [f"{flow} {flow.family.word}", *(f"  {problem}" for problem in verdict.check.problems)]
+    lines.append(f"  {_sentence(verdict)}")
+    return "\n".join(lines)
+
+
+def _sentence(verdict: Verdict) -> str:
+    from netlab.journey.sentence import sentence
+
+    return sentence(verdict.journey)
+
+
+def expected(said: str | Mapping[str, str] | Expected | None = None, **more: str | None) -> Expected:
+    """What is expected, from words, or from a mapping as a scenario has it; ``more`` holds over both.
+
+    ::
+
+        expected("ok forward, sees client")
+        expected("timeout, by DOCKER-ISOLATION-STAGE-2")
+        expected({"outcome": "ok", "not-by": "ufw-user-input"})
+        expected(path="proxy")
+
+    Words stand between spaces or commas; what follows ``by``, ``not by`` and ``dnat`` goes on to the comma.
+    Raises UsageError.
+    """
+    if isinstance(said, Expected):
+        base = said
+    elif isinstance(said, str):
+        base = _parse(said)
+    else:
+        base = _made({key.replace("-", "_"): value for key, value in (said or {}).items()})
+    own = _made({key: value for key, value in more.items() if value is not None})
+    named = {field.name: getattr(own, field.name) for field in fields(own)}
+    return replace(base, **{key: value for key, value in named.items() if value is not None})
+
+
+def _made(words: dict[str, Any]) -> Expected:
+    known = [field.name for field in fields(Expected)]
+    for key in words:
+        if key not in known:
+            raise UsageError(f"an expectation has no {key!r}: it has {', '.join(known)}")
+    _one_of("outcome", words.get("outcome"), _OUTCOMES)
+    _one_of("path", words.get("path"), _PATHS)
+    return Expected(**words)
+
+
+def _one_of(what: str, word: str | None, known: tuple[str, ...]) -> None:
+    if word is not None and word not in known:
+        raise UsageError(f"{word!r} is no {what}: it is one of {', '.join(known)}")
+
+
+def _parse(text: str) -> Expected:
+    found: dict[str, Any] = {}
+
+    def say(key: str, word: str) -> None:
+        if not word:
+            raise UsageError(f"{text!r}: nothing stands behind {key.replace('_', ' ')!r}")
+        if key in found:
+            raise UsageError(f"{text!r} says {key.replace('_', ' ')} twice")
+        found[key] = word
+
+    for part in text.split(","):
+        words = part.split()
+        while words:
+            word = words.pop(0)
+            if word == "sees":
+                say("sees", words.pop(0) if words else "")
+            elif word in ("by", "dnat"):
+                say(word, " ".join(words))
+                words = []
+            elif word == "not" and words[:1] == ["by"]:
+                say("not_by", " ".join(words[1:]))
+                words = []
+            elif word in _OUTCOMES:
+                say("outcome", word)
+            elif word in _PATHS:
+                say("path", word)
+            else:
+                raise UsageError(f"{text!r}: {word!r} is no outcome and no path{_near(word)}")
+    return Expected(**found)
+
+
+def _near(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, (*_OUTCOMES, *_PATHS), 1)
+    return (
+        f" (did you mean {near[0]}?)"
+        if near
+        else f"; outcomes: {', '.join(_OUTCOMES)}; paths: {', '.join(_PATHS)}"
+    )
+
+
+def claims_of(
+    ask: Callable[[int | None], list[Flow]],
+    common: Expected,
+    by_family: Mapping[int, Expected | None],
+    position: Position,
+) -> list[Claim]:
+    """What a call of ``Lab.expect`` claims; ``ask`` tells the flows of a family, or of both (None).
+
+    Raises UsageError where nothing is expected.
+    """
+    from netlab.journey.expand import Claim
+
+    asked: list[tuple[Flow, Expected]] = []
+    for family, own in by_family.items():
+        if own is not None:
+            merged = expected(common, **{field.name: getattr(own, field.name) for field in fields(own)})
+            asked += [(flow, merged) for flow in ask(family)]
+    if not asked:
+        asked = [(flow, common) for flow in ask(None)]
+    found = []
+    for flow, wanted in asked:
+        if wanted == Expected():
+            raise UsageError(f"{flow}: nothing is said of what to expect")
+        ports = () if flow.port is None else ((flow.port, flow.port),)
+        pattern = FlowPattern(
+            (flow.origin,),
+            flow.target,
+            ports,
+            flow.protocol,
+            flow.via,
+            text=str(flow),
+            source_port=flow.source_port,
+        )
+        found.append(Claim(Expectation(pattern, ((flow.family, wanted),), position), flow, wanted))
+    return found

@@ -1,0 +1,237 @@
+"""Trace events of one namespace → stations: one packet at one hook, from its first chain to its last.
+
+::
+
+    first-prerouting   ip raw PREROUTING   ip nat PREROUTING ... DOCKER   last-prerouting
+    └ entry: headers   └────────────── steps, in order ──────────────┘    └ exit: headers after NAT
+
+Events of several packets come mixed; within one packet they are in order. What holds a packet's events
+together inside one hook is its trace id, which does not change there. From hook to hook it may
+(net/netfilter/nf_tables_trace.c hashes the incoming interface into it, and a bridged frame's becomes the
+bridge), so stations are joined into legs by the addresses with which a packet left one and entered the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from netlab.journey.headers import is_fragment_header, key_of_sections
+from netlab.model.trace import (
+    BaseChain,
+    Headers,
+    Layout,
+    Step,
+    TraceEvent,
+    TraceKind,
+    VerdictCode,
+    Whole,
+)
+
+#: after these a packet is no longer at the hook
+_ENDS: Final = frozenset((VerdictCode.DROP, VerdictCode.STOLEN))
+#: so many packets may be under way at once; older ones are taken for gone
+_OPEN_LIMIT: Final = 4096
+#: families whose hooks are not those of IP, each numbered from 1
+_LAYERS: Final = {"bridge": 1, "netdev": 2, "arp": 3}
+
+
+class HookPass:
+    """One packet at one hook.
+
+    ``order`` counts stations in the order in which the kernel began them. ``exit`` is None while (or if)
+    the packet has not reached the end of the hook; ``dropped`` if a rule or policy ended it here. ``key`` and
+    ``left`` are those with which it came and left. There are tens of thousands a second: what only some are
+    asked for is made when it is asked for.
+    """
+
+    __slots__ = (
+        "_body",
+        "_layout",
+        "_left",
+        "_out",
+        "dropped",
+        "family",
+        "hook",
+        "id",
+        "key",
+        "node",
+        "order",
+        "steps",
+    )
+
+    def __init__(
+        self, node: str, family: str, hook: str, order: int, layout: Layout, body: bytes, number: int = 0
+    ) -> None:
+        self.id = number  #: the trace id: what tells a packet from its copies while it is at one hook
+        self.node = node
+        self.family = family  #: ``ip`` for the hooks of IPv4 and IPv6, else ``bridge``, ``netdev`` or ``arp``
+        self.hook = hook
+        self.order = order
+        self.steps: list[Step] = []
+        self.dropped = False
+        self.key = key_of_sections(*layout.sections(body))
+        self._layout = layout
+        self._body = body
+        self._left: bytes | None = None
+        self._out: tuple[Layout, bytes] | None = None
+
+    @property
+    def entry(self) -> Headers:
+        """The packet as it entered."""
+        return self._layout.headers(self._body)
+
+    @property
+    def iif(self) -> int | None:
+        """The interface that it came in by, as an index."""
+        return self._layout.iif
+
+    @property
+    def oif(self) -> int | None:
+        """The interface that it is to go out by, as an index."""
+        return self._layout.oif
+
+    @property
+    def exit(self) -> Headers | None:
+        """The packet as it left."""
+        return None if self._out is None else self._out[0].headers(self._out[1])
+
+    @property
+    def left(self) -> bytes | None:
+        """The key with which it left; None if it did not, or has none."""
+        if self._left is None and self._out is not None:
+            layout, body = self._out
+            self._left = key_of_sections(*layout.sections(body))
+        return self._left
+
+    @property
+    def fragment(self) -> bool:
+        """Whether the packet was one of several fragments as it entered."""
+        return is_fragment_header(self._layout.sections(self._body)[0])
+
+    def leave(self, layout: Layout, body: bytes) -> None:
+        """The packet reached the end of the hook."""
+        self._out = (layout, body)
+
+    def whole(self, last: HookPass) -> HookPass:
+        """The packet, a first fragment, put together with the datagram that left in its place."""
+        made = HookPass(self.node, self.family, self.hook, self.order, self._layout, self._body, self.id)
+        made._out = last._out
+        made.steps, made.dropped = self.steps + last.steps, last.dropped
+        return made
+
+    def __repr__(self) -> str:
+        end = "dropped" if self.dropped else "passed" if self._out else "open"
+        return f"<HookPass {self.node} {self.family} {self.hook} #{self.order} {end}>"
+
+
+class _Role(NamedTuple):
+    """What a step means to the assembler: found once for all events that are equal to it."""
+
+    layer: str
+    base: int  #: set in a packet's number, so that the same id on two layers is two packets
+    hook: str  #: of the base chain that the step stands in, empty inside another one
+    own: str  #: ``first``, ``last`` or ``other`` for netlab's chains
+    noted: bool  #: a rule or a policy: the end of a chain is none
+    ends: bool  #: the packet is no longer at the hook
+
+
+class Assembler:
+    """Feeds on events, yields stations. ``on_drop`` is told at once of each packet that a rule ended."""
+
+    def __init__(
+        self,
+        node: str,
+        base_chains: Iterable[BaseChain],
+        on_drop: Callable[[HookPass], None] | None = None,
+    ) -> None:
+        self.node = node
+        self.stations: list[HookPass] = []
+        self._open: dict[int, HookPass] = {}
+        self._chains: dict[tuple[str, str, str], BaseChain] = {}
+        self._roles: dict[Step, _Role] = {}
+        self._on_drop = on_drop
+        self._order = 0
+        self.learn(base_chains)
+
+    def learn(self, base_chains: Iterable[BaseChain]) -> None:
+        """Take over a new list of base chains."""
+        self._chains = {(chain.family, chain.table, chain.name): chain for chain in base_chains}
+        self._roles.clear()
+
+    def feed(self, event: TraceEvent) -> None:
+        """Take one event."""
+        if event.headers is None:
+            self.step(event.id, event.step)
+        else:
+            self.packet(event.id, event.step, Whole(event.headers), b"")
+
+    def _role(self, step: Step) -> _Role:
+        chain = self._chains.get((step.family, step.table, step.chain))
+        layer = step.family if step.family in _LAYERS else "ip"
+        if chain is not None and chain.hook in ("ingress", "egress"):
+            layer = "netdev"  # of an inet table
+        found = self._roles[step] = _Role(
+            layer,
+            _LAYERS.get(layer, 0) << 32,
+            chain.hook if chain is not None else "",
+            chain.own if chain is not None else "",
+            step.handle is not None or step.kind is TraceKind.POLICY,
+            step.verdict in _ENDS,
+        )
+        return found
+
+    def step(self, number: int, step: Step) -> None:
+        """Take an event without headers: packet ``number`` met a rule or policy."""
+        _, base, _, own, noted, ends = self._roles.get(step) or self._role(step)
+        if own == "other":
+            return
+        station = self._open.get(number | base)
+        if station is not None:
+            if noted:
+                station.steps.append(step)
+            if ends:
+                self._ended(number | base, station, step)
+
+    def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
+        """Take an event with headers, which ``layout`` reads from ``body``: a base chain was entered."""
+        layer, base, hook, own, noted, ends = self._roles.get(step) or self._role(step)
+        number |= base
+        if own == "first":
+            self._begin(number, layer, hook, layout, body)
+        elif own == "last":
+            station = self._open.pop(number, None)
+            if station is None or station.hook != hook:
+                # A bridge's postrouting has only a last chain of ours: frames that the host sent end there.
+                station = self._begin(number, layer, hook, layout, body)
+                del self._open[number]
+            station.leave(layout, body)
+        elif not own:
+            station = self._open.get(number)
+            if hook and (station is None or station.hook != hook):
+                station = self._begin(number, layer, hook, layout, body)
+            if station is not None:
+                if noted:
+                    station.steps.append(step)
+                if ends:
+                    self._ended(number, station, step)
+
+    def _ended(self, number: int, station: HookPass, step: Step) -> None:
+        self._open.pop(number, None)
+        if step.dropped:
+            station.dropped = True
+            if self._on_drop is not None:
+                self._on_drop(station)
+
+    def _begin(self, number: int, layer: str, hook: str, layout: Layout, body: bytes) -> HookPass:
+        station = HookPass(self.node, layer, hook, self._order, layout, body, number & 0xFFFFFFFF)
+        self._order += 1
+        self.stations.append(station)
+        if len(self._open) >= _OPEN_LIMIT:
+            del self._open[next(iter(self._open))]
+        self._open[number] = station
+        return station
+
+    def clear(self) -> None:
+        """Forget what is finished; packets under way are kept."""
+        self.stations.clear()

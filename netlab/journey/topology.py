@@ -1,0 +1,209 @@
+"""What a journey is read against: who has which address, what interfaces are called, which rule is whose.
+
+Filled from a plan, from the kernel, or by hand in a test; nothing in here asks anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from netlab.model.family import Family, bare
+from netlab.model.journey import RuleHit
+from netlab.model.plan import Backend, Listener, Plan
+from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.model.trace import BaseChain, Step
+
+#: (family, table, chain, handle)
+RuleName = tuple[str, str, str, int]
+#: (node, family, table, chain, rule's text)
+ReasonKey = tuple[str, str, str, str, str]
+
+
+@dataclass(slots=True)
+class TracedNode:
+    """A namespace whose hooks are read: its interfaces, base chains and rules."""
+
+    name: str
+    interfaces: Mapping[int, str] = field(default_factory=dict)
+    macs: frozenset[bytes] = frozenset()
+    base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
+    rules: Mapping[RuleName, str] = field(default_factory=dict)
+    #: what each step, and the steps of a packet at one hook, look like in words
+    hits: dict[Step, RuleHit] = field(default_factory=dict)
+    met: dict[tuple[Step, ...], tuple[RuleHit, ...]] = field(default_factory=dict)
+    #: the steps of a packet at one hook → the last accept of a rule, and of a policy, in filter chains there
+    accepts: dict[tuple[Step, ...], tuple[Step | None, Step | None]] = field(default_factory=dict)
+
+    def take_rules(self, rules: Mapping[RuleName, str]) -> None:
+        """Another text of the rules: what was said in words of the last one is forgotten."""
+        self.rules = rules
+        self.hits.clear()
+        self.met.clear()
+
+    def interface(self, index: int | None) -> str | None:
+        """The name of an interface, ``#7`` if it is gone, None for none."""
+        return None if index is None else self.interfaces.get(index, f"#{index}")
+
+
+@dataclass(slots=True)
+class Topology:
+    """Everything beside the trace itself.
+
+    ``owners`` maps an address to the nodes that have it. ``hosts`` are the nodes whose hooks make legs;
+    ``guests`` maps a node that lives in another's namespace to that one.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    #: the nodes whose hooks were traced: the hosts, and for a closer look more of them
+    looked_at: frozenset[str] = frozenset()
+    #: host → MAC address → the interface of the host behind which it is
+    ports: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: container → its host
+    homes: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guests: dict[str, str] = field(default_factory=dict)
+    listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
+    reasons: dict[ReasonKey, str] = field(default_factory=dict)
+    traced: dict[str, TracedNode] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but ``traced``, which whoever measures reads from the kernel."""
+        return {
+            "hosts": sorted(self.hosts),
+            "owners": {address: list(nodes) for address, nodes in self.owners.items()},
+            "guests": self.guests,
+            "homes": self.homes,
+            "ports": self.ports,
+            "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
+            "reasons": [[*key, reason] for key, reason in self.reasons.items()],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Topology:
+        """The inverse of :meth:`to_json`."""
+        facts = cls(frozenset(data["hosts"]), guests=data["guests"], homes=data["homes"], ports=data["ports"])
+        facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
+        for node, some in data["listeners"].items():
+            facts.listeners[node] = tuple(_listener(one) for one in some)
+        facts.reasons = {(a, b, c, d, e): reason for a, b, c, d, e, reason in data["reasons"]}
+        return facts
+
+    def namespace(self, node: str) -> str:
+        """The node in whose namespace ``node`` lives."""
+        return self.guests.get(node, node)
+
+    @property
+    def traced_nodes(self) -> frozenset[str]:
+        """The nodes in whose hooks a packet is followed."""
+        return self.looked_at or self.hosts
+
+    def home(self, node: str) -> str | None:
+        """The host on which a node is, or which it is; None for one outside."""
+        place = self.namespace(node)
+        return place if place in self.hosts else self.homes.get(place)
+
+    def start(self, origin: str) -> str | None:
+        """The traced node in which a packet of ``origin`` is seen first; None where that cannot be known."""
+        place = self.namespace(origin)
+        return place if place in self.traced_nodes else self.home(origin)
+
+    def port(self, host: str, mac: bytes) -> str | None:
+        """The interface of a host behind which a MAC address is, None if that is not known."""
+        return self.ports.get(host, {}).get(mac.hex(":"))
+
+    def owner(self, address: str, seen_from: str) -> str | None:
+        """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to.
+
+        Hosts may have networks with the same addresses: of several nodes it is the one on the same host.
+        """
+        if is_loopback(address):
+            return seen_from
+        nodes = self.owners.get(address, ())
+        if seen_from in nodes or not nodes:
+            return seen_from if nodes else None
+        here = self.home(seen_from)
+        return next((node for node in nodes if self.home(node) == here), nodes[0])
+
+    def owns(self, node: str, address: str) -> bool:
+        """Whether an address is one of the node's own namespace."""
+        return is_loopback(address) or self.namespace(node) in self.owners.get(address, ())
+
+    def proxy_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
+        """Whether a userland proxy of the node takes what comes to that endpoint."""
+        return any(
+            listener.process == "docker-proxy"
+            and listener.protocol == protocol
+            and listener.port == port
+            and _takes(listener, address)
+            for listener in self.listeners.get(node, ())
+        )
+
+    def holder_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
+        """Whether a socket that the engine merely holds takes what comes to that endpoint."""
+        return any(
+            listener.process == "dockerd"
+            and listener.protocol == protocol
+            and listener.port == port
+            and _takes(listener, address)
+            for listener in self.listeners.get(node, ())
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """127.0.0.0/8 or ::1."""
+    return address.startswith("127.") or address == "::1"
+
+
+def _takes(listener: Listener, address: str) -> bool:
+    family = Family.of(address)
+    if listener.address in ("", "0.0.0.0", "::"):
+        if listener.v6only is None:
+            return family is Family.IPV4
+        return family is Family.IPV6 or not listener.v6only
+    return listener.address == address
+
+
+def _listener(data: dict[str, Any]) -> Listener:
+    backend = Backend(**data["backend"]) if data["backend"] else None
+    return Listener(**{**data, "backend": backend, "argv": tuple(data["argv"])})
+
+
+def topology_of(plan: Plan) -> Topology:
+    """All that a plan knows; ``traced`` is left for whoever reads the kernel."""
+    facts = Topology(hosts=frozenset(node.name for node in plan.nodes if node.kind == "host"))
+    for node in plan.nodes:
+        if node.namespace != node.name:
+            facts.guests[node.name] = node.namespace
+        if node.kind == "segment":
+            continue
+        if node.host:
+            facts.homes[node.name] = node.host
+        for interface in node.interfaces:
+            if interface.peer and interface.mac:
+                host, port = interface.peer
+                facts.ports.setdefault(host, {})[interface.mac.lower()] = port
+        for interface in node.interfaces:
+            for address in interface.addresses:
+                own = facts.owners.setdefault(bare(address), ())
+                facts.owners[bare(address)] = (*own, node.name)
+        if node.listeners:
+            facts.listeners[node.name] = node.listeners
+        for ruleset in node.rulesets:
+            _reasons(facts, node.name, ruleset)
+    return facts
+
+
+def _reasons(facts: Topology, node: str, ruleset: object) -> None:
+    if isinstance(ruleset, IptablesRuleset):
+        for table in ruleset.tables:
+            for chain in table.chains:
+                for rule in chain.rules:
+                    line = f"-A {chain.name} {rule.text}"
+                    facts.reasons[node, ruleset.family.nft, table.name, chain.name, line] = rule.reason
+    elif isinstance(ruleset, NftTable):
+        for native in ruleset.chains:
+            for nft_rule in native.rules:
+                key = (node, ruleset.family, ruleset.name, native.name, nft_rule.text)
+                facts.reasons[key] = nft_rule.reason

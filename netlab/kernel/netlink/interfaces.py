@@ -1,0 +1,57 @@
+"""The interfaces of a network namespace as the kernel lists them: index, name, MAC, addresses.
+
+Source of the layouts: include/uapi/linux/rtnetlink.h, if_link.h and if_addr.h.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from struct import Struct
+
+from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink import message as m
+from netlab.kernel.netlink.socket import RouteSocket, attributes
+
+_IFINFO = Struct("=BxHiII")
+_IFADDR = Struct("=BBBBI")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInterface:
+    """One interface; ``addresses`` are bare, ``prefixes`` the same with their prefix length."""
+
+    index: int
+    name: str
+    mac: bytes
+    addresses: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+
+def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
+    """Index → interface, of the namespace ``netns`` (None: the caller's own); raises OSError."""
+    with nullcontext() if netns is None else namespaces.entered(netns):
+        sock = RouteSocket()
+    with sock:
+        addresses: dict[int, list[str]] = {}
+        for data in sock.dump(m.RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)):
+            family, length, _, _, index = _IFADDR.unpack_from(data)
+            values = attributes(data, _IFADDR.size)
+            raw = values.get(m.IFA_LOCAL, values.get(m.IFA_ADDRESS))
+            if raw is not None and family in (socket.AF_INET, socket.AF_INET6):
+                addresses.setdefault(index, []).append(f"{socket.inet_ntop(family, raw)}/{length}")
+        found = {}
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + m.attribute(m.IFLA_EXT_MASK, b"\x08\0\0\0")
+        for data in sock.dump(m.RTM_GETLINK, body):
+            _, _, index, _, _ = _IFINFO.unpack_from(data)
+            values = attributes(data, _IFINFO.size)
+            found[index] = KernelInterface(
+                index,
+                values[m.IFLA_IFNAME].rstrip(b"\0").decode(),
+                values.get(m.IFLA_ADDRESS, b""),
+                tuple(address.partition("/")[0] for address in addresses.get(index, ())),
+                tuple(addresses.get(index, ())),
+            )
+        return found

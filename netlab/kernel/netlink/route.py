@@ -1,0 +1,55 @@
+"""What the routing table answers for a packet (RTM_GETROUTE, as ``ip route get`` asks it)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import nullcontext
+from struct import Struct
+from typing import Final
+
+from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink import message as m
+from netlab.kernel.netlink.socket import NetlinkError, RouteSocket, attributes
+from netlab.model.family import Family
+
+_RTMSG = Struct("=BBBBBBBBI")
+_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY = 1, 2, 3, 4, 5
+#: enum of include/uapi/linux/rtnetlink.h, RTN_*
+_TYPES: Final = {
+    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast",
+    6: "blackhole", 7: "unreachable", 8: "prohibit",
+}  # fmt: skip
+
+
+def lookup(netns: int | None, src: str, dst: str, iif: tuple[int, str] | None) -> str:
+    """The answer for a packet that came in by ``iif`` (index, name), or that the namespace sends itself.
+
+    In words: ``ip route get 127.0.0.1 from 198.51.100.3 iif ext0: Invalid cross-device link``, or the
+    type of the route with its interface and next hop.
+    """
+    family = Family.of(dst)
+    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+    question = f"ip route get {dst} from {src}" + (f" iif {iif[1]}" if iif else "")
+    body = _RTMSG.pack(kind, family.bits, family.bits, 0, 0, 0, 0, 0, 0)
+    body += m.attribute(_RTA_DST, socket.inet_pton(kind, dst))
+    body += m.attribute(_RTA_SRC, socket.inet_pton(kind, src))
+    if iif is not None:
+        body += m.attribute(_RTA_IIF, iif[0].to_bytes(4, _NATIVE))
+    with nullcontext() if netns is None else namespaces.entered(netns):
+        sock = RouteSocket()
+        with sock:
+            try:
+                answer = sock.ask([m.Message(m.RTM_GETROUTE, 0, body, question)])[0]
+            except NetlinkError as error:
+                return f"{question}: {os.strerror(error.errno or 0)}"
+            values = attributes(answer, _RTMSG.size)
+            words = [_TYPES.get(answer[7], f"type {answer[7]}")]
+            if _RTA_GATEWAY in values:
+                words.append(f"via {socket.inet_ntop(kind, values[_RTA_GATEWAY])}")
+            if _RTA_OIF in values:
+                words.append(f"dev {socket.if_indextoname(int.from_bytes(values[_RTA_OIF], _NATIVE))}")
+    return f"{question}: {' '.join(words)}"
+
+
+_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"

@@ -1,0 +1,1 @@
+"""The kernel's packet traces: the table that asks for them, and their events."""

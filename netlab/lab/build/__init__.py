@@ -1,0 +1,1 @@
+"""Building a lab from its plan, and changing it to another plan."""

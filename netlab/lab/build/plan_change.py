@@ -1,0 +1,202 @@
+"""Two plans of one lab: which namespaces and links stay, which processes end and which start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import codec
+from netlab.lab.build import workloads
+from netlab.model.family import bare
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Interface, Listener, Node, Plan, Publication
+
+#: Engines that forget, of UDP, only what NAT had to do with a container's address (before moby#44742).
+_BY_ADDRESS_ALONE = ("docker-19.03",)
+
+
+class PlanChange:
+    """``renewed``: nodes that were stopped or started; ``flushed``: hosts whose rules were emptied;
+    ``reloaded``: hosts whose firewall was reloaded.
+    """
+
+    def __init__(
+        self,
+        before: Plan,
+        after: Plan,
+        renewed: frozenset[str],
+        flushed: frozenset[str],
+        reloaded: frozenset[str],
+    ) -> None:
+        self.before = before
+        self.after = after
+        self.renewed = renewed
+        self.flushed = flushed
+        self.reloaded = reloaded
+        self._old = {node.name: node for node in before.nodes}
+        self._new = {node.name: node for node in after.nodes}
+        #: the namespaces to be made
+        self.fresh = frozenset(name for name, node in self._new.items() if self._is_fresh(name, node))
+        self._ends = [_ends(plan) for plan in (before, after)]
+
+    def _is_fresh(self, name: str, node: Node) -> bool:
+        if node.namespace != name:
+            return False
+        old = self._old.get(name)
+        if old is None or old.namespace != name or name in self.renewed:
+            return True
+        return bool(node.command) != bool(old.command)  # a program has a user namespace of its own
+
+    def stays(self, namespace: str, interface: str) -> bool:
+        """Whether an interface is in both plans, and neither it nor its peer is made anew."""
+        return (namespace, interface) in self._staying
+
+    @cached_property
+    def _staying(self) -> set[tuple[str, str]]:
+        old, new = self._ends
+        same = {
+            key
+            for key, one in new.items()
+            if key in old and key[0] not in self.fresh and _same_link(old[key], one)
+        }
+        return {key for key in same if new[key].peer is None or self._namespace_of(new[key].peer) in same}
+
+    def _namespace_of(self, peer: tuple[str, str] | None) -> tuple[str, str] | None:
+        return peer and (self._new[peer[0]].namespace, peer[1])
+
+    # -- processes
+
+    def leaving(self) -> dict[str, Any]:
+        """What ends before anything is changed: all that runs in ``nodes``, ``commands``, ``listeners``."""
+        gone = [name for name in self._old if name not in self._new or self._is_gone(name)]
+        ended = [
+            name
+            for name, node in self._old.items()
+            if node.command and (name in gone or _command(self.after, name) != _command(self.before, name))
+        ]
+        return {
+            "nodes": gone,
+            "commands": ended,
+            "listeners": self._listeners(self._old, self._new),
+        }
+
+    def _listeners(self, these: dict[str, Node], those: dict[str, Node]) -> list[dict[str, Any]]:
+        """What hosts of the one plan listen on and those of the other do not, by node."""
+        found = []
+        for name, node in these.items():
+            others = those[name].listeners if name in those else ()
+            only = self._without(node.listeners, others)
+            if only:
+                found.append({"node": name, "mode": node.proxy, "listeners": codec.encode(tuple(only))})
+        return found
+
+    def _is_gone(self, name: str) -> bool:
+        return name in self.renewed or self._new[name].namespace in self.fresh
+
+    def coming(self) -> dict[str, Any]:
+        """What starts, or is told, once everything else is changed."""
+        gone = set(self.leaving()["nodes"])
+        old, new = (_ports(plan) for plan in (self.before, self.after))
+        kept = {key for key in old.keys() & new.keys() if key[1][2] not in gone and key[0] not in self.fresh}
+        opened: dict[str, list[Any]] = {}
+        for key, port in new.items():
+            if key not in kept:
+                opened.setdefault(key[0], []).append(port)
+        return {
+            "names": [n for n, node in self._new.items() if n not in self._old and node.kind != "segment"],
+            "gone": [name for name in self._old if name not in self._new],
+            "close": [key[1] for key in old if key not in kept],
+            "responders": list(opened.items()),
+            "proxies": self._listeners(self._new, self._old),
+            **self._commands(),
+        }
+
+    def _commands(self) -> dict[str, Any]:
+        ended = set(self.leaving()["commands"])
+        starting, told = [], {}
+        for name, node in self._new.items():
+            if not node.command:
+                continue
+            command = workloads.command_of(self.after, node)
+            if name in ended or name not in self._old or not self._old[name].command:
+                starting.append(command)
+            elif command["etc"] != workloads.command_of(self.before, self._old[name])["etc"]:
+                told[name] = command["etc"]
+        return {"commands": starting, "etc": told}
+
+    def _without(self, these: Iterable[Listener], those: Iterable[Listener]) -> list[Listener]:
+        """Listeners that are not among the others, or that lead to a container which was started anew."""
+        others = set(those)
+        return [one for one in these if one not in others or self._leads_to_renewed(one)]
+
+    def _leads_to_renewed(self, listener: Listener) -> bool:
+        return any(
+            (p.protocol, p.host_port) == (listener.protocol, listener.port) and p.node in self.renewed
+            for plan in (self.before, self.after)
+            for p in plan.publications
+        )
+
+    # -- connections
+
+    def forget_connections(self, host: Node, namespace: int) -> None:
+        """Have conntrack forget what the engine makes it forget when a container goes or comes.
+
+        libnetwork deletes entries whose answers come from or go to the endpoint's address; since moby#44742
+        (20.10.23, 23.0) those that were sent to published UDP ports as well: up to 28 at whatever address,
+        when ports are opened and closed; in 29 when they are opened, at the address that they are bound to,
+        and by mistake the container's port in place of the host's (moby#52423, moby#53384).
+        """
+        from netlab.kernel.netlink import ctflush
+
+        addresses: set[str] = set()
+        closed: list[Publication] = []
+        opened: list[Publication] = []
+        for plan, nodes, published in ((self.before, self._old, closed), (self.after, self._new, opened)):
+            for node in nodes.values():
+                if node.kind != "container" or node.host != host.name or not self._moved(node.name):
+                    continue
+                addresses |= _gateway_addresses(node)
+                published += [p for p in plan.publications if p.node == node.name and p.protocol == "udp"]
+        if addresses:
+            ctflush.delete(namespace, ctflush.answered_by(addresses))
+        if host.engine.startswith("docker-29"):
+            endpoints = {(p.host_address, p.container_port) for p in opened}
+        else:
+            endpoints = {("", p.host_port) for p in (*closed, *opened)}
+        if endpoints and host.engine not in _BY_ADDRESS_ALONE:
+            ctflush.delete(namespace, ctflush.sent_to(ctflush.UDP, endpoints))
+
+    def _moved(self, name: str) -> bool:
+        if name in self.renewed or name not in self._old or name not in self._new:
+            return True
+        return self._old[name].interfaces != self._new[name].interfaces
+
+
+def _ends(plan: Plan) -> dict[tuple[str, str], Interface]:
+    return {(node.namespace, i.name): i for node in plan.nodes for i in node.interfaces}
+
+
+def _command(plan: Plan, name: str) -> tuple[object, ...]:
+    command = workloads.command_of(plan, plan.node(name))
+    return command["argv"], command["hostname"]
+
+
+def _same_link(old: Interface, new: Interface) -> bool:
+    return (old.kind, old.peer, old.index, old.mac) == (new.kind, new.peer, new.index, new.mac)
+
+
+def _ports(plan: Plan) -> dict[tuple[str, tuple[str, int, str]], tuple[str, int, str, str]]:
+    """(namespace, (protocol, port, node)) → what the responder is told."""
+    return {
+        (namespace, (protocol, port, node)): (protocol, port, node, service)
+        for namespace, ports in workloads.responders_of(plan)
+        for protocol, port, node, service in ports
+    }
+
+
+def _gateway_addresses(node: Node) -> set[str]:
+    """The addresses of the endpoint by which a container reaches the world: the only one with such state."""
+    ways_out = [route.interface for route in node.routes if route.destination == "default"]
+    return {bare(a) for i in node.interfaces if i.name in ways_out for a in i.addresses}

@@ -1,0 +1,303 @@
+"""The child of the supervisor that turns a standing lab into another plan's.
+
+What is in both plans is left alone: namespaces, links, connections, and rules that somebody else put in.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel import announce, libc, netns, ruleset, sysctl
+from netlab.kernel.channel import Channel, Disconnected
+from netlab.kernel.netlink import dump, message
+from netlab.kernel.netlink.message import Message
+from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
+from netlab.lab import codec, state
+from netlab.lab.build import namespaces, real_firewall, ruleset_edits
+from netlab.lab.build.apply import Build, addresses_of, wait_for_addresses
+from netlab.lab.build.layout import Layout, Space, VethPair, layout, link_local
+from netlab.lab.build.plan_change import PlanChange
+from netlab.lab.node import process
+from netlab.lab.services import dns
+from netlab.model.family import FAMILIES, bare
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Interface, Node, Route
+
+
+def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str, Any]) -> int:
+    """Change the lab in ``path`` to the plan in a file; the exit code of the child."""
+    from netlab.model.errors import to_message
+
+    written: list[state.Prepared] = []
+    try:
+        with open(f"{path}/plan.json", "rb") as file:
+            before = codec.loads(file.read())
+        with open(plan, "rb") as file, open(history, "rb") as events:
+            text, happened = file.read(), events.read()
+        marks = (frozenset(wanted[mark]) for mark in ("renewed", "flushed", "reloaded"))
+        change = PlanChange(before, codec.loads(text), *marks)
+        # Before anything is changed: a disk without space must be found out by now.
+        for name, content in (("plan.json", text), (state.HISTORY, happened)):
+            written.append(state.Prepared(f"{path}/{name}", content))
+        reports.send({"event": "leaving", **change.leaving()})
+        reports.receive()
+        _Reconcile(change, f"{path}/private").run()
+        while written:
+            written.pop().commit()
+        reports.send({"event": "changed", **change.coming()})
+    except Disconnected:
+        return 1
+    except BaseException as error:
+        reports.send({"event": "error", **to_message(error)})
+    finally:
+        for prepared in written:
+            prepared.drop()
+    return 0
+
+
+class _Reconcile:
+    """The work on namespaces, in the order in which :meth:`run` has it."""
+
+    def __init__(self, change: PlanChange, private: str) -> None:
+        self.change = change
+        self.private = private
+        self.before = layout(change.before)
+        self.after = layout(change.after)
+        self.namespaces: dict[str, int] = {}
+        self.sockets: dict[str, RouteSocket] = {}
+
+    def run(self) -> None:
+        """Everything; raises NetlabError, OSError."""
+        kept = [name for name in self.after.spaces if name not in self.change.fresh]
+        affected = [name for name in kept if self._affected(name)]
+        with netns.returning():
+            for name in affected:
+                fd = os.open(f"{self.private}/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+                self.namespaces[name] = fd
+                netns.enter(fd)
+                self.sockets[name] = RouteSocket(name)
+            for name in affected:
+                self._remove_links(name)
+            work = Build(self._additions(affected), self.namespaces)
+            try:
+                work.run()
+            except BaseException:
+                work.abandon()
+                raise
+            self.namespaces = work.namespaces
+            for name in affected:
+                self._adjust(name)
+            for name in affected:
+                self._change_rules(name)
+                space = self.after.spaces[name]
+                wait_for_addresses(self.after, space, self.sockets[name], self.namespaces[name])
+            for name in self.namespaces:
+                self._announce(name)
+            for host in (node for node in self.change.after.nodes if node.kind == "host"):
+                if host.name in self.namespaces:
+                    self.change.forget_connections(host, self.namespaces[host.name])
+        self._names()
+        self._files()
+
+    def _affected(self, name: str) -> bool:
+        """Whether anything in a namespace that stays is not as before."""
+        old, new = self.before.spaces[name], self.after.spaces[name]
+        parts = ("interfaces", "routes", "sysctls", "rulesets", "firewall")
+        return (
+            any(getattr(old, part) != getattr(new, part) for part in parts)
+            or any(not self.change.stays(name, i.name) for i in old.interfaces + new.interfaces)
+            or name in self.change.flushed | self.change.reloaded
+        )
+
+    # -- links
+
+    def _remove_links(self, name: str) -> None:
+        going = {i.name for i in self.before.spaces[name].interfaces if not self.change.stays(name, i.name)}
+        if going:
+            found = [link for link in dump.links(self.sockets[name]) if link.name in going]
+            self.sockets[name].send([message.delete_link(link.index, link.name) for link in found])
+
+    def _additions(self, affected: list[str]) -> Layout:
+        """What is to be made: new namespaces whole, of the others what they do not have yet."""
+        spaces = {
+            name: self._missing(name) if name in affected else space
+            for name, space in self.after.spaces.items()
+            if name in affected or name in self.change.fresh
+        }
+        pairs = [
+            VethPair(spaces[p.near.name], p.near_end, spaces[p.far.name], p.far_end)
+            for p in self.after.pairs
+            if not self.change.stays(p.near.name, p.near_end.name)
+        ]
+        return Layout(spaces, pairs)
+
+    def _missing(self, name: str) -> Space:
+        old, new = self.before.spaces[name], self.after.spaces[name]
+        there = {link.name: link.index for link in dump.links(self.sockets[name])}
+        interfaces = [i for i in new.interfaces if not self.change.stays(name, i.name)]
+        new.indexes = _indexes(new, interfaces, there)
+        made = {i.name for i in interfaces}
+        known = (item for item in old.sysctls if sysctl.interface_of(item[0]) not in made)
+        return replace(
+            new,
+            interfaces=interfaces,
+            routes=[r for r in new.routes if r not in old.routes or r.interface in made],
+            written=frozenset(known),
+            rulesets=[],
+        )
+
+    def _adjust(self, name: str) -> None:
+        """Links and routes that are in both plans, but not the same."""
+        old, new = self.before.spaces[name], self.after.spaces[name]
+        was = {i.name: i for i in old.interfaces}
+        for interface in new.interfaces:
+            if self.change.stays(name, interface.name) and interface != was[interface.name]:
+                self.sockets[name].send(_differences(new, was[interface.name], interface))
+                for request in _addresses(new, was[interface.name], interface):
+                    self._settle(name, request, (errno.EEXIST, errno.EADDRNOTAVAIL))
+        stays = {i.name for i in new.interfaces if self.change.stays(name, i.name)}
+        for route in old.routes:
+            if route not in new.routes and route.interface in stays:
+                self._remove_route(name, route)
+
+    def _remove_route(self, name: str, route: Route) -> None:
+        index = self.after.spaces[name].indexes[route.interface] if route.interface else 0
+        request = message.route(route.destination, route.via, index, route.source, delete=True)
+        self._settle(name, request, (errno.ESRCH,))
+
+    def _settle(self, name: str, request: Message, settled: tuple[int, ...]) -> None:
+        """Ask for something that the kernel, or somebody else, may have done already."""
+        try:
+            self.sockets[name].send([request])
+        except NetlinkError as error:
+            if error.errno not in settled:
+                raise
+
+    def _announce(self, name: str) -> None:
+        """Say on new links who is there: since Docker 28 a container has another MAC at each start."""
+        for interface in self.after.spaces[name].interfaces:
+            if interface.kind != "veth" or interface.mac is None or self.change.stays(name, interface.name):
+                continue
+            speaks = self.after.spaces[name].speaks_ipv6(interface.name)
+            told = [bare(a) for a in interface.addresses if ":" not in a or speaks]
+            if told:
+                netns.enter(self.namespaces[name])
+                announce.send(interface.name, interface.mac, told)
+
+    # -- rules
+
+    def _change_rules(self, name: str) -> None:
+        if self.after.spaces[name].firewall is not None:
+            self._change_real_firewall(name)
+            return
+        before, after = self.before.spaces[name].rulesets, self.after.spaces[name].rulesets
+        flushed = name in self.change.flushed
+        if before == after and not flushed:
+            return
+        netns.enter(self.namespaces[name])
+        for family in FAMILIES:
+            old, new = (ruleset_edits.of_family(rules, family) for rules in (before, after))
+            if old != new or flushed:
+                text = ruleset_edits.iptables_edits(old, new, ruleset.save(family), flushed=flushed)
+                if text:
+                    ruleset.load_iptables(family, text)
+        text = ruleset_edits.nft_edits(before, after)
+        if text:
+            ruleset.load_nft(text)
+
+    def _change_real_firewall(self, name: str) -> None:
+        """The engine's rules; the tool sees to its own."""
+        before, after = (plan.node(name) for plan in (self.change.before, self.change.after))
+        place = real_firewall.Place(name, self.namespaces[name], self.private)
+        reloaded = name in self.change.reloaded
+        if name in self.change.flushed and not reloaded:
+            netns.enter(self.namespaces[name])
+            for family in FAMILIES:
+                old, new = (ruleset_edits.of_family(node.rulesets, family) for node in (before, after))
+                text = ruleset_edits.iptables_edits(old, new, ruleset.save(family), flushed=True)
+                if text:
+                    ruleset.load_iptables(family, text)
+        else:
+            real_firewall.change(before, after, place, reloaded=reloaded)
+
+    # -- names and files
+
+    def _names(self) -> None:
+        after = {node.name: node for node in self.change.after.nodes}
+        for node in self.change.before.nodes:
+            kept = node.name in after and after[node.name].namespace == node.namespace
+            if not kept or node.namespace in self.change.fresh:
+                path = f"{self.private}/netns/{node.name}"
+                libc.umount(path)
+                os.unlink(path)
+        for node in self.change.after.nodes:
+            if not os.path.exists(f"{self.private}/netns/{node.name}"):
+                fd = self.namespaces.get(node.namespace)
+                if fd is None:
+                    fd = os.open(f"{self.private}/netns/{node.namespace}", os.O_RDONLY | os.O_CLOEXEC)
+                namespaces.bind_namespace(self.private, node.name, fd)
+
+    def _files(self) -> None:
+        """What the nodes' /etc says; processes that are there have these very files mounted."""
+        process.keep_etc(self.private, self.change.after)
+        dns.keep(self.private, self.change.after)
+        after: dict[str, Node] = {node.name: node for node in self.change.after.nodes}
+        for node in self.change.before.nodes:
+            now = after.get(node.name)
+            for name, content in (
+                ("hosts", now and now.hosts_file),
+                ("resolv.conf", now and now.resolv_conf),
+            ):
+                path = f"{self.private}/etc/{node.name}/{name}"
+                if not os.path.exists(path):
+                    continue
+                if content and node.name not in self.change.renewed:
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(content)
+                else:
+                    os.unlink(path)
+
+
+def _indexes(space: Space, made: list[Interface], there: dict[str, int]) -> dict[str, int]:
+    """Name → index of all interfaces of a namespace: the kernel's own, and for new ones what is free."""
+    indexes = dict(there)
+    taken = set(there.values())
+    for interface in made:
+        wanted = space.indexes[interface.name]
+        if wanted in taken:
+            wanted = max(taken) + 1
+        taken.add(wanted)
+        indexes[interface.name] = wanted
+    return indexes
+
+
+def _differences(space: Space, old: Interface, new: Interface) -> list[Message]:
+    """The messages that make an interface what it is to be now."""
+    index, name = space.indexes[new.name], new.name
+    messages: list[Message] = []
+    if old.mtu != new.mtu:
+        messages.append(message.set_mtu(index, name, new.mtu))
+    if old.master != new.master:
+        messages.append(message.set_master(index, name, space.indexes[new.master] if new.master else 0))
+    if old.hairpin != new.hairpin:
+        messages.append(message.hairpin(index, name, new.hairpin))
+    if old.up != new.up:
+        messages.append(message.raise_link(index, name) if new.up else message.lower_link(index, name))
+    return messages
+
+
+def _addresses(space: Space, old: Interface, new: Interface) -> list[Message]:
+    """The messages that take addresses from an interface and give it others.
+
+    The link-local one of its MAC, which the kernel gives a link that is up, is never taken.
+    """
+    index = space.indexes[new.name]
+    own = {f"{link_local(new.mac)}/64"} if new.mac else set()
+    lost = [a for a in old.addresses if a not in new.addresses and a not in own]
+    won = tuple(a for a in new.addresses if a not in old.addresses)
+    messages = [message.delete_address(index, new.name, address) for address in lost]
+    return messages + addresses_of(space, replace(new, addresses=won))

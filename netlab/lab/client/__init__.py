@@ -1,0 +1,1 @@
+"""The client side of a running lab: everything that talks to its supervisor."""

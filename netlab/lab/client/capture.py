@@ -1,0 +1,150 @@
+"""Capturing in a standing lab: a worker that is a process of the lab, told from here when to end."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from netlab.model.errors import LabError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.lab.client.client import Client
+    from netlab.model.plan import Plan
+
+#: a node's namespace, and one interface or all of them
+Source = tuple[str, str | None]
+
+
+class Capturing:
+    """Packets of some interfaces on their way into a pcapng file, from the constructor to :meth:`stop`.
+
+    ``output`` is an open file, which stays the caller's. Everything that a node sends or gets after the
+    constructor returned, and before :meth:`stop` is called, is in it. ``packets`` and ``lost`` (by a kernel
+    that had no room) are known at the end. Raises LabError.
+    """
+
+    def __init__(
+        self, client: Client, sources: Sequence[Source], output: int, most: int | None = None
+    ) -> None:
+        import json
+
+        self.packets = 0
+        self.lost = 0
+        request = json.dumps({"sources": sources, "most": most})
+        nodes = list(dict.fromkeys(node for node, _ in sources))
+        self._control, theirs = socket.socketpair()
+        self._answers = self._control.makefile("r")
+        try:
+            with theirs:
+                self._process = client.start_module(
+                    "netlab.measure.capture", [request], nodes=nodes, fds=[output, theirs.fileno()]
+                )
+        except BaseException:
+            self._hang_up()
+            raise
+        try:
+            self._answer()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def wait(self) -> None:
+        """Until it ends by itself: after ``most`` packets; raises LabError if the lab ends first."""
+        found = self._answer()
+        self.packets, self.lost = found["packets"], found["lost"]
+        self._process.wait(10)
+        self.abandon()
+
+    def end(self) -> None:
+        """Tell it to end, for somebody who waits; idempotent."""
+        if self._control.fileno() >= 0:
+            self._control.shutdown(socket.SHUT_WR)
+
+    def stop(self) -> None:
+        """End it, and wait until everything is written."""
+        self.end()
+        self.wait()
+
+    def abandon(self) -> None:
+        """End it at once; idempotent."""
+        self._process.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._answers.close()
+        self._control.close()
+
+    def _answer(self) -> dict[str, Any]:
+        import json
+
+        line = self._answers.readline()
+        if not line:
+            raise LabError("the capture ended before it was told to")
+        found: dict[str, Any] = json.loads(line)
+        if "error" in found:
+            raise LabError(found["error"])
+        return found
+
+
+class Capture:
+    """A capture into a file of its own: a context manager.
+
+    ``packets`` and ``lost`` are counted when it ends.
+    """
+
+    def __init__(self, client: Client, path: str | os.PathLike[str], sources: Sequence[Source]) -> None:
+        self.path = os.fspath(path)
+        self._client = client
+        self._sources = sources
+        self._file = -1
+        self._capturing: Capturing | None = None
+
+    @property
+    def packets(self) -> int:
+        """How many packets are in the file."""
+        return self._capturing.packets if self._capturing else 0
+
+    @property
+    def lost(self) -> int:
+        """How many the kernel had no room for."""
+        return self._capturing.lost if self._capturing else 0
+
+    def __enter__(self) -> Capture:
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            self._capturing = Capturing(self._client, self._sources, self._file)
+        except BaseException:
+            os.close(self._file)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._capturing is not None
+        try:
+            self._capturing.stop()
+        except (LabError, OSError):
+            self._capturing.abandon()
+            if kind is None:
+                raise
+        finally:
+            os.close(self._file)
+
+
+def sources_in(plan: Plan, node: str | None = None, interface: str | None = None) -> list[Source]:
+    """What to capture: one interface, a node's, or (without ``node``) all nodes'; raises UsageError."""
+    from netlab.lab.client.client import resolve
+
+    if node is None:
+        if interface is not None:
+            raise UsageError(f"{interface} is an interface of a node: say of which")
+        return [(n.name, None) for n in plan.nodes if n.namespace == n.name and n.kind != "segment"]
+    name = resolve(plan, node)
+    home = plan.node(plan.node(name).namespace)
+    if interface is not None:
+        known = ["lo", *(found.name for found in home.interfaces)]
+        if interface not in known:
+            raise UsageError(f"{node} has no interface {interface!r}; there are {', '.join(known)}")
+    return [(home.name, interface)]

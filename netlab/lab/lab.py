@@ -1,0 +1,483 @@
+"""A lab that belongs to this program, and ends with it: ``with netlab.Lab("scenario.yaml") as lab``."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import codec, state
+from netlab.lab.client.client import Client, collect, resolve
+from netlab.lab.client.instrument import Instrument
+from netlab.lab.client.launch import Launch
+from netlab.lab.client.per_process import PerProcess
+from netlab.lab.interrupts import Hold
+from netlab.lab.options import check_kinds, counts_of, load_scenario, of_arguments, record_of, refuse_programs
+from netlab.lab.unbroken import unbroken
+from netlab.model.errors import LabError, Unmeasured, UsageError
+from netlab.plan import make
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Unpack
+
+    from netlab.journey.expect import Verdict
+    from netlab.journey.expect_words import ExpectedWords
+    from netlab.journey.matrix import Column
+    from netlab.lab.client.capture import Capture
+    from netlab.lab.client.sockets import Listening
+    from netlab.lab.explain import Explanation
+    from netlab.lab.probe_options import PacketOptions
+    from netlab.model.event import Event
+    from netlab.model.expectation import Expected
+    from netlab.model.flow import Flow
+    from netlab.model.journey import Journey
+    from netlab.model.plan import Plan
+    from netlab.model.scenario import JsonValue, Scenario
+    from netlab.plan.change import History
+    from netlab.plan.live_rules import Rules
+
+_numbers = itertools.count(1)
+
+
+class Lab:
+    """A scenario as a living lab, from the constructor to :meth:`close`.
+
+    A supervisor of its own holds everything; it ends with this object's process, however that ends. Any
+    thread may use it; flows are measured one call after the other. A forked child may use it too, but does
+    not own it: its ``close`` does nothing.
+
+    What cannot be measured raises Unmeasured, so that it is neither taken for a pass nor for a failure.
+
+    Without ``name`` it is called after its file, this process and a number, so that any number of programs
+    may hold the same scenario; ``netlab ls`` and ``netlab shell`` know it meanwhile.
+
+    Raises ScenarioError (everything that is wrong with the files), MachineError, LabError.
+    """
+
+    def __init__(
+        self,
+        *files: str | Path,
+        engine: str | None = None,
+        firewall: str | None = None,
+        daemon: Mapping[str, JsonValue] | Sequence[str] = (),
+        name: str | None = None,
+        project_name: str | None = None,
+        profiles: Sequence[str] = (),
+        env_files: Sequence[str | Path] = (),
+        project_directory: str | Path | None = None,
+        scale: Mapping[str, int] | Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        allow_outside_files: bool = False,
+        allow_programs: bool = False,
+        plan: Plan | None = None,
+        scenario: Scenario | None = None,
+    ) -> None:
+        """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already.
+
+        With a ``plan`` comes the ``scenario`` that it is of; without, nothing can :meth:`do` anything to it.
+        """
+        check_kinds(locals())
+        self._owner = os.getpid()
+        self._lock = PerProcess(threading.Lock)
+        self._namespaces: dict[str, int] = {}
+        self._launch: Launch | None = None
+        self._hold = Hold()
+        try:
+            self._hold.take()
+            launch = self._launch = Launch()
+            if plan is None:
+                try:
+                    scenario = load_scenario(
+                        files,
+                        engine=engine,
+                        firewall=firewall,
+                        daemon=daemon,
+                        name=name,
+                        project_name=project_name,
+                        profiles=profiles,
+                        env_files=env_files,
+                        project_directory=project_directory,
+                        scale=scale,
+                        environ=environ,
+                        allow_outside_files=allow_outside_files,
+                    )
+                except UsageError as error:
+                    raise of_arguments(error) from None
+                plan = make(scenario)
+            if not allow_programs:
+                refuse_programs(plan)
+            self._client = _build(launch, plan, scenario, name, self._names(plan), files)
+            #: the session that all measuring here goes through, for what this class does not offer
+            self.instrument = Instrument(self._client)
+            self.warnings = tuple(launch.warnings)
+        except BaseException:
+            self._give_up()
+            raise
+
+    @unbroken
+    def _give_up(self) -> None:
+        """The end of a lab that did not come to be; also of one that an interrupt came too late for."""
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            launch.abandon()
+        self._hold.let_go()
+
+    def _names(self, plan: Plan) -> Iterator[str]:
+        """Names to try, one after the other, where the caller gave none."""
+        while True:
+            yield f"{plan.name}-{os.getpid()}-{next(_numbers)}"
+
+    @property
+    def name(self) -> str:
+        """The lab's name, as ``netlab ls`` shows it."""
+        return self._client.name
+
+    @property
+    def plan(self) -> Plan:
+        """What was built."""
+        return self._client.plan
+
+    @property
+    def client(self) -> Client:
+        """The connection to the supervisor, for what this class does not offer."""
+        return self._client
+
+    @property
+    def namespaces(self) -> Mapping[str, int]:
+        """Descriptors of all nodes' network namespaces, by name; they are this object's to close.
+
+        They stay open until something happens to the lab (:meth:`do`).
+        """
+        with self._lock():
+            self._check()
+            if not self._namespaces:
+                self._namespaces = self._client.namespaces(node.name for node in self.plan.nodes)
+            return self._namespaces
+
+    def exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        input: str | None = None,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
+
+        Raises UsageError for an unknown node, subprocess.TimeoutExpired (the program is killed), with
+        ``check`` subprocess.CalledProcessError.
+        """
+        self._check()
+        return collect(
+            self._client,
+            resolve(self.plan, node),
+            argv,
+            given=input,
+            timeout=timeout,
+            env=env,
+            cwd=cwd,
+            check=check,
+        )
+
+    def do(self, event: str) -> tuple[Event, ...]:
+        """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
+
+        Namespaces, connections and rules that have nothing to do with it stay. Returns what happened, in the
+        engine's terms. Raises ScenarioError for what is no event, UsageError where the engine refuses it or
+        the lab was made from a plan alone.
+        """
+        from netlab.model.errors import Position
+        from netlab.plan.change import happen
+        from netlab.scenario.events import parse_event
+
+        asked = parse_event(event, Position("event", 1, 1))
+        with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
+            self._check()
+            change = happen(self._client.history, asked)
+            if change.events:
+                self.warnings += tuple(
+                    self._client.change(lock, change, {"digest": "", **counts_of(change.plan)})
+                )
+                self._forget()
+        return change.events
+
+    # -- measuring
+
+    def probe(self, flow: str | Flow, family: int | None = None, **options: Unpack[PacketOptions]) -> Journey:
+        """Send one flow, and say which way it went: ``lab.probe("client -> host:80", family=6)``.
+
+        ``options``: see :class:`~netlab.lab.probe_options.PacketOptions`. Raises UsageError for what stands
+        for several flows (a name with addresses of both families and no ``family``, a glob, a range of
+        ports).
+        """
+        __tracebackhide__ = True
+        journeys = self._measured(self._flows(flow, family, options, alone=True), options)
+        return journeys[0]
+
+    def probe_all(
+        self,
+        flows: str | Flow | Iterable[str | Flow],
+        family: int | None = None,
+        **options: Unpack[PacketOptions],
+    ) -> list[Journey]:
+        """Send every flow that ``flows`` stands for, and say which way each went, in order."""
+        __tracebackhide__ = True
+        from netlab.model.flow import Flow
+
+        asked = [flows] if isinstance(flows, str | Flow) else list(flows)
+        found = [one for flow in asked for one in self._flows(flow, family, options)]
+        return self._measured(found, options)
+
+    def expect(
+        self,
+        flow: str | Flow,
+        expected: str | Mapping[str, str] | Expected | None = None,
+        *,
+        ipv4: str | Mapping[str, str] | Expected | None = None,
+        ipv6: str | Mapping[str, str] | Expected | None = None,
+        **words: Unpack[ExpectedWords],
+    ) -> list[Journey]:
+        """Send a flow, and raise ExpectationFailed (an AssertionError) unless it goes as expected.
+
+        ``lab.expect("client -> host:80", ipv4="ok forward", ipv6="ok proxy")`` holds for a family each;
+        ``expected`` and ``words`` (``sees="client"``) for every family that is asked about: the two named,
+        or else all in which the target has an address. See :func:`~netlab.journey.expect_words.expected`.
+        """
+        __tracebackhide__ = True
+        from netlab.journey.expect import Verdict, check
+        from netlab.journey.expect_words import ExpectationFailed, claims_of
+        from netlab.journey.expect_words import expected as made
+        from netlab.model.errors import Position
+
+        caller = sys._getframe(1)
+        claims = claims_of(
+            lambda family: self._flows(flow, family, {}),
+            made(expected, **words),
+            {4: None if ipv4 is None else made(ipv4), 6: None if ipv6 is None else made(ipv6)},
+            Position(caller.f_code.co_filename, caller.f_lineno, 1),
+        )
+        journeys = self._measured([claim.flow for claim in claims], {})
+        verdicts = [
+            Verdict(claim, journey, check(claim.expected, journey, self.plan))
+            for claim, journey in zip(claims, journeys, strict=True)
+        ]
+        if any(not verdict.check.passed for verdict in verdicts):
+            raise ExpectationFailed(verdicts)
+        return [verdict.journey for verdict in verdicts]
+
+    def verify(self, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
+        """Measure everything that the scenario expects; whether it was met is in each verdict.
+
+        Events between flows happen to this lab. Unmeasured flows are verdicts too. A scenario that expects
+        nothing has none. ``tell`` is called at each measured flow.
+        """
+        from netlab.lab.stages import judge, stages
+
+        self._check()
+        verdicts: list[Verdict] = []
+        for stage in stages(self.plan, self._history()):
+            for event in stage.events:
+                self.do(event.text)
+            with self.instrument.held() as session:
+                verdicts += judge(session, stage.claims, self.plan, tell=tell)
+        self._note([verdict.journey for verdict in verdicts])
+        return verdicts
+
+    def _history(self) -> History | None:
+        """What led to the lab as it stands; None if it came of a plan alone."""
+        return self._client.history if self._client.has_history else None
+
+    def matrix(self) -> Column:
+        """Who can reach what: every origin to every port of every service, each way in, each family."""
+        __tracebackhide__ = True
+        from netlab.lab.client.instrument import measure_matrix
+
+        self._check()
+        with self.instrument.held() as session:
+            column = measure_matrix(self._client, session=session)
+        self._note([journey for _, journey in column.answers.values()])
+        _refuse_unmeasured(journey for _, journey in column.answers.values())
+        return column
+
+    def explain(self, flow: str | Flow, family: int | None = None) -> Explanation:
+        """Which rule decides a flow, which one would change that, and what it changed when tried."""
+        from netlab.lab.explain import explain
+
+        (asked,) = self._flows(flow, family, {}, alone=True)
+        with self.instrument.held() as session:
+            explanation = explain(self._client, asked, session=session)
+        _refuse_unmeasured(journey for journey in (explanation.before, explanation.after) if journey)
+        return explanation
+
+    def _flows(
+        self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False
+    ) -> list[Flow]:
+        __tracebackhide__ = True
+        from netlab.lab.probe_options import flows
+
+        self._check()
+        found = flows(self.plan, flow, family, options)
+        if alone and len(found) != 1:
+            some = ", ".join(f"{one} {one.family.word}" for one in found[:4])
+            raise UsageError(
+                f"{flow} stands for {len(found)} flows ({some}{', …' if len(found) > 4 else ''}): "
+                "say family=4 or family=6, one origin and one port; or ask probe_all"
+            )
+        return found
+
+    def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
+        __tracebackhide__ = True
+        from netlab.lab.probe_options import shape
+
+        with self.instrument.held() as session:
+            journeys = session.measure(flows, shape=shape(options), replies=options.get("replies", False))
+        self._note(journeys)
+        _refuse_unmeasured(journeys)
+        return journeys
+
+    def _note(self, journeys: Sequence[Journey]) -> None:
+        """Hear of everything that is measured: for those who keep a record."""
+
+    # -- looking
+
+    def rules(self, node: str | None = None, family: int | None = None) -> Rules:
+        """The living rules of a node, with counters and reasons; default: the one host's.
+
+        As a string, everything as the tools print it. Raises UsageError where there are several hosts.
+        """
+        from netlab.lab.client.rules import read_rules
+        from netlab.model.family import FAMILIES, Family
+
+        self._check()
+        hosts = [found.name for found in self.plan.nodes if found.kind == "host"]
+        if node is None and len(hosts) != 1:
+            raise UsageError(f"say of which node the rules are asked: {', '.join(hosts)}")
+        families = FAMILIES if family is None else (Family(family),)
+        return read_rules(self._client, resolve(self.plan, node or hosts[0]), families)
+
+    def sockets(self, node: str | None = None) -> list[Listening]:
+        """Every listening socket, of one node's namespace or of all: who holds it, and what it is for."""
+        from netlab.lab.client.sockets import sockets
+
+        self._check()
+        return sockets(self._client, None if node is None else resolve(self.plan, node))
+
+    def capture(self, path: str | Path, node: str | None = None, interface: str | None = None) -> Capture:
+        """A context manager that writes what passes into a pcapng file; default: all nodes' interfaces.
+
+        Everything sent in its body is in the file when it ends; ``packets`` and ``lost`` count then.
+        """
+        from netlab.lab.client.capture import Capture, sources_in
+
+        self._check()
+        return Capture(self._client, path, sources_in(self.plan, node, interface))
+
+    # -- the end
+
+    @unbroken
+    def release(self) -> None:
+        """Let the lab live on without this program, until ``netlab down``; closes this object."""
+        with self._lock():
+            self._check()
+            self.instrument.close()
+            assert self._launch is not None
+            self._launch.commit(detach=True)
+            self._launch = None
+            self._forget()
+        self._hold.let_go()
+
+    @unbroken
+    def close(self) -> None:
+        """Take the lab down; returns when it is gone. Doing it twice is no error."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock():
+            launch, self._launch = self._launch, None
+            if launch is not None:
+                self.instrument.close()
+            self._forget()
+        if launch is not None:
+            with state.Lock(self.name) as lock:
+                launch.abandon()
+                state.clear(lock)  # where it had to be killed, or was
+        self._hold.let_go()
+
+    def _forget(self) -> None:
+        for fd in self._namespaces.values():
+            os.close(fd)
+        self._namespaces = {}
+
+    def _check(self) -> None:
+        if self._launch is None:
+            raise LabError(f"the lab {self.name} is closed")
+
+    def __enter__(self) -> Lab:
+        return self
+
+    @unbroken
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @unbroken
+    def __del__(self) -> None:
+        if getattr(self, "_launch", None) is not None and os.getpid() == self._owner:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<netlab.Lab {self.name}{'' if self._launch else ', closed'}>"
+
+
+def _refuse_unmeasured(journeys: Iterable[Journey]) -> None:
+    """Raises Unmeasured, with what failed, if any journey is."""
+    __tracebackhide__ = True
+    failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
+    if failed:
+        told = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]
+        raise Unmeasured("\n".join(told))
+
+
+def _build(
+    launch: Launch,
+    plan: Plan,
+    scenario: Scenario | None,
+    name: str | None,
+    names: Iterator[str],
+    files: Sequence[Any],
+) -> Client:
+    """Build the plan under a name that is free; raises UsageError if ``name`` is not."""
+    while True:
+        chosen = name or next(names)
+        with state.Lock(chosen) as lock:
+            if state.clear(lock) is None:
+                if name is not None:
+                    raise UsageError(f"there is a lab {chosen} already")
+                continue  # the name of a program with our number in another PID namespace
+            if lock.holds():
+                return _build_as(launch, lock, plan, scenario, files)
+
+
+def _build_as(
+    launch: Launch, lock: state.Lock, plan: Plan, scenario: Scenario | None, files: Sequence[Any]
+) -> Client:
+    from dataclasses import replace
+
+    name = lock.name
+    text = codec.dumps(replace(plan, name=name))
+    history = ""
+    if scenario is not None:
+        from netlab.plan.change import History
+
+        history = codec.dump_history(History.of(replace(scenario, name=name)))
+    launch.build(lock, text, record_of(plan, text, files, owner=os.getpid()), history=history)
+    launch.commit(detach=False)
+    found = state.read(name)
+    assert found is not None
+    return Client(found)

@@ -1,0 +1,1 @@
+"""What a process of a node sees: namespaces, mounts, sockets."""

@@ -1,0 +1,52 @@
+"""Who listens in a lab's nodes: a helper that runs in the lab's PID namespace, and prints JSON.
+
+Which process holds a socket stands in the links of /proc/PID/fd, which name sockets by inode.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from netlab.kernel import netns
+from netlab.kernel.netlink.listening import listening
+
+
+def main(_args: list[str], _fds: list[int], namespaces: dict[str, int]) -> int:
+    """Print a list of ``[[node, protocol, address, port, inode], …]`` and ``{inode: [[pid, name], …]}``."""
+    found: list[tuple[str, str, str, int, int]] = []
+    for node, namespace in namespaces.items():
+        netns.enter(namespace)
+        in_order = sorted(listening(), key=lambda entry: (entry[0], entry[2], entry[1]))
+        found += [(node, *entry) for entry in in_order]
+    print(json.dumps([found, owners({entry[-1] for entry in found})]))
+    return 0
+
+
+def owners(inodes: set[int]) -> dict[int, list[tuple[int, str]]]:
+    """Which processes of this PID namespace hold each of the sockets."""
+    held: dict[int, list[tuple[int, str]]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/comm", encoding="utf-8", errors="replace") as file:
+                comm = file.read().strip()
+            links = [_link(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or belongs to a program's own user namespace
+        for inode in {int(link[8:-1]) for link in links if link.startswith("socket:[")} & inodes:
+            held.setdefault(inode, []).append((int(name), comm))
+    return held
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit("a helper of netlab sockets: the supervisor runs it")

@@ -1,0 +1,1 @@
+"""What answers inside a lab: responders, DNS, userland proxies."""

@@ -1,0 +1,470 @@
+"""The built-in servers of all containers: one process, one epoll loop, a listening socket a port.
+
+It says what :mod:`netlab.model.reply` fixes. A TCP client is answered once its request is whole (an HTTP
+header's empty line, else the first line, else the end of what it sends), and the connection is then closed
+in the order that lets the client read everything: shutdown, drain, close. Nobody may hold it up: a
+client has :data:`PATIENCE` seconds, a request :data:`REQUEST` bytes, and where descriptors run out the
+client that has waited longest goes. Nobody may end it either: what a datagram or a request causes ends with
+that datagram or connection (:meth:`Responder._survive`).
+"""
+
+# ruff: noqa: ARG002 - the two kinds of ports share their signatures
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections import OrderedDict
+
+from netlab.kernel.channel import Channel
+from netlab.lab.services import dns
+from netlab.lab.supervisor.journal import say_error
+from netlab.model.errors import LabError
+from netlab.model.reply import Reply, token_of
+
+#: What is to be answered: network namespace (an open descriptor), then per port
+#: (protocol, port, node, service); the protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's.
+Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
+
+PATIENCE = 30.0
+REQUEST = 16 << 10
+#: How much a client may go on sending behind its answer before it is cut off.
+DRAIN = 1 << 20
+MAX_CLIENTS = 8192
+BACKLOG = 1024
+#: Datagrams or connections taken of one socket before the others have their turn.
+BATCH = 64
+#: Errors that are written to the log: whoever can cause one can cause many.
+TOLD = 20
+
+IPPROTO_SCTP = 132
+IP_PKTINFO = 8
+_IN_PKTINFO = struct.Struct("=I4s4s")  # ip(7): interface, local address, header's destination
+_IN6_PKTINFO = struct.Struct("=16sI")  # ipv6(7)
+
+
+def _plain(address: str) -> str:
+    """An IPv4 client's address on a dual-stack socket, as an IPv4 address; without a scope."""
+    address = address.partition("%")[0]
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
+class _Port:
+    """A listening socket: whose it is, and how it answers."""
+
+    __slots__ = ("family", "node", "port", "protocol", "service", "sock")
+
+    def __init__(
+        self, sock: socket.socket, family: int, protocol: str, port: int, node: str, service: str
+    ) -> None:
+        self.sock = sock
+        self.family = family
+        self.protocol = protocol
+        self.port = port
+        self.node = node
+        self.service = service
+
+    def _reply(self, peer: tuple[str, int], local: str, request: bytes) -> Reply:
+        return Reply(
+            self.node, self.service, _plain(peer[0]), peer[1], _plain(local), self.port, token_of(request)
+        )
+
+    @property
+    def once(self) -> bool:
+        """Whether a connection carries one request."""
+        return True
+
+    def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
+        """The first request that can be answered now, and what is behind it; None if there is none yet."""
+        return (received, b"") if _whole(received) or (ended and received) else None
+
+    def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
+        """The answer to a request."""
+        reply = self._reply(peer, local, request)
+        return reply.datagram() if self.protocol == "sctp" else reply.http()
+
+    def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
+        """The answer to a datagram, None for none."""
+        return self._reply(peer, local, request).datagram()
+
+
+class _DnsPort:
+    """One of the two sockets of Docker's DNS server in a container."""
+
+    __slots__ = ("family", "node", "protocol", "servers", "sock")
+
+    def __init__(self, sock: socket.socket, protocol: str, node: str, servers: dns.Servers) -> None:
+        self.sock = sock
+        self.family = int(socket.AF_INET)
+        self.protocol = protocol
+        self.node = node
+        self.servers = servers
+
+    @property
+    def once(self) -> bool:
+        """Whether a connection carries one request."""
+        return False
+
+    def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
+        """The first query, if it is whole, and what is behind it."""
+        return dns.next_query(received) if dns.whole(received) else None
+
+    def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
+        """The answer to a query; empty to what is none."""
+        return dns.stream_answer(self.servers.of(self.node), request)
+
+    def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
+        """The answer to a query, None to what is none."""
+        return self.servers.of(self.node).answer(request)
+
+
+class _Client:
+    """One accepted connection, from its first byte to its end."""
+
+    __slots__ = ("answered", "deadline", "drained", "ended", "output", "peer", "port", "received", "sock")
+
+    def __init__(
+        self, sock: socket.socket, peer: tuple[str, int], port: _Port | _DnsPort, deadline: float
+    ) -> None:
+        self.sock = sock
+        self.peer = peer
+        self.port = port
+        self.deadline = deadline
+        self.received = b""
+        self.output = b""
+        self.ended = False  #: it will send no more
+        self.answered = False  #: it will get no more answers
+        self.drained = 0
+
+
+def _whole(request: bytes) -> bool:
+    """Whether a request can be answered now."""
+    first, newline, _ = request.partition(b"\n")
+    if not newline:
+        return len(request) >= REQUEST
+    if not first.rstrip(b"\r").endswith((b"HTTP/1.1", b"HTTP/1.0")):
+        return True
+    return b"\r\n\r\n" in request or b"\n\n" in request or len(request) >= REQUEST
+
+
+def open_port(protocol: str, port: int) -> tuple[socket.socket, int]:
+    """A bound (and listening) wildcard socket in the calling thread's namespace, and its family.
+
+    Raises OSError; EPROTONOSUPPORT where the kernel has no such protocol.
+    """
+    kind, number = {
+        "tcp": (socket.SOCK_STREAM, 0),
+        "udp": (socket.SOCK_DGRAM, 0),
+        "sctp": (socket.SOCK_STREAM, IPPROTO_SCTP),
+    }[protocol]
+    try:
+        family, sock = socket.AF_INET6, socket.socket(socket.AF_INET6, kind, number)
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT:  # ipv6.disable=1
+            raise
+        family, sock = socket.AF_INET, socket.socket(socket.AF_INET, kind, number)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if protocol == "udp":
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("", port))
+        if protocol != "udp":
+            sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, family
+
+
+class Responder:
+    """The loop; ``private`` is the lab's directory, where what its DNS servers know is written down."""
+
+    def __init__(self, private: str = "") -> None:
+        self.epoll = select.epoll()
+        self.servers = dns.Servers(private)
+        self.ports: dict[int, _Port | _DnsPort] = {}
+        #: (protocol, port, node) as they were asked for → descriptor
+        self.opened: dict[tuple[str, int, str], int] = {}
+        self.orders: Channel | None = None
+        #: by descriptor, the one that will run out of patience first in front
+        self.clients: OrderedDict[int, _Client] = OrderedDict()
+        self.errors = 0
+
+    def open(self, spec: Spec) -> list[str]:
+        """Listen on everything; returns what this kernel cannot do. Raises LabError for a taken port."""
+        from netlab.kernel import netns
+
+        lacking = []
+        with netns.returning():
+            for namespace, ports in spec:
+                netns.enter(namespace)
+                for protocol, port, node, service in ports:
+                    try:
+                        made = self._open(protocol, port, node, service)
+                    except OSError as error:
+                        if error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+                            lacking.append(
+                                f"this kernel has no {protocol.upper()}: "
+                                f"nothing answers on {port}/{protocol} of {node}"
+                            )
+                            continue
+                        raise LabError(
+                            f"{service} cannot listen on {port}/{protocol} in {node}: {error.strerror}"
+                        ) from error
+                    self.ports[made.sock.fileno()] = made
+                    self.opened[protocol, port, node] = made.sock.fileno()
+                    self.epoll.register(made.sock.fileno(), select.EPOLLIN)
+        return lacking
+
+    def _open(self, protocol: str, port: int, node: str, service: str) -> _Port | _DnsPort:
+        if protocol.startswith("dns/"):
+            below = protocol.removeprefix("dns/")
+            return _DnsPort(dns.open_port(below, port), below, node, self.servers)
+        sock, family = open_port(protocol, port)
+        return _Port(sock, family, protocol, port, node, service)
+
+    def close(self, protocol: str, port: int, node: str) -> None:
+        """Listen on a port no more, and cut its connections."""
+        fd = self.opened.pop((protocol, port, node), None)
+        if fd is None:  # this kernel lacks the protocol
+            return
+        gone = self.ports.pop(fd)
+        for client in [client for client in self.clients.values() if client.port is gone]:
+            self._close(client)
+        gone.sock.close()
+
+    def take_orders(self, channel: Channel) -> None:
+        """Heed ``close`` and ``open`` messages from then on, each answered as :func:`serve` says."""
+        self.orders = channel
+        self.epoll.register(channel.fileno(), select.EPOLLIN)
+
+    def _obey(self, channel: Channel) -> None:
+        channel.fill()
+        while (found := channel.take()) is not None:
+            order, namespaces = found
+            for protocol, port, node in order["close"]:
+                self.close(protocol, port, node)
+            answer: dict[str, object]
+            try:
+                answer = {"lacking": self.open(list(zip(namespaces, order["open"], strict=True)))}
+            except (LabError, OSError) as error:
+                answer = {"error": str(error)}
+            for namespace in namespaces:
+                os.close(namespace)
+            channel.send(answer)
+
+    def run(self, stop: int | None = None) -> None:
+        """Answer until ``stop`` (a descriptor) becomes readable."""
+        if stop is not None:
+            self.epoll.register(stop, select.EPOLLIN)
+        while True:
+            for fd, events in self.epoll.poll(self._timeout()):
+                if fd == stop:
+                    return
+                if self.orders is not None and fd == self.orders.fileno():
+                    self._obey(self.orders)
+                    continue
+                try:
+                    self._attend(fd, events)
+                except Exception as error:
+                    self._survive(error)
+            self._expire()
+
+    def _attend(self, fd: int, events: int) -> None:
+        port, client = self.ports.get(fd), self.clients.get(fd)
+        if port is not None and port.protocol == "udp":
+            self._datagrams(port)
+        elif port is not None:
+            self._accept(port)
+        elif client is not None:
+            self._serve(client, events)
+
+    def _survive(self, error: Exception) -> None:
+        """A bug that a datagram or a connection has found: it gets no answer, everybody else does."""
+        self.errors += 1
+        if self.errors <= TOLD:
+            say_error(error)
+
+    # -- time
+
+    def _timeout(self) -> float:
+        for client in self.clients.values():
+            return max(0.0, client.deadline - time.monotonic()) + 0.01
+        return -1
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        while self.clients:
+            client = next(iter(self.clients.values()))
+            if client.deadline > now:
+                return
+            self._close(client)
+
+    # -- TCP and SCTP
+
+    def _accept(self, port: _Port | _DnsPort) -> None:
+        for _ in range(BATCH):
+            try:
+                sock, peer = port.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and self.clients:
+                    self._close(next(iter(self.clients.values())))
+                    continue
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    return
+                continue  # this client is gone already (accept(2), "Error handling")
+            sock.setblocking(False)
+            if len(self.clients) >= MAX_CLIENTS:
+                self._close(next(iter(self.clients.values())))
+            client = _Client(sock, peer[:2], port, time.monotonic() + PATIENCE)
+            self.clients[sock.fileno()] = client
+            self.epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
+            self._serve(client, select.EPOLLIN)  # most requests are there by now
+
+    def _serve(self, client: _Client, events: int) -> None:
+        try:
+            if events & select.EPOLLOUT:
+                self._answer(client)
+            if events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
+                self._read(client)
+        except BlockingIOError:
+            return
+        except OSError:  # reset by the client: nobody is left to tell
+            self._close(client)
+        except Exception:
+            self._close(client)
+            raise
+
+    def _read(self, client: _Client) -> None:
+        data = client.sock.recv(REQUEST)
+        if client.answered:
+            client.drained += len(data)
+            if (not data and not client.output) or client.drained > DRAIN:
+                self._close(client)
+            elif not data:
+                self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+            return
+        client.received += data
+        client.ended = not data
+        if client.ended and not client.received:
+            self._close(client)
+            return
+        self._answer(client)
+
+    def _answer(self, client: _Client) -> None:
+        """Answer what is whole by now, one answer at a time: the next when the client has taken the last."""
+        local = client.sock.getsockname()[0]
+        while self._write(client) and not client.answered:
+            found = client.port.request(client.received, client.ended)
+            if found is not None:
+                request, client.received = found
+                client.output = client.port.stream(client.peer, local, request)
+                client.answered = client.port.once
+            elif client.ended:
+                client.answered = True
+            else:
+                return
+
+    def _write(self, client: _Client) -> bool:
+        """Send what is to be sent; whether all of it is."""
+        if client.output:
+            try:
+                sent = client.sock.send(client.output)
+            except BlockingIOError:
+                sent = 0
+            client.output = client.output[sent:]
+            if client.output:  # whoever does not read his answers is not listened to either
+                more = select.EPOLLIN if client.answered else 0
+                self.epoll.modify(client.sock.fileno(), select.EPOLLOUT | more)
+                return False
+            self.epoll.modify(client.sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
+        if client.answered:
+            client.sock.shutdown(socket.SHUT_WR)
+        return True
+
+    def _close(self, client: _Client) -> None:
+        self.clients.pop(client.sock.fileno(), None)
+        client.sock.close()  # epoll forgets it by itself
+
+    # -- UDP
+
+    def _datagrams(self, port: _Port | _DnsPort) -> None:
+        for _ in range(BATCH):
+            try:
+                data, ancillary, _, peer = port.sock.recvmsg(1 << 16, 256)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier answer
+                continue
+            local, control = _asked(port.family, ancillary)
+            answer = port.datagram(peer[:2], local, data)
+            if answer is None:
+                continue
+            for source in (control, []):  # a broadcast address cannot be a source: then the kernel chooses
+                try:
+                    port.sock.sendmsg([answer], source, 0, peer)
+                    break
+                except OSError:  # no way back to a (perhaps forged) sender, or it is slower than we are
+                    continue
+
+
+def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, list[tuple[int, int, bytes]]]:
+    """The address that a datagram was sent to, and the message that makes the answer come from it."""
+    for level, kind, data in ancillary:
+        if family == socket.AF_INET6 and (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            packed, interface = _IN6_PKTINFO.unpack(data[: _IN6_PKTINFO.size])
+            if packed[0] == 0xFF:  # multicast cannot be a source
+                break
+            scope = interface if packed[0] == 0xFE and packed[1] & 0xC0 == 0x80 else 0
+            return socket.inet_ntop(socket.AF_INET6, packed), [
+                (level, kind, _IN6_PKTINFO.pack(packed, scope))
+            ]
+        if family == socket.AF_INET and (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
+            _, local, destination = _IN_PKTINFO.unpack(data[: _IN_PKTINFO.size])
+            return socket.inet_ntop(socket.AF_INET, destination), [
+                (level, kind, _IN_PKTINFO.pack(0, local, bytes(4)))
+            ]
+    return "::" if family == socket.AF_INET6 else "0.0.0.0", []
+
+
+def serve(spec: Spec, ready: int, private: str, control: int | None = None) -> int:
+    """The life of the responder's process: listen, say so on ``ready``, answer for ever.
+
+    ``private`` is the lab's directory.
+
+    ``ready`` gets one JSON line: ``{"lacking": […]}`` or ``{"error": …}``. Orders come by ``control``, a
+    stream socket of :mod:`netlab.kernel.channel`: ``{"close": [(protocol, port, node), …], "open": [ports of
+    the first namespace, …]}`` with the namespaces beside it; each is answered in the same way.
+    """
+    import gc
+    import json
+
+    responder = Responder(private)
+    try:
+        said: dict[str, object] = {"lacking": responder.open(spec)}
+    except LabError as error:
+        said = {"error": str(error)}
+    for namespace, _ in spec:
+        os.close(namespace)
+    os.write(ready, json.dumps(said).encode() + b"\n")
+    os.close(ready)
+    if "error" in said:
+        return 1
+    if control is not None:
+        responder.take_orders(Channel(socket.socket(fileno=control)))
+    gc.freeze()  # thousands of long-lived objects that no collection need look at again
+    responder.run()
+    return 0

@@ -1,0 +1,1 @@
+"""The process that holds a lab, and the processes that it starts."""

@@ -1,0 +1,224 @@
+"""The responder, from the supervisor's side: what it is to answer, its orders, its deaths.
+
+::
+
+    supervisor ──fork──▶ responder         everything that it is to listen on
+        │  ◀── answer ──────┤              what this kernel cannot do, or an error
+        ├──── order ───────▶│              ports to close and to open, when the lab is changed
+        │  ◀── answer ──────┤
+        │              ✗ dies              a new one is forked, with what it is to listen on by then
+
+A container's packets reach the responder, so a bug there may cost the connections of the moment, and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel.channel import MAX_FDS, Channel, Disconnected
+from netlab.lab.services.responder import serve
+from netlab.lab.supervisor.children import Child
+from netlab.model.errors import UsageError
+from netlab.proxy.identity import rename
+
+if TYPE_CHECKING:
+    from netlab.kernel.channel import Message
+    from netlab.lab.supervisor.loop import Timer
+    from netlab.lab.supervisor.supervisor import Supervisor
+
+#: Seconds that the responder has for an answer to the supervisor, however many ports it is about.
+PATIENCE = 30.0
+#: A responder that dies more often than DEATHS times in PERIOD seconds is not started again.
+DEATHS, PERIOD = 5, 60.0
+
+
+class Responding:
+    """The one responder of a lab; none is there until it has something to answer.
+
+    ``awaited`` is shared with whoever waits for a lab that is ready: it holds a mark of this object while
+    the responder owes an answer.
+    """
+
+    def __init__(self, supervisor: Supervisor, awaited: set[object]) -> None:
+        self._supervisor = supervisor
+        self._awaited = awaited
+        #: (protocol, port, node) → the node that owns the namespace, and the service
+        self._ports: dict[tuple[str, int, str], tuple[str, str]] = {}
+        self._child: Child | None = None
+        self._channel: Channel | None = None
+        self._owed = 0  #: answers that the responder owes
+        self._patience: Timer | None = None
+        self._deaths: list[float] = []
+        self._last = ""  #: how the last one died
+        #: whether a dead one is not replaced before the change that goes on has said what to listen on
+        self._postponed = False
+
+    def start(self, ports: list[Any]) -> None:
+        """Listen on ``ports``: (node that owns the namespace, [(protocol, port, node, service)])."""
+        self._note([], ports)
+        if self._ports:
+            self._fork()
+
+    def order(self, close: list[Any], ports: list[Any]) -> None:
+        """Let ports go, and listen on others."""
+        self._note(close, ports)
+        if self._child is not None and self._child.stopped:
+            self._supervisor.children.kill(self._child)  # else nobody would answer any more
+            self._dead("was stopped")
+        if self._postponed or self._channel is None:
+            self.revive()
+        elif close or ports:
+            self._send(self._channel, close, ports)
+
+    def revive(self) -> None:
+        """Start a responder if there should be one and is not."""
+        self._postponed = False
+        if self._ports and self._channel is None and self._may_live():
+            self._fork()
+
+    def _note(self, close: list[Any], ports: list[Any]) -> None:
+        for protocol, port, node in close:
+            self._ports.pop((protocol, port, node), None)
+        for namespace, entries in ports:
+            for protocol, port, node, service in entries:
+                self._ports[protocol, port, node] = namespace, service
+
+    # -- the process
+
+    def _fork(self) -> None:
+        supervisor = self._supervisor
+        mine, its = socket.socketpair()
+        mine.setblocking(False)
+
+        def work() -> int:
+            rename(["responder", f"of {supervisor.name}"])
+            return serve(self._spec(), os.dup(its.fileno()), supervisor.private, its.detach())
+
+        child = Child(0, "responder", on_exit=self._ended)
+        self._child = supervisor.children.fork(child, work, keep=(its.fileno(),))
+        its.close()
+        self._channel = Channel(mine)
+        supervisor.loop.watch(mine.fileno(), self._read)
+        self._owe(1)
+
+    def _spec(self) -> list[tuple[int, list[tuple[str, int, str, str]]]]:
+        """All ports by namespace; those of a namespace that a failed change has removed are left out."""
+        spaces: dict[str, list[tuple[str, int, str, str]]] = {}
+        for (protocol, port, node), (namespace, service) in self._ports.items():
+            spaces.setdefault(namespace, []).append((protocol, port, node, service))
+        found = []
+        for namespace, entries in spaces.items():
+            try:
+                found.append((self._supervisor.open_namespace(namespace), entries))
+            except UsageError:
+                continue
+        return found
+
+    def _send(self, channel: Channel, close: list[Any], ports: list[Any]) -> None:
+        opened = [self._supervisor.open_namespace(node) for node, _ in ports]
+        try:
+            for at in range(0, max(1, len(ports)), MAX_FDS):
+                some = slice(at, at + MAX_FDS)
+                channel.send({"close": close, "open": [p for _, p in ports[some]]}, opened[some])
+                close = []
+                self._owe(1)
+        except Disconnected:
+            self._dead("has died")  # its exit has not been seen yet
+            self.revive()
+            return
+        finally:
+            for fd in opened:
+                os.close(fd)
+        self._supervisor.loop.also_writable(channel.fileno(), not channel.flush())
+
+    # -- answers
+
+    def _owe(self, number: int) -> None:
+        self._owed += number
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._owed:
+            self._awaited.add(self)
+            self._patience = self._supervisor.loop.after(PATIENCE, self._late)
+        else:
+            self._awaited.discard(self)
+
+    def _read(self) -> None:
+        channel = self._channel
+        assert channel is not None
+        try:
+            self._supervisor.loop.also_writable(channel.fileno(), not channel.flush())
+            channel.fill()
+        except Disconnected:
+            self._supervisor.loop.unwatch(channel.fileno())  # its exit tells the rest
+            return
+        while self._channel is channel and (found := channel.take()) is not None:
+            self._heard(found[0])
+
+    def _heard(self, words: Message) -> None:
+        self._owe(-1)
+        if "error" in words:
+            self._supervisor.report_failure(words["error"])
+            return
+        self._supervisor.processes.warnings += words["lacking"]
+        if not self._owed:
+            self._supervisor.settled()
+
+    def _late(self) -> None:
+        """It owes an answer for too long: it is stopped, or hangs."""
+        assert self._child is not None
+        self._supervisor.children.kill(self._child)
+        self._dead(f"did not answer within {PATIENCE:.0f} s")
+        self._replace()
+
+    # -- deaths
+
+    def _ended(self, child: Child) -> None:
+        if child is self._child:
+            self._dead(_how(child))
+            self._replace()
+        elif self._may_live():  # its death was noted before its exit was seen
+            self._supervisor.children.known.pop(child.pid, None)
+
+    def _may_live(self) -> bool:
+        return len(self._deaths) <= DEATHS
+
+    def _dead(self, how: str) -> None:
+        """Forget a responder that is gone, or is on its way; say so."""
+        child, channel = self._child, self._channel
+        self._child = self._channel = None
+        if channel is not None:
+            if self._supervisor.loop.watches(channel.fileno()):
+                self._supervisor.loop.unwatch(channel.fileno())
+            channel.close()
+        self._owe(-self._owed)
+        now = time.monotonic()
+        self._deaths = [when for when in self._deaths if now - when < PERIOD] + [now]
+        if child is not None and child.returncode is not None and self._may_live():
+            self._supervisor.children.known.pop(child.pid, None)
+        self._last = how
+        after = "was started again" if self._may_live() else "is not started again, after so many times"
+        self._supervisor.warn(f"the responder {how}, and {after}; connections to it were cut")
+
+    def _replace(self) -> None:
+        """A new one in place of a dead one, now or when it is known what there is to listen on."""
+        supervisor = self._supervisor
+        if supervisor.phase == "building" or (supervisor.changing is not None and not self._may_live()):
+            supervisor.report_failure(f"the responder {self._last}")
+        elif supervisor.changing is not None and not supervisor.changing.changed:
+            self._postponed = True
+        else:
+            self.revive()
+
+
+def _how(child: Child) -> str:
+    """How the responder ended, in words."""
+    assert child.returncode is not None
+    if child.returncode < 0:
+        return f"was ended by {signal.Signals(-child.returncode).name}"
+    return f"ended with exit code {child.returncode}"

@@ -1,0 +1,88 @@
+"""Processes that the supervisor starts for a client: a program in a node, or a module of netlab's own.
+
+The child is in the lab's PID namespace, so it cannot outlive the lab; it is killed when the connection
+that asked for it closes. Its stdio are the first three descriptors of the request.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel.channel import Message
+from netlab.lab.node import process
+from netlab.lab.supervisor.children import Child
+
+if TYPE_CHECKING:
+    from netlab.lab.supervisor.supervisor import Supervisor
+
+
+def spawn(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+    """Start what ``message`` asks for; raises ValueError or UsageError for what cannot be started.
+
+    ``argv``: a program in ``node``, with ``env`` and ``cwd``. ``module``: a module of netlab with a function
+    ``main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int``, which gets ``args``,
+    the descriptors behind the first three, and the network namespaces of ``nodes``. It runs in a fork of the
+    supervisor: no interpreter has to start, and nothing of the caller's has to be found again.
+    """
+    if len(fds) < 3:
+        raise ValueError("a process needs stdin, stdout and stderr")
+    if "argv" in message:
+        return _program(supervisor, message, fds)
+    return _module(supervisor, message, fds)
+
+
+def _stdio(fds: list[int]) -> None:
+    """Make the first three descriptors stdin, stdout and stderr."""
+    high = [os.dup(fd) if fd > 2 else os.dup(os.dup(fd)) for fd in fds[:3]]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number, inheritable=True)
+        os.close(fd)
+
+
+def _program(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+    node: str = message["node"]
+    argv: list[str] = message["argv"]
+    namespace = supervisor.open_namespace(node)
+
+    def work() -> int:
+        _stdio(fds)
+        for fd in fds:
+            os.close(fd)
+        process.must(lambda: process.settle(namespace, supervisor.private, node), node)
+        os.close(namespace)
+        process.execute(argv, message["env"], message["cwd"])
+
+    try:
+        return supervisor.children.fork(Child(0, "exec", node, " ".join(argv)), work, keep=(*fds, namespace))
+    finally:
+        os.close(namespace)
+
+
+def _module(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+    name: str = message["module"]
+    if not name.startswith("netlab."):
+        raise ValueError(f"{name} is no module of netlab")
+    namespaces: dict[str, int] = {}
+    arguments: list[str] = message["args"]
+
+    def work() -> int:
+        _stdio(fds)
+        for fd in fds[:3]:
+            os.close(fd)
+        main: Any = importlib.import_module(name).main
+        result: int = main(arguments, fds[3:], namespaces)
+        sys.stdout.flush()
+        return result
+
+    try:
+        for node in message["nodes"]:
+            namespaces[node] = supervisor.open_namespace(node)
+        return supervisor.children.fork(
+            Child(0, "helper", label=name), work, keep=(*fds, *namespaces.values())
+        )
+    finally:
+        for fd in namespaces.values():
+            os.close(fd)

@@ -1,0 +1,81 @@
+"""A scenario held against its own claims: up, every expectation measured and checked, down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.journey.expect import Verdict
+from netlab.journey.flow_diff import FlowDiff, compare
+from netlab.journey.matrix import Column, Selection
+from netlab.lab.client.instrument import measure_matrix
+from netlab.lab.client.instrument import measure_matrix as ask
+from netlab.lab.lab import Lab
+from netlab.model.errors import UsageError
+from netlab.plan.diff import inapplicable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlab.lab.client.client import Client
+    from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
+
+
+def verify(plan: Plan, scenario: Scenario, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
+    """Build the plan of a scenario, measure what is expected, with the events in between, take it down.
+
+    ``tell`` is called at each measured flow. A plan that expects nothing is not built. Raises UsageError for
+    an expectation that means nothing here, LabError and MachineError.
+    """
+    from netlab.lab.stages import stages
+    from netlab.plan.change import History
+
+    if not plan.expect:
+        return []
+    stages(plan, History.of(scenario))  # what is wrong with them is said before anything is built
+    with Lab(plan=plan, scenario=scenario) as lab:
+        return lab.verify(tell=tell)
+
+
+def compare_flows(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 2) -> FlowDiff:
+    """Ask every flow of both sides (at once, if ``jobs`` allows), and compare the answers.
+
+    A side is a label, a plan, and the lab of that plan if it stands; else it is built, without the lines of
+    the administrator's that its chains cannot take.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max(1, min(jobs, len(sides)))) as pool:
+        before, after = pool.map(_answers, sides)
+    return compare(before, after)
+
+
+def _answers(side: tuple[str, Plan, Client | None]) -> Column:
+    label, plan, client = side
+    return column(label, lambda: applicable(plan)) if client is None else ask(client, label)
+
+
+def applicable(plan: Plan) -> Plan:
+    """The plan without the typed lines that its chains cannot take."""
+    lost = {(entry.node, entry.rule) for entry in inapplicable(plan)}
+    if not lost:
+        return plan
+    nodes = (
+        replace(node, commands=tuple(rule for rule in node.commands if (node.name, rule) not in lost))
+        for node in plan.nodes
+    )
+    return replace(plan, nodes=tuple(nodes))
+
+
+def column(label: str, make_plan: Callable[[], Plan], selection: Selection | None = None) -> Column:
+    """Build a variant, measure it, take it down.
+
+    What the variant refuses (a rule for a chain that it has not, a setting that it does not know) is its
+    answer, not an error.
+    """
+    try:
+        with Lab(plan=make_plan()) as lab:
+            return measure_matrix(lab.client, label, selection=selection)
+    except UsageError as error:
+        return Column(label, {}, str(error))

@@ -1,0 +1,56 @@
+"""What a scenario expects of its flows, and the events between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.model.errors import Position
+from netlab.model.family import Family
+from netlab.model.flow import FlowPattern, OutcomeName, PathName
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is expected of a journey; None means "not said".
+
+    ``sees``: ``sender``, ``host``, ``gateway``, a node's name or an address. ``by`` and ``not_by`` name
+    a chain, or quote a part of a rule as its tool prints it. ``dnat`` is an endpoint, or ``none``.
+    """
+
+    outcome: OutcomeName | None = None
+    path: PathName | None = None
+    sees: str | None = None
+    by: str | None = None
+    not_by: str | None = None
+    dnat: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One flow of ``x-netlab.expect``: a pattern, and what is expected for each family.
+
+    ``after`` is all that happens in the standing lab before it is asked: the events among the entries above.
+    """
+
+    pattern: FlowPattern
+    expected: tuple[tuple[Family, Expected], ...]
+    position: Position
+    after: tuple[ScenarioEvent, ...] = ()
+
+    @property
+    def after_words(self) -> str:
+        """``stop dns, start dns``; empty where nothing has happened."""
+        return ", ".join(event.text for event in self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioEvent:
+    """A line of ``x-netlab.events``, or of ``netlab do``, such as ``restart httpd``."""
+
+    words: tuple[str, ...]
+    position: Position
+
+    @property
+    def text(self) -> str:
+        """The line as written."""
+        return " ".join(self.words)

@@ -1,0 +1,153 @@
+"""A node's live rules: what iptables-save and nft print, each with the plan's reason."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from netlab.model.family import Family
+from netlab.model.rules import IptablesRuleset, NftTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from netlab.model.plan import Node
+
+
+#: What is said of a rule that the plan does not know.
+FOREIGN = "not in the plan: added since"
+_SAVED = re.compile(r"^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$")
+_CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as it is in the kernel: its counters, its text behind ``-A CHAIN``, and why it is there."""
+
+    packets: int
+    bytes: int
+    text: str
+    reason: str
+
+
+@dataclass(slots=True)
+class LiveChain:
+    """A chain with its policy (None: user-defined) and the policy's counters."""
+
+    table: str
+    name: str
+    policy: str | None
+    packets: int = 0
+    bytes: int = 0
+    rules: list[LiveRule] = field(default_factory=list)
+
+
+class Reasons:
+    """The plan's reasons for the rules of one node, by (nft family, table, chain) and text, in order."""
+
+    def __init__(self, node: Node) -> None:
+        self._found: dict[tuple[str, str, str], dict[str, deque[str]]] = {}
+        for ruleset in node.rulesets:
+            if isinstance(ruleset, IptablesRuleset):
+                for table in ruleset.tables:
+                    for chain in table.chains:
+                        rules = [(rule.text, rule.reason) for rule in chain.rules]
+                        self._learn((ruleset.family.nft, table.name, chain.name), rules)
+            elif isinstance(ruleset, NftTable):
+                for native in ruleset.chains:
+                    texts = [(bare_rule(rule.text), rule.reason) for rule in native.rules]
+                    self._learn((ruleset.family, ruleset.name, native.name), texts)
+
+    def _learn(self, key: tuple[str, str, str], rules: Iterable[tuple[str, str]]) -> None:
+        known = self._found.setdefault(key, {})
+        for text, reason in rules:
+            known.setdefault(text, deque()).append(reason)
+
+    def take(self, family: str, table: str, chain: str, text: str) -> str:
+        """The reason of the next rule with this text in the chain."""
+        waiting = self._found.get((family, table, chain), {}).get(text)
+        return waiting.popleft() if waiting else FOREIGN
+
+
+def parse_save(dump: str, family: Family, reasons: Reasons) -> list[LiveChain]:
+    """The chains of ``iptables-save -c`` output, in its order."""
+    chains: dict[tuple[str, str], LiveChain] = {}
+    table = ""
+    for line in dump.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif found := _CHAIN.match(line):
+            name, policy, packets, size = found.groups()
+            chains[table, name] = LiveChain(
+                table, name, None if policy == "-" else policy, int(packets or 0), int(size or 0)
+            )
+        elif found := _SAVED.match(line):
+            packets, size, name, text = found.groups()
+            reason = reasons.take(family.nft, table, name, text)
+            chains[table, name].rules.append(LiveRule(int(packets or 0), int(size or 0), text, reason))
+    return list(chains.values())
+
+
+def save_lines(chains: Iterable[LiveChain], *, counters: bool, reasons: bool) -> Iterator[str]:
+    """The chains as ``iptables-save`` prints them, a rule's reason as a comment line above it."""
+    by_table: dict[str, list[LiveChain]] = {}
+    for chain in chains:
+        by_table.setdefault(chain.table, []).append(chain)
+    for table, members in by_table.items():
+        yield f"*{table}"
+        for chain in members:
+            yield f":{chain.name} {chain.policy or '-'} [{chain.packets}:{chain.bytes}]"
+        for chain in members:
+            for rule in chain.rules:
+                if reasons:
+                    yield f"# {rule.reason}"
+                lead = f"[{rule.packets}:{rule.bytes}] " if counters else ""
+                yield f"{lead}-A {chain.name} {rule.text}".rstrip()
+        yield "COMMIT"
+
+
+def bare_rule(text: str) -> str:
+    """A native rule without its counters' values."""
+    return re.sub(r"counter packets \d+ bytes \d+", "counter", text)
+
+
+def native_tables(listing: str, iptables: dict[str, list[LiveChain]]) -> list[tuple[str, str]]:
+    """(family, name) of the tables of ``nft list tables`` that iptables did not make."""
+    made = {(family, chain.table) for family, chains in iptables.items() for chain in chains}
+    found = [tuple(line.split()[1:3]) for line in listing.splitlines() if line.startswith("table ")]
+    return [(family, name) for family, name in found if (family, name) not in made]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTable:
+    """A table of nftables that iptables cannot show, as ``nft list table`` prints it."""
+
+    family: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one node; as a string, all of them as the tools print them, with reasons."""
+
+    node: str
+    iptables: Mapping[Family, tuple[LiveChain, ...]]
+    native: tuple[NativeTable, ...]
+
+    def chain(self, name: str, *, table: str = "filter", family: int = 4) -> LiveChain:
+        """One chain of iptables; raises KeyError if there is none of that name."""
+        for chain in self.iptables.get(Family(family), ()):
+            if (chain.table, chain.name) == (table, name):
+                return chain
+        raise KeyError(f"{Family(family).iptables} -t {table} has no chain {name} in {self.node}")
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        for family, chains in self.iptables.items():
+            lines += [f"# {family.iptables}-save", *save_lines(chains, counters=True, reasons=True)]
+        for table in self.native:
+            lines += [f"# nft list table {table.family} {table.name}", *table.text.splitlines()]
+        return "\n".join(lines)

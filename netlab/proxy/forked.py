@@ -1,0 +1,57 @@
+"""A forked child of the proxy: its signals, its descriptors, and how it reports errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+_ANY_FD = 1 << 30
+
+
+def run(work: Callable[[], None], report: int) -> NoReturn:
+    """Do ``work`` in a forked child and end; what goes wrong is written to ``report``. Never returns."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException as error:
+        os.write(report, f"1\n{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(code)
+
+
+def reset_signals() -> None:
+    """Die of signals as a fresh process does; nothing of the parent's handlers is left."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def raise_descriptor_limit() -> None:
+    """As many descriptors as the hard limit lets, which is what Go's runtime asks for at its start, too."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def keep_only(keep: set[int]) -> None:
+    """Close all other descriptors: a parent's namespaces, sockets and terminals are none of its business."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    start = 3
+    for fd in sorted(keep):
+        os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, _ANY_FD)
+    sys.stdin = sys.stdout = sys.stderr = None
