@@ -239,23 +239,30 @@ class Lock:
         self.name = name
         self.path = f"{ensure_root()}/{name}"
         while True:
-            try:  # not makedirs, which raises where what exists is gone when it looks again
-                os.mkdir(self.path, mode=0o700)
-            except FileExistsError:
-                pass
-            try:
-                self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:  # removed meanwhile, by a `down`
+            if not self._open():
                 continue
-            lifetime.keep_from_children(self.fd)
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BaseException:
+            except BlockingIOError:
                 self._let_go()
                 raise
             if self.holds():
                 return
             self._let_go()
+
+    @unbroken
+    def _open(self) -> bool:
+        """Open the lab's directory, which is made if it is missing; False if it goes just then."""
+        try:  # not makedirs, which raises where what exists is gone when it looks again
+            os.mkdir(self.path, mode=0o700)
+        except FileExistsError:
+            pass
+        try:
+            self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # removed meanwhile, by a `down`
+            return False
+        lifetime.keep_from_children(self.fd)
+        return True
 
     def _let_go(self) -> None:
         lifetime.let_go(self.fd)
@@ -303,9 +310,18 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
+    @unbroken
     def __del__(self) -> None:
-        if self.fd >= 0 and self._process == os.getpid():  # an interrupt came before anybody else had it
-            self.release()
+        """An interrupt came before anybody else had this object, and perhaps before it had the lock."""
+        import fcntl
+
+        if self.fd >= 0 and self._process == os.getpid():
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._let_go()
+            else:
+                self.release()
 
 
 def netns_names() -> list[str]:

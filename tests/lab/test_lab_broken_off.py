@@ -17,6 +17,7 @@ STAGES = [
     ("call", "Launch.__init__"),
     ("return", "Launch.__init__"),
     ("call", "Lock.__init__"),
+    ("return", "Lock._open"),
     ("return", "Lock.__init__"),
     ("return", "clear"),
     ("call", "Launch.start_building"),

@@ -237,6 +237,38 @@ def test_a_supervisor_that_dies_in_a_change_leaves_no_names(faulty: Faulty) -> N
         lab.do("restart httpd")
 
 
+def test_a_client_that_is_killed_leaves_the_next_one_a_lab_that_is_changed(
+    faulty: Faulty, tmp_path: Path
+) -> None:
+    """The supervisor goes on with the change, and until it is done nobody else gets the lab's lock."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    lab = faulty(
+        f"""
+        import netlab.lab.reconcile as reconcile
+        run = reconcile._Reconcile.run
+        def wait(self):
+            open({str(gate)!r}).close()
+            run(self)
+        reconcile._Reconcile.run = wait
+        """
+    )
+    client = os.fork()
+    if client == 0:
+        lab.do("stop httpd")
+        os._exit(0)
+    opened = os.open(gate, os.O_WRONLY)  # once the change has begun
+    os.kill(client, signal.SIGKILL)
+    os.waitpid(client, 0)
+    with pytest.raises(BlockingIOError):
+        state.Lock(lab.name, wait=False)
+    os.close(opened)
+    gate.unlink()
+    gate.touch()
+    assert lab.do("start httpd")
+    assert answers(lab)
+
+
 @pytest.mark.parametrize("verb", ["remove", "pairs"])
 def test_a_stopped_proxy_holds_up_nobody(faulty: Faulty, verb: str) -> None:
     lab = faulty()
