@@ -393,7 +393,7 @@ class Supervisor:
         self.send(channel, {"event": "status", "phase": self.phase, "processes": processes})
 
     def on_change(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """Turn the lab into another plan's; answers when it is so: see Changing."""
+        """Turn the lab into another plan's; the answer comes when it is done: see LabChange."""
         if self.phase not in ("ready", "committed") or self.changing is not None:
             raise LabError(f"the lab {self.name} is being built or changed just now")
         if self.record.get("broken"):
