@@ -1,1 +1,1 @@
-"""The only room that touches Linux."""
+"""The only package that talks to Linux."""

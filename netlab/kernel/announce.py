@@ -1,4 +1,4 @@
-"""Tell a link's neighbours which MAC an address has: gratuitous ARP, unsolicited advertisement.
+"""Announce a link's MAC address to its neighbours: gratuitous ARP, unsolicited advertisement.
 
 Formats: RFC 826 and 5227 (section 3), RFC 4861 (section 4.4).
 """

@@ -1,4 +1,4 @@
-"""The control protocol: one JSON object a line over a unix stream socket, file descriptors beside it.
+"""A channel between processes: one JSON object per line over a unix stream socket, with descriptors.
 
 A message that brings descriptors says how many under ``"fds"``; they travel by SCM_RIGHTS with its first
 bytes (at most :data:`MAX_FDS` a message, the kernel's SCM_MAX_FD being 253, ``include/net/scm.h``).

@@ -1,4 +1,4 @@
-"""Kernel features, tried for real in throw-away namespaces.
+"""Try kernel features in throw-away namespaces.
 
 A child process leaves for namespaces of its own (behind a user namespace if it is not root), tries each
 feature there, and reports; everything is gone with it.  Rules use modules that the kernel loads by itself

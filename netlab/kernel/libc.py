@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 does not offer, as functions that raise :class:`OSError`.
+"""System calls that Python 3.11 lacks, as functions that raise :class:`OSError`.
 
 ctypes costs some 3 ms to import, so it is loaded at the first call that needs it; ``unshare`` and ``setns``
 need it only before Python 3.12.

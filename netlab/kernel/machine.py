@@ -1,4 +1,4 @@
-"""What this machine offers before anything is tried: privileges, tools, limits.
+"""What this machine offers: privileges, tools, limits.
 
 Nothing here changes anything. :mod:`netlab.kernel.features` tries the kernel itself.
 """

@@ -1,4 +1,4 @@
-"""Network namespaces: make them, enter them for a few statements, tell them apart.
+"""Create, enter and compare network namespaces.
 
 A namespace is an open file descriptor and nothing else: no name, no bind mount, so it ends with the last
 descriptor, socket or process that holds it. Everything here acts on the calling *thread*.

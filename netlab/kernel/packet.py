@@ -1,4 +1,4 @@
-"""Packets made by hand: scapy builds one template a shape, each packet is a template with octets patched.
+"""Hand-made packets: scapy builds one template for each shape, later packets patch its bytes.
 
 For what a socket cannot send: a forged source, a frame to a next hop that the routing table would not
 choose, any TCP flags, fragments. A template costs scapy's import (some 140 ms, once) and a build; a packet of

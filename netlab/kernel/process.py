@@ -1,4 +1,4 @@
-"""Run a tool of the machine: no shell, no pipes to fill up, nothing heavy imported.
+"""Run a tool of this machine, without a shell.
 
 The child is born in the calling thread's network namespace. Its input and output are memory files, so
 neither side can block on the other.

@@ -1,4 +1,4 @@
-"""Load rulesets, each in one transaction of its own tool, and read them back.
+"""Load rulesets, each in one transaction with its own tool, and read them back.
 
 Everything acts in the calling thread's network namespace. The iptables of nf_tables is required: rules that
 iptables-legacy writes are in other tables, which nft neither shows nor traces.

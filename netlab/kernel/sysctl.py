@@ -1,4 +1,4 @@
-"""Kernel settings below /proc/sys/net of the calling thread's network namespace, and nothing else.
+"""Read and write /proc/sys/net of the calling thread's network namespace.
 
 What Linux does by itself (net/ipv4/devinet.c, net/ipv6/addrconf.c): a key of ``conf/default`` is what later
 interfaces start with; writing ``ip_forward`` or ``conf/all/forwarding`` sets ``default`` and every interface

@@ -1,1 +1,1 @@
-"""The supervisor that holds a running plan, and the client that talks to it."""
+"""Running labs: the supervisor that holds one, the client that talks to it."""

@@ -1,4 +1,4 @@
-"""A plan as JSON text and back: how it reaches the supervisor, and how a later command reads it again.
+"""Encode a plan as JSON text and decode it, for the supervisor and for later commands.
 
 A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
 value; a plan holds nothing else but scalars. A scenario and its events hold lists and mappings too, which

@@ -1,4 +1,4 @@
-"""Which rule blocks or allows a flow, and the proof: tried in the lab, measured before and after."""
+"""Find the rule that blocks or allows a flow, and try a change in the lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab that belongs to this program, and ends with it: ``with netlab.Lab("scenario.yaml") as lab``."""
+"""A lab that ends with this program: ``with netlab.Lab("scenario.yaml") as lab``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From scenario files and options to a plan, and from a plan to what a supervisor is told."""
+"""From scenario files and options to a plan, and to what a supervisor needs to know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a flow as people write it, and options, to what a session measures: flows, and a packet's shape."""
+"""From flows as people write them, with options, to flows and packet shapes to measure."""
 
 from __future__ import annotations
 

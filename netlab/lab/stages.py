@@ -1,4 +1,4 @@
-"""A scenario's flows in the order in which they are asked, and what happens to the lab between them.
+"""Group a scenario's flows by the events that come before them.
 
 ::
 

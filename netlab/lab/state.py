@@ -1,4 +1,4 @@
-"""What is on disk of the labs that stand: where, who holds each, and clearing what a killed one left.
+"""Labs on disk: where each is recorded, who holds it, and how to remove what a killed one left.
 
 ::
 

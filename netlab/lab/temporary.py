@@ -1,4 +1,4 @@
-"""A scenario held against its own claims: up, every expectation measured and checked, down."""
+"""Labs for one measurement: build, measure, take down (verify, matrix, diff)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capturing what passes the interfaces of nodes, into a pcapng file: every frame with its node and interface.
+"""Capture the packets on nodes' interfaces to a pcapng file.
 
 A worker in the lab: ``main`` gets the open file and a socket on which it says that it has begun. It writes
 whole blocks only, so it may be killed at any moment.

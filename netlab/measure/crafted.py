@@ -1,4 +1,4 @@
-"""Probes made of packets by hand: what no socket would send.
+"""Probes with hand-made packets, for what no socket would send.
 
 One :class:`CraftedProbes` a round keeps a packet socket for each origin, and hands each packet that arrives
 to the probe that it answers.

@@ -1,4 +1,4 @@
-"""Why a socket failed: an ICMP error, a reset, or the machine itself.
+"""Why a socket failed: an ICMP error, a reset, or this machine.
 
 ``ECONNREFUSED`` means a RST as well as an ICMP port unreachable; with IP_RECVERR the kernel keeps the
 difference in the socket's error queue (``struct sock_extended_err``, include/uapi/linux/errqueue.h).

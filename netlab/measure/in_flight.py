@@ -1,4 +1,4 @@
-"""What is in the air: the loop's one epoll over probes by sockets, packets by hand, and the traces."""
+"""Probes in flight: one epoll loop over sockets, hand-made packets and traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Journeys of traffic that somebody else makes: the same instrument, with nobody to ask how it ended.
+"""Journeys of other programs' traffic.
 
 A first packet is one that enters a host (PREROUTING) or begins there (OUTPUT) and is neither an answer to,
 nor the continuation of, one that was seen before. Its journey is told once it is settled: dropped,

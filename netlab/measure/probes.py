@@ -1,4 +1,4 @@
-"""Probes made of real sockets: one object a flow in the air.
+"""Probes with real sockets: one object for each flow.
 
 A probe is started, is told when its socket has something to say, and ends in a
 :class:`~netlab.journey.evidence.ProbeResult`. It never waits.

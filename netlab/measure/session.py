@@ -1,4 +1,4 @@
-"""A session of measuring: the instrument set up once, any number of flows through it.
+"""A measuring session: set the instrument up once, measure any number of flows.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The instrument in one namespace: tables, trace socket, assembler, rules, canaries that prove it works."""
+"""The instrument in one namespace: tables, trace socket, assembler, rules, canaries."""
 
 from __future__ import annotations
 

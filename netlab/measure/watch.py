@@ -1,4 +1,4 @@
-"""Watching live traffic from a process inside the lab: JSON, one object a line, over a socket.
+"""Watch live traffic from a process inside the lab.
 
 ::
 

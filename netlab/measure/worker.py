@@ -1,4 +1,4 @@
-"""A measuring session in a process of its own, asked over a socket: JSON, one object a line.
+"""A measuring session in a process of its own, which takes requests over a socket.
 
 Inside a lab the process is a child of the supervisor, so it is where the namespaces are, rootless too, and
 ends with the lab. The other end holds a :class:`RemoteSession`::

@@ -1,4 +1,4 @@
-"""Read conntrack's table (ctnetlink): what was translated to what. Nothing here makes conntrack run.
+"""Read the conntrack table (ctnetlink), without switching conntrack on.
 
 Layouts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 """

@@ -1,4 +1,4 @@
-"""Delete entries of conntrack's table, as a container engine does by ctnetlink.
+"""Delete conntrack entries through ctnetlink, as a container engine does.
 
 Layouts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 """

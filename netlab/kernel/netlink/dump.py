@@ -1,4 +1,4 @@
-"""What stands in a network namespace, read back from the kernel: links, addresses, routes, neighbours."""
+"""Read back a network namespace: links, addresses, routes, neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sockets that wait for somebody, in one network namespace, as the kernel lists them (sock_diag(7)).
+"""The listening sockets of one network namespace (sock_diag(7)).
 
 /proc/net/tcp would do, but it walks the connection table of the whole machine: 10 ms a namespace.
 """

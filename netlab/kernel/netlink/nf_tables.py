@@ -1,4 +1,4 @@
-"""The little of nfnetlink's nf_tables that tracing needs: packing, dumps of chains and rules, the generation.
+"""The part of nf_tables that tracing needs: packing, dumps of chains and rules, the generation.
 
 Source: include/uapi/linux/netfilter/nf_tables.h and nfnetlink.h. Numbers in attributes are big-endian.
 """

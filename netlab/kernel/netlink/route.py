@@ -1,4 +1,4 @@
-"""What the routing table answers for a packet (RTM_GETROUTE, as ``ip route get`` asks it)."""
+"""Ask the routing table about a packet (RTM_GETROUTE, like ``ip route get``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ruleset of one namespace put into others: a thousand containers have the same rules.
+"""Copy the ruleset of one namespace to others: a thousand containers have the same rules.
 
 A tool (iptables-restore, nft) takes some five milliseconds to start and end; what the kernel then holds,
 asked for once and sent back as one transaction, takes a quarter of one. The messages of a dump are those that

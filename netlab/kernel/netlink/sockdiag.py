@@ -1,4 +1,4 @@
-"""Connections as sock_diag tells them, and which process holds both ends of a proxied one.
+"""Connections as sock_diag lists them, and the process that holds both ends of a proxied one.
 
 For a proxy that does not say which client became which connection of its own (the real docker-proxy): the
 process that holds the client's connection holds the other one too. Layouts:

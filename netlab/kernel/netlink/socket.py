@@ -1,4 +1,4 @@
-"""A socket that sends many rtnetlink messages at a time, and says which one failed and why.
+"""A netlink socket that sends many messages at once and reports which one failed, and why.
 
 One ``send`` carries many messages and only the last asks for an acknowledgement: the kernel reports
 errors in any case, with the number of the message at fault (netlink(7)).

@@ -1,1 +1,1 @@
-"""Running programs apart: a private root, mounts and PIDs, and a filter of system calls."""
+"""Isolate programs: a private root, mounts, PIDs and a system call filter."""

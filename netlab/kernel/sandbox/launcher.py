@@ -1,4 +1,4 @@
-"""Start programs that may not be trusted, each in a node's network and alone otherwise.
+"""Start untrusted programs, each isolated from everything but its node's network.
 
 Two kinds (the threat: a scenario that a stranger wrote, opened by root):
 

@@ -1,4 +1,4 @@
-"""The places of a sandboxed program's own: empty file systems in memory, gone with the program.
+"""Private, empty file systems of a sandboxed program, gone when it ends.
 
 A tool gets what any tool may write to. A container's program gets in addition what a package finds when it
 is installed: the directories of /var/lib, /var/log, /var/cache and /var/spool, each with its owner and mode,

@@ -1,4 +1,4 @@
-"""A read-only view of the machine, built once and copied for each program that may not change anything.
+"""A read-only view of the machine, built once and copied for each sandboxed program.
 
 It is a mount namespace that no process lives in: the machine's mounts, all read-only, without set-uid
 programs and devices; /dev with six harmless nodes; and nothing of /run, /tmp, /home, /root, /proc and

@@ -1,4 +1,4 @@
-"""A list of system calls that a stranger's program is refused, where the machine's architecture is known.
+"""The system calls that untrusted programs are refused.
 
 They are those that Docker's default profile gives to no container without CAP_SYS_ADMIN and that reach into
 the kernel (moby profiles/seccomp/default_linux.go): mounts, namespaces, modules, keys, bpf, io_uring. Sockets

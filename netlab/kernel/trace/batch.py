@@ -1,4 +1,4 @@
-"""Receive many trace messages by one system call, each without its id.
+"""Receive many trace messages with one system call.
 
 recvmmsg(2) with four buffers a message: the octets before the id, the id, those behind it, and what is left
 of a long one. The first and the third lie side by side, so that the messages of all packets at one rule are

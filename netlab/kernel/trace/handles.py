@@ -1,4 +1,4 @@
-"""Rule handle → the line of the tool that wrote the rule.
+"""Map a rule's handle to the line of the tool that wrote the rule.
 
 A trace event names a rule by its handle. An iptables rule is shown as ``iptables-save`` prints it: the nth
 rule of its chain in the kernel is the nth ``-A`` line of that chain. Every other rule is shown as

@@ -1,4 +1,4 @@
-"""Read nftables trace events from netlink: the socket, and a decoder that is quick because it remembers.
+"""Read nftables trace events from netlink: the socket, and a decoder with a cache.
 
 Messages: include/uapi/linux/netfilter/nf_tables.h (``NFTA_TRACE_*``; 18 to 21 are newer than Debian 12's
 header); what they hold and in which order: net/netfilter/nf_tables_trace.c. The kernel puts nfproto, type

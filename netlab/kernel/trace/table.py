@@ -1,4 +1,4 @@
-"""The instrument: tables of our own that mark first packets for tracing, and stand at both ends of each hook.
+"""The instrument's tables: mark first packets for tracing, and frame each hook.
 
 A table a family, with the owner flag, so that the kernel removes it when its socket closes, however the
 process ends. In each hook two base chains: the first one sees a packet before any rule of others, the last

@@ -1,1 +1,1 @@
-"""Building a lab from its plan, and changing it to another plan."""
+"""Build a lab from its plan, and change it to another plan."""

@@ -1,4 +1,4 @@
-"""Turn a plan into living namespaces.
+"""Apply a plan: create its namespaces, links, addresses, routes, sysctls and rules.
 
 The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores):
 

@@ -1,4 +1,4 @@
-"""A plan seen from the kernel: which namespaces, which links between them, which index each link gets.
+"""A plan as the kernel sees it: namespaces, links between them, and the index of each link.
 
 Pure. Every index is fixed here, so that addresses and routes can be sent without reading anything back,
 and a lab is numbered the same each time.

@@ -1,4 +1,4 @@
-"""Making the namespaces of a layout, most of them in a thread, while their links are made already.
+"""Create the namespaces of a layout, most of them in a thread while their links are being created.
 
 A namespace is 0.6 ms of the kernel's work and a pair of links as much again, and hardly any of the one keeps
 the other waiting, so that two processors need half the time of one. The thread does nothing else: to write

@@ -1,4 +1,4 @@
-"""Two plans of one lab: which namespaces and links stay, which processes end and which start."""
+"""Compare two plans of one lab: which namespaces and links stay, which processes end and start."""
 
 from __future__ import annotations
 

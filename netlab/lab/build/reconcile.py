@@ -1,4 +1,4 @@
-"""The child of the supervisor that turns a standing lab into another plan's.
+"""The child process that changes a running lab to another plan.
 
 What is in both plans is left alone: namespaces, links, connections, and rules that somebody else put in.
 """

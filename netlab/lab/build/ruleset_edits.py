@@ -1,4 +1,4 @@
-"""The difference of two plans' rules, as edits of the rules that live in a kernel.
+"""The difference between two plans' rules, as edits of the rules in the kernel.
 
 Between the plan's rules may stand others: an administrator's, another program's. They stay where they are;
 a new rule comes where the engine would put it: at the end where it appends, at the top where it inserts, else

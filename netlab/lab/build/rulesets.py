@@ -1,4 +1,4 @@
-"""Loading the rulesets of new namespaces: each with its own tool, beside everything else that is made.
+"""Load the rulesets of new namespaces, each with its own tool, in parallel with the rest of the build.
 
 Containers that have the same rules get them from the first of them, which is forty times as fast.
 """

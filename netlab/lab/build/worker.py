@@ -1,4 +1,4 @@
-"""The child of the supervisor that applies the plan: it has all the memory and all the imports, and ends.
+"""The child process that applies a plan and exits, so that its imports and memory do not stay.
 
 What it leaves: network namespaces as bind mounts in the supervisor's private tmpfs (``netns/NODE``), what
 each node's /etc says (``etc.json``), and for the supervisor what it must start itself.

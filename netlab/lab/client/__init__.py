@@ -1,1 +1,1 @@
-"""The client side of a running lab: everything that talks to its supervisor."""
+"""Everything that talks to a lab's supervisor."""

@@ -1,4 +1,4 @@
-"""Capturing in a standing lab: a worker that is a process of the lab, told from here when to end."""
+"""Capture packets in a running lab: start a capture process there, and stop it from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of a running lab: asks its supervisor, enters its nodes, runs programs in them.
+"""A connection to a lab's supervisor: ask it, enter its nodes, run programs in them.
 
 Every request has a connection of its own, so any number of threads may ask at once.
 """

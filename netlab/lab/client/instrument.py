@@ -1,4 +1,4 @@
-"""Measuring in a standing lab: a session that runs as a process of the lab, and is asked from here."""
+"""Measure in a running lab: a session that runs as a process of the lab and takes requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting a supervisor, and seeing it through until the lab stands: the owner's side.
+"""Start a supervisor and wait until its lab is ready: the owner's side.
 
 The interpreter of the supervisor starts while the caller still reads the scenario; nothing exists of the
 lab before :meth:`Launch.build`.

@@ -1,4 +1,4 @@
-"""What a fork must not bring along: locks that another thread held, and conversations in the middle."""
+"""State that must not survive a fork: locks of other threads, half-read answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The living rules of a node: what iptables-save and nft show, each rule with the plan's reason."""
+"""The current rules of a node, as iptables-save and nft list them, with the plan's reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who listens in a lab's nodes, and why: asked of the kernel, and held against the plan."""
+"""The listening sockets of a lab's nodes, with their owners and their purpose in the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going into a lab with the caller's own terminal: what `exec` and `shell` do.
+"""Enter a lab with the caller's terminal: `exec` and `shell`.
 
 The child is forked here, so it keeps the terminal, its exit status and its signals come straight to the
 caller, and yet it lives in the lab's PID namespace, so it ends with the lab. For a single-threaded process,

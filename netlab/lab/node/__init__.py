@@ -1,1 +1,1 @@
-"""What a process of a node sees: namespaces, mounts, sockets."""
+"""What a process sees in a node: namespaces, mounts, sockets."""

@@ -1,4 +1,4 @@
-"""What a host with a real firewall has in the place of the machine's /run and the tool's folder of /etc.
+"""Mounts for a host with a real firewall: its own /run and its tool's folder in /etc.
 
 ::
 

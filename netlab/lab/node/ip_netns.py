@@ -1,4 +1,4 @@
-"""``ip netns`` in the shell of a lab: every node under its own name and as LAB.NODE, without root as well."""
+"""Make ``ip netns`` work in the shell of a lab, for every node, also without root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Namespaces of the supervisor's own, a private view of mounts, and the limits that it needs."""
+"""Give the supervisor its own namespaces and mounts, and the limits that it needs."""
 
 from __future__ import annotations
 

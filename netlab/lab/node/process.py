@@ -1,4 +1,4 @@
-"""Becoming a process of a node: its network namespace, its /sys, its name, its /etc/hosts and resolv.conf.
+"""Become a process of a node: its network namespace, /sys, host name, /etc/hosts and resolv.conf.
 
 The caller is already in the lab's PID and mount namespaces (a child of the supervisor, or a command that
 went there by :func:`join`), and gets a mount namespace and host name of its own.

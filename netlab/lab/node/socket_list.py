@@ -1,4 +1,4 @@
-"""Who listens in a lab's nodes: a helper that runs in the lab's PID namespace, and prints JSON.
+"""List listening sockets from inside a lab's PID namespace, as JSON.
 
 Which process holds a socket stands in the links of /proc/PID/fd, which name sockets by inode.
 """

@@ -1,4 +1,4 @@
-"""Docker's embedded DNS server of every container of the lab: what it answers (libnetwork/resolver.go).
+"""Docker's embedded DNS server of every container (libnetwork/resolver.go).
 
 Names of the container's networks, in the order in which Docker searches them, as A, AAAA and PTR; addresses
 of several containers take turns to be the first. What is not known is asked nowhere, and a server failure.

@@ -1,4 +1,4 @@
-"""The processes that keep a host's published ports: docker-proxy, ours or a real one, and a dockerd.
+"""The processes that hold a host's published ports: docker-proxy (ours or a real one) and dockerd.
 
 ``shared``: one process serves all of docker-proxy's listeners. ``per-port``: a process each, with
 docker-proxy's own command line, as Docker has it. A path: that program, a process each. Sockets that are

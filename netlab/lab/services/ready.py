@@ -1,4 +1,4 @@
-"""Waiting until a scenario's own programs answer: a child of the supervisor that looks, and ends."""
+"""Wait until a scenario's own programs listen on their ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built-in servers of all containers: one process, one epoll loop, a listening socket a port.
+"""The built-in servers of all containers: one process, one epoll loop.
 
 It says what :mod:`netlab.model.reply` fixes. A TCP client is answered once its request is whole (an HTTP
 header's empty line, else the first line, else the end of what it sends), and the connection is then closed

@@ -1,4 +1,4 @@
-"""A change of a standing lab, from the supervisor's side.
+"""Change a running lab: the supervisor's side.
 
 ::
 

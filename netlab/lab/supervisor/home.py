@@ -1,4 +1,4 @@
-"""What a supervisor sets up before it builds: the lab's log, mounts of its own, the control socket."""
+"""What a supervisor sets up before it builds: the lab's log, its own mounts, the control socket."""
 
 from __future__ import annotations
 

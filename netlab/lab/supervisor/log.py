@@ -1,4 +1,4 @@
-"""What a lab's programs write: taken from a pipe for each, and kept in the lab's log, the last of it.
+"""Collect the output of a lab's programs, each from a pipe of its own, in the lab's log.
 
 A program can read what its own pipe holds, as in a container, so no two programs share one.
 """

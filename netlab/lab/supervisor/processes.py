@@ -1,4 +1,4 @@
-"""What runs in a lab by itself: docker-proxy of every host, the scenario's programs, the responder.
+"""The processes of a lab: docker-proxy of every host, the scenario's programs, the responder.
 
 They are children of the supervisor, on whose loop their ends and their first words arrive.
 """

@@ -1,4 +1,4 @@
-"""The nodes' names for ``ip netns``: symlinks in /run/netns, for as long as the lab is."""
+"""Symlinks in /run/netns that make a lab's nodes known to ``ip netns``."""
 
 from __future__ import annotations
 

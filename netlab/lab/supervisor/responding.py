@@ -1,4 +1,4 @@
-"""The responder, from the supervisor's side: what it is to answer, its orders, its deaths.
+"""The responder from the supervisor's side: start it, give it orders, restart it when it dies.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Processes that the supervisor starts for a client: a program in a node, or a module of netlab's own.
+"""Start processes for a client: a program in a node, or a module of netlab.
 
 The child is in the lab's PID namespace, so it cannot outlive the lab; it is killed when the connection
 that asked for it closes. Its stdio are the first three descriptors of the request.

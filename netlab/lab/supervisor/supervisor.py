@@ -1,4 +1,4 @@
-"""The process that holds a lab: first of its PID namespace, with mounts that nobody else sees.
+"""The process that holds a lab: PID 1 of its PID namespace, with private mounts.
 
 ::
 
