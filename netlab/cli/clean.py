@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, say
+from netlab.cli.common import print_json, print_text, say
+from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     paths = [path for record in stale for path in state.leftovers(record) if os.path.lexists(path)]
     if not args.json:
         for path in paths:
-            print(path)
+            print_text(shown_in_line(path))
     removed: list[str] = []
     if not args.dry_run:
         for record in stale:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from netlab.cli.stream import in_colour
 from netlab.view.plain import visible
 
 if TYPE_CHECKING:
@@ -211,9 +212,12 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def print_text(text: str = "") -> None:
-    """Lines on stdout: what a scenario, a packet or a program says is shown, and not obeyed."""
-    sys.stdout.write(visible(f"{text}\n"))
+def print_text(text: str = "", *, styles: bool = False) -> None:
+    """Lines on stdout: what a scenario, a packet or a program says is shown, and not obeyed.
+
+    ``styles``: the text has colour or emphasis of our own.
+    """
+    sys.stdout.write(visible(f"{text}\n", styles=styles))
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -225,4 +229,4 @@ def print_json(document: dict[str, Any]) -> None:
 
 def colours(stream: Any) -> bool:
     """Whether to write in colour: a terminal, and nobody said NO_COLOR (no-color.org)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+    return in_colour(stream)

@@ -8,11 +8,16 @@ too, so root's labs are found by what everybody may read: the directories in /ru
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+
+    from netlab.lab.state import Record
 
 #: First line of an answer after which the shell adds what it knows itself.
 FILES, COMMANDS = ":files", ":commands"
@@ -98,23 +103,27 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
 
 def labs() -> list[str]:
     """The names of labs, root's and one's own; a killed one's may be among them."""
-    from netlab.lab import state
+    from netlab.lab import folder, state
+    from netlab.model.errors import MachineError
 
     found: set[str] = set()
-    for folder in {_ROOTS_LABS, state.root()}:
-        if os.path.isdir(folder):
-            found.update(name for name in os.listdir(folder) if not name.startswith("."))
+    for path, owner in ((_ROOTS_LABS, 0), (state.root(), None)):
+        with suppress(FileNotFoundError, MachineError):
+            fd = folder.open_root(path, owner=owner)
+            try:
+                found.update(filter(folder.is_name, os.listdir(fd)))
+            finally:
+                os.close(fd)
     return sorted(found)
 
 
 def nodes() -> list[str]:
     """LAB.NODE of every lab, and NODE alone where there is one lab."""
-    from netlab.lab import state
     from netlab.lab.client.client import Client
 
     known = labs()
     found = _published(known)
-    for record in state.records():
+    for record in _records():
         if record.alive and not any(name.startswith(f"{record.name}.") for name in found):
             found += [
                 f"{record.name}.{node.name}" for node in Client(record).plan.nodes if node.kind != "segment"
@@ -122,6 +131,17 @@ def nodes() -> list[str]:
     if len(known) == 1:
         found += [name.partition(".")[2] for name in found]
     return found
+
+
+def _records() -> list[Record]:
+    """One's own labs; none where somebody else has a hand in their folder, which other commands say."""
+    from netlab.lab import state
+    from netlab.model.errors import MachineError
+
+    try:
+        return state.records()
+    except MachineError:
+        return []
 
 
 def _published(known: Sequence[str]) -> list[str]:
@@ -134,5 +154,6 @@ def _published(known: Sequence[str]) -> list[str]:
 def answer(words: Sequence[str]) -> int:
     """What may come in the place of the last word, one a line: ``netlab completion --words WORD…``."""
     for word, about in candidates(words):
-        print(f"{word}\t{about}")
+        if shown_in_line(word) == word:  # nobody can type another
+            print(f"{word}\t{shown_in_line(about)}")
     return 0

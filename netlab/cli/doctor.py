@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.cli.common import print_text
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
@@ -22,11 +24,17 @@ def stale_labs() -> Iterator[Finding]:
     """What killed labs left behind: names only, since nothing of a lab outlives its supervisor."""
     from netlab.kernel.machine import Finding
     from netlab.lab import state
+    from netlab.model.errors import MachineError
 
-    records = state.records()
+    use = "the names of labs"
+    try:
+        records = state.records()
+    except MachineError as error:
+        remedy = "remove it, or set NETLAB_STATE to a directory of yours"
+        yield Finding("state", "labs", "missing", str(error), use, remedy)
+        return
     stale = [record.name for record in records if not record.alive]
     standing = len(records) - len(stale)
-    use = "the names of labs"
     yield Finding("state", "labs", "ok", f"{standing} up", use)
     if stale:
         yield Finding("state", "stale labs", "limited", ", ".join(stale), use, "netlab clean")
@@ -79,5 +87,6 @@ def run(args: argparse.Namespace) -> int:
         works = exit_code(findings) == 0
         print_json({"works": works, "findings": [asdict(finding) for finding in findings]})
     else:
-        print("\n".join(report(findings, colour=colours(sys.stdout))))
+        colour = colours(sys.stdout)
+        print_text("\n".join(report(findings, colour=colour)), styles=colour)
     return exit_code(findings)

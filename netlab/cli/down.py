@@ -75,7 +75,7 @@ def take_down(name: str) -> bool:
 
     if not name or "/" in name or name.startswith("."):
         raise UsageError(f"{name!r} is no lab's name")
-    if not os.path.isdir(state.lab_dir(name)) and name not in (record.name for record in state.dead()):
+    if state.read(name) is None and name not in (record.name for record in state.dead()):
         return False
     with _lock(name) as lock:
         removed = state.clear(lock)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from netlab.model.shown import shown_in_line
+
 if TYPE_CHECKING:
     import argparse
 
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"labs": [_document(record.name, record.data) for record in labs]})
     elif args.quiet:
         for record in labs:
-            print(record.name)
+            print(shown_in_line(record.name))
     else:
         _table([_row(record.name, record.data) for record in labs])
     return 0
@@ -61,6 +63,7 @@ def age(seconds: float) -> str:
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:
+    rows = [tuple(map(shown_in_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD) - 1)]
     for row in [HEAD, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

@@ -10,6 +10,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
+from netlab.cli.stream import ShownStream
 from netlab.cli.verbs import VERBS, parser_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def script() -> NoReturn:
     sys.unraisablehook = _unraisable
     try:
         _fill_stdio()
+        sys.stdout, sys.stderr = ShownStream(sys.stdout), ShownStream(sys.stderr)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         code = main()
         sys.stderr.flush()

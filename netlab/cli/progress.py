@@ -6,6 +6,9 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from netlab.cli.stream import ShownStream
+from netlab.model.shown import shown_in_line
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -29,8 +32,7 @@ class Progress:
             return
         text = f"{elapsed:4.1f} s  " + ", ".join(doing)
         width = shutil.get_terminal_size().columns
-        self._stream.write(f"\r\033[K{text[: width - 1]}")
-        self._stream.flush()
+        self._redraw(shown_in_line(text)[: width - 1])
         self._shown = True
 
     def __enter__(self) -> Progress:
@@ -38,5 +40,11 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            self._stream.write("\r\033[K")
+            self._redraw("")
+
+    def _redraw(self, text: str) -> None:
+        if isinstance(self._stream, ShownStream):
+            self._stream.redraw(text)
+        else:
+            self._stream.write(f"\r\033[K{text}")
             self._stream.flush()

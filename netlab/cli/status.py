@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import colours, print_json, print_text, say
 from netlab.cli.complete import hint
+from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         from netlab.view import lab as view
 
-        print_text("\n".join(view.picture(client.plan, colour=colours(sys.stdout))))
+        colour = colours(sys.stdout)
+        print_text("\n".join(view.picture(client.plan, colour=colour)), styles=colour)
         print_text()
         print_text("\n".join(_processes(client, status["processes"])))
         for warning in client.record.get("warnings", ()):
@@ -91,5 +93,5 @@ def _processes(client: Client, processes: list[dict[str, Any]]) -> list[str]:
         ]
         if process["returncode"] is not None:
             words.append(f"ended: {ending(process['returncode'])}")
-        lines.append("  ".join(word for word in words if word))
+        lines.append("  ".join(shown_in_line(word) for word in words if word))
     return lines

@@ -321,7 +321,7 @@ def report(args: argparse.Namespace, jobs: list[Job]) -> None:
         for number, job in enumerate(standing):
             if number:
                 print_text()
-            print_text("\n".join(view.picture(job.plan, colour=colour)))
+            print_text("\n".join(view.picture(job.plan, colour=colour)), styles=colour)
 
 
 def _together(errors: list[Exception]) -> Exception:

@@ -9,6 +9,7 @@ from netlab.cli.common import (
     add_scenario_options,
     open_output,
     print_json,
+    print_text,
     read_group,
     say,
     scenario_groups,
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         from netlab.view.verify import counts
 
         everything = [verdict for verdicts in results.values() for verdict in verdicts]
-        sys.stdout.write(f"{len(results)} scenarios: {counts(everything)}\n")
+        print_text(f"{len(results)} scenarios: {counts(everything)}")
     return code
 
 

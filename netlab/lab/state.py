@@ -12,6 +12,8 @@
         private/         mount point of the supervisor's own tmpfs, empty for everybody else
     /run/netns/LAB.NODE  (root only) a symlink to /proc/PID/root/ROOT/LAB/private/netns/NODE
 
+Every command opens it by :mod:`netlab.lab.folder`, and whatever is in it relative to that.
+
 ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DIR/netlab``, else
 ``/tmp/netlab-UID``. Nothing here holds a namespace: all of it is names, and goes stale harmlessly.
 """
@@ -19,9 +21,10 @@ ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DI
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from netlab.lab import lifetime
+from netlab.lab import folder, lifetime
 from netlab.lab.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -45,31 +48,12 @@ def root() -> str:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     if os.access(runtime, os.W_OK) and os.stat(runtime).st_uid == uid:
         return f"{runtime}/netlab"
-    return f"/tmp/netlab-{uid}"  # noqa: S108  ownership is checked in ensure_root
+    return f"/tmp/netlab-{uid}"  # noqa: S108  netlab.lab.folder checks whose it is
 
 
 def is_machines_root() -> bool:
     """Whether /run is the caller's: root of a user namespace is somebody ordinary outside of it."""
     return os.stat("/run").st_uid == os.geteuid() and os.access("/run", os.W_OK)
-
-
-def ensure_root() -> str:
-    """The root directory, made if it is missing; raises MachineError if it is somebody else's."""
-    path = root()
-    try:
-        os.makedirs(path, mode=0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
-        found = os.lstat(path)
-    except OSError as error:
-        raise _machine(f"cannot make netlab's directory {path}: {error.strerror}") from error
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise _machine(f"netlab's directory {path} belongs to somebody else, or others may write to it")
-    return path
-
-
-def _machine(text: str) -> Exception:
-    from netlab.model.errors import MachineError
-
-    return MachineError(text)
 
 
 def lab_dir(name: str) -> str:
@@ -96,13 +80,16 @@ class Record:
     def alive(self) -> bool:
         """Whether the lab's supervisor lives, which only its lock says."""
         try:
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with self.folder() as fd:
+                return lifetime.is_held(fd)
         except FileNotFoundError:
             return False
-        try:
-            return lifetime.is_held(folder)
-        finally:
-            os.close(folder)
+
+    @contextmanager
+    def folder(self) -> Iterator[int]:
+        """A descriptor of the lab's folder; raises FileNotFoundError, MachineError."""
+        with _opened(folder.open_root(os.path.dirname(self.path))) as above, _lab(above, self.name) as fd:
+            yield fd
 
     @property
     def ready(self) -> bool:
@@ -110,20 +97,46 @@ class Record:
         return bool(self.data.get("ready")) and self.alive
 
 
+@contextmanager
+def _opened(fd: int) -> Iterator[int]:
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _lab(above: int, name: str) -> Iterator[int]:
+    """The folder of a lab; raises FileNotFoundError also where it is a link, or somebody else's."""
+    try:
+        fd = folder.open_lab(above, name)
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, name) from error
+    with _opened(fd):
+        yield fd
+
+
+def _is_lab(fd: int) -> bool:
+    """Whether a folder is a lab's; what else is in the state folder is somebody's own, and left alone."""
+    names = os.listdir(fd)
+    return "lab.json" in names or lifetime.FILE in names
+
+
 def read(name: str) -> Record | None:
-    """The record of a lab, alive or stale; None if there is nothing of that name."""
-    path = lab_dir(name)
-    if not os.path.isdir(path):
+    """The record of a lab, alive or stale; None if there is nothing of that name. Raises MachineError."""
+    base = root()
+    try:
+        with _opened(folder.open_root(base)) as above, _lab(above, name) as fd:
+            return Record(name, f"{base}/{name}", _load(fd)) if _is_lab(fd) else None
+    except FileNotFoundError:
         return None
-    return Record(name, path, _load(path))
 
 
-def _load(path: str) -> dict[str, Any]:
+def _load(fd: int) -> dict[str, Any]:
     import json
 
     try:
-        with open(f"{path}/lab.json", "rb") as file:
-            data = json.load(file)
+        data = json.loads(folder.read_file(fd, "lab.json"))
     except FileNotFoundError:
         return {}
     except ValueError:  # written with one rename, so only a foreign hand can have done this
@@ -198,17 +211,18 @@ def _of_disk(error: OSError, path: str) -> OSError:
 
 
 def records() -> list[Record]:
-    """Every lab's record, by name, stale ones too."""
+    """Every lab's record, by name, stale ones too; raises MachineError."""
     base = root()
+    found = []
     try:
-        names = sorted(os.listdir(base))
+        with _opened(folder.open_root(base)) as above:
+            for name in sorted(filter(folder.is_name, os.listdir(above))):
+                with suppress(FileNotFoundError), _lab(above, name) as fd:
+                    if _is_lab(fd):
+                        found.append(Record(name, f"{base}/{name}", _load(fd)))
     except FileNotFoundError:
-        return []
-    return [Record(name, f"{base}/{name}", _load(f"{base}/{name}")) for name in names if _is_lab(base, name)]
-
-
-def _is_lab(base: str, name: str) -> bool:
-    return not name.startswith(".") and os.path.isdir(f"{base}/{name}")
+        pass
+    return found
 
 
 def standing() -> list[Record]:
@@ -227,53 +241,72 @@ class Lock:
     """The exclusive right to bring one lab up or down; the lab's directory exists while it is held.
 
     ``wait=False`` raises BlockingIOError if another process has it. The lock goes with the process.
+    ``path`` is the directory, ``fd`` a descriptor of it.
     """
 
-    fd = -1
+    fd = _above = -1
     _process = 0
 
     def __init__(self, name: str, *, wait: bool = True) -> None:
         import fcntl
 
+        base = root()
         self._process = os.getpid()
         self.name = name
-        self.path = f"{ensure_root()}/{name}"
-        while True:
-            if not self._open():
-                continue
-            try:
+        self.path = f"{base}/{name}"
+        self._ours = False  #: whether the directory is a lab's, and may be removed
+        self._above = folder.open_root(base, make=True)
+        lifetime.keep_from_children(self._above)
+        try:
+            while True:
+                if not self._open():
+                    continue
                 fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                self._let_go()
-                raise
-            if self.holds():
-                return
+                if self.holds():
+                    return
+                lifetime.let_go(self.fd)
+                self.fd = -1
+        except Exception:
             self._let_go()
+            raise
 
     @unbroken
     def _open(self) -> bool:
         """Open the lab's directory, which is made if it is missing; False if it goes just then."""
-        try:  # not makedirs, which raises where what exists is gone when it looks again
-            os.mkdir(self.path, mode=0o700)
-        except FileExistsError:
-            pass
+        from netlab.model.errors import MachineError
+
         try:
-            self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            os.mkdir(self.name, 0o700, dir_fd=self._above)
+            self._ours = True
+        except FileExistsError:
+            self._ours = False
+        try:
+            self.fd = folder.open_lab(self._above, self.name)
         except FileNotFoundError:  # removed meanwhile, by a `down`
             return False
+        except NotADirectoryError as error:
+            raise MachineError(
+                f"{self.path} is not a directory of yours that only you may write to"
+            ) from error
         lifetime.keep_from_children(self.fd)
+        if _is_lab(self.fd):
+            self._ours = True
+        elif os.listdir(self.fd):
+            raise MachineError(f"{self.path} holds other files than a lab's: use another name")
         return True
 
     def _let_go(self) -> None:
         lifetime.let_go(self.fd)
-        self.fd = -1
+        lifetime.let_go(self._above)
+        self.fd = self._above = -1
 
     def holds(self) -> bool:
         """Whether this is (still) the lock: a lab that was taken down took its directory along."""
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
+            found = os.stat(self.name, dir_fd=self._above, follow_symlinks=False)
         except FileNotFoundError:
             return False
+        return os.path.samestat(found, os.fstat(self.fd))
 
     @unbroken
     def release(self) -> None:
@@ -284,14 +317,11 @@ class Lock:
         if self.fd < 0:
             return
         if self.holds() and not lifetime.is_held(self.fd):
-            try:
+            with suppress(OSError):  # no supervisor was ever started
                 os.unlink(lifetime.FILE, dir_fd=self.fd)
-            except OSError:
-                pass  # no supervisor was ever started
-            try:
-                os.rmdir(self.path)
-            except OSError:
-                pass  # a killed lab's, which the next command clears
+            if self._ours:
+                with suppress(OSError):  # a killed lab's, which the next command clears
+                    os.rmdir(self.name, dir_fd=self._above)
         self._let_go()
 
     def supervisor_lock(self) -> lifetime.SupervisorLock:
@@ -322,6 +352,8 @@ class Lock:
                 self._let_go()
             else:
                 self.release()
+        elif self._process == os.getpid():
+            self._let_go()
 
 
 def netns_names() -> list[str]:
@@ -417,7 +449,7 @@ def clear(lock: Lock) -> list[str] | None:
     """
     if not lock.holds():
         return []
-    record = Record(lock.name, lock.path, _load(lock.path))
+    record = Record(lock.name, lock.path, _load(lock.fd))
     paths = list(leftovers(record))
     proof = lifetime.SupervisorLock.take(lock.fd)
     if proof is None:

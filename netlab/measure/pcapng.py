@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from netlab.model.shown import shown
+
 ETHERNET: Final = 1  #: LINKTYPE_ETHERNET
 RAW_IP: Final = 101  #: LINKTYPE_RAW: begins with the IPv4 or IPv6 header
 _SECTION, _INTERFACE, _ENHANCED = 0x0A0D0D0A, 1, 6
@@ -26,7 +28,7 @@ def section(application: str = "netlab") -> bytes:
 def interface(name: str, link_type: int = ETHERNET, snap_length: int = 0) -> bytes:
     """An interface description block; interfaces are numbered from 0 in the order of their blocks."""
     body = struct.pack("<HHI", link_type, 0, snap_length)
-    return _block(_INTERFACE, body + _options((_IF_NAME, name.encode()), (_IF_TSRESOL, b"\x09")))
+    return _block(_INTERFACE, body + _options((_IF_NAME, shown(name).encode()), (_IF_TSRESOL, b"\x09")))
 
 
 def packet(
@@ -44,7 +46,7 @@ def packet(
     octets are only its beginning; ``direction`` is INBOUND, OUTBOUND or 0 for unknown.
     """
     head = struct.pack("<IIIII", number, when >> 32, when & 0xFFFFFFFF, len(octets), length or len(octets))
-    options = [(_OPT_COMMENT, comment.encode()) for comment in comments]
+    options = [(_OPT_COMMENT, shown(comment).encode()) for comment in comments]
     if direction:
         options.insert(0, (_EPB_FLAGS, struct.pack("<I", direction)))
     return _block(_ENHANCED, head + _padded(octets) + _options(*options))

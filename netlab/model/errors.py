@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlab.model.shown import shown_in_line
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
@@ -28,7 +30,7 @@ class Position:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{shown_in_line(self.file)}:{self.line}:{self.column}"
 
 
 class Argument(Position):

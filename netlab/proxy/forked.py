@@ -7,12 +7,11 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from netlab.kernel import descriptors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
-
-
-_ANY_FD = 1 << 30
 
 
 def run(work: Callable[[], None], report: int) -> NoReturn:
@@ -49,9 +48,5 @@ def keep_only(keep: set[int]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    start = 3
-    for fd in sorted(keep):
-        os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, _ANY_FD)
+    descriptors.close_all_but(keep)
     sys.stdin = sys.stdout = sys.stderr = None

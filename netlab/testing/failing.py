@@ -55,6 +55,7 @@ def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         _unmeasured(call.excinfo, report)
     if not report.failed or report.when == "teardown":
         return
+    _show(report)
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, UsageError):  # no state of the lab explains what the test itself says wrong
         return
@@ -81,6 +82,15 @@ def examine(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         report.netlab_kept = kept  # type: ignore[attr-defined]
 
 
+def _show(report: pytest.TestReport) -> None:
+    """Escape what a stranger's text in an error may do to the terminal."""
+    for traceback, crash, _ in getattr(report.longrepr, "chain", ()):
+        if crash is not None:
+            crash.message = visible(crash.message)
+        for entry in traceback.reprentries:
+            entry.lines[:] = map(visible, entry.lines)
+
+
 def _said(error: subprocess.CalledProcessError) -> Iterator[tuple[str, str]]:
     """What a program said before it failed."""
     for name in ("stdout", "stderr"):
@@ -94,7 +104,7 @@ def _unmeasured(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.Tes
     report.outcome = "failed"
     if hasattr(report, "wasxfail"):
         del report.wasxfail
-        report.longrepr = f"unmeasured: {excinfo.value}"
+        report.longrepr = visible(f"unmeasured: {excinfo.value}")
     report.netlab_unmeasured = True  # type: ignore[attr-defined]
 
 

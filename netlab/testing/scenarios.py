@@ -76,8 +76,8 @@ class LabHolder(pytest.Collector):
         if not self.story:
             what = f"{self.path} expects nothing (x-netlab.expect)"
             if is_named(self.path, self.config):
-                raise self.CollectError(what)
-            self.warn(NothingExpected(what))
+                raise self.CollectError(visible(what))
+            self.warn(NothingExpected(visible(what)))
         seen: dict[str, int] = {}
         for place, claim in enumerate(self.story):
             words = claim.expectation.after_words

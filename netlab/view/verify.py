@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.journey.sentence import stopped_by
 from netlab.model.expectation import Expected
+from netlab.model.shown import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -140,7 +141,7 @@ def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
         suite = ET.SubElement(
             root,
             "testsuite",
-            name=name,
+            name=shown(name),
             tests=str(len(words)),
             failures=str(words.count("failed")),
             errors=str(words.count("unmeasured")),
@@ -148,12 +149,16 @@ def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
         for verdict in verdicts:
             flow = verdict.claim.flow
             case = ET.SubElement(
-                suite, "testcase", classname=name, name=f"{flow} [{flow.family.word}]{after(verdict)}"
+                suite,
+                "testcase",
+                classname=shown(name),
+                name=shown(f"{flow} [{flow.family.word}]{after(verdict)}"),
             )
             if verdict.word == "passed":
                 continue
             kind = "failure" if verdict.word == "failed" else "error"
-            found = ET.SubElement(case, kind, message="; ".join(verdict.check.problems))
-            found.text = f"{verdict.claim.expectation.position}\nmeasured: {measured_words(verdict.journey)}"
+            found = ET.SubElement(case, kind, message=shown("; ".join(verdict.check.problems)))
+            measured = measured_words(verdict.journey)
+            found.text = shown(f"{verdict.claim.expectation.position}\nmeasured: {measured}")
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))

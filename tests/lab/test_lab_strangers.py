@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import unicodedata
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from conftest import Netlab
@@ -61,8 +65,8 @@ def test_a_nul_in_a_file_of_variables_is_no_traceback(netlab: Netlab, tmp_path: 
     assert "/.env:2:1: a NUL character" in netlab("plan", file, code=2).stderr
 
 
-#: sets the window's title; C1's CSI; turns the direction of what follows
-OBEYED = ("\x1b", "\x07", "\x9b", "\u202e")
+#: Sets the window's title; C1's CSI; turns the direction of what follows; is not seen; ends XML 1.0.
+OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "\u200b", "\U000e0041", "\ufffe")
 SERVER = """\
 import http.server, ctypes
 ctypes.CDLL(None).prctl(15, b'a\\x1b[2Jb')
@@ -71,54 +75,120 @@ class H(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'HTTP/1.0 200 \\x1b]0;x\\x07\\r\\n\\r\\n' + b'peer \\x1b[2J\\x9b\\n' * 10**5)
 http.server.HTTPServer(('', 80), H).serve_forever()  # \x1b]0;x\x07\x9b
 """
+#: What a flow does that meets this server, which takes one connection after the other, is not asked.
+ANY = -1
+EVIL = "x" + "".join(OBEYED) + "]0;y"
 
 
-def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
-    evil = "x" + "".join(OBEYED) + "]0;y"
-    scenario = {
-        "services": {"web": {"image": evil, "ports": ["80:80"], "networks": ["n"]}},
-        "networks": {"n": {"name": "x\u202e"}},
+def harmless(text: str) -> bool:
+    """Whether a terminal only shows what is in a text, and all of it (without colour)."""
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn")
+    return all(c in "\n\t" or unicodedata.category(c) not in hidden for c in text)
+
+
+def yaml(scenario: dict[str, Any]) -> str:
+    """JSON that is YAML as well, which has another escape for what lies beyond 16 bits."""
+    return json.dumps(scenario).replace("\\udb40\\udc41", "\\U000e0041")
+
+
+def hostile_scenario() -> dict[str, Any]:
+    return {
+        "services": {"web": {"image": EVIL, "ports": ["80:80"], "networks": ["n"]}},
+        "networks": {"n": {"name": "x\u202e\u200b"}},
         "x-netlab": {
             "host": {"engine": "docker-20.10"},
             "services": {"web": {"command": ["python3", "-c", SERVER]}},
-            "rules": [f'iptables -I DOCKER-USER -m comment --comment "{evil}" -j ACCEPT'],
+            "rules": [f'iptables -I DOCKER-USER -m comment --comment "{EVIL}" -j ACCEPT'],
             "expect": [{"flow": "client -> host:80", "ipv4": {"outcome": "refused"}}],
         },
     }
-    file = tmp_path / "stranger.yaml"
-    file.write_text(json.dumps(scenario))
+
+
+def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
+    folder = tmp_path / EVIL
+    folder.mkdir()
+    file, junit, packets = folder / f"{EVIL}\n.yaml", tmp_path / "junit.xml", tmp_path / "packets"
+    file.write_text(yaml(hostile_scenario()))
     name = netlab.name()
     node = f"{name}.host"
-    said = [netlab("up", file, "--name", name)]
-    for command in (
-        ("status", name),
-        ("status", name, "--json"),
-        ("sockets", node),
-        ("sockets", f"{name}.web"),
-        ("rules", node),
-        ("rules", node, "--save"),
-        ("rules", node, "--nft"),
-        ("rules", node, "--json"),
-        ("probe", name, "client -> host:80"),
-        ("probe", name, "client -> host:80", "--json", "-4"),
-        ("plan", file),
-        ("plan", file, "--json"),
-        ("plan", file, "--rules", "ipv4"),
-        ("matrix", file),
-        ("diff", file, "--engine", "docker-28"),
-    ):
-        said.append(netlab(*command))
-    said.append(netlab("verify", file, code=1))
-    scenario["x-netlab"]["rules"] = [f'ip link add "{evil[:6]}" type nothing']
-    file.write_text(json.dumps(scenario))
-    said.append(netlab("up", file, "--name", netlab.name(), code=2))
-    for done in said:
-        for sign in OBEYED:
-            assert sign not in done.stdout + done.stderr, done.args
-    assert "\\u001b" in said[0].stdout + said[5].stdout
-    for done in said:
-        if "--json" in done.args:
-            json.loads(done.stdout)
+    commands: dict[tuple[str | Path, ...], int] = {
+        ("up", file, "--name", name): 0,
+        ("up", file, "--name", name, "--json"): 0,
+        ("ls",): 0,
+        ("ls", "--json"): 0,
+        ("ls", "-q"): 0,
+        ("status", name): 0,
+        ("status", name, "--json"): 0,
+        ("sockets", node): 0,
+        ("sockets", f"{name}.web", "--json"): 0,
+        ("rules", node): 0,
+        ("rules", node, "--save"): 0,
+        ("rules", node, "--nft"): 0,
+        ("rules", node, "--json"): 0,
+        ("probe", name, "client -> host:80"): 0,
+        ("probe", name, "client -> host:80", "--json", "-4"): 0,
+        ("probe", name, f"client -> {EVIL}:80"): 2,
+        ("explain", name, "client -> host:80", "-4"): ANY,
+        ("plan", file): 0,
+        ("plan", file, "--json"): 0,
+        ("plan", file, "--rules", "ipv4"): 0,
+        ("matrix", file): 0,
+        ("diff", file, "--engine", "docker-28"): 0,
+        ("verify", file, "--junit", junit): 1,
+        ("verify", file, "--json"): 1,
+        ("do", name, "restart web"): 0,
+        ("do", name, f"restart {EVIL}"): 2,
+        ("exec", f"{name}.{EVIL}", "--", "true"): 2,
+        ("exec", f"{name}.host", "--", EVIL): 127,
+        ("shell", f"{name}.{EVIL}"): 2,
+        ("capture", f"{name}.host", "-w", packets / EVIL): 2,
+        ("completion", "--words", "status", ""): 0,
+        ("clean", "--dry-run"): 0,
+        ("down", file): 0,
+    }
+    for command, code in commands.items():
+        process = netlab.start(*command)
+        out, err = process.communicate(timeout=100)
+        done = subprocess.CompletedProcess(command, process.returncode, out, err)
+        assert code in (ANY, done.returncode), (command, out, err)
+        assert harmless(done.stdout), command
+        assert harmless(done.stderr), command
+        assert len(done.stdout.splitlines()) == 2 or command != ("ls",)
+        if "--json" in command:
+            for line in done.stdout.splitlines() if command[0] == "probe" else [done.stdout]:
+                json.loads(line)
+    (suite,) = ElementTree.parse(junit).getroot()
+    assert suite.get("failures") == "1"
+    assert harmless(junit.read_text())
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["service", "network", "key", "event", "rule", "program", "yaml"],
+)
+def test_an_error_about_a_strangers_word_shows_it(netlab: Netlab, tmp_path: Path, where: str) -> None:
+    scenario = hostile_scenario()
+    if where == "service":
+        scenario["services"][EVIL] = {"image": "x"}
+    elif where == "network":
+        scenario["networks"][EVIL] = {"driver": EVIL}
+    elif where == "key":
+        scenario["x-netlab"][EVIL] = EVIL
+    elif where == "event":
+        scenario["x-netlab"]["events"] = [f"restart {EVIL}"]
+    elif where == "rule":
+        scenario["x-netlab"]["rules"] = [f'ip link add "{EVIL[:6]}" type nothing']
+    elif where == "program":
+        words = f"import sys; sys.exit({(EVIL * 9)!a})"
+        scenario["x-netlab"]["services"]["web"]["command"] = ["python3", "-c", words]
+    file = tmp_path / "stranger.yaml"
+    file.write_text(yaml(scenario) if where != "yaml" else f"services: {{{EVIL}\n")
+    done = netlab.start("up", file, "--name", netlab.name())
+    out, err = done.communicate(timeout=100)
+    assert done.returncode in (1, 2)
+    assert harmless(out)
+    assert harmless(err)
+    assert "Traceback" not in err
 
 
 #: What a program leaves where netlab may look for the files that it changes.

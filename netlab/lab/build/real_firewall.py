@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from netlab.kernel import libc, process, ruleset
+from netlab.kernel import descriptors, libc, process, ruleset
 from netlab.lab.build import ruleset_edits
 from netlab.lab.node import firewall_view
 from netlab.model.errors import LabError, MachineError
@@ -209,8 +209,7 @@ def _settle(place: Place, report: int) -> None:
     libc.setns(place.network, libc.CLONE_NEWNET)
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
-    os.closerange(3, report)
-    os.closerange(report + 1, os.sysconf("SC_OPEN_MAX"))
+    descriptors.close_all_but({report})
     os.chdir("/")
     firewall_view.mount(place.private, place.host)
     modprobe = shutil.which("modprobe", path=process.PATH)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
 from netlab.lab import state
 from netlab.lab.client.launch import end, rebuilt
+from netlab.lab.folder import read_file
+from netlab.lab.peer import peer_of, refuse_others
 from netlab.model.errors import LabError, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Client:
         self.name = record.name
         self.path = record.path
         self.record = record.data
+        self._folder = record.folder
         self._plan: Plan | None = None
 
     @property
@@ -47,30 +49,35 @@ class Client:
             from netlab.lab import codec
 
             try:
-                with open(f"{self.path}/plan.json", "rb") as file:
-                    self._plan = codec.loads(file.read())
+                self._plan = codec.loads(self._read("plan.json"))
             except (FileNotFoundError, ValueError) as error:
                 raise LabError(
                     f"cannot read the plan of {self.name}: {error}; take it down and up again"
                 ) from error
         return self._plan
 
+    def _read(self, name: str) -> bytes:
+        """A file of the lab's folder; raises FileNotFoundError, MachineError."""
+        with self._folder() as folder:
+            return read_file(folder, name)
+
     def connect(self) -> Channel:
-        """A new control connection; raises LabError if the supervisor is gone, or takes no more."""
+        """A new control connection; raises LabError if the supervisor is gone, hangs or is another's."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(PATIENCE)
         try:
-            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                sock.connect(f"/proc/self/fd/{directory}/control")
-            finally:
-                os.close(directory)
+            with self._folder() as folder:
+                sock.connect(f"/proc/self/fd/{folder}/control")
+            refuse_others(sock)
         except (TimeoutError, BlockingIOError):
             sock.close()
             raise self._hangs() from None
         except OSError as error:
             sock.close()
             raise self._gone() from error
+        except BaseException:
+            sock.close()
+            raise
         return Channel(sock)
 
     def ask(
@@ -187,7 +194,11 @@ class Client:
     @property
     def has_history(self) -> bool:
         """Whether it is known where the lab comes from; a lab made from a plan alone has no history."""
-        return os.path.exists(f"{self.path}/{state.HISTORY}")
+        try:
+            self._read(state.HISTORY)
+        except FileNotFoundError:
+            return False
+        return True
 
     @property
     def history(self) -> History:
@@ -198,8 +209,7 @@ class Client:
         if self.record.get("version") != __version__:
             raise UsageError(f"{self.name} was built by another netlab: take it down and up again")
         try:
-            with open(f"{self.path}/{state.HISTORY}", "rb") as file:
-                return codec.load_history(file.read())
+            return codec.load_history(self._read(state.HISTORY))
         except FileNotFoundError:
             raise UsageError(f"{self.name} was built from a plan: nothing can happen to its engine") from None
         except ValueError as error:
@@ -239,7 +249,7 @@ class Client:
             channel = self.connect()
         except LabError:
             if state.Record(self.name, self.path, self.record).alive:
-                raise  # so many are waiting for it already that it takes no more
+                raise  # it takes no more connections, or what answers is not the lab's supervisor
             return  # it went by itself
         try:
             pidfd = _pidfd_of_peer(channel.sock)
@@ -268,15 +278,8 @@ def _pidfd_of_peer(sock: socket.socket) -> int | None:
     except ProcessLookupError:
         raise
     except OSError:
-        pid = _peer(sock)
+        pid = peer_of(sock)[0]
     return os.pidfd_open(pid) if pid else None
-
-
-def _peer(sock: socket.socket) -> int:
-    """The PID of the process at the other end, 0 if it has none here (unix(7), SO_PEERCRED)."""
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid: int = struct.unpack("=iII", credentials)[0]
-    return pid
 
 
 class Process:

@@ -12,6 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from netlab.kernel import descriptors
 from netlab.lab.node import process
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def run_inside(
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         place = node or client.name
+        descriptors.close_all_but(network)
         if own_group:
             process.must(_take_terminal, place)
         process.must(lambda: process.settle(network[0] if network else None, private, node), place)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from netlab.kernel import descriptors
+
 #: What a forked child exits with after a bug; the traceback is in the log.
 BUG = 70
 
@@ -120,19 +122,10 @@ def _run(work: Callable[[], int], keep: Sequence[int]) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        close_others(keep)
+        descriptors.close_all_but(keep)
         code = work()
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
-
-
-def close_others(keep: Iterable[int]) -> None:
-    """Close every descriptor above stderr but ``keep``."""
-    low = 3
-    for fd in sorted(set(keep)):
-        os.closerange(low, fd)
-        low = max(low, fd + 1)
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))

@@ -24,9 +24,10 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netlab.kernel import libc
+from netlab.kernel import descriptors, libc
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
 from netlab.lab import lifetime, state
+from netlab.lab.peer import accept
 from netlab.lab.supervisor import home, processes
 from netlab.lab.supervisor.children import Child, Children, ending
 from netlab.lab.supervisor.journal import say, say_error
@@ -159,11 +160,9 @@ class Supervisor:
 
     def _accept(self) -> None:
         assert self.listener is not None
-        try:
-            sock, _ = self.listener.accept()
-        except OSError:  # gone again, or no descriptor left: it may try once more
-            return
-        self._add_client(Channel(sock))
+        sock = accept(self.listener)
+        if sock is not None:
+            self._add_client(Channel(sock))
 
     def _add_client(self, channel: Channel) -> None:
         channel.sock.setblocking(False)
@@ -477,4 +476,6 @@ class Supervisor:
 
 def spawned() -> NoReturn:
     """Entry of the interpreter that :func:`netlab.lab.client.launch.launch` starts: descriptors in argv."""
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    control, owner = int(sys.argv[1]), int(sys.argv[2])
+    descriptors.close_all_but((control, owner))
+    main(control, owner)

@@ -23,8 +23,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def dead_lab(name: str) -> Path:
     """A lab whose supervisor is gone; its PID is another process's by now."""
-    folder = Path(state.ensure_root(), name)
-    folder.mkdir()
+    folder = Path(state.root(), name)
+    folder.mkdir(parents=True, mode=0o700)
     state.write(str(folder), {"name": name, "pid": os.getpid(), "ready": True})
     for file in ("control", "plan.json", "log"):
         (folder / file).touch()
@@ -71,7 +71,7 @@ def test_names_of_every_supervisor_that_was_killed_go(places: Path) -> None:
 
 
 def test_names_alone_are_a_dead_labs_too(places: Path) -> None:
-    base = state.ensure_root()
+    base = state.root()
     link = places / "netns" / "gone.host"
     link.symlink_to(f"/proc/4194304/root{base}/gone/private/netns/host")
     (places / "netns" / "other.host").symlink_to("/proc/4194304/root/elsewhere/other/private/netns/host")
@@ -126,17 +126,16 @@ def test_whoever_waited_gets_a_lock_of_the_new_directory() -> None:
 def test_a_directory_that_goes_while_its_lock_is_taken_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     path, make = state.lab_dir("one"), os.mkdir
 
-    def gone_again(name: str, mode: int = 0o777) -> None:
-        make(name, mode)
-        if name != path:
+    def gone_again(name: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        if name != "one":
             return
         monkeypatch.setattr(os, "mkdir", make)
         try:
-            make(name, mode)
+            make(name, mode, dir_fd=dir_fd)
         finally:
-            os.rmdir(name)
+            os.rmdir(name, dir_fd=dir_fd)
 
-    state.ensure_root()
     monkeypatch.setattr(os, "mkdir", gone_again)
     with state.Lock("one") as lock:
         assert lock.holds()
@@ -157,7 +156,7 @@ def test_a_root_that_others_may_write_to_is_refused(places: Path) -> None:
     (places / "labs").mkdir()
     (places / "labs").chmod(0o777)
     with pytest.raises(MachineError, match="others may write to it"):
-        state.ensure_root()
+        state.records()
 
 
 def test_a_lab_lives_as_long_as_somebody_holds_its_supervisors_lock() -> None:
@@ -209,3 +208,19 @@ def test_a_lock_whose_folder_was_replaced_leaves_the_new_one() -> None:
     with state.Lock("one") as second:
         first.release()
         assert second.holds()
+
+
+def test_what_is_no_lab_s_is_left_alone(places: Path) -> None:
+    """As with NETLAB_STATE=/, where every command would have removed /media."""
+    root = places / "labs"
+    for name in ("empty", "full/private", "full/x"):
+        (root / name).mkdir(parents=True, mode=0o700)
+    (root / "full" / "log").touch()
+    assert state.standing() == []
+    assert state.read("full") is None
+    with pytest.raises(MachineError, match="holds other files than a lab's"):
+        state.Lock("full")
+    with state.Lock("empty"):
+        assert state.sweep("empty") == []
+    left = {str(path.relative_to(root)) for path in root.rglob("*")}
+    assert left == {"empty", "full", "full/private", "full/x", "full/log"}

@@ -1,0 +1,42 @@
+r"""A stranger's text, as a terminal, a table, an XML file or a report may have it.
+
+A name, a comment of a rule or the words of a program may hold what moves the cursor, sets the window's title
+or fills the clipboard (ECMA-48), turns the direction of what follows (Unicode TR 36, 3.6), or is not seen at
+all. Everything of that kind is written as JSON escapes it (``\u001b``), so JSON means the same afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: What is escaped: controls (C0 but tab and newline, DEL, C1), format characters (Cf), line and paragraph
+#: separators, surrogates, noncharacters, and whatever else Unicode calls Default_Ignorable_Code_Point, which
+#: is not seen. XML 1.0 takes what is left.
+_ESCAPED = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
+    "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
+    + "]"
+)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def shown(text: str) -> str:
+    r"""The text with everything escaped that is obeyed or not seen (``\u001b``); newline and tab stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _ESCAPED.sub(_escape, text)
+
+
+def shown_in_line(text: str) -> str:
+    """:func:`shown` for a part of a line: newline and tab are escaped as well."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")

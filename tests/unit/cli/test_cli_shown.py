@@ -1,0 +1,74 @@
+"""Whatever is written for a person is shown: nothing is obeyed by a terminal, hidden, or refused by XML."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from netlab.cli.stream import ShownStream
+from netlab.model.shown import shown, shown_in_line
+from netlab.view.plain import BOLD, RESET, visible
+
+EVERYTHING = "".join(map(chr, range(0x110000)))
+
+
+def test_no_control_or_invisible_character_is_left_of_all_of_unicode() -> None:
+    left = shown(EVERYTHING)
+    bad = [c for c in left if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"]
+    assert bad == []
+    assert [c for c in left if ord(c) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(c) <= 0xFDEF] == []
+    assert not {"\u034f", "\u115f", "\u3164", "\ufe0f", "\U000e0141"} & set(left)
+    assert "é漢🙂\ufffd" in shown("é漢🙂\ufffd")
+    assert not set("\n\t") & set(shown_in_line(EVERYTHING))
+
+
+def test_xml_takes_what_is_left() -> None:
+    root = ElementTree.Element("a", name=shown(EVERYTHING))
+    root.text = shown(EVERYTHING)
+    assert ElementTree.fromstring(ElementTree.tostring(root, encoding="utf-8")).text == shown(EVERYTHING)
+
+
+def test_json_means_the_same() -> None:
+    for text in (EVERYTHING[:0xD800], "\udc80 \ud800", EVERYTHING[0xE000:]):
+        assert json.loads(shown(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_styles_pass_only_where_they_are_wanted() -> None:
+    text = f"{BOLD}a{RESET}\x1b]0;title\x07\x1b[2J\x1b[8;1mb"
+    assert visible(text) == "\\u001b[1ma\\u001b[0m\\u001b]0;title\\u0007\\u001b[2J\\u001b[8;1mb"
+    assert visible(text, styles=True) == f"{BOLD}a{RESET}\\u001b]0;title\\u0007\\u001b[2J\x1b[8;1mb"
+
+
+def test_the_programs_streams_show_whatever_is_written() -> None:
+    octets = io.BytesIO()
+    stream = ShownStream(io.TextIOWrapper(octets, encoding="ascii"))
+    print("a\x1b[31mb\udc80é", file=stream, flush=True)
+    assert octets.getvalue() == b"a\\u001b[31mb\\udc80\\xe9\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["\x1b[2J"], ["--\x1b[2J"], ["ls", "\x1b[2J"], ["status", "\x1b[2J"], ["up", "\x1b[2J.yaml"],
+        ["plan", "x", "--engine", "\x1b[2J"], ["down", "\x1b[2J"], ["explain", "\x1b[2J", "\x1b[2J"],
+        ["probe", "a", "\x1b[2J"], ["exec", "\x1b[2J", "true"], ["completion", "\x1b[2J"],
+        ["completion", "--words", "\x1b[2J"], ["do", "a", "\x1b[2J"], ["verify", "\udc80\udcff"],
+    ],
+)  # fmt: skip
+def test_an_error_shows_what_was_typed(words: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "netlab", *words],
+        env={"NETLAB_STATE": str(tmp_path / "labs")},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == (0 if "--words" in words or words[0] == "down" else 2)
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert b"Traceback" not in done.stderr
