@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NetlabError,
         NothingTested,
         ScenarioError,
+        ScenarioWarning,
         Unmeasured,
         UsageError,
     )
@@ -36,6 +37,7 @@ __all__ = [
     "NetlabError",
     "NothingTested",
     "ScenarioError",
+    "ScenarioWarning",
     "Unmeasured",
     "UsageError",
     "__version__",

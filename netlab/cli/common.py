@@ -11,9 +11,10 @@ from netlab.view.plain import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import IO
 
+    from netlab.model.errors import Problem
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
@@ -77,6 +78,10 @@ def add_scenario_options(
         "--allow-outside-files", action="store_true",
         help="let the scenario name files outside its folder",
     )  # fmt: skip
+    option(
+        "--lenient", action="store_true",
+        help="leave out networks and containers that netlab cannot reproduce, with a warning",
+    )  # fmt: skip
 
 
 class Files(list[str]):
@@ -87,6 +92,17 @@ class Files(list[str]):
 
     environ: dict[str, str] | None = None
     found_in: str | None = None
+
+    def __init__(self, files: Iterable[str] = ()) -> None:
+        super().__init__(files)
+        self._warned: set[Problem] = set()
+
+    def warn(self, scenario: Scenario) -> None:
+        """Show the scenario's warnings on stderr, each once however often the files are loaded."""
+        for problem in scenario.warnings:
+            if problem not in self._warned:
+                self._warned.add(problem)
+                say(f"{problem.position}: warning: {problem.message}")
 
 
 def scenario_groups(args: argparse.Namespace) -> list[Files]:
@@ -129,16 +145,18 @@ def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
 
 def load_group(args: argparse.Namespace, files: Files) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
-    from netlab.lab.options import load_plan as load
+    from netlab.plan import make
 
-    return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
+    return make(read_group(args, files))
 
 
 def read_group(args: argparse.Namespace, files: Files) -> Scenario:
     """One scenario with the options of the command line; raises ScenarioError or UsageError."""
     from netlab.lab.options import load_scenario as load
 
-    return load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
+    scenario = load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
+    files.warn(scenario)
+    return scenario
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -154,6 +172,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
         "project_directory": args.project_directory,
         "scale": args.scale,
         "allow_outside_files": args.allow_outside_files,
+        "lenient": args.lenient,
     }
 
 

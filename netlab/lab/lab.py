@@ -14,7 +14,15 @@ from netlab.lab.client.instrument import Instrument
 from netlab.lab.client.launch import Launch
 from netlab.lab.client.per_process import PerProcess
 from netlab.lab.interrupts import Hold
-from netlab.lab.options import check_kinds, counts_of, load_scenario, of_arguments, record_of, refuse_programs
+from netlab.lab.options import (
+    check_kinds,
+    counts_of,
+    load_scenario,
+    of_arguments,
+    record_of,
+    refuse_programs,
+    show_warnings,
+)
 from netlab.lab.unbroken import unbroken
 from netlab.model.errors import LabError, Unmeasured, UsageError
 from netlab.plan import make
@@ -73,6 +81,7 @@ class Lab:
         scale: Mapping[str, int] | Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
         allow_outside_files: bool = False,
+        lenient: bool = False,
         allow_programs: bool = False,
         plan: Plan | None = None,
         scenario: Scenario | None = None,
@@ -105,9 +114,11 @@ class Lab:
                         scale=scale,
                         environ=environ,
                         allow_outside_files=allow_outside_files,
+                        lenient=lenient,
                     )
                 except UsageError as error:
                     raise of_arguments(error) from None
+                show_warnings(scenario, stacklevel=3)
                 plan = make(scenario)
             if not allow_programs:
                 refuse_programs(plan)

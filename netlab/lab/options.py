@@ -33,13 +33,29 @@ class LabOptions(TypedDict, total=False):
     environ: Mapping[str, str] | None
     allow_outside_files: bool
     found_in: str | Path | None
+    lenient: bool
 
 
 def load_plan(files: Sequence[str | Path], **choices: Unpack[LabOptions]) -> Plan:
-    """The plan of one scenario; arguments and errors are those of :func:`load_scenario`."""
+    """The plan of one scenario; arguments and errors are those of :func:`load_scenario`.
+
+    The scenario's warnings are Python's, of the category ScenarioWarning.
+    """
     from netlab.plan import make
 
-    return make(load_scenario(files, **choices))
+    scenario = load_scenario(files, **choices)
+    show_warnings(scenario, stacklevel=3)
+    return make(scenario)
+
+
+def show_warnings(scenario: Scenario, stacklevel: int) -> None:
+    """The scenario's warnings as Python's; ``stacklevel`` as warnings.warn counts it, from here."""
+    import warnings
+
+    from netlab.model.errors import ScenarioWarning
+
+    for problem in scenario.warnings:
+        warnings.warn(str(problem), ScenarioWarning, stacklevel=stacklevel)
 
 
 def load_scenario(
@@ -57,6 +73,7 @@ def load_scenario(
     environ: Mapping[str, str] | None = None,
     allow_outside_files: bool = False,
     found_in: str | Path | None = None,
+    lenient: bool = False,
 ) -> Scenario:
     """One scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the number of
     containers of a service, or ``SERVICE=N`` lines.
@@ -85,6 +102,7 @@ def load_scenario(
         overrides=overrides,
         allow_outside_files=allow_outside_files,
         found_in=found_in,
+        lenient=lenient,
     )
 
 
@@ -217,5 +235,6 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
         "a mapping of strings to strings",
     ),
     "allow_outside_files": _FLAG,
+    "lenient": _FLAG,
     "allow_programs": _FLAG,
 }

@@ -73,6 +73,10 @@ class ScenarioError(UsageError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class ScenarioWarning(UserWarning):
+    """Something that the user of a scenario should know, with its position: a warning of Python's."""
+
+
 class Unmeasured(NetlabError):
     """The instrument failed, so nothing can be said."""
 

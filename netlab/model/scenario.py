@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netlab.model.errors import Position
+from netlab.model.errors import Position, Problem
 from netlab.model.expectation import Expectation, ScenarioEvent
 from netlab.model.rules import IptablesRuleset
 
@@ -71,7 +71,8 @@ class Service:
     container_name: str | None = None
     hostname: str | None = None
     domainname: str | None = None
-    #: ``None`` = the networks below; else ``bridge``, ``host``, ``none``, ``service:X``, ``container:X``
+    #: ``None`` = the networks below; else ``bridge``, ``host``, ``none``, ``service:X``, ``container:X``, or
+    #: the docker name of a network, which is then the only one below
     network_mode: str | None = None
     networks: tuple[Attachment, ...] = ()
     ports: tuple[PortMapping, ...] = ()
@@ -212,6 +213,8 @@ class Scenario:
     services: tuple[Service, ...]
     events: tuple[ScenarioEvent, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    #: what the user should know, and what ``lenient`` left out
+    warnings: tuple[Problem, ...] = ()
 
     def host(self, name: str) -> Host:
         """The host of that name; raises KeyError."""

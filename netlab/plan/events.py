@@ -184,7 +184,8 @@ def attachment_order(scenario: Scenario, service: Service) -> list[Attachment]:
 
 def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> EndpointSpec:
     """A service's attachment as ``docker network connect`` gets it, with the aliases that Compose adds."""
-    aliases = dict.fromkeys((replica.service.name, *wish.aliases))
+    by_name = replica.service.network_mode is not None  # Compose then leaves the endpoint to the daemon
+    aliases = dict.fromkeys(wish.aliases if by_name else (replica.service.name, *wish.aliases))
     return EndpointSpec(
         network=scenario.network(wish.network).name,
         ipv4_address=wish.ipv4_address,
@@ -199,7 +200,7 @@ def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> End
 
 def _network_mode(scenario: Scenario, service: Service, endpoints: tuple[EndpointSpec, ...]) -> str:
     mode = service.network_mode
-    if mode is None:
+    if mode is None or service.networks:
         return endpoints[0].network if endpoints else "none"
     kind, _, target = mode.partition(":")
     if kind in ("service", "container") and target:
@@ -222,6 +223,8 @@ def _target(scenario: Scenario, service: Service, kind: str, target: str) -> str
 
 def _links(scenario: Scenario, service: Service) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
+    if service.network_mode is not None and service.networks:
+        return ()  # on a network that network_mode names, the daemon ignores them (registerLinks)
     for target, alias in service.links:
         others = (other for other in scenario.services if other.name == target)
         found += [(replica.node, alias) for other in others for replica in replicas(scenario, other)]

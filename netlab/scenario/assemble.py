@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from netlab.model.errors import ScenarioError
-from netlab.model.scenario import ComposeNetwork, ExposedPort, Host, Outside
+from netlab.model.scenario import ComposeNetwork, Host, Outside
+from netlab.scenario.attach import Declared, attach, with_containers
 from netlab.scenario.events import event_names, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
 from netlab.scenario.hosts import Overrides, ReadFile, read_hosts, read_outside
-from netlab.scenario.networks import docker_name, predefined, read_network
 from netlab.scenario.services import Draft, read_service
 from netlab.scenario.tree import Report, Value, hint, shown
 
@@ -59,12 +59,18 @@ def assemble(
     netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
-    drafts = _scaled(drafts, overrides.scale, report)
+    drafts = with_containers(_scaled(drafts, overrides.scale, report), project, report)
     events = _events(netlab.get("events"), report)
     expect, between = read_expectations(netlab.get("expect"), report)
     happening = [event for event, _ in (*events, *between)]
     named = {word for event in happening for kind, word in event_names(event.words) if kind == "network"}
-    networks, drafts = _networks(root, netlab, project, drafts, named, report)
+    declared = Declared(
+        written=root.get("networks") or empty,
+        facts=netlab.get("networks") or empty,
+        project=project,
+        services=root.key_at("services"),
+    )
+    networks, drafts = attach(declared, drafts, named, report)
     return Parts(
         hosts=hosts,
         outside=read_outside(netlab, at, hosts, report),
@@ -134,57 +140,6 @@ def _without_absent(draft: Draft, enabled: set[str]) -> Draft:
     service = draft.service
     kept = tuple(name for name in service.depends_on if name in enabled or name not in draft.optional)
     return draft if kept == service.depends_on else replace(draft, service=replace(service, depends_on=kept))
-
-
-def _networks(
-    root: Value,
-    netlab: Value,
-    project: str,
-    drafts: tuple[Draft, ...],
-    named: set[str],
-    report: Report,
-) -> tuple[tuple[ComposeNetwork, ...], tuple[Draft, ...]]:
-    """The networks that services use or events name; who is on Docker's own one has that mode instead."""
-    written = root.get("networks") or Value({}, root.at)
-    facts = netlab.get("networks") or Value({}, root.at)
-    own = {key: mode for key, value in written.pairs() if (mode := predefined(value, key))}
-    drafts = tuple(_predefined_mode(draft, own, report) for draft in drafts)
-    used = {attachment.network for draft in drafts for attachment in draft.service.networks}
-    found = []
-    for key, value in written.pairs():
-        if key in used or key in named or docker_name(project, key, value) in named:
-            found.append(read_network(key, value, written.key_at(key), project, facts.get(key), report))
-    if "default" in used and "default" not in written.map:
-        found.append(read_network("default", None, root.key_at("services"), project, None, report))
-    external = {network.key for network in found if network.external}
-    for key, _ in facts.pairs():
-        if key not in written.map:
-            more = hint(key, written.map)
-            report.add(facts.key_at(key), f"x-netlab.networks: there is no network {shown(key)}{more}")
-        elif key in used and key not in external:
-            report.add(
-                facts.key_at(key), f"x-netlab.networks: {key} is not external: say it under networks.{key}"
-            )
-    return tuple(found), drafts
-
-
-def _predefined_mode(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
-    service = draft.service
-    modes = [(key, own[key]) for attachment in service.networks if (key := attachment.network) in own]
-    if not modes:
-        return draft
-    key, mode = modes[0]
-    networks = draft.source.get("networks") or draft.source
-    if len(service.networks) > 1:
-        report.add(
-            networks.at, f"services.{service.name}: Docker's own network {shown(mode)} goes with no other"
-        )
-    if mode == "bridge":
-        return replace(draft, service=replace(service, network_mode=mode, networks=()))
-    ports = [ExposedPort(port.container_port, port.protocol) for port in service.ports]
-    expose = tuple(dict.fromkeys((*service.expose, *ports)))
-    plain = replace(service, network_mode=mode, networks=(), ports=(), expose=expose)
-    return replace(draft, service=plain, ports=())
 
 
 def _events(value: Value | None, report: Report) -> Happenings:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.scenario.assemble import Parts
 from netlab.scenario.check_addresses import check_addresses
-from netlab.scenario.check_flows import check_events, check_expectations, container_names
+from netlab.scenario.check_flows import check_events, check_expectations
 from netlab.scenario.check_hosts import check_hosts
 from netlab.scenario.check_ports import check_ports
 from netlab.scenario.services import SHARES, Draft
@@ -17,7 +17,6 @@ def check(parts: Parts, report: Report) -> None:
     """Report every problem between the parts."""
     _networks_exist(parts, report)
     _services_exist(parts, report)
-    _containers_exist(parts, report)
     _cycles(parts, report)
     _container_names(parts, report)
     _network_names(parts, report)
@@ -40,7 +39,7 @@ def attachment_mark(draft: Draft, network: str) -> Mark:
 
 
 def _networks_exist(parts: Parts, report: Report) -> None:
-    known = {*parts.written("networks"), "default"}
+    known = {*parts.written("networks"), *(network.key for network in parts.networks), "default"}
     for draft in parts.drafts:
         for attachment in draft.service.networks:
             if attachment.network not in known:
@@ -71,21 +70,6 @@ def _services_exist(parts: Parts, report: Report) -> None:
                 report.add(mark, f"{what}, which is disabled without the profile {profiles}")
             elif target not in known:
                 report.add(mark, f"{what}, which is no service{hint(target, known)}")
-
-
-def _containers_exist(parts: Parts, report: Report) -> None:
-    """A container that no service of the scenario makes is in no lab."""
-    known = container_names(parts)
-    services = {draft.service.name for draft in parts.drafts}
-    for draft in parts.drafts:
-        for relation, target, mark in draft.containers:
-            if target in known:
-                continue
-            who = f"services.{draft.service.name} {relation} the container {shown(target)}"
-            more = hint(target, known)
-            if target in services:
-                more = f'; write "service:{target}"' if relation == SHARES else f"; write links: [{target}]"
-            report.add(mark, f"{who}, which is not in the lab{more}")
 
 
 def _cycles(parts: Parts, report: Report) -> None:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from netlab.model.flow import FlowPattern
 from netlab.model.limits import FLOWS
 from netlab.scenario.assemble import Parts
+from netlab.scenario.attach import container_names
 from netlab.scenario.check_size import Tally
 from netlab.scenario.events import event_names
 from netlab.scenario.tree import Report, Value, hint, shown
@@ -58,18 +59,6 @@ def names_of(parts: Parts) -> Names:
         networks=frozenset(networks | segments | set(parts.written("networks")) | {"bridge"}),
         nodes=frozenset(containers | hosts | outside | qualified),
     )
-
-
-def container_names(parts: Parts) -> frozenset[str]:
-    """What ``docker ps`` would show: container_name, or PROJECT-SERVICE-N."""
-    found = set()
-    for draft in parts.drafts:
-        service = draft.service
-        if service.container_name is not None:
-            found.add(service.container_name)
-        else:
-            found |= {f"{parts.project}-{service.name}-{n}" for n in range(1, service.replicas + 1)}
-    return frozenset(found)
 
 
 def check_expectations(parts: Parts, report: Report) -> None:
@@ -140,7 +129,7 @@ def check_events(parts: Parts, report: Report) -> None:
         return
     names = names_of(parts)
     groups = {
-        "container": names.containers | container_names(parts),
+        "container": names.containers | container_names(parts.drafts, parts.project),
         "network": frozenset(name for network in parts.networks for name in (network.key, network.name)),
         "host": names.hosts,
     }

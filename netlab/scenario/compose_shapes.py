@@ -104,6 +104,7 @@ _ELSEWHERE: dict[str, Shape] = {
     "pid": _UNUSED,
     "platform": _UNUSED,
     "post_start": _LIST,
+    "pre_start": _LIST,
     "pre_stop": _LIST,
     "provider": _MAP,
     "pull_policy": _UNUSED,

@@ -18,7 +18,7 @@ from netlab.scenario.names import lab_name, wrong_lab_name
 from netlab.scenario.netlab_shapes import NETLAB
 from netlab.scenario.places import Place
 from netlab.scenario.project import load_project
-from netlab.scenario.tree import Report
+from netlab.scenario.tree import Report, in_order
 
 COMPOSE = compose_shapes.compose(NETLAB)
 _NO_OVERRIDES = Overrides()
@@ -35,6 +35,7 @@ def load(
     overrides: Overrides = _NO_OVERRIDES,
     allow_outside_files: bool = False,
     found_in: str | Path | None = None,
+    lenient: bool = False,
 ) -> Scenario:
     """The scenario in ``files``, merged from left to right by Compose's rules.
 
@@ -43,11 +44,12 @@ def load(
     which ``.env``, paths in the files and the project's name go out. What the files name, and
     ``.env``, must lie beneath the first file's folder or ``project_directory``, or ``allow_outside_files``.
     ``found_in``: the user named no files, they were found in this folder, and must lie beneath it as well.
-    Raises ScenarioError with every problem there is, UsageError without files.
+    With ``lenient``, networks and containers that netlab cannot reproduce are left out, and the scenario's
+    warnings say so. Raises ScenarioError with every problem there is, UsageError without files.
     """
     if not files:
         raise UsageError("no scenario file was given")
-    report = Report()
+    report = Report(lenient=lenient)
     places = [Place.of(file) for file in files]
     name = overrides.name if overrides.name is not None else lab_name(places[0].path)
     wrong = wrong_lab_name(name)
@@ -93,6 +95,7 @@ def load(
         services=tuple(draft.service for draft in parts.drafts),
         events=tuple(event for event, _ in parts.events),
         expect=tuple(expectation for expectation, _ in parts.expect),
+        warnings=tuple(in_order(report.warnings)),
     )
 
 

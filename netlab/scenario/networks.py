@@ -13,7 +13,11 @@ from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 DRIVERS = ("bridge",)
 #: drivers that Docker has and an emulated host has not
-OTHER_DRIVERS = ("overlay", "macvlan", "ipvlan", "host", "none", "null", "nat", "transparent", "l2bridge")
+OTHER_DRIVERS = ("overlay", "macvlan", "ipvlan")
+#: drivers that each have the one network that Docker makes by itself
+SINGLE_DRIVERS = ("host", "null")
+#: words that look like a driver, and are none on Linux
+NO_DRIVERS = ("none", "default", "nat", "transparent", "l2bridge", "l2tunnel", "ics", "internal", "private")
 #: external networks of these names are Docker's own, and stand for a network mode
 PREDEFINED = ("bridge", "host", "none")
 BRIDGE_NAME = "com.docker.network.bridge.name"
@@ -46,8 +50,8 @@ def predefined(value: Value | None, key: str) -> str | None:
 
 def read_network(
     key: str, value: Value | None, at: Mark, project: str, facts: Value | None, report: Report
-) -> ComposeNetwork:
-    """One network that a service uses.
+) -> ComposeNetwork | None:
+    """One network that a service uses; None for one that cannot be reproduced.
 
     ``facts`` is what ``x-netlab.networks`` says of an external one, of which Compose knows no more than
     the name.
@@ -59,7 +63,9 @@ def read_network(
         described = facts or Value({}, at)
     else:
         described = value
-        _driver(key, value, report)
+        possible = _reproducible(key, value, report), _ipam_reproducible(key, value.get("ipam"), report)
+        if report.lenient and not all(possible):
+            return None
     options = described.get("driver_opts")
     return ComposeNetwork(
         key=key,
@@ -95,25 +101,36 @@ def _external_conflicts(key: str, value: Value, report: Report) -> None:
             )
 
 
-def _driver(key: str, value: Value, report: Report) -> None:
-    driver = value.get("driver")
-    if driver is None or driver.text in ("", "default", *DRIVERS):
-        return
-    if driver.text in OTHER_DRIVERS:
-        instead = {
-            "host": ' (a service takes "network_mode: host")',
-            "none": ' (a service takes "network_mode: none")',
-        }
-        more = instead.get(driver.text, "")
-        report.add(
-            driver.at,
-            f"networks.{key}: the driver {shown(driver.text)} is not supported, only bridge is{more}",
-        )
+def _reproducible(key: str, value: Value, report: Report) -> bool:
+    """Whether an emulated host has the network's driver; if not, that is reported."""
+    driver, path = value.get("driver"), f"networks.{key}"
+    if driver is None or driver.text in ("", *DRIVERS):
+        return True
+    word = driver.text
+    instead = f' (a service takes "network_mode: {word}")' if word in ("host", "none") else ""
+    if word in SINGLE_DRIVERS:
+        report.refuse(driver.at, path, f'only one instance of "{word}" network is allowed{instead}')
+    elif word in NO_DRIVERS:
+        report.refuse(driver.at, path, f'plugin "{word}" not found{instead}')
+    elif word in OTHER_DRIVERS:
+        report.unsupported(driver.at, f"{path}: the driver {shown(word)} is not supported, only bridge is")
     else:
-        more = hint(driver.text, DRIVERS + OTHER_DRIVERS)
-        report.add(
-            driver.at, f"networks.{key}: unknown driver {shown(driver.text)}{more}; only bridge is supported"
-        )
+        more = hint(word, DRIVERS + OTHER_DRIVERS)
+        report.unsupported(driver.at, f"{path}: unknown driver {shown(word)}{more}; only bridge is supported")
+    return False
+
+
+def _ipam_reproducible(key: str, ipam: Value | None, report: Report) -> bool:
+    """The same of its address management."""
+    driver, path = ipam.get("driver") if ipam is not None else None, f"networks.{key}"
+    if driver is None or driver.text in ("", "default"):
+        return True
+    if driver.text == "null":
+        report.refuse(driver.at, f"{path}.ipam", "ipv4 pool is empty")
+    else:
+        what = f"the driver {shown(driver.text)} is not supported, only default is"
+        report.unsupported(driver.at, f"{path}.ipam: {what}")
+    return False
 
 
 def _options(key: str, options: Value | None, report: Report) -> Mapping[str, str]:
@@ -131,12 +148,6 @@ def _options(key: str, options: Value | None, report: Report) -> Mapping[str, st
 def _pools(key: str, ipam: Value | None, report: Report) -> tuple[Pool, ...]:
     if ipam is None:
         return ()
-    driver = ipam.get("driver")
-    if driver is not None and driver.text not in ("", "default"):
-        report.add(
-            driver.at,
-            f"networks.{key}.ipam: the driver {shown(driver.text)} is not supported, only default is",
-        )
     pools = [_pool(f"networks.{key}.ipam", entry, report) for entry in ipam.get("config") or ()]
     return tuple(pool for pool in pools if pool != Pool())
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from netlab.model.errors import Position, ScenarioError
 from netlab.scenario.files import Files
-from netlab.scenario.reader import read
+from netlab.scenario.reader import read_all
 from netlab.scenario.tree import Report, Value
 
 FILE_LIMIT = 1000  #: files read for one scenario
@@ -50,10 +50,10 @@ class Source:
 
     report: Report
     files: Files
-    read: dict[str, tuple[Value, bool] | None] = field(default_factory=dict)
+    read: dict[str, tuple[tuple[Value, ...], bool] | None] = field(default_factory=dict)
 
-    def get(self, place: Place, at: Position | None = None) -> tuple[Value, bool] | None:
-        """The tree as it stands, and whether it has a dollar sign; None after a reported problem."""
+    def get(self, place: Place, at: Position | None = None) -> tuple[tuple[Value, ...], bool] | None:
+        """Its documents as they stand, and whether they have a dollar sign; None after a reported problem."""
         key = place.key
         if key not in self.read:
             self.read[key] = None
@@ -62,7 +62,7 @@ class Source:
                 return None
             try:
                 content = self.files.read(place.path, place.shown, at)
-                self.read[key] = (read(content, place.shown), b"$" in content)
+                self.read[key] = (read_all(content, place.shown), b"$" in content)
             except ScenarioError as error:
                 self.report.problems.extend(error.problems)
         return self.read[key]

@@ -44,15 +44,12 @@ def protocol(text: str) -> Protocol:
 
 
 def short_ports(text: str) -> list[PortMapping]:
-    """``[[IP:][HOST]:]CONTAINER[/PROTOCOL]``, ranges included. Raises PortError."""
+    """``[[IP:][HOST]:]CONTAINER[/PROTOCOL]``, ranges included; no host port is any. Raises PortError."""
     spec, slash, proto = text.partition("/")
     if slash and not proto:
         raise PortError(f"{shown(text)} ends in a slash without a protocol")
     head, _, container = spec.rpartition(":")
-    has_host = ":" in spec
     address, _, host = head.rpartition(":")
-    if has_host and host == "" and address == "":
-        raise PortError(f"{shown(text)} has a colon but no host port")
     if not container:
         raise PortError(f"{shown(text)} has no container port")
     if ":" in address and not address.startswith("["):

@@ -1,13 +1,14 @@
 """A Compose project's files into one tree: interpolation, extends, include, merge.
 
-Source: the Compose specification and compose-go's ``loader``. Each file is interpolated, its ``extends`` and
-``include`` are applied, and it is put over those before it.
+Source: the Compose specification and compose-go's ``loader``. Each document of each file is interpolated, its
+``extends`` and ``include`` are applied, and it is put over those before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 
 from netlab.model.errors import Position
@@ -54,7 +55,8 @@ def load_project(
     environment = main_environment(folder, environ, env_files, readable, report)
     source = Source(report, readable)
     at = {place: None if named else Position(place.shown, 1, 1) for place in files}
-    roots = [found[0] for place in files if (found := source.get(place, at[place])) is not None]
+    found = [source.get(place, at[place]) for place in files]
+    roots = [root for documents in found if documents is not None for root in documents[0]]
     project = project_name(folder, roots, environment, name, report)
     environment["COMPOSE_PROJECT_NAME"] = project
     root = _Level(source, folder, environment, ()).load(files)
@@ -78,24 +80,28 @@ class _Level:
     def load(self, files: Sequence[Place]) -> Value | None:
         merged: Value | None = None
         for place in files:
-            root = self._fetch(place, Position(place.shown, 1, 1))
-            if root is None:
-                continue
-            root = apply_extends(root, place, self.folder, self._fetch, self.report)
-            root = self._include(root, place)
-            merged = root if merged is None else merge(merged, root, self.report)
+            for root in self._documents(place, Position(place.shown, 1, 1)):
+                root = apply_extends(root, place, self.folder, self._fetch, self.report)
+                root = self._include(root, place)
+                merged = root if merged is None else merge(merged, root, self.report)
         return None if merged is None else without_resets(merged)
 
     def _fetch(self, place: Place, at: Position | None) -> Value | None:
-        """One file, interpolated, a mapping at its top; None after a reported problem."""
+        """One file, its documents merged; None after a reported problem."""
+        documents = self._documents(place, at)
+        return reduce(partial(merge, report=self.report), documents) if documents else None
+
+    def _documents(self, place: Place, at: Position | None) -> list[Value]:
+        """The documents of one file, interpolated, each a mapping; none after a reported problem."""
         found = self.source.get(place, at)
         if found is None:
-            return None
-        root, dollars = found
-        if not isinstance(root.data, dict):
-            self.report.add(root.at, f"a Compose file is a mapping, not {root.kind}")
-            return None
-        return interpolate(root, self.environment.get, self.report) if dollars else root
+            return []
+        roots, dollars = found
+        for root in roots:
+            if not isinstance(root.data, dict):
+                self.report.add(root.at, f"a Compose file is a mapping, not {root.kind}")
+                return []
+        return [interpolate(root, self.environment.get, self.report) if dollars else root for root in roots]
 
     def _include(self, root: Value, place: Place) -> Value:
         written = root.get("include")

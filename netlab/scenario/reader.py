@@ -49,7 +49,18 @@ def decode(content: bytes, file: str) -> str:
 
 
 def read(content: bytes, file: str) -> Value:
-    """The one document in ``content``; raises ScenarioError with a position for whatever is wrong."""
+    """The one document in ``content``; raises ScenarioError as :func:`read_all`, and for a second one."""
+    first, *more = read_all(content, file)
+    if more:
+        raise ScenarioError([Problem(more[0].position, "a second YAML document, where one is expected")])
+    return first
+
+
+def read_all(content: bytes, file: str) -> tuple[Value, ...]:
+    """The documents in ``content``, one or more; an anchor of one is known in those behind it, as to Compose.
+
+    Raises ScenarioError with a position for whatever is wrong.
+    """
     text = decode(content, file)
     bad = _UNPRINTABLE.search(text)
     if bad:
@@ -101,11 +112,10 @@ class _Builder:
         self.stack: list[_Frame] = []
         self.nodes = 0
         self.expanded = 0
-        self.root: Value | None = None
+        self.documents: list[Value] = []
 
-    def build(self) -> Value:
+    def build(self) -> tuple[Value, ...]:
         loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(self.text)
-        documents = 0
         try:
             while (event := loader.get_event()) is not None:
                 kind = type(event)
@@ -117,10 +127,6 @@ class _Builder:
                     self._close()
                 elif kind is yaml.AliasEvent:
                     self._alias(event)
-                elif kind is yaml.DocumentStartEvent:
-                    documents += 1
-                    if documents > 1:
-                        self._fail(self._mark(event), "a second YAML document; a scenario is one document")
                 elif kind is yaml.StreamEndEvent:
                     break
         except yaml.MarkedYAMLError as error:
@@ -128,10 +134,9 @@ class _Builder:
         except yaml.YAMLError as error:
             self._fail((self.file, 1, 1), f"not YAML: {str(error).splitlines()[0]}")
         self.report.raise_if_any()
-        if self.root is None or self.root.data is None:
+        if all(document.data is None for document in self.documents):
             self._fail((self.file, 1, 1), "the file is empty")
-        assert self.root is not None
-        return self.root
+        return tuple(self.documents)
 
     # -- events
 
@@ -213,7 +218,7 @@ class _Builder:
         if self.expanded > EXPANSION_LIMIT and self.expanded > EXPANSION_RATIO * self.nodes:
             self._fail(alias or value.at, "the aliases of this file expand without measure")
         if not self.stack:
-            self.root = value
+            self.documents.append(value)
             return
         if len(self.stack) + height > DEPTH_LIMIT:
             self._fail(alias or value.at, TOO_DEEP)

@@ -116,7 +116,7 @@ def read_service(
 
 def _mode(name: str, value: Value, report: Report) -> str | None:
     written = value.get("network_mode")
-    if written is None:
+    if written is None or not written.text:
         return None
     mode = written.text
     if value.get("networks") is not None:
@@ -133,14 +133,10 @@ def _mode(name: str, value: Value, report: Report) -> str | None:
         return mode
     if mode == "default":
         return "bridge"
-    if mode in MODES:
+    if mode in MODES or not colon:
         return mode
-    more = hint(mode, (*MODES, "service:NAME", "container:NAME"))
-    report.add(
-        written.at,
-        f"services.{name}: network_mode cannot be {shown(mode)}{more};"
-        " it is bridge, host, none, service:NAME or container:NAME",
-    )
+    more = hint(mode, ("service:NAME", "container:NAME"))
+    report.refuse(written.at, f"services.{name}", f"network {mode} not found{more}")
     return "none"
 
 

@@ -145,12 +145,17 @@ def made(data: JsonValue, at: Mark) -> Value:
 
 
 class Report:
-    """Collects problems, so that a user hears of all of them at once."""
+    """Collects problems, so that a user hears of all of them at once, and warnings, which stop nothing.
 
-    __slots__ = ("_broken", "problems")
+    With ``lenient``, what netlab cannot reproduce is a warning.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_broken", "lenient", "problems", "warnings")
+
+    def __init__(self, *, lenient: bool = False) -> None:
+        self.lenient = lenient
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self._broken: set[str] = set()
 
     def add(self, at: Mark | Position, message: str, path: str = "") -> None:
@@ -159,6 +164,21 @@ class Report:
         while path:
             self._broken.add(path)
             path = path.rpartition(".")[0]
+
+    def warn(self, at: Mark | Position, message: str) -> None:
+        """Note something that the user should know, and that is no problem."""
+        self.warnings.append(Problem(at if isinstance(at, Position) else Position(*at), message))
+
+    def unsupported(self, at: Mark | Position, message: str) -> None:
+        """Note what netlab cannot reproduce: a problem, or with ``lenient`` a warning."""
+        if self.lenient:
+            self.warn(at, message)
+        else:
+            self.add(at, f"{message}; with --lenient the rest is built without it")
+
+    def refuse(self, at: Mark | Position, where: str, reason: str, *, by: str = "Docker") -> None:
+        """Note what Docker (or Compose) would refuse; ``reason`` is in its own words."""
+        self.add(at, f"{where}: {by} refuses this: {reason}", where)
 
     def broken(self, path: str) -> bool:
         """Whether a problem was noted at ``path`` or below: what is missing there may have been meant."""
@@ -171,11 +191,14 @@ class Report:
     def raise_if_any(self) -> None:
         """Raise ScenarioError with all that was noted, in the order of the files."""
         if self.problems:
-            order = {file: n for n, file in enumerate(dict.fromkeys(p.position.file for p in self.problems))}
-            unique = dict.fromkeys(self.problems)
-            raise ScenarioError(
-                sorted(unique, key=lambda p: (order[p.position.file], p.position.line, p.position.column))
-            )
+            raise ScenarioError(in_order(self.problems))
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each once, in the order of the files and of their lines."""
+    unique = dict.fromkeys(problems)
+    order = {file: n for n, file in enumerate(dict.fromkeys(p.position.file for p in unique))}
+    return sorted(unique, key=lambda p: (order[p.position.file], p.position.line, p.position.column))
 
 
 def hint(word: str, options: Iterable[str]) -> str:

@@ -26,6 +26,7 @@ _OPTIONS = (
     "scale",
     "environ",
     "allow_outside_files",
+    "lenient",
     "allow_programs",
 )
 _AXES = ("engine", "firewall", "daemon")

@@ -163,3 +163,15 @@ def test_help_fits_the_terminal_where_it_can_be_wrapped(verb: str, monkeypatch: 
     parser, _ = parser_of(verb)
     wrapped = parser.format_help().partition("examples:\n")[0]
     assert [line for line in wrapped.splitlines() if len(line) > 88] == []
+
+
+def test_warnings_of_a_scenario_go_to_stderr_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("services: {a: {networks: [n]}}\nnetworks: {n: {driver: overlay}}\n")
+    reason = 'networks.n: the driver "overlay" is not supported, only bridge is'
+    assert main(["plan", str(file)]) == 2
+    assert f"{file}:2:24: {reason}" in capsys.readouterr().err
+    for arguments in (["plan", "--json"], ["diff", "--engine", "docker-20.10", "--engine", "docker-28"]):
+        verb, *options = arguments
+        assert main([verb, str(file), "--lenient", *options]) in (0, 1)
+        assert capsys.readouterr().err == f"{file}:2:24: warning: {reason}\n"
