@@ -74,7 +74,9 @@ class AddressPool:
         while number in self._taken or self._reserved(number):
             number += 1
         if number > last:
-            raise PoolError("no available IPv4 addresses on this network's address pools")
+            raise PoolError(
+                f"no available IPv{self.subnet.version} addresses on this network's address pools"
+            )
         self._taken.add(number)
         self._low = number + 1
         return ipaddress.ip_address(number) if self.subnet.version == 4 else ipaddress.IPv6Address(number)

@@ -62,6 +62,7 @@ class ContainerSpec:
     expose: tuple[ExposedPort, ...] = ()
     hostname: str = ""
     domainname: str = ""
+    uts_host: bool = False  #: ``--uts=host``
     extra_hosts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()  #: (node, alias)
     dns: tuple[str, ...] = ()

@@ -180,6 +180,7 @@ class RealFirewall:
 class Node:
     """A network namespace with a name, or (``namespace`` names another node) a guest in one.
 
+    ``hostname`` is what gethostname(2) says, ``hostname_file`` what /etc/hostname does, if that is another.
     ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are
     loaded in order, one transaction each. ``commands`` are the administrator's lines, run last.
     """
@@ -196,6 +197,7 @@ class Node:
     listeners: tuple[Listener, ...] = ()
     responders: tuple[Responder, ...] = ()
     command: tuple[str, ...] = ()
+    hostname_file: str = ""
     hosts_file: str = ""
     resolv_conf: str = ""
     engine: str = ""
@@ -206,6 +208,11 @@ class Node:
     proxy: str = "shared"
     #: of a host: the tool that writes the firewall's share of ``rulesets``, which are not loaded then
     firewall: RealFirewall | None = None
+
+    @property
+    def etc_hostname(self) -> str:
+        """The contents of /etc/hostname."""
+        return f"{self.hostname_file or self.hostname or self.name}\n"
 
 
 @dataclass(frozen=True, slots=True)

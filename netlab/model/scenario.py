@@ -71,6 +71,8 @@ class Service:
     container_name: str | None = None
     hostname: str | None = None
     domainname: str | None = None
+    #: ``uts: host``: its processes have the host's name
+    uts_host: bool = False
     #: ``None`` = the networks below; else ``bridge``, ``host``, ``none``, ``service:X``, ``container:X``, or
     #: the docker name of a network, which is then the only one below
     network_mode: str | None = None

@@ -28,7 +28,7 @@ from netlab.model.plan import (
 )
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
-from netlab.plan.containers import addresses, container_node, port
+from netlab.plan.containers import addresses, container_node, port, without_ipv6
 from netlab.plan.dns_names import names, resolver
 from netlab.plan.events import positioned_events, replicas
 from netlab.plan.kernel_check import check_kernel
@@ -53,10 +53,11 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
         world = (fold(scenario, host) if histories is None else refold(host, histories[host.name])).world
         _check_ports(scenario, world)
         nodes.append(_host_node(world, segments, tuple(segments.guests(scenario, host.name))))
+        off = without_ipv6(world)
         for container in world.containers.values():
             service = services[container.spec.node]
             server = resolver(world, container, service)
-            nodes.append(container_node(world, container, service, server))
+            nodes.append(container_node(world, container, service, server, off))
             resolvers += [server] if server is not None else []
         networks += [_facts(world, network) for network in world.networks.values()]
         publications += _publications(world)

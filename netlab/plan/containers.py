@@ -10,26 +10,33 @@ from netlab.engine.world import Container, Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family
 from netlab.model.plan import Interface, Node, Resolver, Responder, Route, Sysctl
 from netlab.model.scenario import Service
-from netlab.plan.etc import hosts_file, resolv_conf
+from netlab.plan.etc import hostname, hosts_file, resolv_conf
 
 
 def container_node(
-    world: HostState, container: Container, service: Service, resolver: Resolver | None = None
+    world: HostState,
+    container: Container,
+    service: Service,
+    resolver: Resolver | None = None,
+    without_ipv6: frozenset[str] = frozenset(),
 ) -> Node:
-    """The node of a container; stopped, it is a namespace with nothing in it."""
+    """The node of a container; stopped, it is a namespace with nothing in it.
+
+    ``without_ipv6``: the nodes in whose namespace a service's sysctls switch IPv6 off.
+    """
     spec = container.spec
     host = world.host.name
-    mode, _, target = spec.network_mode.partition(":")
-    guest = mode in ("host", "container")
-    namespace = host if mode == "host" else (target if mode == "container" else spec.node)
+    namespace = _namespace(world, container)
+    guest = namespace != spec.node
     return Node(
         name=spec.node,
         kind="container",
         namespace=namespace,
-        hostname=spec.hostname or (host if mode == "host" else spec.id[:12]),
-        interfaces=tuple(_interfaces(world, container)),
-        routes=tuple(_routes(world, container)),
-        sysctls=() if guest else tuple(_sysctls(world, container)),
+        hostname=host if spec.uts_host else hostname(world, container),
+        hostname_file=hostname(world, container) if spec.uts_host else "",
+        interfaces=tuple(_interfaces(world, container, without_ipv6)),
+        routes=tuple(_routes(world, container, without_ipv6)),
+        sysctls=tuple(_shared_sysctls(world, container) if guest else _sysctls(world, container)),
         rulesets=() if resolver is None else (ruleset(world, udp=resolver.udp, tcp=resolver.tcp),),
         responders=tuple(_responders(service, container)) if container.running else (),
         command=service.command if container.running else (),
@@ -39,6 +46,14 @@ def container_node(
         container=spec.name,
         host=host,
     )
+
+
+def _namespace(world: HostState, container: Container) -> str:
+    """The node whose network namespace a container is in."""
+    mode, _, target = container.spec.network_mode.partition(":")
+    if mode == "container" and target in world.containers:
+        return _namespace(world, world.containers[target])
+    return world.host.name if mode == "host" else container.spec.node
 
 
 def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interface:
@@ -63,7 +78,7 @@ def _veth_mac(endpoint: Endpoint) -> str:
     return mac("veth", endpoint.node, endpoint.veth)
 
 
-def _interfaces(world: HostState, container: Container) -> Iterator[Interface]:
+def _interfaces(world: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Interface]:
     for endpoint in sorted(container.endpoints, key=lambda e: e.index):
         network = world.networks[endpoint.spec.network]
         yield Interface(
@@ -72,16 +87,17 @@ def _interfaces(world: HostState, container: Container) -> Iterator[Interface]:
             mac=endpoint.mac,
             mtu=network.mtu,
             peer=(world.host.name, endpoint.veth),
-            addresses=_in_use(container, addresses(network, endpoint)) + tuple(_link_local(endpoint)),
+            addresses=_in_use(container.spec.node in without_ipv6, addresses(network, endpoint))
+            + tuple(_link_local(endpoint)),
             index=endpoint.index,
             txqlen=0,
             reason=f"{container.spec.node} on {network.title}",
         )
 
 
-def _in_use(container: Container, given: tuple[str, ...]) -> tuple[str, ...]:
+def _in_use(ipv6_off: bool, given: tuple[str, ...]) -> tuple[str, ...]:
     """What the kernel keeps of what Docker gives: nothing of IPv6 where that is switched off."""
-    return tuple(a for a in given if not (container.ipv6_off and Family.of(a) is Family.IPV6))
+    return tuple(a for a in given if not (ipv6_off and Family.of(a) is Family.IPV6))
 
 
 def addresses(network: LiveNetwork, endpoint: Endpoint) -> tuple[str, ...]:
@@ -96,9 +112,9 @@ def _link_local(endpoint: Endpoint) -> Iterator[str]:
         yield address if "/" in address else f"{address}/{16 if Family.of(address) is Family.IPV4 else 64}"
 
 
-def _routes(world: HostState, container: Container) -> Iterator[Route]:
+def _routes(world: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Route]:
     for family, endpoint in container.gateways.items():
-        if container.ipv6_off and family is Family.IPV6:
+        if container.spec.node in without_ipv6 and family is Family.IPV6:
             continue
         network = world.networks[endpoint.spec.network]
         via = network.next_hops.get(family) or str(network.gateway(family))
@@ -114,6 +130,33 @@ def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
         yield Sysctl("net.ipv4.ping_group_range", "0 2147483647", "Docker lets any user of a container ping")
     for key, value in container.spec.sysctls.items():
         yield Sysctl(key, value, "the service's own (sysctls)")
+
+
+def _shared_sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
+    """What a container writes into another one's namespace, which has stood since before it started."""
+    if container.running and container.spec.sysctls and _joins(world, container) is not None:
+        for key, value in container.spec.sysctls.items():
+            yield Sysctl(key, value, f"the sysctls of {container.spec.node}, which shares the namespace")
+
+
+def _joins(world: HostState, container: Container) -> Container | None:
+    """The container that owns the namespace that this one joined; None if it has another by now."""
+    mode, _, target = container.spec.network_mode.partition(":")
+    other = world.containers.get(target) if mode == "container" else None
+    order = list(world.containers)
+    if other is None or order.index(container.spec.node) < order.index(target):
+        return None  # who started last stands last
+    return _joins(world, other) if other.spec.network_mode.startswith("container:") else other
+
+
+def without_ipv6(world: HostState) -> frozenset[str]:
+    """The containers in whose namespace IPv6 is switched off, by their own sysctls or by a sharer's."""
+    owners = [
+        _joins(world, c) if c.spec.network_mode.startswith("container:") else c
+        for c in world.containers.values()
+        if c.ipv6_off
+    ]
+    return frozenset(owner.spec.node for owner in owners if owner is not None)
 
 
 def _ipv6_switches(world: HostState, container: Container) -> Iterator[Sysctl]:

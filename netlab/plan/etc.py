@@ -34,7 +34,7 @@ def hosts_file(world: HostState, container: Container) -> str:
         other = world.containers.get(target)
         return hosts_file(world, other) if other is not None else ""
     without_v6 = container.ipv6_off and world.traits.notices_ipv6_off
-    own = [*_links(world, container), *_own(container)]
+    own = [*_links(world, container), *_own(world, container)]
     if without_v6:
         own = [(address, names) for address, names in own if Family.of(address) is not Family.IPV6]
     lines = [*_defaults(world, without_v6), *_extra(world, container), *own]
@@ -68,27 +68,34 @@ def _links(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
         other = world.containers.get(node)
         for endpoint in other.endpoints if other is not None else ():
             if other is not None and endpoint.spec.network == DEFAULT_BRIDGE:
-                names = f"{alias} {_hostname(other)} {other.spec.name}"
+                names = f"{alias} {hostname(world, other)} {other.spec.name}"
                 yield from ((str(address), names) for address in endpoint.addresses.values())
 
 
-def _own(container: Container) -> Iterator[tuple[str, str]]:
+def _own(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
     """The full name and its first label, of a host name that has both (Sandbox.makeHostsRecs)."""
-    full = ".".join(filter(None, (_hostname(container), container.spec.domainname)))
+    full = ".".join(filter(None, (hostname(world, container), container.spec.domainname)))
     names = f"{full} {full.partition('.')[0]}" if "." in full else full
     for endpoint in container.endpoints:
         if endpoint.in_hosts:
             yield from ((str(address), names) for address in endpoint.addresses.values())
 
 
-def _hostname(container: Container) -> str:
-    return container.spec.hostname or container.spec.id[:12]
+def hostname(world: HostState, container: Container) -> str:
+    """The name in a container's configuration and /etc/hostname: one that shares a network shares it."""
+    spec = container.spec
+    mode, _, target = spec.network_mode.partition(":")
+    if mode == "container" and target in world.containers:
+        return hostname(world, world.containers[target])
+    return spec.hostname or (world.host.name if mode == "host" else spec.id[:12])
 
 
 def resolv_conf(world: HostState, container: Container) -> str:
     """Docker's own server on user-defined networks, else the servers that were configured, or Google's."""
-    mode = container.spec.network_mode
-    if mode == "host" or mode.startswith("container:"):
+    mode, _, target = container.spec.network_mode.partition(":")
+    if mode == "container" and target in world.containers:
+        return resolv_conf(world, world.containers[target])
+    if mode in ("host", "container"):
         return ""
     configured = container.spec.dns or world.daemon.dns
     search = container.spec.dns_search or world.daemon.dns_search

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.engine.names import digest
 from netlab.model.errors import Position, Problem, ScenarioError
@@ -129,8 +129,9 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
     endpoints = tuple(
         endpoint_spec(scenario, replica, attachment) for attachment in attachment_order(scenario, service)
     )
-    if service.mac_address and endpoints and endpoints[0].mac_address is None:
-        endpoints = (_with_mac(endpoints[0], service.mac_address), *endpoints[1:])
+    if service.mac_address and endpoints:
+        first = scenario.network(_primary(service)).name
+        endpoints = tuple(_with_mac(e, service.mac_address) if e.network == first else e for e in endpoints)
     if service.network_mode == "bridge":
         endpoints = (EndpointSpec("bridge", mac_address=service.mac_address),)
     return ContainerSpec(
@@ -143,6 +144,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         expose=service.expose,
         hostname=service.hostname or "",
         domainname=service.domainname or "",
+        uts_host=service.uts_host,
         extra_hosts=service.extra_hosts,
         links=_links(scenario, service),
         dns=service.dns,
@@ -154,17 +156,13 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
     )
 
 
+def _primary(service: Service) -> str:
+    """The network that Compose creates a container on (NetworksByPriority), for which its MAC address is."""
+    return min(service.networks, key=lambda wish: (-wish.priority, wish.network)).network
+
+
 def _with_mac(endpoint: EndpointSpec, mac: str) -> EndpointSpec:
-    return EndpointSpec(
-        endpoint.network,
-        endpoint.ipv4_address,
-        endpoint.ipv6_address,
-        endpoint.link_local_ips,
-        endpoint.aliases,
-        mac,
-        endpoint.interface_name,
-        endpoint.gw_priority,
-    )
+    return endpoint if endpoint.mac_address is not None else replace(endpoint, mac_address=mac)
 
 
 def attachment_order(scenario: Scenario, service: Service) -> list[Attachment]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from netlab.model.family import Address, Network
-from netlab.scenario.tree import shown
+from netlab.scenario.tree import Value, shown
+
+T = TypeVar("T")
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}", re.ASCII)
 #: IFNAMSIZ of linux/if.h is 16, the NUL included
@@ -29,16 +33,34 @@ def address(text: str) -> Address:
         raise ValueError(f"{shown(text)} is not an IP address") from None
 
 
-def subnet(text: str) -> Network:
-    """A network in CIDR notation; raises ValueError with a text for the user."""
+def parsed_text(read: Callable[[str], T], text: str) -> T | None:
+    """What ``read`` makes of a text; None of a bad one, which was reported where it was read first."""
+    try:
+        return read(text)
+    except ValueError:
+        return None
+
+
+def parsed(read: Callable[[str], T], value: Value | None) -> T | None:
+    """The same of a value, if it is there."""
+    return None if value is None else parsed_text(read, value.text)
+
+
+def loose_subnet(text: str) -> Network:
+    """A network in CIDR notation, without host bits that it may have; raises ValueError as :func:`subnet`."""
     if "/" not in text:
         raise ValueError(f"{shown(text)} is not a subnet: the prefix length is missing")
     try:
         if not re.search(r"/[0-9]{1,3}\Z", text, re.ASCII) or "%" in text:
             raise ValueError
-        loose = ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(f"{shown(text)} is not a subnet in CIDR notation") from None
+
+
+def subnet(text: str) -> Network:
+    """A network in CIDR notation; raises ValueError with a text for the user."""
+    loose = loose_subnet(text)
     if str(loose.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
         raise ValueError(f'{shown(text)} has bits set behind the prefix (did you mean "{loose}"?)')
     return loose

@@ -13,10 +13,11 @@ from netlab.model.errors import Position
 from netlab.model.scenario import Attachment, ComposeNetwork, ExposedPort
 from netlab.scenario.derive import with_subnets
 from netlab.scenario.networks import PREDEFINED, docker_name, is_external, predefined, read_network
-from netlab.scenario.services import MODES, SHARES, Draft
+from netlab.scenario.services import MODES, SHARES, Draft, attachment_mark
 from netlab.scenario.tree import Report, Value, hint, shown
 
 Drafts = tuple[Draft, ...]
+ALIAS = "network-scoped alias is supported only for containers in user defined networks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def attach(
 ) -> tuple[tuple[ComposeNetwork, ...], Drafts]:
     """The networks that services use or events name (``named``), and the services on what can be made."""
     own = {key: mode for key, value in declared.written.pairs() if (mode := predefined(value, key))}
-    drafts = tuple(_predefined_mode(draft, own, report) for draft in drafts)
+    drafts = tuple(_not_predefined(draft, own, report) for draft in drafts)
     listed = {attachment.network for draft in drafts for attachment in draft.service.networks}
     implied: dict[str, Position] = {}
     drafts = tuple(_by_name(draft, declared, listed, implied, report) for draft in drafts)
@@ -90,20 +91,14 @@ def _facts_apply(
             report.add(at, f"x-netlab.networks: {key} is not external: say it under networks.{key}")
 
 
-def _predefined_mode(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
+def _not_predefined(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
+    """The service; one on Docker's own networks is refused: Compose gives each endpoint an alias."""
     service = draft.service
-    modes = [(key, own[key]) for attachment in service.networks if (key := attachment.network) in own]
-    if not modes:
-        return draft
-    key, mode = modes[0]
-    networks = draft.source.get("networks") or draft.source
-    if len(service.networks) > 1:
-        report.add(
-            networks.at, f"services.{service.name}: Docker's own network {shown(mode)} goes with no other"
-        )
-    if mode == "bridge":
-        return replace(draft, service=replace(service, network_mode=mode, networks=()))
-    return _alone(draft, mode)
+    keys = [attachment.network for attachment in service.networks if attachment.network in own]
+    for key in keys:
+        reason = f'{ALIAS}; write "network_mode: {own[key]}"'
+        report.refuse(attachment_mark(draft, key), f"services.{service.name}", reason)
+    return _alone(draft, "none") if keys else draft
 
 
 def _by_name(

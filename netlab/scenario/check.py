@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from netlab.scenario.assemble import Parts
 from netlab.scenario.check_addresses import check_addresses
 from netlab.scenario.check_flows import check_events, check_expectations
 from netlab.scenario.check_hosts import check_hosts
 from netlab.scenario.check_ports import check_ports
-from netlab.scenario.services import SHARES, Draft
+from netlab.scenario.compose_refusals import check_compose
+from netlab.scenario.refusals import check_refusals
+from netlab.scenario.services import SHARES, attachment_mark
 from netlab.scenario.tree import Mark, Report, hint, shown
 
 
-def check(parts: Parts, report: Report) -> None:
-    """Report every problem between the parts."""
+def check(parts: Parts, folder: Path, report: Report) -> None:
+    """Report every problem between the parts; ``folder`` is the project's."""
     _networks_exist(parts, report)
     _services_exist(parts, report)
     _cycles(parts, report)
     _container_names(parts, report)
     _network_names(parts, report)
     _node_names(parts, report)
+    check_compose(parts, folder, report)
+    check_refusals(parts, report)
     check_hosts(parts, report)
     check_addresses(parts, report)
     check_ports(parts, report)
     check_events(parts, report)
     check_expectations(parts, report)
-
-
-def attachment_mark(draft: Draft, network: str) -> Mark:
-    """Where a service says that it is on a network."""
-    written = draft.source.get("networks")
-    if written is None:
-        return draft.source.at
-    if isinstance(written.data, dict):
-        return written.key_at(network)
-    return next((item.at for item in written if item.text == network), written.at)
 
 
 def _networks_exist(parts: Parts, report: Report) -> None:
@@ -60,12 +55,13 @@ def _services_exist(parts: Parts, report: Report) -> None:
                 if relation == SHARES:
                     if other.host != service.host:
                         report.add(mark, f"{what}, which is on another host ({other.host})")
-                    elif service.replicas and other.replicas != 1:
-                        report.add(mark, f"{what}, of which there are {other.replicas} containers")
-                continue
-            if relation.startswith("depends") and target in draft.optional:
+                    elif service.replicas and not other.replicas:
+                        reason = f"cannot share network namespace with service {target}: container missing"
+                        report.refuse(mark, f"services.{service.name}", reason, by="Compose")
                 continue
             if target in parts.disabled:
+                if relation.startswith("depends") and target in draft.optional:
+                    continue
                 profiles = " or ".join(parts.disabled[target])
                 report.add(mark, f"{what}, which is disabled without the profile {profiles}")
             elif target not in known:

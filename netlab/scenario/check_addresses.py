@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from netlab.model.family import Address, Network, parse_address
 from netlab.model.scenario import ComposeNetwork, Host
-from netlab.scenario.addresses import address, interface_address, subnet
+from netlab.scenario.addresses import address, interface_address, loose_subnet, parsed_text, subnet
 from netlab.scenario.assemble import Parts
+from netlab.scenario.check_ipam import check_ipam, gateway_of
 from netlab.scenario.networks import BRIDGE_NAME
+from netlab.scenario.refusals import release
 from netlab.scenario.services import Draft
 from netlab.scenario.tree import Mark, Report, Value, shown
 
@@ -36,8 +38,18 @@ def check_addresses(parts: Parts, report: Report) -> None:
             _service(draft, known, external, taken, report)
     for host in parts.hosts:
         networks = _networks_on(host, parts)
+        for network in networks:
+            check_ipam(network, _ipam(network, parts), release(host.engine), report)
         _overlaps(host, networks, parts.root, report)
         _bridges(host, networks, parts.root, report)
+
+
+def _ipam(network: ComposeNetwork, parts: Parts) -> Value | None:
+    """Where a network's address management is written."""
+    place = parts.netlab if network.external else parts.root
+    networks = place.get("networks")
+    value = networks.get(network.key) if networks is not None else None
+    return value.get("ipam") if value is not None else None
 
 
 def _networks_on(host: Host, parts: Parts) -> list[ComposeNetwork]:
@@ -61,29 +73,14 @@ def _known(network: ComposeNetwork) -> _Known:
         if net.version == 4 and net.prefixlen < 31:
             reserved[net.network_address] = "the network's own address"
             reserved[net.broadcast_address] = "the broadcast address"
-        gateway = _gateway(pool.gateway, pool.ip_range, net)
+        gateway = gateway_of(network, net, pool.gateway, pool.ip_range)
         if gateway is not None:
             reserved[gateway] = "the gateway's"
         for name, text in pool.aux_addresses.items():
-            found = _address(text)
+            found = parsed_text(address, text)
             if found is not None:
                 reserved[found] = f"reserved by aux_addresses.{name}"
     return _Known(tuple(subnets), reserved)
-
-
-def _address(text: str) -> Address | None:
-    """Bad ones were reported where they were read."""
-    try:
-        return address(text)
-    except ValueError:
-        return None
-
-
-def _gateway(text: str | None, ip_range: str | None, net: Network) -> Address | None:
-    """The one written down, else the first of the subnet; with an ip_range Docker takes it from there."""
-    if text is not None:
-        return _address(text)
-    return None if ip_range is not None else net.network_address + 1
 
 
 def _service(
@@ -183,16 +180,9 @@ def _pool_mark(root: Value, key: str, net: Network) -> Mark:
     config = ipam.get("config") if ipam is not None else None
     for pool in config or ():
         written = pool.get("subnet")
-        if written is not None and _same(written.text, net):
+        if written is not None and parsed_text(loose_subnet, written.text) == net:
             return written.at
     return root.at
-
-
-def _same(text: str, net: Network) -> bool:
-    try:
-        return subnet(text) == net
-    except ValueError:
-        return False
 
 
 def _bridges(host: Host, networks: Iterable[ComposeNetwork], root: Value, report: Report) -> None:

@@ -71,7 +71,11 @@ LONG_PORT = _record(
 )
 
 _CONDITION = Choice(("service_started", "service_healthy", "service_completed_successfully"))
-DEPENDENCY = _record({"condition": _CONDITION, "restart": _FLAG, "required": _FLAG})
+DEPENDENCY = Record(
+    {"condition": Field(_CONDITION, required=True), "restart": Field(_FLAG), "required": Field(_FLAG)},
+    extensions=True,
+    absent=True,
+)
 
 #: keys of a service that do not touch the network: accepted, and looked at no further than this
 _ELSEWHERE: dict[str, Shape] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from netlab.model.errors import UsageError
 from netlab.model.scenario import Scenario
 from netlab.scenario import compose_shapes
-from netlab.scenario.assemble import assemble
+from netlab.scenario.assemble import Parts, assemble
 from netlab.scenario.check import check
 from netlab.scenario.check_size import check_size
 from netlab.scenario.environment import active_profiles
@@ -83,11 +83,15 @@ def load(
         lambda value: readable.text(places[0].path.parent, value, report),
         report,
     )
-    check(parts, report)
+    check(parts, folder.path, report)
     report.raise_if_any()
+    return _scenario(name, project.name, places, parts, report)
+
+
+def _scenario(name: str, project: str, places: Sequence[Place], parts: Parts, report: Report) -> Scenario:
     return Scenario(
         name=name,
-        project=project.name,
+        project=project,
         files=tuple(place.shown for place in places),
         hosts=parts.hosts,
         outside=parts.outside,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 
 from netlab.model.errors import Position
 from netlab.model.family import Network
 from netlab.model.scenario import ComposeNetwork, Pool
-from netlab.scenario.addresses import address, subnet, wrong_interface
+from netlab.scenario.addresses import address, loose_subnet, wrong_interface
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 DRIVERS = ("bridge",)
@@ -21,6 +22,10 @@ NO_DRIVERS = ("none", "default", "nat", "transparent", "l2bridge", "l2tunnel", "
 #: external networks of these names are Docker's own, and stand for a network mode
 PREDEFINED = ("bridge", "host", "none")
 BRIDGE_NAME = "com.docker.network.bridge.name"
+MTU = "com.docker.network.driver.mtu"
+IFACE_PREFIX = "com.docker.network.container_iface_prefix"
+#: ETH_MIN_MTU and ETH_MAX_MTU (include/uapi/linux/if_ether.h)
+SMALLEST_MTU, LARGEST_MTU = 68, 65535
 
 
 def docker_name(project: str, key: str, value: Value | None) -> str:
@@ -63,6 +68,10 @@ def read_network(
         described = facts or Value({}, at)
     else:
         described = value
+        name = docker_name(project, key, value)
+        if name in PREDEFINED:
+            reason = f'network {name} was found but has incorrect label com.docker.compose.network set to ""'
+            report.refuse(value.key_at("name"), f"networks.{key}", reason, by="Compose")
         possible = _reproducible(key, value, report), _ipam_reproducible(key, value.get("ipam"), report)
         if report.lenient and not all(possible):
             return None
@@ -86,7 +95,7 @@ def _flag(value: Value, key: str) -> bool | None:
 
 
 def _external_conflicts(key: str, value: Value, report: Report) -> None:
-    """Compose refuses whatever describes a network that it does not make (``name`` apart)."""
+    """Compose ignores whatever describes a network that it does not make (``name`` apart)."""
     external = value.get("external")
     if external is not None and isinstance(external.data, dict) and value.get("name") is not None:
         inside = external.get("name")
@@ -96,9 +105,8 @@ def _external_conflicts(key: str, value: Value, report: Report) -> None:
         empty = entry.data in (None, False, {}, []) or word in ("name", "external", "driver")
         if not empty and not word.startswith("x-"):
             more = f"; say under x-netlab.networks.{key} what the network is like"
-            report.add(
-                value.key_at(word), f"networks.{key} is external, so it cannot have {shown(word)} here{more}"
-            )
+            what = f"networks.{key} is external, so {shown(word)} has no effect here"
+            report.warn(value.key_at(word), f"{what}{more}")
 
 
 def _reproducible(key: str, value: Value, report: Report) -> bool:
@@ -142,14 +150,31 @@ def _options(key: str, options: Value | None, report: Report) -> Mapping[str, st
         wrong = wrong_interface(bridge.text)
         if wrong:
             report.add(bridge.at, f"networks.{key}: {wrong}", f"networks.{key}")
+    _mtu(key, options.get(MTU), report)
+    prefix = options.get(IFACE_PREFIX)
+    if prefix is not None and prefix.text and wrong_interface(f"{prefix.text}0"):
+        first = f"{prefix.text}0"
+        reason = f"error renaming interface to {shown(first)}: {wrong_interface(first)}"
+        report.refuse(prefix.at, f"networks.{key}", reason)
     return made
+
+
+def _mtu(key: str, value: Value | None, report: Report) -> None:
+    """What the driver and the kernel take; other text is the driver's to refuse."""
+    if value is None or not re.fullmatch(r"[-+]?[0-9]{1,9}", value.text, re.ASCII):
+        return
+    mtu = int(value.text)
+    if mtu < 0:
+        report.refuse(value.at, f"networks.{key}", f"invalid MTU number: {mtu}")
+    elif mtu and not SMALLEST_MTU <= mtu <= LARGEST_MTU:
+        reason = f"invalid argument (an MTU is between {SMALLEST_MTU} and {LARGEST_MTU})"
+        report.refuse(value.at, f"networks.{key}", reason)
 
 
 def _pools(key: str, ipam: Value | None, report: Report) -> tuple[Pool, ...]:
     if ipam is None:
         return ()
-    pools = [_pool(f"networks.{key}.ipam", entry, report) for entry in ipam.get("config") or ()]
-    return tuple(pool for pool in pools if pool != Pool())
+    return tuple(_pool(f"networks.{key}.ipam", entry, report) for entry in ipam.get("config") or ())
 
 
 def _pool(path: str, value: Value, report: Report) -> Pool:
@@ -157,29 +182,41 @@ def _pool(path: str, value: Value, report: Report) -> Pool:
     written = value.get("subnet")
     if written is not None:
         try:
-            net = subnet(written.text)
+            net = loose_subnet(written.text)
         except ValueError as error:
             report.add(written.at, f"{path}: {error}", path)
-    elif value.data:
-        report.add(value.at, f"{path}: an entry of config needs a subnet", path)
+    else:
+        report.refuse(value.at, path, "invalid subnet: an entry of config needs one")
     gateway, ip_range = value.get("gateway"), value.get("ip_range")
     aux = value.get("aux_addresses")
     _inside(path, "gateway", gateway, net, report)
-    if ip_range is not None:
-        try:
-            part = subnet(ip_range.text)
-            if net is not None and (part.version != net.version or not part.subnet_of(net)):  # type: ignore[arg-type]
-                report.add(ip_range.at, f"{path}: the ip_range {part} is not within the subnet {net}")
-        except ValueError as error:
-            report.add(ip_range.at, f"{path}: {error}", path)
+    within = _range(path, ip_range, net, report)
     for name, entry in aux.pairs() if aux is not None else ():
         _inside(path, f"aux_addresses.{name}", entry, net, report)
     return Pool(
         subnet=str(net) if net is not None else None,
-        ip_range=ip_range.text if ip_range is not None else None,
+        ip_range=str(within) if within is not None else None,
         gateway=gateway.text if gateway is not None else None,
         aux_addresses={name: entry.text for name, entry in aux.pairs()} if aux is not None else {},
     )
+
+
+def _range(path: str, value: Value | None, net: Network | None, report: Report) -> Network | None:
+    """The part of the subnet that a range means: Docker takes its host part (getAddressRange of its ipam)."""
+    if value is None:
+        return None
+    try:
+        part = loose_subnet(value.text)
+    except ValueError as error:
+        report.add(value.at, f"{path}: {error}", path)
+        return None
+    if net is None:
+        return None
+    if part.version != net.version:
+        report.add(value.at, f"{path}: the ip_range {part} is not within the subnet {net}", path)
+        return None
+    first = int(net.network_address) | (int(part.network_address) & int(net.hostmask))
+    return ipaddress.ip_network((first, max(part.prefixlen, net.prefixlen)))
 
 
 def _inside(path: str, what: str, value: Value | None, net: Network | None, report: Report) -> None:

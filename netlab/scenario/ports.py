@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 from typing import cast, get_args
 
 from netlab.model.scenario import ExposedPort, PortMapping, Protocol
@@ -123,15 +124,19 @@ def long_ports(value: Value) -> list[PortMapping]:
 
 
 def read_ports(value: Value | None, what: str, report: Report) -> list[tuple[PortMapping, Value]]:
-    """All the mappings of ``ports`` (in a message: ``what``), none twice, each with its entry."""
-    found: dict[PortMapping, Value] = {}
+    """All the mappings of ``ports`` (in a message: ``what``), none twice, each with its entry.
+
+    As to Compose, no host address is 0.0.0.0 when it looks for mappings that are there already, and the later
+    one counts (compose-go, override.EnforceUnicity).
+    """
+    found: dict[PortMapping, tuple[PortMapping, Value]] = {}
     for item in value or ():
         try:
             for mapping in long_ports(item) if isinstance(item.data, dict) else short_ports(item.text):
-                found.setdefault(mapping, item)
+                found[replace(mapping, host_ip=mapping.host_ip or "0.0.0.0")] = (mapping, item)
         except PortError as error:
             report.add(item.at, f"{what}: {error}")
-    return list(found.items())
+    return list(found.values())
 
 
 def exposed(text: str) -> list[ExposedPort]:
@@ -144,12 +149,17 @@ def exposed(text: str) -> list[ExposedPort]:
     return [ExposedPort(port, word) for port in range(low, high + 1)]
 
 
-def read_exposed(value: Value | None, what: str, report: Report) -> tuple[ExposedPort, ...]:
-    """All the ports of ``expose`` or ``listen``, none twice."""
+def read_exposed(
+    value: Value | None, what: str, report: Report, *, warn: bool = False
+) -> tuple[ExposedPort, ...]:
+    """All the ports of ``expose`` or ``listen``, none twice.
+
+    ``warn``: what is no port is a warning, since Docker takes it and exposes nothing.
+    """
     found: dict[ExposedPort, None] = {}
     for item in value or ():
         try:
             found.update(dict.fromkeys(exposed(item.text)))
         except PortError as error:
-            report.add(item.at, f"{what}: {error}")
+            (report.warn if warn else report.add)(item.at, f"{what}: {error}")
     return tuple(found)

@@ -29,6 +29,7 @@ CONDITIONS: dict[str, RestartPolicy] = {
 }
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+_DOTTED_MAC = re.compile(r"[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}", re.ASCII)
 _CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
 
 
@@ -60,7 +61,7 @@ def read_service(
     attachments = () if mode is not None else _attachments(name, value, report)
     mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)
     ports = tuple(mapping for mapping, _ in mappings)
-    expose = read_exposed(value.get("expose"), f"services.{name}.expose", report)
+    expose = read_exposed(value.get("expose"), f"services.{name}.expose", report, warn=True)
     if mode in ("host", "none"):
         # docker discards the publishing; the program listens on its ports all the same
         expose = tuple(dict.fromkeys((*expose, *(ExposedPort(p.container_port, p.protocol) for p in ports))))
@@ -77,6 +78,7 @@ def read_service(
         container_name=_container_name(name, value, report),
         hostname=_hostname(name, value, report),
         domainname=_said(value, "domainname"),
+        uts_host=_said(value, "uts") == "host",
         network_mode=mode,
         networks=attachments,
         ports=ports,
@@ -111,6 +113,16 @@ def read_service(
     return Draft(service, value, tuple(mappings), tuple(needs), tuple(containers), optional)
 
 
+def attachment_mark(draft: Draft, network: str) -> Mark:
+    """Where a service says that it is on a network."""
+    written = draft.source.get("networks")
+    if written is None:
+        return draft.source.at
+    if isinstance(written.data, dict):
+        return written.key_at(network)
+    return next((item.at for item in written if item.text == network), written.at)
+
+
 # -- the network
 
 
@@ -125,11 +137,6 @@ def _mode(name: str, value: Value, report: Report) -> str | None:
     if colon and kind in ("service", "container"):
         if not target:
             report.add(written.at, f"services.{name}: network_mode {kind}: needs the name of a {kind}")
-        ports = value.get("ports")
-        if ports is not None and ports.data:
-            report.add(
-                value.key_at("ports"), f"services.{name}: no port can be published with network_mode {mode}"
-            )
         return mode
     if mode == "default":
         return "bridge"
@@ -157,7 +164,9 @@ def _attachment(name: str, key: str, value: Value, report: Report) -> Attachment
         report.add(interface.at, f"{path}: {wrong}")
     local = value.get("link_local_ips")
     for item in local or ():
-        _address(path, item, None, report)
+        found = _address(path, item, None, report)
+        if found is not None and not address(found).is_link_local:
+            report.refuse(item.at, path, f"invalid link local IP address: {found}")
     options = value.get("driver_opts")
     priority, gw_priority = value.get("priority"), value.get("gw_priority")
     return Attachment(
@@ -191,11 +200,13 @@ def _address(path: str, value: Value | None, version: int | None, report: Report
 def _mac(path: str, value: Value | None, report: Report) -> str | None:
     if value is None or not value.text:
         return None
-    wrong = wrong_mac(value.text)
+    digits = re.sub(r"[:.-]", "", value.text) if _DOTTED_MAC.fullmatch(value.text) else ""
+    text = ":".join(re.findall("..", digits)) or value.text  # as Go's net.ParseMAC
+    wrong = wrong_mac(text)
     if wrong:
         report.add(value.at, f"{path}: {wrong}")
         return None
-    return value.text.replace("-", ":").lower()
+    return text.replace("-", ":").lower()
 
 
 # -- names and relations
@@ -341,7 +352,7 @@ def _command(name: str, value: Value | None, report: Report) -> tuple[str, ...]:
 
 
 def _sysctls(name: str, value: Value | None, report: Report) -> dict[str, str]:
-    """Those below ``net.``: no other touches the network."""
+    """Those below ``net.``, with dots: no other touches the network."""
     found: dict[str, str] = {}
     places: dict[str, Mark] = {}
     if value is not None and isinstance(value.data, dict):
@@ -353,12 +364,22 @@ def _sysctls(name: str, value: Value | None, report: Report) -> dict[str, str]:
             report.add(item.at, f"services.{name}.sysctls: {shown(item.text)} is not KEY=VALUE")
         found[key.strip()] = text.strip()
         places[key.strip()] = item.at
-    kept = {key: text for key, text in found.items() if key.startswith("net.")}
-    for key, text in kept.items():
+    kept: dict[str, str] = {}
+    for written, text in found.items():
+        key = dotted(written)
+        if not key.startswith("net."):
+            continue
+        kept[key] = text
         wrong = wrong_sysctl(key, text)
         if wrong:
-            report.add(places[key], f"services.{name}.sysctls: {wrong}")
+            report.add(places[written], f"services.{name}.sysctls: {wrong}")
     return kept
+
+
+def dotted(key: str) -> str:
+    """A sysctl's name with dots; its first dot or slash says which of them separates its parts."""
+    sign = re.search("[./]", key)
+    return key.translate(str.maketrans("./", "/.")) if sign is not None and sign[0] == "/" else key
 
 
 def _capabilities(value: Value | None) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def command_of(plan: Plan, node: Node) -> dict[str, Any]:
     """A node's program; its ports are those that something else sends clients to."""
     published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
     answered = {r.port for r in node.responders if r.protocol == "tcp"}
-    etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.hostname + "\n"}
+    etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.etc_hostname}
     return {
         "node": node.name,
         "argv": list(node.command),

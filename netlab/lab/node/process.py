@@ -58,7 +58,7 @@ def settle(network: int | None, private: str, node: str | None) -> None:
         return
     firewall_view.mount(private, node)
     hostname, *files = _etc(private, node)
-    for name, content in zip(("hosts", "resolv.conf"), files, strict=True):
+    for name, content in zip(("hostname", "hosts", "resolv.conf"), files, strict=True):
         if content and os.path.exists(f"/etc/{name}"):
             libc.mount(_file(private, node, name, content), f"/etc/{name}", "", libc.MS_BIND)
     socket.sethostname(hostname or node)
@@ -82,12 +82,15 @@ def _own_sys() -> None:
 
 def keep_etc(private: str, plan: Plan) -> None:
     """Write down what each node's /etc says, for :func:`settle`: a thousand nodes are one file."""
-    contents = {node.name: (node.hostname, node.hosts_file, node.resolv_conf) for node in plan.nodes}
+    contents = {
+        node.name: (node.hostname, node.etc_hostname, node.hosts_file, node.resolv_conf)
+        for node in plan.nodes
+    }
     state.put(f"{private}/etc.json", json.dumps(contents).encode())
 
 
 def _etc(private: str, node: str) -> list[str]:
-    """Host name, hosts and resolv.conf of a node; empty: the machine's own."""
+    """Host name, and the files hostname, hosts and resolv.conf of a node; empty: the machine's own."""
     with open(f"{private}/etc.json", "rb") as file:
         found: list[str] = json.load(file)[node]
     return found

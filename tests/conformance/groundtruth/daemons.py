@@ -19,6 +19,9 @@ from pathlib import Path
 CACHE = Path(os.environ.get("NETLAB_CONFORMANCE_CACHE", "/var/cache/netlab-conformance"))
 PACKAGES = "docker.io,iptables,nftables,iproute2,ufw,ca-certificates"
 PROGRAM = "usr/sbin/dockerd"
+COMPOSE = "usr/libexec/docker/cli-plugins/docker-compose"
+#: What one suite has beyond them: the one Compose that every daemon is asked with.
+MORE = {"trixie": ("docker-compose", COMPOSE)}
 #: A root without one of these was made before the list of packages had it.
 NEEDED = (PROGRAM, "usr/sbin/ufw", "usr/sbin/nft")
 
@@ -81,12 +84,20 @@ def mirror() -> str:
 def make(suite: str, cache: Path = CACHE) -> Path:
     """debootstrap that suite with its docker.io into the cache; a root that is complete is left alone."""
     root, work = cache / suite, cache / f".{suite}.{os.getpid()}"
-    if all((root / program).exists() for program in NEEDED):
+    package, program = MORE.get(suite, ("", PROGRAM))
+    if all((root / needed).exists() for needed in (*NEEDED, program)):
         return root
     cache.mkdir(parents=True, exist_ok=True)
     try:
         subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(work), mirror()],
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={PACKAGES},{package}".rstrip(","),
+                suite,
+                str(work),
+                mirror(),
+            ],
             check=True,
             stdout=sys.stderr,
         )

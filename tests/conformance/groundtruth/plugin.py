@@ -14,6 +14,7 @@ import pytest
 from groundtruth import chosen as dice
 from groundtruth import matrix
 from groundtruth.compare import Chance, Departure, chances, departures
+from groundtruth.compose import program, refusals
 from groundtruth.daemons import Installed, installed, made
 from groundtruth.report import Result, page, remember, remembered
 from groundtruth.world import sweep_stale
@@ -40,6 +41,7 @@ class Conformance:
         self.controller = not hasattr(config, "workerinput")
         self.missing = made() if self.controller and config.getoption("--conformance-make") else {}
         self.daemons = chosen(config, [daemon for daemon in installed() if daemon.engine in engines])
+        self.compose = program()
         self.page: Path | None = config.getoption("--conformance-report")
         self.memory: Path | None = config.getoption("--conformance-results")
         self.allowed = departures()
@@ -67,10 +69,14 @@ class Conformance:
                     (d, c) for d in self.daemons for c in dice.cases(folder, d.engine, self.seed, self.random)
                 ]
             metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
+        elif {"daemon", "refusal"} <= set(metafunc.fixturenames):
+            asked = [(d, r) for d in self.daemons for r in refusals()]
+            metafunc.parametrize(("daemon", "refusal"), asked, ids=[f"{d.engine}-{r.name}" for d, r in asked])
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """No daemon, no test here."""
-        return True if not self.daemons and HERE in collection_path.parents else None
+        """No daemon, no test here; without Compose, none of what it refuses."""
+        lacking = not self.daemons or (self.compose is None and collection_path.name == "test_refusals.py")
+        return True if lacking and HERE in collection_path.parents else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what the tests said of themselves."""
@@ -122,6 +128,9 @@ class Conformance:
             terminalreporter.line(f"conformance: {told}")
         for suite, reason in self.missing.items():
             terminalreporter.line(f"conformance: no daemon of {suite}: {reason}", red=True)
+        if self.compose is None:
+            told = "no docker-compose, so nothing that is refused was compared"
+            terminalreporter.line(f"conformance: {told}; install it, or make the daemons of trixie", red=True)
         if not self.daemons:
             terminalreporter.line(
                 "conformance: no dockerd of an engine that netlab has, so nothing was compared; "

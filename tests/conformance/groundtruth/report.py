@@ -50,7 +50,9 @@ every setting below `/proc/sys/net`, links, addresses, routes and bridge port fl
 container were compared, and the matrix of flows (`NAME-flows`): outcome, source address that the server saw,
 hooks, addresses, rules and verdicts in order, measured on both sides with one instrument. *plan* is what
 `netlab plan` says, *lab* the living host. *Equal* means: all of these lines are the same, but for the
-departures below.
+departures below. Each `refusal-…` is a Compose file that was given to the real `docker compose` as well:
+where the daemon, or Compose, refuses it, netlab does so too, and otherwise not
+(`tests/conformance/refusals.toml`).
 
 ## How to run it
 
@@ -61,10 +63,10 @@ that can be had, and ends within ten minutes on two cores; nothing is ever compa
 `--conformance-all` compares everything with all of them, which takes half an hour; this page is of that.
 
 It needs root, a dockerd (Debian's `docker.io`), `busybox-static`, `ufw` and `nftables`, all of which
-`./install --dev` brings, and `debootstrap` for the daemons of other suites. Those are made at the first
-run, about 500 MB each, and kept in `$NETLAB_CONFORMANCE_CACHE` (`/var/cache/netlab-conformance`). A daemon
-that cannot be had is named at the end of the run, in red; without any dockerd nothing is collected and the
-exit code is 5, which is neither a pass nor a fail.
+`./install --dev` brings, and `debootstrap` for the daemons of other suites, one of which comes with Compose.
+Those are made at the first run, about 500 MB each, and kept in `$NETLAB_CONFORMANCE_CACHE`
+(`/var/cache/netlab-conformance`). A daemon that cannot be had is named at the end of the run, in red; without
+any dockerd nothing is collected and the exit code is 5, which is neither a pass nor a fail.
 
 | what follows `nox -s conformance --` | |
 |---|---|
@@ -125,6 +127,8 @@ def _cell(result: Result | None) -> str:
         return "–"
     if result.failed:
         return "**differs**: " + (", ".join(result.differing) or "an error")
+    if "accepted" in result.compared:
+        return "equal (both accept)"
     extent = [
         f"{count} flows" if word == "flows" else f"{word} {count} lines"
         for word, count in result.compared.items()

@@ -167,7 +167,7 @@ def test_help_fits_the_terminal_where_it_can_be_wrapped(verb: str, monkeypatch: 
 
 def test_warnings_of_a_scenario_go_to_stderr_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "f.yaml"
-    file.write_text("services: {a: {networks: [n]}}\nnetworks: {n: {driver: overlay}}\n")
+    file.write_text("services: {a: {image: x, networks: [n]}}\nnetworks: {n: {driver: overlay}}\n")
     reason = 'networks.n: the driver "overlay" is not supported, only bridge is'
     assert main(["plan", str(file)]) == 2
     assert f"{file}:2:24: {reason}" in capsys.readouterr().err

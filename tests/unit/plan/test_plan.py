@@ -172,10 +172,11 @@ def test_a_name_stands_for_all_who_have_it(tmp_path: Path) -> None:
 MODES = """
 services:
   web: {image: x, ports: ["80:80"], hostname: www}
-  side: {image: x, network_mode: "service:web", expose: ["81"]}
+  side: {image: x, network_mode: "service:web"}
   own: {image: x, network_mode: host, expose: ["82"]}
   none: {image: x, network_mode: none}
   plain: {image: x, network_mode: bridge}
+x-netlab: {services: {side: {listen: [81]}}}
 """
 
 

@@ -222,7 +222,7 @@ def test_sip_has_ranges_priorities_and_a_reserved_address() -> None:
     assert service(scenario, "asterisk").networks[0].priority == 1000
 
 
-def test_external_networks_keep_their_names_and_dockers_own_are_modes() -> None:
+def test_external_networks_keep_their_names() -> None:
     scenario = project("external")
     assert [(n.key, n.name, n.external) for n in scenario.networks] == [
         ("shared", "reverse-proxy", True),
