@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan-only", action="store_true", help="compare the plans and measure nothing; needs no root"
     )
+    parser.add_argument(
+        "--full", action="store_true", help="show every rule, MAC address, file and argument that differs"
+    )
     parser.add_argument("--json", action="store_true", help="print every difference as JSON")
     parser.add_argument(
         "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         from netlab.view.console import console
 
         out = console(sys.stdout)
-        for line in report(labels, plans, flows):
+        for line in report(labels, plans, flows, full=args.full):
             out.print(line)
     if flows is None:
         return 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from netlab.plan.diff import PlacedRule, PlanDiff, PlanDifference, RuleChange, changed_lines
+from netlab.view.flow_diff import flow_lines, heading
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from netlab.journey.flow_diff import FlowChange, FlowDiff
-    from netlab.model.journey import Journey
+    from netlab.journey.flow_diff import FlowDiff
 
 #: sign and colour of what becomes of a thing
 _SIGNS = {
@@ -35,8 +37,19 @@ _TITLES = {
 }
 
 
-def report(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> Iterator[Text]:
-    """The whole difference, line by line: measured flows, then rules, then everything else."""
+#: What a person seldom wants to know: (topic, property); every property of a topic where it is empty.
+_DETAILS = {("interface", "mac"), ("listener", "arguments"), ("file", "")}
+_NUMBER = re.compile(r"\d+")
+
+
+def report(
+    labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None, *, full: bool = False
+) -> Iterator[Text]:
+    """The difference, line by line: measured flows, then rules, then everything else.
+
+    Unless it is ``full``, rules that differ in numbers only are one line, and MAC addresses, arguments of
+    docker-proxy and the contents of files are counted, not shown.
+    """
     from rich.text import Text
 
     yield Text.assemble((labels[0], "bold"), " -> ", (labels[1], "bold"))
@@ -44,100 +57,46 @@ def report(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> 
         for entry in lines:
             yield Text(f"does not apply to {label}: {entry.rule.text} ({entry.reason})", style="magenta")
     if flows is not None:
-        yield from _flows(flows)
-    yield from _rules(plans)
+        yield from flow_lines(flows)
+    yield from _rules(plans, full=full)
+    hidden = 0
     for topic, title in _TITLES.items():
         found = [change for change in plans.changes if change.topic == topic]
-        if found:
-            yield from _heading(title)
-            for change in found:
+        shown = found if full else [short for change in found if (short := _short(change)) is not None]
+        hidden += len(found) - len(shown)
+        if shown:
+            yield from heading(title)
+            for change in shown:
                 yield from _change(change)
+    if hidden:
+        yield Text("")
+        yield Text(
+            f"{hidden} more in files, MAC addresses and arguments of docker-proxy: --full", style="dim"
+        )
     if plans.empty:
         yield Text("\nThe two plans are the same.")
-
-
-def _heading(title: str, note: str = "") -> Iterator[Text]:
-    from rich.text import Text
-
-    yield Text("")
-    yield Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
-
-
-# ── flows ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _flows(flows: FlowDiff) -> Iterator[Text]:
-    from rich.text import Text
-
-    from netlab.journey.flow_diff import (
-        KINDS,  # only where something was measured: a plan is compared on any system
-    )
-
-    for label, reason in flows.refusals:
-        yield from _heading("reachability was not measured")
-        yield Text(f"  {label} does not apply: {reason}")
-    if flows.refusals:
-        return
-    for kind, title in KINDS.items():
-        found = flows.of(kind)
-        if found:
-            yield from _heading(title, str(len(found)))
-            for change in found:
-                yield from _flow(change)
-    yield Text("")
-    yield Text(f"{flows.same} flows stay as they are.")
-
-
-def _flow(change: FlowChange) -> Iterator[Text]:
-    from rich.text import Text
-
-    cell = change.cell
-    published = "published" if cell.published else "unpublished"
-    yield Text.assemble(
-        f"  {cell.flow} ",
-        (f"{cell.flow.family.word}, {cell.role}, {published}", "dim"),
-    )
-    yield Text.assemble("      ", _answer(change.before), (" -> ", "bold"), _answer(change.after))
-    for words in _reasons(change):
-        yield Text(f"      {words}", style="dim")
-
-
-def _answer(journey: Journey | None) -> str:
-    from netlab.view.matrix import answer_words
-
-    return "-" if journey is None else answer_words(journey)
-
-
-def _reasons(change: FlowChange) -> Iterator[str]:
-    """Which rule keeps a flow out, on the side where it is kept out."""
-    for when, journey in (("was kept out by", change.before), ("is kept out by", change.after)):
-        if journey is None or journey.outcome == "ok":
-            continue
-        decided = journey.decided_by
-        if decided.kind == "rule" and decided.rule:
-            reason = f": {decided.reason}" if decided.reason else ""
-            yield f"{when} {decided.family} {decided.table} {decided.rule}{reason}"
-        elif decided.kind == "policy":
-            yield f"{when} the policy of {decided.family} {decided.table} {decided.chain}"
 
 
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rules(plans: PlanDiff) -> Iterator[Text]:
+def _rules(plans: PlanDiff, *, full: bool) -> Iterator[Text]:
     from rich.text import Text
 
     several = len({change.node for change in plans.rules}) > 1
     if plans.rules or plans.about("policy", "chain", "map"):
-        yield from _heading("rules", _count(plans))
+        yield from heading("rules", _count(plans))
     for change in plans.about("policy"):
         yield from _change(change, what="policy ")
     yield from _named_together(plans.about("chain"), "chains")
     yield from _named_together(plans.about("map"), "maps and sets")
     for (node, place), group in groupby(_by_chain(plans), key=lambda c: (c.node, c.rule.place)):
         yield Text(f"  {node + ': ' if several else ''}{place}", style="bold cyan")
-        for entry in group:
-            yield _rule(entry)
+        alike: dict[object, list[RuleChange]] = {}
+        for number, entry in enumerate(group):
+            alike.setdefault(number if full else _likeness(entry), []).append(entry)
+        for first, *others in alike.values():
+            yield _rule(first, len(others))
 
 
 def _named_together(changes: tuple[PlanDifference, ...], what: str) -> Iterator[Text]:
@@ -175,7 +134,14 @@ def _by_chain(plans: PlanDiff) -> list[RuleChange]:
     return sorted(plans.rules, key=lambda change: order[change.node, change.rule.place])
 
 
-def _rule(change: RuleChange) -> Text:
+def _likeness(change: RuleChange) -> tuple[object, ...]:
+    """What rules have in common that differ in numbers only: ports, addresses, container numbers."""
+    place = change.after.place if change.kind == "moves" and change.after is not None else ""
+    return change.kind, _NUMBER.sub("N", change.rule.reason), _NUMBER.sub("N", change.rule.text), place
+
+
+def _rule(change: RuleChange, others: int = 0) -> Text:
+    """One rule, and how many ``others`` differ from it in numbers only."""
     from rich.text import Text
 
     sign, colour = _SIGNS[change.kind]
@@ -188,7 +154,21 @@ def _rule(change: RuleChange) -> Text:
     text = rule.text
     if change.after is not None and change.after.text != text:
         text += f"  =>  {change.after.text}"
-    return Text.assemble((f"    {sign} {words}", colour), ("  " + text, "dim"))
+    more = f"  and {others} more like it" if others else ""
+    return Text.assemble((f"    {sign} {words}", colour), ("  " + text, "dim"), more)
+
+
+def _short(change: PlanDifference) -> PlanDifference | None:
+    """A difference without its details; None if nothing else is left."""
+    if (change.topic, "") in _DETAILS:
+        return None
+    kept = [
+        None if facts is None else {k: v for k, v in facts.items() if (change.topic, k) not in _DETAILS}
+        for facts in (change.before, change.after)
+    ]
+    if change.kind == "changes" and kept[0] == kept[1]:
+        return None
+    return replace(change, before=kept[0], after=kept[1])
 
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,8 +40,8 @@ def test_a_rule_that_does_not_apply_is_left_out_and_said(netlab: Netlab) -> None
     done = netlab("diff", SCENARIOS / "docker-user.yaml", "--engine", "docker-29-nftables")
     assert "does not apply to docker-29-nftables: iptables -I DOCKER-USER" in done.stdout
     opened = done.stdout.partition("flows that open")[2]
-    assert "client -> host:80/tcp" in opened
-    assert "was kept out by ip filter -A DOCKER-USER" in opened
+    assert "client -> host:80/tcp  ipv4" in opened
+    assert "before: kept out by ip filter -A DOCKER-USER" in opened
 
 
 def test_a_side_that_is_refused_is_not_measured(netlab: Netlab) -> None:
@@ -56,6 +56,6 @@ def test_a_lab_that_stands_is_asked_as_it_is(netlab: Netlab) -> None:
     netlab.exec(lab, "host", "iptables", "-I", "DOCKER-USER", "-s", "198.51.100.2", "-j", "DROP")
     done = netlab("diff", SEED, lab)
     assert f"{lab} as it stands" in done.stdout
-    assert "client -> host:80/tcp ipv4" in done.stdout.partition("flows that close")[2]
+    assert "client -> host:[80,443]/tcp  ipv4" in done.stdout.partition("flows that close")[2]
     assert "a lab that stands is compared" in netlab("diff", lab, code=2).stderr
     assert "has no variants" in netlab("diff", lab, lab, "--engine", "docker-28", code=2).stderr

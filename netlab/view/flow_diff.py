@@ -1,0 +1,125 @@
+"""Flows that differ between two variants, in words: each change once, with all flows that it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
+from netlab.journey.sentence import stopped_by
+from netlab.view.matrix import answer_words
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from netlab.model.journey import Journey
+
+
+@dataclass(frozen=True, slots=True)
+class _Flows:
+    """Flows with one change, as people write them: ``client, neighbour -> host:[80,443]/tcp``."""
+
+    origins: tuple[str, ...]
+    place: str
+    protocol: str
+    ports: tuple[str, ...]
+    families: tuple[str, ...]
+    about: str
+
+    def __str__(self) -> str:
+        ports = ",".join(self.ports)
+        ports = f":[{ports}]" if len(self.ports) > 1 else f":{ports}" if ports else ""
+        return f"{', '.join(self.origins)} -> {self.place}{ports}/{self.protocol}"
+
+
+def flow_lines(flows: FlowDiff) -> Iterator[Text]:
+    """Every kind of change with a heading; below it each change once, and the flows that it concerns."""
+    from rich.text import Text
+
+    for label, reason in flows.refusals:
+        yield from heading("reachability was not measured")
+        yield Text(f"  {label} does not apply: {reason}")
+    if flows.refusals:
+        return
+    for kind, title in KINDS.items():
+        found = flows.of(kind)
+        if not found:
+            continue
+        yield from heading(title, str(len(found)))
+        groups: dict[tuple[str, ...], list[FlowChange]] = {}
+        for change in found:
+            groups.setdefault((_words(change.before), _words(change.after), *_reasons(change)), []).append(
+                change
+            )
+        for (before, after, *reasons), changes in groups.items():
+            yield Text.assemble(f"  {before}", (" -> ", "bold"), after)
+            for words in reasons:
+                yield Text(f"      {words}", style="dim")
+            for one in _folded(changes):
+                yield Text.assemble(f"    {one}  ", (f"{', '.join(one.families)}, {one.about}", "dim"))
+    yield Text("")
+    yield Text(f"{flows.same} flows stay the same.")
+
+
+def heading(title: str, note: str = "") -> Iterator[Text]:
+    """An empty line and a title; ``note`` stands behind it."""
+    from rich.text import Text
+
+    yield Text("")
+    yield Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+
+
+def _words(journey: Journey | None) -> str:
+    """A journey in a few words. ``sender``: the server saw an address of the origin's own."""
+    if journey is None:
+        return "-"
+    words = answer_words(journey)
+    if journey.sees is not None and journey.sees.node == journey.flow.origin:
+        return words.replace(journey.sees.address, "sender", 1)
+    return words
+
+
+def _reasons(change: FlowChange) -> Iterator[str]:
+    """The rule or policy that drops or rejects a flow, on the side where one does."""
+    for when, journey in (("before: kept out by", change.before), ("now: kept out by", change.after)):
+        stopped = stopped_by(journey) if journey is not None else None
+        if stopped is None:
+            continue
+        if stopped.kind == "rule":
+            reason = f": {stopped.reason}" if stopped.reason else ""
+            yield f"{when} {stopped.family} {stopped.table} {stopped.rule}{reason}"
+        else:
+            yield f"{when} the policy of {stopped.family} {stopped.table} {stopped.chain}"
+
+
+def _folded(changes: Sequence[FlowChange]) -> list[_Flows]:
+    """Flows that differ in family, port or origin only, as one."""
+    found = [
+        _Flows(
+            (change.cell.flow.origin,),
+            str(change.cell.flow.target),
+            change.cell.flow.protocol,
+            () if change.cell.flow.port is None else (str(change.cell.flow.port),),
+            (change.cell.flow.family.word,),
+            f"{change.cell.role}, {'published' if change.cell.published else 'unpublished'}",
+        )
+        for change in changes
+    ]
+    kept: dict[_Flows, _Flows] = {}
+    for one in found:
+        key = replace(one, families=())
+        kept[key] = replace(one, families=_union(kept[key].families, one.families)) if key in kept else one
+    found, kept = list(kept.values()), {}
+    for one in found:
+        key = replace(one, ports=())
+        kept[key] = replace(one, ports=_union(kept[key].ports, one.ports)) if key in kept else one
+    found, kept = list(kept.values()), {}
+    for one in found:
+        key = replace(one, origins=())
+        kept[key] = replace(one, origins=_union(kept[key].origins, one.origins)) if key in kept else one
+    return list(kept.values())
+
+
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
