@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from netlab.model.errors import UsageError
 
@@ -21,3 +21,13 @@ class Refused(UsageError):
         self.name = name
         self.reason = reason
         super().__init__(f"{subject} {name}: {reason}" if name else reason)
+
+    def fields(self) -> dict[str, Any]:
+        """What was refused, and why."""
+        return {"subject": self.subject, "name": self.name, "reason": self.reason}
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> Refused:
+        """The inverse of :meth:`fields`."""
+        del text
+        return cls(fields["subject"], fields["name"], fields["reason"])

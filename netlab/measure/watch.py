@@ -22,8 +22,7 @@ from netlab.journey.topology import Topology
 from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.session import Pairs, ProxyPair
 from netlab.measure.worker import Pair
-from netlab.model import errors
-from netlab.model.errors import NetlabError
+from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.journey import Journey
 
 Json = dict[str, Any]
@@ -102,11 +101,11 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
                     send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
                 live.finish()
                 send({"faults": live.faults, "problem": live.problem})
-        except NetlabError as error:
-            send({"error": str(error), "kind": type(error).__name__})
-            return 1
         except (BrokenPipeError, ConnectionResetError):
             return 0  # the watcher has gone, and the instrument with it
+        except Exception as error:
+            send(to_message(error, "watching"))
+            return 1
     return 0
 
 
@@ -146,10 +145,10 @@ class RemoteWatch:
     def _receive(self) -> Json:
         line = self._file.readline()
         if not line:
-            raise errors.Unmeasured("the watching process ended before it was told to")
+            raise Unmeasured("the watching process ended before it was told to")
         answer: Json = json.loads(line)
         if "error" in answer:
-            raise getattr(errors, answer["kind"], NetlabError)(answer["error"])
+            raise from_message(answer, "the watching process failed", Unmeasured)
         return answer
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ ends with the lab. The other end holds a :class:`RemoteSession`::
     → {"pairs": [[protocol, client, asked, own, backend], …]}
                                            ← {"done": true}
 
-What fails is answered with ``{"error": text, "kind": class}``. The worker ends when the socket does.
+What fails is answered with a message of :func:`netlab.model.errors.to_message`. The worker ends when the
+socket does.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ from typing import Any
 from netlab.journey.topology import Topology
 from netlab.kernel.packet import Shape
 from netlab.measure.session import Pairs, ProxyPair, Session
-from netlab.model import errors
-from netlab.model.errors import NetlabError
+from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Journey
@@ -102,8 +102,10 @@ def serve(sock: socket.socket, namespaces: dict[str, int]) -> None:
                     lines.send({"ready": True})
                 elif session is not None and "flows" in message:
                     _measure(lines, session, message)
-            except NetlabError as error:
-                lines.send({"error": str(error), "kind": type(error).__name__})
+            except (BrokenPipeError, ConnectionResetError):
+                raise
+            except Exception as error:
+                lines.send(to_message(error, "measuring"))
     except (BrokenPipeError, ConnectionResetError):
         return  # the client is gone, and with it the reason to go on
     finally:
@@ -188,15 +190,14 @@ class RemoteSession:
         try:
             self._lines.send(message)
         except (BrokenPipeError, ConnectionResetError):
-            raise errors.Unmeasured("the measuring process ended before it was asked") from None
+            raise Unmeasured("the measuring process ended before it was asked") from None
 
     def _answer(self) -> Json:
         answer = self._lines.receive()
         if answer is None:
-            raise errors.Unmeasured("the measuring process ended before it answered")
+            raise Unmeasured("the measuring process ended before it answered")
         if "error" in answer:
-            kind = getattr(errors, answer["kind"], NetlabError)
-            raise kind(answer["error"])
+            raise from_message(answer, "the measuring process failed", Unmeasured)
         return answer
 
     def close(self) -> None:

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,16 @@ class NetlabError(Exception):
 
     exit_code = 1
 
+    def fields(self) -> dict[str, Any]:
+        """What a message has to carry beside the text, as JSON has it: see :func:`to_message`."""
+        return {}
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> NetlabError:
+        """The inverse of :meth:`fields`; a class with another constructor overrides both."""
+        del fields
+        return cls(text)
+
 
 class UsageError(NetlabError):
     """The command line cannot be understood, or names what is not there."""
@@ -71,6 +81,24 @@ class ScenarioError(UsageError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+    def fields(self) -> dict[str, Any]:
+        """Every problem: whether it is about an argument, file, line, column, message."""
+        places = [(isinstance(p.position, Argument), p.position, p.message) for p in self.problems]
+        return {
+            "problems": [[is_argument, p.file, p.line, p.column, said] for is_argument, p, said in places]
+        }
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> ScenarioError:
+        """The inverse of :meth:`fields`; the text is that of the problems."""
+        del text
+        return cls(
+            [
+                Problem((Argument if argument else Position)(file, line, column), message)
+                for argument, file, line, column, message in fields["problems"]
+            ]
+        )
 
 
 class ScenarioWarning(UserWarning):
@@ -120,17 +148,50 @@ def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
     return MachineError("; ".join(filter(None, (what, _EXHAUSTED[error.errno]))))
 
 
-def to_message(error: BaseException) -> dict[str, Any]:
-    """An error as a message: netlab's own by class and text, any other with its traceback."""
-    import traceback
+def to_message(error: BaseException, doing: str = "in the lab") -> dict[str, Any]:
+    """An error as a message to another process, which makes it an error again with :func:`from_message`.
 
-    error = exhausted(error, "in the lab") or error
+    ``error``: the name of its class; ``kinds``: of that and the classes above it; ``text``, ``fields`` and
+    ``notes`` of a NetlabError. Any other error is a bug: it brings its ``traceback``. ``doing`` says what ran
+    out of files, space or memory.
+    """
+    error = exhausted(error, doing) or error
+    found: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+    if notes := getattr(error, "__notes__", None):
+        found["notes"] = list(notes)
+    if isinstance(error, NetlabError):
+        found["kinds"] = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, NetlabError)]
+        found["fields"] = error.fields()
+    else:
+        import traceback  # what a lab without bugs never needs
 
-    told: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
-    if isinstance(error, ScenarioError):
-        told["problems"] = [
-            (p.position.file, p.position.line, p.position.column, p.message) for p in error.problems
-        ]
-    elif not isinstance(error, NetlabError):
-        told["traceback"] = "".join(traceback.format_exception(error))
-    return told
+        found["traceback"] = "".join(traceback.format_exception(error))
+    return found
+
+
+def from_message(
+    message: Mapping[str, Any], doing: str, bug: Callable[[str], NetlabError] = LabError
+) -> NetlabError:
+    """The error that another process sent with :func:`to_message`.
+
+    A class that this process has not imported becomes the nearest one above it. A bug of the other process
+    becomes a ``bug`` that says what it was ``doing``, with the traceback as a note.
+    """
+    text = message["text"]
+    if "kinds" in message:
+        known: dict[str, type[NetlabError]] = {kind.__name__: kind for kind in _all_kinds(NetlabError)}
+        kind = next(known[name] for name in message["kinds"] if name in known)
+        error = kind.of(text, message["fields"])
+    else:
+        error = bug(f"{doing}: {text}" if text else doing)
+        error.add_note(message["traceback"])
+    for note in message.get("notes", ()):
+        error.add_note(note)
+    return error
+
+
+def _all_kinds(kind: type[NetlabError]) -> Iterator[type[NetlabError]]:
+    """The class itself, and every class below it that has been imported."""
+    yield kind
+    for one in kind.__subclasses__():
+        yield from _all_kinds(one)

@@ -178,17 +178,17 @@ BUG = "raise RuntimeError('a bug')"
 @pytest.mark.parametrize(
     ("point", "in_part"),
     [
-        ("planchange.PlanChange.leaving", False),
+        ("plan_change.PlanChange.leaving", False),
         ("reconcile._Reconcile.run", True),
         ("reconcile._Reconcile._files", True),
-        ("planchange.PlanChange.coming", True),
+        ("plan_change.PlanChange.coming", True),
     ],
 )
 def test_what_changes_the_lab_fails(faulty: Faulty, fault: str, point: str, in_part: bool) -> None:
     module, kind, method = point.split(".")
     lab = faulty(
         f"""
-        import netlab.lab.{module} as module
+        import netlab.lab.build.{module} as module
         def fail(self, *arguments):
             {fault}
         module.{kind}.{method} = fail

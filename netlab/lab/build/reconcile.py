@@ -22,6 +22,7 @@ from netlab.lab.build.layout import Layout, Space, VethPair, layout, link_local
 from netlab.lab.build.plan_change import PlanChange
 from netlab.lab.node import process
 from netlab.lab.services import dns
+from netlab.model.errors import to_message
 from netlab.model.family import FAMILIES, bare
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str, Any]) -> int:
     """Change the lab in ``path`` to the plan in a file; the exit code of the child."""
-    from netlab.model.errors import to_message
-
     written: list[state.Prepared] = []
     try:
         with open(f"{path}/plan.json", "rb") as file:

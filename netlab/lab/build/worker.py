@@ -16,6 +16,7 @@ from netlab.lab.build.namespaces import bind_namespace
 from netlab.lab.build.workloads import command_of, proxies_of, responders_of
 from netlab.lab.node import process
 from netlab.lab.services import dns
+from netlab.model.errors import to_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +53,6 @@ def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()
 
     ``history`` holds, if anything, the file of the lab's history, which is kept beside the plan.
     """
-    from netlab.model.errors import to_message
-
     try:
         with open(plan_fd, "rb") as file:
             text = file.read()

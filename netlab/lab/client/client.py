@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
 from netlab.lab import state
-from netlab.lab.client.launch import end, rebuilt
+from netlab.lab.client.launch import end
 from netlab.lab.folder import read_file
 from netlab.lab.peer import peer_of, refuse_others
-from netlab.model.errors import LabError, UsageError
+from netlab.model.errors import LabError, UsageError, from_message
 
 if TYPE_CHECKING:
     import subprocess
@@ -109,7 +109,7 @@ class Client:
         except Disconnected:
             raise self._gone() from None
         if answer["event"] == "error":
-            raise rebuilt(answer, f"asking the supervisor of {self.name}")
+            raise from_message(answer, f"asking the supervisor of {self.name}")
         return answer, brought
 
     def _gone(self) -> LabError:

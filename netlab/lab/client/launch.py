@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.kernel.channel import Channel, Disconnected, Message
 from netlab.lab import state
 from netlab.lab.unbroken import unbroken
+from netlab.model.errors import LabError, MachineError, exhausted, from_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ class Launch:
                 return True
             case "error":
                 self.abandon()
-                raise rebuilt(message, f"bringing up {self.name}")
+                raise from_message(message, f"bringing up {self.name}")
         return False
 
     def commit(self, *, detach: bool) -> None:
@@ -116,7 +117,7 @@ class Launch:
         self.channel.send({"op": "commit", "detach": detach})
         message = self.receive()
         if message["event"] != "committed":
-            raise rebuilt(message, f"bringing up {self.name}")
+            raise from_message(message, f"bringing up {self.name}")
         if detach:
             self.channel.close()
             os.close(self.pidfd)
@@ -163,7 +164,7 @@ class Launch:
 
     @unbroken
     def take(self) -> Message | None:
-        """The next message that was read, for :meth:`heed`; None if there is none. Raises Disconnected.
+        """The next message that was read, for :meth:`take_report`, or None. Raises Disconnected.
 
         A greeting is noted here, so that nothing that comes between can lose it.
         """
@@ -192,7 +193,7 @@ class Launch:
     def killed(self) -> Exception:
         """The error for a supervisor that went without a word."""
         self.abandon()
-        return _error("LabError", f"bringing up {self.name}: its supervisor was killed")
+        return LabError(f"bringing up {self.name}: its supervisor was killed")
 
 
 def memory_file(text: str) -> int:
@@ -246,7 +247,7 @@ def end(pidfd: int | None, channel: Channel) -> None:
     ends = _ends_by_itself(channel)
     if pidfd is None:
         if not ends:
-            raise _error("LabError", "the supervisor is in another PID namespace and does not answer")
+            raise LabError("the supervisor is in another PID namespace and does not answer")
         return
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -254,7 +255,7 @@ def end(pidfd: int | None, channel: Channel) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     if not poll.poll(GONE * 1000):
-        raise _error("LabError", f"the kernel does not end the supervisor within {GONE:.0f} s of SIGKILL")
+        raise LabError(f"the kernel does not end the supervisor within {GONE:.0f} s of SIGKILL")
 
 
 def _ends_by_itself(channel: Channel) -> bool:
@@ -273,37 +274,7 @@ def _ends_by_itself(channel: Channel) -> bool:
 def _not_started(error: OSError) -> Exception:
     import errno
 
-    from netlab.model.errors import exhausted
-
     if error.errno == errno.EINVAL:  # of F_DUPFD: no descriptor of that number may be (fcntl(2))
         error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     doing = f"cannot start {sys.executable or 'python'}"
-    return exhausted(error, doing) or _error("MachineError", f"{doing}: {error.strerror}")
-
-
-def _error(name: str, text: str) -> Exception:
-    from netlab.model import errors
-
-    found: Exception = getattr(errors, name)(text)
-    return found
-
-
-def rebuilt(message: Message, doing: str) -> Exception:
-    """The error that a supervisor reported, as it was raised there; what is no NetlabError becomes one."""
-    from netlab.model import errors
-
-    name, text = message["error"], message["text"]
-    if "problems" in message:
-        return errors.ScenarioError(
-            [
-                errors.Problem(errors.Position(file, line, column), said)
-                for file, line, column, said in message["problems"]
-            ]
-        )
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, errors.NetlabError):
-        return kind(text)
-    error = errors.LabError(f"{doing}: {text}" if text else doing)
-    if "traceback" in message:
-        error.add_note(message["traceback"])
-    return error
+    return exhausted(error, doing) or MachineError(f"{doing}: {error.strerror}")

@@ -22,7 +22,7 @@ from netlab.kernel.channel import Channel, Disconnected, Message
 from netlab.lab import lifetime, state
 from netlab.lab.supervisor.children import Child, ending
 from netlab.lab.supervisor.journal import say
-from netlab.model.errors import LabError, NetlabError
+from netlab.model.errors import LabError, NetlabError, to_message
 
 if TYPE_CHECKING:
     from netlab.lab.supervisor.supervisor import Supervisor
@@ -136,8 +136,6 @@ class LabChange:
 
     def fail(self, error: Exception) -> None:
         """Tell the client what went wrong."""
-        from netlab.model.errors import to_message
-
         self._end({"event": "error", **to_message(error)}, failed=True)
 
     def _end(self, message: Message, *, failed: bool) -> None:

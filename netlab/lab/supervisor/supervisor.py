@@ -313,12 +313,10 @@ class Supervisor:
         if self.path:
             with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
                 log = file.read()[-4000:].strip()
-        message = {"event": "error", "error": "LabError", "text": text}
-        if with_log and log:
-            message["text"] = f"{text}; its last words:\n{log}"
-        elif log:
-            message["traceback"] = log
-        self.tell_owner(message)
+        error = LabError(f"{text}; its last words:\n{log}" if with_log and log else text)
+        if log and not with_log:
+            error.add_note(log)
+        self.tell_owner({"event": "error", **to_message(error)})
         self.stop()
 
     def report_failure(self, text: str, *, with_log: bool = False) -> None:
