@@ -1,5 +1,14 @@
 """A channel between processes: one JSON object per line over a unix stream socket, with descriptors.
 
+The supervisor and its clients, the processes that build and change a lab, the responder, and the workers that
+measure, watch and capture use it. These do not, each for a reason:
+
+- the report of a program's start (:mod:`netlab.kernel.sandbox.launcher`): ``exec`` closes its pipe, and the
+  end of that means success;
+- one word between a fork and its parent (:mod:`netlab.kernel.userns`, the real firewall): a pipe is enough;
+- docker-proxy's ready pipe: the format is Docker's;
+- the packets of :mod:`netlab.proxy`, which is a program of its own and imports nothing else of netlab.
+
 A message that brings descriptors says how many under ``"fds"``; they travel by SCM_RIGHTS with its first
 bytes (at most :data:`MAX_FDS` a message, the kernel's SCM_MAX_FD being 253, ``include/net/scm.h``).
 """
@@ -16,8 +25,10 @@ Message = dict[str, Any]
 
 #: Descriptors in one message.
 MAX_FDS = 200
-#: A line longer than this is no message of ours.
+#: A longer line is no message, where the other side may be anybody.
 MAX_LINE = 4 << 20
+#: The same between two processes of netlab: all flows of a large lab are one message.
+MAX_LINE_BETWEEN_OURS = 1 << 30
 
 
 class Disconnected(Exception):
@@ -31,10 +42,13 @@ class Channel:
     receiver's to close; those that nobody asked for are closed with the channel.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, most: int = MAX_LINE) -> None:
+        """``most``: octets of a message; the other side of a longer one counts as gone."""
         self.sock = sock
+        self._most = most
         self._lines: deque[bytes] = deque()
-        self._partial = b""
+        self._parts: list[bytes] = []  #: of a line whose end has not come yet
+        self._partial = 0  #: their octets
         self._fds: deque[int] = deque()
         self._unsent: deque[tuple[memoryview, list[int]]] = deque()
 
@@ -95,10 +109,20 @@ class Channel:
         self._fds.extend(fds)
         if not data:
             raise Disconnected
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        self._lines.extend(lines)
-        if len(self._partial) > MAX_LINE:
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join((*self._parts, lines[0]))
+            self._lines.extend(lines)
+            self._parts, self._partial = [], 0
+        self._parts.append(rest)
+        self._partial += len(rest)
+        if self._partial > self._most:
             raise Disconnected
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something was read that nobody took."""
+        return bool(self._lines or self._partial)
 
     def take(self) -> tuple[Message, list[int]] | None:
         """The next whole message that was read, with its descriptors; None if there is none."""

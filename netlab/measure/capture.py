@@ -14,8 +14,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netlab.kernel.channel import Channel, Disconnected
 from netlab.kernel.netns import entered
 from netlab.measure import pcapng
+from netlab.model.errors import LabError, to_message
 
 _ETH_P_ALL = 3
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
@@ -152,27 +154,24 @@ def _when(ancillary: list[tuple[int, int, bytes]]) -> int:
 def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:
     """The worker: ``arguments[0]`` is a request as JSON, ``fds`` the output file and a control socket.
 
-    The control socket hears ``{"started": true}`` (or ``{"error": text}``), and after it was shut down at the
-    other end ``{"packets": n, "lost": n}``.
+    Over the control socket, a channel, it sends ``{"started": true}`` (or an error), and ``{"packets": n,
+    "lost": n}`` once the other end was shut down.
     """
     request = json.loads(arguments[0])
     sources = [Source(node, interface) for node, interface in request["sources"]]
     output, control = fds
+    channel = Channel(socket.socket(fileno=control))
     try:
         capture = Capture(sources, namespaces, output)
     except OSError as error:
-        _tell(control, {"error": f"opening a packet socket: {error.strerror}"})
+        channel.send(to_message(LabError(f"opening a packet socket: {error.strerror}")))
         return 1
     try:
-        _tell(control, {"started": True})
+        channel.send({"started": True})
         capture.run(control, request["most"])
-        _tell(control, {"packets": capture.packets, "lost": capture.lost()})
-    except BrokenPipeError:
+        channel.send({"packets": capture.packets, "lost": capture.lost()})
+    except (BrokenPipeError, Disconnected):
         return 1  # whoever asked, or read the output, has gone
     finally:
         capture.close()
     return 0
-
-
-def _tell(control: int, message: dict[str, object]) -> None:
-    os.write(control, json.dumps(message).encode() + b"\n")

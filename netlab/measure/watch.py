@@ -1,4 +1,4 @@
-"""Watch live traffic from a process inside the lab.
+"""Watch live traffic from a process inside the lab, over a channel.
 
 ::
 
@@ -10,22 +10,19 @@
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from netlab.journey.topology import Topology
+from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.session import Pairs, ProxyPair
 from netlab.measure.worker import Pair
 from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.journey import Journey
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,49 +59,33 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
     """The worker: serve the socket ``fds[0]`` until its other end stops. ``arguments`` are not used."""
     del arguments
     stopped = False
-    waiting = bytearray()  # what came and was not read yet
     with socket.socket(fileno=fds[0]) as sock:
-
-        def send(message: Json) -> None:
-            sock.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-
-        def receive() -> Json | None:
-            while b"\n" not in waiting:
-                octets = sock.recv(1 << 16)
-                if not octets:
-                    return None
-                waiting.extend(octets)
-            line, _, waiting[:] = waiting.partition(b"\n")
-            message: Json = json.loads(line)
-            return message
+        channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
 
         def pairs(node: str, since: int) -> Sequence[ProxyPair]:
             nonlocal stopped
-            send({"pairs": [node, since]})
-            while (answer := receive()) is not None:
-                if "pairs" in answer:
-                    return [Pair.of(*one) for one in answer["pairs"]]
+            channel.send({"pairs": [node, since]})
+            while "pairs" not in (answer := channel.receive()[0]):
                 stopped = True  # said before our question was heard
-            return []
+            return [Pair.of(*one) for one in answer["pairs"]]
 
         def over() -> bool:
-            return stopped or bool(waiting) or bool(select.select([sock], [], [], 0)[0])
+            return stopped or channel.waiting or bool(select.select([sock], [], [], 0)[0])
 
         try:
-            if (request := receive()) is None:
-                return 0  # the watcher went before it asked
+            request, _ = channel.receive()
             with Live(namespaces, Topology.from_json(request["facts"]), pairs=pairs) as live:
-                send({"tables": live.tables})
+                channel.send({"tables": live.tables})
                 for seen in live.watch(over):
                     one = told(live, seen, packets=request["packets"])
                     packets = [[node, octets.hex(), lines] for node, octets, lines in one.packets]
-                    send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
+                    channel.send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
                 live.finish()
-                send({"faults": live.faults, "problem": live.problem})
-        except (BrokenPipeError, ConnectionResetError):
+                channel.send({"faults": live.faults, "problem": live.problem})
+        except Disconnected:
             return 0  # the watcher has gone, and the instrument with it
         except Exception as error:
-            send(to_message(error, "watching"))
+            channel.send(to_message(error, "watching"))
             return 1
     return 0
 
@@ -113,9 +94,9 @@ class RemoteWatch:
     """The other end: iterate over what is told until :meth:`stop`; the socket becomes its own."""
 
     def __init__(self, sock: socket.socket, facts: Topology, pairs: Pairs, *, packets: bool) -> None:
-        self._socket = sock
-        self._file = sock.makefile("rwb")
+        self._channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
         self._pairs = pairs
+        self._sending = self._to_stop = False
         self.faults = 0  #: how often the instrument failed; known once the iteration is over
         self.problem = ""  #: how it did so first
         self._send({"facts": facts.to_json(), "packets": packets})
@@ -136,22 +117,32 @@ class RemoteWatch:
 
     def stop(self) -> None:
         """End it: what settled meanwhile still comes. A signal's handler may call this."""
-        self._socket.sendall(b'{"stop": true}\n')
+        if self._sending:
+            self._to_stop = True  # the signal came while another message was on its way
+        else:
+            self._send({"stop": True})
 
-    def _send(self, message: Json) -> None:
-        self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+    def _send(self, message: Message) -> None:
+        self._sending = True
+        try:
+            self._channel.send(message)
+        except Disconnected:
+            pass  # what it said before it ended tells why
+        finally:
+            self._sending = False
+        if self._to_stop:
+            self._to_stop = False
+            self._send({"stop": True})
 
-    def _receive(self) -> Json:
-        line = self._file.readline()
-        if not line:
-            raise Unmeasured("the watching process ended before it was told to")
-        answer: Json = json.loads(line)
+    def _receive(self) -> Message:
+        try:
+            answer, _ = self._channel.receive()
+        except Disconnected:
+            raise Unmeasured("the watching process ended before it was told to") from None
         if "error" in answer:
             raise from_message(answer, "the watching process failed", Unmeasured)
         return answer
 
     def close(self) -> None:
         """Let go; idempotent."""
-        self._file.close()
-        self._socket.close()
+        self._channel.close()

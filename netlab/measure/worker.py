@@ -1,4 +1,4 @@
-"""A measuring session in a process of its own, which takes requests over a socket.
+"""A measuring session in a process of its own, which takes requests over a channel.
 
 Inside a lab the process is a child of the supervisor, so it is where the namespaces are, rootless too, and
 ends with the lab. The other end holds a :class:`RemoteSession`::
@@ -17,13 +17,13 @@ socket does.
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from netlab.journey.topology import Topology
+from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.kernel.packet import Shape
 from netlab.measure.session import Pairs, ProxyPair, Session
 from netlab.model.errors import Unmeasured, from_message, to_message
@@ -51,28 +51,6 @@ class Pair:
         return cls(protocol, client, asked, own, backend)
 
 
-class _Lines:
-    """One end of the conversation."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._file = sock.makefile("rwb")
-
-    def send(self, message: Json) -> None:
-        self._file.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-
-    def receive(self) -> Json | None:
-        """The next message; None at the end, a killed process's too."""
-        try:
-            line = self._file.readline()
-        except ConnectionResetError:
-            return None
-        return json.loads(line) if line else None
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int:
     """Serve the socket ``fds[0]`` until it ends. ``arguments`` are not used."""
     del arguments
@@ -83,46 +61,46 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
 
 def serve(sock: socket.socket, namespaces: dict[str, int]) -> None:
     """Answer one client; returns when it is gone."""
-    lines = _Lines(sock)
+    channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
     session: Session | None = None
 
     def pairs(node: str, since: int) -> list[ProxyPair]:
-        lines.send({"pairs": [node, since]})
-        answer = lines.receive()
-        return [Pair.of(*one) for one in answer["pairs"]] if answer is not None else []
+        channel.send({"pairs": [node, since]})
+        answer, _ = channel.receive()
+        return [Pair.of(*one) for one in answer["pairs"]]
 
     try:
-        while (message := lines.receive()) is not None:
+        while True:
+            message, _ = channel.receive()
             try:
                 if "facts" in message:
                     if session is not None:
                         session.close()
                     facts = None if message["facts"] is None else Topology.from_json(message["facts"])
                     session = Session(namespaces, facts, hosts=message.get("hosts"), pairs=pairs)
-                    lines.send({"ready": True})
+                    channel.send({"ready": True})
                 elif session is not None and "flows" in message:
-                    _measure(lines, session, message)
-            except (BrokenPipeError, ConnectionResetError):
+                    _measure(channel, session, message)
+            except Disconnected:
                 raise
             except Exception as error:
-                lines.send(to_message(error, "measuring"))
-    except (BrokenPipeError, ConnectionResetError):
+                channel.send(to_message(error, "measuring"))
+    except Disconnected:
         return  # the client is gone, and with it the reason to go on
     finally:
         if session is not None:
             session.close()
-        lines.close()
 
 
-def _measure(lines: _Lines, session: Session, message: Json) -> None:
+def _measure(channel: Channel, session: Session, message: Message) -> None:
     flows = [flow_from(one) for one in message["flows"]]
 
     def tell(_: int, journey: Journey) -> None:
-        lines.send({"journey": journey.to_json()})
+        channel.send({"journey": journey.to_json()})
 
     shape = None if message["shape"] is None else shape_from(message["shape"])
     session.measure(flows, replies=message["replies"], shape=shape, tell=tell)
-    lines.send({"done": True})
+    channel.send({"done": True})
 
 
 class RemoteSession:
@@ -138,9 +116,8 @@ class RemoteSession:
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         """``ended`` is called once the session is closed: whoever started the worker lets go of it."""
-        self._socket = sock
+        self._channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
         self._ended = ended
-        self._lines = _Lines(sock)
         self._pairs = pairs
         self._tell(
             {
@@ -186,16 +163,17 @@ class RemoteSession:
             journeys.append(journey)
         return journeys
 
-    def _tell(self, message: Json) -> None:
+    def _tell(self, message: Message) -> None:
         try:
-            self._lines.send(message)
-        except (BrokenPipeError, ConnectionResetError):
+            self._channel.send(message)
+        except Disconnected:
             raise Unmeasured("the measuring process ended before it was asked") from None
 
-    def _answer(self) -> Json:
-        answer = self._lines.receive()
-        if answer is None:
-            raise Unmeasured("the measuring process ended before it answered")
+    def _answer(self) -> Message:
+        try:
+            answer, _ = self._channel.receive()
+        except Disconnected:
+            raise Unmeasured("the measuring process ended before it answered") from None
         if "error" in answer:
             raise from_message(answer, "the measuring process failed", Unmeasured)
         return answer
@@ -203,10 +181,8 @@ class RemoteSession:
     def close(self) -> None:
         """End the session; idempotent."""
         with contextlib.suppress(OSError):  # the worker ended first
-            self._socket.shutdown(socket.SHUT_RDWR)  # a forked child may have the socket too
-        with contextlib.suppress(OSError):  # what was said last nobody heard
-            self._lines.close()
-        self._socket.close()
+            self._channel.sock.shutdown(socket.SHUT_RDWR)  # a forked child may have the socket too
+        self._channel.close()
         self._ended()
 
 

@@ -108,7 +108,7 @@ def test_a_responder_that_dies_again_and_again_is_not_started_for_ever(faulty: F
         serve = responder.serve
         began = []
         def mortal(*arguments):
-            if os.path.exists(f"{arguments[2]}/netns/mortal"):
+            if os.path.exists(f"{arguments[1]}/netns/mortal"):
                 os._exit(3)
             return serve(*arguments)
         responder.serve = mortal

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from netlab.model.errors import LabError, UsageError
+from netlab.kernel.channel import Channel, Disconnected, Message
+from netlab.model.errors import LabError, UsageError, from_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Capturing:
         request = json.dumps({"sources": sources, "most": most})
         nodes = list(dict.fromkeys(node for node, _ in sources))
         self._control, theirs = socket.socketpair()
-        self._answers = self._control.makefile("r")
+        self._channel = Channel(self._control)
         try:
             with theirs:
                 self._process = client.start_module(
@@ -74,18 +75,15 @@ class Capturing:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        self._answers.close()
-        self._control.close()
+        self._channel.close()
 
-    def _answer(self) -> dict[str, Any]:
-        import json
-
-        line = self._answers.readline()
-        if not line:
-            raise LabError("the capture ended before it was told to")
-        found: dict[str, Any] = json.loads(line)
+    def _answer(self) -> Message:
+        try:
+            found, _ = self._channel.receive()
+        except Disconnected:
+            raise LabError("the capture ended before it was told to") from None
         if "error" in found:
-            raise LabError(found["error"])
+            raise from_message(found, "capturing")
         return found
 
 

@@ -19,11 +19,12 @@ import socket
 import struct
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
-from netlab.kernel.channel import Channel
+from netlab.kernel.channel import Channel, Message
 from netlab.lab.services import dns
 from netlab.lab.supervisor.journal import say_error
-from netlab.model.errors import LabError
+from netlab.model.errors import LabError, to_message
 from netlab.model.reply import Reply, token_of
 
 #: What is to be answered: network namespace (an open descriptor), then per port
@@ -245,7 +246,7 @@ class Responder:
         gone.sock.close()
 
     def take_orders(self, channel: Channel) -> None:
-        """Heed ``close`` and ``open`` messages from then on, each answered as :func:`serve` says."""
+        """Take ``close`` and ``open`` messages from then on, each answered as :func:`serve` says."""
         self.orders = channel
         self.epoll.register(channel.fileno(), select.EPOLLIN)
 
@@ -255,11 +256,11 @@ class Responder:
             order, namespaces = found
             for protocol, port, node in order["close"]:
                 self.close(protocol, port, node)
-            answer: dict[str, object]
+            answer: Message
             try:
                 answer = {"lacking": self.open(list(zip(namespaces, order["open"], strict=True)))}
             except (LabError, OSError) as error:
-                answer = {"error": str(error)}
+                answer = to_message(error)
             for namespace in namespaces:
                 os.close(namespace)
             channel.send(answer)
@@ -440,31 +441,28 @@ def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, l
     return "::" if family == socket.AF_INET6 else "0.0.0.0", []
 
 
-def serve(spec: Spec, ready: int, private: str, control: int | None = None) -> int:
-    """The life of the responder's process: listen, say so on ``ready``, answer for ever.
+def serve(spec: Spec, private: str, say: Callable[[Message], None], orders: Channel | None = None) -> int:
+    """The life of the responder's process: listen, ``say`` so, answer for ever.
 
     ``private`` is the lab's directory.
 
-    ``ready`` gets one JSON line: ``{"lacking": […]}`` or ``{"error": …}``. Orders come by ``control``, a
-    stream socket of :mod:`netlab.kernel.channel`: ``{"close": [(protocol, port, node), …], "open": [ports of
-    the first namespace, …]}`` with the namespaces beside it; each is answered in the same way.
+    It says ``{"lacking": […]}``, or an error. An order is ``{"close": [(protocol, port, node), …], "open":
+    [ports of the first namespace, …]}`` with the namespaces beside it; each is answered in the same way.
     """
     import gc
-    import json
 
     responder = Responder(private)
     try:
-        said: dict[str, object] = {"lacking": responder.open(spec)}
+        lacking = responder.open(spec)
     except LabError as error:
-        said = {"error": str(error)}
-    for namespace, _ in spec:
-        os.close(namespace)
-    os.write(ready, json.dumps(said).encode() + b"\n")
-    os.close(ready)
-    if "error" in said:
+        say(to_message(error))
         return 1
-    if control is not None:
-        responder.take_orders(Channel(socket.socket(fileno=control)))
+    finally:
+        for namespace, _ in spec:
+            os.close(namespace)
+    say({"lacking": lacking})
+    if orders is not None:
+        responder.take_orders(orders)
     gc.freeze()  # thousands of long-lived objects that no collection need look at again
     responder.run()
     return 0

@@ -96,7 +96,8 @@ class Responding:
 
         def work() -> int:
             rename(["responder", f"of {supervisor.name}"])
-            return serve(self._spec(), os.dup(its.fileno()), supervisor.private, its.detach())
+            orders = Channel(its)
+            return serve(self._spec(), supervisor.private, orders.send, orders)
 
         child = Child(0, "responder", on_exit=self._ended)
         self._child = supervisor.children.fork(child, work, keep=(its.fileno(),))
@@ -163,7 +164,7 @@ class Responding:
     def _heard(self, words: Message) -> None:
         self._owe(-1)
         if "error" in words:
-            self._supervisor.report_failure(words["error"])
+            self._supervisor.report_failure(words["text"])
             return
         self._supervisor.processes.warnings += words["lacking"]
         if not self._owed:

@@ -1,7 +1,7 @@
 """netlab's own responders, in the containers of a real daemon.
 
 Run as ``python3 answering.py REQUEST``, JSON: ``[[namespace, [[protocol, port, node, service], …]], …]``.
-Writes what :func:`netlab.lab.services.responder.serve` writes once everything listens, and serves until it is
+Prints what :func:`netlab.lab.services.responder.serve` says once everything listens, and serves until it is
 killed.
 """
 
@@ -23,7 +23,8 @@ def main() -> int:
         )
         for path, ports in json.loads(sys.argv[1])
     ]
-    return serve(spec, 1, private="")  # no DNS server among them, so nothing of the lab's directory
+    # No DNS server is among them, so nothing of a lab's directory is needed.
+    return serve(spec, "", lambda message: print(json.dumps(message), flush=True))
 
 
 if __name__ == "__main__":

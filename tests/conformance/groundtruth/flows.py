@@ -99,7 +99,7 @@ def answer(real: RealHost, plan: Plan, paths: Mapping[str, str]) -> None:
     ]
     said = json.loads(real.world.begin([sys.executable, str(ANSWERING), json.dumps(request)]) or "{}")
     if "lacking" not in said:
-        raise RuntimeError(f"the servers did not start: {said.get('error')}")
+        raise RuntimeError(f"the servers did not start: {said.get('text')}")
 
 
 @contextmanager
