@@ -245,7 +245,7 @@ def test_a_client_that_is_killed_leaves_the_next_one_a_lab_that_is_changed(
     os.mkfifo(gate)
     lab = faulty(
         f"""
-        import netlab.lab.reconcile as reconcile
+        import netlab.lab.build.reconcile as reconcile
         run = reconcile._Reconcile.run
         def wait(self):
             open({str(gate)!r}).close()
