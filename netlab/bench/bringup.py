@@ -18,7 +18,7 @@ from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, process
 from netlab.lab.build.apply import Applied, apply
 from netlab.model.errors import LabError
-from netlab.model.family import bare
+from netlab.model.family import Family, bare
 from netlab.model.plan import Plan
 
 RATIO = 1.3
@@ -86,7 +86,7 @@ def slowest_connect(size: int) -> float:
     with netns.entered(lab.namespaces["host"]):
         for node in plan.nodes:
             for address in node.interfaces[0].addresses if node.kind == "container" else ():
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                family = Family.of(address).af
                 start = time.perf_counter()
                 with socket.socket(family) as sock:
                     sock.settimeout(5)

@@ -19,7 +19,6 @@ from netlab.kernel import netns
 from netlab.lab.lab import Lab
 from netlab.measure.session import Session
 from netlab.model.errors import LabError, Unmeasured
-from netlab.model.family import Family
 from netlab.model.flow import Flow
 
 SOCKETS, VARIANTS = 1.5, 20.0
@@ -85,8 +84,7 @@ def connects(lab: Lab, flows: Sequence[Flow]) -> float:
     start = time.perf_counter()
     for flow in flows:
         with netns.entered(namespaces[flow.origin]):
-            kind = socket.AF_INET if flow.family is Family.IPV4 else socket.AF_INET6
-            wire = socket.socket(kind, socket.SOCK_STREAM)
+            wire = socket.socket(flow.family.af, socket.SOCK_STREAM)
         with wire:
             wire.settimeout(10)
             wire.connect((flow.address, flow.port))

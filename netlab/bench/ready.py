@@ -41,8 +41,7 @@ def addresses(plan: Plan) -> list[str]:
 
 def connect(address: str) -> tuple[float, int]:
     """Seconds for one connection to port 80, and the retransmissions that it took; raises LabError."""
-    family = socket.AF_INET6 if Family.of(address) is Family.IPV6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as wire:
+    with socket.socket(Family.of(address).af, socket.SOCK_STREAM) as wire:
         wire.settimeout(10)
         start = perf_counter()
         try:

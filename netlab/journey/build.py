@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlab.journey.decide import decide
-from netlab.journey.evidence import PacketPaths, ProbeResult, unmapped
+from netlab.journey.evidence import PacketPaths, ProbeResult
 from netlab.journey.headers import endpoints
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import leg_of, split_by_node, visit_of
 from netlab.journey.topology import Topology
-from netlab.model.family import Family, endpoint
+from netlab.model.family import Family, endpoint, unmapped
 from netlab.model.flow import Flow, OutcomeName, PathName
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
 

@@ -9,7 +9,7 @@ from netlab.journey.headers import PROTOCOLS, make_key, reverse
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index
 from netlab.journey.topology import Topology
-from netlab.model.family import Family
+from netlab.model.family import Family, unmapped
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.journey import Icmp
 from netlab.model.reply import Reply
@@ -128,8 +128,3 @@ def _by_token(token: str, forth: list[HookPass], index: Index, facts: Topology) 
     if key is None or key == forth[0].key:
         return []
     return index.follow(key, facts.traced_nodes, end.node)
-
-
-def unmapped(address: str) -> str:
-    """``::ffff:192.0.2.1`` → ``192.0.2.1``: how a dual-stack socket names an IPv4 peer."""
-    return address[7:] if address.startswith("::ffff:") and "." in address else address

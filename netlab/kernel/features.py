@@ -18,6 +18,7 @@ from pathlib import Path
 
 from netlab.kernel import libc
 from netlab.kernel.machine import Finding, Status, find_tool
+from netlab.model.family import Family
 
 NETLINK_ROUTE, NETLINK_NETFILTER, SOL_NETLINK = 0, 12, 270
 NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE = 1, 9
@@ -112,7 +113,7 @@ def loopback_up() -> str:
 
 
 def _send_to_self(address: str = "127.0.0.1") -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    family = Family.of(address).af
     with (
         socket.socket(family, socket.SOCK_DGRAM) as server,
         socket.socket(family, socket.SOCK_DGRAM) as client,

@@ -93,6 +93,16 @@ def entered(fd: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def inside(fd: int | None) -> Iterator[None]:
+    """As :func:`entered`; with None the calling thread stays where it is."""
+    if fd is None:
+        yield
+        return
+    with entered(fd):
+        yield
+
+
 def create() -> int:
     """A new network namespace, as a descriptor; its loopback is down. Raises MachineError."""
     with returning():

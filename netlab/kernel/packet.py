@@ -8,7 +8,6 @@ it 3 to 5 µs. Layouts: RFC 791, 8200, 9293, 768, 792, 4443.
 from __future__ import annotations
 
 import socket
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
@@ -114,7 +113,7 @@ def checksum(data: bytes | bytearray) -> int:
 
 @lru_cache(maxsize=1 << 12)
 def _octets_of(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    return socket.inet_pton(Family.of(address).af, address)
 
 
 @lru_cache(maxsize=256)
@@ -156,11 +155,10 @@ class PacketSocket:
     """Sends whole IP packets, and hears those that arrive, in one namespace."""
 
     def __init__(self, netns: int | None, family: Family) -> None:
-        with nullcontext() if netns is None else namespaces.entered(netns):
+        with namespaces.inside(netns):
             flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
             self._frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | flags, socket.htons(ETH_P_ALL))
-            kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-            self._routed = socket.socket(kind, socket.SOCK_RAW | flags, socket.IPPROTO_RAW)
+            self._routed = socket.socket(family.af, socket.SOCK_RAW | flags, socket.IPPROTO_RAW)
         self._family = family
         self._frames.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
 

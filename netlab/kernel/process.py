@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netlab.model.errors import MachineError
@@ -84,6 +84,25 @@ def first_words(fd: int, pid: int, seconds: float = 10.0) -> bytes | None:
         return os.read(fd, 4096)
     os.kill(pid, signal.SIGKILL)
     return None
+
+
+def held_sockets() -> Iterator[tuple[int, frozenset[int]]]:
+    """Each process of this PID namespace with the inodes of the sockets that it holds."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            links = [_link(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or belongs to another user namespace
+        yield int(name), frozenset(int(link[8:-1]) for link in links if link.startswith("socket:["))
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return ""  # closed meanwhile
 
 
 def memory_file(name: str, content: bytes = b"") -> int:

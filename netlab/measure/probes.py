@@ -62,11 +62,6 @@ _REPLY_LIMIT: Final = 1 << 16
 _ECHO = struct.Struct(">BBHHH")
 
 
-def family_number(family: Family) -> int:
-    """AF_INET or AF_INET6."""
-    return socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-
-
 class SocketProbe(ABC):
     """What the probes by sockets have in common.
 
@@ -106,7 +101,7 @@ class SocketProbe(ABC):
         """Open the socket (in the calling thread's namespace), bind it and send the first packet."""
         try:
             sock = socket.socket(
-                family_number(self.flow.family),
+                self.flow.family.af,
                 self.kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
                 self.number,
             )

@@ -25,7 +25,7 @@ from itertools import chain
 from typing import Final, Protocol
 
 from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, unmapped
+from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths
 from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables
@@ -38,6 +38,7 @@ from netlab.measure.in_flight import InFlight, Probe, rounds
 from netlab.measure.probes import patience, probe_for
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
+from netlab.model.family import unmapped
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan

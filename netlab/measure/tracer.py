@@ -204,8 +204,7 @@ class Tracer:
 
 def _canary_socket(family: Family, address: str) -> socket.socket | None:
     """A marked datagram socket to ``address``; None if no packet could go there from this namespace."""
-    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-    sock = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    sock = socket.socket(family.af, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, CANARY_MARK)
     try:
         sock.connect((address, _CANARY_PORT))

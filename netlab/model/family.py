@@ -37,6 +37,11 @@ class Family(enum.IntEnum):
         return 32 if self is Family.IPV4 else 128
 
     @property
+    def af(self) -> int:
+        """AF_INET or AF_INET6, as Linux numbers them."""
+        return 2 if self is Family.IPV4 else 10
+
+    @property
     def any(self) -> str:
         """The wildcard address: ``0.0.0.0`` or ``::``."""
         return "0.0.0.0" if self is Family.IPV4 else "::"
@@ -64,6 +69,11 @@ def parse_address(text: str) -> Address:
 def bare(address: str) -> str:
     """``192.0.2.1/24`` → ``192.0.2.1``."""
     return address.partition("/")[0]
+
+
+def unmapped(address: str) -> str:
+    """``::ffff:192.0.2.1`` → ``192.0.2.1``: how a dual-stack socket names an IPv4 peer."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
 def endpoint(address: str, port: int) -> str:

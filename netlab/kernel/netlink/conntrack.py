@@ -1,25 +1,25 @@
-"""Read the conntrack table (ctnetlink), without switching conntrack on.
+"""The connections that conntrack knows, read and deleted with pyroute2. Nothing here makes conntrack run.
 
-Layouts: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+pyroute2's ``netns=`` starts a process for each socket and takes names or paths; a descriptor will do here:
+the calling thread enters the namespace for as long as it takes.
 """
 
 from __future__ import annotations
 
-import socket
+import errno
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from netlab.kernel.netlink.nf_tables import attributes, dump, open_socket
-from netlab.model.family import Family
+from pyroute2 import NetlinkError, NFCTSocket
 
-_SUBSYSTEM: Final = 1
-_CT_GET: Final = 1
-_TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _ID, _ZONE = 1, 2, 3, 12, 18
-_IP, _PROTO = 1, 2
-_V4_SRC, _V4_DST, _V6_SRC, _V6_DST = 1, 2, 3, 4
-_PROTO_NUM, _SPORT, _DPORT = 1, 2, 3
-#: enum ip_conntrack_status
-SEEN_REPLY, ASSURED, CONFIRMED, SRC_NAT, DST_NAT = 2, 4, 8, 16, 32
+from netlab.kernel import netns as namespaces
+from netlab.model.family import FAMILIES, Family
+
+#: enum ip_conntrack_status of include/uapi/linux/netfilter/nf_conntrack_common.h
+SEEN_REPLY, SRC_NAT, DST_NAT = 2, 16, 32
+UDP: Final = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +58,88 @@ def entries(netns: int | None, family: Family) -> tuple[Entry, ...]:
 
     Empty where conntrack does not run; asking does not start it.
     """
-    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-    with open_socket(netns) as sock:
-        return tuple(entry(values) for values, _ in dump(sock, _SUBSYSTEM << 8 | _CT_GET, kind))
+    with namespaces.inside(netns), NFCTSocket(nfgen_family=family.af) as table:
+        return tuple(_entry(message) for message in _dump(table))
 
 
-def entry(values: dict[int, bytes]) -> Entry:
-    """The entry in the attributes of a message of ctnetlink's."""
+def answered_by(addresses: Iterable[str]) -> Callable[[Entry], bool]:
+    """Entries whose answers come from or go to one of the addresses (netlink's ConntrackReplyAnyIP)."""
+    wanted = frozenset(addresses)
+
+    def chosen(entry: Entry) -> bool:
+        return entry.reply.src in wanted or entry.reply.dst in wanted
+
+    return chosen
+
+
+def sent_to(protocol: int, endpoints: Iterable[tuple[str, int]]) -> Callable[[Entry], bool]:
+    """Entries of a protocol that were first sent to one of the (address, port); "" is every address."""
+    wanted = frozenset(endpoints)
+
+    def chosen(entry: Entry) -> bool:
+        original = entry.original
+        return original.protocol == protocol and (
+            ("", original.dport) in wanted or (original.dst, original.dport) in wanted
+        )
+
+    return chosen
+
+
+def delete(netns: int | None, chosen: Callable[[Entry], bool]) -> int:
+    """Delete the chosen entries of a namespace (None: the caller's own), both families.
+
+    Returns how many entries were chosen. Raises OSError; an entry that ends by itself meanwhile is no error.
+    """
+    with namespaces.inside(netns):
+        return sum(_delete(family, chosen) for family in FAMILIES)
+
+
+def _delete(family: Family, chosen: Callable[[Entry], bool]) -> int:
+    count = 0
+    with NFCTSocket(nfgen_family=family.af) as table:
+        for message in _dump(table):
+            if not chosen(_entry(message)):
+                continue
+            # The identity as well: a new connection may have the tuple of one that has just ended.
+            which = {"tuple_orig": _plain(message.get("tuple_orig")), "id": message.get("id")}
+            try:
+                table.entry("del", **which, zone=message.get("zone"))
+            except NetlinkError as error:
+                if error.code != errno.ENOENT:
+                    raise _failed("deleting a connection", error) from error
+            count += 1
+    return count
+
+
+def _dump(table: NFCTSocket) -> list[Any]:
+    try:
+        return list(table.dump())
+    except NetlinkError as error:
+        raise _failed("listing connections", error) from error
+
+
+def _failed(doing: str, error: NetlinkError) -> OSError:
+    return OSError(error.code, f"{doing}: {os.strerror(error.code)}")
+
+
+def _plain(attribute: Any) -> dict[str, Any]:
+    """A decoded nest of attributes as pyroute2 encodes one: without the flags that it adds on decoding."""
+    return {"attrs": [(a[0], _plain(a[1]) if isinstance(a[1], dict) else a[1]) for a in attribute["attrs"]]}
+
+
+def _entry(message: Any) -> Entry:
     return Entry(
-        int.from_bytes(values[_ID], "big"),
-        _tuple(attributes(values[_TUPLE_ORIG])),
-        _tuple(attributes(values[_TUPLE_REPLY])),
-        int.from_bytes(values.get(_STATUS, b""), "big"),
+        message.get("id"),
+        _tuple(message.get("tuple_orig")),
+        _tuple(message.get("tuple_reply")),
+        message.get("status") or 0,
     )
 
 
-def _tuple(values: dict[int, bytes]) -> Tuple:
-    addresses, proto = attributes(values[_IP]), attributes(values[_PROTO])
-    if _V4_SRC in addresses:
-        kind, src, dst = socket.AF_INET, addresses[_V4_SRC], addresses[_V4_DST]
-    else:
-        kind, src, dst = socket.AF_INET6, addresses[_V6_SRC], addresses[_V6_DST]
-    return Tuple(
-        proto[_PROTO_NUM][0],
-        socket.inet_ntop(kind, src),
-        int.from_bytes(proto.get(_SPORT, b""), "big"),
-        socket.inet_ntop(kind, dst),
-        int.from_bytes(proto.get(_DPORT, b""), "big"),
+def _tuple(attribute: Any) -> Tuple:
+    addresses, protocol = attribute.get("CTA_TUPLE_IP"), attribute.get("CTA_TUPLE_PROTO")
+    src, dst = (
+        addresses.get(f"CTA_IP_V4_{end}") or addresses.get(f"CTA_IP_V6_{end}") for end in ("SRC", "DST")
     )
+    sport, dport = (protocol.get(f"CTA_PROTO_{end}_PORT") or 0 for end in ("SRC", "DST"))
+    return Tuple(protocol.get("CTA_PROTO_NUM"), src, sport, dst, dport)

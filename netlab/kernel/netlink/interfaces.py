@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from struct import Struct
 
@@ -32,7 +31,7 @@ class KernelInterface:
 
 def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
     """Index → interface, of the namespace ``netns`` (None: the caller's own); raises OSError."""
-    with nullcontext() if netns is None else namespaces.entered(netns):
+    with namespaces.inside(netns):
         sock = RouteSocket()
     with sock:
         addresses: dict[int, list[str]] = {}

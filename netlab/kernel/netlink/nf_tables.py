@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from struct import Struct
 from typing import Final
 
@@ -82,7 +82,7 @@ def open_socket(netns: int | None, flags: int = 0) -> socket.socket:
 
     It is bound at once: on an unbound socket joining a group succeeds, and nothing ever arrives.
     """
-    with nullcontext() if netns is None else namespaces.entered(netns):
+    with namespaces.inside(netns):
         sock = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | flags, NETLINK_NETFILTER
         )
@@ -113,7 +113,7 @@ def messages(sock: socket.socket, *, single: bool = False) -> Iterator[bytes]:
             if kind == _DONE:
                 return
             if kind == _ERROR_TYPE:
-                code = -int.from_bytes(data[at + 16 : at + 20], _NATIVE, signed=True)
+                code = -int.from_bytes(data[at + 16 : at + 20], sys.byteorder, signed=True)
                 if code:
                     raise OSError(code, f"netlink: {os.strerror(code)}")
                 return
@@ -176,9 +176,6 @@ class Tables:
     def close(self) -> None:
         """Close the socket; idempotent."""
         self._socket.close()
-
-
-_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 
 
 def hook_words(family: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import nullcontext
+import sys
 from struct import Struct
 from typing import Final
 
@@ -29,14 +29,13 @@ def lookup(netns: int | None, src: str, dst: str, iif: tuple[int, str] | None) -
     type of the route with its interface and next hop.
     """
     family = Family.of(dst)
-    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
     question = f"ip route get {dst} from {src}" + (f" iif {iif[1]}" if iif else "")
-    body = _RTMSG.pack(kind, family.bits, family.bits, 0, 0, 0, 0, 0, 0)
-    body += m.attribute(_RTA_DST, socket.inet_pton(kind, dst))
-    body += m.attribute(_RTA_SRC, socket.inet_pton(kind, src))
+    body = _RTMSG.pack(family.af, family.bits, family.bits, 0, 0, 0, 0, 0, 0)
+    body += m.attribute(_RTA_DST, socket.inet_pton(family.af, dst))
+    body += m.attribute(_RTA_SRC, socket.inet_pton(family.af, src))
     if iif is not None:
-        body += m.attribute(_RTA_IIF, iif[0].to_bytes(4, _NATIVE))
-    with nullcontext() if netns is None else namespaces.entered(netns):
+        body += m.attribute(_RTA_IIF, iif[0].to_bytes(4, sys.byteorder))
+    with namespaces.inside(netns):
         sock = RouteSocket()
         with sock:
             try:
@@ -46,10 +45,7 @@ def lookup(netns: int | None, src: str, dst: str, iif: tuple[int, str] | None) -
             values = attributes(answer, _RTMSG.size)
             words = [_TYPES.get(answer[7], f"type {answer[7]}")]
             if _RTA_GATEWAY in values:
-                words.append(f"via {socket.inet_ntop(kind, values[_RTA_GATEWAY])}")
+                words.append(f"via {socket.inet_ntop(family.af, values[_RTA_GATEWAY])}")
             if _RTA_OIF in values:
-                words.append(f"dev {socket.if_indextoname(int.from_bytes(values[_RTA_OIF], _NATIVE))}")
+                words.append(f"dev {socket.if_indextoname(int.from_bytes(values[_RTA_OIF], sys.byteorder))}")
     return f"{question}: {' '.join(words)}"
-
-
-_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"

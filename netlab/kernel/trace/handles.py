@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from typing import Final
 
 from netlab.kernel import netns as namespaces
@@ -54,7 +53,7 @@ class RuleBook:
             missing = set(wanted) - self._done
             if not missing:
                 return self._lines
-            with nullcontext() if self._netns is None else namespaces.entered(self._netns):
+            with namespaces.inside(self._netns):
                 try:
                     self._read(missing)
                 except FileNotFoundError:  # a table went while its rules were read

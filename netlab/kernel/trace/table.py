@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import Final
@@ -158,14 +159,11 @@ def _rules(family: str, hook: str, position: str, selection: Sequence[bytes]) ->
     """A packet is marked again at each hook of IP, since somebody's rule may have unmarked it."""
     rules = []
     if position == "first" and hook == "output" and family in ("ip", "ip6"):
-        canary = _meta(_META_MARK) + _compare(_CMP_EQ, CANARY_MARK.to_bytes(4, _NATIVE))
+        canary = _meta(_META_MARK) + _compare(_CMP_EQ, CANARY_MARK.to_bytes(4, sys.byteorder))
         rules.append(canary + _trace() + _verdict(_NF_DROP))
     if family in ("ip", "ip6") or hook in _ENTRIES or not all(selection):
         rules += [match + _trace() + _verdict(_NF_ACCEPT) for match in selection]
     return [*rules, _verdict(_NF_ACCEPT)]
-
-
-_NATIVE: Final = "little" if Struct("=H").pack(1) == b"\1\0" else "big"
 
 
 def batch(

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from netlab.kernel import netns
+from netlab.kernel import netns, process
 from netlab.kernel.netlink.listening import listening
 
 
@@ -27,25 +27,17 @@ def main(_args: list[str], _fds: list[int], namespaces: dict[str, int]) -> int:
 def owners(inodes: set[int]) -> dict[int, list[tuple[int, str]]]:
     """Which processes of this PID namespace hold each of the sockets."""
     held: dict[int, list[tuple[int, str]]] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+    for pid, sockets in process.held_sockets():
+        if pid == os.getpid() or not sockets & inodes:
             continue
         try:
-            with open(f"/proc/{name}/comm", encoding="utf-8", errors="replace") as file:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                 comm = file.read().strip()
-            links = [_link(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, or belongs to a program's own user namespace
-        for inode in {int(link[8:-1]) for link in links if link.startswith("socket:[")} & inodes:
-            held.setdefault(inode, []).append((int(name), comm))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        for inode in sockets & inodes:
+            held.setdefault(inode, []).append((pid, comm))
     return held
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except FileNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":

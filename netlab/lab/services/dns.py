@@ -135,8 +135,7 @@ class Server:
             family = _FAMILIES[kind]
             found = self.lookup(name, family)
             if found is not None:
-                number = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
-                return [_record(kind, socket.inet_pton(number, address)) for address in found]
+                return [_record(kind, socket.inet_pton(family.af, address)) for address in found]
             return [] if self.ndots and "." not in name else None
         if kind == MX and any(self.lookup(name, family) for family in Family):
             return []

@@ -7,7 +7,7 @@ import select
 import time
 
 from netlab.kernel import netns
-from netlab.kernel.netlink.listening import listening
+from netlab.kernel.netlink.sockdiag import listening_ports
 
 #: Seconds that a program has for opening its ports, before that is worth a warning.
 PATIENCE = 15.0
@@ -29,7 +29,7 @@ def wait_for(pid: int, namespace: int, ports: set[int]) -> int:
     poll.register(pidfd, select.POLLIN)
 
     until = time.monotonic() + PATIENCE
-    while not ports <= {found.port for found in listening(("tcp",))}:
+    while not ports <= listening_ports(None):
         if poll.poll(INTERVAL * 1000):
             return 1
         if time.monotonic() > until:

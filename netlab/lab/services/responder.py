@@ -25,6 +25,7 @@ from netlab.kernel.channel import Channel, Message
 from netlab.lab.services import dns
 from netlab.lab.supervisor.journal import say_error
 from netlab.model.errors import LabError, to_message
+from netlab.model.family import unmapped
 from netlab.model.reply import Reply, token_of
 
 #: What is to be answered: network namespace (an open descriptor), then per port
@@ -50,8 +51,7 @@ _IN6_PKTINFO = struct.Struct("=16sI")  # ipv6(7)
 
 def _plain(address: str) -> str:
     """An IPv4 client's address on a dual-stack socket, as an IPv4 address; without a scope."""
-    address = address.partition("%")[0]
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
+    return unmapped(address.partition("%")[0])
 
 
 class _Port:

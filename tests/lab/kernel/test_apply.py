@@ -16,11 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import inventory
 
 from netlab.bench.plans import star
 from netlab.kernel import netns, ruleset, sysctl
-from netlab.kernel.netlink import dump
-from netlab.kernel.netlink.socket import RouteSocket
 from netlab.lab.build.apply import Applied, apply
 from netlab.lab.build.layout import MANY, layout
 from netlab.model.errors import LabError, MachineError, Position, ScenarioError, UsageError
@@ -90,11 +89,11 @@ def test_first_connect_in_a_lab_larger_than_one_pass_of_link_watch(applied: Buil
 
 def test_large_labs_know_their_neighbours(applied: Build) -> None:
     lab = applied(star(MANY + 1, client=False))
-    with netns.entered(lab.namespaces["host"]), RouteSocket() as sock:
-        permanent = {address for _, address, _, for_good in dump.neighbours(sock) if for_good}
+    with netns.entered(lab.namespaces["host"]):
+        permanent = {address for _, address, _ in inventory.permanent_neighbours()}
     assert {"10.1.0.2", "fd00:1::2", f"10.1.0.{MANY + 2}"} <= permanent
-    with netns.entered(lab.namespaces["c0"]), RouteSocket() as sock:
-        assert (2, "10.1.0.1", "02:42:00:00:01:01", True) in set(dump.neighbours(sock))
+    with netns.entered(lab.namespaces["c0"]):
+        assert (2, "10.1.0.1", "02:42:00:00:01:01") in inventory.permanent_neighbours()
 
 
 def test_settings_reach_every_namespace_of_a_large_lab(applied: Build) -> None:
@@ -145,8 +144,8 @@ def test_indexes_are_what_the_plan_asks_for(applied: Build) -> None:
     lab = applied(with_node(with_node(plan, "host", interfaces=asked), "c0", interfaces=(container,)))
     assert lab.indexes["host"] == {"lo": 1, "br1": 7, "veth0": 12, "ext0": 13}
     for name, expected in (("host", lab.indexes["host"]), ("c0", {"lo": 1, "eth0": 11})):
-        with netns.entered(lab.namespaces[name]), RouteSocket() as sock:
-            assert {link.name: link.index for link in dump.links(sock)} == expected
+        with netns.entered(lab.namespaces[name]):
+            assert {link.name: link.index for link in inventory.links()} == expected
 
 
 def test_addresses_and_routes_are_as_planned_and_usable_at_once(applied: Build, inside: Inside) -> None:
@@ -158,9 +157,10 @@ def test_addresses_and_routes_are_as_planned_and_usable_at_once(applied: Build, 
         Route("203.0.113.0/24", None, "eth0"),
     )
     lab = applied(with_node(plan, "c0", routes=routes))
-    with netns.entered(lab.namespaces["c0"]), RouteSocket() as sock:
-        found = {address for _, address in dump.addresses(sock)}
-        table = {(route.destination, route.via) for route in dump.routes(sock)}
+    with netns.entered(lab.namespaces["c0"]):
+        found = {address for _, address in inventory.addresses()}
+        rules = inventory.rules()
+        table = {(destination, via) for destination, via, _ in inventory.routes()}
     assert {"10.1.0.2/16", "fd00:1::2/64", "127.0.0.1/8", "::1/128"} <= found
     assert {
         ("default", "10.1.0.1"),
@@ -168,6 +168,13 @@ def test_addresses_and_routes_are_as_planned_and_usable_at_once(applied: Build, 
         ("192.0.2.0/24", "10.1.0.1"),
         ("203.0.113.0/24", None),
     } <= table
+    assert {(family, table) for family, _, table in rules} == {
+        (2, 255),
+        (2, 254),
+        (2, 253),
+        (10, 255),
+        (10, 254),
+    }
     for name in ("c0", "host", "client"):
         assert "tentative" not in inside(lab.namespaces[name], "ip", "address")
     assert "brd 10.1.255.255" in inside(lab.namespaces["c0"], "ip", "-4", "address")
@@ -287,11 +294,11 @@ def test_administrators_lines_run_last(applied: Build) -> None:
         with_node(star(1), "host", commands=lines, rulesets=(rules(Family.IPV4, "-s 192.0.2.1/32 -j DROP"),))
     )
     lab.run_commands()
-    with netns.entered(lab.namespaces["host"]), RouteSocket() as sock:
+    with netns.entered(lab.namespaces["host"]):
         assert ruleset.save(Family.IPV4).index("-A INPUT -j DROP") < ruleset.save(Family.IPV4).index(
             "192.0.2.1"
         )
-        assert next(link.mtu for link in dump.links(sock) if link.name == "ext0") == 1300
+        assert next(link.mtu for link in inventory.links() if link.name == "ext0") == 1300
         assert sysctl.read("net.ipv4.conf.ext0.rp_filter") == "1"
         assert "table inet mine" in ruleset.list_nft()
 
@@ -306,8 +313,8 @@ def test_the_first_line_that_fails_is_named_with_the_tools_words(applied: Build)
     with pytest.raises(ScenarioError) as caught:
         lab.run_commands()
     assert str(caught.value).startswith("a.yaml:7:5: iptables -A NOWHERE -j DROP: iptables: ")
-    with netns.entered(lab.namespaces["host"]), RouteSocket() as sock:
-        assert next(link.up for link in dump.links(sock) if link.name == "ext0")
+    with netns.entered(lab.namespaces["host"]):
+        assert next(link.up for link in inventory.links() if link.name == "ext0")
 
 
 def failing() -> Iterator[object]:

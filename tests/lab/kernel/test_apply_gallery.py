@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import inventory
 
 from netlab.kernel import netns, ruleset, sysctl
-from netlab.kernel.netlink import dump
-from netlab.kernel.netlink.socket import RouteSocket
 from netlab.lab.build.apply import Applied
 from netlab.model.plan import Node, Plan
 from netlab.model.rules import IptablesRuleset
@@ -32,9 +31,8 @@ def check(lab: Applied, node: Node) -> None:
             assert set(restore_text(rules).splitlines()) <= set(without_counters(ruleset.save(rules.family)))
     final = {one.key: one.value for one in node.sysctls}
     assert {key: sysctl.read(key).replace("\t", " ") for key in final} == final
-    with RouteSocket() as sock:
-        links = {link.name: link for link in dump.links(sock)}
-        addresses = {(index, address) for index, address in dump.addresses(sock)}
+    links = {link.name: link for link in inventory.links()}
+    addresses = inventory.addresses()
     for interface in node.interfaces:
         link = links[interface.name]
         assert (link.kind, link.up) == (interface.kind, interface.up)

@@ -1,0 +1,1 @@
+"""What several tests need: found as ``support.…``, since tests/ is on the path of pytest."""
