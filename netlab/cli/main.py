@@ -211,4 +211,5 @@ def _tell(error: BaseException, *, verbose: bool, doing: str) -> int:
         sys.stderr.write(visible("".join(traceback.format_exception(error))))
     shown = known or error
     sys.stderr.write(visible(f"{shown}\n" if isinstance(shown, ScenarioError) else f"netlab: {shown}\n"))
+    sys.stderr.flush()
     return known.exit_code if known is not None else 1

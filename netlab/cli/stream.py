@@ -21,6 +21,7 @@ class ShownStream(io.TextIOWrapper):
         super().__init__(
             stream.buffer, encoding=stream.encoding, errors="backslashreplace",
             line_buffering=getattr(stream, "line_buffering", False),
+            write_through=getattr(stream, "write_through", False),  # PYTHONUNBUFFERED
         )  # fmt: skip
         self._before = stream  # which closes what it writes to when it goes
         self._styles = in_colour(self)

@@ -20,6 +20,7 @@ ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DI
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -248,8 +249,6 @@ class Lock:
     _process = 0
 
     def __init__(self, name: str, *, wait: bool = True) -> None:
-        import fcntl
-
         base = root()
         self._process = os.getpid()
         self.name = name
@@ -343,8 +342,6 @@ class Lock:
     @unbroken
     def __del__(self) -> None:
         """An interrupt came before anybody else had this object, and perhaps before it had the lock."""
-        import fcntl
-
         if self.fd >= 0 and self._process == os.getpid():
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
