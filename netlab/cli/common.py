@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import IO
 
+    from netlab.lab.options import Option
     from netlab.model.errors import Problem
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
@@ -23,12 +24,17 @@ SCHEMA_VERSION = 1
 
 
 def add_scenario_options(
-    parser: argparse.ArgumentParser, *, several: bool = False, variants: bool = False
+    parser: argparse.ArgumentParser,
+    *,
+    several: bool = False,
+    variants: bool = False,
+    programs: bool = False,
 ) -> None:
     """Positional files and everything that changes what a scenario means.
 
     ``several``: each positional file is a scenario of its own. ``-f`` files are one, merged. ``variants``:
-    engines and firewalls may be given more than once, and are lists.
+    engines and firewalls may be given more than once, and are lists. ``programs``: the verb takes
+    ``--allow-programs``, too.
     """
     from netlab.cli.complete import hint
 
@@ -42,46 +48,25 @@ def add_scenario_options(
         ),
         "file",
     )  # fmt: skip
-    option = parser.add_argument
-    often: dict[str, Any] = {"action": "append", "default": []} if variants else {}
-    more = "; may be repeated" if variants else ""
-    hint(
-        option("--engine", metavar="NAME", help="container engine, such as docker-20.10" + more, **often),
-        "engine",
-    )
-    hint(option("--firewall", metavar="KIND", help="the host's firewall" + more, **often), "firewall")
-    option(
-        "--daemon", action="append", default=[], metavar="KEY=VALUE",
-        help="daemon.json setting, such as userland-proxy=false; may be repeated",
-    )  # fmt: skip
-    option("--name", metavar="LAB", help="the lab's name; default: the file's")
-    option("--project-name", "-p", metavar="NAME", help="Compose's project name")
-    option(
-        "--profile", action="append", default=[], metavar="NAME", help="a Compose profile; may be repeated"
-    )
-    hint(
-        option(
-            "--env-file", action="append", default=[], metavar="FILE", dest="env_files",
-            help="variables for the files, instead of .env; may be repeated",
-        ),
-        "file",
-    )  # fmt: skip
-    hint(
-        option("--project-directory", metavar="DIR", help="Compose's project directory; default: the file's"),
-        "file",
-    )
-    option(
-        "--scale", action="append", default=[], metavar="SERVICE=N",
-        help="run N containers of a service; may be repeated",
-    )  # fmt: skip
-    option(
-        "--allow-outside-files", action="store_true",
-        help="let the scenario name files outside its folder",
-    )  # fmt: skip
-    option(
-        "--lenient", action="store_true",
-        help="leave out networks and containers that netlab cannot reproduce, with a warning",
-    )  # fmt: skip
+    from netlab.lab.options import OPTIONS  # start-up: `netlab ls` has none of them
+
+    for name, option in OPTIONS.items():
+        if option.flags and (programs or option.reader != "lab"):
+            _add_option(parser, name, option, often=variants and option.axis)
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, option: Option, *, often: bool) -> None:
+    """Add one of a lab's options; ``often``: it may be repeated, even if a lab takes one value."""
+    from netlab.cli.complete import hint
+
+    more: dict[str, Any] = {"metavar": option.metavar, "help": option.help}
+    if option.kind.form == "flag":
+        more = {"action": "store_true", "help": option.help}
+    elif often or option.kind.form == "list":
+        more |= {"action": "append", "default": [], "help": f"{option.help}; may be repeated"}
+    action = parser.add_argument(*option.flags, dest=name, **more)
+    if option.completes:
+        hint(action, option.completes)
 
 
 class Files(list[str]):
@@ -126,9 +111,12 @@ def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
     from netlab.model.errors import UsageError
     from netlab.scenario import find_default, folder_environment, named_by_variable
 
-    environ = folder_environment(
-        folder, os.environ, args.env_files, allow_outside_files=args.allow_outside_files
-    )
+    try:
+        environ = folder_environment(
+            folder, os.environ, args.env_files, allow_outside_files=args.allow_outside_files
+        )
+    except UsageError as error:
+        raise error.spelled(as_typed) from error
     paths = find_default(folder, environ, above=above)
     found = Files(map(os.path.relpath, paths))
     if not found:
@@ -152,27 +140,32 @@ def load_group(args: argparse.Namespace, files: Files) -> Plan:
 
 def read_group(args: argparse.Namespace, files: Files) -> Scenario:
     """One scenario with the options of the command line; raises ScenarioError or UsageError."""
-    from netlab.lab.options import load_scenario as load
+    from netlab.lab.options import load_scenario
+    from netlab.model.errors import UsageError
 
-    scenario = load(files, environ=files.environ, found_in=files.found_in, **options_of(args))
+    try:
+        scenario = load_scenario(files, environ=files.environ, found_in=files.found_in, **options_of(args))
+    except UsageError as error:
+        raise error.spelled(as_typed) from error
     files.warn(scenario)
     return scenario
 
 
+def as_typed(name: str) -> str:
+    """An option's name as the command line spells it: ``--project-name``."""
+    from netlab.lab.options import OPTIONS
+
+    return OPTIONS[name].flags[0] if name in OPTIONS and OPTIONS[name].flags else name
+
+
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The scenario options as keywords of :func:`netlab.lab.options.load_plan`."""
+    """The scenario options as keywords of :func:`netlab.lab.options.load_scenario`."""
+    from netlab.lab.options import OPTIONS
+
     return {
-        "engine": args.engine,
-        "firewall": args.firewall,
-        "daemon": args.daemon,
-        "name": args.name,
-        "project_name": args.project_name,
-        "profiles": args.profile,
-        "env_files": args.env_files,
-        "project_directory": args.project_directory,
-        "scale": args.scale,
-        "allow_outside_files": args.allow_outside_files,
-        "lenient": args.lenient,
+        name: getattr(args, name)
+        for name, option in OPTIONS.items()
+        if option.flags and option.reader != "lab"
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.common import (
     add_scenario_options,
+    as_typed,
     print_json,
     print_text,
     read_group,
@@ -27,15 +28,11 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    add_scenario_options(parser, several=True)
+    add_scenario_options(parser, several=True, programs=True)
     parser.add_argument("--json", action="store_true", help="print the lab as JSON")
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing unless something goes wrong"
     )
-    parser.add_argument(
-        "--allow-programs", action="store_true",
-        help="let the scenario name a program on this machine as the host's proxy",
-    )  # fmt: skip
     parser.epilog = (
         "If the lab is already running, only the services and networks that changed are created, "
         "removed or restarted, as with `docker compose up`. A change to a host or to the nodes "
@@ -130,7 +127,10 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
             problems += error.problems
             continue
         if not args.allow_programs:
-            refuse_programs(job.plan)
+            try:
+                refuse_programs(job.plan)
+            except UsageError as error:
+                raise error.spelled(as_typed) from error
         jobs.append(job)
     if problems:
         raise ScenarioError(problems)

@@ -15,16 +15,16 @@ from netlab.lab.client.launch import Launch
 from netlab.lab.client.per_process import PerProcess
 from netlab.lab.interrupts import Hold
 from netlab.lab.options import (
-    check_kinds,
+    check,
     counts_of,
     load_scenario,
-    of_arguments,
+    of_scenario,
     record_of,
     refuse_programs,
     show_warnings,
 )
 from netlab.lab.unbroken import unbroken
-from netlab.model.errors import LabError, Unmeasured, UsageError
+from netlab.model.errors import LabError, OptionError, Unmeasured, UsageError
 from netlab.plan import make
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from netlab.lab.client.capture import Capture
     from netlab.lab.client.sockets import Listening
     from netlab.lab.explain import Explanation
+    from netlab.lab.options import LabOptions
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.event import Event
     from netlab.model.expectation import Expected
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
-    from netlab.model.scenario import JsonValue, Scenario
+    from netlab.model.scenario import Scenario
     from netlab.plan.change import History
     from netlab.plan.live_rules import Rules
 
@@ -70,27 +71,21 @@ class Lab:
     def __init__(
         self,
         *files: str | Path,
-        engine: str | None = None,
-        firewall: str | None = None,
-        daemon: Mapping[str, JsonValue] | Sequence[str] = (),
-        name: str | None = None,
-        project_name: str | None = None,
-        profiles: Sequence[str] = (),
-        env_files: Sequence[str | Path] = (),
-        project_directory: str | Path | None = None,
-        scale: Mapping[str, int] | Sequence[str] = (),
-        environ: Mapping[str, str] | None = None,
-        allow_outside_files: bool = False,
-        lenient: bool = False,
-        allow_programs: bool = False,
         plan: Plan | None = None,
         scenario: Scenario | None = None,
+        **options: Unpack[LabOptions],
     ) -> None:
         """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already.
 
-        With a ``plan`` comes the ``scenario`` that it is of; without, nothing can :meth:`do` anything to it.
+        ``options``: see :class:`~netlab.lab.options.LabOptions`. With a ``plan`` comes the ``scenario`` that
+        it is of; without, nothing can :meth:`do` anything to it. What changes a scenario (``engine``, …)
+        cannot be combined with a ``plan``.
         """
-        check_kinds(locals())
+        check(options)
+        name = options.get("name")
+        if plan is not None:
+            for option in of_scenario(options).keys() - {"name"}:
+                raise OptionError("cannot change a plan that is made already", option)
         self._owner = os.getpid()
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
@@ -100,27 +95,10 @@ class Lab:
             self._hold.take()
             launch = self._launch = Launch()
             if plan is None:
-                try:
-                    scenario = load_scenario(
-                        files,
-                        engine=engine,
-                        firewall=firewall,
-                        daemon=daemon,
-                        name=name,
-                        project_name=project_name,
-                        profiles=profiles,
-                        env_files=env_files,
-                        project_directory=project_directory,
-                        scale=scale,
-                        environ=environ,
-                        allow_outside_files=allow_outside_files,
-                        lenient=lenient,
-                    )
-                except UsageError as error:
-                    raise of_arguments(error) from None
+                scenario = load_scenario(files, **of_scenario(options))
                 show_warnings(scenario, stacklevel=3)
                 plan = make(scenario)
-            if not allow_programs:
+            if not options.get("allow_programs", False):
                 refuse_programs(plan)
             self._client = _build(launch, plan, scenario, name, self._names(plan), files)
             #: the session that all measuring here goes through, for what this class does not offer

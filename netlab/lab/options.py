@@ -1,49 +1,234 @@
-"""From scenario files and options to a plan, and to what a supervisor needs to know."""
+"""The options of a lab, each declared once; from files and options to a plan, and to a lab's record.
+
+The constructor of :class:`netlab.Lab`, the scenario options of the command line and the ``netlab`` marker of
+pytest all derive from :class:`LabOptions`. To add an option, add one entry there.
+"""
 
 from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict, get_type_hints
 
-from netlab.model.errors import UsageError
+from netlab.model.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-    from typing import Unpack
+    from typing import Literal, Unpack
 
     from netlab.model.plan import Plan
-    from netlab.model.scenario import JsonValue, Scenario
+    from netlab.model.scenario import Scenario
+
+#: A file or folder in the user's words.
+Path = str | os.PathLike[str]
 
 
-class LabOptions(TypedDict, total=False):
-    """What may be said of a scenario beside its files: the keywords of :func:`load_scenario`."""
+class Kind(NamedTuple):
+    """What values an option takes: a check, the words for it, and how the command line takes one."""
 
-    engine: str | None
-    firewall: str | None
-    daemon: Mapping[str, JsonValue] | Sequence[str]
-    name: str | None
-    project_name: str | None
-    profiles: Sequence[str]
-    env_files: Sequence[str | Path]
-    project_directory: str | Path | None
-    scale: Mapping[str, int] | Sequence[str]
-    environ: Mapping[str, str] | None
-    allow_outside_files: bool
-    found_in: str | Path | None
-    lenient: bool
+    is_right: Callable[[object], bool]
+    words: str
+    form: Literal["value", "list", "flag"] = "value"
 
 
-def load_plan(files: Sequence[str | Path], **choices: Unpack[LabOptions]) -> Plan:
+class Option(NamedTuple):
+    """One option beside its type: what it does, how each door spells it, and who reads it."""
+
+    kind: Kind
+    help: str
+    #: Who reads it: the loader of scenarios, its overrides for every host, or the lab itself.
+    reader: Literal["load", "overrides", "lab"] = "load"
+    #: The command line's spellings, the long one first; none if only Python has it.
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+    #: What completes a value: ``file``, ``engine`` or ``firewall``.
+    completes: str = ""
+    #: Verbs that compare take it several times, and the marker takes a list: one lab for each value.
+    axis: bool = False
+    #: Whether the marker takes it. The plugin itself names its labs.
+    marker: bool = True
+    #: What a value becomes before it is read; raises ValueError.
+    convert: Callable[[Any], object] | None = None
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _is_list(value: object, is_right: Callable[[object], bool]) -> bool:
+    """A string is a collection too, of strings: never what was meant."""
+    if not isinstance(value, Collection) or isinstance(value, (str, bytes, Mapping)):
+        return False
+    return all(map(is_right, value))
+
+
+def _all_text(value: object) -> bool:
+    return _is_list(value, lambda one: isinstance(one, str))
+
+
+def _is_mapping(value: object, is_right: Callable[[object], bool]) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and is_right(one) for key, one in value.items()
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+TEXT = Kind(lambda value: value is None or isinstance(value, str), "a string")
+PATH = Kind(lambda value: value is None or _is_path(value), "a path")
+FLAG = Kind(lambda value: isinstance(value, bool), "True or False", "flag")
+TEXTS = Kind(_all_text, "a list of strings", "list")
+PATHS = Kind(lambda value: _is_list(value, _is_path), "a list of paths", "list")
+SETTINGS = Kind(
+    lambda value: _is_mapping(value, lambda _: True) or _all_text(value),
+    'a mapping, or a list of "KEY=VALUE"',
+    "list",
+)
+NUMBERS = Kind(
+    lambda value: _is_mapping(value, _is_number) or _all_text(value),
+    'a mapping of services to numbers, or a list of "SERVICE=NUMBER"',
+    "list",
+)
+VARIABLES = Kind(
+    lambda value: value is None or _is_mapping(value, lambda one: isinstance(one, str)),
+    "a mapping of strings to strings",
+)
+
+
+def _settings(value: Mapping[str, Any] | Sequence[str]) -> Mapping[str, Any]:
+    from netlab.scenario import daemon_setting
+
+    return dict(value if isinstance(value, Mapping) else map(daemon_setting, value))
+
+
+def _numbers(value: Mapping[str, int] | Sequence[str]) -> Mapping[str, int]:
+    from netlab.scenario import scale_setting
+
+    return dict(value if isinstance(value, Mapping) else map(scale_setting, value))
+
+
+class ScenarioOptions(TypedDict, total=False):
+    """What changes the meaning of a scenario's files."""
+
+    engine: Annotated[
+        str | None,
+        Option(
+            TEXT, "container engine, such as docker-20.10", "overrides", ("--engine",), "NAME",
+            completes="engine", axis=True,
+        ),
+    ]  # fmt: skip
+    firewall: Annotated[
+        str | None,
+        Option(
+            TEXT, "the host's firewall", "overrides", ("--firewall",), "KIND",
+            completes="firewall", axis=True,
+        ),
+    ]  # fmt: skip
+    daemon: Annotated[
+        Mapping[str, Any] | Sequence[str],
+        Option(
+            SETTINGS, "daemon.json setting, such as userland-proxy=false", "overrides", ("--daemon",),
+            "KEY=VALUE", axis=True, convert=_settings,
+        ),
+    ]  # fmt: skip
+    name: Annotated[
+        str | None,
+        Option(TEXT, "the lab's name; default: the file's", "overrides", ("--name",), "LAB", marker=False),
+    ]
+    project_name: Annotated[
+        str | None, Option(TEXT, "Compose's project name", "load", ("--project-name", "-p"), "NAME")
+    ]
+    profiles: Annotated[Sequence[str], Option(TEXTS, "a Compose profile", "load", ("--profile",), "NAME")]
+    env_files: Annotated[
+        Sequence[Path],
+        Option(
+            PATHS, "variables for the files, instead of .env", "load", ("--env-file",), "FILE",
+            completes="file",
+        ),
+    ]  # fmt: skip
+    project_directory: Annotated[
+        Path | None,
+        Option(
+            PATH, "Compose's project directory; default: the file's", "load", ("--project-directory",),
+            "DIR", completes="file",
+        ),
+    ]  # fmt: skip
+    scale: Annotated[
+        Mapping[str, int] | Sequence[str],
+        Option(
+            NUMBERS, "run N containers of a service", "overrides", ("--scale",), "SERVICE=N",
+            convert=_numbers,
+        ),
+    ]  # fmt: skip
+    environ: Annotated[
+        Mapping[str, str] | None,
+        Option(
+            VARIABLES, "the environment that Compose interpolates; default: this process's",
+            convert=lambda value: os.environ if value is None else value,
+        ),
+    ]  # fmt: skip
+    allow_outside_files: Annotated[
+        bool,
+        Option(FLAG, "let the scenario name files outside its folder", "load", ("--allow-outside-files",)),
+    ]
+    lenient: Annotated[
+        bool,
+        Option(
+            FLAG, "leave out networks and containers that netlab cannot reproduce, with a warning", "load",
+            ("--lenient",),
+        ),
+    ]  # fmt: skip
+
+
+class LabOptions(ScenarioOptions, total=False):
+    """The keywords of :class:`netlab.Lab`: those of its scenario, and what the lab itself may do."""
+
+    allow_programs: Annotated[
+        bool,
+        Option(
+            FLAG, "let the scenario name a program on this machine as the host's proxy", "lab",
+            ("--allow-programs",),
+        ),
+    ]  # fmt: skip
+
+
+def declared(options: type) -> dict[str, Option]:
+    """The options that a class such as :class:`LabOptions` declares, by their names in Python."""
+    hints = get_type_hints(options, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+#: Every option by its name in Python, in the order of the command line's help.
+OPTIONS: dict[str, Option] = declared(LabOptions)
+
+
+def check(options: Mapping[str, object]) -> None:
+    """Raise TypeError for a keyword that is no option, OptionError for a value that is not of its kind."""
+    for name, value in options.items():
+        if name not in OPTIONS:
+            raise TypeError(f"{name}= is not an option of a lab{_near(name)}: {', '.join(OPTIONS)}")
+        kind = OPTIONS[name].kind
+        if not kind.is_right(value):
+            raise OptionError(f"{reprlib.repr(value)} is not {kind.words}", name)
+
+
+def _near(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, OPTIONS, 1)
+    return f" (did you mean {near[0]}=?)" if near else ""
+
+
+def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan:
     """The plan of one scenario; arguments and errors are those of :func:`load_scenario`.
 
     The scenario's warnings are Python's, of the category ScenarioWarning.
     """
     from netlab.plan import make
 
-    scenario = load_scenario(files, **choices)
+    scenario = load_scenario(files, **options)
     show_warnings(scenario, stacklevel=3)
     return make(scenario)
 
@@ -59,72 +244,41 @@ def show_warnings(scenario: Scenario, stacklevel: int) -> None:
 
 
 def load_scenario(
-    files: Sequence[str | Path],
-    *,
-    engine: str | None = None,
-    firewall: str | None = None,
-    daemon: Mapping[str, JsonValue] | Sequence[str] = (),
-    name: str | None = None,
-    project_name: str | None = None,
-    profiles: Sequence[str] = (),
-    env_files: Sequence[str | Path] = (),
-    project_directory: str | Path | None = None,
-    scale: Mapping[str, int] | Sequence[str] = (),
-    environ: Mapping[str, str] | None = None,
-    allow_outside_files: bool = False,
-    found_in: str | Path | None = None,
-    lenient: bool = False,
+    files: Sequence[Path], *, found_in: Path | None = None, **options: Unpack[ScenarioOptions]
 ) -> Scenario:
-    """One scenario. ``daemon``: settings of daemon.json, or ``KEY=VALUE`` lines; ``scale``: the number of
-    containers of a service, or ``SERVICE=N`` lines.
+    """One scenario from ``files``, merged by Compose's rules, with :class:`ScenarioOptions`.
 
-    ``environ`` is what Compose interpolates; default: this process's. Raises ScenarioError, UsageError.
+    ``found_in``: the folder in which the files were found, if the user did not name them. Raises
+    ScenarioError with every problem, OptionError, UsageError.
     """
-    from netlab.model.errors import UsageError
-    from netlab.scenario import Overrides, daemon_setting, load, scale_setting
+    from netlab.scenario import Overrides, load  # start-up: the parser of a verb needs no YAML
 
-    try:
-        settings = dict(daemon if isinstance(daemon, Mapping) else map(daemon_setting, daemon))
-    except ValueError as error:
-        raise UsageError(f"--daemon: {error}") from error
-    try:
-        numbers = dict(scale if isinstance(scale, Mapping) else map(scale_setting, scale))
-    except ValueError as error:
-        raise UsageError(f"--scale: {error}") from error
-    overrides = Overrides(engine=engine, firewall=firewall, daemon=settings, name=name, scale=numbers)
+    check(options)
+    given = {"environ": None, **options}
+    read: dict[str, dict[str, Any]] = {"load": {}, "overrides": {}, "lab": {}}
+    for name, value in given.items():
+        option = OPTIONS[name]
+        try:
+            read[option.reader][name] = option.convert(value) if option.convert else value
+        except ValueError as error:
+            raise OptionError(str(error), name) from error
+    if read["lab"]:
+        raise TypeError(f"{', '.join(read['lab'])}: for a lab, not for a scenario")
     return load(
-        files,
-        environ=os.environ if environ is None else environ,
-        project_name=project_name,
-        profiles=profiles,
-        env_files=env_files,
-        project_directory=project_directory,
-        overrides=overrides,
-        allow_outside_files=allow_outside_files,
-        found_in=found_in,
-        lenient=lenient,
+        [os.fspath(file) for file in files],
+        found_in=None if found_in is None else os.fspath(found_in),
+        overrides=Overrides(**read["overrides"]),
+        **read["load"],
     )
 
 
-def of_arguments(error: UsageError) -> UsageError:
-    """The same of somebody who called :func:`load_scenario` and has no options: it names the arguments."""
-    from netlab.model.errors import Argument, Problem, ScenarioError, UsageError
-
-    if not isinstance(error, ScenarioError):
-        return UsageError(str(error).removeprefix("--"))
-    return ScenarioError(
-        [
-            Problem(Argument(file.removeprefix("--").replace("-", "_"), 1, 1), problem.message)
-            if (file := problem.position.file).startswith("--")
-            else problem
-            for problem in error.problems
-        ]
-    )
+def of_scenario(options: Mapping[str, Any]) -> ScenarioOptions:
+    """Those of a lab's options that change its scenario."""
+    found = {name: value for name, value in options.items() if OPTIONS[name].reader != "lab"}
+    return found  # type: ignore[return-value]  # the keys were checked
 
 
-def record_of(
-    plan: Plan, text: str, files: Sequence[str | Path], *, owner: int | None = None
-) -> dict[str, Any]:
+def record_of(plan: Plan, text: str, files: Sequence[Path], *, owner: int | None = None) -> dict[str, Any]:
     """What ``lab.json`` says of a lab; the supervisor adds to it. ``owner``: the PID that it ends with."""
     import time
 
@@ -155,86 +309,10 @@ def counts_of(plan: Plan) -> dict[str, Any]:
 
 
 def refuse_programs(plan: Plan) -> None:
-    """A stranger's scenario starts no program of this machine with our rights; raises UsageError."""
-    from netlab.model.errors import UsageError
-
+    """A stranger's scenario starts no program of this machine with our rights; raises OptionError."""
     for node in plan.nodes:
         if node.proxy.startswith("/"):
-            raise UsageError(
-                f"the scenario wants {node.proxy} to be run as the proxy of {node.name}: "
-                "allow that with --allow-programs"
+            raise OptionError(
+                f"needed to run {node.proxy}, which the scenario names as the proxy of {node.name}",
+                "allow_programs",
             )
-
-
-def check_kinds(arguments: Mapping[str, object]) -> None:
-    """Raise UsageError for the first argument that is not of its kind; others are not looked at."""
-    for name, value in arguments.items():
-        if name in _KINDS:
-            is_right, expected = _KINDS[name]
-            if not is_right(value):
-                raise UsageError(f"{name}: {reprlib.repr(value)} is not {expected}")
-
-
-def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, (str, os.PathLike))
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _all_text(value: object) -> bool:
-    return _is_list(value, lambda one: isinstance(one, str))
-
-
-def _is_list(value: object, is_right: Callable[[object], bool]) -> bool:
-    """A string is a collection too, of strings: never what was meant."""
-    if not isinstance(value, Collection) or isinstance(value, (str, bytes, Mapping)):
-        return False
-    return all(map(is_right, value))
-
-
-def _is_mapping(value: object, is_right: Callable[[object], bool]) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(key, str) and is_right(one) for key, one in value.items()
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_TEXT = (_is_text, "a string")
-
-
-_FLAG = (_is_flag, "True or False")
-
-
-_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "engine": _TEXT,
-    "firewall": _TEXT,
-    "name": _TEXT,
-    "project_name": _TEXT,
-    "project_directory": (lambda value: value is None or _is_path(value), "a path"),
-    "profiles": (_all_text, "a list of strings"),
-    "env_files": (lambda value: _is_list(value, _is_path), "a list of paths"),
-    "daemon": (
-        lambda value: _is_mapping(value, lambda _: True) or _all_text(value),
-        'a mapping, or a list of "KEY=VALUE"',
-    ),
-    "scale": (
-        lambda value: _is_mapping(value, _is_number) or _all_text(value),
-        'a mapping of services to numbers, or a list of "SERVICE=NUMBER"',
-    ),
-    "environ": (
-        lambda value: value is None or _is_mapping(value, lambda one: isinstance(one, str)),
-        "a mapping of strings to strings",
-    ),
-    "allow_outside_files": _FLAG,
-    "lenient": _FLAG,
-    "allow_programs": _FLAG,
-}

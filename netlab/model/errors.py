@@ -3,7 +3,8 @@
 ::
 
     NetlabError              1
-    ├── UsageError           2   the command line cannot be understood, or names what is not there
+    ├── UsageError           2   a request makes no sense, or names something that does not exist
+    │   ├── OptionError      2   the value of one option cannot be used
     │   └── ScenarioError    2   the file cannot be understood: every problem with its position
     ├── Unmeasured           3   the instrument failed; never a pass, never a fail
     ├── MachineError         4   the machine lacks something: privileges, a tool, a kernel feature
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from netlab.model.shown import shown_in_line
@@ -30,16 +31,15 @@ class Position:
     column: int
 
     def __str__(self) -> str:
+        if isinstance(self.file, OptionName) and (self.line, self.column) == (1, 1):
+            return self.file
         return f"{shown_in_line(self.file)}:{self.line}:{self.column}"
 
 
-class Argument(Position):
-    """The argument of a Python call, in the place of a file."""
+class OptionName(str):
+    """An option of a lab, in the place of a file: its name in Python, such as ``project_name``."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return self.file
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,9 +48,23 @@ class Problem:
 
     position: Position
     message: str
+    #: The option that would help, and what it does ("lets it be read"); both empty if there is none.
+    option: str = ""
+    effect: str = ""
 
     def __str__(self) -> str:
-        return f"{self.position}: {self.message}"
+        remedy = f"; {self.option} {self.effect}" if self.option else ""
+        return f"{self.position}: {self.message}{remedy}"
+
+    def spelled(self, spell: Callable[[str], str]) -> Problem:
+        """The same problem, with the names of options as ``spell`` writes them."""
+        file = self.position.file
+        position = replace(self.position, file=OptionName(spell(file))) if _is_option(file) else self.position
+        return replace(self, position=position, option=self.option and spell(self.option))
+
+
+def _is_option(file: str) -> bool:
+    return isinstance(file, OptionName)
 
 
 class NetlabError(Exception):
@@ -70,9 +84,37 @@ class NetlabError(Exception):
 
 
 class UsageError(NetlabError):
-    """The command line cannot be understood, or names what is not there."""
+    """A request makes no sense, or names something that does not exist."""
 
     exit_code = 2
+
+    def spelled(self, spell: Callable[[str], str]) -> UsageError:
+        """The same error, with the names of options as ``spell`` writes them (``--project-name``)."""
+        del spell  # no options in it
+        return self
+
+
+class OptionError(UsageError):
+    """The value of an option cannot be used. ``option`` is the option's name in Python."""
+
+    def __init__(self, message: str, option: str = "") -> None:
+        self.message = message
+        self.option = option
+        super().__init__(f"{option}: {message}" if option else message)
+
+    def fields(self) -> dict[str, Any]:
+        """The message alone, and the option."""
+        return {"message": self.message, "option": self.option}
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> OptionError:
+        """The inverse of :meth:`fields`."""
+        del text
+        return cls(fields["message"], fields["option"])
+
+    def spelled(self, spell: Callable[[str], str]) -> OptionError:
+        """The same error, with the option's name as ``spell`` writes it."""
+        return OptionError(self.message, self.option and spell(self.option))
 
 
 class ScenarioError(UsageError):
@@ -83,10 +125,12 @@ class ScenarioError(UsageError):
         super().__init__("\n".join(map(str, self.problems)))
 
     def fields(self) -> dict[str, Any]:
-        """Every problem: whether it is about an argument, file, line, column, message."""
-        places = [(isinstance(p.position, Argument), p.position, p.message) for p in self.problems]
+        """Every problem: whether it is about an option, file, line, column, message, the remedy."""
         return {
-            "problems": [[is_argument, p.file, p.line, p.column, said] for is_argument, p, said in places]
+            "problems": [
+                [_is_option(p.position.file), *astuple(p.position), p.message, p.option, p.effect]
+                for p in self.problems
+            ]
         }
 
     @classmethod
@@ -95,10 +139,14 @@ class ScenarioError(UsageError):
         del text
         return cls(
             [
-                Problem((Argument if argument else Position)(file, line, column), message)
-                for argument, file, line, column, message in fields["problems"]
+                Problem(Position(OptionName(file) if is_option else file, line, column), *words)
+                for is_option, file, line, column, *words in fields["problems"]
             ]
         )
+
+    def spelled(self, spell: Callable[[str], str]) -> ScenarioError:
+        """The same problems, with the names of options as ``spell`` writes them."""
+        return ScenarioError([problem.spelled(spell) for problem in self.problems])
 
 
 class ScenarioWarning(UserWarning):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from netlab.model.errors import ScenarioError
+from netlab.model.errors import OptionName, ScenarioError
 from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
 from netlab.scenario.events import event_names, parse_event
@@ -116,17 +116,18 @@ def _services(
 def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report) -> tuple[Draft, ...]:
     """The services with as many containers as the command line wants."""
     known = [draft.service.name for draft in drafts]
+    at = (OptionName("scale"), 1, 1)
     for name in scale:
         if name not in known:
-            report.add(("--scale", 1, 1), f"there is no service {shown(name)}{hint(name, known)}")
+            report.add(at, f"there is no service {shown(name)}{hint(name, known)}")
         elif scale[name] < 0:
-            report.add(("--scale", 1, 1), f"services.{name}: {scale[name]} is no number of containers")
+            report.add(at, f"services.{name}: {scale[name]} is no number of containers")
     for service in (draft.service for draft in drafts):
         if service.container_name is not None and scale.get(service.name, 0) > 1:
             what = (
                 f"services.{service.name}: {scale[service.name]} containers cannot share one container_name"
             )
-            report.add(("--scale", 1, 1), what)
+            report.add(at, what)
     return tuple(
         replace(draft, service=replace(draft.service, replicas=scale[draft.service.name]))
         if draft.service.name in scale

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.errors import OptionName, Position, Problem, ScenarioError
 from netlab.scenario.dotenv import parse
 from netlab.scenario.files import Files
 from netlab.scenario.interpolate import TemplateError, substitute
 from netlab.scenario.names import normalised_project, wrong_project
 from netlab.scenario.places import Place
 from netlab.scenario.reader import decode
-from netlab.scenario.tree import Report, Value, shown
+from netlab.scenario.tree import Mark, Report, Value, shown
 
 #: what Go's strconv.ParseBool takes for true
 #: a file of variables is no YAML, which allows no such character
@@ -92,7 +92,7 @@ def project_name(
 
     Only what was chosen outside of the files must be a name as it stands; Compose normalises the others.
     """
-    at = ("--project-name", 1, 1)
+    at: Mark = (OptionName("project_name"), 1, 1)
     if chosen is None:
         chosen, at = environment.get("COMPOSE_PROJECT_NAME"), ("COMPOSE_PROJECT_NAME", 1, 1)
     if chosen:

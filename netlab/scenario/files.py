@@ -80,8 +80,7 @@ class Files:
             if real.is_relative_to(folder):
                 return _walk(folder, real.relative_to(folder).parts)
         if not self.allow_outside:
-            said = f"{shown(name)} is outside the scenario's folder; --allow-outside-files lets it be read"
-            raise ScenarioError([Problem(where, said)])
+            raise _outside(where, f"{shown(name)} is outside the scenario's folder")
         return _walk(Path(real.anchor), real.parts[1:])
 
     def _open_named(self, path: Path, name: str, where: Position) -> int:
@@ -93,9 +92,12 @@ class Files:
             return os.open(path, _READ | os.O_NONBLOCK)
         real = path.resolve()
         if path.is_symlink() and not self.allow_outside and not real.is_relative_to(path.parent.resolve()):
-            said = f"{shown(name)} is a link out of its folder; --allow-outside-files lets it be read"
-            raise ScenarioError([Problem(where, said)])
+            raise _outside(where, f"{shown(name)} is a link out of its folder")
         return _walk(Path(real.anchor), real.parts[1:])
+
+
+def _outside(where: Position, message: str) -> ScenarioError:
+    return ScenarioError([Problem(where, message, "allow_outside_files", "lets it be read")])
 
 
 class _RefusedError(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from netlab.model.errors import Position
+from netlab.model.errors import OptionName, Position
 from netlab.model.scenario import (
     ExposedPort,
     Firewall,
@@ -162,7 +162,7 @@ def _engine(value: Value | None, override: str | None, report: Report) -> str:
     if override is not None:
         if override not in ENGINES:
             more = hint(override, ENGINES) or f": it is one of {', '.join(ENGINES)}"
-            report.add(("--engine", 1, 1), f"unknown engine {shown(override)}{more}")
+            report.add((OptionName("engine"), 1, 1), f"unknown engine {shown(override)}{more}")
         return override
     return value.text if value is not None else "docker"
 
@@ -177,7 +177,7 @@ def _daemon(
         positions[key] = entry.position
     if override:
         typed = {key: _json_or_text(v) if isinstance(v, str) else v for key, v in override.items()}
-        mark = ("--daemon", 1, 1)
+        mark = (OptionName("daemon"), 1, 1)
         checked = DAEMON.clean(made(typed, mark), "", report)
         for key, entry in checked.pairs() if checked is not None else ():
             settings[key] = entry.plain()
@@ -232,7 +232,8 @@ def _parse_override(text: str, report: Report) -> Value | None:
     from netlab.scenario.reader import read
 
     try:
-        return FIREWALL.clean(read(text.encode("utf-8", "surrogateescape"), "--firewall"), "firewall", report)
+        value = read(text.encode("utf-8", "surrogateescape"), OptionName("firewall"))
+        return FIREWALL.clean(value, "firewall", report)
     except ScenarioError as error:
         report.problems.extend(error.problems)
         return None

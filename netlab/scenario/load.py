@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from netlab.model.errors import UsageError
+from netlab.model.errors import OptionName, UsageError
 from netlab.model.scenario import Scenario
 from netlab.scenario import compose_shapes
 from netlab.scenario.assemble import Parts, assemble
@@ -54,7 +54,7 @@ def load(
     name = overrides.name if overrides.name is not None else lab_name(places[0].path)
     wrong = wrong_lab_name(name)
     if wrong:
-        report.add(("--name", 1, 1), wrong)
+        report.add((OptionName("name"), 1, 1), wrong)
     own = places[0].path.parent if found_in is None else Path(found_in)
     folder = _project_folder(places, project_directory, report)
     readable = Files.beneath(
@@ -109,6 +109,6 @@ def _project_folder(places: Sequence[Place], chosen: str | Path | None, report: 
         return places[0].parent
     folder = Place.of(chosen)
     if not folder.path.is_dir():
-        report.add(("--project-directory", 1, 1), f"{folder.shown} is no folder")
+        report.add((OptionName("project_directory"), 1, 1), f"{folder.shown} is no folder")
         report.raise_if_any()
     return folder

@@ -9,27 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from netlab.lab.options import OPTIONS
+
 if TYPE_CHECKING:
     import pytest
 
 Scope = Literal["function", "module", "session"]
 SCOPES: tuple[Scope, ...] = ("function", "module", "session")
-#: what `netlab.Lab` takes beside files
-_OPTIONS = (
-    "engine",
-    "firewall",
-    "daemon",
-    "project_name",
-    "profiles",
-    "env_files",
-    "project_directory",
-    "scale",
-    "environ",
-    "allow_outside_files",
-    "lenient",
-    "allow_programs",
-)
-_AXES = ("engine", "firewall", "daemon")
 
 
 class MarkerError(Exception):
@@ -57,7 +43,7 @@ class Variant:
 
     def __str__(self) -> str:
         names = " + ".join(file.name for file in self.files)
-        words = [_words(self.keywords[key]) for key in _AXES if self.keywords.get(key)]
+        words = [_words(self.keywords[key]) for key in _axes() if self.keywords.get(key)]
         return " ".join([names, *words])
 
 
@@ -86,8 +72,9 @@ class Wish:
         if scope not in SCOPES:
             raise MarkerError(f"scope={scope!r} is none of {', '.join(SCOPES)}")
         for key in options:
-            if key not in _OPTIONS:
-                raise MarkerError(f"{key}= is no option of a lab: {', '.join((*_OPTIONS, 'scope'))}")
+            if key not in OPTIONS or not OPTIONS[key].marker:
+                known = [name for name, option in OPTIONS.items() if option.marker]
+                raise MarkerError(f"{key}= is no option of a lab: {', '.join((*known, 'scope'))}")
         if not files:
             raise MarkerError('no scenario is named: @pytest.mark.netlab("scenario.yaml")')
         return cls(files, options, cast(Scope, scope))
@@ -104,7 +91,7 @@ class Wish:
             [("file", Path(str(some[0])).stem, _found(some, folders)) for some in map(_flat, files)]
         ]
         mismatch = ""
-        for axis in _AXES:
+        for axis in _axes():
             values = self._axis(axis)
             if axis == "engine" and engines:
                 chosen = [engine for engine in engines if engine in values] if values else list(engines)
@@ -113,7 +100,7 @@ class Wish:
                 values = chosen or values[:1]
             if values:
                 axes.append([(axis, _words(value), value) for value in values])
-        rest = {key: value for key, value in self.options.items() if key not in _AXES}
+        rest = {key: value for key, value in self.options.items() if key not in _axes()}
         found = []
         for chosen_ones in itertools.product(*axes):
             words = [
@@ -129,15 +116,21 @@ class Wish:
         said = self.options.get(axis)
         if said is None:
             return []
-        lists = (list,) if axis == "daemon" else (list, tuple)  # KEY=VALUE lines are one daemon.json
+        several = OPTIONS[axis].kind.form == "list"  # KEY=VALUE lines are one daemon.json
+        lists = (list,) if several else (list, tuple)
         values = list(said) if isinstance(said, lists) else [said]
         if not values:
             raise MarkerError(f"{axis}={said!r} leaves nothing to run")
-        return [_daemon(value) if axis == "daemon" else value for value in values]
+        return [_as_lines(value) if several else value for value in values]
 
 
-def _daemon(value: object) -> Any:
-    """Settings of one variant as `netlab.Lab` takes them: a mapping, or ``KEY=VALUE`` lines."""
+def _axes() -> list[str]:
+    """The options of which a marker may list several values, one lab for each."""
+    return [name for name, option in OPTIONS.items() if option.axis and option.marker]
+
+
+def _as_lines(value: object) -> Any:
+    """The value of one variant as `netlab.Lab` takes it: a mapping, or a list of ``KEY=VALUE`` lines."""
     return (value,) if isinstance(value, str) else value
 
 

@@ -20,10 +20,10 @@ import netlab
 from netlab.engine.refusal import Refused
 from netlab.measure import worker
 from netlab.model.errors import (
-    Argument,
     LabError,
     MachineError,
     NetlabError,
+    OptionName,
     Position,
     Problem,
     ScenarioError,
@@ -53,10 +53,8 @@ def every_error() -> list[type[NetlabError]]:
 
 
 NUMBERS = st.integers(1, 10_000)
-POSITIONS = st.builds(Position, st.text(), NUMBERS, NUMBERS) | st.builds(
-    Argument, st.text(), NUMBERS, NUMBERS
-)
-PROBLEMS = st.lists(st.builds(Problem, POSITIONS, st.text()))
+POSITIONS = st.builds(Position, st.text() | st.builds(OptionName, st.text()), NUMBERS, NUMBERS)
+PROBLEMS = st.lists(st.builds(Problem, POSITIONS, st.text(), st.text(), st.text()))
 
 
 def instances(kind: type[NetlabError]) -> st.SearchStrategy[NetlabError]:
@@ -93,11 +91,18 @@ def test_every_class_of_errors_is_tested() -> None:
     assert {Refused, ScenarioError, UsageError, MachineError, LabError, Unmeasured} <= set(found)
 
 
-def test_positions_stay_files_or_arguments() -> None:
+def test_positions_stay_files_or_options() -> None:
     found = crossed(
-        ScenarioError([Problem(Argument("engine=", 1, 1), "no"), Problem(Position("a", 2, 3), "b")])
+        ScenarioError(
+            [
+                Problem(Position(OptionName("engine"), 1, 1), "no"),
+                Problem(Position("a", 2, 3), "b", "allow_programs", "helps"),
+            ]
+        )
     )
-    assert str(found) == "engine=: no\na:2:3: b"
+    assert str(found) == "engine: no\na:2:3: b; allow_programs helps"
+    assert isinstance(found, ScenarioError)
+    assert str(found.spelled(lambda name: f"--{name}")) == "--engine: no\na:2:3: b; --allow_programs helps"
 
 
 def test_a_class_that_is_not_imported_here_becomes_the_one_above_it() -> None:

@@ -62,7 +62,7 @@ def test_nothing_outside_is_read(project: Path, naming: str, way: str) -> None:
     scenario = project / "s.yaml"
     scenario.write_text(NAMING[naming].replace("FILE", file).replace("FOLDER", folder))
     words = said(scenario)
-    assert "outside the scenario's folder; --allow-outside-files lets it be read" in words
+    assert "outside the scenario's folder; allow_outside_files lets it be read" in words
     assert "secret:" not in words.replace("/secret:", "")
     assert "y$j9T" not in words
 
@@ -90,7 +90,7 @@ def test_the_user_may_name_and_allow_what_he_likes(project: Path) -> None:
     (project.parent / "outside" / "vars").write_text("PASSWORD=known\n")
     (project.parent / "outside" / "s.yaml").write_text(PLAIN)
     (project / "s.yaml").symlink_to("../outside/s.yaml")
-    words = "is a link out of its folder; --allow-outside-files lets it be read"
+    words = "is a link out of its folder; allow_outside_files lets it be read"
     assert words in said(project / "s.yaml")
     load([project / "s.yaml"], environ={}, allow_outside_files=True)
     (project / "v").symlink_to("../outside/vars")

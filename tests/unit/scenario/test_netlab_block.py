@@ -207,7 +207,7 @@ def test_a_link_out_of_the_folder_is_refused(problems: Callable, loaded: Callabl
     (tmp_path / "lab" / "inside").symlink_to(tmp_path / "outside")
     text = "x-netlab: {host: {firewall: {nftables: inside}}}"
     assert problems(text) == [
-        'f:1:40: "inside" is outside the scenario\'s folder; --allow-outside-files lets it be read'
+        'f:1:40: "inside" is outside the scenario\'s folder; allow_outside_files lets it be read'
     ]
     assert loaded(text, allow_outside_files=True).hosts[0].firewall.files == {"nftables": "flush ruleset"}
 

@@ -261,14 +261,14 @@ def test_where_the_project_name_comes_from(loaded: Callable) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("a.b", '--name:1:1: the name "a.b" has a dot, which separates a lab from its node (LAB.NODE)'),
+        ("a.b", 'name: the name "a.b" has a dot, which separates a lab from its node (LAB.NODE)'),
         (
             "a/b",
-            '--name:1:1: the name "a/b" must consist of letters, digits, - and _, and begin with no sign',
+            'name: the name "a/b" must consist of letters, digits, - and _, and begin with no sign',
         ),
-        ("", '--name:1:1: the name "" must consist of letters, digits, - and _, and begin with no sign'),
-        ("-n", '--name:1:1: the name "-n" must consist of letters, digits, - and _, and begin with no sign'),
-        ("n" * 64, f'--name:1:1: the name "{"n" * 64}" is longer than 63 characters'),
+        ("", 'name: the name "" must consist of letters, digits, - and _, and begin with no sign'),
+        ("-n", 'name: the name "-n" must consist of letters, digits, - and _, and begin with no sign'),
+        ("n" * 64, f'name: the name "{"n" * 64}" is longer than 63 characters'),
     ],
 )
 def test_lab_names_that_cannot_be(name: str, problem: str, problems: Callable) -> None:
@@ -331,10 +331,10 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
     web, db = loaded(text, overrides=Overrides(scale={"web": 3, "db": 0})).services
     assert (web.replicas, db.replicas) == (3, 0)
     told = problems(text, overrides=Overrides(scale={"wbe": 3}))
-    assert told == ['--scale:1:1: there is no service "wbe" (did you mean "web"?)']
+    assert told == ['scale: there is no service "wbe" (did you mean "web"?)']
     named = "services: {web: {container_name: alone}}"
     assert problems(named, overrides=Overrides(scale={"web": 2})) == [
-        "--scale:1:1: services.web: 2 containers cannot share one container_name"
+        "scale: services.web: 2 containers cannot share one container_name"
     ]
     assert scale_setting("web=4") == ("web", 4)
     for wrong in ("web", "web=", "web=-1", "=3", "web=x", "web=999999"):
@@ -344,7 +344,7 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
 
 def test_a_project_directory_that_is_none(problems: Callable) -> None:
     told = problems("services: {}", project_directory="gone")
-    assert told == ["--project-directory:1:1: gone is no folder"]
+    assert told == ["project_directory: gone is no folder"]
 
 
 def test_no_file_is_a_usage_error() -> None:
@@ -378,10 +378,10 @@ def test_bad_overrides(problems: Callable) -> None:
         engine="docker-21.10", firewall="ufv", daemon={"userland-prox": False, "mtu": "big"}
     )
     assert problems("services: {}", overrides=overrides) == [
-        '--daemon:1:1: unknown key "userland-prox" (did you mean "userland-proxy"?)',
-        '--daemon:1:1: mtu must be a whole number, not a string ("big")',
-        '--engine:1:1: unknown engine "docker-21.10" (did you mean "docker-20.10"?)',
-        '--firewall:1:1: firewall cannot be "ufv" (did you mean "ufw"?)',
+        'daemon: unknown key "userland-prox" (did you mean "userland-proxy"?)',
+        'daemon: mtu must be a whole number, not a string ("big")',
+        'engine: unknown engine "docker-21.10" (did you mean "docker-20.10"?)',
+        'firewall: firewall cannot be "ufv" (did you mean "ufw"?)',
     ]
 
 
