@@ -8,37 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlab.model.errors import UsageError
+from netlab.model.version import ENGINES, NEWEST, engine_version
 
 if TYPE_CHECKING:
     from netlab.engine.contract import Engine
 
-#: The engines that exist, oldest first.
-NAMES: tuple[str, ...] = (
-    "docker-19.03",
-    "docker-20.10",
-    "docker-24",
-    "docker-26",
-    "docker-27",
-    "docker-28",
-    "docker-29",
-    "docker-29-nftables",
-)
-#: What plain ``docker`` is: the newest with iptables.
-NEWEST = "docker-29"
+#: The engines that have a name of their own, oldest first.
+NAMES = ENGINES
 
 
 def get(name: str) -> Engine:
-    """The engine of that name (``docker``: the newest); raises :class:`UsageError` with a suggestion."""
-    wanted = NEWEST if name == "docker" else name
-    if wanted not in NAMES:
-        import difflib
+    """The engine of that name: ``docker-28``, ``docker-28.1.1``, or ``docker``, which is the newest.
 
-        near = difflib.get_close_matches(name, NAMES, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"there is no engine {name!r}{hint}; engines are {', '.join(NAMES)}")
+    Raises :class:`UsageError` with a suggestion.
+    """
+    try:
+        found = engine_version(name)
+    except ValueError as error:
+        raise UsageError(f"there is no engine {name}{error}") from None
     from netlab.engine.generations import engine
 
-    return engine(wanted)
+    return engine(found)
 
 
 __all__ = ["NAMES", "NEWEST", "get"]

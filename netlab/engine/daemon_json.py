@@ -3,88 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from netlab.engine.refusal import Refused
+from netlab.engine.traits import Traits
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.scenario import JsonValue
+from netlab.model.version import Version
+from netlab.scenario.daemon import KEYS
 
-#: Keys that dockerd knows and that do not touch the network of a bridge.
-OTHER_KEYS = frozenset(
-    [
-        "allow-nondistributable-artifacts",
-        "authorization-plugins",
-        "builder",
-        "cgroup-parent",
-        "containerd",
-        "containerd-namespace",
-        "containerd-plugin-namespace",
-        "cdi-spec-dirs",
-        "cluster-advertise",
-        "cluster-store",
-        "cluster-store-opts",
-        "containers",
-        "data-root",
-        "debug",
-        "default-cgroupns-mode",
-        "default-gateway",
-        "default-gateway-v6",
-        "default-ipc-mode",
-        "default-runtime",
-        "default-shm-size",
-        "default-ulimits",
-        "exec-opts",
-        "exec-root",
-        "experimental",
-        "features",
-        "graph",
-        "group",
-        "hosts",
-        "http-proxy",
-        "https-proxy",
-        "init",
-        "init-path",
-        "insecure-registries",
-        "labels",
-        "live-restore",
-        "log-driver",
-        "log-format",
-        "log-level",
-        "log-opts",
-        "max-concurrent-downloads",
-        "max-concurrent-uploads",
-        "max-download-attempts",
-        "metrics-addr",
-        "min-api-version",
-        "network-control-plane-mtu",
-        "no-new-privileges",
-        "no-proxy",
-        "node-generic-resources",
-        "oom-score-adjust",
-        "pidfile",
-        "proxies",
-        "raw-logs",
-        "registry-mirrors",
-        "rootless",
-        "runtimes",
-        "seccomp-profile",
-        "selinux-enabled",
-        "shutdown-timeout",
-        "storage-driver",
-        "storage-opt",
-        "storage-opts",
-        "swarm-default-advertise-addr",
-        "tls",
-        "tlscacert",
-        "tlscert",
-        "tlskey",
-        "tlsverify",
-        "userns-remap",
-        "validate",
-    ]
-)
-
+#: What 28.5.2 says of a key that is gone, where it says more than that it does not know it.
+_REMOVED = {
+    "api-cors-header": (
+        'DEPRECATED: The "api-cors-header" config parameter and the dockerd "--api-cors-header" option have '
+        "been removed; use a reverse proxy if you need CORS headers"
+    )
+}
 
 #: The largest firewall mark, and the mask that compares all of one.
 WORD = 0xFFFFFFFF
@@ -136,19 +71,6 @@ class Daemon:
     pools: tuple[tuple[Network, int], ...] = ()
     #: ``default-network-opts``: driver options of every network of the bridge driver
     network_opts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What a generation's daemon.json knows: the default of ip6tables, and which keys it rejects."""
-
-    ip6tables: bool = False
-    #: ip6tables needs ``experimental``
-    ip6tables_experimental: bool = False
-    #: ip6tables without iptables is not thought of, and the daemon does not start
-    ip6tables_needs_iptables: bool = False
-    unknown: frozenset[str] = frozenset()
-    nftables: bool = False
 
 
 class _Reader:
@@ -237,6 +159,12 @@ class _Reader:
                 raise self.refuse(key, f"{key}: {value!r} is no IPv{version} address with a prefix length")
         return value
 
+    def network_opts(self) -> dict[str, str]:
+        """``default-network-opts`` of the bridge driver."""
+        opts = self.keys.get("default-network-opts", {})
+        bridge = opts.get("bridge", {}) if isinstance(opts, dict) else {}
+        return {str(k): str(v) for k, v in bridge.items()} if isinstance(bridge, dict) else {}
+
     def pools(self) -> tuple[tuple[Network, int], ...]:
         value = self.keys.get("default-address-pools", [])
         if not isinstance(value, list):
@@ -258,66 +186,50 @@ class _Reader:
         return tuple(found)
 
 
-def _check_unknown(keys: Mapping[str, JsonValue], dialect: Dialect) -> None:
+def _check_unknown(keys: Mapping[str, JsonValue], version: Version) -> None:
     """Refuse what no option is named like; of an unknown object the daemon looks at the keys inside."""
-    known = (set(KEYS) | OTHER_KEYS) - dialect.unknown
     flat = [
-        name
+        (key, name)
         for key, value in keys.items()
-        for name in (value if isinstance(value, dict) and key not in known else (key,))
+        for name in (value if isinstance(value, dict) and not _knows(version, key) else (key,))
     ]
-    for key in flat:
-        if key not in known:
-            raise Refused(
-                "daemon", key, f"the following directives don't match any configuration option: {key}"
-            )
+    for key, name in flat:
+        if not _knows(version, name):
+            reason = f"the following directives don't match any configuration option: {name}"
+            known = KEYS.get(name)
+            if known is not None:
+                reason = f"{_REMOVED.get(name, reason)} (a key of {known.span})"
+            raise Refused("daemon", key, reason)
 
 
-#: Every key that :class:`Daemon` is made of.
-KEYS = [
-    "userland-proxy",
-    "userland-proxy-path",
-    "iptables",
-    "ip6tables",
-    "ip-forward",
-    "ip-forward-no-drop",
-    "ip-masq",
-    "icc",
-    "ip",
-    "bip",
-    "bip6",
-    "fixed-cidr",
-    "fixed-cidr-v6",
-    "ipv6",
-    "mtu",
-    "bridge",
-    "default-gateway",
-    "default-gateway-v6",
-    "experimental",
-    "allow-direct-routing",
-    "bridge-accept-fwmark",
-    "firewall-backend",
-    "host-gateway-ip",
-    "host-gateway-ips",
-    "dns",
-    "dns-search",
-    "dns-opts",
-    "default-address-pools",
-    "default-network-opts",
-]
+def _knows(version: Version, key: str) -> bool:
+    known = KEYS.get(key)
+    return known is not None and version in known.span
 
 
-def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
-    """The configuration that a generation makes of ``daemon.json``; raises :class:`Refused` as it would."""
-    _check_unknown(keys, dialect)
-    reader = _Reader(keys)
+def ignored(keys: Mapping[str, JsonValue], version: Version) -> Iterator[tuple[str, str]]:
+    """The keys that the daemon takes without a complaint and never reads, each with why."""
+    for key in keys:
+        known = KEYS.get(key)
+        if known is None:
+            continue
+        if known.touches == "misspelt":
+            yield key, f"{key} is {known.about}"
+        elif not _knows(version, key):
+            yield key, f"dockerd {version} does not know {key}, a key of {known.span}, and ignores it"
+
+
+def read(keys: Mapping[str, JsonValue], traits: Traits) -> Daemon:
+    """The configuration that a version makes of ``daemon.json``; raises :class:`Refused` as it would."""
+    _check_unknown(keys, traits.version)
+    reader = _Reader({key: value for key, value in keys.items() if _knows(traits.version, key)})
     experimental = reader.flag("experimental", False)
-    ip6tables = reader.flag("ip6tables", dialect.ip6tables)
-    if ip6tables and dialect.ip6tables_experimental and not experimental:
+    ip6tables = reader.flag("ip6tables", traits.ip6tables_by_default)
+    if ip6tables and traits.ip6tables_experimental and not experimental:
         raise Refused(
             "daemon", "ip6tables", "ip6tables rules are only available if experimental features are enabled"
         )
-    if ip6tables and dialect.ip6tables_needs_iptables and not reader.flag("iptables", True):
+    if ip6tables and traits.ip6tables_needs_iptables and not reader.flag("iptables", True):
         reason = "Error initializing network controller: cannot create new chains, EnableIPTable is disabled"
         raise Refused("daemon", "ip6tables", reason)
     bridge, docker0 = reader.text("bridge"), {family: reader.docker0(family) for family in FAMILIES}
@@ -335,10 +247,7 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
     backend = reader.text("firewall-backend")
     if backend not in ("", "iptables", "nftables"):
         raise Refused("daemon", "firewall-backend", f'invalid firewall-backend "{backend}"')
-    unknown = "default-network-opts" in dialect.unknown
-    opts = {} if unknown else keys.get("default-network-opts", {})
     gateway = reader.address("host-gateway-ip")
-    bridge_opts = opts.get("bridge", {}) if isinstance(opts, dict) else {}
     return Daemon(
         userland_proxy=reader.flag("userland-proxy", True),
         userland_proxy_path=reader.text("userland-proxy-path"),
@@ -355,14 +264,12 @@ def read(keys: Mapping[str, JsonValue], dialect: Dialect) -> Daemon:
         bridge=bridge,
         experimental=experimental,
         allow_direct_routing=reader.flag("allow-direct-routing", False),
-        nftables=dialect.nftables or backend == "nftables",
+        nftables=traits.nftables or backend == "nftables",
         accept_mark=reader.mark("bridge-accept-fwmark"),
         host_gateway_ips=(gateway,) if gateway else reader.addresses("host-gateway-ips"),
         dns=reader.texts("dns"),
         dns_search=reader.texts("dns-search"),
         dns_opts=reader.texts("dns-opts"),
         pools=reader.pools(),
-        network_opts={str(k): str(v) for k, v in bridge_opts.items()}
-        if isinstance(bridge_opts, dict)
-        else {},
+        network_opts=reader.network_opts(),
     )

@@ -120,12 +120,14 @@ class Pools:
     def _overlaps(self, subnet: Network, others: Iterable[Network]) -> bool:
         return any(other.version == subnet.version and subnet.overlaps(other) for other in others)
 
-    def elect(self, family: Family) -> Network:
-        """A predefined subnet that overlaps with nothing in use; raises PoolError.
+    def elect(self, family: Family, prefix: int | None = None) -> Network:
+        """A predefined subnet, of the pools' size or another, that overlaps with nothing in use.
+
+        Raises PoolError.
 
         Source: ipamutils' local scope pools, ipam/allocator.go getPredefinedPool.
         """
-        subnet = self.peek(family)
+        subnet = self.peek(family, prefix)
         if subnet is not None:
             self.used.append(subnet)
             return subnet
@@ -134,11 +136,12 @@ class Pools:
             "among the defaults to assign to the network"
         )
 
-    def peek(self, family: Family) -> Network | None:
+    def peek(self, family: Family, prefix: int | None = None) -> Network | None:
         """The subnet that :meth:`elect` would take; None if there is none left."""
         for base, size in self.defaults:
-            if base.version == family:
-                subnet = self._free(base, size)
+            wanted = size if prefix is None else prefix
+            if base.version == family and base.prefixlen <= wanted:
+                subnet = self._free(base, wanted)
                 if subnet is not None:
                     return subnet
         return None

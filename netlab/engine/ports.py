@@ -12,6 +12,15 @@ from dataclasses import dataclass, field
 EPHEMERAL = (32768, 60999)
 
 
+def port_set(text: str) -> frozenset[int]:
+    """``8080,9000-9002``, as ip_local_reserved_ports has it."""
+    found: set[int] = set()
+    for part in filter(None, (word.strip() for word in text.split(","))):
+        low, _, high = part.partition("-")
+        found.update(range(int(low), int(high or low) + 1))
+    return frozenset(found)
+
+
 class PortError(ValueError):
     """A port cannot be had; the text is Docker's."""
 
@@ -24,8 +33,10 @@ class _Ports:
 
 @dataclass(slots=True)
 class PortAllocator:
-    """What is allocated on one host."""
+    """What is allocated on one host. ``reserved`` ports are not given out where the daemon may choose any."""
 
+    ephemeral: tuple[int, int] = EPHEMERAL
+    reserved: frozenset[int] = frozenset()
     _maps: dict[tuple[str, str], _Ports] = field(default_factory=dict)
 
     def _map(self, address: str, protocol: str) -> _Ports:
@@ -44,11 +55,12 @@ class PortAllocator:
                 raise PortError(f"Bind for {shown}:{ports[0]} failed: port is already allocated")
             have.taken.add(ports[0])
             return ports[0]
-        low, high = ports or EPHEMERAL
+        low, high = ports or self.ephemeral
+        spared = self.reserved if ports is None else frozenset()
         port = have.last.get((low, high), high)
         for _ in range(low, high + 1):
             port = low if port >= high else port + 1
-            if port not in have.taken:
+            if port not in have.taken and port not in spared:
                 have.taken.add(port)
                 have.last[low, high] = port
                 return port

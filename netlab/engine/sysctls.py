@@ -9,6 +9,8 @@ from netlab.model.plan import Sysctl
 #: What a fresh network namespace holds, of the keys that an engine reads before it writes.
 KERNEL = {
     "net.ipv4.ip_forward": "0",
+    "net.ipv4.ip_local_port_range": "32768 60999",
+    "net.ipv4.ip_local_reserved_ports": "",
     "net.ipv6.conf.all.forwarding": "0",
     "net.ipv6.conf.default.forwarding": "0",
     "net.ipv6.conf.all.disable_ipv6": "0",

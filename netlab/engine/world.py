@@ -11,6 +11,7 @@ from netlab.engine.daemon_json import Daemon
 from netlab.engine.ipam import AddressPool, Pools
 from netlab.engine.nft import NftTables
 from netlab.engine.ports import PortAllocator
+from netlab.engine.refusal import Subject
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
 from netlab.engine.traits import Traits
@@ -66,6 +67,10 @@ class Endpoint:
     veth: str
     index: int  #: ifindex of the container's end
     host_index: int  #: ifindex of the host's end
+    #: what was asked for: its interface's name, its priority as a gateway, sysctls (IFNAME: the interface)
+    wanted_name: str = ""
+    gw_priority: int = 0
+    sysctls: tuple[tuple[str, str], ...] = ()
     ifname: str = ""
     #: whether the container's /etc/hosts still names this address: a disconnect takes every line out
     in_hosts: bool = True
@@ -178,6 +183,19 @@ class Container:
         return policy == "always" or (policy == "unless-stopped" and not self.stopped)
 
 
+#: In the daemon's environment: the kernel has no raw table of iptables'.
+NO_RAW = "DOCKER_INSECURE_NO_IPTABLES_RAW"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a user should know though nothing is refused; ``subject`` and ``name`` are those of a refusal."""
+
+    subject: Subject
+    name: str
+    text: str
+
+
 @dataclass(slots=True)
 class HostState:
     """Everything on one host."""
@@ -195,7 +213,28 @@ class HostState:
     #: bridges in firewalld's zone ``docker``, in the order in which they were put there
     zone: list[str] = field(default_factory=list)
     running: bool = True  #: whether the daemon is
+    #: ipsets by name, of each family: the subnets in them, in order (28.0.0)
+    ip_sets: dict[Family, dict[str, dict[str, None]]] = field(
+        default_factory=lambda: {f: {} for f in FAMILIES}
+    )
+    #: what was read and ignored, and what a real daemon leaves to chance, in order and once each
+    notes: dict[Note, None] = field(default_factory=dict)
     next_index: int = 2
+
+    @property
+    def wsl2_mirrored(self) -> bool:
+        """Whether the daemon sees WSL2's mirrored networking (isRunningUnderWSL2MirroredMode), and acts."""
+        return self.host.wsl2_mirrored and self.traits.minds_wsl2_mirrored
+
+    @property
+    def raw_rules(self) -> bool:
+        """Whether rules are written to iptables' raw table (DOCKER_INSECURE_NO_IPTABLES_RAW)."""
+        asked = self.host.environment.get(NO_RAW) == "1"
+        return not (asked and self.traits.reads_no_iptables_raw)
+
+    def note(self, subject: Subject, name: str, text: str) -> None:
+        """Remember what the user should know."""
+        self.notes[Note(subject, name, text)] = None
 
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""

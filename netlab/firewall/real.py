@@ -46,6 +46,7 @@ def real(
             and (text := "".join(_among(ruleset, own.get(ruleset.family) or IptablesRuleset(ruleset.family))))
         ),
         tables=tuple(r for r in rulesets if isinstance(r, NftTable) and r.name != "firewalld"),
+        sets=tuple(one for r in rulesets if isinstance(r, IptablesRuleset) for one in r.sets),
     )
 
 

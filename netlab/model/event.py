@@ -42,6 +42,7 @@ class EndpointSpec:
     mac_address: str | None = None
     interface_name: str | None = None
     gw_priority: int = 0
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

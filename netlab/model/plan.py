@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.errors import Position
 from netlab.model.expectation import Expectation
 from netlab.model.family import Family
-from netlab.model.rules import NftTable, Ruleset
+from netlab.model.rules import IpSet, NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
 
 #: Where Docker's embedded DNS server is to be found in a container.
@@ -174,6 +175,7 @@ class RealFirewall:
     rules: tuple[tuple[Family, str], ...] = ()
     tables: tuple[NftTable, ...] = ()
     joined: tuple[str, ...] = ()
+    sets: tuple[IpSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,19 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a user should know of a plan though nothing is refused: what the engine reads and ignores, what a
+    real daemon leaves to chance, what was not measured.
+    """
+
+    position: Position
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that will be made."""
 
@@ -226,6 +241,7 @@ class Plan:
     publications: tuple[Publication, ...]
     expect: tuple[Expectation, ...] = ()
     resolvers: tuple[Resolver, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError."""

@@ -54,11 +54,24 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class IpSet:
+    """A set of subnets (``hash:net``) that rules match with ``-m set``; iptables-save does not show it."""
+
+    name: str
+    family: Family
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IptablesRuleset:
-    """Everything that ``iptables-save`` (or ``ip6tables-save``) would print; no table, no line."""
+    """Everything that ``iptables-save`` (or ``ip6tables-save``) would print; no table, no line.
+
+    ``sets`` are what its rules refer to, made before them.
+    """
 
     family: Family
     tables: tuple[Table, ...] = ()
+    sets: tuple[IpSet, ...] = ()
 
     def table(self, name: str) -> Table | None:
         """The table of that name, or None."""

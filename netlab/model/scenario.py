@@ -188,6 +188,10 @@ class Host:
     rules: tuple[HostRule, ...] = ()
     #: ``shared`` (one process for all listeners), ``per-port``, or the path of a real docker-proxy
     proxy: str = "shared"
+    #: WSL2 with mirrored networking: what Windows sends to 127.0.0.1 arrives on an interface ``loopback0``
+    wsl2_mirrored: bool = False
+    #: what of the engine's environment shapes the network
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

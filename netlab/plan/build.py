@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from netlab import engine
 from netlab.engine.contract import Refused, State
@@ -18,6 +19,7 @@ from netlab.model.plan import (
     Interface,
     NetworkFacts,
     Node,
+    Note,
     Plan,
     Publication,
     RealFirewall,
@@ -26,7 +28,7 @@ from netlab.model.plan import (
     Route,
     Sysctl,
 )
-from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
+from netlab.model.rules import IpSet, IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
 from netlab.plan.containers import addresses, container_node, port, without_ipv6
 from netlab.plan.dns_names import names, resolver
@@ -46,6 +48,7 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
     nodes: list[Node] = []
     networks: list[NetworkFacts] = []
     publications: list[Publication] = []
+    notes: list[Note] = []
     resolvers: list[Resolver] = []
     segments = Segments.of(scenario)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
@@ -61,6 +64,7 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
             resolvers += [server] if server is not None else []
         networks += [_facts(world, network) for network in world.networks.values()]
         publications += _publications(world)
+        notes += _notes(scenario, world, services)
     nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
     nodes += segments.nodes()
     _check_names(scenario, nodes)
@@ -73,7 +77,22 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
         publications=tuple(publications),
         expect=scenario.expect,
         resolvers=tuple(resolvers),
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _notes(scenario: Scenario, world: HostState, services: Mapping[str, Service]) -> Iterator[Note]:
+    """What the engine noted, each at the place in the file that it is about."""
+    networks = {network.name: network for network in scenario.networks}
+    for note in world.notes:
+        where, what = world.host.position, ""
+        if note.subject == "network" and note.name in networks:
+            where, what = networks[note.name].position, f"networks.{networks[note.name].key}: "
+        elif note.subject == "container" and note.name in services:
+            where, what = services[note.name].position, f"services.{services[note.name].name}: "
+        elif note.subject == "daemon":
+            where = world.host.daemon_positions.get(note.name, where)
+        yield Note(where, what + note.text)
 
 
 def fold(scenario: Scenario, host: Host) -> State[HostState]:
@@ -270,8 +289,12 @@ def rulesets(world: HostState) -> Iterator[Ruleset]:
     if own is not None:
         yield NftFile(own, "firewall.nftables")
     for ruleset in _with_firewall(world, [tables.freeze() for tables in world.tables.values()]):
-        if not isinstance(ruleset, IptablesRuleset) or ruleset.tables:
+        if not isinstance(ruleset, IptablesRuleset):
             yield ruleset
+        elif ruleset.tables:
+            sets = world.ip_sets[ruleset.family].items()
+            made = tuple(IpSet(name, ruleset.family, (*members,)) for name, members in sets)
+            yield replace(ruleset, sets=made) if made else ruleset
     yield from world.nft.freeze()
 
 

@@ -130,6 +130,10 @@ def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
         yield Sysctl("net.ipv4.ping_group_range", "0 2147483647", "Docker lets any user of a container ping")
     for key, value in container.spec.sysctls.items():
         yield Sysctl(key, value, "the service's own (sysctls)")
+    for endpoint in container.endpoints:
+        name = endpoint.ifname.replace(".", "/")
+        for key, value in endpoint.sysctls:
+            yield Sysctl(key.replace("IFNAME", name), value, "an option of its endpoint (endpoint.sysctls)")
 
 
 def _shared_sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:

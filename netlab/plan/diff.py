@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from netlab.model.family import FAMILIES, endpoint
-from netlab.model.plan import Interface, Listener, Node, Plan, Publication, Route, Sysctl
+from netlab.model.plan import Interface, Listener, Node, Note, Plan, Publication, Route, Sysctl
 from netlab.model.rules import Chain, IptablesRuleset, NftTable
 from netlab.model.scenario import HostRule
 from netlab.plan.diff_rules import Place, PlacedRule, RuleChange, rule_changes
@@ -93,6 +93,8 @@ class PlanDiff:
     same_rules: int
     changes: tuple[PlanDifference, ...]
     inapplicable: tuple[tuple[Inapplicable, ...], tuple[Inapplicable, ...]]
+    #: what should be known of the first plan, and of the second
+    notes: tuple[tuple[Note, ...], tuple[Note, ...]] = ((), ())
 
     def about(self, *topics: Topic) -> tuple[PlanDifference, ...]:
         """The changes of these topics."""
@@ -117,7 +119,7 @@ def diff(before: Plan, after: Plan) -> PlanDiff:
         same += stay
         changes += _node_changes(node.name, old, new)
     sides = (tuple(inapplicable(before)), tuple(inapplicable(after)))
-    return PlanDiff(tuple(rules), same, tuple(changes), sides)
+    return PlanDiff(tuple(rules), same, tuple(changes), sides, (before.notes, after.notes))
 
 
 def _paired(before: Plan, after: Plan) -> Iterator[tuple[Node | None, Node | None]]:

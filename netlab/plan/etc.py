@@ -118,7 +118,7 @@ def resolv_conf(world: HostState, container: Container) -> str:
         *_search(search),
         *_options(kept),
         "",
-        *_explanation(container.resolver, upstream, default=not configured),
+        *_explanation(world, container.resolver, upstream, default=not configured),
         f"# Overrides: [{' '.join(word for word, value in said.items() if value)}]",
     ]
     if container.resolver or ndots:
@@ -140,10 +140,12 @@ def _options(options: tuple[str, ...]) -> Iterator[str]:
         yield f"options {' '.join(options)}"
 
 
-def _explanation(resolver: bool, upstream: tuple[str, ...], default: bool) -> Iterator[str]:
+def _explanation(world: HostState, resolver: bool, upstream: tuple[str, ...], default: bool) -> Iterator[str]:
     """Where the file comes from (libnetwork/internal/resolvconf, Generate)."""
     yield f"# Based on host file: '/etc/resolv.conf' ({'internal resolver' if resolver else 'legacy'})"
     if upstream and default:
         yield "# Used default nameservers."
-    if resolver:
-        yield f"# ExtServers: [{' '.join(upstream)}]" if upstream else "# NO EXTERNAL NAMESERVERS DEFINED"
+    if resolver and upstream:
+        yield f"# ExtServers: [{' '.join(upstream)}]"
+    elif resolver and world.traits.warns_without_nameservers:
+        yield "# NO EXTERNAL NAMESERVERS DEFINED"

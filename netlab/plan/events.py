@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from netlab.engine.docker.endpoint_options import GW_PRIORITY
 from netlab.engine.names import digest
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.event import (
@@ -27,6 +28,7 @@ from netlab.model.event import (
 )
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
+from netlab.model.version import engine_version
 from netlab.scenario.tree import hint, shown
 
 #: Network modes that are no network of the scenario's.
@@ -172,10 +174,12 @@ def attachment_order(scenario: Scenario, service: Service) -> list[Attachment]:
     orders the endpoints (Endpoint.Less): ways out before internal networks, then by gateway priority, then
     by the network's docker name.
     """
+    prioritized = engine_version(scenario.host(service.host).engine).version in GW_PRIORITY.span
 
     def key(attachment: Attachment) -> tuple[bool, int, bool, str]:
         network = scenario.network(attachment.network)
-        return (network.internal, -attachment.gw_priority, not network.enable_ipv6, network.name)
+        priority = attachment.gw_priority if prioritized else 0
+        return (network.internal, -priority, not network.enable_ipv6, network.name)
 
     return sorted(service.networks, key=key)
 
@@ -193,6 +197,7 @@ def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> End
         mac_address=wish.mac_address,
         interface_name=wish.interface_name,
         gw_priority=wish.gw_priority,
+        driver_opts=wish.driver_opts,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from netlab.model.family import Address, Network, parse_address
 from netlab.model.scenario import ComposeNetwork, Host
+from netlab.model.version import STILL, Span, Version
 from netlab.scenario.addresses import address, interface_address, loose_subnet, parsed_text, subnet
 from netlab.scenario.assemble import Parts
 from netlab.scenario.check_ipam import check_ipam, gateway_of
@@ -18,6 +19,12 @@ from netlab.scenario.tree import Mark, Report, Value, shown
 DOCKER0 = "docker0"
 #: what docker0 gets when daemon.json says nothing: the first of Docker's default address pools
 DOCKER0_SUBNET = "172.17.0.0/16"
+
+
+#: Versions of Docker that take a static address on a network whose subnet nobody configured (moby#51583).
+STATIC_ANYWHERE = Span("29.0.4", STILL)
+#: Versions that take the subnet 0.0.0.0/26 for one of that size out of the pools (moby#50114).
+SIZED_SUBNETS = Span("29", STILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,10 @@ def check_addresses(parts: Parts, report: Report) -> None:
     known = {network.key: _known(network) for network in parts.networks}
     external = {network.key for network in parts.networks if network.external}
     taken: dict[tuple[str, str, Address], str] = {}
+    anywhere = {host.name for host in parts.hosts if Version(*release(host.engine)) in STATIC_ANYWHERE}
     for draft in parts.drafts:
         if draft.service.replicas:
-            _service(draft, known, external, taken, report)
+            _service(draft, known, external, taken, draft.service.host in anywhere, report)
     for host in parts.hosts:
         networks = _networks_on(host, parts)
         for network in networks:
@@ -88,6 +96,7 @@ def _service(
     known: dict[str, _Known],
     external: set[str],
     taken: dict[tuple[str, str, Address], str],
+    anywhere: bool,
     report: Report,
 ) -> None:
     service = draft.service
@@ -105,7 +114,10 @@ def _service(
             if text is None or value is None:
                 continue
             path = f"services.{service.name}.networks.{attachment.network}"
-            wrong = _static(text, attachment.network, facts, attachment.network in external)
+            wrong = None
+            sized = any(net.network_address.is_unspecified for net in facts.subnets)
+            if not sized and (facts.subnets or not anywhere or attachment.network in external):
+                wrong = _static(text, attachment.network, facts, attachment.network in external)
             if not wrong and service.replicas > 1:
                 wrong = f"{service.replicas} containers cannot share the address {text}"
             if not wrong:
@@ -151,6 +163,8 @@ def _overlaps(host: Host, networks: Iterable[ComposeNetwork], root: Value, repor
         for pool in network.pools:
             if pool.subnet is not None:
                 net = subnet(pool.subnet)
+                if net.network_address.is_unspecified and Version(*release(host.engine)) in SIZED_SUBNETS:
+                    continue
                 found.append((net, f"networks.{network.key}", _pool_mark(root, network.key, net)))
     for version in (4, 6):
         ordered = sorted(

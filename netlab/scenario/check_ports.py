@@ -9,6 +9,7 @@ from netlab.scenario.assemble import Parts
 from netlab.scenario.services import Draft
 from netlab.scenario.tree import Report, Value
 
+HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 #: family and address that a port is bound on; no address: all of them
 _Bound = tuple[int, Address | None]
 
@@ -20,7 +21,7 @@ def check_ports(parts: Parts, report: Report) -> None:
     only is never bound.
     """
     internal = {network.key for network in parts.networks if network.internal}
-    default_ip = {host.name: host.daemon.get("ip") for host in parts.hosts}
+    addresses = _Addresses(parts)
     taken: dict[tuple[str, str, int], list[tuple[_Bound, Draft, Value]]] = {}
     for draft in parts.drafts:
         service = draft.service
@@ -35,9 +36,11 @@ def check_ports(parts: Parts, report: Report) -> None:
                 _too_few(draft, mapping, value, report)
             if low != high:
                 continue
-            ip = default_ip.get(service.host)
+            address = mapping.host_ip or addresses.of(draft)
+            if address is None:
+                continue  # which of its networks' addresses it is, the engine says
             others = taken.setdefault((service.host, mapping.protocol, low), [])
-            for bound in _bound(mapping.host_ip, ip if isinstance(ip, str) else ""):
+            for bound in _bound(address):
                 clash = next((entry for entry in others if _clash(entry[0], bound)), None)
                 if clash is not None:
                     _report(draft, mapping, value, clash[1], clash[2], report)
@@ -45,8 +48,33 @@ def check_ports(parts: Parts, report: Report) -> None:
                 others.append((bound, draft, value))
 
 
-def _bound(host_ip: str, default_ip: str) -> list[_Bound]:
-    text = host_ip or default_ip
+class _Addresses:
+    """The host addresses on which services are published that do not name one."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._daemons = {host.name: host.daemon for host in parts.hosts}
+        self._networks = {network.key: network for network in parts.networks}
+
+    def of(self, draft: Draft) -> str | None:
+        """The daemon's or its network's; empty for every one, None where its networks have several."""
+        daemon = self._daemons.get(draft.service.host, {})
+        if not draft.service.networks:
+            address = daemon.get("ip")
+            return address if isinstance(address, str) else ""
+        opts = daemon.get("default-network-opts")
+        bridge = opts.get("bridge") if isinstance(opts, dict) else None
+        default = bridge.get(HOST_BINDING) if isinstance(bridge, dict) else None
+        found = {
+            self._networks[attachment.network].driver_opts.get(HOST_BINDING, str(default or ""))
+            for attachment in draft.service.networks
+            if attachment.network in self._networks and not self._networks[attachment.network].internal
+        }
+        if len(found) > 1:
+            return None
+        return "" if found <= {"0.0.0.0"} else found.pop()
+
+
+def _bound(text: str) -> list[_Bound]:
     if not text:
         return [(4, None), (6, None)]
     found = parse_address(text)

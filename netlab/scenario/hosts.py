@@ -21,15 +21,16 @@ from netlab.model.scenario import (
 )
 from netlab.scenario.addresses import address, interface_address, subnet
 from netlab.scenario.daemon import DAEMON
-from netlab.scenario.netlab_shapes import ENGINES, FIREWALL
+from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
 from netlab.scenario.sysctls import dotted, wrong_sysctl
-from netlab.scenario.tree import Mark, Report, Value, hint, made, shown
+from netlab.scenario.tree import Mark, Report, Value, made, shown
 
 HOST_INTERFACE = "ext0"
 OUTSIDE_INTERFACE = "eth0"
 SEGMENT = "ext"
+WINDOWS_INTERFACE = "loopback0"
 #: documentation addresses (RFC 5737, RFC 3849)
 HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
 #: the nodes of a lab that says nothing of them, with their place in the host's subnets
@@ -129,6 +130,7 @@ def _host(
     engine = _engine(value.get("engine"), overrides.engine, report)
     firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
+    env = value.get("environment")
     return Host(
         name=name,
         position=Position(*at),
@@ -136,7 +138,7 @@ def _host(
         daemon=daemon,
         daemon_positions=positions,
         firewall=firewall,
-        interfaces=_interfaces(path, value, alone, report),
+        interfaces=_mirrored(value, _interfaces(path, value, alone, report)),
         bridges=tuple(
             TenantBridge(key, _addresses(entry.get("addresses")))
             for key, entry in (bridges.pairs() if bridges is not None else ())
@@ -145,6 +147,8 @@ def _host(
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
         rules=_rules(firewall, (value.get("rules"), rules), report),
         proxy=proxy.text if proxy is not None else "shared",
+        wsl2_mirrored=value.get("wsl2") is not None,
+        environment={key: entry.text for key, entry in (env.pairs() if env is not None else ())},
     )
 
 
@@ -160,9 +164,9 @@ def _sysctls(path: str, value: Value | None, report: Report) -> dict[str, str]:
 
 def _engine(value: Value | None, override: str | None, report: Report) -> str:
     if override is not None:
-        if override not in ENGINES:
-            more = hint(override, ENGINES) or f": it is one of {', '.join(ENGINES)}"
-            report.add((OptionName("engine"), 1, 1), f"unknown engine {shown(override)}{more}")
+        wrong = wrong_engine(override)
+        if wrong:
+            report.add((OptionName("engine"), 1, 1), f"unknown engine {wrong}")
         return override
     return value.text if value is not None else "docker"
 
@@ -266,6 +270,14 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
             name: interface for name, interface in found.items() if name != HOST_INTERFACE
         }
     return tuple(found.values())
+
+
+def _mirrored(value: Value, interfaces: tuple[OutsideInterface, ...]) -> tuple[OutsideInterface, ...]:
+    """The host's interfaces, and with WSL2's mirrored networking Windows' own, on a segment ``windows``."""
+    there = {interface.name for interface in interfaces}
+    if value.get("wsl2") is None or WINDOWS_INTERFACE in there:
+        return interfaces
+    return (*interfaces, OutsideInterface(WINDOWS_INTERFACE, (), "windows"))
 
 
 def _interface(name: str, value: Value) -> OutsideInterface:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 from netlab.model.flow import OutcomeName, PathName
+from netlab.model.version import ENGINE_PATTERN, engine_version
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
@@ -26,18 +27,33 @@ from netlab.scenario.shape import (
 )
 from netlab.scenario.tree import Report, Value, hint, shown
 
-ENGINES = (
-    "docker",
-    "docker-19.03",
-    "docker-20.10",
-    "docker-24",
-    "docker-26",
-    "docker-27",
-    "docker-28",
-    "docker-29",
-    "docker-29-nftables",
-)
+
+class EngineName(Text):
+    """The name of an engine."""
+
+    def __init__(self) -> None:
+        super().__init__("the name of an engine", None, ENGINE_PATTERN)
+
+    def _inside(self, value: Value, path: str, report: Report) -> Value | None:
+        wrong = wrong_engine(value.text)
+        if wrong:
+            report.add(value.at, f"{path} cannot be {wrong}", path)
+            return None
+        return value
+
+
+def wrong_engine(text: str) -> str | None:
+    """A name that is no engine's, in quotes, with what could have been meant; None for an engine's."""
+    try:
+        engine_version(text)
+    except ValueError as error:
+        return f"{shown(text)}{error}"
+    return None
+
+
 FIREWALLS = ("none", "ufw", "firewalld")
+#: variables that an engine's daemon reads
+ENVIRONMENT = ("DOCKER_INSECURE_NO_IPTABLES_RAW",)
 #: ``unmeasured`` is never a pass and never a fail, so nobody can expect it
 OUTCOMES = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
 PATHS: tuple[str, ...] = get_args(PathName)
@@ -125,7 +141,7 @@ _INTERFACE = _record(
 
 HOST = _record(
     {
-        "engine": (Choice(ENGINES), "whose behaviour is reproduced, and which generation of it"),
+        "engine": (EngineName(), "whose behaviour is reproduced: a generation, or a version of it"),
         "daemon": (DAEMON, "daemon.json, its keys and spelling"),
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
         "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
@@ -143,6 +159,16 @@ HOST = _record(
             "other tenants' bridges, there before the engine starts",
         ),
         "sysctls": (_SYSCTLS, "the state before the engine starts"),
+        "wsl2": (
+            Choice(("mirrored",)),
+            "the host is a WSL2 guest whose Windows sends to 127.0.0.1 by an interface loopback0",
+        ),
+        "environment": (
+            MapOf(
+                Atom(), "|".join(rf"\A{name}\Z" for name in ENVIRONMENT), f"one of {', '.join(ENVIRONMENT)}"
+            ),
+            "what of the engine's environment shapes the network",
+        ),
         "listen": (_LISTEN, "ports on which the host itself answers"),
         "rules": (_RULES, "typed by the administrator once everything is up"),
         "proxy": (

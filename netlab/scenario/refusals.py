@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from netlab.model.version import engine_version
 from netlab.scenario.assemble import Parts
 from netlab.scenario.services import Draft, dotted
 from netlab.scenario.tree import Mark, Report, Value
@@ -30,17 +31,19 @@ SHARER: dict[str, str] = {
 HOST: dict[str, str] = {"links": _HOST_LINKS, "external_links": _HOST_LINKS}
 #: the sysctls of an IPC namespace (runc, libcontainer/configs/validate)
 _IPC = re.compile(r"kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)\Z|fs\.mqueue\.")
-_NUMBER = re.compile(r"docker-(\d+)(?:\.(\d+))?(?:\.(\d+))?")
-_NEWEST = 999
 #: a release of an engine: (20, 10, 24)
 Release = tuple[int, ...]
+#: what a name counts as that stands for no version, and was reported already
+_NEWEST: Release = (999,)
 
 
 def release(engine: str) -> Release:
-    """``docker-20.10`` as (20, 10, …): what is not said is the newest."""
-    found = _NUMBER.match(engine)
-    parts = found.groups() if found else (None, None, None)
-    return tuple(_NEWEST if part is None else int(part) for part in parts)
+    """The version that an engine's name stands for: ``docker-20.10`` as (20, 10, 24)."""
+    try:
+        version = engine_version(engine).version
+    except ValueError:
+        return _NEWEST
+    return (version.major, version.minor, version.patch)
 
 
 def check_refusals(parts: Parts, report: Report) -> None:

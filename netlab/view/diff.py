@@ -56,6 +56,9 @@ def report(
     for label, lines in zip(labels, plans.inapplicable, strict=True):
         for entry in lines:
             yield Text(f"does not apply to {label}: {entry.rule.text} ({entry.reason})", style="magenta")
+    for label, notes in zip(labels, plans.notes, strict=True):
+        for note in notes:
+            yield Text(f"note on {label}: {note.text}", style="magenta")
     if flows is not None:
         yield from flow_lines(flows)
     yield from _rules(plans, full=full)
@@ -217,6 +220,10 @@ def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -
         "does_not_apply": {
             side: [{"node": e.node, "rule": e.rule.text, "reason": e.reason} for e in entries]
             for side, entries in (("before", before), ("after", after))
+        },
+        "notes": {
+            side: [{"position": str(note.position), "text": note.text} for note in notes]
+            for side, notes in zip(("before", "after"), plans.notes, strict=True)
         },
         "flows": None if flows is None else _flows_document(flows),
         "rules": [

@@ -27,6 +27,7 @@ def tree(plan: Plan) -> Tree:
     root = Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
     _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
+    _branch(root, "notes", (_safe(str(note)) for note in plan.notes))
     servers = {server.node: server for server in plan.resolvers}
     for node in plan.nodes:
         _node(root, node, servers.get(node.name))

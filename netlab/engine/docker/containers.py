@@ -6,9 +6,10 @@ import ipaddress
 from itertools import count
 
 from netlab.engine import names
-from netlab.engine.docker import publish
+from netlab.engine.docker import endpoint_options, publish
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
+from netlab.engine.docker.option import OptionError
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
 from netlab.engine.world import Binding, Container, Endpoint, HostState, Link, LiveNetwork
@@ -145,7 +146,13 @@ def _attach(world: HostState, rules: Firewaller, container: Container, wish: End
     network = world.networks.get(wish.network)
     if network is None:
         raise Refused("container", node, f"network {wish.network} not found")
-    addresses = _addresses(network, node, wish)
+    try:
+        options = endpoint_options.read(wish, world.traits)
+    except OptionError as error:
+        raise Refused("container", node, f"invalid config for network {wish.network}: {error}") from None
+    for text in endpoint_options.unread(wish, world.traits):
+        world.note("container", node, text)
+    addresses = _addresses(world, network, node, wish)
     v4 = addresses.get(Family.IPV4)
     mac = wish.mac_address or (
         names.mac(container.spec.id, network.spec.id, str(container.starts))
@@ -172,6 +179,9 @@ def _attach(world: HostState, rules: Firewaller, container: Container, wish: End
         veth=names.veth(container.spec.id, network.spec.id, str(container.starts)),
         index=index,
         host_index=host_index,
+        wanted_name=options.interface_name,
+        gw_priority=options.gw_priority,
+        sysctls=options.sysctls,
     )
     network.endpoints[node], network.had_ports = endpoint, True
     if not container.resolver:
@@ -187,10 +197,12 @@ def _mac_addressed(world: HostState, network: LiveNetwork) -> bool:
     return network.default_bridge and not world.traits.random_macs and pool.subnet.prefixlen <= 80
 
 
-def _addresses(network: LiveNetwork, node: str, wish: EndpointSpec) -> dict[Family, Address]:
+def _addresses(
+    world: HostState, network: LiveNetwork, node: str, wish: EndpointSpec
+) -> dict[Family, Address]:
     wished = {Family.IPV4: wish.ipv4_address, Family.IPV6: wish.ipv6_address}
     for family, address in wished.items():
-        if address and not network.spec.pools:
+        if address and not network.spec.pools and not world.traits.static_without_subnet:
             reason = "only when connecting to networks with user configured subnets"
             raise Refused("container", node, f"user specified IP address is supported {reason}")
         if address and family not in network.families:
@@ -222,8 +234,9 @@ def _detach(world: HostState, rules: Firewaller, endpoint: Endpoint) -> None:
 
 def _name(world: HostState, container: Container, endpoint: Endpoint) -> None:
     """The interface's name: the network's prefix and the next number that is free (eth0, eth1, …)."""
-    if endpoint.spec.interface_name:
-        endpoint.ifname = endpoint.spec.interface_name
+    if endpoint.wanted_name:
+        _check_name(container, endpoint)
+        endpoint.ifname = endpoint.wanted_name
         return
     prefix = world.networks[endpoint.spec.network].prefix
     number = container.next_name.get(prefix, 0)
@@ -232,6 +245,25 @@ def _name(world: HostState, container: Container, endpoint: Endpoint) -> None:
         number = next(n for n in count() if f"{prefix}{n}" not in names_taken)
     container.next_name[prefix] = number + 1
     endpoint.ifname = f"{prefix}{number}"
+
+
+def _check_name(container: Container, endpoint: Endpoint) -> None:
+    """What the kernel refuses of an interface's name (dev_valid_name), and what the daemon says then."""
+    name = endpoint.wanted_name
+    reason = ""
+    if len(name) > 15:
+        reason = "numerical result out of range"
+    elif "/" in name or ":" in name or name in (".", "..") or any(c.isspace() for c in name):
+        reason = "invalid argument"
+    elif any(other.ifname == name for other in container.endpoints if other is not endpoint):
+        reason = "file exists"
+    if reason:
+        raise Refused(
+            "container",
+            endpoint.node,
+            f"failed to set up container networking: failed to add interface {endpoint.veth} to sandbox: "
+            f'error renaming interface "{endpoint.veth}" to "{name}": {reason}',
+        )
 
 
 def in_order(world: HostState, container: Container) -> list[Endpoint]:
@@ -244,7 +276,7 @@ def in_order(world: HostState, container: Container) -> list[Endpoint]:
     def key(endpoint: Endpoint) -> tuple[bool, int, bool, str]:
         network = world.networks[endpoint.spec.network]
         both = all(network.gateway(family) is not None and family in endpoint.addresses for family in Family)
-        return (network.internal, -endpoint.spec.gw_priority, not both, network.name)
+        return (network.internal, -endpoint.gw_priority, not both, network.name)
 
     return sorted(container.endpoints, key=key)
 
@@ -259,6 +291,9 @@ def _move_gateway(world: HostState, rules: Firewaller, container: Container, los
     if not world.traits.publishes_by_family:  # one endpoint has both routes, or the one that it can have
         first = next(iter(ways[Family.IPV4]), None)
         ways = {family: [e for e in found if e is first] for family, found in ways.items()}
+    if world.traits.publishes_by_family and not world.traits.gateway_by_family:
+        both = next((e for e in ways[Family.IPV4] if e in ways[Family.IPV6]), None)
+        ways = {family: found if both is None else [both] for family, found in ways.items()}
     container.gateways = {family: found[0] for family, found in ways.items() if found}
     if world.traits.publishes_by_family:
         wanted = _by_family(world, container)
@@ -293,8 +328,9 @@ def _on_one(
 def _by_family(world: HostState, container: Container) -> dict[str, tuple[Family, ...]]:
     """Each family's ports are published where its default route leads; a routed network keeps what it had.
 
-    Without an IPv6 route the IPv4 one's network takes the host's IPv6 ports too, for the userland proxy
-    (bridge driver, ProgramExternalConnectivity and trimPortBindings).
+    From 29 on every routed network has its own, wherever the route leads. Without an IPv6 route the IPv4
+    one's network takes the host's IPv6 ports too, for the userland proxy (bridge driver,
+    ProgramExternalConnectivity and trimPortBindings).
     """
     gateways = container.gateways
     leads = {
@@ -305,8 +341,11 @@ def _by_family(world: HostState, container: Container) -> dict[str, tuple[Family
     for endpoint in container.endpoints:
         network = world.networks[endpoint.spec.network]
         if not network.internal:
-            had = container.published.get(network.name, ())
-            kept = [family for family in had if network.modes[family] == "routed"]
+            always = world.traits.routed_always_open
+            had = FAMILIES if always else container.published.get(network.name, ())
+            kept = [
+                f for f in had if network.modes[f] == "routed" and (not always or f in endpoint.addresses)
+            ]
             wanted[network.name] = tuple(f for f in FAMILIES if leads[f] is endpoint or f in kept)
     return wanted
 

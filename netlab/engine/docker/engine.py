@@ -12,6 +12,7 @@ from netlab.engine.docker import containers, firewalld, networks, options
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.ipam import DEFAULT_POOLS, Pools
 from netlab.engine.nft import NftTables
+from netlab.engine.ports import PortAllocator, port_set
 from netlab.engine.refusal import Refused
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
@@ -65,7 +66,7 @@ class DockerEngine:
         return state.after(event)
 
     def _first_start(self, host: Host) -> HostState:
-        daemon = daemon_json.read(host.daemon, self.traits.dialect)
+        daemon = daemon_json.read(host.daemon, self.traits)
         world = HostState(
             host=host,
             traits=self.traits,
@@ -76,6 +77,11 @@ class DockerEngine:
             pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
         )
         world.next_index = 2 + len(host.interfaces) + len(host.bridges)
+        for key, text in daemon_json.ignored(host.daemon, self.traits.version):
+            world.note("daemon", key, text)
+        if self.traits.unmeasured:
+            world.note("host", host.name, self.traits.unmeasured)
+        world.ports = _port_allocator(world)
         self._start(world)
         return world
 
@@ -145,7 +151,7 @@ class DockerEngine:
         if world.running:
             raise Refused("event", "", "the daemon is running already")
         world.running = True
-        world.ports = type(world.ports)()
+        world.ports = _port_allocator(world)
         docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
         if docker0 is not None:
             self.rules.remove_network(world, docker0)
@@ -170,6 +176,15 @@ def _forwarding(host: Host) -> Sysctls:
         if key not in host.sysctls:
             sysctls.write(key, "1", "turned on by the administrator: the nftables backend starts only then")
     return sysctls
+
+
+def _port_allocator(world: HostState) -> PortAllocator:
+    """A new one for each run of the daemon, which reads the kernel's settings once."""
+    low, high = (int(part) for part in world.sysctls.get("net.ipv4.ip_local_port_range").split())
+    reserved = (
+        world.sysctls.get("net.ipv4.ip_local_reserved_ports") if world.traits.spares_reserved_ports else ""
+    )
+    return PortAllocator((low, high), port_set(reserved))
 
 
 def _known(world: HostState, node: str) -> Container:
@@ -215,14 +230,15 @@ def _foreign(host: Host) -> tuple[Network, ...]:
 def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
     """The default bridge as daemon.json describes it (initBridgeDriver)."""
     daemon = world.daemon
+    _check_bridge(world)
     opts: dict[str, str] = {
-        options.NAME: daemon.bridge or "docker0",
-        options.DEFAULT_BRIDGE: "true",
-        options.ICC: str(daemon.icc).lower(),
-        options.MASQUERADE: str(daemon.ip_masq and daemon.iptables).lower(),  # verifyDaemonSettings
+        options.NAME.key: daemon.bridge or "docker0",
+        options.DEFAULT_BRIDGE.key: "true",
+        options.ICC.key: str(daemon.icc).lower(),
+        options.MASQUERADE.key: str(daemon.ip_masq and daemon.iptables).lower(),  # verifyDaemonSettings
     }
     if daemon.ip:
-        opts[options.HOST_BINDING] = daemon.ip
+        opts[options.HOST_BINDING.key] = daemon.ip
     families = FAMILIES if daemon.ipv6 else (Family.IPV4,)
     pools = [_docker0_pool(world, family) for family in families]
     spec = NetworkSpec(
@@ -234,6 +250,20 @@ def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
         label=daemon.bridge or "docker0",
     )
     return spec, daemon.mtu
+
+
+def _check_bridge(world: HostState) -> None:
+    """A default bridge of another name must be there already (setupDevice)."""
+    name = world.daemon.bridge
+    there = {bridge.name for bridge in world.host.bridges}
+    if name and name != "docker0" and name not in there and networks.DEFAULT_BRIDGE not in world.networks:
+        raise Refused(
+            "daemon",
+            "bridge",
+            'Error initializing network controller: error creating default "bridge" network: '
+            f"bridge device with non default name {name} must be created manually "
+            f"(x-netlab has bridges for those of others: bridges: {{{name}: {{}}}})",
+        )
 
 
 def _docker0_pool(world: HostState, family: Family) -> Pool | None:

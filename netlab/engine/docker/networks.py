@@ -101,6 +101,8 @@ def _describe(world: HostState, spec: NetworkSpec, mtu: int, index: int | None) 
         raise Refused("network", spec.name, f"the {spec.driver} driver is not reproduced, only bridge is")
     defaults = {} if spec.name == DEFAULT_BRIDGE else world.daemon.network_opts
     opts = {**defaults, **spec.driver_opts}
+    asked = {Family.IPV4: spec.enable_ipv4, Family.IPV6: spec.enable_ipv6}
+    families = options.enabled(spec.name, opts, world.traits, asked)
     chosen = options.read(spec.name, f"br-{spec.id[:12]}", opts, world.traits, mtu)
     if "isolated" in chosen.modes.values() and not spec.internal:
         reason = "gateway mode 'isolated' can only be used for an internal network"
@@ -114,8 +116,12 @@ def _describe(world: HostState, spec: NetworkSpec, mtu: int, index: int | None) 
                 spec.name,
                 f"conflicts with network {other.spec.id} ({other.name}): networks have same bridge name",
             )
+    if families[Family.IPV6] and Family.IPV4 in chosen.snat:
+        _check_source_nat(world, spec, chosen)
     foreign = {tenant.name for tenant in world.host.bridges} | {i.name for i in world.host.interfaces}
-    pools = _pools(world, spec, chosen)
+    pools = _pools(world, spec, chosen, families)
+    for text in options.unread(opts, world.traits, asked):
+        world.note("network", spec.name, text)
     exists = chosen.bridge in foreign
     return LiveNetwork(
         spec=spec,
@@ -137,6 +143,19 @@ def _describe(world: HostState, spec: NetworkSpec, mtu: int, index: int | None) 
     )
 
 
+def _check_source_nat(world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions) -> None:
+    """20.10 to 24 write the IPv4 source address into the IPv6 rules as well."""
+    if world.traits.host_ipv4_in_both and Family.IPV6 in world.families():
+        address = chosen.snat[Family.IPV4]
+        raise Refused(
+            "network",
+            spec.name,
+            "Failed to Setup IP tables: Unable to enable NAT rule:  (iptables failed: ip6tables --wait "
+            f"-t nat -I POSTROUTING … -o {chosen.bridge} -j SNAT --to-source {address}: "
+            f'Bad IP address "{address}")',
+        )
+
+
 def _next_hops(spec: NetworkSpec) -> dict[Family, str]:
     """Default gateways other than the bridge."""
     return {
@@ -152,13 +171,12 @@ def _mac(world: HostState, spec: NetworkSpec, bridge: str) -> str:
     return make(spec.id, bridge)
 
 
-def _pools(world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions) -> dict[Family, AddressPool]:
+def _pools(
+    world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions, enabled: dict[Family, bool]
+) -> dict[Family, AddressPool]:
     wished: dict[Family, list[Pool]] = {Family.IPV4: [], Family.IPV6: []}
     for pool in spec.pools:
         wished[_family(pool)].append(pool)
-    enabled = {Family.IPV4: spec.enable_ipv4 is not False, Family.IPV6: bool(spec.enable_ipv6)}
-    if not enabled[Family.IPV4] and not world.traits.ipv6_only:
-        enabled[Family.IPV4] = True
     if not any(enabled.values()):
         raise Refused("network", spec.name, "IPv4 or IPv6 must be enabled")
     found: dict[Family, AddressPool] = {}
@@ -168,14 +186,22 @@ def _pools(world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions) -
                 continue
             if len(wished[family]) > 1:
                 raise PoolError("bridge driver doesn't support multiple subnets")
-            mode = chosen.modes[family]
             wish = wished[family][0] if wished[family] else Pool()
-            found[family] = _pool(world, family, wish, gateway=mode != "isolated" or not spec.internal)
+            gateway = bool(wish.gateway) or not _spares_gateway(world, spec, chosen, family)
+            found[family] = _pool(world, family, wish, gateway)
     except PoolError as error:
         for pool_found in found.values():
             world.pools.release(pool_found.subnet)
         raise Refused("network", spec.name, str(error)) from error
     return found
+
+
+def _spares_gateway(
+    world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions, family: Family
+) -> bool:
+    """Whether no address is kept for a gateway that nobody asked for (GetSkipGwAlloc)."""
+    inhibited = family is Family.IPV4 and chosen.inhibit_ipv4 and world.traits.inhibit_spares_gateway
+    return spec.internal and (inhibited or chosen.modes[family] == "isolated")
 
 
 def _family(pool: Pool) -> Family:
@@ -184,8 +210,11 @@ def _family(pool: Pool) -> Family:
 
 def _pool(world: HostState, family: Family, wish: Pool, gateway: bool) -> AddressPool:
     """One subnet with its gateway and its auxiliary addresses taken."""
-    if wish.subnet:
-        subnet = ipaddress.ip_network(wish.subnet, strict=False)
+    asked = ipaddress.ip_network(wish.subnet, strict=False) if wish.subnet else None
+    if asked is not None and asked.network_address.is_unspecified and world.traits.sized_subnets:
+        subnet = world.pools.elect(family, asked.prefixlen)
+    elif asked is not None:
+        subnet = asked
         world.pools.claim(subnet)
     elif (
         family is Family.IPV6

@@ -1,36 +1,95 @@
 """The options of the bridge driver, ``com.docker.network.*``, as a network is created with them.
 
-Source: libnetwork/drivers/bridge/labels.go and fromLabels of each generation.
+Source: libnetwork/drivers/bridge/labels.go, libnetwork/netlabel/labels.go and fromLabels of each version; the
+words of errors are those of 20.10.24, 26.1.5 and 28.5.2.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from netlab.engine.behaviour import OLDEST
+from netlab.engine.docker.option import BOOLEANS, Option, OptionError, Options, declared, parse_error
 from netlab.engine.refusal import Refused
 from netlab.engine.traits import Traits
 from netlab.model.family import Family
+from netlab.model.version import STILL, Span
 
-BRIDGE = "com.docker.network.bridge."
-NAME = BRIDGE + "name"
-ICC = BRIDGE + "enable_icc"
-MASQUERADE = BRIDGE + "enable_ip_masquerade"
-HOST_BINDING = BRIDGE + "host_binding_ipv4"
-DEFAULT_BRIDGE = BRIDGE + "default_bridge"
-INHIBIT_IPV4 = BRIDGE + "inhibit_ipv4"
-TRUSTED = BRIDGE + "trusted_host_interfaces"
-MODES = {Family.IPV4: BRIDGE + "gateway_mode_ipv4", Family.IPV6: BRIDGE + "gateway_mode_ipv6"}
-SNAT = {Family.IPV4: "com.docker.network.host_ipv4", Family.IPV6: "com.docker.network.host_ipv6"}
-MTU = "com.docker.network.driver.mtu"
-IFACE_PREFIX = "com.docker.network.container_iface_prefix"
+_PREFIX = "com.docker.network."
+_EVER = Span(OLDEST, STILL)
+_LABELS = "labels.go of 19.03.15 and 29.0.0"
 
-#: What Go's strconv.ParseBool takes.
-BOOLEANS = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+NAME = Option(_PREFIX + "bridge.name", _EVER, _LABELS)
+ICC = Option(_PREFIX + "bridge.enable_icc", _EVER, _LABELS)
+MASQUERADE = Option(_PREFIX + "bridge.enable_ip_masquerade", _EVER, _LABELS)
+HOST_BINDING = Option(_PREFIX + "bridge.host_binding_ipv4", _EVER, _LABELS)
+DEFAULT_BRIDGE = Option(_PREFIX + "bridge.default_bridge", _EVER, _LABELS)
+INHIBIT_IPV4 = Option(
+    _PREFIX + "bridge.inhibit_ipv4", Span("20.10", STILL), "20.10.24; labels.go of 19.03.15 lacks it"
+)
+TRUSTED = Option(
+    _PREFIX + "bridge.trusted_host_interfaces",
+    Span("28.2", STILL),
+    "28.1.1 ignores it, 28.5.2 does not; moby#49832",
+)
+MODES = {
+    Family.IPV4: Option(
+        _PREFIX + "bridge.gateway_mode_ipv4", Span("27", STILL), "26.1.5, 27.5.1; moby#47871"
+    ),
+    Family.IPV6: Option(
+        _PREFIX + "bridge.gateway_mode_ipv6", Span("27", STILL), "26.1.5, 27.5.1; moby#47871"
+    ),
 }
+SNAT = {
+    Family.IPV4: Option(
+        _PREFIX + "host_ipv4", Span("20.10", STILL), "20.10.24; labels.go of 19.03.15 lacks it"
+    ),
+    Family.IPV6: Option(_PREFIX + "host_ipv6", Span("25", STILL), "20.10.24 ignores it, 26.1.5 does not"),
+}
+MTU = Option(_PREFIX + "driver.mtu", _EVER, _LABELS)
+IFACE_PREFIX = Option(_PREFIX + "container_iface_prefix", _EVER, _LABELS)
+#: Families of the network, where the request itself says nothing of them.
+ENABLE = {
+    Family.IPV4: Option(
+        _PREFIX + "enable_ipv4", Span("28", STILL), "26.1.5 ignores it, 28.5.2 does not; moby#48323"
+    ),
+    Family.IPV6: Option(
+        _PREFIX + "enable_ipv6", Span("27", STILL), "26.1.5 ignores it; release notes of 27.0, moby#47867"
+    ),
+}
+#: The old daemon parses it, and then takes what the request says.
+PARSED_IPV6 = Option(
+    _PREFIX + "enable_ipv6", Span(OLDEST, "26"), "20.10.24 and 26.1.5 refuse what is no boolean"
+)
+#: How often, and how fast, an address is advertised: (least, most).
+ADVERTISE = {
+    Option(_PREFIX + "advertise_addr_nmsgs", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"): (
+        0,
+        3,
+    ),
+    Option(_PREFIX + "advertise_addr_ms", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"): (
+        100,
+        2000,
+    ),
+}
+
+KNOWN = declared(
+    NAME,
+    ICC,
+    MASQUERADE,
+    HOST_BINDING,
+    DEFAULT_BRIDGE,
+    INHIBIT_IPV4,
+    TRUSTED,
+    *MODES.values(),
+    *SNAT.values(),
+    MTU,
+    IFACE_PREFIX,
+    *ENABLE.values(),
+    *ADVERTISE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,58 +109,104 @@ class BridgeOptions:
     snat: dict[Family, str]
 
 
-def _flag(network: str, opts: Mapping[str, str], key: str, default: bool) -> bool:
-    value = opts.get(key, "")
-    if value == "":
-        return default
-    if value not in BOOLEANS:
-        raise Refused("network", network, f"{key}: strconv.ParseBool: parsing {value!r}: invalid syntax")
-    return BOOLEANS[value]
-
-
-def _mode(network: str, opts: Mapping[str, str], family: Family, traits: Traits) -> str:
-    value = opts.get(MODES[family], "") or "nat"
-    if not traits.gateway_modes:
-        return "nat"
-    if value not in traits.gateway_modes:
-        raise Refused("network", network, f"unknown gateway mode {value}")
-    return value
-
-
 def read(
     network: str, bridge: str, opts: Mapping[str, str], traits: Traits, mtu: int = 1500
 ) -> BridgeOptions:
     """The options of the network of that name; raises :class:`Refused` as the driver does."""
-    text = opts.get(MTU, "")
+    given = Options(opts, traits.version)
     try:
-        mtu = int(text) if text else mtu
-    except ValueError as error:
-        raise Refused("network", network, f"{MTU}: {text!r} is no number") from error
-    name = opts.get(NAME, "") or bridge
-    if len(name) > 15:
-        raise Refused(
-            "network",
-            network,
-            f"the bridge name {name!r} is longer than the 15 characters an interface may have",
+        _check_advertising(given)
+        given.flag(PARSED_IPV6, False)
+        return _read(given, bridge, traits, mtu)
+    except OptionError as error:
+        raise Refused("network", network, str(error)) from None
+
+
+def enabled(
+    network: str, opts: Mapping[str, str], traits: Traits, asked: Mapping[Family, bool | None]
+) -> dict[Family, bool]:
+    """Which families a network has, given what the request says of each; raises :class:`Refused`."""
+    given = Options(opts, traits.version)
+    found = {}
+    for family, default in ((Family.IPV4, True), (Family.IPV6, False)):
+        wish, option = asked[family], ENABLE[family]
+        value = given.get(option) if wish is None else None
+        if value is not None and value not in BOOLEANS:
+            raise Refused("network", network, f'driver-opt "{option.key}" is not a valid bool')
+        found[family] = (
+            default if wish is None and value is None else wish or BOOLEANS.get(value or "", False)
         )
-    host_ip = opts.get(HOST_BINDING, "")
-    if host_ip:
-        try:
-            host_ip = str(ipaddress.ip_address(host_ip))
-        except ValueError as error:
-            raise Refused("network", network, f"nil ip for {HOST_BINDING}: {error}") from error
+    if not traits.ipv6_only:
+        found[Family.IPV4] = True
+    return found
+
+
+def unread(opts: Mapping[str, str], traits: Traits, asked: Mapping[Family, bool | None]) -> Iterator[str]:
+    """What of the options has no effect on this version, each with why."""
+    yield from Options(opts, traits.version).unread(KNOWN)
+    for family, option in ENABLE.items():
+        if option.key in opts and asked[family] is not None:
+            yield f"{option.key} has no effect: the network itself says {'yes' if asked[family] else 'no'}"
+
+
+def _read(given: Options, bridge: str, traits: Traits, mtu: int) -> BridgeOptions:
+    name = given.get(NAME) or bridge
+    if len(name) > 15:
+        raise OptionError(
+            f"the bridge name {name!r} is longer than the 15 characters an interface may have: "
+            "numerical result out of range"
+        )
+    mtu = given.number(MTU, mtu)
+    if mtu < 0:
+        raise OptionError(f"invalid MTU number: {mtu}")
     return BridgeOptions(
         bridge=name,
-        icc=_flag(network, opts, ICC, True),
-        masquerade=_flag(network, opts, MASQUERADE, True),
-        host_ip=host_ip,
+        icc=given.flag(ICC, True),
+        masquerade=given.flag(MASQUERADE, True),
+        host_ip=_address(given, HOST_BINDING),
         mtu=mtu or 1500,
-        prefix=opts.get(IFACE_PREFIX, "") or "eth",
-        inhibit_ipv4=_flag(network, opts, INHIBIT_IPV4, False),
-        default_bridge=_flag(network, opts, DEFAULT_BRIDGE, False),
-        modes={family: _mode(network, opts, family, traits) for family in Family},
-        trusted=tuple(part for part in opts.get(TRUSTED, "").split(":") if part)
-        if traits.gateway_modes
-        else (),
-        snat={family: opts[key] for family, key in SNAT.items() if opts.get(key)},
+        prefix=given.get(IFACE_PREFIX) or "eth",
+        inhibit_ipv4=given.flag(INHIBIT_IPV4, False),
+        default_bridge=given.flag(DEFAULT_BRIDGE, False),
+        modes={family: _mode(given, family, traits) for family in Family},
+        trusted=tuple(part for part in (given.get(TRUSTED) or "").split(":") if part),
+        snat={family: found for family, option in SNAT.items() if (found := _address(given, option))},
     )
+
+
+def _address(given: Options, option: Option) -> str:
+    """An address; the empty string if none is given."""
+    value = given.get(option)
+    if value is None:
+        return ""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise parse_error(option, value, "nil ip") from None
+
+
+def _mode(given: Options, family: Family, traits: Traits) -> str:
+    value = given.get(MODES[family])
+    if value is None:
+        return "nat"
+    if value not in traits.gateway_modes:
+        raise parse_error(MODES[family], value, f"unknown gateway mode {value}")
+    return value
+
+
+def _check_advertising(given: Options) -> None:
+    """validateAdvertiseAddrConfig: all that is wrong at once."""
+    wrong = []
+    for option, (least, most) in ADVERTISE.items():
+        value = given.get(option)
+        if value is None:
+            continue
+        try:
+            number = int(value)
+        except ValueError:
+            wrong.append(f'value for option {option.key} "{value}" must be an integer')
+            continue
+        if not least <= number <= most:
+            wrong.append(f"{option.key} must be in the range {least} to {most}")
+    if wrong:
+        raise OptionError("\n".join(wrong))

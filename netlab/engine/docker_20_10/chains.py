@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule, skip_mirrored
 from netlab.engine.tables import Tables
 from netlab.engine.world import HostState
 from netlab.model.family import Family
@@ -14,6 +14,7 @@ def start(world: HostState) -> None:
         _remove(world.tables[family])
     for family in world.families():
         _create(world.tables[family])
+        skip_mirrored(world, world.tables[family])
 
 
 def forward_policy(world: HostState, turned_on: bool) -> None:

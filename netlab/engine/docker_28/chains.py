@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule
+from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule, skip_mirrored
 from netlab.engine.tables import Tables
 from netlab.engine.world import HostState
 from netlab.model.family import Family
@@ -24,7 +24,7 @@ def start(world: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
     for family in world.families():
         remove_chains(world.tables[family], CHAINS)
-        create_chains(world.tables[family], CHAINS, JUMPS, hairpin=not world.daemon.userland_proxy)
+        create_chains(world, world.tables[family], CHAINS, JUMPS)
 
 
 def forward_policy(world: HostState, turned_on: bool) -> None:
@@ -44,24 +44,30 @@ def remove_chains(tables: Tables, chains: tuple[str, ...]) -> None:
 
 
 def create_chains(
-    tables: Tables, chains: tuple[str, ...], jumps: tuple[tuple[str, str], ...], hairpin: bool
+    world: HostState, tables: Tables, chains: tuple[str, ...], jumps: tuple[tuple[str, str], ...]
 ) -> None:
     """Make the chains, and the jumps that do not depend on any network."""
-    tables.new_chain("nat", DOCKER)
+    jump_to_nat(world, tables)
     for chain in chains:
         tables.new_chain("filter", chain)
+    tables.move_to_top("filter", "FORWARD", f"-j {FORWARD}", "Docker's rules for forwarded packets")
+    for chain, reason in reversed(jumps):
+        tables.move_to_top("filter", FORWARD, f"-j {chain}", reason)
+
+
+def jump_to_nat(world: HostState, tables: Tables) -> None:
+    """Chain DOCKER in nat, and the jumps to it."""
+    tables.new_chain("nat", DOCKER)
     tables.append(
         "nat", "PREROUTING", TO_LOCAL, "what is sent to an address of the host may be for a published port"
     )
     tables.append(
         "nat",
         "OUTPUT",
-        output_rule(tables.family, hairpin),
+        output_rule(tables.family, hairpin=not world.daemon.userland_proxy),
         "what the host sends to itself may be for a published port",
     )
-    tables.move_to_top("filter", "FORWARD", f"-j {FORWARD}", "Docker's rules for forwarded packets")
-    for chain, reason in reversed(jumps):
-        tables.move_to_top("filter", FORWARD, f"-j {chain}", reason)
+    skip_mirrored(world, tables)
 
 
 def user_chain(world: HostState) -> None:
@@ -69,4 +75,7 @@ def user_chain(world: HostState) -> None:
     for family in world.families():
         tables = world.tables[family]
         tables.new_chain("filter", USER)
+        if world.traits.user_chain_returns:
+            reason = "the administrator's chain ends: on with Docker's rules"
+            tables.append("filter", USER, "-j RETURN", reason)
         tables.move_to_top("filter", "FORWARD", f"-j {USER}", "the administrator's chain comes first")

@@ -9,8 +9,11 @@ from netlab.model.family import Family
 
 
 def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
-    """Drop what comes for the container's address from anywhere but its bridge, before routing."""
-    if world.daemon.allow_direct_routing:
+    """Drop what comes for the container's address from anywhere but its bridge, before routing.
+
+    28.0 and 28.1 drop what comes for its published ports, and leave the rest to chain DOCKER.
+    """
+    if world.daemon.allow_direct_routing or world.traits.drops_direct_access != "all" or not world.raw_rules:
         return
     for family, text, reason in _rules(world, network, endpoint):
         world.tables[family].append("raw", "PREROUTING", text, reason)

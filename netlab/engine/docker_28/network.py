@@ -21,15 +21,13 @@ def add(world: HostState, network: LiveNetwork) -> None:
             continue
         tables = world.tables[family]
         if network.internal:
-            internal(tables, network, family, INTERNAL)
+            internal(tables, network, family, INTERNAL, FORWARD)
             continue
         source_nat(tables, network, family, hairpin)
-        if network.masquerade and network.modes[family] != "isolated" and not hairpin:
-            reason = f"{network.title} reaches published ports through the userland proxy"
-            tables.insert("nat", DOCKER, f"-i {network.bridge} -j RETURN", reason)
+        skip_nat(world, tables, network, family)
         if network.modes[family] == "routed":
-            _route(tables, network)
-        _isolate(tables, network)
+            route(tables, network)
+        isolate(tables, network)
         forwarding(tables, network, family)
 
 
@@ -37,30 +35,27 @@ def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     for family in world.families():
         tables = world.tables[family]
-        for table, chain, text in texts(network, family, INTERNAL):
+        for table, chain, text in texts(network, family, INTERNAL, FORWARD):
             tables.delete(table, chain, text)
-        tables.delete("nat", DOCKER, f"-i {network.bridge} -j RETURN")
-        for chain, text in _isolation(network).items():
-            tables.delete("filter", chain, text)
-        for text in _routed(network):
-            tables.delete("filter", STAGE_1, text)
+        remove_isolation(tables, network)
 
 
-def texts(network: LiveNetwork, family: Family, internal_chain: str) -> list[tuple[str, str, str]]:
-    """Every rule that a network may have: (table, chain, text)."""
+def texts(
+    network: LiveNetwork, family: Family, internal_chain: str, forward: str
+) -> list[tuple[str, str, str]]:
+    """Every rule that a network may have, but for isolation: (table, chain, text)."""
     br = network.bridge
     own = [
-        ("filter", FORWARD, f"-i {br} -o {br} -j ACCEPT"),
-        ("filter", FORWARD, f"-i {br} -o {br} -j DROP"),
-        ("filter", FORWARD, f"-i {br} ! -o {br} -j ACCEPT"),
-        ("filter", FORWARD, f"-i {br} -j ACCEPT"),
+        ("filter", forward, f"-i {br} -o {br} -j ACCEPT"),
+        ("filter", forward, f"-i {br} -o {br} -j DROP"),
+        ("filter", forward, f"-i {br} ! -o {br} -j ACCEPT"),
+        ("filter", forward, f"-i {br} -j ACCEPT"),
         ("filter", DOCKER, f"! -i {br} -o {br} -j DROP"),
         ("filter", DOCKER, f"! -i {br} -o {br} -j ACCEPT"),
         ("filter", DOCKER, _icmp(network, family)),
         ("filter", CT, f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
         ("filter", BRIDGE, f"-o {br} -j {DOCKER}"),
     ]
-    own += [("filter", DOCKER, text) for text in _neighbour_discovery(network)]
     if family in network.families:
         own += [("filter", internal_chain, text) for text in internal_drops(network, family, discovery=True)]
         target = network.source_nat(family)
@@ -91,27 +86,21 @@ def source_nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bo
         )
 
 
-def forwarding(tables: Tables, network: LiveNetwork, family: Family, discovery: bool = False) -> None:
+def skip_nat(world: HostState, tables: Tables, network: LiveNetwork, family: Family) -> None:
+    """With the userland proxy, what a network sends to published ports is left to it."""
+    routed_alone = world.traits.routed_skips_nat and network.modes[family] == "routed"
+    if not (world.daemon.userland_proxy or routed_alone):
+        return
+    if network.masquerade and network.modes[family] != "isolated":
+        reason = f"{network.title} reaches published ports through the userland proxy"
+        tables.insert("nat", DOCKER, f"-i {network.bridge} -j RETURN", reason)
+
+
+def forwarding(tables: Tables, network: LiveNetwork, family: Family) -> None:
     """What may go out, come in, and pass between the network's containers."""
     br, name = network.bridge, network.title
-    if not network.icc:
-        reason = f"containers on {name} may not reach each other (icc is off)"
-        tables.append("filter", FORWARD, f"-i {br} -o {br} -j DROP", reason)
-    if network.modes[family] == "routed":
-        tables.append("filter", DOCKER, _icmp(network, family), f"{name} is routed: it can be pinged")
-    elif discovery and family is Family.IPV6 and not network.icc:
-        for text in _neighbour_discovery(network):
-            tables.append("filter", DOCKER, text, f"containers on {name} must find each other's addresses")
-    if network.icc:
-        tables.append(
-            "filter", FORWARD, f"-i {br} -j ACCEPT", f"{name} may go out, and its containers reach each other"
-        )
-    else:
-        tables.append("filter", FORWARD, f"-i {br} ! -o {br} -j ACCEPT", f"{name} may go out")
-    unprotected = network.modes[family] == "nat-unprotected"
-    verdict = "ACCEPT" if unprotected else "DROP"
-    reason = f"{name} is open to all (nat-unprotected)" if unprotected else f"unpublished ports of {name}"
-    tables.append("filter", DOCKER, f"! -i {br} -o {br} -j {verdict}", reason)
+    outgoing(tables, network, family, FORWARD)
+    unpublished(tables, network, family)
     tables.append(
         "filter",
         CT,
@@ -121,33 +110,48 @@ def forwarding(tables: Tables, network: LiveNetwork, family: Family, discovery: 
     tables.append("filter", BRIDGE, f"-o {br} -j {DOCKER}", f"published ports of {name}")
 
 
-def internal(tables: Tables, network: LiveNetwork, family: Family, chain: str) -> None:
+def outgoing(tables: Tables, network: LiveNetwork, family: Family, chain: str) -> None:
+    """What the network's containers may send, to each other and elsewhere; and pings to a routed one."""
+    br, name = network.bridge, network.title
+    if not network.icc:
+        reason = f"containers on {name} may not reach each other (icc is off)"
+        tables.append("filter", chain, f"-i {br} -o {br} -j DROP", reason)
+    if network.modes[family] == "routed":
+        tables.append("filter", DOCKER, _icmp(network, family), f"{name} is routed: it can be pinged")
+    if network.icc:
+        tables.append(
+            "filter", chain, f"-i {br} -j ACCEPT", f"{name} may go out, and its containers reach each other"
+        )
+    else:
+        tables.append("filter", chain, f"-i {br} ! -o {br} -j ACCEPT", f"{name} may go out")
+
+
+def unpublished(tables: Tables, network: LiveNetwork, family: Family) -> None:
+    """The end of chain DOCKER for a network: what no published port has accepted."""
+    br, name = network.bridge, network.title
+    unprotected = network.modes[family] == "nat-unprotected"
+    verdict = "ACCEPT" if unprotected else "DROP"
+    reason = f"{name} is open to all (nat-unprotected)" if unprotected else f"unpublished ports of {name}"
+    tables.append("filter", DOCKER, f"! -i {br} -o {br} -j {verdict}", reason)
+
+
+def internal(tables: Tables, network: LiveNetwork, family: Family, chain: str, forward: str) -> None:
     """An internal network: nothing in or out, and its containers reach each other if icc is on."""
     br, name = network.bridge, network.title
     goes_out, comes_in = internal_drops(network, family, discovery=True)
     tables.insert("filter", chain, goes_out, f"{name} is internal: nothing goes out")
     tables.insert("filter", chain, comes_in, f"{name} is internal: nothing comes in")
     if network.icc:
-        tables.append(
-            "filter",
-            FORWARD,
-            f"-i {br} -o {br} -j ACCEPT",
-            f"containers on {name} may reach each other (icc)",
-        )
+        reason = f"containers on {name} may reach each other (icc)"
+        tables.append("filter", forward, f"-i {br} -o {br} -j ACCEPT", reason)
     else:
         reason = f"containers on {name} may not reach each other (icc is off)"
-        tables.append("filter", FORWARD, f"-i {br} -o {br} -j DROP", reason)
+        tables.append("filter", forward, f"-i {br} -o {br} -j DROP", reason)
 
 
 def _icmp(network: LiveNetwork, family: Family) -> str:
     protocol = "icmp" if family is Family.IPV4 else "ipv6-icmp"
     return f"-o {network.bridge} -p {protocol} -j ACCEPT"
-
-
-def _neighbour_discovery(network: LiveNetwork) -> list[str]:
-    br = network.bridge
-    match = f"-i {br} -o {br} -p ipv6-icmp -m icmp6 --icmpv6-type"
-    return [f"{match} {number} -j ACCEPT" for number in (135, 136)]
 
 
 def _isolation(network: LiveNetwork) -> dict[str, str]:
@@ -160,7 +164,7 @@ def _routed(network: LiveNetwork) -> tuple[str, str]:
     return f"-i {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", f"-o {br} -j RETURN"
 
 
-def _route(tables: Tables, network: LiveNetwork) -> None:
+def route(tables: Tables, network: LiveNetwork) -> None:
     """Other networks may reach a routed one's open ports, and get their answers."""
     answers, comes_in = _routed(network)
     name = network.title
@@ -168,7 +172,17 @@ def _route(tables: Tables, network: LiveNetwork) -> None:
     tables.insert("filter", STAGE_1, answers, f"{name} is routed: it may answer other networks")
 
 
-def _isolate(tables: Tables, network: LiveNetwork) -> None:
+def isolate(tables: Tables, network: LiveNetwork) -> None:
+    """Keep other networks out."""
     rules, name = _isolation(network), network.title
     tables.append("filter", STAGE_1, rules[STAGE_1], f"what leaves {name} may not enter another network")
     tables.insert("filter", STAGE_2, rules[STAGE_2], f"{name} is isolated from other networks")
+
+
+def remove_isolation(tables: Tables, network: LiveNetwork) -> None:
+    """Take out what keeps networks apart, in nat and in the two stages."""
+    tables.delete("nat", DOCKER, f"-i {network.bridge} -j RETURN")
+    for chain, text in _isolation(network).items():
+        tables.delete("filter", chain, text)
+    for text in _routed(network):
+        tables.delete("filter", STAGE_1, text)

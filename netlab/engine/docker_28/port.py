@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 
 from netlab.engine.docker.chains import DOCKER
 from netlab.engine.tables import Tables
@@ -16,10 +17,9 @@ def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     if family not in world.families() or network.internal:
         return
     tables, reason = world.tables[family], _reason(network, binding)
-    if _on_loopback(binding):
-        tables.append(
-            "raw", "PREROUTING", _loopback(binding), f"{reason} on {binding.host_address}: not for others"
-        )
+    if world.raw_rules:
+        for text, why in _raw(world, network, binding):
+            tables.append("raw", "PREROUTING", text, f"{reason}{why}")
     if not binding.translated:
         return
     if binding.host_port:
@@ -38,7 +38,8 @@ def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
     if family not in world.families():
         return
     tables: Tables = world.tables[family]
-    tables.delete("raw", "PREROUTING", _loopback(binding))
+    for text, _ in _raw(world, network, binding):
+        tables.delete("raw", "PREROUTING", text)
     if binding.translated:
         tables.delete("nat", DOCKER, _dnat(world, network, binding))
         tables.delete("nat", "POSTROUTING", _hairpin(binding))
@@ -47,6 +48,20 @@ def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
 
 def _reason(network: LiveNetwork, binding: Binding) -> str:
     return f"port {binding.port} of {binding.node} on {network.title}, published"
+
+
+def _raw(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str]]:
+    """What is dropped before routing, and why: ports on loopback from elsewhere, containers' from outside."""
+    if _on_loopback(binding):
+        where = f" on {binding.host_address}"
+        if world.wsl2_mirrored:
+            yield _mirrored(binding), f"{where}: Windows reaches it by loopback0 (WSL2, mirrored mode)"
+        yield _loopback(binding), f"{where}: not for others"
+    family = Family.of(binding.address)
+    if world.traits.drops_direct_access == "published" and network.modes[family] == "nat":
+        host = f"{binding.address}/{family.bits}"
+        text = f"-d {host} ! -i {network.bridge} {_match(binding, binding.port)} -j DROP"
+        yield text, ": not by the container's own address"
 
 
 def _on_loopback(binding: Binding) -> bool:
@@ -61,6 +76,11 @@ def _match(binding: Binding, port: int) -> str:
 def _loopback(binding: Binding) -> str:
     host = f"{binding.host_address}/{binding.family.bits}"
     return f"-d {host} ! -i lo {_match(binding, binding.host_port)} -j DROP"
+
+
+def _mirrored(binding: Binding) -> str:
+    host = f"{binding.host_address}/{binding.family.bits}"
+    return f"-d {host} -i loopback0 {_match(binding, binding.host_port)} -j ACCEPT"
 
 
 def _dnat(world: HostState, network: LiveNetwork, binding: Binding) -> str:

@@ -29,7 +29,7 @@ def start(world: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
     for family in world.families():
         remove_chains(world.tables[family], CHAINS)
-        create_chains(world.tables[family], CHAINS, JUMPS, hairpin=not world.daemon.userland_proxy)
+        create_chains(world, world.tables[family], CHAINS, JUMPS)
 
 
 __all__ = ["CHAINS", "INTERNAL", "JUMPS", "forward_policy", "start", "user_chain"]

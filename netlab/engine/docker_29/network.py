@@ -17,19 +17,19 @@ def add(world: HostState, network: LiveNetwork) -> None:
             continue
         tables = world.tables[family]
         if network.internal:
-            internal(tables, network, family, INTERNAL)
+            internal(tables, network, family, INTERNAL, FORWARD)
             continue
         accept = world.daemon.accept_mark
         if accept is not None:
             tables.insert("filter", FORWARD, _marked(accept), "marked as accepted (bridge-accept-fwmark)")
         source_nat(tables, network, family, hairpin)
-        forwarding(tables, network, family, discovery=True)
+        forwarding(tables, network, family)
 
 
 def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     for family in world.families():
-        for table, chain, text in texts(network, family, INTERNAL):
+        for table, chain, text in texts(network, family, INTERNAL, FORWARD):
             world.tables[family].delete(table, chain, text)
         if world.daemon.accept_mark is not None and family in network.families and not network.internal:
             world.tables[family].delete("filter", FORWARD, _marked(world.daemon.accept_mark))

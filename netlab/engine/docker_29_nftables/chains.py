@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.chains import MIRRORED_REASON
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
 from netlab.engine.world import HostState
@@ -40,7 +41,11 @@ def start(world: HostState) -> None:
     world.nft.tables.clear()
     for family, switch in zip(FAMILIES, (world.daemon.iptables, world.daemon.ip6tables), strict=True):
         if switch:
-            world.nft.tables[family] = _table(family, hairpin=not world.daemon.userland_proxy)
+            table = _table(family, hairpin=not world.daemon.userland_proxy)
+            if family is Family.IPV4 and world.wsl2_mirrored and world.daemon.userland_proxy:
+                text = 'iifname "loopback0" ip daddr 127.0.0.0/8 counter return'
+                table.chains[NAT].add(INITIAL, text, MIRRORED_REASON)
+            world.nft.tables[family] = table
 
 
 def forward_policy(world: HostState, turned_on: bool) -> None:

@@ -59,6 +59,9 @@ def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator
                 f'{own} counter masquerade comment "MASQ TO OWN PORT"',
             )
     if _on_loopback(binding):
+        if world.wsl2_mirrored:
+            text = f'iifname "loopback0" ip daddr {binding.host_address} {match} {binding.host_port}'
+            yield RAW, RAW_PORTS, f'{text} counter accept comment "ACCEPT WSL2 LOOPBACK"'
         text = f'iifname != "lo" ip daddr {binding.host_address} {match} {binding.host_port}'
         yield RAW, RAW_PORTS, f'{text} counter drop comment "DROP REMOTE LOOPBACK"'
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
+from netlab.engine.traits import Traits
 from netlab.lab import codec
 from netlab.lab.build import workloads
 from netlab.model.family import bare
+from netlab.model.version import engine_version
 
 if TYPE_CHECKING:
+    from netlab.engine.traits import UdpFlush
     from netlab.model.plan import Interface, Listener, Node, Plan, Publication
-
-#: Engines that forget, of UDP, only what NAT had to do with a container's address (before moby#44742).
-_BY_ADDRESS_ALONE = ("docker-19.03",)
 
 
 class PlanChange:
@@ -143,10 +143,8 @@ class PlanChange:
     def forget_connections(self, host: Node, namespace: int) -> None:
         """Have conntrack forget what the engine makes it forget when a container goes or comes.
 
-        libnetwork deletes entries whose answers come from or go to the endpoint's address; since moby#44742
-        (20.10.23, 23.0) those that were sent to published UDP ports as well: up to 28 at whatever address,
-        when ports are opened and closed; in 29 when they are opened, at the address that they are bound to,
-        and by mistake the container's port in place of the host's (moby#52423, moby#53384).
+        libnetwork deletes entries whose answers come from or go to the endpoint's address, and from 23.0 on
+        also what was sent to published UDP ports, in one way or another (:attr:`Traits.udp_flush`).
         """
         from netlab.kernel.netlink import conntrack  # pyroute2 takes 0.2 s to import
 
@@ -161,17 +159,32 @@ class PlanChange:
                 published += [p for p in plan.publications if p.node == node.name and p.protocol == "udp"]
         if addresses:
             conntrack.delete(namespace, conntrack.answered_by(addresses))
-        if host.engine.startswith("docker-29"):
-            endpoints = {(p.host_address, p.container_port) for p in opened}
-        else:
-            endpoints = {("", p.host_port) for p in (*closed, *opened)}
-        if endpoints and host.engine not in _BY_ADDRESS_ALONE:
+        endpoints = sent_to_published(Traits(engine_version(host.engine)).udp_flush, opened, closed)
+        if endpoints:
             conntrack.delete(namespace, conntrack.sent_to(conntrack.UDP, endpoints))
 
     def _moved(self, name: str) -> bool:
         if name in self.renewed or name not in self._old or name not in self._new:
             return True
         return self._old[name].interfaces != self._new[name].interfaces
+
+
+def sent_to_published(
+    flush: UdpFlush, opened: Iterable[Publication], closed: Iterable[Publication]
+) -> set[tuple[str, int]]:
+    """The (address, port) pairs of which the engine deletes what was sent there; no address: any."""
+    match flush:
+        case "none":
+            return set()
+        case "host-port":
+            return {("", p.host_port) for p in (*closed, *opened)}
+        case "host-port-opened":
+            return {("", p.host_port) for p in opened}
+        case "container-port-exact":
+            return {(p.host_address, p.container_port) for p in opened if p.host_address}
+        case "container-port":
+            return {(p.host_address, p.container_port) for p in opened}
+    assert_never(flush)
 
 
 def _ends(plan: Plan) -> dict[tuple[str, str], Interface]:

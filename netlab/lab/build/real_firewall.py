@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from netlab.kernel import descriptors, libc, process, ruleset
+from netlab.kernel import descriptors, ipset, libc, process, ruleset
 from netlab.lab.build import ruleset_edits
 from netlab.lab.node import firewall_view
 from netlab.model.errors import LabError, MachineError
@@ -118,6 +118,7 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
 
         _inside(wanted.tool, place, work)
     libc.setns(place.network, libc.CLONE_NEWNET)
+    ipset.ensure(wanted.sets)
     for family in FAMILIES:
         texts = [dict(one.rules).get(family, "") for one in (was, wanted)]
         old, new = map(ruleset_edits.put_in, texts)
@@ -153,6 +154,7 @@ def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...
 def _put_in(firewall: RealFirewall, place: Place) -> None:
     """Put the engine's rules among the tool's own, which are all that there is."""
     libc.setns(place.network, libc.CLONE_NEWNET)
+    ipset.ensure(firewall.sets)
     loading = [ruleset.start_iptables(family, text) for family, text in firewall.rules]
     while loading:
         loading.pop().finish()

@@ -10,7 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlab.kernel import announce, libc, netns, ruleset, sysctl
+from netlab.kernel import announce, ipset, libc, netns, ruleset, sysctl
 from netlab.kernel.channel import Channel, Disconnected
 from netlab.kernel.netlink import dump, message
 from netlab.kernel.netlink.message import Message
@@ -201,6 +201,7 @@ class _Reconcile:
         for family in FAMILIES:
             old, new = (ruleset_edits.of_family(rules, family) for rules in (before, after))
             if old != new or flushed:
+                ipset.ensure(new.sets if new is not None else ())
                 text = ruleset_edits.iptables_edits(old, new, ruleset.save(family), flushed=flushed)
                 if text:
                     ruleset.load_iptables(family, text)

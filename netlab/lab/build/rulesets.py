@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from netlab.kernel import netns, ruleset
+from netlab.kernel import ipset, netns, ruleset
 from netlab.kernel.netlink import rulecopy
 from netlab.lab.build.layout import Space
 from netlab.model.family import Family
@@ -91,6 +91,7 @@ class _Loader:
             if first.family in families:
                 return
             families.add(first.family)
+            ipset.ensure(first.sets)
             fresh = first.family in self.fresh
             self.fresh.discard(first.family)
             self.loading.append(ruleset.start_iptables(first.family, _text(self.waiting.pop(0)), fresh=fresh))

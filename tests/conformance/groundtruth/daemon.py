@@ -44,9 +44,12 @@ def image_tar() -> bytes:
 class Daemon:
     """dockerd of one world, with one configuration; ``start`` and ``stop`` may be repeated."""
 
-    def __init__(self, world: World, config: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self, world: World, config: Mapping[str, JsonValue], environment: Mapping[str, str] | None = None
+    ) -> None:
         self.world = world
         self.api = Docker(f"{world.root}{SOCKET}")
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the daemon
         self._cgroup = f"/{CGROUP}-{os.getpid()}-{world.pid}"
@@ -70,7 +73,9 @@ class Daemon:
         self._process = subprocess.Popen(
             self.world.argv(
                 [
-                    *("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "dockerd"),
+                    *("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                    *(f"{key}={value}" for key, value in self._environment.items()),
+                    "dockerd",
                     *("--config-file", "/run/state/daemon.json", "--data-root", "/run/state/data"),
                     *(
                         "--exec-root",

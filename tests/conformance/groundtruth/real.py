@@ -104,7 +104,9 @@ def real_host(scenario: Scenario, host: Host, events: tuple[Event, ...], lower: 
             ufw(world, host.firewall.options)  # at boot it comes before the network
         lay_out(world, scenario, host)
         saved(world, host)
-        daemon = Daemon(world, host.daemon)
+        if host.wsl2_mirrored:  # how a daemon tells (isRunningUnderWSL2MirroredMode), beside loopback0
+            world.run(["install", "-m", "755", "/bin/true", "/usr/bin/wslinfo"])
+        daemon = Daemon(world, host.daemon, host.environment)
         replay = Replay(daemon)
         daemon.start()
         if any(isinstance(event, ContainerStart) for event in events):

@@ -137,12 +137,13 @@ def network_body(spec: NetworkSpec) -> dict[str, Any]:
         "CheckDuplicate": True,
         "Driver": spec.driver,
         "Internal": spec.internal,
-        "EnableIPv6": bool(spec.enable_ipv6),
         "Options": dict(spec.driver_opts),
         "IPAM": {"Driver": "default", "Config": [pool_body(p) for p in spec.pools]},
     }
     if spec.enable_ipv4 is not None:
         body["EnableIPv4"] = spec.enable_ipv4
+    if spec.enable_ipv6 is not None:  # else an option of the driver, or the daemon's default, may say it
+        body["EnableIPv6"] = spec.enable_ipv6
     return body
 
 
@@ -172,8 +173,11 @@ def endpoint_body(endpoint: EndpointSpec) -> dict[str, Any]:
         body["MacAddress"] = endpoint.mac_address
     if endpoint.gw_priority:
         body["GwPriority"] = endpoint.gw_priority
+    options = dict(endpoint.driver_opts)
     if endpoint.interface_name:
-        body["DriverOpts"] = {"com.docker.network.endpoint.ifname": endpoint.interface_name}
+        options["com.docker.network.endpoint.ifname"] = endpoint.interface_name
+    if options:
+        body["DriverOpts"] = options
     return body
 
 

@@ -24,10 +24,16 @@ CAPTURES = Path(__file__).parents[2] / "data" / "captures"
 ENGINES = {
     "19.03.15": "docker-19.03",
     "20.10.24": "docker-20.10",
+    "23.0.18": "docker-23",
     "24.0.9": "docker-24",
+    "25.0.6": "docker-25",
     "26.1.5": "docker-26",
     "27.5.1": "docker-27",
+    "28.0.0": "docker-28.0.0",
+    "28.0.1": "docker-28.0.1",
+    "28.1.1": "docker-28.1.1",
     "28.5.2": "docker-28",
+    "29.0.0": "docker-29.0.0",
     "29-iptables": "docker-29",
     "29-nftables": "docker-29-nftables",
 }
@@ -43,7 +49,7 @@ def scenario(version: str, configuration: str) -> Path:
     kinds = [""]
     if version == "19.03.15":
         kinds.insert(0, ".1903")
-    elif version in ("20.10.24", "24.0.9", "26.1.5"):
+    elif version in ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5"):
         kinds.insert(0, ".old")
     paths = [CAPTURES / "scenarios" / f"{configuration}{kind}.flows.yaml" for kind in kinds]
     return next(path for path in paths if path.exists())

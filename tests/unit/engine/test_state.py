@@ -176,7 +176,7 @@ def test_firewall_backend_makes_docker_29_the_nftables_engine() -> None:
 
 def test_plain_docker_is_the_newest() -> None:
     assert engine.get("docker").name == "docker-29"
-    with pytest.raises(UsageError, match=r"did you mean docker-20\.10"):
+    with pytest.raises(UsageError, match=r"did you mean .docker-20\.10"):
         engine.get("docker-20.1")
 
 

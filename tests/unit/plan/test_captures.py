@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 import pytest
 
-from netlab import engine
 from netlab.model.family import FAMILIES, Family
 from netlab.model.plan import Interface, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
@@ -28,19 +27,27 @@ CAPTURES = Path(__file__).parents[2] / "data" / "captures"
 DAEMONS = {
     "19.03.15": "docker-19.03",
     "20.10.24": "docker-20.10",
+    "23.0.18": "docker-23",
     "24.0.9": "docker-24",
+    "25.0.6": "docker-25",
     "26.1.5": "docker-26",
     "27.5.1": "docker-27",
+    "28.0.0": "docker-28.0.0",
+    "28.0.1": "docker-28.0.1",
+    "28.1.1": "docker-28.1.1",
     "28.5.2": "docker-28",
+    "29.0.0": "docker-29.0.0",
     "29-iptables": "docker-29",
     "29-nftables": "docker-29-nftables",
 }
-CONFIGS = ("c01", "c01b", "c02", "c03", "c04", "c06", "c07", "c09", "c14a", "c18", "c20")
+#: Where IPv6 rules must be asked for.
+OLD = ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5")
+CONFIGS = ("c01", "c01b", "c02", "c03", "c04", "c06", "c07", "c09", "c13", "c14a", "c18", "c20")
 CASES = [
     pytest.param(daemon, config, id=f"{daemon}-{config}")
-    for daemon, name in DAEMONS.items()
+    for daemon in DAEMONS
     for config in CONFIGS
-    if name in engine.NAMES and not (daemon == "29-nftables" and config == "c14a")
+    if (CAPTURES / daemon / config / "links.txt").exists()
 ]
 #: c14a's line, as iptables-save prints it.
 TYPED = {
@@ -51,13 +58,13 @@ TYPED = {
 
 
 def scenario_file(daemon: str, config: str, kind: str) -> Path:
-    special = {"19.03.15": "1903", "20.10.24": "old", "24.0.9": "old", "26.1.5": "old"}.get(daemon, "")
+    special = {"19.03.15": "1903", **dict.fromkeys(OLD, "old")}.get(daemon, "")
     chosen = CAPTURES / "scenarios" / f"{config}.{special}.{kind}.yaml"
     return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
 
 
 #: Captures whose daemon joined a container's networks in the other order (it iterates over a Go map).
-MIRRORED = {("29-nftables", "c09")}
+MIRRORED = {("28.1.1", "c09"), ("29-nftables", "c09")}
 
 
 @cache

@@ -10,8 +10,8 @@ import pytest
 from netlab.model.expectation import Expected
 from netlab.model.family import Family
 from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
+from netlab.model.version import ENGINES
 from netlab.scenario.events import event_names
-from netlab.scenario.netlab_shapes import ENGINES
 from netlab.scenario.rules import RuleError, parse_rule
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,7 +115,10 @@ Load = Callable[..., Scenario]
 
 
 def planned(loaded: Load, scenario: dict[str, Any]) -> Plan:
-    return make(loaded(json.dumps(scenario), overrides=Overrides(engine="docker-29"), project_name="netlab"))
+    """The plan without its notes: what a daemon ignores has one, and no other effect."""
+    overrides = Overrides(engine="docker-29")
+    made = make(loaded(json.dumps(scenario), overrides=overrides, project_name="netlab"))
+    return replace(made, notes=())
 
 
 def changed(place: Place, key: str, value: Any) -> dict[str, Any]:

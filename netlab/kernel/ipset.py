@@ -1,0 +1,35 @@
+"""Sets of subnets that iptables rules match (``-m set``), in the calling thread's network namespace."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+
+from netlab.model.errors import MachineError
+from netlab.model.family import Family
+from netlab.model.rules import IpSet
+
+#: The revision is the kernel's choice (include/uapi/linux/netfilter/ipset/ip_set.h).
+_TYPE = "hash:net"
+
+
+def ensure(wanted: Iterable[IpSet]) -> None:
+    """Have each set hold its subnets, and no other; raises MachineError where the kernel has no ip_set."""
+    found = tuple(wanted)
+    if not found:
+        return
+    from pyroute2 import IPSet
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with IPSet() as sets:
+            for one in found:
+                family = socket.AF_INET if one.family is Family.IPV4 else socket.AF_INET6
+                sets.create(one.name, stype=_TYPE, family=family, exclusive=False)
+                sets.flush(one.name)
+                for member in one.members:
+                    sets.add(one.name, member, family=family, etype="net")
+    except NetlinkError as error:
+        raise MachineError(
+            f"the kernel has no {_TYPE} ipset ({error}): Docker 28.0.0's rules need CONFIG_IP_SET_HASH_NET"
+        ) from error
