@@ -1,9 +1,10 @@
 """Which extensions of iptables a line may use, and where it may name an address.
 
 An extension runs in the kernel with whatever effect it has there, so only those are allowed whose effect
-stays in the network namespace. Left out: IDLETIMER and LED (they write into the machine's /sys), AUDIT (its
-audit log), SECMARK and CONNSECMARK (its security labels), cgroup (its control groups). A name where an
-address belongs is refused, since the tool would ask a name server that the node cannot reach.
+stays in the network namespace: ``tests/data/extension_rules.txt`` has a line for each, and a test loads it in
+a throw-away namespace while it watches the machine's /sys. Left out: IDLETIMER and LED (they write there),
+AUDIT (the machine's audit log), SECMARK and CONNSECMARK (its security labels), cgroup (its control groups).
+A name where an address belongs is refused: the tool would ask a name server that the node cannot reach.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from netlab.scenario.tree import hint, shown
 
 VERDICTS = frozenset(("ACCEPT", "DROP", "QUEUE", "RETURN"))
 _TARGETS = """
-    CHECKSUM CLASSIFY CLUSTERIP CONNMARK CT DNAT DNPT DSCP ECN HL HMARK LOG MARK MASQUERADE NAT
+    CHECKSUM CLASSIFY CLUSTERIP CONNMARK CT DNAT DNPT DSCP ECN HL HMARK LOG MARK MASQUERADE
     NETMAP NFLOG NFQUEUE NOTRACK RATEEST REDIRECT REJECT SET SNAT SNPT SYNPROXY TCPMSS TCPOPTSTRIP
-    TEE TOS TPROXY TRACE TTL ULOG
+    TEE TOS TPROXY TRACE TTL
 """
 TARGETS = frozenset(_TARGETS.split())
 _MATCHES = """
