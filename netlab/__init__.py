@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netlab.lab.client.client import attach
     from netlab.lab.lab import Lab
     from netlab.lab.options import load_plan
+    from netlab.lab.standing import up
     from netlab.model.errors import (
         LabError,
         MachineError,
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "attach",
     "load_plan",
+    "up",
 ]
 
 _WHERE = {
@@ -50,6 +52,7 @@ _WHERE = {
     "Lab": "netlab.lab.lab",
     "attach": "netlab.lab.client.client",
     "load_plan": "netlab.lab.options",
+    "up": "netlab.lab.standing",
 }
 
 

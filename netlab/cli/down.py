@@ -11,8 +11,6 @@ from netlab.cli.complete import hint
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.state import Lock
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
@@ -27,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take the labs down; returns 0 also if there was none."""
-    taken = [name for name in _names(args) if take_down(name)]
+    from netlab.lab.standing import take_down
+
+    taken = [name for name in _names(args) if take_down(name, say)]
     if args.json:
         print_json({"down": taken})
     elif taken:
@@ -65,34 +65,3 @@ def _name_of(text: str) -> str:
     from netlab.scenario.names import lab_name
 
     return lab_name(Path(path))
-
-
-def take_down(name: str) -> bool:
-    """Take one lab down and wait until it is gone; whether there was one. Stale remains go as well."""
-    from netlab.lab import state
-    from netlab.lab.client.client import Client
-    from netlab.model.errors import UsageError
-
-    if not name or "/" in name or name.startswith("."):
-        raise UsageError(f"{name!r} is no lab's name")
-    if state.read(name) is None and name not in (record.name for record in state.dead()):
-        return False
-    with _lock(name) as lock:
-        removed = state.clear(lock)
-        if removed is not None:
-            return any(os.path.basename(path) == "lab.json" for path in removed)
-        record = state.read(name)
-        if record is not None:
-            Client(record).down()
-        state.clear(lock)  # where it had to be killed
-        return True
-
-
-def _lock(name: str) -> Lock:
-    from netlab.lab.state import Lock
-
-    try:
-        return Lock(name, wait=False)
-    except BlockingIOError:
-        say(f"{name}: waiting for another netlab that brings it up or down, or changes it")
-        return Lock(name)

@@ -9,20 +9,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec, state
-from netlab.lab.client.client import Client, collect, resolve
+from netlab.lab.client.client import Client, resolve
 from netlab.lab.client.instrument import Instrument
 from netlab.lab.client.launch import Launch
 from netlab.lab.client.per_process import PerProcess
 from netlab.lab.interrupts import Hold
 from netlab.lab.options import (
     check,
-    counts_of,
     load_scenario,
     of_scenario,
     record_of,
     refuse_programs,
     show_warnings,
 )
+from netlab.lab.standing import claim
 from netlab.lab.unbroken import unbroken
 from netlab.model.errors import LabError, OptionError, Unmeasured, UsageError
 from netlab.plan import make
@@ -165,16 +165,7 @@ class Lab:
         ``check`` subprocess.CalledProcessError.
         """
         self._check()
-        return collect(
-            self._client,
-            resolve(self.plan, node),
-            argv,
-            given=input,
-            timeout=timeout,
-            env=env,
-            cwd=cwd,
-            check=check,
-        )
+        return self._client.exec(node, argv, input=input, timeout=timeout, env=env, cwd=cwd, check=check)
 
     def do(self, event: str) -> tuple[Event, ...]:
         """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
@@ -183,20 +174,13 @@ class Lab:
         engine's terms. Raises ScenarioError for what is no event, UsageError where the engine refuses it or
         the lab was made from a plan alone.
         """
-        from netlab.model.errors import Position
-        from netlab.plan.change import happen
-        from netlab.scenario.events import parse_event
-
-        asked = parse_event(event, Position("event", 1, 1))
         with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
             self._check()
-            change = happen(self._client.history, asked)
-            if change.events:
-                self.warnings += tuple(
-                    self._client.change(lock, change, {"digest": "", **counts_of(change.plan)})
-                )
+            events, warnings = self._client.do(event, lock=lock)
+            if events:
+                self.warnings += tuple(warnings)
                 self._forget()
-        return change.events
+        return events
 
     # -- measuring
 
@@ -443,14 +427,13 @@ def _build(
 ) -> Client:
     """Build the plan under a name that is free; raises UsageError if ``name`` is not."""
     while True:
-        chosen = name or next(names)
-        with state.Lock(chosen) as lock:
-            if state.clear(lock) is None:
-                if name is not None:
-                    raise UsageError(f"there is a lab {chosen} already")
-                continue  # the name of a program with our number in another PID namespace
-            if lock.holds():
+        lock, taken = claim(name or next(names), lambda _: True)
+        with lock:
+            if not taken:
                 return _build_as(launch, lock, plan, scenario, files)
+            if name is not None:
+                raise UsageError(f"there is a lab {name} already")
+        # else the name of a program with our number in another PID namespace
 
 
 def _build_as(

@@ -167,3 +167,32 @@ Event = (
     | FirewallReload
     | FirewallFlush
 )
+
+
+def words_of(event: Event) -> str:
+    """What happened, in the words of the engine's own command line."""
+    match event:
+        case NetworkCreate(network):
+            return f"network {network.name} is created"
+        case NetworkRemove(name):
+            return f"network {name} is removed"
+        case ContainerStart(container):
+            return f"container {container.node} is run"
+        case ContainerStop(node):
+            return f"container {node} is stopped"
+        case ContainerRestart(node, if_stopped):
+            return f"container {node} is {'started' if if_stopped else 'restarted'}"
+        case ContainerRemove(node):
+            return f"container {node} is removed"
+        case Connect(node, endpoint):
+            return f"container {node} is connected to {endpoint.network}"
+        case Disconnect(node, name):
+            return f"container {node} is disconnected from {name}"
+        case DaemonStop():
+            return "the daemon is stopped"
+        case DaemonStart():
+            return "the daemon is started"
+        case FirewallReload():
+            return "the firewall is reloaded"
+        case FirewallFlush():
+            return "the firewall is flushed"

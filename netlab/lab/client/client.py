@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
@@ -15,13 +16,14 @@ from netlab.lab import state
 from netlab.lab.client.launch import end
 from netlab.lab.folder import read_file
 from netlab.lab.peer import peer_of, refuse_others
-from netlab.model.errors import LabError, UsageError, from_message
+from netlab.model.errors import LabError, Position, UsageError, from_message
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from netlab.model.event import Event
     from netlab.model.plan import Plan
     from netlab.plan.change import Change, History
 
@@ -243,6 +245,47 @@ class Client:
         warnings: list[str] = answer["warnings"]
         return warnings
 
+    def do(
+        self, event: str, where: str = "event", lock: state.Lock | None = None
+    ) -> tuple[tuple[Event, ...], list[str]]:
+        """Change the lab's engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
+
+        Returns what happened, in the engine's terms, and warnings. ``where`` stands before the errors of the
+        words; ``lock``: the lab's, if the caller has it. Namespaces, connections and rules that have nothing
+        to do with it stay. Raises ScenarioError for what is no event, UsageError where the engine refuses it
+        or the lab was made from a plan alone.
+        """
+        from netlab.lab.options import counts_of
+        from netlab.plan.change import happen
+        from netlab.scenario.events import parse_event
+
+        asked = parse_event(event, Position(where, 1, 1))
+        with nullcontext(lock) if lock is not None else state.Lock(self.name) as held:
+            change = happen(self.history, asked)
+            if not change.events:
+                return (), []
+            record = {"digest": "", **counts_of(change.plan)}
+            return change.events, self.change(held, change, record)
+
+    def exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        input: str | None = None,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
+
+        Raises UsageError for an unknown node, subprocess.TimeoutExpired (the program is killed), with
+        ``check`` subprocess.CalledProcessError.
+        """
+        found = resolve(self.plan, node)
+        return collect(self, found, argv, given=input, timeout=timeout, env=env, cwd=cwd, check=check)
+
     def down(self) -> None:
         """End the lab; returns when nothing of it is left but what the kernel takes apart by itself."""
         try:
@@ -327,7 +370,14 @@ class Process:
 
 
 def attach(name: str) -> Client:
-    """The standing lab of that name; raises UsageError with a suggestion."""
+    """A connection to the running lab of that name; raises UsageError with a suggestion.
+
+    ::
+
+        lab = netlab.attach("shop")
+        print(lab.exec("web", ["ip", "-br", "address"]).stdout)
+        lab.do("restart web")
+    """
     record = state.read(name)
     if record is not None and record.ready:
         return Client(record)
