@@ -100,7 +100,8 @@ def report(args: argparse.Namespace, jobs: list[Job]) -> None:
     standing = [job for job in jobs if job.error is None]
     for job in standing:
         for note in job.plan.notes if not args.quiet else ():
-            say(f"{job.name}: {note}")
+            if not note.by_chance:
+                say(f"{job.name}: {note}")
         for warning in job.warnings:
             say(f"{job.name}: {warning}")
         if job.unchanged and not args.quiet:

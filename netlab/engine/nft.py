@@ -56,11 +56,20 @@ class WorkingNftTable:
 
 
 def _map_lines(name: str, elements: dict[str, str]) -> list[str]:
+    """A map with its elements in the order in which nft lists them.
+
+    nft sorts names of interfaces as numbers of the machine's byte order (list_setelem_sort of nftables'
+    mergesort.c): on the little-endian machines that netlab runs on, the last letters count most.
+    """
     lines = [f"map {name} {{", "\ttype ifname : verdict"]
     if elements:
-        shown = [f'"{key}" : {verdict}' for key, verdict in sorted(elements.items())]
+        shown = [f'"{key}" : {verdict}' for key, verdict in sorted(elements.items(), key=_number)]
         lines.append("\telements = { " + ",\n\t\t     ".join(shown) + " }")
     return [*lines, "}"]
+
+
+def _number(element: tuple[str, str]) -> int:
+    return int.from_bytes(element[0].encode(), "little")
 
 
 @dataclass(slots=True)

@@ -194,6 +194,7 @@ class Note:
     subject: Subject
     name: str
     text: str
+    by_chance: bool = False
 
 
 @dataclass(slots=True)
@@ -232,9 +233,9 @@ class HostState:
         asked = self.host.environment.get(NO_RAW) == "1"
         return not (asked and self.traits.reads_no_iptables_raw)
 
-    def note(self, subject: Subject, name: str, text: str) -> None:
-        """Remember what the user should know."""
-        self.notes[Note(subject, name, text)] = None
+    def note(self, subject: Subject, name: str, text: str, by_chance: bool = False) -> None:
+        """Remember what the user should know; ``by_chance``: where a real daemon is not determined."""
+        self.notes[Note(subject, name, text, by_chance)] = None
 
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""

@@ -225,6 +225,8 @@ class Note:
 
     position: Position
     text: str
+    #: A real daemon decides this anew each time; netlab always takes the same of its possible answers.
+    by_chance: bool = False
 
     def __str__(self) -> str:
         return f"{self.position}: {self.text}"

@@ -92,7 +92,7 @@ def _notes(scenario: Scenario, world: HostState, services: Mapping[str, Service]
             where, what = services[note.name].position, f"services.{services[note.name].name}: "
         elif note.subject == "daemon":
             where = world.host.daemon_positions.get(note.name, where)
-        yield Note(where, what + note.text)
+        yield Note(where, what + note.text, note.by_chance)
 
 
 def fold(scenario: Scenario, host: Host) -> State[HostState]:

@@ -90,6 +90,12 @@ class DockerEngine:
         self.rules.start(world)
         turned_on = self._forward(world)
         self.rules.forward_policy(world, turned_on)
+        if len(world.networks) > 1:
+            text = (
+                "a daemon that starts again restores its networks in the order of their ids, which are "
+                "random: the order of their rules may be another one"
+            )
+            world.note("host", world.host.name, text, by_chance=True)
         for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
             networks.set_up(world, self.rules, network)
         if world.daemon.bridge != "none":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,6 +75,15 @@ def _less(one: PortMapping, other: PortMapping) -> bool:
     return start < other_start or port < other_port or (port == other_port and one.protocol == "tcp")
 
 
+def undecided(mappings: tuple[PortMapping, ...]) -> bool:
+    """Whether :func:`descending` compares two container ports each of which is less than the other."""
+    return any(
+        _less(one, other) and _less(other, one)
+        for one, other in itertools.combinations(mappings, 2)
+        if (one.container_port, one.protocol) != (other.container_port, other.protocol)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Side:
     host: str
@@ -121,6 +131,12 @@ def bind(
     Raises :class:`Refused`, and nothing is allocated then.
     """
     made: list[Binding] = []
+    if not world.traits.ports_ascending and undecided(mappings):
+        text = (
+            "Docker's order of these ports is no order (of two, the one has the larger host port and "
+            "the other the larger container port): in which order their rules stand is left to chance"
+        )
+        world.note("container", endpoint.node, text, by_chance=True)
     for mapping in ordered(world, mappings):
         twin: Binding | None = None
         for side in _sides(world, network, endpoint, mapping):

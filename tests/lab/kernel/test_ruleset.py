@@ -7,9 +7,10 @@ import os
 import pytest
 
 from netlab.bench.plans import published
+from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.kernel import netns, ruleset
 from netlab.model.family import FAMILIES, Family
-from netlab.plan.render import restore_text
+from netlab.plan.render import nft_input, nft_text, restore_text
 
 DROPPING = """\
 *filter
@@ -70,3 +71,29 @@ def test_the_line_at_fault_is_found(namespace: int) -> None:
     wrong = DROPPING.replace("-A FORWARD", "-A FORWARD -p nothing")
     with netns.entered(namespace), pytest.raises(ruleset.LabError, match="-A FORWARD -p nothing"):
         ruleset.start_iptables(Family.IPV4, wrong, fresh=True).finish()
+
+
+def test_a_plan_has_the_elements_of_a_map_in_nft_s_own_order() -> None:
+    names = [
+        "docker0",
+        "docker_httpd",
+        "br-9",
+        "br-10",
+        "br-0123456789ab",
+        "br-ba9876543210",
+        "b",
+        "a",
+        "ab",
+        "ba",
+    ]
+    table = WorkingNftTable(Family.IPV4, "docker-bridges")
+    table.maps["jumps"] = dict.fromkeys(names, "jump in")
+    table.chains["in"] = WorkingNftChain("in")
+    wanted = table.freeze()
+    fd = netns.create()
+    try:
+        with netns.entered(fd):
+            ruleset.load_nft(nft_input(wanted))
+            assert ruleset.list_nft() == nft_text(wanted)
+    finally:
+        os.close(fd)

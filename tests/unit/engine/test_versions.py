@@ -631,3 +631,36 @@ def test_wsl2_s_mirrored_mode_with_nftables(tmp_path: Path) -> None:
         'iifname "loopback0" ip daddr 127.0.0.1 tcp dport 8080 counter accept comment "ACCEPT WSL2 LOOPBACK"'
     )
     assert texts["raw-PREROUTING"][1] == accept
+
+
+# -- what is left to chance
+
+
+def chances(made: Plan) -> list[str]:
+    return [note.text for note in made.notes if note.by_chance]
+
+
+@pytest.mark.parametrize(
+    ("engine_name", "networks", "some"),
+    [("docker-24", 2, ""), ("docker-24", 3, "all but the first of"), ("docker-25", 2, "all of")],
+)
+def test_the_order_of_networks_is_left_to_chance(
+    tmp_path: Path, engine_name: str, networks: int, some: str
+) -> None:
+    keys = "abc"[:networks]
+    made = ", ".join(f"{key}: {{}}" for key in keys)
+    text = f"services: {{web: {{image: x, networks: {{{made}}}}}}}\nnetworks: {{{made}}}\n"
+    assert [some in said for said in chances(plan(tmp_path, text, engine_name))] == [True] * bool(some)
+
+
+def test_networks_are_restored_by_random_ids(tmp_path: Path) -> None:
+    text = TWO + "x-netlab: {events: [restart daemon]}\n"
+    assert any("restores its networks" in said for said in chances(plan(tmp_path, text, "docker-28")))
+    assert not any("restores its networks" in said for said in chances(plan(tmp_path, TWO, "docker-28")))
+
+
+@pytest.mark.parametrize(("ports", "said"), [("'81:80', '80:81'", 1), ("'80:80', '81:81'", 0)])
+def test_ports_without_an_order(tmp_path: Path, ports: str, said: int) -> None:
+    text = network().replace("'80:80'", ports)
+    assert len(chances(plan(tmp_path, text, "docker-26"))) == said
+    assert not chances(plan(tmp_path, text, "docker-27"))
