@@ -23,12 +23,12 @@ def build(
     """The journey. ``replies`` shows the answers' legs also where the outcome is not ``timeout``."""
     proxied = _proxied(flow, sighting, ways, facts)
     outcome = sighting.outcome
-    legs = [leg_of(run, None, facts) for run in split_by_node(ways.forth)]
-    legs += [leg_of(run, PROXY, facts) for run in split_by_node(ways.proxied)]
+    legs = [leg_of(run, None, facts) for run in shown(ways.forth, facts)]
+    legs += [leg_of(run, PROXY, facts) for run in shown(ways.proxied, facts)]
     back: list[Leg] = []
     if replies or outcome == "timeout":
-        back = [leg_of(run, None, facts) for run in split_by_node(ways.back)]
-        back += [leg_of(run, PROXY, facts) for run in split_by_node(ways.returned)]
+        back = [leg_of(run, None, facts) for run in shown(ways.back, facts)]
+        back += [leg_of(run, PROXY, facts) for run in shown(ways.returned, facts)]
     answered_by, sees = _answer(flow, sighting, ways, facts)
     path = path_of(flow, outcome, ways, facts, proxied=proxied)
     return Journey(
@@ -49,6 +49,15 @@ def build(
     )
 
 
+def shown(way: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
+    """The runs that make legs: those in hosts, and others where a rule ended or rewrote the packet."""
+    return [
+        run
+        for run in split_by_node(way)
+        if run[0].node in facts.hosts or run[-1].dropped or run[-1].left != run[0].key
+    ]
+
+
 def question(flow: Flow, source: tuple[str, int] | None) -> JourneyFlow:
     """The flow as the journey repeats it."""
     src = None
@@ -62,13 +71,14 @@ def path_of(
     flow: Flow, outcome: OutcomeName, ways: PacketPaths, facts: Topology, *, proxied: bool
 ) -> PathName:
     """How far the first packet got in the hosts' IP hooks, by the design's words."""
-    if not ways.forth:
+    runs = [run for run in split_by_node(ways.forth) if run[0].node in facts.hosts]
+    if not runs:
         if outcome in ("no-route", "unmeasured"):
             return "none"
         if facts.owns(flow.origin, flow.address) and flow.via is None:
             return "inside"
         return "bridge" if ways.switched else "none"
-    run = split_by_node(ways.forth)[-1]
+    run = runs[-1]
     hooks = [station.hook for station in run]
     if hooks[-1] == "input":
         return "proxy" if proxied else "local"
@@ -86,7 +96,7 @@ def _to_host(first: HookPass, facts: Topology) -> bool:
 
 def _proxied(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> bool:
     if ways.proxied:
-        return True
+        return ways.proxied[0].node in facts.hosts
     end = ways.forth[-1] if ways.forth else None
     if end is None or end.hook != "input" or end.dropped or sighting.outcome in ("refused", "unreachable"):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.journey.evidence import PacketPaths, ProbeResult
+from netlab.journey.evidence import PacketPaths, ProbeResult, stopped
 from netlab.journey.headers import endpoints
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import hit_of
@@ -22,9 +22,11 @@ def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
     """The decision, looked for where the packet ended first: a drop, then what the answer tells."""
     if sighting.outcome == "no-route":
         return DecidedBy("route", node=flow.origin, rule=sighting.route or sighting.errno)
-    for station in (*ways.forth, *ways.proxied, *ways.back, *ways.returned, *ways.switched):
-        if station.dropped and sighting.outcome not in ("ok", "closed"):
-            return _by_step(station, station.steps[-1], facts)
+    if sighting.lost:
+        return DecidedBy("unmeasured", node=sighting.lost_in, rule=sighting.lost)
+    stop = stopped(ways)
+    if stop is not None and sighting.outcome != "ok":
+        return _by_step(stop, stop.steps[-1], facts, ended=True)
     if sighting.outcome in ("refused", "closed"):
         return _socket(flow, ways, facts)
     if sighting.outcome == "unreachable":
@@ -35,11 +37,13 @@ def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
         return DecidedBy("route", node=node, rule=sighting.route)
     if sighting.outcome == "timeout" and sighting.route is not None:
         return DecidedBy("route", node=ways.forth[-1].node if ways.forth else None, rule=sighting.route)
-    accepted = _accept(ways.forth, facts)
+    if sighting.outcome == "timeout" and sighting.silence:
+        return DecidedBy("none", node=sighting.lost_in, rule=sighting.silence)
+    accepted = _accept((station for station in ways.forth if station.node in facts.hosts), facts)
     return _by_step(*accepted, facts) if accepted is not None else DecidedBy("none")
 
 
-def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
+def _by_step(station: HookPass, step: Step, facts: Topology, *, ended: bool = False) -> DecidedBy:
     node = facts.traced.get(station.node) or TracedNode(station.node)
     hit = hit_of(step, node, facts)
     policy = step.kind is TraceKind.POLICY
@@ -51,7 +55,7 @@ def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
         chain=step.chain,
         rule=hit.rule,
         reason=hit.reason,
-        verdict=step.verdict.word if policy else None,
+        verdict=step.verdict.word if policy or ended else None,
     )
 
 

@@ -32,6 +32,12 @@ class ProbeResult:
     probe: str | None = None
     route: str | None = None
     second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
+    listens: str = ""  #: the node on which a socket waits where the packet went, if one does
+    inner: str = ""  #: why the last header in a host need not be the one that the server saw
+    astray: bytes | None = None  #: key of an answer that came from another address than was asked
+    silence: str = ""  #: what ended the packet, where that was nobody's decision
+    lost: str = ""  #: what is known of a packet whose fate the trace does not tell
+    lost_in: str | None = None  #: the node of ``silence`` and ``lost``
     token: str = ""  #: what was sent, for datagrams, whose beginning is in the trace
     problem: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -41,6 +47,8 @@ class ProbeResult:
 class PacketPaths:
     """The stations of one flow: forth, by the proxy, back (to the proxy, if there is one), over a bridge.
 
+    ``lost`` are drops of the flow's packets elsewhere: of later segments, on a bridge or a device, of the
+    search for a neighbour. ``unsure`` are drops of a copy, where it is not known which copy mattered.
     ``returned`` is the proxy's own answer to the client; ``errors`` an ICMP error about the packet, at the
     hooks that showed it, where somebody asked for it.
     """
@@ -50,11 +58,30 @@ class PacketPaths:
     back: list[HookPass] = field(default_factory=list)
     returned: list[HookPass] = field(default_factory=list)
     switched: list[HookPass] = field(default_factory=list)
+    lost: list[HookPass] = field(default_factory=list)
+    unsure: list[HookPass] = field(default_factory=list)
     errors: list[HookPass] = field(default_factory=list)
 
     def all(self) -> list[HookPass]:
         """All of them."""
-        return [*self.forth, *self.proxied, *self.back, *self.returned, *self.switched, *self.errors]
+        return [
+            *self.forth,
+            *self.proxied,
+            *self.back,
+            *self.returned,
+            *self.switched,
+            *self.lost,
+            *self.errors,
+        ]
+
+
+def stopped(ways: PacketPaths) -> HookPass | None:
+    """Where a rule ended the packet or its answer, or handed it to a program that did not give it back."""
+    for way in (ways.forth, ways.proxied, ways.back, ways.returned):
+        for station in way:
+            if station.dropped or (station is way[-1] and station.taken):
+                return station
+    return next((station for station in (*ways.switched, *ways.lost) if station.dropped), None)
 
 
 def find_paths(
@@ -80,9 +107,43 @@ def find_paths(
             ways.back = index.follow(reverse(final), hosts, _end(last))
         if ways.proxied and (end := ways.forth[-1].left) is not None:
             ways.returned = index.follow(reverse(end), hosts, _end(ways.forth))
+    _jump(ways, index, facts)
     keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
     ways.switched = index.switched(keys)
+    if back and sighting.outcome != "ok":
+        _find_lost(sighting, ways, index, facts)
     return ways
+
+
+def _jump(ways: PacketPaths, index: Index, facts: Topology) -> None:
+    """Go on where the packet's addresses were changed between two hooks: its contents are still the same."""
+    while ways.forth and facts.looked_at:
+        end = ways.forth[-1]
+        if end.hook != "postrouting" or end.left is None:
+            return
+        found = index.same_packet(end, {station.node for station in ways.forth})
+        if found is None or found.key is None:
+            return
+        ways.forth += index.follow(found.key, facts.traced_nodes, found.node)
+
+
+def _find_lost(sighting: ProbeResult, ways: PacketPaths, index: Index, facts: Topology) -> None:
+    """Drops of the flow's packets that are on none of its ways."""
+    known = ways.all()
+    keys = {sighting.key, *(s.key for s in known), *(s.left for s in known)}
+    found = [
+        station
+        for key in keys
+        if key is not None
+        for one in (key, reverse(key))
+        for station in index.entering(one)
+        if station.dropped and not any(station is other for other in known)
+    ]
+    ways.lost = [station for station in found if not index.copies(station) or index.meant(station)]
+    if not ways.lost and facts.looked_at:
+        ways.lost = index.dropped_searches({key for key in keys if key is not None})
+    ends = [station for station in known if station.dropped]
+    ways.unsure = [station for station in ends if index.copies(station) and not index.meant(station)]
 
 
 def _end(way: list[HookPass]) -> str | None:

@@ -29,6 +29,8 @@ def check(expected: Expected, journey: Journey, plan: Plan) -> Check:
     """Hold a journey against what is expected of it; ``problems`` has one sentence for each difference."""
     if journey.outcome == "unmeasured":
         return Check(None, (f"unmeasured: {journey.problem}",))
+    if journey.decided_by.kind == "unmeasured" and (expected.by or expected.not_by):
+        return Check(None, (f"who decided is unmeasured: {journey.decided_by.rule}",))
     problems = [
         _word("outcome", expected.outcome, journey.outcome),
         _word("path", expected.path, journey.path),
@@ -149,7 +151,9 @@ def describe(decision: DecidedBy) -> str:
         return f"a socket that nobody has open{f' on {decision.node}' if decision.node else ''}"
     if decision.kind == "route":
         return f"the routing table{f' of {decision.node}' if decision.node else ''}"
-    return "nothing: no filter chain saw it"
+    if decision.kind == "unmeasured":
+        return f"unmeasured: {decision.rule}"
+    return decision.rule or "nothing: no filter chain saw it"
 
 
 def _dnat(expected: str | None, journey: Journey) -> str:

@@ -29,6 +29,10 @@ _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
 #: destination unreachable, source quench, redirect, time exceeded, parameter problem: what quotes a packet
 _ERRORS_IPV4: Final = frozenset((3, 4, 5, 11, 12))
+#: Ethernet, IPv4
+_ARP_IPV4: Final = b"\0\1\x08\0"
+#: neighbour solicitation and advertisement
+_DISCOVERY: Final = (135, 136)
 _OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 
 
@@ -190,6 +194,35 @@ def alike(one: Headers, other: Headers) -> bool:
     if one.network[9 if one.network[0] >> 4 == 4 else 6] == TCP:
         return one.transport[4:14] == other.transport[4:14]  # numbers, length and flags
     return one.transport[8:] == other.transport[8:]
+
+
+def identity(headers: Headers) -> bytes:
+    """What no rewriting changes: a segment's numbers and flags, else the beginning of the contents."""
+    if len(headers.network) < 20 or not headers.transport:
+        return b""
+    protocol = headers.network[9 if headers.network[0] >> 4 == 4 else 6]
+    part = headers.transport[4:14] if protocol == TCP else headers.transport[8:20]
+    return _OCTETS[protocol] + part if part else b""
+
+
+def address_octets(key: bytes) -> tuple[bytes, bytes]:
+    """Both addresses of a key; of IPv6 what a search shows: the first twelve octets, and the last three."""
+    if key[0] == 4:
+        return key[2:6], key[6:10]
+    return key[2:14] + key[15:18], key[18:30] + key[31:34]
+
+
+def searched(headers: Headers) -> set[bytes]:
+    """What a packet of ARP or of neighbour discovery is about, as :func:`address_octets` has it."""
+    network, transport = headers.network, headers.transport
+    if network[:4] == _ARP_IPV4 and len(network) >= 28:
+        return {network[14:18], network[24:28]}
+    if len(network) < 40 or network[0] >> 4 != 6 or network[6] != ICMP[Family.IPV6] or len(transport) < 20:
+        return set()
+    if transport[0] not in _DISCOVERY:
+        return set()
+    # A search goes to a group that ends in the last three octets of the address, an answer comes from it.
+    return {transport[8:20] + network[37:40], network[8:20] + network[21:24]}
 
 
 def first_octets(headers: Headers) -> bytes:

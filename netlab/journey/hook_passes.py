@@ -51,6 +51,7 @@ class HookPass:
         "_left",
         "_out",
         "dropped",
+        "early",
         "family",
         "hook",
         "id",
@@ -70,6 +71,7 @@ class HookPass:
         self.order = order
         self.steps: list[Step] = []
         self.dropped = False
+        self.early = False  #: it began with somebody's chain in front of our first one
         self.key = key_of_sections(*layout.sections(body))
         self._layout = layout
         self._body = body
@@ -97,6 +99,11 @@ class HookPass:
         return None if self._out is None else self._out[0].headers(self._out[1])
 
     @property
+    def mark(self) -> int:
+        """The mark with which it left (or came), 0 for none."""
+        return self._layout.mark if self._out is None else self._out[0].mark
+
+    @property
     def left(self) -> bytes | None:
         """The key with which it left; None if it did not, or has none."""
         if self._left is None and self._out is not None:
@@ -108,6 +115,12 @@ class HookPass:
     def fragment(self) -> bool:
         """Whether the packet was one of several fragments as it entered."""
         return is_fragment_header(self._layout.sections(self._body)[0])
+
+    @property
+    def taken(self) -> bool:
+        """Whether the last rule took the packet out of the hook: for a queue, or to answer in its stead."""
+        verdict = self.steps[-1].verdict if self.steps else None
+        return self._out is None and verdict in (VerdictCode.QUEUE, VerdictCode.STOLEN)
 
     def leave(self, layout: Layout, body: bytes) -> None:
         """The packet reached the end of the hook."""
@@ -198,7 +211,11 @@ class Assembler:
         layer, base, hook, own, noted, ends = self._roles.get(step) or self._role(step)
         number |= base
         if own == "first":
-            self._begin(number, layer, hook, layout, body)
+            station = self._open.get(number)
+            if station is None or not station.early or station.hook != hook:
+                self._begin(number, layer, hook, layout, body)
+            else:
+                station.early = False
         elif own == "last":
             station = self._open.pop(number, None)
             if station is None or station.hook != hook:
@@ -210,6 +227,7 @@ class Assembler:
             station = self._open.get(number)
             if hook and (station is None or station.hook != hook):
                 station = self._begin(number, layer, hook, layout, body)
+                station.early = True
             if station is not None:
                 if noted:
                     station.steps.append(step)

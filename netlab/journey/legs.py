@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from netlab.journey.headers import (
+    address_octets,
     addresses_of,
     alike,
     as_fragment,
@@ -20,7 +21,9 @@ from netlab.journey.headers import (
     error_key,
     first_octets,
     icmp_error,
+    identity,
     packet_of,
+    searched,
 )
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.topology import Topology, TracedNode
@@ -183,6 +186,32 @@ class Index:
             and alike(other.entry, begun.entry)
             for other in same
         )
+
+    def same_packet(self, station: HookPass, but: set[str]) -> HookPass | None:
+        """Where another node first saw the packet that left ``station``, whatever its addresses there."""
+        if station.exit is None:
+            return None
+        mark = identity(station.exit)
+        return next(
+            (
+                other
+                for other in self._stations
+                if other.family == "ip"
+                and other.hook == "prerouting"
+                and other.node not in but
+                and identity(other.entry) == mark
+            ),
+            None,
+        )
+
+    def dropped_searches(self, keys: set[bytes]) -> list[HookPass]:
+        """Dropped packets of ARP and neighbour discovery that are about one of these addresses."""
+        known = {octets for key in keys for octets in address_octets(key)}
+        return [
+            station
+            for station in self._stations
+            if station.dropped and station.key is None and searched(station.entry) & known
+        ]
 
     def _whole(self, station: HookPass) -> HookPass:
         """A first fragment, put together with the datagram that left the hook in its place.

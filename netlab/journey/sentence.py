@@ -42,6 +42,9 @@ _ICMP: Final = {
         (3, 0): "hop limit exceeded",
     },
 }
+#: verdicts that end a packet where they are given
+_ENDED: Final = ("drop", "queue", "stolen")
+_BELOW: Final = {"bridge": "on the bridge", "netdev": "at the device", "arp": "in the search for a neighbour"}
 _NO_ROUTE: Final = ("network unreachable", "no route", "route rejects")
 _NOBODY_THERE: Final = ("host unreachable", "address unreachable")
 _ERRNOS: Final = {
@@ -67,8 +70,28 @@ def sentence(journey: Journey) -> str:
         "timeout": _timeout,
         "unmeasured": _unmeasured,
     }[journey.outcome](journey)
+    if journey.decided_by.kind == "unmeasured" and journey.outcome != "unmeasured":
+        return _undecided(journey)
     advice = _advice(journey) if journey.outcome == "ok" else ""
     return f"{words} {advice}" if advice else words
+
+
+def _undecided(journey: Journey) -> str:
+    """The outcome was seen, its cause was not."""
+    known = journey.decided_by.rule or "nothing is known"
+    if journey.outcome == "ok":
+        who = journey.answered_by or "the server"
+        seen = f" {_seen(journey)}." if journey.sees is not None else ""
+        reached = f"{_family(journey)} reached {who} {_PATHS[journey.path]}.{seen}"
+        return f"{reached} Which rule let it in is unmeasured: {known}."
+    what = {
+        "timeout": "No answer came",
+        "closed": "The connection was taken, and no data came back",
+        "refused": "Refused with a reset",
+        "unreachable": f"The answer was {icmp_words(journey.icmp) if journey.icmp else 'an ICMP error'}",
+        "no-route": f"No packet left {journey.flow.origin}",
+    }[journey.outcome]
+    return f"{what}; what decided is unmeasured: {known}."
 
 
 def icmp_words(icmp: Icmp) -> str:
@@ -88,7 +111,7 @@ def stopped_by(journey: Journey) -> DecidedBy | None:
     if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
         return None
     visits = [visit for leg in (*journey.legs, *journey.replies) for visit in leg.hooks]
-    return decision if _dropped((*visits, *journey.switched)) else None
+    return decision if decision.verdict in _ENDED or _dropped((*visits, *journey.switched)) else None
 
 
 def _family(journey: Journey) -> str:
@@ -169,6 +192,8 @@ def _refused(journey: Journey) -> str:
 
 
 def _closed(journey: Journey) -> str:
+    if stopped_by(journey) is not None:
+        return _timeout(journey)
     if journey.path == "proxy":
         return "The userland proxy took the connection and closed it: its own one to the container failed."
     return f"The connection was taken: {_went(journey)}; but no data ever came back."
@@ -183,6 +208,9 @@ def _unreachable(journey: Journey) -> str:
         where = f"on {decision.node} " if decision.node else ""
         return f"Nobody {where}listens on that port: {_went(journey)}, and the answer was {what}."
     who = decision.node or "A router"
+    if decision.kind == "route" and decision.rule is not None:
+        table = f"The routing table of {decision.node or 'a host'}"
+        return f"{table} turned it away ({decision.rule}): the answer was {what}."
     if icmp is not None and _meaning(icmp) in _NO_ROUTE:
         return f"{who} has no route there: the answer was {what}."
     if icmp is not None and _meaning(icmp) in _NOBODY_THERE:
@@ -208,9 +236,19 @@ def _timeout(journey: Journey) -> str:
                 return f"Dropped in {hook}{whose} by {describe(decision)}."
         if _dropped(journey.switched):
             return f"Dropped on the bridge, in {hook}, by {describe(decision)}."
+        if decision.verdict in ("queue", "stolen"):
+            return f"Handed to another program in {hook} by {describe(decision)}, and never given back."
+        if decision.family in _BELOW:
+            return f"Dropped {_BELOW[decision.family]}, in {hook}, by {describe(decision)}."
+        if journey.outcome == "closed":
+            return f"The connection was taken; what followed was dropped in {hook} by {describe(decision)}."
+        if not any(_dropped(leg.hooks) for leg in journey.replies):
+            return f"Dropped in {hook} by {describe(decision)}."
         return f"The packet arrived, and its answer was dropped in {hook} by {describe(decision)}."
     if decision.kind == "route" and journey.legs:
         return f"Lost after PREROUTING without a rule: {decision.rule}."
+    if decision.kind == "none" and decision.rule:
+        return f"No answer: {decision.rule}."
     if not journey.legs and not journey.switched:
         return "No answer, and no host saw the packet."
     if journey.replies:

@@ -33,6 +33,8 @@ class TracedNode:
     #: what each step, and the steps of a packet at one hook, look like in words
     hits: dict[Step, RuleHit] = field(default_factory=dict)
     met: dict[tuple[Step, ...], tuple[RuleHit, ...]] = field(default_factory=dict)
+    #: steps, hook and version of a packet → a base chain that it passed without an event, empty for none
+    gaps: dict[tuple[tuple[Step, ...], str, int], str] = field(default_factory=dict)
     #: the steps of a packet at one hook → the last accept of a rule, and of a policy, in filter chains there
     accepts: dict[tuple[Step, ...], tuple[Step | None, Step | None]] = field(default_factory=dict)
 
@@ -65,6 +67,8 @@ class Topology:
     owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     guests: dict[str, str] = field(default_factory=dict)
     listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
+    #: node → (protocol, port) on which the lab's built-in server answers there
+    responders: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     reasons: dict[ReasonKey, str] = field(default_factory=dict)
     traced: dict[str, TracedNode] = field(default_factory=dict)
 
@@ -77,6 +81,7 @@ class Topology:
             "homes": self.homes,
             "ports": self.ports,
             "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
+            "responders": {node: [list(one) for one in some] for node, some in self.responders.items()},
             "reasons": [[*key, reason] for key, reason in self.reasons.items()],
         }
 
@@ -87,6 +92,10 @@ class Topology:
         facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
         for node, some in data["listeners"].items():
             facts.listeners[node] = tuple(_listener(one) for one in some)
+        facts.responders = {
+            node: tuple((protocol, port) for protocol, port in some)
+            for node, some in data["responders"].items()
+        }
         facts.reasons = {(a, b, c, d, e): reason for a, b, c, d, e, reason in data["reasons"]}
         return facts
 
@@ -140,6 +149,12 @@ class Topology:
             for listener in self.listeners.get(node, ())
         )
 
+    def answers_itself(self, node: str, protocol: str, address: str, port: int) -> str:
+        """The server of netlab's own that a node has there: the built-in one or its proxy; else empty."""
+        if (protocol, port) in self.responders.get(self.namespace(node), ()):
+            return "built-in server"
+        return "docker-proxy" if self.proxy_listens(node, protocol, address, port) else ""
+
     def holder_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
         """Whether a socket that the engine merely holds takes what comes to that endpoint."""
         return any(
@@ -188,6 +203,10 @@ def topology_of(plan: Plan) -> Topology:
             for address in interface.addresses:
                 own = facts.owners.setdefault(bare(address), ())
                 facts.owners[bare(address)] = (*own, node.name)
+        if node.responders:
+            place = node.namespace
+            served = tuple((one.protocol, one.port) for one in node.responders)
+            facts.responders[place] = facts.responders.get(place, ()) + served
         if node.listeners:
             facts.listeners[node.name] = node.listeners
         for ruleset in node.rulesets:

@@ -98,6 +98,15 @@ def held_sockets() -> Iterator[tuple[int, frozenset[int]]]:
         yield int(name), frozenset(int(link[8:-1]) for link in links if link.startswith("socket:["))
 
 
+def state(pid: int) -> str:
+    """What a process is doing, as a letter of proc(5); ``X`` for one that has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 def _link(path: str) -> str:
     try:
         return os.readlink(path)

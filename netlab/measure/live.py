@@ -24,7 +24,8 @@ from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables, visit_of
 from netlab.journey.sentence import icmp_words
 from netlab.journey.topology import Topology
-from netlab.measure.session import Pairs, Session
+from netlab.measure.harvest import Pairs
+from netlab.measure.session import Session
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName, Target
@@ -120,7 +121,7 @@ class Live:
         lost = self._drain()
         now = time.monotonic()
         index = Index(station for t in self._session.tracers for station in t.assembler.stations)
-        seconds = self._session.second_legs(self._since) if self._begun else {}
+        seconds = self._session.harvest.second_legs(self._since) if self._begun else {}
         own = set(seconds.values())
         found = []
         for key, (began, node) in list(self._begun.items()):
@@ -228,7 +229,7 @@ class Live:
         wanted: dict[str, set[tuple[str, str]]] = {}
         for node, family, table in traced_tables(ways.all()):
             wanted.setdefault(node, set()).add((family, table))
-        self._session.read_rules(wanted)
+        self._session.harvest.read_rules(wanted)
         sighting.outcome = self._outcome(sighting, ways)
         return Seen(build(flow, sighting, ways, self._session.facts, replies=True), ways)
 

@@ -28,7 +28,10 @@ from netlab.model.reply import parse_reply
 #: Seconds without an answer after which a flow is a ``timeout``: below TCP's first retransmission.
 PATIENCE: Final = 0.9
 #: A machine with more to do than it has processors answers later: at most so many times as late.
-_MOST_PATIENCE: Final = 5.0
+_MOST_PATIENCE: Final = 3.0
+#: Seconds after which the kernel gives up a neighbour (three searches, one a second), less some room. An
+#: error so late is a timeout: else it would depend on the load which of the two a flow to nobody is.
+_NEIGHBOUR_GIVEN_UP: Final = 2.9
 
 
 @cache
@@ -58,6 +61,7 @@ _LOCAL_ERRORS: Final = frozenset(
         errno.ENODEV,
     )
 )
+_CONNECTION_ENDS: Final = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT))
 _REPLY_LIMIT: Final = 1 << 16
 _ECHO = struct.Struct(">BBHHH")
 
@@ -80,6 +84,7 @@ class SocketProbe(ABC):
         self.key: bytes | None = None
         self.wants = select.EPOLLIN
         self.deadline = 0.0
+        self.began = 0.0
         self.ambiguous = False  #: whose connection a proxy's own one was could not be told
 
     # -- to be given by each kind
@@ -99,6 +104,7 @@ class SocketProbe(ABC):
 
     def start(self) -> None:
         """Open the socket (in the calling thread's namespace), bind it and send the first packet."""
+        self.began = time.monotonic()
         try:
             sock = socket.socket(
                 self.flow.family.af,
@@ -167,7 +173,9 @@ class SocketProbe(ABC):
         self._error(error.errno or 0, errqueue.read(self.socket))
 
     def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
-        if queued is not None and queued.icmp is not None:
+        if number == errno.EHOSTUNREACH and time.monotonic() - self.began > _NEIGHBOUR_GIVEN_UP:
+            self.expire()
+        elif queued is not None and queued.icmp is not None:
             self._finish("unreachable")
             assert self.sighting is not None
             self.sighting.icmp = queued.icmp
@@ -234,7 +242,11 @@ class StreamProbe(SocketProbe):
         self.deadline = time.monotonic() + patience()  # a program answers now, no longer the kernel
         self.wants = select.EPOLLIN | select.EPOLLRDHUP
         host = f"[{self.flow.address}]" if ":" in self.flow.address else self.flow.address
-        self.socket.send(f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        request = f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+        try:
+            self.socket.send(request)
+        except OSError:
+            self.socket.send(request)  # it told of an ICMP error, which does not end a connection that stands
 
     def readable(self) -> None:
         """Take in the answer; the end of it, or a whole reply of ours, is the end of the flow."""
@@ -255,6 +267,11 @@ class StreamProbe(SocketProbe):
             self._finish("ok")
         else:
             self._finish("closed" if self.connected else "timeout")
+
+    def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
+        """An ICMP error does not end a connection that stands: TCP sends again until somebody answers."""
+        if not self.connected or number in _CONNECTION_ENDS:
+            super()._error(number, queued)
 
     @property
     def anonymous(self) -> bool:

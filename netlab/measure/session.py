@@ -22,23 +22,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Final, Protocol
+from typing import Final
 
-from netlab.journey.build import build, unmeasured
-from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths
-from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key, reverse
+from netlab.journey.build import unmeasured
+from netlab.journey.headers import reverse
 from netlab.journey.hook_passes import HookPass
-from netlab.journey.legs import Index, traced_tables
+from netlab.journey.legs import Index
 from netlab.journey.topology import Topology, topology_of
+from netlab.kernel import neighbours
 from netlab.kernel import netns as namespaces_of
-from netlab.kernel.netlink import interfaces, route
+from netlab.kernel.netlink import interfaces
 from netlab.kernel.packet import Shape
+from netlab.measure.closer import closer
 from netlab.measure.crafted import CraftedProbe, CraftedProbes
+from netlab.measure.harvest import Found, Harvest, Pairs
 from netlab.measure.in_flight import InFlight, Probe, rounds
+from netlab.measure.inquiry import Inquiry
 from netlab.measure.probes import patience, probe_for
 from netlab.measure.tracer import Tracer, close_all
 from netlab.model.errors import Unmeasured, UsageError
-from netlab.model.family import unmapped
+from netlab.model.family import Family
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan
@@ -55,34 +58,6 @@ _WILDCARDS: Final = ("0.0.0.0", "::")
 _CANARY_PATIENCE: Final = 2.0
 #: Seconds: this late to look at the sockets, we were kept from it.
 _STALL: Final = 0.05
-
-
-class ProxyPair(Protocol):
-    """A client's connection to a proxy, and the proxy's own: endpoints are (address, port)."""
-
-    @property
-    def protocol(self) -> str:
-        """``tcp``, ``udp``, ``sctp``."""
-
-    @property
-    def client(self) -> tuple[str, int]:
-        """Who asked."""
-
-    @property
-    def asked(self) -> tuple[str, int]:
-        """The address that the client's connection has at the proxy."""
-
-    @property
-    def own(self) -> tuple[str, int]:
-        """The proxy's own end of its connection."""
-
-    @property
-    def backend(self) -> tuple[str, int]:
-        """Where it connected to."""
-
-
-#: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
-Pairs = Callable[[str, int], Sequence[ProxyPair]]
 
 
 class Session:
@@ -102,9 +77,16 @@ class Session:
         hosts: Iterable[str] | None = None,
         pairs: Pairs | None = None,
         announce: Callable[[str], None] = lambda _: None,
+        wide: bool = False,
     ) -> None:
-        """``announce`` is told the name of each table before it is added."""
+        """``announce`` is told the name of each table before it is added.
+
+        ``wide`` is the closer look: every packet at every hook of ``facts.looked_at``, and what remains
+        unproven is said to be so.
+        """
         self._namespaces = dict(namespaces)
+        self._wide = wide
+        self._announce = announce
         self.facts = topology_of(plan) if isinstance(plan, Plan) else plan or Topology()
         if hosts is not None:
             self.facts.hosts = frozenset(hosts)
@@ -119,12 +101,15 @@ class Session:
         self._dropped: list[HookPass] = []
         self._workshop = CraftedProbes(self._namespaces)
         self._patience = 0.0
+        self._fulls: Mapping[Family, int] = {}
         try:
-            for name in sorted(self.facts.hosts):
-                self.tracers.append(Tracer(name, self._namespace(name), self._dropped.append, announce))
+            for name in sorted(self.facts.traced_nodes):
+                place = self._namespace(name)
+                self.tracers.append(Tracer(name, place, self._dropped.append, announce, wide=wide))
         except BaseException:
             self.close()
             raise
+        self.harvest = Harvest(self.tracers, self._namespaces, self.facts, pairs, wide=wide)
         self._learn(plan)
 
     def __enter__(self) -> Session:
@@ -191,7 +176,10 @@ class Session:
         problem = ""
         for _ in range(1 + REPEATS):
             try:
-                return self._attempt(flows, replies, shape)
+                found = self._attempt(flows, replies, shape)
+                if self._wide:
+                    return [one.journey for one in found]
+                return self._look_closer(flows, found, replies, shape)
             except Unmeasured as reason:
                 problem = str(reason)
                 for tracer in self.tracers:
@@ -201,7 +189,24 @@ class Session:
                     self.facts.traced[tracer.node] = tracer.facts
         return [unmeasured(flow, problem) for flow in flows]
 
-    def _attempt(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Journey]:
+    def _look_closer(
+        self, flows: Sequence[Flow], found: Sequence[Found], replies: bool, shape: Shape | None
+    ) -> list[Journey]:
+        """Measure again, with the wide instrument, what the ordinary one left open."""
+        doubted = [number for number, one in enumerate(found) if one.doubt]
+        journeys = [one.journey for one in found]
+        if doubted:
+            again = [flows[number] for number in doubted]
+            facts = closer(self.facts, again, self._namespaces)
+            with Session(
+                self._namespaces, facts, pairs=self._pairs, announce=self._announce, wide=True
+            ) as session:
+                closer_ones = session.measure(again, replies=replies, shape=shape)
+            for number, journey in zip(doubted, closer_ones, strict=True):
+                journeys[number] = journey
+        return journeys
+
+    def _attempt(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Found]:
         began = time.monotonic_ns()
         for tracer in self.tracers:
             tracer.drain()
@@ -210,18 +215,20 @@ class Session:
                 tracer.refresh()
                 self.facts.traced[tracer.node] = tracer.facts
         self._dropped.clear()
+        self._fulls = neighbours.table_fulls()
         self.prove("before")
         probes = self._fly(flows, shape)
         self.prove("behind")
         for tracer in self.tracers:
             if tracer.changed():
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
-        journeys = self._journeys(probes, began, replies)
+        inquiry = Inquiry(self._namespaces, self.facts, self._fulls)
+        found = self.harvest.journeys(probes, began, inquiry, replies)
         if len(flows) > 1:
             for number, probe in enumerate(probes):
                 if probe.ambiguous:  # one process, several connections: alone there is no doubt
-                    journeys[number] = self._attempt([probe.flow], replies, shape)[0]
-        return journeys
+                    found[number] = self._attempt([probe.flow], replies, shape)[0]
+        return found
 
     def prove(self, when: str) -> None:
         """Send a canary through each instrument, and hear it: everything before it is read then.
@@ -319,10 +326,10 @@ class Session:
         if not dropped:
             return
         owners = self._owners(probes)
-        index = Index(self._stations(), self.facts)
+        index = Index(self.harvest.stations(), self.facts)
         for station in dropped:
             probe = owners.get(station.key) if station.key is not None else None
-            if probe is None or probe.sighting is not None or index.copies(station):
+            if probe is None or probe.sighting is not None or self._wide or index.copies(station):
                 continue
             air.finish(probe, expired=True)
 
@@ -351,88 +358,6 @@ class Session:
 
     def _stations(self) -> Iterable[HookPass]:
         return chain.from_iterable(tracer.assembler.stations for tracer in self.tracers)
-
-    # -- the harvest
-
-    def _journeys(self, probes: Sequence[Probe], began: int, replies: bool) -> list[Journey]:
-        index = Index(self._stations(), self.facts)
-        seconds = self.second_legs(began)
-        found: list[tuple[Flow, ProbeResult, PacketPaths]] = []
-        for probe in probes:
-            sighting = probe.sighting
-            assert sighting is not None
-            sighting.token = probe.token
-            back = replies or sighting.outcome != "ok"  # who has an answer need not look for it
-            ways = find_paths(probe.flow, sighting, index, self.facts, back=back)
-            end = ways.forth[-1] if ways.forth else None
-            if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
-                second = seconds.get((end.node, end.left))
-                if second is not None:
-                    told = replace(sighting, second=second)
-                    ways = find_paths(probe.flow, told, index, self.facts, back=back)
-            self._judge(probe, sighting, ways, index)
-            found.append((probe.flow, sighting, ways))
-        self._look_up(ways for _, _, ways in found)
-        return [build(flow, sighting, ways, self.facts, replies=replies) for flow, sighting, ways in found]
-
-    def _judge(self, probe: Probe, sighting: ProbeResult, ways: PacketPaths, index: Index) -> None:
-        """What the probe could not see, and the trace can."""
-        if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
-            sighting.outcome = "timeout"
-        if sighting.outcome != "timeout":
-            return
-        if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
-            if ways.back and not any(station.dropped for station in ways.back):
-                sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
-                return
-            sighting.icmp = find_error(ways, index)
-            if sighting.icmp is not None:
-                sighting.outcome = "unreachable"
-                return
-        end = ways.forth[-1] if ways.forth else None
-        if end is not None and end.hook == "prerouting" and end.left is not None:
-            sighting.route = self._route(end)
-
-    def _route(self, end: HookPass) -> str:
-        """The routing table's answer for a packet that no hook saw after PREROUTING."""
-        assert end.left is not None
-        (src, _), (dst, _) = endpoints(end.left)
-        tracer = next(tracer for tracer in self.tracers if tracer.node == end.node)
-        index = end.iif
-        iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
-        return route.lookup(tracer.netns, src, dst, iif)
-
-    def second_legs(self, began: int) -> dict[tuple[str, bytes], bytes]:
-        """(Host, key of a client's packet at its proxy) → key of the proxy's own, by the proxies' word."""
-        found: dict[tuple[str, bytes], bytes] = {}
-        if self._pairs is None:
-            return found
-        for tracer in self.tracers:
-            for pair in self._pairs(tracer.node, began):
-                number = PROTOCOLS[pair.protocol]
-                # A dual-stack socket (Docker 19.03's) tells IPv4 addresses in their IPv6 form, or in both.
-                client, asked, own, backend = (
-                    (unmapped(address), port)
-                    for address, port in (pair.client, pair.asked, pair.own, pair.backend)
-                )
-                if asked[0] in _WILDCARDS:
-                    continue  # a datagram socket that does not learn it: the token joins the legs
-                found[tracer.node, make_key(number, *client, *asked)] = make_key(number, *own, *backend)
-        return found
-
-    def _look_up(self, all_ways: Iterable[PacketPaths]) -> None:
-        wanted: dict[str, set[tuple[str, str]]] = {}
-        for ways in all_ways:
-            for node, family, table in traced_tables(ways.all()):
-                wanted.setdefault(node, set()).add((family, table))
-        self.read_rules(wanted)
-
-    def read_rules(self, wanted: Mapping[str, set[tuple[str, str]]]) -> None:
-        """Have the text of every rule of these tables: node → (family, table)."""
-        for tracer in self.tracers:
-            tables = wanted.get(tracer.node)
-            if tables:
-                tracer.facts.take_rules(tracer.rules.lines(tables))
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
+from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.live import Live, Seen, SeenPacket
-from netlab.measure.session import Pairs, ProxyPair
 from netlab.measure.worker import Pair
 from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.journey import Journey

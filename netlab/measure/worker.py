@@ -25,7 +25,8 @@ from typing import Any
 from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.kernel.packet import Shape
-from netlab.measure.session import Pairs, ProxyPair, Session
+from netlab.measure.harvest import Pairs, ProxyPair
+from netlab.measure.session import Session
 from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target

@@ -12,7 +12,7 @@ from netlab.model.flow import OutcomeName, PathName
 
 SCHEMA_VERSION = 1
 
-DeciderKind = Literal["rule", "policy", "socket", "route", "none"]
+DeciderKind = Literal["rule", "policy", "socket", "route", "none", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ class DecidedBy:
 
     ``kind``: ``rule`` (the one that dropped, else the last that accepted in a filter chain); ``policy`` (the
     same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the
-    routing table's answer); ``none`` (nothing had a say).
+    routing table's answer); ``none`` (nothing had a say; ``rule`` then says what else ended it);
+    ``unmeasured`` (the outcome was seen, but not what made it; ``rule`` then says what is known).
     """
 
     kind: DeciderKind

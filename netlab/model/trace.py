@@ -86,6 +86,7 @@ class Headers(NamedTuple):
     ct_direction: int | None
     ct_status: int | None
     ct_state: int | None
+    mark: int = 0
 
 
 class Layout(Protocol):
@@ -98,6 +99,10 @@ class Layout(Protocol):
     @property
     def oif(self) -> int | None:
         """The interface that it goes out by."""
+
+    @property
+    def mark(self) -> int:
+        """The packet's mark, 0 for none."""
 
     def headers(self, body: bytes) -> Headers:
         """Everything."""
@@ -123,6 +128,11 @@ class Whole:
     def oif(self) -> int | None:
         """The interface that it goes out by."""
         return self._headers.oif
+
+    @property
+    def mark(self) -> int:
+        """The packet's mark, 0 for none."""
+        return self._headers.mark
 
     def headers(self, body: bytes) -> Headers:
         """Everything."""

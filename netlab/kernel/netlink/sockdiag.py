@@ -7,6 +7,7 @@ holds the client's connection holds the other one too. Layouts: include/uapi/lin
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel import process
-from netlab.kernel.netlink.nf_tables import messages
+from netlab.kernel.netlink.nf_tables import attributes, messages
 from netlab.model.family import FAMILIES, unmapped
 
 _NETLINK_SOCK_DIAG: Final = 4
@@ -24,9 +25,14 @@ _NLM_F_REQUEST_DUMP: Final = 0x301
 _LISTEN: Final = 1 << 10
 #: 1 << TCP_ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: connections that a process still holds
 _CONNECTED: Final = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8
+#: protocol → its number, and the states: TCP_LISTEN, for UDP TCP_CLOSE (bound, without a peer)
+_WAITING: Final = {"tcp": (6, 1 << 10), "udp": (17, 1 << 7), "sctp": (132, 1 << 10)}
 _HEADER = Struct("=IHHII")
 _REQUEST = Struct("=BBBxI48x")  # family, protocol, extensions, states, struct inet_diag_sockid
 _ID = Struct(">HH16s16s")
+#: struct inet_diag_msg; INET_DIAG_SKV6ONLY, which the kernel adds for each IPv6 socket that waits
+_MESSAGE_SIZE: Final = 72
+_V6ONLY: Final = 11
 _INODE_AT: Final = 4 + 48 + 16
 
 
@@ -48,9 +54,34 @@ def listening_ports(netns: int | None) -> set[int]:
     return {found.local[1] for found in _tcp_sockets(netns, _LISTEN)}
 
 
-def request(family: int, states: int) -> bytes:
-    """A request for all TCP sockets of a family (AF_*) that are in one of the states (1 << TCP_*)."""
-    body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states)
+def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
+    """Address and port, and the inode, of each socket that waits in the calling thread's namespace.
+
+    One that takes IPv4 as well as IPv6 is told twice, with both wildcard addresses.
+    """
+    number, states = _WAITING[protocol]
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as sock:
+        for family in FAMILIES:
+            sock.send(request(family.af, states, number))
+            try:
+                for data in messages(sock):
+                    found = connection(data)
+                    yield found.local, found.inode
+                    if found.local[0] == "::" and attributes(data, _MESSAGE_SIZE).get(_V6ONLY) == b"\0":
+                        yield ("0.0.0.0", found.local[1]), found.inode
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):  # no such protocol in this kernel
+                    raise
+
+
+def holders(inode: int) -> list[int]:
+    """The processes of this PID namespace that hold a socket."""
+    return [pid for pid, inodes in process.held_sockets() if inode in inodes]
+
+
+def request(family: int, states: int, protocol: int = socket.IPPROTO_TCP) -> bytes:
+    """A request for all sockets of a family (AF_*) that are in one of the states (1 << TCP_*)."""
+    body = _REQUEST.pack(family, protocol, 0, states)
     return _HEADER.pack(16 + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 0, 0) + body
 
 

@@ -252,12 +252,14 @@ class _Known:
     padding of one and the header of the next, which must be what they were.
     """
 
-    __slots__ = ("_mask", "_network", "_rest", "_seams", "_transport", "iif", "oif", "start")
+    __slots__ = ("_mask", "_network", "_rest", "_seams", "_transport", "iif", "mark", "oif", "start")
 
-    def __init__(self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None) -> None:
+    def __init__(
+        self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None, mark: int = 0
+    ) -> None:
         """``parts``: attribute → where its value stands in ``body``."""
         self.start = parts[_NETWORK].start
-        self.iif, self.oif = iif, oif
+        self.iif, self.oif, self.mark = iif, oif, mark
         mask = bytearray(b"\xff" * (len(body) - self.start))
         for place in parts.values():
             mask[place.start - self.start : place.stop - self.start] = bytes(place.stop - place.start)
@@ -284,7 +286,8 @@ class _Known:
                 parts[number] = slice(at - ID_SIZE, at - ID_SIZE + length)
         iif = _unsigned(data, places[_IIF], 4) if _IIF in places else None
         oif = _unsigned(data, places[_OIF], 4) if _OIF in places else None
-        return cls(data[:ID_AT] + data[_FRONT:], parts, iif, oif)
+        mark = _unsigned(data, places[_MARK], 4) if _MARK in places else 0
+        return cls(data[:ID_AT] + data[_FRONT:], parts, iif, oif, mark)
 
     def fits(self, body: bytes) -> bool:
         """Whether a body of the right length and beginning has the same parts."""
@@ -297,8 +300,9 @@ class _Known:
     def headers(self, body: bytes) -> Headers:
         """As a :class:`~netlab.model.trace.Layout`."""
         link, *numbers = (body[place] for place in self._rest)
-        values = (int.from_bytes(octets, "big") if octets else None for octets in numbers)
-        return Headers(self.iif, self.oif, link, *self.sections(body), *values)
+        ct = [int.from_bytes(octets, "big") if octets else None for octets in numbers]
+        network, transport = self.sections(body)
+        return Headers(self.iif, self.oif, link, network, transport, ct[0], ct[1], ct[2], ct[3], self.mark)
 
 
 _NOWHERE: Final = slice(0, 0)
@@ -361,6 +365,7 @@ def _headers(data: bytes, places: dict[int, tuple[int, int]]) -> Headers:
         value(_CT_DIRECTION, 1),
         value(_CT_STATUS, 4),
         value(_CT_STATE, 4),
+        value(_MARK, 4) or 0,
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlab.lab.client.client import Client, Process
-    from netlab.measure.session import Pairs
+    from netlab.measure.harvest import Pairs
 
 _WORKER = "netlab.measure.worker"
 _WATCHER = "netlab.measure.watch"

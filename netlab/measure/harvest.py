@@ -1,0 +1,184 @@
+"""What was heard and seen → journeys: each flow's packets in the trace, and the kernel asked for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Final, NamedTuple, Protocol
+
+from netlab.journey.build import build
+from netlab.journey.doubt import doubt
+from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, stopped
+from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key
+from netlab.journey.hook_passes import HookPass
+from netlab.journey.legs import Index, traced_tables
+from netlab.journey.topology import Topology
+from netlab.kernel.netlink import route
+from netlab.measure.crafted import CraftedProbe
+from netlab.measure.in_flight import Probe
+from netlab.measure.inquiry import Inquiry
+from netlab.measure.tracer import Tracer
+from netlab.model.family import unmapped
+from netlab.model.flow import Flow
+from netlab.model.journey import Journey
+
+_WILDCARDS: Final = ("0.0.0.0", "::")
+
+
+class ProxyPair(Protocol):
+    """A client's connection to a proxy, and the proxy's own: endpoints are (address, port)."""
+
+    @property
+    def protocol(self) -> str:
+        """``tcp``, ``udp``, ``sctp``."""
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Who asked."""
+
+    @property
+    def asked(self) -> tuple[str, int]:
+        """The address that the client's connection has at the proxy."""
+
+    @property
+    def own(self) -> tuple[str, int]:
+        """The proxy's own end of its connection."""
+
+    @property
+    def backend(self) -> tuple[str, int]:
+        """Where it connected to."""
+
+
+#: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
+Pairs = Callable[[str, int], Sequence[ProxyPair]]
+
+
+class Found(NamedTuple):
+    """A journey, and what of it is not proven, in words; empty if everything is."""
+
+    journey: Journey
+    doubt: str
+
+
+class Harvest:
+    """Reads what the tracers heard of a round of probes."""
+
+    def __init__(
+        self,
+        tracers: Sequence[Tracer],
+        namespaces: Mapping[str, int],
+        facts: Topology,
+        pairs: Pairs | None,
+        *,
+        wide: bool,
+    ) -> None:
+        """``wide``: it was the closer look, so what is not proven now is said in the journey."""
+        self._tracers = tracers
+        self._namespaces = namespaces
+        self._facts = facts
+        self._pairs = pairs
+        self._wide = wide
+
+    def stations(self) -> Iterable[HookPass]:
+        """Every station of the round."""
+        return chain.from_iterable(tracer.assembler.stations for tracer in self._tracers)
+
+    def journeys(self, probes: Sequence[Probe], began: int, inquiry: Inquiry, replies: bool) -> list[Found]:
+        """The journeys of probes that have landed; ``began`` is CLOCK_MONOTONIC in nanoseconds."""
+        index = Index(self.stations(), self._facts)
+        seconds = self.second_legs(began)
+        found: list[tuple[Flow, ProbeResult, PacketPaths]] = []
+        doubts: list[str] = []
+        for probe in probes:
+            sighting = probe.sighting
+            assert sighting is not None
+            sighting.token = probe.token
+            back = replies or sighting.outcome != "ok"  # who has an answer need not look for it
+            ways = find_paths(probe.flow, sighting, index, self._facts, back=back)
+            end = ways.forth[-1] if ways.forth else None
+            if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
+                second = seconds.get((end.node, end.left))
+                if second is not None:
+                    told = replace(sighting, second=second)
+                    ways = find_paths(probe.flow, told, index, self._facts, back=back)
+            self._judge(probe, sighting, ways, index)
+            doubts.append(self._doubt(probe.flow, sighting, ways, inquiry))
+            found.append((probe.flow, sighting, ways))
+        self._look_up(ways for _, _, ways in found)
+        journeys = (build(*one, self._facts, replies=replies) for one in found)
+        return [Found(journey, doubt) for journey, doubt in zip(journeys, doubts, strict=True)]
+
+    def _judge(self, probe: Probe, sighting: ProbeResult, ways: PacketPaths, index: Index) -> None:
+        """What the probe could not see, and the trace can."""
+        if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
+            sighting.outcome = "timeout"
+        end = ways.forth[-1] if ways.forth else None
+        turned_away = end is not None and end.hook == "prerouting" and end.left is not None
+        if sighting.outcome == "unreachable" and end is not None and turned_away:
+            sighting.route = self._route(end)
+        if sighting.outcome != "timeout":
+            return
+        if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
+            if ways.back and not any(station.dropped for station in ways.back):
+                sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+                return
+            sighting.icmp = find_error(ways, index)
+            if sighting.icmp is not None:
+                sighting.outcome = "unreachable"
+                return
+        if end is not None and turned_away:
+            sighting.route = self._route(end)
+
+    def _doubt(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, inquiry: Inquiry) -> str:
+        """What is not proven; after the closer look it is then said in the sighting."""
+        silent = sighting.outcome == "timeout" and self._wide
+        if (silent or sighting.outcome in ("refused", "closed", "unreachable")) and stopped(ways) is None:
+            inquiry.look(flow, sighting, ways)
+        reason = doubt(flow, sighting, ways, self._facts)
+        if reason and self._wide:
+            inquiry.explain(flow, sighting, ways, reason)
+        return reason
+
+    def _route(self, end: HookPass) -> str:
+        """The routing table's answer for a packet that no hook saw after PREROUTING."""
+        assert end.left is not None
+        (src, sport), (dst, dport) = endpoints(end.left)
+        tracer = next(tracer for tracer in self._tracers if tracer.node == end.node)
+        index = end.iif
+        iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
+        return route.lookup(
+            tracer.netns, src, dst, iif, mark=end.mark, protocol=end.left[1], ports=(sport, dport)
+        )
+
+    def second_legs(self, began: int) -> dict[tuple[str, bytes], bytes]:
+        """(Host, key of a client's packet at its proxy) → key of the proxy's own, by the proxies' word."""
+        found: dict[tuple[str, bytes], bytes] = {}
+        if self._pairs is None:
+            return found
+        for tracer in self._tracers:
+            for pair in self._pairs(tracer.node, began):
+                number = PROTOCOLS[pair.protocol]
+                # A dual-stack socket (Docker 19.03's) tells IPv4 addresses in their IPv6 form, or in both.
+                client, asked, own, backend = (
+                    (unmapped(address), port)
+                    for address, port in (pair.client, pair.asked, pair.own, pair.backend)
+                )
+                if asked[0] in _WILDCARDS:
+                    continue  # a datagram socket that does not learn it: the token joins the legs
+                found[tracer.node, make_key(number, *client, *asked)] = make_key(number, *own, *backend)
+        return found
+
+    def _look_up(self, all_ways: Iterable[PacketPaths]) -> None:
+        wanted: dict[str, set[tuple[str, str]]] = {}
+        for ways in all_ways:
+            for node, family, table in traced_tables(ways.all()):
+                wanted.setdefault(node, set()).add((family, table))
+        self.read_rules(wanted)
+
+    def read_rules(self, wanted: Mapping[str, set[tuple[str, str]]]) -> None:
+        """Have the text of every rule of these tables: node → (family, table)."""
+        for tracer in self._tracers:
+            tables = wanted.get(tracer.node)
+            if tables:
+                tracer.facts.take_rules(tracer.rules.lines(tables))

@@ -1,0 +1,132 @@
+"""What the kernel says beside the trace, asked only where the trace leaves something open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from netlab.journey.doubt import conclude
+from netlab.journey.evidence import PacketPaths, ProbeResult
+from netlab.journey.headers import endpoints
+from netlab.journey.topology import Topology
+from netlab.kernel import beside, neighbours, process
+from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink import sockdiag
+from netlab.model.family import Family
+from netlab.model.flow import Flow
+
+_TABLE_FULL: Final = (
+    "the machine's table of {0} neighbours was full, so a packet was lost that no rule dropped:"
+    " raise net.{0}.neigh.default.gc_thresh3"
+)
+
+
+class Inquiry:
+    """Answers about the nodes of one measurement; each question is asked once."""
+
+    def __init__(self, places: Mapping[str, int], facts: Topology, fulls: Mapping[Family, int]) -> None:
+        """``places``: node → its network namespace, open; ``fulls``: what ``table_fulls()`` said before."""
+        self._fulls = fulls
+        self._places = places
+        self._facts = facts
+        self._others: dict[str, list[str]] = {}
+        self._listening: dict[tuple[str, str], Mapping[tuple[str, int], int]] = {}
+
+    def look(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> None:
+        """Say in the sighting whether a socket waits for what arrived at the end of the way.
+
+        Where netlab's own server must have one and has none, nothing was measured but that it is gone.
+        """
+        place = self._arrived(flow, sighting, ways)
+        if place is None:
+            return
+        node, address, port = place
+        home = self._facts.namespace(node)
+        socket = self._waiting(home, flow.protocol)
+        found = socket.get((address, port)) or socket.get((Family.of(address).any, port))
+        server = self._facts.answers_itself(node, flow.protocol, address, port)
+        sighting.listens = node if found is not None else ""
+        if server and found is None:
+            gone = f"the lab's {server} of {node} is gone: nobody listens on {port}/{flow.protocol} there"
+        elif (
+            server
+            and found is not None
+            and sighting.outcome in ("timeout", "closed")
+            and self._stopped(found)
+        ):
+            gone = f"the lab's {server} of {node} is stopped, and answers nobody"
+        else:
+            return
+        sighting.outcome, sighting.problem = "unmeasured", gone
+
+    def _arrived(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> tuple[str, str, int] | None:
+        """Node, address and port to which the packet went in the end, if that is a node of ours."""
+        way = ways.proxied or ways.forth
+        key = (way[-1].left or way[-1].key) if way else sighting.key
+        if key is None or flow.protocol == "icmp":
+            return None
+        address, port = endpoints(key)[1]
+        here = way[-1].node if way else self._facts.namespace(flow.origin)
+        node = here if way and way[-1].hook == "input" else self._facts.owner(address, here)
+        if node is None or self._facts.namespace(node) not in self._places:
+            return None
+        return node, address, port
+
+    @staticmethod
+    def _stopped(inode: int) -> bool:
+        """Whether every process that holds a socket is stopped (a signal, a debugger) or dead."""
+        return all(process.state(pid) in "TtZX" for pid in sockdiag.holders(inode))
+
+    def explain(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, reason: str) -> None:
+        """Say in the sighting what is unproven, and what else may have decided where the packet was lost."""
+        if sighting.outcome != "ok" and self._lacked_room(flow.family):
+            sighting.outcome, sighting.problem = "unmeasured", _TABLE_FULL.format(flow.family.word)
+            return
+        silence = self._silence(ways) if sighting.outcome == "timeout" else ""
+        if silence:
+            sighting.silence, sighting.lost_in = silence, ways.forth[-1].node
+            return
+        conclude(flow, sighting, ways, self._facts, reason)
+        if sighting.lost:
+            where = self._facts.namespace(sighting.lost_in or flow.origin)
+            others = [f"{one} of {node}" for node in self._around(where, ways) for one in self._beside(node)]
+            if others:
+                sighting.lost += f"; beside nftables' own rules there are {', '.join(others)}"
+
+    def _lacked_room(self, family: Family) -> bool:
+        """Whether the machine had no room for a neighbour since the flows were sent."""
+        return neighbours.table_fulls().get(family, 0) > self._fulls.get(family, 0)
+
+    def _silence(self, ways: PacketPaths) -> str:
+        """A neighbour that was searched for and did not answer."""
+        end = ways.forth[-1] if ways.forth and not (ways.back or ways.proxied) else None
+        if end is None or end.hook != "postrouting" or end.left is None:
+            return ""
+        node, address = end.node, endpoints(end.left)[1][0]
+        silent = neighbours.unresolved(self._places[self._facts.namespace(node)])
+        if address in silent and self._facts.owner(address, node) is None:
+            return f"no neighbour of {node} has the address {address}"
+        return ""
+
+    def _around(self, node: str, ways: PacketPaths) -> list[str]:
+        """The node where the packet was seen last, and the one to which it went."""
+        way = ways.returned or ways.back or ways.proxied or ways.forth
+        end = way[-1] if way else None
+        to = None
+        if end is not None and end.hook == "postrouting" and end.left is not None:
+            to = self._facts.owner(endpoints(end.left)[1][0], node)
+        found = [node] if to is None else [node, self._facts.namespace(to)]
+        return [one for one in dict.fromkeys(found) if one in self._places]
+
+    def _beside(self, node: str) -> list[str]:
+        if node not in self._others:
+            self._others[node] = beside.beside(self._places[node])
+        return self._others[node]
+
+    def _waiting(self, node: str, protocol: str) -> Mapping[tuple[str, int], int]:
+        found = self._listening.get((node, protocol))
+        if found is None:
+            with namespaces.entered(self._places[node]):
+                found = dict(sockdiag.waiting(protocol))
+            self._listening[node, protocol] = found
+        return found

@@ -1,0 +1,1 @@
+"""Flows asked by netlab and by plain sockets, under hostile rules, and compared."""
