@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +21,19 @@ from netlab.lab.options import (
     refuse_programs,
     show_warnings,
 )
+from netlab.lab.questions import Questions, refuse_unmeasured
 from netlab.lab.standing import claim
 from netlab.lab.unbroken import unbroken
-from netlab.model.errors import LabError, OptionError, Unmeasured, UsageError
+from netlab.model.errors import LabError, OptionError, UsageError
 from netlab.plan import make
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
     from netlab.journey.expect import Verdict
-    from netlab.journey.expect_words import ExpectedWords
     from netlab.journey.matrix import Column
     from netlab.lab.client.capture import Capture
     from netlab.lab.client.sockets import Listening
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from netlab.lab.options import LabOptions
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.event import Event
-    from netlab.model.expectation import Expected
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -53,7 +51,7 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
-class Lab:
+class Lab(Questions):
     """A scenario as a living lab, from the constructor to :meth:`close`.
 
     A supervisor of its own holds everything; it ends with this object's process, however that ends. Any
@@ -184,68 +182,6 @@ class Lab:
 
     # -- measuring
 
-    def probe(self, flow: str | Flow, family: int | None = None, **options: Unpack[PacketOptions]) -> Journey:
-        """Send one flow, and say which way it went: ``lab.probe("client -> host:80", family=6)``.
-
-        ``options``: see :class:`~netlab.lab.probe_options.PacketOptions`. Raises UsageError for what stands
-        for several flows (a name with addresses of both families and no ``family``, a glob, a range of
-        ports).
-        """
-        __tracebackhide__ = True
-        journeys = self._measured(self._flows(flow, family, options, alone=True), options)
-        return journeys[0]
-
-    def probe_all(
-        self,
-        flows: str | Flow | Iterable[str | Flow],
-        family: int | None = None,
-        **options: Unpack[PacketOptions],
-    ) -> list[Journey]:
-        """Send every flow that ``flows`` stands for, and say which way each went, in order."""
-        __tracebackhide__ = True
-        from netlab.model.flow import Flow
-
-        asked = [flows] if isinstance(flows, str | Flow) else list(flows)
-        found = [one for flow in asked for one in self._flows(flow, family, options)]
-        return self._measured(found, options)
-
-    def expect(
-        self,
-        flow: str | Flow,
-        expected: str | Mapping[str, str] | Expected | None = None,
-        *,
-        ipv4: str | Mapping[str, str] | Expected | None = None,
-        ipv6: str | Mapping[str, str] | Expected | None = None,
-        **words: Unpack[ExpectedWords],
-    ) -> list[Journey]:
-        """Send a flow, and raise ExpectationFailed (an AssertionError) unless it goes as expected.
-
-        ``lab.expect("client -> host:80", ipv4="ok forward", ipv6="ok proxy")`` holds for a family each;
-        ``expected`` and ``words`` (``sees="client"``) for every family that is asked about: the two named,
-        or else all in which the target has an address. See :func:`~netlab.journey.expect_words.expected`.
-        """
-        __tracebackhide__ = True
-        from netlab.journey.expect import Verdict, check
-        from netlab.journey.expect_words import ExpectationFailed, claims_of
-        from netlab.journey.expect_words import expected as made
-        from netlab.model.errors import Position
-
-        caller = sys._getframe(1)
-        claims = claims_of(
-            lambda family: self._flows(flow, family, {}),
-            made(expected, **words),
-            {4: None if ipv4 is None else made(ipv4), 6: None if ipv6 is None else made(ipv6)},
-            Position(caller.f_code.co_filename, caller.f_lineno, 1),
-        )
-        journeys = self._measured([claim.flow for claim in claims], {})
-        verdicts = [
-            Verdict(claim, journey, check(claim.expected, journey, self.plan))
-            for claim, journey in zip(claims, journeys, strict=True)
-        ]
-        if any(not verdict.check.passed for verdict in verdicts):
-            raise ExpectationFailed(verdicts)
-        return [verdict.journey for verdict in verdicts]
-
     def verify(self, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
         """Measure everything that the scenario expects; whether it was met is in each verdict.
 
@@ -277,7 +213,7 @@ class Lab:
         with self.instrument.held() as session:
             column = measure_matrix(self._client, session=session)
         self._note([journey for _, journey in column.answers.values()])
-        _refuse_unmeasured(journey for _, journey in column.answers.values())
+        refuse_unmeasured(journey for _, journey in column.answers.values())
         return column
 
     def explain(self, flow: str | Flow, family: int | None = None) -> Explanation:
@@ -287,24 +223,8 @@ class Lab:
         (asked,) = self._flows(flow, family, {}, alone=True)
         with self.instrument.held() as session:
             explanation = explain(self._client, asked, session=session)
-        _refuse_unmeasured(journey for journey in (explanation.before, explanation.after) if journey)
+        refuse_unmeasured(journey for journey in (explanation.before, explanation.after) if journey)
         return explanation
-
-    def _flows(
-        self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False
-    ) -> list[Flow]:
-        __tracebackhide__ = True
-        from netlab.lab.probe_options import flows
-
-        self._check()
-        found = flows(self.plan, flow, family, options)
-        if alone and len(found) != 1:
-            some = ", ".join(f"{one} {one.family.word}" for one in found[:4])
-            raise UsageError(
-                f"{flow} stands for {len(found)} flows ({some}{', …' if len(found) > 4 else ''}): "
-                "say family=4 or family=6, one origin and one port; or ask probe_all"
-            )
-        return found
 
     def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
         __tracebackhide__ = True
@@ -313,7 +233,7 @@ class Lab:
         with self.instrument.held() as session:
             journeys = session.measure(flows, shape=shape(options), replies=options.get("replies", False))
         self._note(journeys)
-        _refuse_unmeasured(journeys)
+        refuse_unmeasured(journeys)
         return journeys
 
     def _note(self, journeys: Sequence[Journey]) -> None:
@@ -406,15 +326,6 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"<netlab.Lab {self.name}{'' if self._launch else ', closed'}>"
-
-
-def _refuse_unmeasured(journeys: Iterable[Journey]) -> None:
-    """Raises Unmeasured, with what failed, if any journey is."""
-    __tracebackhide__ = True
-    failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
-    if failed:
-        told = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]
-        raise Unmeasured("\n".join(told))
 
 
 def _build(

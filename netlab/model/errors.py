@@ -4,7 +4,8 @@
 
     NetlabError              1
     ├── UsageError           2   a request makes no sense, or names something that does not exist
-    │   ├── OptionError      2   the value of one option cannot be used
+    │   ├── OptionError      2   the value of one option cannot be used; also a ValueError
+    │   ├── NoLabError       2   no running lab has that name; also a LookupError
     │   └── ScenarioError    2   the file cannot be understood: every problem with its position
     ├── Unmeasured           3   the instrument failed; never a pass, never a fail
     ├── MachineError         4   the machine lacks something: privileges, a tool, a kernel feature
@@ -94,7 +95,11 @@ class UsageError(NetlabError):
         return self
 
 
-class OptionError(UsageError):
+class NoLabError(UsageError, LookupError):
+    """No running lab has that name."""
+
+
+class OptionError(UsageError, ValueError):
     """The value of an option cannot be used. ``option`` is the option's name in Python."""
 
     def __init__(self, message: str, option: str = "") -> None:

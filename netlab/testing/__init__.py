@@ -1,4 +1,4 @@
-"""For test suites: the pytest plugin, and the words to compare a journey with.
+"""For test suites: the pytest plugin, words to compare a journey with, and a lab without a kernel.
 
 ::
 
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netlab.testing.expected import Expected
+    from netlab.testing.fake import FakeLab
 
-__all__ = ["Expected"]
+__all__ = ["Expected", "FakeLab"]
+
+_WHERE = {"Expected": "netlab.testing.expected", "FakeLab": "netlab.testing.fake"}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name at its first use: pytest imports this package at every start."""
-    if name != "Expected":
+    if name not in _WHERE:
         raise AttributeError(f"module 'netlab.testing' has no attribute {name!r}")
-    from netlab.testing.expected import Expected
+    import importlib
 
-    return Expected
+    return getattr(importlib.import_module(_WHERE[name]), name)

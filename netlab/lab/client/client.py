@@ -16,7 +16,7 @@ from netlab.lab import state
 from netlab.lab.client.launch import end
 from netlab.lab.folder import read_file
 from netlab.lab.peer import peer_of, refuse_others
-from netlab.model.errors import LabError, Position, UsageError, from_message
+from netlab.model.errors import LabError, NoLabError, Position, UsageError, from_message
 
 if TYPE_CHECKING:
     import subprocess
@@ -370,7 +370,7 @@ class Process:
 
 
 def attach(name: str) -> Client:
-    """A connection to the running lab of that name; raises UsageError with a suggestion.
+    """A connection to the running lab of that name; raises NoLabError with a suggestion.
 
     ::
 
@@ -382,7 +382,7 @@ def attach(name: str) -> Client:
     if record is not None and record.ready:
         return Client(record)
     standing = [found.name for found in state.standing()]
-    raise UsageError(_no_lab(name, standing))
+    raise NoLabError(_no_lab(name, standing))
 
 
 def _no_lab(name: str, standing: list[str]) -> str:
@@ -410,7 +410,7 @@ def find_node(text: str) -> tuple[Client, str]:
         client = Client(standing[0])
         return client, resolve(client.plan, text)
     if dot:
-        raise UsageError(_no_lab(lab, [found.name for found in standing]))
+        raise NoLabError(_no_lab(lab, [found.name for found in standing]))
     if not standing:
         raise UsageError(f"no node {text!r}: no lab is up (netlab up FILE)")
     names = ", ".join(found.name for found in standing)

@@ -58,7 +58,7 @@ def test_the_programs_in_the_manual_run(number: int, tmp_path: Path, monkeypatch
 
 
 def test_every_public_name_is_documented() -> None:
-    public = {name for name in vars(netlab.Lab) if not name.startswith("_")} - {"close", "instrument"}
+    public = {name for name in dir(netlab.Lab) if not name.startswith("_")} - {"close", "instrument"}
     assert [name for name in sorted(public) if f"`{name}" not in PYTHON] == []
     errors = {name for name in netlab.__all__ if name[0].isupper()} - {"NothingTested"}
     assert [name for name in sorted(errors) if name not in PYTHON] == []

@@ -59,7 +59,7 @@ PROBLEMS = st.lists(st.builds(Problem, POSITIONS, st.text(), st.text(), st.text(
 
 def instances(kind: type[NetlabError]) -> st.SearchStrategy[NetlabError]:
     """Errors of a class, from the types that its constructor declares."""
-    if kind.__init__ is Exception.__init__:
+    if not inspect.isfunction(kind.__init__):  # that of Exception, or of a builtin below it
         return st.builds(kind, st.text())
     hints = typing.get_type_hints(kind.__init__)
     names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
@@ -152,3 +152,14 @@ def test_the_measuring_process_sends_the_whole_error(monkeypatch: pytest.MonkeyP
     assert isinstance(raised.value, ScenarioError)
     assert raised.value.problems == problems
     assert str(raised.value) == "a.yaml:1:2: first\na.yaml:3:4: second"
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"), [(netlab.OptionError, ValueError), (netlab.NoLabError, LookupError)]
+)
+def test_errors_are_the_builtin_that_a_caller_expects(
+    kind: type[NetlabError], builtin: type[Exception]
+) -> None:
+    assert issubclass(kind, builtin)
+    assert issubclass(kind, UsageError)
+    assert kind.exit_code == 2
