@@ -92,6 +92,16 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def witness(session: nox.Session) -> None:
+    """Random rules: what netlab says of each flow beside what plain sockets and the rules' counters say.
+
+    ``nox -s witness -- --seconds 600 --seed 7`` limits it; ``--page docs/witness.md`` writes the counts down.
+    """
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    python(session, "witness.run", *session.posargs)
+
+
+@nox.session
 def torture(session: nox.Session) -> None:
     """Faults, tried and counted: ``nox -s torture -- --full`` takes hours, without it a taste."""
     pytest(session, "tests/torture", *session.posargs)

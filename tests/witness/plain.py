@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import time
 from dataclasses import dataclass
 
 from netlab.kernel import netns
+from netlab.measure.probes import patience
 
-#: Seconds for the handshake, and again for the answer.
-PATIENCE = 1.0
 _REQUEST = b"GET /witness HTTP/1.1\r\nHost: witness\r\nConnection: close\r\n\r\n"
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.ENOPROTOOPT, errno.EPROTO}
 
@@ -39,6 +39,7 @@ class Asking:
     def __init__(self, namespace: int, address: str, protocol: str, port: int) -> None:
         self._data = b""
         self._connected = False
+        self._patience = patience()  #: seconds for the handshake, and again for the answer: netlab's own
         self._began = time.monotonic()
         self.told: Told | None = None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -46,6 +47,8 @@ class Asking:
         with netns.entered(namespace):
             self.sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
             self._datagram = protocol == "udp"
+            if not self._datagram:  # closed, it sends a reset, and nothing again
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             number = self.sock.connect_ex((address, port))
             if number not in (0, errno.EINPROGRESS):
                 self._failed(OSError(number, os.strerror(number)))
@@ -62,7 +65,7 @@ class Asking:
         elif number == errno.EPERM:
             return
         elif number == errno.ECONNREFUSED:
-            self._end("refused", error)
+            self._end("closed" if self._connected else "refused", error)
         elif number in (errno.ECONNRESET, errno.EPIPE):
             self._end("closed", error)
         elif number in _UNREACHABLE:
@@ -100,7 +103,7 @@ class Asking:
         return self._late()
 
     def _late(self) -> Told | None:
-        if self.told is None and time.monotonic() - self._began > PATIENCE:
+        if self.told is None and time.monotonic() - self._began > self._patience:
             self._end("ok" if self._data else "closed" if self._connected else "timeout")
         return self.told
 
