@@ -59,6 +59,8 @@ class _Encoder:
     def _learn(kind: type) -> tuple[str, Callable[[Any], Any], bool]:
         if issubclass(kind, int):  # an IntEnum: Family is the only one
             return (kind.__name__, int, True)
+        if issubclass(kind, str):  # the name of an option, in the place of a file
+            return (kind.__name__, str, True)
         if not is_dataclass(kind):
             raise TypeError(f"a plan cannot hold a {kind.__name__}")
         names = [field.name for field in fields(kind)]
@@ -89,7 +91,12 @@ def _classes() -> dict[str, Callable[..., Any]]:
     """Every class that a plan may hold, by name."""
     from netlab.model import errors, expectation, family, flow, plan, rules, scenario
 
-    found: dict[str, Callable[..., Any]] = {"Family": family.Family, "list": _list, "dict": _dict}
+    found: dict[str, Callable[..., Any]] = {
+        "Family": family.Family,
+        "OptionName": errors.OptionName,
+        "list": _list,
+        "dict": _dict,
+    }
     _learn(found, errors, expectation, flow, plan, rules, scenario)
     return found
 

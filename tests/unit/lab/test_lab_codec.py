@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from netlab.lab import codec
-from netlab.lab.options import load_plan, record_of, refuse_programs
-from netlab.model.errors import UsageError
+from netlab.lab.options import load_plan, load_scenario, record_of, refuse_programs
+from netlab.model.errors import OptionName, UsageError
 from netlab.model.plan import Plan
+from netlab.plan.change import History
 
 GALLERY = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
 
@@ -57,6 +58,17 @@ def test_a_part_of_a_plan_travels_too(seed: Plan) -> None:
     listeners = seed.node("host").listeners
     assert listeners
     assert codec.decode(codec.encode(listeners)) == listeners
+
+
+def test_the_history_of_a_lab_with_options_comes_back() -> None:
+    """A setting's position is an option's name, not a file's."""
+    seed = Path(__file__).parents[3] / "scenarios" / "httpd.yaml"
+    scenario = load_scenario([seed], daemon=["userland-proxy=false"], engine="docker-28")
+    history = History.of(scenario)
+    found = codec.load_history(codec.dump_history(history))
+    assert found == history
+    assert "OptionName" in codec.dump_history(history)
+    assert codec.decode(codec.encode(OptionName("daemon"))).__class__ is OptionName
 
 
 def test_the_record_counts_what_stands(seed: Plan) -> None:
