@@ -53,10 +53,11 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, the import rule, and the shell scripts."""
+    """Style, the import rules, dead code, and the shell scripts."""
     python(session, "ruff", "check", ".")
     python(session, "ruff", "format", "--check", ".")
     session.run(str(BIN / "lint-imports"), external=True)
+    python(session, "vulture")
     if shutil.which("shellcheck") is None:
         session.error("shellcheck is not installed: run ./install --dev")
     session.run("shellcheck", *(name for name in SCRIPTS if (ROOT / name).exists()), external=True)

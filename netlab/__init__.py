@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.version import __version__
+
 if TYPE_CHECKING:
     from netlab.journey.expect_words import ExpectationFailed
     from netlab.lab.client.client import attach
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
         Unmeasured,
         UsageError,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ExpectationFailed",

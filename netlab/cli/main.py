@@ -150,7 +150,7 @@ def _main(arguments: list[str]) -> int:
         print(help_text(), end="")
         return 0
     if verb in ("-V", "--version"):
-        from netlab import __version__
+        from netlab.version import __version__
 
         print(f"netlab {__version__}")
         return 0

@@ -16,8 +16,6 @@ from netlab.firewall.firewalld_config import Config, Port, Service, Zone, port, 
 from netlab.firewall.firewalld_rich import Address, RichRule
 from netlab.model.family import Family
 
-#: The chains that a base chain, or a zone's, asks.
-DISPATCHES = ("POLICIES_pre", "ZONES", "POLICIES_post")
 #: The chains that a zone's, or a policy's, asks.
 PARTS = ("pre", "log", "deny", "allow", "post")
 

@@ -10,7 +10,7 @@ from netlab.journey.headers import endpoints
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import leg_of, split_by_node, visit_of
 from netlab.journey.topology import Topology
-from netlab.model.family import Family, endpoint, unmapped
+from netlab.model.family import endpoint, unmapped
 from netlab.model.flow import Flow, OutcomeName, PathName
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
 
@@ -135,8 +135,3 @@ def _answer(
 def unmeasured(flow: Flow, problem: str) -> Journey:
     """The instrument failed: never a pass, never a fail."""
     return Journey(question(flow, None), "unmeasured", "none", problem=problem)
-
-
-def families_of(flows: Sequence[Flow]) -> frozenset[Family]:
-    """The address families that occur."""
-    return frozenset(flow.family for flow in flows)

@@ -113,11 +113,6 @@ def addresses_of(headers: Headers) -> Packet | None:
     return None
 
 
-def is_fragment(headers: Headers) -> bool:
-    """Whether a packet is one of several fragments."""
-    return is_fragment_header(headers.network)
-
-
 def is_fragment_header(network: bytes) -> bool:
     """Whether a network header is that of a fragment."""
     if len(network) < 20:

@@ -369,11 +369,6 @@ def _changed(old: tuple[str, int], new: tuple[str, int], echo: bool) -> str | No
     return endpoint(*new) if new != old else None
 
 
-def last_key(way: Sequence[HookPass]) -> bytes | None:
-    """The addresses of the packet as it left the last host, or where it was stopped."""
-    return (way[-1].left or way[-1].key) if way else None
-
-
 def traced_tables(way: Iterable[HookPass]) -> set[tuple[str, str, str]]:
     """(node, family, table) of all the rules met: what must be looked up to show them."""
     return {

@@ -155,16 +155,6 @@ class Topology:
             return "built-in server"
         return "docker-proxy" if self.proxy_listens(node, protocol, address, port) else ""
 
-    def holder_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
-        """Whether a socket that the engine merely holds takes what comes to that endpoint."""
-        return any(
-            listener.process == "dockerd"
-            and listener.protocol == protocol
-            and listener.port == port
-            and _takes(listener, address)
-            for listener in self.listeners.get(node, ())
-        )
-
 
 def is_loopback(address: str) -> bool:
     """127.0.0.0/8 or ::1."""

@@ -184,6 +184,6 @@ def digest(text: str) -> str:
     """The name of a plan's content: hex digits, over the text of :func:`dumps` and netlab's own version."""
     import hashlib
 
-    from netlab import __version__
+    from netlab.version import __version__
 
     return hashlib.sha256(f"{__version__}\n{text}".encode()).hexdigest()[:32]

@@ -282,8 +282,8 @@ def record_of(plan: Plan, text: str, files: Sequence[Path], *, owner: int | None
     """What ``lab.json`` says of a lab; the supervisor adds to it. ``owner``: the PID that it ends with."""
     import time
 
-    from netlab import __version__
     from netlab.lab import codec
+    from netlab.version import __version__
 
     return {
         "version": __version__,

@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 
-from netlab import __version__
 from netlab.proxy import identity, sockets
 from netlab.proxy.child import LISTEN_FD, READY_FD
 from netlab.proxy.server import Server
 from netlab.proxy.spec import UDP_TIMEOUT, Spec
+from netlab.version import __version__
 
 USAGE = """\
 Usage of docker-proxy:

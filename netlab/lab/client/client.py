@@ -205,8 +205,8 @@ class Client:
     @property
     def history(self) -> History:
         """Where the lab comes from and what happened to it; raises UsageError if nobody knows."""
-        from netlab import __version__
         from netlab.lab import codec
+        from netlab.version import __version__
 
         if self.record.get("version") != __version__:
             raise UsageError(f"{self.name} was built by another netlab: take it down and up again")

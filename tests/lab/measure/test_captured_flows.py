@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.journeys import captured, essence, spelt_out
 
 import netlab
-from netlab.journey.compare import captured, essence, spelt_out
 from netlab.measure.session import Session
 from netlab.measure.worker import Pair
 from netlab.model.family import Family
