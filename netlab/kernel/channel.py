@@ -130,7 +130,7 @@ class Channel:
             return None
         try:
             message = json.loads(self._lines.popleft())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # a hundred thousand brackets are no message either
             raise Disconnected from error
         if not isinstance(message, dict):
             raise Disconnected

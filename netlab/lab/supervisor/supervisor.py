@@ -457,7 +457,10 @@ class Supervisor:
 
     def on_pairs(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Which connections the userland proxy of ``node`` joined since ``since``."""
-        pairs, whole = self.processes.pairs(message["node"], message["since"])
+        since = message["since"]
+        if type(since) is not int:  # it goes on to the proxy, which a word in its place would end
+            raise ValueError(f"since is a time in nanoseconds, and not {since!r:.40}")
+        pairs, whole = self.processes.pairs(message["node"], since)
         told = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
         self.send(channel, {"event": "pairs", "pairs": told, "whole": whole})
 
