@@ -215,7 +215,8 @@ def closing_all(fds: dict[str, int]) -> Iterator[dict[str, int]]:
 
 @enters
 @pytest.mark.parametrize(
-    ("engine", "forgotten"), [("docker-19.03", False), ("docker-20.10", True), ("docker-28", True)]
+    ("engine", "forgotten"),
+    [("docker-19.03", False), ("docker-20.10", False), ("docker-23", True), ("docker-28", True)],
 )
 def test_what_conntrack_knows_of_a_published_udp_port(netlab: Any, engine: str, forgotten: bool) -> None:
     """A client that goes on sending while the container is down pins its flow to the host (moby#8795)."""

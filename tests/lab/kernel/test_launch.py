@@ -76,9 +76,10 @@ def test_it_cannot_write_to_the_machine(run: Run, path: str) -> None:
 
 @pytest.mark.parametrize("place", ["/tmp", "/run/lock", "/home", "/root", "/var/tmp"])
 def test_these_are_its_own_and_empty(run: Run, place: str) -> None:
-    done = run(f"mkdir -p {place} && ls -A {place} | wc -l && touch {place}/x && ls {place}")
-    assert done.output.split() == ["0", "x"], done.errors
-    assert not os.access(f"{place}/x", os.F_OK)
+    name = f"made-by-{os.getpid()}"
+    done = run(f"mkdir -p {place} && ls -A {place} | wc -l && touch {place}/{name} && ls {place}")
+    assert done.output.split() == ["0", name], done.errors
+    assert not os.access(f"{place}/{name}", os.F_OK)
 
 
 def test_a_container_has_what_packages_made_without_what_is_in_it(sandbox: Sandbox, owned: int) -> None:
