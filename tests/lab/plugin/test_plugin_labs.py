@@ -300,7 +300,7 @@ def test_an_unmet_expectation_says_what_was_measured(suite: Suite) -> None:
 
 def test_a_report_does_not_move_the_cursor(own_suite: Suite) -> None:
     rule = "iptables -I DOCKER-USER -m comment --comment '\\e]0;title\\a' -j {}"
-    for target, said in (("DROP", "expected ok, forward"), ("NOTHING", "-j NOTHING: iptables")):
+    for target, said in (("DROP", "expected ok, forward"), ("nothing", "-j nothing: iptables")):
         own_suite.scenario(old="x-netlab:", new=f'x-netlab:\n  rules: ["{rule.format(target)}"]')
         result = own_suite.run("httpd.yaml", "-rf")
         assert result.code == 1
