@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "The command has the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, sees "
-        "the processes of the lab, and uses this machine's files. The exit code is the command's own "
-        "(125: could not enter the node, 126: cannot be executed, 127: not found, 128+n: killed by "
-        "signal n)."
+        "the processes of the lab, and uses this machine's files; it gets stdin, stdout and stderr, "
+        "and no other open file. The exit code is the command's own (125: could not enter the node, "
+        "126: cannot be executed, 127: not found, 128+n: killed by signal n)."
     )
     examples(
         parser,
