@@ -316,3 +316,18 @@ def test_two_events_at_once_come_one_after_the_other(anyones: Any) -> None:
         assert process.returncode == 0, out + err
     for url in ("http://198.51.100.1/", "http://198.51.100.1:8080/"):
         assert "netlab" in anyones.exec(lab, "client", "curl", "-s", url)
+
+
+@pytest.mark.parametrize("engine", ["docker-20.10", "docker-28"])
+def test_a_network_that_takes_the_default_route_is_joined_and_left(netlab: Any, engine: str) -> None:
+    """The old default route goes before the new one comes: the kernel has room for one of a metric."""
+    text = (
+        "services: {c: {image: x, networks: [z]}, d: {image: x, networks: [a]}}\n"
+        f"networks: {{a: {{}}, z: {{}}}}\nx-netlab: {{host: {{engine: {engine}}}}}\n"
+    )
+    lab = netlab.up(write(netlab, text))
+    for event, interface in (("connect", "eth1"), ("disconnect", "eth0")):
+        netlab("do", lab, event, "c", "a")
+        (default,) = [line for line in netlab.exec(lab, "c", "ip", "route").splitlines() if "default" in line]
+        assert default.split()[-1] == interface
+        compare(attach(lab))

@@ -26,7 +26,7 @@ from netlab.model.errors import to_message
 from netlab.model.family import FAMILIES, bare
 
 if TYPE_CHECKING:
-    from netlab.model.plan import Interface, Node, Route
+    from netlab.model.plan import Interface, Node
 
 
 def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str, Any]) -> int:
@@ -81,6 +81,7 @@ class _Reconcile:
                 self.sockets[name] = RouteSocket(name)
             for name in affected:
                 self._remove_links(name)
+                self._remove_routes(name)
             work = Build(self._additions(affected), self.namespaces)
             try:
                 work.run()
@@ -120,6 +121,19 @@ class _Reconcile:
             found = [link for link in dump.links(self.sockets[name]) if link.name in going]
             self.sockets[name].send([message.delete_link(link.index, link.name) for link in found])
 
+    def _remove_routes(self, name: str) -> None:
+        """Routes on links that stay go before new ones come: a default route has room for one of a metric."""
+        old, new = self.before.spaces[name], self.after.spaces[name]
+        stays = {i.name for i in new.interfaces if self.change.stays(name, i.name)}
+        going = [route for route in old.routes if route not in new.routes and route.interface in stays]
+        if not going:
+            return
+        indexes = {link.name: link.index for link in dump.links(self.sockets[name])}
+        for route in going:
+            index = indexes[route.interface] if route.interface else 0
+            request = message.route(route.destination, route.via, index, route.source, delete=True)
+            self._settle(name, request, (errno.ESRCH,))
+
     def _additions(self, affected: list[str]) -> Layout:
         """What is to be made: new namespaces whole, of the others what they do not have yet."""
         spaces = {
@@ -150,7 +164,7 @@ class _Reconcile:
         )
 
     def _adjust(self, name: str) -> None:
-        """Links and routes that are in both plans, but not the same."""
+        """Links that are in both plans, but not the same."""
         old, new = self.before.spaces[name], self.after.spaces[name]
         was = {i.name: i for i in old.interfaces}
         for interface in new.interfaces:
@@ -158,15 +172,6 @@ class _Reconcile:
                 self.sockets[name].send(_differences(new, was[interface.name], interface))
                 for request in _addresses(new, was[interface.name], interface):
                     self._settle(name, request, (errno.EEXIST, errno.EADDRNOTAVAIL))
-        stays = {i.name for i in new.interfaces if self.change.stays(name, i.name)}
-        for route in old.routes:
-            if route not in new.routes and route.interface in stays:
-                self._remove_route(name, route)
-
-    def _remove_route(self, name: str, route: Route) -> None:
-        index = self.after.spaces[name].indexes[route.interface] if route.interface else 0
-        request = message.route(route.destination, route.via, index, route.source, delete=True)
-        self._settle(name, request, (errno.ESRCH,))
 
     def _settle(self, name: str, request: Message, settled: tuple[int, ...]) -> None:
         """Ask for something that the kernel, or somebody else, may have done already."""
