@@ -37,6 +37,9 @@ def _legacy() -> Iterator[str]:
             tables = Path("/proc/thread-self/net", name).read_text().split()
         except FileNotFoundError:  # the kernel was built without
             continue
+        except PermissionError:  # without root, a program's namespace is another user namespace's
+            yield f"{tool} tables that cannot be read"
+            continue
         full = [table for table in tables if _has_rules(tool, table)]
         if full:
             yield f"{tool} rules in {', '.join(sorted(full))}"
