@@ -70,7 +70,14 @@ class Conformance:
                 ]
             metafunc.parametrize(("daemon", "case"), pairs, ids=[f"{d.engine}-{c.name}" for d, c in pairs])
         elif {"daemon", "refusal"} <= set(metafunc.fixturenames):
-            asked = [(d, r) for d in self.daemons for r in refusals()]
+            own = next(iter(self.daemons)).engine
+            asked = [
+                (d, r)
+                for d, whole in self.daemons.items()
+                for r in refusals()
+                if whole
+                or r.by(d.engine) != r.by(own)  # of the others, what they take or refuse and it does not
+            ]
             metafunc.parametrize(("daemon", "refusal"), asked, ids=[f"{d.engine}-{r.name}" for d, r in asked])
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
