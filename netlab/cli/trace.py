@@ -37,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "nftables table per family (the output names them) and change nothing else; the kernel "
         "removes the tables when this command ends, however it ends.\n\n"
         "FILTER joins these tests with and, or, not: tcp, udp, icmp, ipv4, ipv6, port N, from NODE, "
-        "src ADDRESS, dst ADDRESS, host ADDRESS, by CHAIN, an outcome (timeout) or a path (proxy)."
+        "src ADDRESS, dst ADDRESS, host ADDRESS, by CHAIN (or: by FAMILY TABLE CHAIN), "
+        "an outcome (timeout) or a path (proxy)."
     )
     examples(
         parser,

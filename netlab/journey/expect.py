@@ -124,9 +124,22 @@ def _host_part(endpoint: str) -> str:
     return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint
 
 
+def names_chain(word: str, decision: DecidedBy) -> bool:
+    """Whether ``word`` names the chain that decided, as messages do.
+
+    Alone (``DOCKER-USER``), with its table (``raw PREROUTING``), or with its family as well
+    (``inet filter forward``).
+    """
+    if decision.chain is None:
+        return False
+    said, place = word.split(), [decision.family, decision.table, decision.chain]
+    return bool(said) and said == place[-len(said) :]
+
+
 def names(word: str, decision: DecidedBy) -> bool:
-    """Whether ``word`` names the chain that decided, or quotes a part of its rule."""
-    return word == decision.chain or (decision.rule is not None and word in decision.rule)
+    """Whether ``word`` names what decided: its chain, its whole description, or a part of its rule."""
+    in_rule = decision.rule is not None and word in decision.rule
+    return in_rule or names_chain(word, decision) or word == describe(decision)
 
 
 def _by(expected: str | None, decision: DecidedBy) -> str:

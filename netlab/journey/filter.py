@@ -4,7 +4,8 @@
 
     filter = terms { "or" terms }        terms = term { ["and"] term }        term = ["not"] test
     test   = "tcp" | "udp" | "sctp" | "icmp" | "ipv4" | "ipv6" | OUTCOME | PATH
-           | "port" N | "from" NODE | "src" ADDRESS | "dst" ADDRESS | "host" ADDRESS | "by" CHAIN
+           | "port" N | "from" NODE | "src" ADDRESS | "dst" ADDRESS | "host" ADDRESS
+           | "by" [FAMILY TABLE] CHAIN
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import get_args
 
+from netlab.journey.expect import names_chain
 from netlab.model.errors import UsageError
 from netlab.model.flow import FlowProtocol, OutcomeName, PathName
 from netlab.model.journey import Journey
@@ -23,6 +25,8 @@ Test = Callable[[Journey], bool]
 _PROTOCOLS = get_args(FlowProtocol)
 _OUTCOMES = get_args(OutcomeName)
 _PATHS = get_args(PathName)
+#: nftables' families: with one of them a chain is named by three words, as messages do
+_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _WITH_VALUE = ("port", "from", "src", "dst", "host", "by")
 WORDS = (*_PROTOCOLS, "ipv4", "ipv6", *_OUTCOMES, *_PATHS, *_WITH_VALUE, "and", "or", "not")
 
@@ -66,7 +70,10 @@ def _test(word: str, words: list[str]) -> Test:
     if word in _WITH_VALUE:
         if not words:
             raise UsageError(f"filter: {word!r} wants a value")
-        return _valued(word, words.pop(0))
+        value = words.pop(0)
+        if word == "by" and value in _FAMILIES and len(words) > 1:
+            value = " ".join((value, words.pop(0), words.pop(0)))
+        return _valued(word, value)
     near = difflib.get_close_matches(word, WORDS, 1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise UsageError(f"filter: unknown word {word!r}{hint}")
@@ -80,7 +87,7 @@ def _valued(word: str, value: str) -> Test:
     if word == "from":
         return lambda journey: journey.flow.origin == value
     if word == "by":
-        return lambda journey: journey.decided_by.chain == value
+        return lambda journey: names_chain(value, journey.decided_by)
     try:
         address = str(ipaddress.ip_address(value.strip("[]")))
     except ValueError:

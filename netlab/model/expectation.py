@@ -14,7 +14,8 @@ class Expected:
     """What is expected of a journey; None means "not said".
 
     ``sees``: ``sender``, ``host``, ``gateway``, a node's name or an address. ``by`` and ``not_by`` name
-    a chain, or quote a part of a rule as its tool prints it. ``dnat`` is an endpoint, or ``none``.
+    a chain (``DOCKER-USER``, ``raw PREROUTING``, ``inet filter forward``), or quote a part of a rule as its
+    tool prints it. ``dnat`` is an endpoint, or ``none``.
     """
 
     outcome: OutcomeName | None = None

@@ -246,7 +246,8 @@ SIDE = Record(
             "the source address that the server saw: sender, a node's name, host, gateway or an address",
         ),
         "by": Field(
-            Text("a chain or a part of a rule", free=True), "the chain or the part of a rule that decided"
+            Text("a chain or a part of a rule", free=True),
+            "the chain (DOCKER-USER, raw PREROUTING, inet filter forward) or the part of a rule that decided",
         ),
         "not-by": Field(
             Text("a chain or a part of a rule", free=True), "a chain or a part of a rule that did not"

@@ -15,7 +15,7 @@ def journey(**changes: object) -> Journey:
         "flow": flow,
         "outcome": "timeout",
         "path": "local",
-        "decided_by": DecidedBy("rule", chain="INPUT"),
+        "decided_by": DecidedBy("rule", family="ip6", table="filter", chain="INPUT", rule="-A INPUT -j DROP"),
     }
     return Journey(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -38,6 +38,9 @@ def journey(**changes: object) -> Journey:
         ("host 2001:db8:1::1", True),
         ("host 192.0.2.1", False),
         ("timeout by INPUT", True),
+        ("by DROP", False),
+        ("by ip6 filter INPUT timeout", True),
+        ("by ip filter INPUT", False),
         ("ok or refused or local", True),
         ("ok or udp and local", False),
     ],
