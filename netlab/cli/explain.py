@@ -28,9 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(protocol=None, via=None, from_address=None, from_port=None)
     parser.epilog = (
         f"{FLOW_GRAMMAR}\n\n"
-        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. Exit "
-        "code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could not be "
-        "measured."
+        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. Where a "
+        "route or a sysctl decided, it tries that in the same way; a change that does not help is not "
+        "advised. Exit code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could "
+        "not be measured."
     )
     examples(
         parser, ("netlab explain -4 'client -> host:80'", "which rule lets it through, and how to block it")
@@ -65,15 +66,23 @@ def _show(explanation: Explanation) -> None:
     screen.print(summary(explanation.before), style="bold")
     screen.print(f"  {sentence(explanation.before)}")
     if explanation.wish is None:
-        screen.print("  No rule decided that, so no rule changes it.")
+        screen.print(f"  {explanation.cause or 'No rule decided that, so no rule changes it.'}")
     elif not explanation.rules:
-        screen.print("  It passes no IP hook of a host, so no rule of a host has a say.")
+        if not explanation.failed:
+            screen.print(f"  No rule, route or sysctl is known that would {explanation.wish} it.")
+        for rule in explanation.failed:
+            screen.print(f"  tried, and it did not help: {' '.join(rule.add)}  (on {rule.node})")
     else:
-        screen.print(f"  To {explanation.wish} this flow and no other:")
+        alone = "" if explanation.others else " and no other"
+        screen.print(f"  To {explanation.wish} this flow{alone}, on {_nodes(explanation)}:")
         for rule in explanation.rules:
             screen.print(f"    {' '.join(rule.add)}", style="green")
         _proof(explanation)
     screen.print()
+
+
+def _nodes(explanation: Explanation) -> str:
+    return ", ".join(dict.fromkeys(rule.node for rule in explanation.rules))
 
 
 def _proof(explanation: Explanation) -> None:
@@ -97,6 +106,10 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         "rules": [
             {"node": rule.node, "place": rule.place, "argv": list(rule.add)} for rule in explanation.rules
         ],
+        "failed": [
+            {"node": rule.node, "place": rule.place, "argv": list(rule.add)} for rule in explanation.failed
+        ],
+        "cause": explanation.cause,
         "proved": explanation.proved,
         "compared": explanation.compared,
         "before": explanation.before.to_json(),

@@ -5,47 +5,74 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from netlab.model.journey import Journey
+from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet
 
 Wish = Literal["block", "allow"]
 _IPTABLES_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
+_IPTABLES_HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+#: verdicts that end a packet where they are given
+_ENDED = ("drop", "queue", "stolen")
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A rule to add on a node, and how to take it away again."""
+    """A command for a node that adds a rule, or changes a route or a sysctl, and how it is undone."""
 
     node: str
-    place: str  #: the chain, as people say it: ``ip filter DOCKER-USER``
+    place: str  #: what it changes, as people say it: ``ip filter DOCKER-USER``, ``sysctl``, ``ip route``
     add: tuple[str, ...]
-    remove: tuple[str, ...]
+    remove: tuple[str, ...]  #: empty for a native rule, which is removed by the handle that nft tells
 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The flow's endpoints as its first packet had them; ``port`` is None for ICMP."""
+    """A packet's endpoints, the server's port among them (None for ICMP); ``answer``: it comes from there."""
 
     src: str
     dst: str
     protocol: str
     port: str | None
+    answer: bool = False
+
+
+def stopped_by(journey: Journey) -> DecidedBy | None:
+    """The rule or policy that ended the packet, or its answer; None where what decided let it pass."""
+    decision = journey.decided_by
+    if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
+        return None
+    visits = [visit for leg in (*journey.legs, *journey.replies) for visit in leg.hooks]
+    ended = decision.verdict in _ENDED or any(dropped(visit) for visit in (*visits, *journey.switched))
+    return decision if ended else None
+
+
+def dropped(visit: HookVisit) -> bool:
+    """Whether a packet ended at this hook."""
+    return bool(visit.rules) and visit.rules[-1].verdict in ("drop", "policy drop")
 
 
 def wish_of(journey: Journey) -> Wish | None:
-    """What a rule could change: block what got through, allow what a rule stopped; else None."""
+    """What a change could do: block what got through, allow what a rule or a route stopped; else None."""
     if journey.outcome == "ok":
         return "block"
-    decision = journey.decided_by
-    if decision.kind == "policy" and decision.verdict == "drop":
-        return "allow"
-    return "allow" if decision.kind == "rule" and journey.outcome != "closed" else None
+    return "allow" if stopped_by(journey) is not None or journey.decided_by.kind == "route" else None
+
+
+def granted(journey: Journey, wish: Wish) -> bool:
+    """Whether a journey is as was wished. Allowed is what nothing stops: nobody may be listening there."""
+    if journey.outcome == "unmeasured":
+        return False
+    if wish == "block":
+        return journey.outcome != "ok"
+    return journey.outcome != "timeout" and wish_of(journey) != "allow"
 
 
 def advise(journey: Journey, wish: Wish) -> Advice | None:
-    """The rule that grants the wish; None where no rule of a host can."""
-    if not journey.legs or journey.flow.src is None:
+    """The rule that grants the wish; None where none can."""
+    if journey.flow.src is None:
         return None
-    return _block(journey) if wish == "block" else _allow(journey)
+    if wish == "block":
+        return _block(journey) if journey.legs else None
+    return _allow(journey) if stopped_by(journey) is not None else None
 
 
 def blocking_chain(journey: Journey) -> str | None:
@@ -69,25 +96,52 @@ def _block(journey: Journey) -> Advice | None:
 
 
 def _allow(journey: Journey) -> Advice | None:
+    """An accept in front of the rule or policy that ended the packet, by what the packet was there."""
     decision = journey.decided_by
-    node = decision.node or journey.legs[0].node
-    table, chain = decision.table or "", decision.chain or ""
-    if table not in _IPTABLES_TABLES:
-        return _nft(journey, node, table, chain)
-    before_conntrack = table == "raw"
-    if table == "filter" and decision.hook == "forward" and "DOCKER-USER" in entered_chains(journey):
+    family, table, chain = decision.family or "", decision.table or "", decision.chain or ""
+    leg, visit = _ended_at(journey)
+    node = decision.node or (leg.node if leg is not None else "")
+    packet = decision.packet or (visit.packet if visit is not None else None)
+    if not node or packet is None or family == "arp":
+        return None
+    ends = _ends_of(journey, packet, answer=decision.direction == "reply")
+    if family not in ("ip", "ip6") or not _of_iptables(decision):
+        return _nft(node, family, table, chain, ends)
+    if table == "filter" and decision.hook == "forward" and "DOCKER-USER" in _entered(visit):
         chain = "DOCKER-USER"
-    match = _plain(_rewritten(journey)) if before_conntrack else _original(_ends(journey))
-    return _iptables(node, _tool(journey), table, chain, match, "ACCEPT")
+    match = _plain(ends)
+    if table != "raw" and leg is not None and leg.by is None and decision.hook == "forward":
+        first = next((one.hooks[0].packet for one in journey.legs if one.node == node and not one.by), packet)
+        match = _original(_ends_of(journey, first))
+    return _iptables(node, _tool(journey, family), table, chain, match, "ACCEPT")
 
 
-def _nft(journey: Journey, node: str, table: str, chain: str) -> Advice | None:
-    """An accept at the head of a native chain; its handle is what removes it, so it carries a comment."""
-    ends = _rewritten(journey)
-    word = "ip6" if journey.flow.family == "ipv6" else "ip"
+def _ended_at(journey: Journey) -> tuple[Leg | None, HookVisit | None]:
+    """The leg and the hook where a rule ended a packet, if a leg shows it."""
+    for leg in (*journey.legs, *journey.replies):
+        for visit in leg.hooks:
+            if visit.hook == journey.decided_by.hook and (
+                dropped(visit) or (visit is leg.hooks[-1] and journey.decided_by.verdict in _ENDED)
+            ):
+                return leg, visit
+    return None, next((visit for visit in journey.switched if dropped(visit)), None)
+
+
+def _of_iptables(decision: DecidedBy) -> bool:
+    """Whether iptables has the chain: it prints its rules, or the chain has the name of a hook of its."""
+    if decision.table not in _IPTABLES_TABLES or decision.chain is None:
+        return False
+    return (decision.rule or "").startswith("-A ") or decision.chain in _IPTABLES_HOOKS
+
+
+def _nft(node: str, family: str, table: str, chain: str, ends: _Ends) -> Advice:
+    """An accept at the head of a native chain; its handle is what removes it."""
+    word = "ip6" if ":" in ends.src else "ip"
     match = [word, "saddr", ends.src, word, "daddr", ends.dst]
-    match += ["meta", "l4proto", ends.protocol] if ends.port is None else [ends.protocol, "dport", ends.port]
-    family = journey.decided_by.family or word
+    if ends.port is None:
+        match += ["meta", "l4proto", ends.protocol]
+    else:
+        match += [ends.protocol, "sport" if ends.answer else "dport", ends.port]
     add = ("nft", "insert", "rule", family, table, chain, *match, "accept")
     return Advice(node, f"{family} {table} {chain}", add, ())
 
@@ -100,7 +154,7 @@ def _iptables(node: str, tool: str, table: str, chain: str, match: list[str], ta
 
 
 def _plain(ends: _Ends) -> list[str]:
-    port = [] if ends.port is None else ["--dport", ends.port]
+    port = [] if ends.port is None else ["--sport" if ends.answer else "--dport", ends.port]
     return ["-s", ends.src, "-d", ends.dst, "-p", ends.protocol, *port]
 
 
@@ -110,36 +164,32 @@ def _original(ends: _Ends) -> list[str]:
     return ["-p", ends.protocol, "-m", "conntrack", "--ctorigsrc", ends.src, "--ctorigdst", ends.dst, *port]
 
 
-def _tool(journey: Journey) -> str:
-    return "ip6tables" if journey.flow.family == "ipv6" else "iptables"
+def _tool(journey: Journey, family: str = "") -> str:
+    return "ip6tables" if family == "ip6" or (not family and journey.flow.family == "ipv6") else "iptables"
 
 
 def entered_chains(journey: Journey) -> set[str]:
     """Every chain that the packet went through: also one without rules, of which only the jump tells."""
-    hits = [hit for leg in journey.legs for visit in leg.hooks for hit in visit.rules]
+    return {chain for leg in journey.legs for visit in leg.hooks for chain in _entered(visit)}
+
+
+def _entered(visit: HookVisit | None) -> set[str]:
+    hits = visit.rules if visit is not None else ()
     targets = (hit.verdict.partition(" ") for hit in hits)
     return {hit.chain for hit in hits} | {to for word, _, to in targets if word in ("jump", "goto")}
 
 
 def _ends(journey: Journey) -> _Ends:
-    return _endpoints(journey, journey.flow.src or "", journey.flow.dst)
+    """The flow's endpoints, as its first packet had them."""
+    return _ends_of(journey, Packet(journey.flow.src or "", journey.flow.dst))
 
 
-def _rewritten(journey: Journey) -> _Ends:
-    """As the packet was at the hook that decided."""
-    for leg in journey.legs:
-        for visit in leg.hooks:
-            if visit.hook == journey.decided_by.hook:
-                return _endpoints(journey, visit.packet.src, visit.packet.dst)
-    return _ends(journey)
-
-
-def _endpoints(journey: Journey, src: str, dst: str) -> _Ends:
+def _ends_of(journey: Journey, packet: Packet, *, answer: bool = False) -> _Ends:
     protocol = journey.flow.to.rpartition("/")[2]
+    (src, sport), (dst, dport) = _split(packet.src), _split(packet.dst)
     if protocol == "icmp":
-        protocol = "icmpv6" if journey.flow.family == "ipv6" else "icmp"
-        return _Ends(_split(src)[0], _split(dst)[0], protocol, None)
-    return _Ends(_split(src)[0], _split(dst)[0], protocol, _split(dst)[1])
+        return _Ends(src, dst, "icmpv6" if ":" in src else "icmp", None, answer)
+    return _Ends(src, dst, protocol, sport if answer else dport, answer)
 
 
 def _split(endpoint: str) -> tuple[str, str | None]:

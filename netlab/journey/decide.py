@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from netlab.journey.evidence import PacketPaths, ProbeResult, stopped
-from netlab.journey.headers import endpoints
+from netlab.journey.headers import endpoints, reverse
 from netlab.journey.hook_passes import HookPass
-from netlab.journey.legs import hit_of
+from netlab.journey.legs import hit_of, packet_at
 from netlab.journey.topology import Topology, TracedNode
 from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy
@@ -26,7 +27,13 @@ def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
         return DecidedBy("unmeasured", node=sighting.lost_in, rule=sighting.lost)
     stop = stopped(ways)
     if stop is not None and sighting.outcome != "ok":
-        return _by_step(stop, stop.steps[-1], facts, ended=True)
+        return replace(
+            _by_step(stop, stop.steps[-1], facts),
+            verdict=stop.steps[-1].verdict.word,
+            node=stop.node,
+            packet=packet_at(stop),
+            direction="reply" if _is_answer(stop, sighting, ways) else "original",
+        )
     if sighting.outcome in ("refused", "closed"):
         return _socket(flow, ways, facts)
     if sighting.outcome == "unreachable":
@@ -36,14 +43,30 @@ def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
         node = facts.owner(icmp.sender, flow.origin) if icmp is not None else None
         return DecidedBy("route", node=node, rule=sighting.route)
     if sighting.outcome == "timeout" and sighting.route is not None:
-        return DecidedBy("route", node=ways.forth[-1].node if ways.forth else None, rule=sighting.route)
+        last = ways.forth[-1].node if ways.forth else None
+        return DecidedBy(
+            "route",
+            node=sighting.lost_in or last,
+            rule=sighting.route,
+            direction="reply" if sighting.answer_turned_away else None,
+        )
     if sighting.outcome == "timeout" and sighting.silence:
         return DecidedBy("none", node=sighting.lost_in, rule=sighting.silence)
     accepted = _accept((station for station in ways.forth if station.node in facts.hosts), facts)
     return _by_step(*accepted, facts) if accepted is not None else DecidedBy("none")
 
 
-def _by_step(station: HookPass, step: Step, facts: Topology, *, ended: bool = False) -> DecidedBy:
+def _is_answer(station: HookPass, sighting: ProbeResult, ways: PacketPaths) -> bool:
+    """Whether a packet went from who was asked to who asked."""
+    if any(station is one for one in (*ways.back, *ways.returned)):
+        return True
+    if station.key is None or any(station is one for one in (*ways.forth, *ways.proxied)):
+        return False
+    forth = {sighting.key} | {key for one in (*ways.forth, *ways.proxied) for key in (one.key, one.left)}
+    return station.key not in forth and reverse(station.key) in forth
+
+
+def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
     node = facts.traced.get(station.node) or TracedNode(station.node)
     hit = hit_of(step, node, facts)
     policy = step.kind is TraceKind.POLICY
@@ -55,7 +78,7 @@ def _by_step(station: HookPass, step: Step, facts: Topology, *, ended: bool = Fa
         chain=step.chain,
         rule=hit.rule,
         reason=hit.reason,
-        verdict=step.verdict.word if policy or ended else None,
+        verdict=step.verdict.word if policy else None,
     )
 
 

@@ -31,6 +31,7 @@ class ProbeResult:
     errno: str | None = None
     probe: str | None = None
     route: str | None = None
+    answer_turned_away: bool = False  #: ``route`` is about the answer, at the node ``lost_in``
     second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
     listens: str = ""  #: the node on which a socket waits where the packet went, if one does
     inner: str = ""  #: why the last header in a host need not be the one that the server saw

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from netlab.journey.advise import stopped_by
 from netlab.journey.matrix import Cell, Replicas
-from netlab.journey.sentence import stopped_by
 from netlab.model.family import Family
 from netlab.model.journey import Journey
 

@@ -307,12 +307,16 @@ def leg_of(way: Sequence[HookPass], by: str | None, facts: Topology) -> Leg:
     return Leg(way[0].node, by, nat_of(way), visits)
 
 
+def packet_at(station: HookPass) -> Packet:
+    """The packet's addresses as it entered a hook."""
+    if station.key is not None:
+        return packet_of(station.key)
+    return addresses_of(station.entry) or Packet("?", "?")
+
+
 def visit_of(station: HookPass, node: TracedNode, facts: Topology) -> HookVisit:
     """One station, in words."""
-    if station.key is not None:
-        packet = packet_of(station.key)
-    else:
-        packet = addresses_of(station.entry) or Packet("?", "?")
+    packet = packet_at(station)
     return HookVisit(
         station.hook,
         node.interface(station.iif),

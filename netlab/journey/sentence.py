@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from netlab.journey.advise import blocking_chain, entered_chains
+from netlab.journey.advise import blocking_chain, dropped, entered_chains, stopped_by
 from netlab.journey.expect import describe
 from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
@@ -42,8 +42,6 @@ _ICMP: Final = {
         (3, 0): "hop limit exceeded",
     },
 }
-#: verdicts that end a packet where they are given
-_ENDED: Final = ("drop", "queue", "stolen")
 _BELOW: Final = {"bridge": "on the bridge", "netdev": "at the device", "arp": "in the search for a neighbour"}
 _NO_ROUTE: Final = ("network unreachable", "no route", "route rejects")
 _NOBODY_THERE: Final = ("host unreachable", "address unreachable")
@@ -103,15 +101,6 @@ def icmp_words(icmp: Icmp) -> str:
 
 def _meaning(icmp: Icmp) -> str | None:
     return _ICMP["ipv6" if ":" in icmp.sender else "ipv4"].get((icmp.type, icmp.code))
-
-
-def stopped_by(journey: Journey) -> DecidedBy | None:
-    """The rule or policy that ended the packet, or its answer; None where what decided let it pass."""
-    decision = journey.decided_by
-    if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
-        return None
-    visits = [visit for leg in (*journey.legs, *journey.replies) for visit in leg.hooks]
-    return decision if decision.verdict in _ENDED or _dropped((*visits, *journey.switched)) else None
 
 
 def _family(journey: Journey) -> str:
@@ -245,6 +234,8 @@ def _timeout(journey: Journey) -> str:
         if not any(_dropped(leg.hooks) for leg in journey.replies):
             return f"Dropped in {hook} by {describe(decision)}."
         return f"The packet arrived, and its answer was dropped in {hook} by {describe(decision)}."
+    if decision.kind == "route" and decision.direction == "reply":
+        return f"The packet arrived, and {decision.node} has no way back for its answer: {decision.rule}."
     if decision.kind == "route" and journey.legs:
         return f"Lost after PREROUTING without a rule: {decision.rule}."
     if decision.kind == "none" and decision.rule:
@@ -284,7 +275,7 @@ def _answer_lost(journey: Journey) -> str:
 
 def _dropped(visits: Iterable[HookVisit]) -> bool:
     """Whether a packet ended at one of these hooks."""
-    return any(visit.rules and visit.rules[-1].verdict in ("drop", "policy drop") for visit in visits)
+    return any(dropped(visit) for visit in visits)
 
 
 def _unmeasured(journey: Journey) -> str:

@@ -1,19 +1,23 @@
-"""Find the rule that blocks or allows a flow, and try a change in the lab."""
+"""Find what blocks or allows a flow, and try a change in the lab."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from netlab.journey.advise import Advice, Wish, advise, wish_of
+from netlab.journey.advise import Advice, Wish, advise, granted, wish_of
 from netlab.journey.matrix import matrix
+from netlab.journey.remedies import cause, remedies
 from netlab.lab.client.client import collect
 from netlab.lab.client.instrument import lent
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from netlab.lab.client.client import Client
     from netlab.measure.worker import RemoteSession
+    from netlab.model.family import Family
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
 
@@ -33,8 +37,10 @@ class Experiment:
 class Explanation:
     """What was asked, what would change it, and what did change when it was tried.
 
-    ``rules`` is empty where no rule of a host can change the outcome. ``others`` are the flows of the matrix
-    that changed too; ``compared`` is how many were looked at.
+    ``rules`` are the commands that changed it: rules, or sysctls and routes where those decided. It is empty
+    where none is known that does; ``failed`` are those that were tried and did not help. ``cause`` says what
+    to do where nobody listens. ``others`` are the flows of the matrix that changed too; ``compared`` is how
+    many were looked at.
     """
 
     before: Journey
@@ -43,44 +49,138 @@ class Explanation:
     after: Journey | None
     others: tuple[Experiment, ...]
     compared: int
+    failed: tuple[Advice, ...] = ()
+    cause: str = ""
 
     @property
     def proved(self) -> bool:
         """Whether the rules did what they are for, to this flow and to no other.
 
-        Allowed is what no rule stops any more: nobody may be listening there.
+        Allowed is what nothing stops any more: nobody may be listening there.
         """
-        if self.after is None or self.others or self.after.outcome == "unmeasured":
+        if self.after is None or self.others or self.wish is None:
             return False
-        if self.wish == "block":
-            return self.after.outcome != "ok"
-        return self.after.outcome != "timeout" and wish_of(self.after) != "allow"
+        return granted(self.after, self.wish)
 
 
 def explain(client: Client, flow: Flow, *, session: RemoteSession | None = None) -> Explanation:
     """Try it in a lab that stands; its rules are as before when this returns.
 
     ``session`` is one that the caller has open and lends for so long.
-    Raises LabError if a rule cannot be added or taken away again.
+    Raises LabError if what was tried cannot be undone.
     """
     flows = [flow, *_others(client, flow)]
     with lent(client, session) as using:
         before = using.measure(flows)
         wish = wish_of(before[0])
         if wish is None:
-            return Explanation(before[0], None, (), None, (), 0)
-        undo: list[tuple[str, tuple[str, ...]]] = []
+            return Explanation(before[0], None, (), None, (), 0, cause=cause(before[0]))
+        trial = _Trial(client, using, flow, wish)
         try:
-            rules, last = _try(client, using, flow, before[0], wish, undo)
-            after = using.measure(flows) if rules else []
+            trial.run(before[0])
+            after = using.measure(flows) if trial.kept else []
         finally:
-            for node, argv in reversed(undo):
-                _run(client, node, argv)
-    if not rules:
-        return Explanation(before[0], wish, (), None, (), 0)
+            trial.undo()
+    if not trial.kept:
+        return Explanation(before[0], wish, (), None, (), 0, tuple(trial.failed))
     pairs = zip(before[1:], after[1:], strict=True)
     others = tuple(Experiment(b, a) for b, a in pairs if _answer(b) != _answer(a))
-    return Explanation(before[0], wish, tuple(rules), after[0] if last else None, others, len(flows) - 1)
+    return Explanation(
+        before[0], wish, tuple(trial.kept), after[0], others, len(flows) - 1, tuple(trial.failed)
+    )
+
+
+@dataclass
+class _Trial:
+    """Changes in a lab that bring a flow nearer to what is wished, until it is granted."""
+
+    client: Client
+    session: RemoteSession
+    flow: Flow
+    wish: Wish
+    kept: list[Advice] = field(default_factory=list)
+    failed: list[Advice] = field(default_factory=list)
+    undone: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def run(self, journey: Journey) -> None:
+        """Keep what helps; if in the end the wish is not granted, nothing of it did."""
+        while len(self.kept) < _MOST_RULES and not granted(journey, self.wish):
+            better = self._step(journey)
+            if better is None:
+                break
+            journey = better
+        if not granted(journey, self.wish):
+            self.undo()
+            self.failed = self.kept + self.failed
+            self.kept = []
+
+    def _step(self, journey: Journey) -> Journey | None:
+        """The journey after the first change that makes it another one; None if none does."""
+        for advice in self._candidates(journey):
+            if advice in self.kept or advice in self.failed:
+                continue
+            try:
+                remove = self._add(advice)
+            except LabError:  # the tool refused it: a table of another process, say
+                self.failed.append(advice)
+                continue
+            self.undone.append((advice.node, remove))
+            (after,) = self.session.measure([self.flow])
+            if _helped(journey, after, self.wish):
+                self.kept.append(advice)
+                return after
+            self.undone.pop()
+            _run(self.client, advice.node, remove)
+            self.failed.append(advice)
+        return None
+
+    def _candidates(self, journey: Journey) -> Iterator[Advice]:
+        rule = advise(journey, self.wish)
+        if rule is not None:
+            yield rule
+        yield from remedies(journey, self.client.plan, _Settings(self.client))
+
+    def _add(self, advice: Advice) -> tuple[str, ...]:
+        """Change the lab; returns the command that changes it back."""
+        if advice.remove:
+            _run(self.client, advice.node, advice.add)
+            return advice.remove
+        # nft names the new rule by its handle: ``insert rule … # handle 7`` with --echo --handle (nft(8))
+        output = _run(self.client, advice.node, (advice.add[0], "--echo", "--handle", *advice.add[1:]))
+        handle = output.rpartition("# handle ")[2].split()[0]
+        return "nft", "delete", "rule", *advice.add[3:6], "handle", handle
+
+    def undo(self) -> None:
+        """Change everything back."""
+        while self.undone:
+            _run(self.client, *self.undone.pop())
+
+
+def _helped(before: Journey, after: Journey, wish: Wish) -> bool:
+    if after.outcome == "unmeasured":
+        return False
+    if wish == "block":
+        return after.outcome != "ok"
+    was, now = (replace(one.decided_by, packet=None) for one in (before, after))
+    return (after.outcome, now) != (before.outcome, was)
+
+
+class _Settings:
+    """What the kernel of a lab's node says now."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def sysctl(self, node: str, name: str) -> str | None:
+        """The value of a sysctl, None if there is none of that name."""
+        done = collect(self._client, node, ("sysctl", "-n", name))
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def routes(self, node: str, family: Family) -> Sequence[str]:
+        """The lines of ``ip route show table all``."""
+        return collect(
+            self._client, node, ("ip", f"-{int(family)}", "route", "show", "table", "all")
+        ).stdout.splitlines()
 
 
 def _others(client: Client, flow: Flow) -> list[Flow]:
@@ -90,39 +190,6 @@ def _others(client: Client, flow: Flow) -> list[Flow]:
         return one.origin, one.address, one.port, one.protocol, one.via
 
     return [cell.flow for cell in matrix(client.plan) if packet(cell.flow) != packet(flow)]
-
-
-def _try(
-    client: Client,
-    session: RemoteSession,
-    flow: Flow,
-    journey: Journey,
-    wish: Wish,
-    undo: list[tuple[str, tuple[str, ...]]],
-) -> tuple[list[Advice], Journey | None]:
-    """Add rules until the wish is granted, or none is known that helps; ``undo`` takes them away again."""
-    rules: list[Advice] = []
-    while len(rules) < _MOST_RULES:
-        advice = advise(journey, wish)
-        if advice is None or advice in rules:
-            break
-        undo.append((advice.node, _add(client, advice)))
-        rules.append(advice)
-        (journey,) = session.measure([flow])
-        if wish_of(journey) != wish:
-            break
-    return rules, journey if rules else None
-
-
-def _add(client: Client, advice: Advice) -> tuple[str, ...]:
-    """Add a rule; returns the command that removes it."""
-    if advice.remove:
-        _run(client, advice.node, advice.add)
-        return advice.remove
-    # nft names the new rule by its handle: ``insert rule … # handle 7`` with --echo --handle (nft(8))
-    output = _run(client, advice.node, (advice.add[0], "--echo", "--handle", *advice.add[1:]))
-    handle = output.rpartition("# handle ")[2].split()[0]
-    return "nft", "delete", "rule", *advice.add[3:6], "handle", handle
 
 
 def _run(client: Client, node: str, argv: tuple[str, ...]) -> str:

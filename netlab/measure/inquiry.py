@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from netlab.journey.doubt import conclude
+from netlab.journey.doubt import conclude, refusing
 from netlab.journey.evidence import PacketPaths, ProbeResult
 from netlab.journey.headers import endpoints
 from netlab.journey.topology import Topology
 from netlab.kernel import beside, neighbours, process
 from netlab.kernel import netns as namespaces
-from netlab.kernel.netlink import sockdiag
+from netlab.kernel.netlink import route, sockdiag
 from netlab.model.family import Family
 from netlab.model.flow import Flow
 
@@ -82,6 +83,8 @@ class Inquiry:
         if sighting.outcome != "ok" and self._lacked_room(flow.family):
             sighting.outcome, sighting.problem = "unmeasured", _TABLE_FULL.format(flow.family.word)
             return
+        if sighting.outcome == "timeout" and self._turned_away(sighting, ways):
+            return
         silence = self._silence(ways) if sighting.outcome == "timeout" else ""
         if silence:
             sighting.silence, sighting.lost_in = silence, ways.forth[-1].node
@@ -96,6 +99,30 @@ class Inquiry:
     def _lacked_room(self, family: Family) -> bool:
         """Whether the machine had no room for a neighbour since the flows were sent."""
         return neighbours.table_fulls().get(family, 0) > self._fulls.get(family, 0)
+
+    def _turned_away(self, sighting: ProbeResult, ways: PacketPaths) -> bool:
+        """Whether the routing table of the last node refused the packet, or its answer: then it is said."""
+        way = ways.proxied or ways.forth
+        if not way or ways.back:
+            return False
+        end = way[-1]
+        if end.left is None:
+            return False
+        netns = self._places[self._facts.namespace(end.node)]
+        (src, sport), (dst, dport) = endpoints(end.left)
+        if end.hook == "prerouting" and sighting.route is not None and ": unicast" in sighting.route:
+            if ":" not in dst or _forwards(netns):
+                return False
+            sighting.route = f"{sighting.route}, but net.ipv6.conf.all.forwarding is 0"
+        elif end.hook == "input":
+            answer = route.lookup(netns, dst, src, None, protocol=end.left[1], ports=(dport, sport))
+            if not refusing(answer):
+                return False
+            sighting.route, sighting.answer_turned_away = answer, True
+        else:
+            return False
+        sighting.lost_in = end.node
+        return True
 
     def _silence(self, ways: PacketPaths) -> str:
         """A neighbour that was searched for and did not answer."""
@@ -130,3 +157,9 @@ class Inquiry:
                 found = dict(sockdiag.waiting(protocol))
             self._listening[node, protocol] = found
         return found
+
+
+def _forwards(netns: int) -> bool:
+    """Whether a namespace forwards IPv6 (Linux does not say so in the routing table's answers)."""
+    with namespaces.entered(netns):
+        return Path("/proc/sys/net/ipv6/conf/all/forwarding").read_text().strip() != "0"

@@ -98,6 +98,9 @@ class DecidedBy:
     same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the
     routing table's answer); ``none`` (nothing had a say; ``rule`` then says what else ended it);
     ``unmeasured`` (the outcome was seen, but not what made it; ``rule`` then says what is known).
+
+    Where a rule or policy ended a packet, ``packet`` is that one as it was there, and ``direction`` is
+    ``reply`` if it was an answer, else ``original``.
     """
 
     kind: DeciderKind
@@ -109,6 +112,8 @@ class DecidedBy:
     rule: str | None = None
     verdict: str | None = None
     reason: str | None = None
+    packet: Packet | None = None
+    direction: Literal["original", "reply"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object; a rule's has every key, the others those that say something."""
@@ -120,7 +125,13 @@ class DecidedBy:
         return {"kind": self.kind} | known | self._more()
 
     def _more(self) -> dict[str, Any]:
-        more = {"verdict": self.verdict, "node": self.node}
+        packet = {"src": self.packet.src, "dst": self.packet.dst} if self.packet is not None else None
+        more = {
+            "verdict": self.verdict,
+            "node": self.node,
+            "packet": packet,
+            "direction": self.direction,
+        }
         return {key: value for key, value in more.items() if value is not None}
 
 
@@ -202,7 +213,7 @@ class Journey:
             path=data["path"],
             answered_by=data["answered_by"],
             sees=Sees(sees["address"], sees["node"]) if sees else None,
-            decided_by=DecidedBy(**data["decided_by"]),
+            decided_by=_decided_by(data["decided_by"]),
             legs=tuple(_leg(leg) for leg in data["legs"]),
             replies=tuple(_leg(leg) for leg in data["replies"]),
             switched=tuple(_visit(visit) for visit in data["switched"]),
@@ -242,6 +253,11 @@ def _leg_json(leg: Leg) -> dict[str, Any]:
         "nat": {"dnat": leg.nat.dnat, "snat": leg.nat.snat},
         "hooks": [_visit_json(visit) for visit in leg.hooks],
     }
+
+
+def _decided_by(data: dict[str, Any]) -> DecidedBy:
+    packet = data.get("packet")
+    return DecidedBy(**{**data, "packet": None if packet is None else Packet(**packet)})
 
 
 def _visit(data: dict[str, Any]) -> HookVisit:

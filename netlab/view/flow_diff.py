@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from netlab.journey.advise import stopped_by
+from netlab.journey.expect import describe
 from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
-from netlab.journey.sentence import stopped_by
 from netlab.view.matrix import answer_words
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _reasons(change: FlowChange) -> Iterator[str]:
     for when, journey in (("before: kept out by", change.before), ("now: kept out by", change.after)):
         stopped = stopped_by(journey) if journey is not None else None
         if stopped is None:
+            if journey is not None and journey.outcome != "ok" and journey.decided_by.kind == "route":
+                yield f"{when} {describe(journey.decided_by)}: {journey.decided_by.rule}"
             continue
         if stopped.kind == "rule":
             reason = f": {stopped.reason}" if stopped.reason else ""

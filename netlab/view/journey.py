@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from netlab.journey.sentence import icmp_words, sentence, stopped_by
+from netlab.journey.advise import stopped_by
+from netlab.journey.sentence import icmp_words, sentence
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
 
 if TYPE_CHECKING:

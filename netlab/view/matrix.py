@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netlab.journey.advise import stopped_by
 from netlab.journey.matrix import Column, answer_key, differs, questions
-from netlab.journey.sentence import stopped_by
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.journey.sentence import stopped_by
+from netlab.journey.advise import stopped_by
 from netlab.model.expectation import Expected
 from netlab.model.shown import shown
 

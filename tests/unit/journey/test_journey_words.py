@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from netlab.journey.sentence import sentence, stopped_by
+from netlab.journey.advise import stopped_by
+from netlab.journey.sentence import sentence
 from netlab.kernel.trace.handles import parse_listing, parse_save
 from netlab.model.journey import (
     DecidedBy,
