@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--published", action="store_true", help="only published ports")
     parser.add_argument(
         "--allow", action="append", default=[], metavar="TARGET",
-        help="exit with 1 if any other target than these (such as host:443) can be reached; may be repeated",
+        help="exit with 1 if any other port than these (such as host:443) can be reached; may be repeated",
     )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="a line for each flow, and all replicas")
     parser.add_argument(
@@ -118,7 +118,7 @@ def _show(args: argparse.Namespace, columns: list[Column]) -> None:
 
 
 def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
-    """The flows that get through to a target that no ``--allow`` names; none without the option."""
+    """The flows that get through to a port that no ``--allow`` names; none without the option."""
     from netlab.journey.matrix import names_target
 
     if not allowed:
@@ -127,7 +127,9 @@ def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
         f"{cell.flow} {cell.flow.family.word}" + (f" with {column.label}" if column.label else "")
         for column in columns
         for cell, journey in column.answers.values()
-        if journey.outcome == "ok" and not any(names_target(pattern, cell.flow) for pattern in allowed)
+        if journey.outcome == "ok"
+        and cell.flow.port is not None
+        and not any(names_target(pattern, cell.flow) for pattern in allowed)
     ]
 
 

@@ -1,7 +1,7 @@
 """Who can reach what: which flows the table of a lab consists of.
 
 Every origin × every way in (host address, localhost, gateway, container address) × every published and
-unpublished port × family × protocol.
+unpublished port × family × protocol; and an ICMP echo to each address.
 """
 
 from __future__ import annotations
@@ -47,6 +47,13 @@ class Cell:
     way: WayIn
     published: bool
     service: str
+
+    @property
+    def publication(self) -> str:
+        """``published`` or ``unpublished``; empty where there is no port that could be."""
+        if self.flow.port is None:
+            return ""
+        return "published" if self.published else "unpublished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +198,9 @@ def _cells(resolver: Resolver, origin: Node, service: Node) -> Iterator[Cell]:
                         port = inner if way == "container address" or outer is None else outer
                         flow = Flow(origin.name, target, family, protocol, port, address)
                         yield Cell(flow, role, way, outer is not None, service.name)
+                if way != "localhost":
+                    flow = Flow(origin.name, target, family, "icmp", None, address)
+                    yield Cell(flow, role, way, False, service.name)
 
 
 def _targets(plan: Plan, way: WayIn, origin: Node, service: Node, host: Node | None) -> list[Target]:

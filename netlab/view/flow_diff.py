@@ -105,7 +105,7 @@ def _folded(changes: Sequence[FlowChange]) -> list[_Flows]:
             change.cell.flow.protocol,
             () if change.cell.flow.port is None else (str(change.cell.flow.port),),
             (change.cell.flow.family.word,),
-            f"{change.cell.role}, {'published' if change.cell.published else 'unpublished'}",
+            ", ".join(filter(None, (change.cell.role, change.cell.publication))),
         )
         for change in changes
     ]

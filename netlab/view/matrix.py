@@ -40,13 +40,12 @@ def table(columns: Sequence[Column], *, only_differences: bool = False) -> Rende
             found.add_section()
         last = asked[0]
         mark = [Text("≠" if marked else "", style="bold yellow")] if several else []
-        published = "published" if cell.published else "unpublished"
         found.add_row(
             *mark,
             Text(asked[0]),
             Text(cell.role, style="dim"),
             Text(asked[1]),
-            Text(published, style="dim"),
+            Text(cell.publication, style="dim"),
             Text(asked[2].word),
             *[_answer(column, column.answers.get(asked)) for column in columns],
         )
