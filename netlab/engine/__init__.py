@@ -26,7 +26,7 @@ def get(name: str) -> Engine:
         found = engine_version(name)
     except ValueError as error:
         raise UsageError(f"there is no engine {name}{error}") from None
-    from netlab.engine.generations import engine
+    from netlab.engine.docker.generations import engine
 
     return engine(found)
 

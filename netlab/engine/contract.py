@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.refusal import Refused
-from netlab.engine.world import HostState
 from netlab.model.event import Event
 from netlab.model.scenario import Host
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 from netlab import engine
 from netlab.engine.contract import Refused, State
 from netlab.engine.docker import publish
+from netlab.engine.docker.container_facts import addresses, container_node, port, without_ipv6
+from netlab.engine.docker.dns_names import names, resolver
+from netlab.engine.docker.host_state import HostState, LiveNetwork
+from netlab.engine.docker.names import link_local, mac
 from netlab.engine.docker.networks import has_ipv6
-from netlab.engine.names import link_local, mac
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import Family
@@ -30,8 +32,6 @@ from netlab.model.plan import (
 )
 from netlab.model.rules import IpSet, IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, Scenario, Service
-from netlab.plan.containers import addresses, container_node, port, without_ipv6
-from netlab.plan.dns_names import names, resolver
 from netlab.plan.events import positioned_events, replicas
 from netlab.plan.kernel_check import check_kernel
 from netlab.plan.node_names import distinct

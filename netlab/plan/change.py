@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 from netlab import engine
 from netlab.engine.contract import Refused, State
-from netlab.engine.world import HostState
+from netlab.engine.docker.host_state import HostState
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netlab.engine.docker.endpoint_options import GW_PRIORITY
-from netlab.engine.names import digest
+from netlab.engine.docker.names import digest
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.event import (
     Connect,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.tables import Tables
-from netlab.engine.world import HostState
 from netlab.model.family import Family
 
 DOCKER = "DOCKER"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 from itertools import count
 
-from netlab.engine import names
-from netlab.engine.docker import endpoint_options, publish
+from netlab.engine.docker import endpoint_options, names, publish
 from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.host_state import Binding, Container, Endpoint, HostState, Link, LiveNetwork
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.docker.option import OptionError
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, Container, Endpoint, HostState, Link, LiveNetwork
 from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import FAMILIES, Address, Family
 from netlab.model.scenario import PortMapping, Protocol

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netlab.engine.docker.option import Option, OptionError, Options, declared
-from netlab.engine.traits import Traits
+from netlab.engine.docker.traits import Traits
 from netlab.model.event import EndpointSpec
 from netlab.model.version import STILL, Span
 

@@ -6,18 +6,17 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine import daemon_json, names
 from netlab.engine.contract import State
-from netlab.engine.docker import containers, firewalld, networks, options
+from netlab.engine.docker import containers, daemon_json, firewalld, names, networks, options
 from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.host_state import Container, HostState
+from netlab.engine.docker.ports import PortAllocator, port_set
+from netlab.engine.docker.traits import Traits
 from netlab.engine.ipam import DEFAULT_POOLS, Pools
 from netlab.engine.nft import NftTables
-from netlab.engine.ports import PortAllocator, port_set
 from netlab.engine.refusal import Refused
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
-from netlab.engine.traits import Traits
-from netlab.engine.world import Container, HostState
 from netlab.model.event import (
     Connect,
     ContainerRemove,

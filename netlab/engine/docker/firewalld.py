@@ -6,8 +6,8 @@ Measured on 20.10.24, 26.1.5 and 28.5.2 beside firewalld 1.3.3, with either back
 from __future__ import annotations
 
 from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.tables import Tables
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import FAMILIES, Family
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine.world import Binding, Endpoint, HostState, Link, LiveNetwork
+from netlab.engine.docker.host_state import Binding, Endpoint, HostState, Link, LiveNetwork
 
 OnHost = Callable[[HostState], None]
 OnNetwork = Callable[[HostState, LiveNetwork], None]

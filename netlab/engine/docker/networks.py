@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 
-from netlab.engine import names
-from netlab.engine.docker import firewalld, options
+from netlab.engine.docker import firewalld, names, options
 from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.event import NetworkSpec
 from netlab.model.family import Family, Network, bare
 from netlab.model.scenario import Pool

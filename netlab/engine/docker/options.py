@@ -10,10 +10,10 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from netlab.engine.behaviour import OLDEST
+from netlab.engine.docker.behaviour import OLDEST
 from netlab.engine.docker.option import BOOLEANS, Option, OptionError, Options, declared, parse_error
+from netlab.engine.docker.traits import Traits
 from netlab.engine.refusal import Refused
-from netlab.engine.traits import Traits
 from netlab.model.family import Family
 from netlab.model.version import STILL, Span
 

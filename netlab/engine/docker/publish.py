@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlab.engine.ports import PortError
+from netlab.engine.docker.host_state import Binding, Container, Endpoint, HostState, LiveNetwork
+from netlab.engine.docker.ports import PortError
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, Container, Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family, bare
 from netlab.model.plan import Backend, Listener
 from netlab.model.scenario import PortMapping

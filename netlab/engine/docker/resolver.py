@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from netlab.engine.world import HostState
+from netlab.engine.docker.host_state import HostState
 from netlab.model.family import Family
 from netlab.model.plan import RESOLVER
 from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Ruleset, Table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.engine.world import Endpoint, HostState, LiveNetwork
+from netlab.engine.docker.host_state import Endpoint, HostState, LiveNetwork
 
 
 def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER
-from netlab.engine.world import HostState, Link, LiveNetwork
+from netlab.engine.docker.host_state import HostState, Link, LiveNetwork
 from netlab.model.family import Family
 
 

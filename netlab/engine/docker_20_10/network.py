@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, output_rule
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.tables import Tables
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.docker.chains import DOCKER
-from netlab.engine.world import Binding, HostState, LiveNetwork
+from netlab.engine.docker.host_state import Binding, HostState, LiveNetwork
 from netlab.model.family import endpoint
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2, TO_LOCAL, USER, output_rule, skip_mirrored
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.tables import Tables
-from netlab.engine.world import HostState
 from netlab.model.family import Family
 
 FORWARD = "DOCKER-FORWARD"

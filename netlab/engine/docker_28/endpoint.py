@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.engine.world import Endpoint, HostState, LiveNetwork
+from netlab.engine.docker.host_state import Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_20_10.network import internal_drops
 from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
 from netlab.engine.tables import Tables
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 #: Where the drops of internal networks stand.

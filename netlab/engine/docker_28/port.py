@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from netlab.engine.docker.chains import DOCKER
+from netlab.engine.docker.host_state import Binding, HostState, LiveNetwork
 from netlab.engine.tables import Tables
-from netlab.engine.world import Binding, HostState, LiveNetwork
 from netlab.model.family import Family, endpoint
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.docker_28.chains import forward_policy, jump_to_nat, remove_chains, user_chain
-from netlab.engine.world import HostState
 from netlab.model.family import Family
 
 CHAINS = (DOCKER, STAGE_1, STAGE_2)

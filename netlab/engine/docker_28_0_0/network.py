@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import STAGE_1
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_28.network import (
     internal,
     isolate,
@@ -15,7 +16,6 @@ from netlab.engine.docker_28.network import (
     unpublished,
 )
 from netlab.engine.docker_28_0_0.chains import SETS
-from netlab.engine.world import HostState, LiveNetwork
 
 FORWARD = "FORWARD"
 

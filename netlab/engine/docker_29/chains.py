@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.docker_28.chains import (
     BRIDGE,
     CT,
@@ -12,7 +13,6 @@ from netlab.engine.docker_28.chains import (
     remove_chains,
     user_chain,
 )
-from netlab.engine.world import HostState
 
 INTERNAL = "DOCKER-INTERNAL"
 

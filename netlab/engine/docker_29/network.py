@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.engine.daemon_json import WORD
+from netlab.engine.docker.daemon_json import WORD
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_28.chains import FORWARD
 from netlab.engine.docker_28.network import forwarding, internal, source_nat, texts
 from netlab.engine.docker_29.chains import INTERNAL
-from netlab.engine.world import HostState, LiveNetwork
 
 
 def add(world: HostState, network: LiveNetwork) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.docker.chains import MIRRORED_REASON
+from netlab.engine.docker.host_state import HostState
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import HostState
 from netlab.model.family import FAMILIES, Family
 
 TABLE = "docker-bridges"

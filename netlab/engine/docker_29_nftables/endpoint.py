@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.host_state import Endpoint, HostState, LiveNetwork
 from netlab.engine.docker_29_nftables.chains import RAW, RAW_PORTS, tables
 from netlab.engine.nft import WorkingNftChain
-from netlab.engine.world import Endpoint, HostState, LiveNetwork
 
 
 def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:

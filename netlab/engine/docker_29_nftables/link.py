@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.host_state import HostState, Link, LiveNetwork
 from netlab.engine.docker_29_nftables.chains import FORWARD_LINKS
 from netlab.engine.nft import WorkingNftChain
-from netlab.engine.world import HostState, Link, LiveNetwork
 from netlab.model.family import Family
 
 

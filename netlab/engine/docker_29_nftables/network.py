@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netlab.engine.daemon_json import WORD
+from netlab.engine.docker.daemon_json import WORD
+from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_29_nftables.chains import (
     FORWARD_FINAL,
     FORWARD_ICC,
@@ -13,7 +14,6 @@ from netlab.engine.docker_29_nftables.chains import (
 )
 from netlab.engine.nft import WorkingNftChain, WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import HostState, LiveNetwork
 from netlab.model.family import Family
 
 MARKED = "marked as accepted (bridge-accept-fwmark)"

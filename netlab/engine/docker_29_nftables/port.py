@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from netlab.engine.docker.host_state import Binding, HostState, LiveNetwork
 from netlab.engine.docker_29_nftables.chains import FORWARD_PORTS, INITIAL, NAT, RAW, RAW_PORTS
 from netlab.engine.nft import WorkingNftTable
 from netlab.engine.refusal import Refused
-from netlab.engine.world import Binding, HostState, LiveNetwork
 from netlab.model.family import Family, endpoint
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
 
-from netlab.engine.traits import Traits
+from netlab.engine.docker.traits import Traits
 from netlab.lab import codec
 from netlab.lab.build import workloads
 from netlab.model.family import bare
 from netlab.model.version import engine_version
 
 if TYPE_CHECKING:
-    from netlab.engine.traits import UdpFlush
+    from netlab.engine.docker.traits import UdpFlush
     from netlab.model.plan import Interface, Listener, Node, Plan, Publication
 
 

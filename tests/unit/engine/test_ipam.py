@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.engine.docker.ports import EPHEMERAL, PortAllocator, PortError
 from netlab.engine.ipam import DEFAULT_POOLS, AddressPool, PoolError, Pools
-from netlab.engine.ports import EPHEMERAL, PortAllocator, PortError
 from netlab.model.family import Family
 
 

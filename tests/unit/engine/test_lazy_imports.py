@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from netlab import engine
-from netlab.engine.generations import layout_of
-from netlab.engine.traits import Traits
+from netlab.engine.docker.generations import layout_of
+from netlab.engine.docker.traits import Traits
 from netlab.model.version import engine_version
 
 LOADED = "print('\\n'.join(m for m in sys.modules if m.startswith('netlab.')))"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from netlab import engine
-from netlab.engine.behaviour import OLDEST, Behaviour, changes, during
 from netlab.engine.docker import endpoint_options, options
+from netlab.engine.docker.behaviour import OLDEST, Behaviour, changes, during
 from netlab.engine.docker.option import Option
-from netlab.engine.traits import Traits
+from netlab.engine.docker.traits import Traits
 from netlab.model.errors import ScenarioError
 from netlab.model.plan import Plan
 from netlab.model.rules import IptablesRuleset, NftTable

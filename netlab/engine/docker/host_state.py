@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netlab.engine.daemon_json import Daemon
+from netlab.engine.docker.daemon_json import Daemon
+from netlab.engine.docker.ports import PortAllocator
+from netlab.engine.docker.traits import Traits
 from netlab.engine.ipam import AddressPool, Pools
 from netlab.engine.nft import NftTables
-from netlab.engine.ports import PortAllocator
 from netlab.engine.refusal import Subject
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
-from netlab.engine.traits import Traits
 from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
 from netlab.model.family import FAMILIES, Address, Family, Network
 from netlab.model.scenario import Host, PortMapping, Protocol

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 
 from netlab.engine.docker.engine import DockerEngine
-from netlab.engine.traits import Traits
+from netlab.engine.docker.traits import Traits
 from netlab.model.version import NFTABLES, NFTABLES_SPAN, EngineVersion, engine_version
 
 #: The folder that has the rules of the nftables backend.

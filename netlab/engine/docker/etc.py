@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.docker.containers import HOST_GATEWAY, host_gateways
+from netlab.engine.docker.host_state import Container, HostState
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
-from netlab.engine.world import Container, HostState
 from netlab.model.family import Family, bare
 from netlab.model.plan import RESOLVER
 

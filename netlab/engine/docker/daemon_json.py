@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from netlab.engine.docker.traits import Traits
 from netlab.engine.refusal import Refused
-from netlab.engine.traits import Traits
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.scenario import JsonValue
 from netlab.model.version import Version

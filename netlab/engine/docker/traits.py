@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netlab.engine.behaviour import OLDEST, changes, during
+from netlab.engine.docker.behaviour import OLDEST, changes, during
 from netlab.model.version import STILL, EngineVersion, Version
 
 #: Which entries of conntrack the daemon deletes for published UDP ports, beside those of a container's own

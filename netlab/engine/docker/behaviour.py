@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 from netlab.model.version import STILL, Span, Version
 
 if TYPE_CHECKING:
-    from netlab.engine.traits import Traits
+    from netlab.engine.docker.traits import Traits
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ OLDEST = "19.03"
 
 
 class Behaviour(Generic[T]):
-    """A habit of dockerd's; read of :class:`~netlab.engine.traits.Traits`, it is that version's value.
+    """A habit of dockerd's; read of :class:`~netlab.engine.docker.traits.Traits`, it is that version's value.
 
     ``steps`` are the values, each behind the first version that has it; ``source`` is where that is from: the
     daemons that were measured, a pull request, release notes.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.docker.etc import hostname, hosts_file, resolv_conf
+from netlab.engine.docker.host_state import Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.docker.resolver import ruleset
-from netlab.engine.world import Container, Endpoint, HostState, LiveNetwork
 from netlab.model.family import Family
 from netlab.model.plan import Interface, Node, Resolver, Responder, Route, Sysctl
 from netlab.model.scenario import Service
-from netlab.plan.etc import hostname, hosts_file, resolv_conf
 
 
 def container_node(
@@ -73,7 +73,7 @@ def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interfac
 
 
 def _veth_mac(endpoint: Endpoint) -> str:
-    from netlab.engine.names import mac
+    from netlab.engine.docker.names import mac
 
     return mac("veth", endpoint.node, endpoint.veth)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.docker.containers import in_order
+from netlab.engine.docker.host_state import Container, HostState, LiveNetwork
+from netlab.engine.docker.names import digest
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
-from netlab.engine.names import digest
-from netlab.engine.world import Container, HostState, LiveNetwork
 from netlab.model.plan import DnsName, Resolver
 from netlab.model.scenario import Service
 
