@@ -5,7 +5,7 @@ An engine is imported when it is asked for, and the layouts of the others are no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlab.model.errors import UsageError
 from netlab.model.version import ENGINES, NEWEST, engine_version
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAMES = ENGINES
 
 
-def get(name: str) -> Engine:
+def get(name: str) -> Engine[Any]:
     """The engine of that name: ``docker-28``, ``docker-28.1.1``, or ``docker``, which is the newest.
 
     Raises :class:`UsageError` with a suggestion.

@@ -6,8 +6,10 @@ wrote, what an administrator's file says and what a kernel dumps can be compared
 
 from __future__ import annotations
 
-from netlab.model.family import Family
+from netlab.engine.refusal import Refused
+from netlab.model.family import FAMILIES, Family
 from netlab.model.rules import BASE_CHAINS, Chain, IptablesRuleset, Rule, Table
+from netlab.model.scenario import Host
 
 
 class WorkingChain:
@@ -187,3 +189,22 @@ class Tables:
                 self.chain(table, chain).add(entry, 0 if line.startswith("-I ") else None)
             else:
                 raise ValueError(f"{origin}, line {number}: {line!r} is no line of an iptables-save file")
+
+
+def tables_of(host: Host) -> dict[Family, Tables]:
+    """What a prepared host has before an engine starts: its firewall's rules, then the administrator's own.
+
+    Raises :class:`Refused` for an administrator's file that iptables-restore would not take.
+    """
+    tables = {family: Tables(family) for family in FAMILIES}
+    for ruleset in host.firewall.rulesets:
+        tables[ruleset.family].take(ruleset)
+    for family in FAMILIES:
+        text = host.firewall.files.get(family.iptables)
+        if text is not None:
+            try:
+                origin = "ufw" if host.firewall.kind == "ufw" else f"firewall.{family.iptables}"
+                tables[family].load(text, origin)
+            except ValueError as error:
+                raise Refused("host", host.name, str(error)) from error
+    return tables

@@ -50,8 +50,9 @@ class ContainerSpec:
     """``docker run``: everything of a container that touches the network.
 
     ``node`` is the node's name in the lab, ``name`` the container's (``httpd-httpd-1``).
-    ``network_mode``: ``bridge`` (docker0), ``host``, ``none``, ``container:NODE``, or the docker name of
-    the first network; ``endpoints`` in the order in which Docker attaches them.
+    ``network_mode``: ``bridge`` (the engine's default network), ``host``, ``none``, ``container:NODE``, or
+    the name of the first network. ``endpoints`` are in file order; the engine decides in which order it
+    joins them.
     """
 
     node: str
@@ -72,6 +73,9 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     privileged: bool = False
     restart: RestartPolicy = "no"
+    #: ports on which the container's program listens. They are no option of ``docker run``: a container stays
+    #: when they change.
+    listen: tuple[ExposedPort, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,20 +75,21 @@ class Backend:
 class Listener:
     """A socket that the engine keeps on the host for a published port.
 
-    ``process`` is ``docker-proxy``, or ``dockerd``, which only holds the port. ``v6only`` is None for an
-    IPv4 socket; False is one dual-stack socket. A dockerd socket of Docker 19.03 (backlog 4096) lets the
-    kernel complete handshakes and never accepts.
+    ``process`` is the name of the process that has it (``docker-proxy``, ``dockerd``, ``conmon``). With a
+    ``backend`` it is a userland proxy; without one it only holds the port and never accepts: the kernel
+    completes as many handshakes as ``backlog`` allows. ``v6only`` is None for an IPv4 socket; False is one
+    dual-stack socket.
     """
 
     protocol: Protocol
     address: str
     port: int
     v6only: bool | None
-    process: Literal["docker-proxy", "dockerd"]
+    process: str
     backend: Backend | None
     backlog: int = 4096
     reason: str = ""
-    #: docker-proxy's own arguments, as its command line shows them
+    #: the proxy's own arguments, as its command line shows them
     argv: tuple[str, ...] = ()
 
 
@@ -179,6 +180,20 @@ class RealFirewall:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgottenConnections:
+    """Entries of the host's conntrack that the engine deletes when a container starts, stops or moves.
+
+    ``answered_by``: those whose answers come from or go to one of these addresses, at start and at stop.
+    ``udp_opened`` and ``udp_closed``: those of UDP that were sent to one of these (address, port), when the
+    container's ports open, and when they close; an empty address is every address.
+    """
+
+    answered_by: tuple[str, ...] = ()
+    udp_opened: tuple[tuple[str, int], ...] = ()
+    udp_closed: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A network namespace with a name, or (``namespace`` names another node) a guest in one.
 
@@ -210,6 +225,8 @@ class Node:
     proxy: str = "shared"
     #: of a host: the tool that writes the firewall's share of ``rulesets``, which are not loaded then
     firewall: RealFirewall | None = None
+    #: of a container: what its host's conntrack forgets with it
+    forgets: ForgottenConnections | None = None
 
     @property
     def etc_hostname(self) -> str:

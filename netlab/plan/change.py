@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
-from netlab import engine
-from netlab.engine.contract import Refused, State
-from netlab.engine.docker.host_state import HostState
+from netlab.engine.contract import HostFacts, Refused
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,
@@ -24,7 +22,7 @@ from netlab.model.event import (
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.plan import Plan
 from netlab.model.scenario import Host, Scenario
-from netlab.plan.build import make, refold
+from netlab.plan.build import EngineOnHost, make, refold
 from netlab.plan.events import (
     container_spec,
     events_of,
@@ -38,7 +36,7 @@ from netlab.plan.node_names import distinct
 from netlab.scenario.events import event_names
 from netlab.scenario.tree import hint, shown
 
-_More = Callable[[Host, HostState], Iterable[Event]]
+_More = Callable[[Host, HostFacts], Iterable[Event]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def towards(history: History, scenario: Scenario) -> Change | None:
         return None
     if scenario.events and any(history.later.values()):
         return None
-    return _continued(history, scenario, lambda host, world: list(_missing(scenario, host.name, world)))
+    return _continued(history, scenario, lambda host, facts: _missing(scenario, host.name, facts))
 
 
 def _same(one: object, other: object) -> bool:
@@ -147,10 +145,11 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
     reloaded: list[str] = []
     happened: list[Event] = []
     for host in scenario.hosts:
-        state = refold(host, history.events(host.name))
-        before = _starts(state.world)
-        events = list(more(host, state.world))
-        after = _starts(_step(host, state, events).world)
+        stood = refold(host, history.events(host.name))
+        facts = stood.facts
+        before = _starts(facts)
+        events = list(more(host, facts))
+        after = _starts(_after(stood, events).facts)
         renewed += [node for node in before | after if before.get(node) != after.get(node)]
         if any(isinstance(event, FirewallReload) for event in events):
             reloaded.append(host.name)
@@ -165,21 +164,18 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
     return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
 
 
-def _starts(world: HostState) -> dict[str, tuple[int, bool]]:
-    return {node: (c.starts, c.running) for node, c in world.containers.items()}
+def _starts(facts: HostFacts) -> dict[str, tuple[int, bool]]:
+    return {one.spec.node: (one.starts, one.running) for one in facts.containers}
 
 
-def _step(host: Host, state: State[HostState], events: Iterable[Event]) -> State[HostState]:
-    chosen = engine.get(host.engine)
-    for event in events:
-        try:
-            state = chosen.step(state, event)
-        except Refused as refused:
-            raise UsageError(f"{chosen.name} refuses: {refused.reason}") from None
-    return state
+def _after(stood: EngineOnHost, events: Iterable[Event]) -> EngineOnHost:
+    try:
+        return stood.after(events)
+    except Refused as refused:
+        raise UsageError(f"{stood.engine.name} refuses: {refused.reason}") from None
 
 
-def _missing(scenario: Scenario, host: str, world: HostState) -> Iterator[Event]:
+def _missing(scenario: Scenario, host: str, facts: HostFacts) -> Iterator[Event]:
     """What has to happen until everything that the scenario names stands, and nothing else of it."""
     networks = {
         spec.name: spec for spec in (network_spec(scenario, n, host) for n in networks_of(scenario, host))
@@ -189,25 +185,20 @@ def _missing(scenario: Scenario, host: str, world: HostState) -> Iterator[Event]
         for replica in replicas(scenario, service):
             spec = container_spec(scenario, replica)
             containers[spec.node] = spec
-    if not world.running:
+    if not facts.running:
         yield DaemonStart()
-    stale = {
-        name
-        for name, network in world.networks.items()
-        if not network.default_bridge and networks.get(name) != network.spec
-    }
-    kept = {
-        node
-        for node, one in world.containers.items()
-        if containers.get(node) == one.spec and not any(e.spec.network in stale for e in one.endpoints)
-    }
-    yield from (ContainerRemove(node) for node in world.containers if node not in kept)
-    yield from (NetworkRemove(name) for name in world.networks if name in stale)
+    known = {network.facts.name: network for network in facts.networks}
+    stale = {name for name, one in known.items() if one.spec is not None and networks.get(name) != one.spec}
+    moving = {node for name in stale for node, *_ in known[name].facts.members}
+    there = {one.spec.node: one for one in facts.containers}
+    kept = {node for node, one in there.items() if containers.get(node) == one.spec} - moving
+    yield from (ContainerRemove(node) for node in there if node not in kept)
+    yield from (NetworkRemove(name) for name in known if name in stale)
     for name, wanted in networks.items():
-        if name in stale or name not in world.networks:
+        if name in stale or name not in known:
             yield NetworkCreate(wanted)
     for node, spec in containers.items():
         if node not in kept:
             yield ContainerStart(spec)
-        elif not world.containers[node].running:
+        elif not there[node].running:
             yield ContainerRestart(node, if_stopped=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netlab.engine.docker.endpoint_options import GW_PRIORITY
-from netlab.engine.docker.names import digest
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.event import (
     Connect,
@@ -27,8 +25,8 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.expectation import ScenarioEvent
+from netlab.model.identifiers import digest
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
-from netlab.model.version import engine_version
 from netlab.scenario.tree import hint, shown
 
 #: Network modes that are no network of the scenario's.
@@ -128,9 +126,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
     """The container as ``docker run`` gets it."""
     service = replica.service
     identity = digest("container", scenario.project, replica.container)
-    endpoints = tuple(
-        endpoint_spec(scenario, replica, attachment) for attachment in attachment_order(scenario, service)
-    )
+    endpoints = tuple(endpoint_spec(scenario, replica, attachment) for attachment in service.networks)
     if service.mac_address and endpoints:
         first = scenario.network(_primary(service)).name
         endpoints = tuple(_with_mac(e, service.mac_address) if e.network == first else e for e in endpoints)
@@ -155,6 +151,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         sysctls=service.sysctls,
         privileged=service.privileged,
         restart=service.restart,
+        listen=service.listen,
     )
 
 
@@ -165,23 +162,6 @@ def _primary(service: Service) -> str:
 
 def _with_mac(endpoint: EndpointSpec, mac: str) -> EndpointSpec:
     return endpoint if endpoint.mac_address is not None else replace(endpoint, mac_address=mac)
-
-
-def attachment_order(scenario: Scenario, service: Service) -> list[Attachment]:
-    """The order in which the sandbox keeps its networks: the first gives the default route and eth0.
-
-    Compose creates the container on one network and connects the others before the start; libnetwork then
-    orders the endpoints (Endpoint.Less): ways out before internal networks, then by gateway priority, then
-    by the network's docker name.
-    """
-    prioritized = engine_version(scenario.host(service.host).engine).version in GW_PRIORITY.span
-
-    def key(attachment: Attachment) -> tuple[bool, int, bool, str]:
-        network = scenario.network(attachment.network)
-        priority = attachment.gw_priority if prioritized else 0
-        return (network.internal, -priority, not network.enable_ipv6, network.name)
-
-    return sorted(service.networks, key=key)
 
 
 def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> EndpointSpec:

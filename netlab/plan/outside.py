@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from netlab.engine.docker.names import digest, mac
 from netlab.model.family import FAMILIES, Family, bare
+from netlab.model.identifiers import digest, mac
 from netlab.model.plan import Interface, Node, Responder, Route
 from netlab.model.scenario import Host, Outside, OutsideInterface, Scenario
 

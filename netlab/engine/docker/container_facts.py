@@ -1,51 +1,80 @@
-"""Containers as nodes: interfaces, routes, sysctls, responders and the files that name things."""
+"""What Docker puts into a container: interfaces, routes, sysctls, rules, and files in /etc."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
+from netlab.engine.contract import ContainerState
 from netlab.engine.docker.etc import hostname, hosts_file, resolv_conf
 from netlab.engine.docker.host_state import Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.docker.networks import has_ipv6
 from netlab.engine.docker.resolver import ruleset
-from netlab.model.family import Family
-from netlab.model.plan import Interface, Node, Resolver, Responder, Route, Sysctl
-from netlab.model.scenario import Service
+from netlab.engine.docker.traits import UdpFlush
+from netlab.model.family import Family, bare
+from netlab.model.identifiers import mac
+from netlab.model.plan import ForgottenConnections, Interface, Publication, Resolver, Route, Sysctl
 
 
-def container_node(
+def container_state(
     world: HostState,
     container: Container,
-    service: Service,
-    resolver: Resolver | None = None,
-    without_ipv6: frozenset[str] = frozenset(),
-) -> Node:
-    """The node of a container; stopped, it is a namespace with nothing in it.
-
-    ``without_ipv6``: the nodes in whose namespace a service's sysctls switch IPv6 off.
-    """
+    resolver: Resolver | None,
+    publications: tuple[Publication, ...],
+    without_ipv6: frozenset[str],
+) -> ContainerState:
+    """A container as the contract has it; ``without_ipv6`` as :func:`without_ipv6` finds it."""
     spec = container.spec
-    host = world.host.name
     namespace = _namespace(world, container)
     guest = namespace != spec.node
-    return Node(
-        name=spec.node,
-        kind="container",
-        namespace=namespace,
-        hostname=host if spec.uts_host else hostname(world, container),
+    interfaces = tuple(_interfaces(world, container, without_ipv6))
+    routes = tuple(_routes(world, container, without_ipv6))
+    return ContainerState(
+        spec=spec,
+        running=container.running,
+        starts=container.starts,
+        namespace=namespace if guest else "",
+        hostname=world.host.name if spec.uts_host else hostname(world, container),
         hostname_file=hostname(world, container) if spec.uts_host else "",
-        interfaces=tuple(_interfaces(world, container, without_ipv6)),
-        routes=tuple(_routes(world, container, without_ipv6)),
+        interfaces=interfaces,
+        routes=routes,
         sysctls=tuple(_shared_sysctls(world, container) if guest else _sysctls(world, container)),
         rulesets=() if resolver is None else (ruleset(world, udp=resolver.udp, tcp=resolver.tcp),),
-        responders=tuple(_responders(service, container)) if container.running else (),
-        command=service.command if container.running else (),
         hosts_file=hosts_file(world, container),
         resolv_conf=resolv_conf(world, container),
-        engine=world.traits.name,
-        container=spec.name,
-        host=host,
+        forgets=_forgets(world.traits.udp_flush, interfaces, routes, publications),
     )
+
+
+def _forgets(
+    flush: UdpFlush,
+    interfaces: tuple[Interface, ...],
+    routes: tuple[Route, ...],
+    publications: tuple[Publication, ...],
+) -> ForgottenConnections:
+    """Libnetwork deletes what is answered by the endpoint that leads out, the only one with such state.
+
+    From 23.0 on it also deletes what was sent to published UDP ports, in one way or another
+    (:data:`~netlab.engine.docker.traits.UdpFlush`).
+    """
+    ways_out = [route.interface for route in routes if route.destination == "default"]
+    answered_by = tuple(bare(a) for i in interfaces if i.name in ways_out for a in i.addresses)
+    udp = [p for p in publications if p.protocol == "udp"]
+    host_ports = tuple(("", p.host_port) for p in udp)
+    match flush:
+        case "none":
+            return ForgottenConnections(answered_by)
+        case "host-port":
+            return ForgottenConnections(answered_by, udp_opened=host_ports, udp_closed=host_ports)
+        case "host-port-opened":
+            return ForgottenConnections(answered_by, udp_opened=host_ports)
+        case "container-port-exact":
+            exact = tuple((p.host_address, p.container_port) for p in udp if p.host_address)
+            return ForgottenConnections(answered_by, udp_opened=exact)
+        case "container-port":
+            bound = tuple((p.host_address, p.container_port) for p in udp)
+            return ForgottenConnections(answered_by, udp_opened=bound)
+    assert_never(flush)
 
 
 def _namespace(world: HostState, container: Container) -> str:
@@ -61,7 +90,7 @@ def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interfac
     return Interface(
         name=endpoint.veth,
         kind="veth",
-        mac=_veth_mac(endpoint),
+        mac=mac("veth", endpoint.node, endpoint.veth),
         mtu=network.mtu,
         peer=(endpoint.node, endpoint.ifname),
         master=network.bridge,
@@ -70,12 +99,6 @@ def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interfac
         txqlen=0,  # as libnetwork makes its links
         reason=f"{endpoint.node} on {network.title}",
     )
-
-
-def _veth_mac(endpoint: Endpoint) -> str:
-    from netlab.engine.docker.names import mac
-
-    return mac("veth", endpoint.node, endpoint.veth)
 
 
 def _interfaces(world: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Interface]:
@@ -186,13 +209,3 @@ def _ipv6_switches(world: HostState, container: Container) -> Iterator[Sysctl]:
     for ifname, has in has_v6.items():
         if has:
             yield Sysctl(key.format(ifname), "0", f"an IPv6 network behind {ifname}")
-
-
-def _responders(service: Service, container: Container) -> Iterator[Responder]:
-    """Each port published, exposed or in ``listen``; none where a real program runs in its place."""
-    if service.command:
-        return
-    published = ((m.protocol, m.container_port) for m in container.mappings)
-    exposed = ((e.protocol, e.port) for e in (*service.expose, *service.listen))
-    for protocol, number in dict.fromkeys((*published, *exposed)):
-        yield Responder(protocol, number, service.name)

@@ -12,6 +12,7 @@ from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.docker.option import OptionError
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
+from netlab.model import identifiers
 from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import FAMILIES, Address, Family
 from netlab.model.scenario import PortMapping, Protocol
@@ -25,7 +26,7 @@ def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     if spec.node in world.containers:
         raise Refused("container", spec.node, f'The container name "/{spec.name}" is already in use')
     _check(world, spec)
-    container = Container(spec, wishes=list(spec.endpoints), mappings=spec.ports)
+    container = Container(spec, wishes=attachment_order(world, spec.endpoints), mappings=spec.ports)
     if spec.network_mode == DEFAULT_BRIDGE and not container.wishes:
         container.wishes = [EndpointSpec(DEFAULT_BRIDGE)]
     world.containers[spec.node] = container
@@ -34,6 +35,23 @@ def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     except Refused:
         del world.containers[spec.node]
         raise
+
+
+def attachment_order(world: HostState, wishes: tuple[EndpointSpec, ...]) -> list[EndpointSpec]:
+    """The order in which a new container joins its networks: the first gives the default route and eth0.
+
+    Compose creates the container on one network and connects the others before the start; libnetwork then
+    orders the endpoints (Endpoint.Less): ways out before internal networks, then by gateway priority, then
+    by the network's docker name.
+    """
+    prioritized = world.traits.version in endpoint_options.GW_PRIORITY.span
+
+    def key(wish: EndpointSpec) -> tuple[bool, int, bool, str]:
+        network = world.networks.get(wish.network)
+        internal, ipv6 = (network.spec.internal, network.spec.enable_ipv6) if network else (False, None)
+        return (internal, -wish.gw_priority if prioritized else 0, not ipv6, wish.network)
+
+    return sorted(wishes, key=key)
 
 
 def _check(world: HostState, spec: ContainerSpec) -> None:
@@ -173,7 +191,7 @@ def _attach(world: HostState, rules: Firewaller, container: Container, wish: End
     addresses = _addresses(world, network, node, wish)
     v4 = addresses.get(Family.IPV4)
     mac = wish.mac_address or (
-        names.mac(container.spec.id, network.spec.id, str(container.starts))
+        identifiers.mac(container.spec.id, network.spec.id, str(container.starts))
         if world.traits.random_macs or v4 is None
         else names.mac_of(str(v4))
     )

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from netlab.engine.docker.containers import in_order
 from netlab.engine.docker.host_state import Container, HostState, LiveNetwork
-from netlab.engine.docker.names import digest
 from netlab.engine.docker.networks import DEFAULT_BRIDGE
+from netlab.model.identifiers import digest
 from netlab.model.plan import DnsName, Resolver
-from netlab.model.scenario import Service
 
 #: The kernel's ip_local_port_range, from which it picks the ports of Docker's server.
 EPHEMERAL = range(32768, 61000)
@@ -32,13 +31,13 @@ def _known_as(container: Container, aliases: tuple[str, ...]) -> Iterator[str]:
     yield from dict.fromkeys(filter(None, (spec.name, *aliases, spec.id[:12], spec.hostname)))
 
 
-def resolver(world: HostState, container: Container, service: Service) -> Resolver | None:
+def resolver(world: HostState, container: Container) -> Resolver | None:
     """The server of a running container that ever was on a user-defined network."""
     if not container.running or not container.resolver:
         return None
     networks = [e.spec.network for e in in_order(world, container) if e.spec.network != DEFAULT_BRIDGE]
     taken = {m.container_port for m in container.mappings}
-    taken |= {port.port for port in (*service.expose, *service.listen)}
+    taken |= {port.port for port in (*container.spec.expose, *container.spec.listen)}
     udp, tcp = _ports(world, taken)
     options = container.spec.dns_opt or world.daemon.dns_opts
     return Resolver(

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine.contract import State
-from netlab.engine.docker import containers, daemon_json, firewalld, names, networks, options
+from netlab.engine.contract import HostFacts
+from netlab.engine.docker import containers, daemon_json, facts, firewalld, networks, options
 from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.host_state import Container, HostState
 from netlab.engine.docker.ports import PortAllocator, port_set
@@ -15,8 +15,9 @@ from netlab.engine.docker.traits import Traits
 from netlab.engine.ipam import DEFAULT_POOLS, Pools
 from netlab.engine.nft import NftTables
 from netlab.engine.refusal import Refused
+from netlab.engine.state import State
 from netlab.engine.sysctls import Sysctls
-from netlab.engine.tables import Tables
+from netlab.engine.tables import tables_of
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -34,6 +35,7 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family, Network
+from netlab.model.identifiers import digest
 from netlab.model.scenario import Host, Pool
 
 #: What the nftables backend wants to find.
@@ -64,6 +66,10 @@ class DockerEngine:
         """The state after one more event; raises :class:`Refused`."""
         return state.after(event)
 
+    def describe(self, state: State[HostState]) -> HostFacts:
+        """What stands on the host in this state."""
+        return facts.describe(state.world)
+
     def _first_start(self, host: Host) -> HostState:
         daemon = daemon_json.read(host.daemon, self.traits)
         world = HostState(
@@ -71,7 +77,7 @@ class DockerEngine:
             traits=self.traits,
             daemon=daemon,
             sysctls=Sysctls(host.sysctls) if self.traits.enables_forwarding else _forwarding(host),
-            tables=_tables_before(host),
+            tables=tables_of(host),
             nft=NftTables(),
             pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
         )
@@ -199,28 +205,12 @@ def _known(world: HostState, node: str) -> Container:
     return container
 
 
-def _tables_before(host: Host) -> dict[Family, Tables]:
-    """The tables of both families, with the administrator's own rulesets in them."""
-    tables = {family: Tables(family) for family in FAMILIES}
-    for ruleset in host.firewall.rulesets:
-        tables[ruleset.family].take(ruleset)
-    for family in FAMILIES:
-        text = host.firewall.files.get(family.iptables)
-        if text is not None:
-            try:
-                origin = "ufw" if host.firewall.kind == "ufw" else f"firewall.{family.iptables}"
-                tables[family].load(text, origin)
-            except ValueError as error:
-                raise Refused("host", host.name, str(error)) from error
-    return tables
-
-
 def _default_pools(
     traits: Traits, configured: tuple[tuple[Network, int], ...], host: str
 ) -> tuple[tuple[Network, int], ...]:
     pools = configured or tuple((ipaddress.ip_network(base), size) for base, size in DEFAULT_POOLS)
     if traits.ula_pools and not any(base.version == 6 for base, _ in pools):
-        prefix = int("fd" + names.digest("ula", host)[:10], 16) << 80
+        prefix = int("fd" + digest("ula", host)[:10], 16) << 80
         pools = (*pools, (ipaddress.IPv6Network((prefix, 48)), 64))
     return pools
 
@@ -248,7 +238,7 @@ def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
     pools = [_docker0_pool(world, family) for family in families]
     spec = NetworkSpec(
         name=networks.DEFAULT_BRIDGE,
-        id=names.digest("network", networks.DEFAULT_BRIDGE, world.host.name),
+        id=digest("network", networks.DEFAULT_BRIDGE, world.host.name),
         driver_opts=opts,
         pools=tuple(pool for pool in pools if pool is not None),
         enable_ipv6=daemon.ipv6,

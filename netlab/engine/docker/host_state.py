@@ -1,12 +1,13 @@
 """What stands on a host: the engine's working copy, which events change in place.
 
-Nothing here decides anything; the engines do.  :class:`netlab.engine.contract.State` guards it.
+Nothing here decides anything; the engines do.  :class:`netlab.engine.state.State` guards it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netlab.engine.contract import EngineNote
 from netlab.engine.docker.daemon_json import Daemon
 from netlab.engine.docker.ports import PortAllocator
 from netlab.engine.docker.traits import Traits
@@ -187,16 +188,6 @@ class Container:
 NO_RAW = "DOCKER_INSECURE_NO_IPTABLES_RAW"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a user should know though nothing is refused; ``subject`` and ``name`` are those of a refusal."""
-
-    subject: Subject
-    name: str
-    text: str
-    by_chance: bool = False
-
-
 @dataclass(slots=True)
 class HostState:
     """Everything on one host."""
@@ -219,7 +210,7 @@ class HostState:
         default_factory=lambda: {f: {} for f in FAMILIES}
     )
     #: what was read and ignored, and what a real daemon leaves to chance, in order and once each
-    notes: dict[Note, None] = field(default_factory=dict)
+    notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
 
     @property
@@ -235,7 +226,7 @@ class HostState:
 
     def note(self, subject: Subject, name: str, text: str, by_chance: bool = False) -> None:
         """Remember what the user should know; ``by_chance``: where a real daemon is not determined."""
-        self.notes[Note(subject, name, text, by_chance)] = None
+        self.notes[EngineNote(subject, name, text, by_chance)] = None
 
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""

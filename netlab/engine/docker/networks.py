@@ -11,6 +11,7 @@ from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
 from netlab.model.event import NetworkSpec
 from netlab.model.family import Family, Network, bare
+from netlab.model.identifiers import mac
 from netlab.model.scenario import Pool
 
 #: Docker's own networks, which stand from the start.
@@ -166,7 +167,7 @@ def _next_hops(spec: NetworkSpec) -> dict[Family, str]:
 
 
 def _mac(world: HostState, spec: NetworkSpec, bridge: str) -> str:
-    make = names.mac if world.traits.random_macs else names.docker_mac
+    make = mac if world.traits.random_macs else names.docker_mac
     return make(spec.id, bridge)
 
 

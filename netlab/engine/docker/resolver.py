@@ -11,13 +11,13 @@ from functools import cache
 from netlab.engine.docker.host_state import HostState
 from netlab.model.family import Family
 from netlab.model.plan import RESOLVER
-from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Ruleset, Table
+from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Table
 
 OUTPUT = "DOCKER_OUTPUT"
 POSTROUTING = "DOCKER_POSTROUTING"
 
 
-def ruleset(world: HostState, *, udp: int, tcp: int) -> Ruleset:
+def ruleset(world: HostState, *, udp: int, tcp: int) -> IptablesRuleset | NftTable:
     """The rules that lead to the server's ports, and back: one object for all containers alike."""
     return (_nftables if world.daemon.nftables else _iptables)(udp, tcp)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from netlab.engine.docker.traits import Traits
 from netlab.lab import codec
 from netlab.lab.build import workloads
-from netlab.model.family import bare
-from netlab.model.version import engine_version
 
 if TYPE_CHECKING:
-    from netlab.engine.docker.traits import UdpFlush
-    from netlab.model.plan import Interface, Listener, Node, Plan, Publication
+    from netlab.model.plan import Interface, Listener, Node, Plan
 
 
 class PlanChange:
@@ -141,25 +137,19 @@ class PlanChange:
     # -- connections
 
     def forget_connections(self, host: Node, namespace: int) -> None:
-        """Have conntrack forget what the engine makes it forget when a container goes or comes.
-
-        libnetwork deletes entries whose answers come from or go to the endpoint's address, and from 23.0 on
-        also what was sent to published UDP ports, in one way or another (:attr:`Traits.udp_flush`).
-        """
+        """Have a host's conntrack forget what the engine makes it forget when a container goes or comes."""
         from netlab.kernel.netlink import conntrack  # pyroute2 takes 0.2 s to import
 
         addresses: set[str] = set()
-        closed: list[Publication] = []
-        opened: list[Publication] = []
-        for plan, nodes, published in ((self.before, self._old, closed), (self.after, self._new, opened)):
+        endpoints: set[tuple[str, int]] = set()
+        for nodes, opens in ((self._old, False), (self._new, True)):
             for node in nodes.values():
-                if node.kind != "container" or node.host != host.name or not self._moved(node.name):
+                if node.forgets is None or node.host != host.name or not self._moved(node.name):
                     continue
-                addresses |= _gateway_addresses(node)
-                published += [p for p in plan.publications if p.node == node.name and p.protocol == "udp"]
+                addresses.update(node.forgets.answered_by)
+                endpoints.update(node.forgets.udp_opened if opens else node.forgets.udp_closed)
         if addresses:
             conntrack.delete(namespace, conntrack.answered_by(addresses))
-        endpoints = sent_to_published(Traits(engine_version(host.engine)).udp_flush, opened, closed)
         if endpoints:
             conntrack.delete(namespace, conntrack.sent_to(conntrack.UDP, endpoints))
 
@@ -167,24 +157,6 @@ class PlanChange:
         if name in self.renewed or name not in self._old or name not in self._new:
             return True
         return self._old[name].interfaces != self._new[name].interfaces
-
-
-def sent_to_published(
-    flush: UdpFlush, opened: Iterable[Publication], closed: Iterable[Publication]
-) -> set[tuple[str, int]]:
-    """The (address, port) pairs of which the engine deletes what was sent there; no address: any."""
-    match flush:
-        case "none":
-            return set()
-        case "host-port":
-            return {("", p.host_port) for p in (*closed, *opened)}
-        case "host-port-opened":
-            return {("", p.host_port) for p in opened}
-        case "container-port-exact":
-            return {(p.host_address, p.container_port) for p in opened if p.host_address}
-        case "container-port":
-            return {(p.host_address, p.container_port) for p in opened}
-    assert_never(flush)
 
 
 def _ends(plan: Plan) -> dict[tuple[str, str], Interface]:
@@ -207,9 +179,3 @@ def _ports(plan: Plan) -> dict[tuple[str, tuple[str, int, str]], tuple[str, int,
         for namespace, ports in workloads.responders_of(plan)
         for protocol, port, node, service in ports
     }
-
-
-def _gateway_addresses(node: Node) -> set[str]:
-    """The addresses of the endpoint by which a container reaches the world: the only one with such state."""
-    ways_out = [route.interface for route in node.routes if route.destination == "default"]
-    return {bare(a) for i in node.interfaces if i.name in ways_out for a in i.addresses}

@@ -28,7 +28,6 @@ from netlab.model.event import (
 )
 from netlab.model.family import Family
 from netlab.model.scenario import Firewall, Host, OutsideInterface, Pool, PortMapping
-from netlab.plan.build import rulesets
 
 HERE = Position("scenario.yaml", 1, 1)
 EXT = (OutsideInterface("ext0", ("198.51.100.1/24", "2001:db8:1::1/64")),)
@@ -70,12 +69,12 @@ HISTORY: tuple[Event, ...] = (
 def test_an_older_state_stays_what_it_was(name: str) -> None:
     chosen = engine.get(name)
     states = [chosen.start(host())]
-    seen = [tuple(rulesets(states[0].world))]
+    seen = [chosen.describe(states[0]).rulesets]
     for event in HISTORY:
         states.append(chosen.step(states[-1], event))
-        seen.append(tuple(rulesets(states[-1].world)))
+        seen.append(chosen.describe(states[-1]).rulesets)
     for state, before in zip(states, seen, strict=True):
-        assert tuple(rulesets(state.world)) == before
+        assert chosen.describe(state).rulesets == before
     assert states[-1].events == HISTORY
 
 
@@ -83,12 +82,12 @@ def test_an_older_state_stays_what_it_was(name: str) -> None:
 def test_what_is_taken_away_leaves_nothing_behind(name: str) -> None:
     chosen = engine.get(name)
     start = chosen.start(host())
-    before = {r.family: r for r in rulesets(start.world)}  # type: ignore[union-attr]
+    before = {r.family: r for r in chosen.describe(start).rulesets}  # type: ignore[union-attr]
     state = start
     for event in (*HISTORY[:6], ContainerRemove("web"), ContainerRemove("db"), NetworkRemove("front")):
         state = chosen.step(state, event)
     state = chosen.step(state, NetworkRemove("back"))
-    for ruleset in rulesets(state.world):
+    for ruleset in chosen.describe(state).rulesets:
         after = [table for table in getattr(ruleset, "tables", [ruleset]) if table.name != "raw"]
         first = before.get(ruleset.family)  # type: ignore[union-attr]
         assert after == list(getattr(first, "tables", [first]))
@@ -102,10 +101,10 @@ def test_a_refusal_changes_nothing(name: str) -> None:
     state = chosen.start(host())
     for event in HISTORY[:3]:
         state = chosen.step(state, event)
-    before = tuple(rulesets(state.world))
+    before = chosen.describe(state).rulesets
     with pytest.raises(Refused, match="port is already allocated"):
         chosen.step(state, container("other", "back", ports=HTTP))
-    assert tuple(rulesets(state.world)) == before
+    assert chosen.describe(state).rulesets == before
     assert "other" not in state.world.containers
     again = chosen.step(state, container("other", "back"))
     assert str(again.world.networks["back"].endpoints["other"].addresses[Family.IPV4]) == "203.0.113.2"
@@ -169,9 +168,9 @@ def test_the_nftables_backend_wants_forwarding() -> None:
 
 
 def test_firewall_backend_makes_docker_29_the_nftables_engine() -> None:
-    asked = engine.get("docker-29").start(host(daemon={"firewall-backend": "nftables"}))
-    named = engine.get("docker-29-nftables").start(host())
-    assert tuple(rulesets(asked.world)) == tuple(rulesets(named.world))
+    plain, named = engine.get("docker-29"), engine.get("docker-29-nftables")
+    asked = plain.describe(plain.start(host(daemon={"firewall-backend": "nftables"})))
+    assert asked == named.describe(named.start(host()))
 
 
 def test_plain_docker_is_the_newest() -> None:
@@ -192,7 +191,8 @@ def test_docker_inserts_into_the_administrators_own_rules() -> None:
         )
     )
     own = host(firewall=Firewall("iptables", files={"iptables": saved}))
-    (ruleset,) = rulesets(engine.get("docker-20.10").start(own).world)
+    chosen = engine.get("docker-20.10")
+    (ruleset,) = chosen.describe(chosen.start(own)).rulesets
     table = ruleset.table("filter")  # type: ignore[union-attr]
     assert table
     forward = [rule.text for rule in table.chain("FORWARD").rules]  # type: ignore[union-attr]
@@ -232,7 +232,7 @@ def test_a_containers_ports_up_to_26_come_as_gos_insertion_sort_leaves_them(give
     chosen = engine.get("docker-20.10")
     state = chosen.step(chosen.start(host()), HISTORY[0])
     state = chosen.step(state, container("web", "front", ports=tuple(ports)))
-    (ruleset,) = rulesets(state.world)
+    (ruleset,) = chosen.describe(state).rulesets
     table = ruleset.table("nat")  # type: ignore[union-attr]
     assert table
     rules = [rule.text.split() for rule in table.chain("DOCKER").rules if "DNAT" in rule.text]

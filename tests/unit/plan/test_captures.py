@@ -15,11 +15,12 @@ from unittest.mock import patch
 
 import pytest
 
+from netlab.engine.docker import containers
 from netlab.model.family import FAMILIES, Family
 from netlab.model.plan import Interface, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.scenario import Scenario
-from netlab.plan import events, make
+from netlab.plan import make
 from netlab.plan.render import nft_text, restore_text
 from netlab.scenario import Overrides, load
 
@@ -72,8 +73,8 @@ def planned(daemon: str, config: str) -> Plan:
     scenario = scenario_of(daemon, config)
     if (daemon, config) not in MIRRORED:
         return make(scenario)
-    in_order = events.attachment_order
-    with patch.object(events, "attachment_order", lambda *args: in_order(*args)[::-1]):
+    in_order = containers.attachment_order
+    with patch.object(containers, "attachment_order", lambda *args: in_order(*args)[::-1]):
         return make(scenario)
 
 

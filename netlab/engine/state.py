@@ -1,0 +1,71 @@
+"""Keep an engine's working copy: immutable for whoever holds a state, and changed in place all the same.
+
+An engine may keep its state in any value that never changes. One that would rather change tables and
+dictionaries in place, as real daemons do, hands its two functions to :class:`State`. A fold of n events costs
+n steps, because the working copy moves along with the newest state; an older state that is asked again is
+rebuilt from its own history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from netlab.model.event import Event
+
+W = TypeVar("W")
+
+
+class State(Generic[W]):
+    """The state of an engine after some events; ``world`` is its working copy.
+
+    Read ``world``, never change it: it is the working copy of this very state.
+    """
+
+    __slots__ = ("_event", "_parent", "_start", "_step", "_world")
+
+    def __init__(
+        self,
+        start: Callable[[], W],
+        step: Callable[[W, Event], None],
+        parent: State[W] | None = None,
+        event: Event | None = None,
+    ) -> None:
+        self._start = start
+        self._step = step
+        self._parent = parent
+        self._event = event
+        self._world: W | None = None if parent else start()
+
+    @property
+    def world(self) -> W:
+        """What stands; rebuilt from the events if a later state has taken the working copy along."""
+        if self._world is None:
+            self._world = self._replay()
+        return self._world
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The history: everything that happened since the daemon's first start."""
+        events: list[Event] = []
+        state: State[W] | None = self
+        while state is not None:
+            if state._event is not None:
+                events.append(state._event)
+            state = state._parent
+        return tuple(reversed(events))
+
+    def after(self, event: Event) -> State[W]:
+        """The state after one more event; where the step raises (Refused), this state stays as it is."""
+        world = self.world
+        self._world = None
+        child = State(self._start, self._step, self, event)
+        self._step(world, event)
+        child._world = world
+        return child
+
+    def _replay(self) -> W:
+        world = self._start()
+        for event in self.events:
+            self._step(world, event)
+        return world
