@@ -94,9 +94,10 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
         yield from ((name, "a lab") for name in labs())
         yield from ((name, "a node") for name in nodes())
     elif kind == "engine":
-        from netlab.engine import NAMES
+        from netlab.model.engine_names import added
+        from netlab.model.version import ENGINES
 
-        yield from ((name, "an engine") for name in ("docker", *NAMES))
+        yield from ((name, "an engine") for name in ("docker", *ENGINES, *added()))
     elif kind == "firewall":
         yield from ((name, "") for name in ("none", "ufw", "firewalld"))
 

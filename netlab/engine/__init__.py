@@ -1,34 +1,66 @@
-"""Container engines, generation by generation: what each would have written to the host by now.
+"""Container engines: what each would have written to its host by now.
 
-An engine is imported when it is asked for, and the layouts of the others are not.
+An engine is imported when it is asked for, and the layouts of the others are not. What an engine is,
+:mod:`netlab.engine.contract` says; how to add one, ``docs/engines.md``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlab.model.engine_names import GROUP, NAME, check_engine, is_docker, packaged, registered
 from netlab.model.errors import UsageError
 from netlab.model.version import ENGINES, NEWEST, engine_version
 
 if TYPE_CHECKING:
     from netlab.engine.contract import Engine
 
-#: The engines that have a name of their own, oldest first.
+#: The generations of Docker, oldest first.
 NAMES = ENGINES
 
 
 def get(name: str) -> Engine[Any]:
-    """The engine of that name: ``docker-28``, ``docker-28.1.1``, or ``docker``, which is the newest.
+    """The engine of a name: ``docker-28``, ``docker-28.1.1``, ``docker`` (the newest), or an added one's.
 
-    Raises :class:`UsageError` with a suggestion.
+    Raises :class:`UsageError`, with a suggestion where there is no engine of that name.
     """
     try:
-        found = engine_version(name)
+        check_engine(name)
     except ValueError as error:
         raise UsageError(f"there is no engine {name}{error}") from None
+    if not is_docker(name):
+        return registered[name] if name in registered else _packaged(name)
     from netlab.engine.docker.generations import engine
 
-    return engine(found)
+    return engine(engine_version(name))
 
 
-__all__ = ["NAMES", "NEWEST", "get"]
+def register(engine: Engine[Any]) -> None:
+    """Add an engine to those that scenarios and ``--engine`` can name, for as long as this program runs.
+
+    It takes the place of an earlier one of its name. An installed package names its engine as an entry point
+    of the group ``netlab.engines`` instead, so that ``netlab`` on the command line knows it too.
+
+    Raises :class:`UsageError` for a name that cannot be an engine's, or that stands for versions of Docker.
+    """
+    if not NAME.fullmatch(engine.name):
+        raise UsageError(
+            f"an engine cannot be named {engine.name!r}: a name has small letters, digits, '.', '_' and '-'; "
+            "those that begin with docker are versions of Docker"
+        )
+    registered[engine.name] = engine
+
+
+def _packaged(name: str) -> Engine[Any]:
+    """The engine behind an entry point, imported now."""
+    point = packaged()[name]
+    try:
+        found: Engine[Any] = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"engine {name}: cannot import {point.value} ({GROUP}): {error}") from error
+    if found.name != name:
+        raise UsageError(f"engine {name}: {point.value} is the engine {found.name!r} ({GROUP})")
+    return found
+
+
+__all__ = ["NAMES", "NEWEST", "get", "register"]

@@ -69,6 +69,7 @@ class ContainerState:
     starts: int = 1
     #: the node whose namespace it shares; empty: it has its own
     namespace: str = ""
+    #: empty: the node's name
     hostname: str = ""
     #: the contents of /etc/hostname, where that is another name
     hostname_file: str = ""

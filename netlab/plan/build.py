@@ -232,7 +232,7 @@ def _container_node(host: Host, facts: HostFacts, container: ContainerState, ser
         name=spec.node,
         kind="container",
         namespace=container.namespace or spec.node,
-        hostname=container.hostname,
+        hostname=container.hostname or spec.node,
         hostname_file=container.hostname_file,
         interfaces=container.interfaces,
         routes=container.routes,

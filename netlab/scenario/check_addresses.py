@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from netlab.model.engine_names import is_docker
 from netlab.model.family import Address, Network, parse_address
 from netlab.model.scenario import ComposeNetwork, Host
 from netlab.model.version import STILL, Span, Version
@@ -146,7 +147,7 @@ def _static(text: str, network: str, facts: _Known, external: bool) -> str | Non
 
 
 def _default_bridge(host: Host) -> list[tuple[Network, str]]:
-    if host.daemon.get("bridge"):
+    if host.daemon.get("bridge") or not is_docker(host.engine):
         return []
     bip = host.daemon.get("bip")
     if isinstance(bip, str):
@@ -202,7 +203,7 @@ def _pool_mark(root: Value, key: str, net: Network) -> Mark:
 def _bridges(host: Host, networks: Iterable[ComposeNetwork], root: Value, report: Report) -> None:
     taken: dict[str, str] = {bridge.name: "another tenant's" for bridge in host.bridges}
     taken.update({interface.name: "an interface of the host" for interface in host.interfaces})
-    if not host.daemon.get("bridge"):
+    if not host.daemon.get("bridge") and is_docker(host.engine):
         taken.setdefault(DOCKER0, "Docker's default bridge")
     for network in networks:
         name = network.driver_opts.get(BRIDGE_NAME)

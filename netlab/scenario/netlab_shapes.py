@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from typing import get_args
 
+from netlab.model.engine_names import check_engine
 from netlab.model.flow import OutcomeName, PathName
-from netlab.model.version import ENGINE_PATTERN, engine_version
+from netlab.model.version import ENGINE_PATTERN
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
@@ -45,7 +46,7 @@ class EngineName(Text):
 def wrong_engine(text: str) -> str | None:
     """A name that is no engine's, in quotes, with what could have been meant; None for an engine's."""
     try:
-        engine_version(text)
+        check_engine(text)
     except ValueError as error:
         return f"{shown(text)}{error}"
     return None

@@ -33,7 +33,7 @@ HOST: dict[str, str] = {"links": _HOST_LINKS, "external_links": _HOST_LINKS}
 _IPC = re.compile(r"kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)\Z|fs\.mqueue\.")
 #: a release of an engine: (20, 10, 24)
 Release = tuple[int, ...]
-#: what a name counts as that stands for no version, and was reported already
+#: what a name counts as that stands for no version of Docker: another engine, or a mistake that was reported
 _NEWEST: Release = (999,)
 
 

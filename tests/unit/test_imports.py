@@ -162,6 +162,24 @@ def test_imports_for_types_make_no_circle_of_rooms() -> None:
     assert circles({name: frozenset(others) for name, others in both.items()}) == []
 
 
+def test_engines_are_known_by_their_contract() -> None:
+    """Whatever an engine keeps, no other package looks at it: Docker is one engine among others."""
+    public = {"netlab.engine", "netlab.engine.contract"}
+    inside = [
+        f"{name} imports {other}"
+        for graph in (graph_of(sources()), graph_of(sources(), types=True))
+        for name, others in graph.items()
+        for other in others
+        if in_engine(other) and not in_engine(name) and other not in public
+    ]
+    assert inside == []
+    assert "netlab.engine.contract" in graph_of(sources())["netlab.plan.build"]
+
+
+def in_engine(module: str) -> bool:
+    return module == "netlab.engine" or module.startswith("netlab.engine.")
+
+
 def test_the_drawing_of_the_rooms_is_true() -> None:
     drawn = drawing(rooms(graph_of(sources())))
     assert f"```\n{drawn}\n```" in ARCHITECTURE.read_text(), f"docs/architecture.md should have:\n{drawn}"

@@ -1,0 +1,62 @@
+"""Names of engines: Docker's versions, and the engines that a program or an installed package adds.
+
+A program adds one with :func:`netlab.engine.register`, a package with an entry point of the group
+``netlab.engines``. Scenarios are read before any engine is imported, so names are known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from netlab.model.version import engine_version
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+#: The group of entry points in which packages name their engines.
+GROUP = "netlab.engines"
+#: What an engine may be called; names that begin with ``docker`` are Docker's versions.
+NAME = re.compile(r"(?!docker)[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+
+#: The engines that this program has registered, by name.
+registered: dict[str, Any] = {}
+
+
+@cache
+def packaged() -> Mapping[str, EntryPoint]:
+    """The engines that installed packages add, by name; none of them is imported."""
+    from importlib.metadata import entry_points  # takes as long to import as all of `netlab ls`
+
+    return {point.name: point for point in entry_points(group=GROUP) if NAME.fullmatch(point.name)}
+
+
+def added() -> tuple[str, ...]:
+    """The names of all engines that are not Docker's, in alphabetical order."""
+    return tuple(sorted({*registered, *packaged()}))
+
+
+def is_docker(name: str) -> bool:
+    """Whether the name stands for a version of Docker."""
+    try:
+        engine_version(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_engine(name: str) -> None:
+    """Raise ValueError for a name that no engine has.
+
+    Its text goes on from the name, as that of :func:`netlab.model.version.engine_version` does.
+    """
+    try:
+        engine_version(name)
+    except ValueError as error:
+        others = () if name in registered else added()
+        if name in registered or name in others:
+            return
+        more = f"; added by other packages: {', '.join(others)}" if others else ""
+        raise ValueError(f"{error}{more}") from None

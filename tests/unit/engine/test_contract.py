@@ -1,0 +1,149 @@
+"""An engine that is not Docker, by the contract alone: through plan and diff, and found by its name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.toy_engine import ToyEngine
+
+from netlab import engine
+from netlab.engine.contract import Refused
+from netlab.model import engine_names
+from netlab.model.errors import Position, ScenarioError, UsageError
+from netlab.model.expectation import ScenarioEvent
+from netlab.model.family import FAMILIES
+from netlab.model.plan import Plan
+from netlab.plan import make
+from netlab.plan.change import History, happen, towards
+from netlab.plan.diff import diff
+from netlab.scenario import Overrides, load
+
+ROOT = Path(__file__).parents[3]
+SEED = ROOT / "scenarios" / "httpd.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_names, "registered", registered := {})
+    monkeypatch.setattr(engine, "registered", registered)
+    engine.register(ToyEngine())
+
+
+def planned(name: str, **overrides: object) -> Plan:
+    return make(load([SEED], overrides=Overrides(engine=name, **overrides)))  # type: ignore[arg-type]
+
+
+def test_plan_lays_out_what_the_engine_describes() -> None:
+    plan = planned("toy")
+    host, httpd = plan.node("host"), plan.node("httpd")
+    assert [i.name for i in host.interfaces] == ["ext0", "toy0", "toy0p0"]
+    assert httpd.interfaces[0].peer == ("host", "toy0p0")
+    assert host.engine == httpd.engine == "toy"
+    assert httpd.hostname == "httpd"
+    assert [(r.protocol, r.port) for r in httpd.responders] == [("tcp", 80), ("tcp", 443)]
+    (ruleset,) = host.rulesets
+    assert [table.name for table in ruleset.tables] == ["nat"]  # type: ignore[union-attr]
+    assert [(p.host_port, p.node) for p in plan.publications] == [(80, "httpd"), (443, "httpd")]
+
+
+def test_the_hosts_own_firewall_is_beside_the_engines_rules() -> None:
+    for firewall in ("ufw", "firewalld"):
+        plan = planned("toy", firewall=firewall)
+        host = plan.node("host")
+        assert {r.family for r in host.rulesets if hasattr(r, "sets")} >= {FAMILIES[0]}
+        texts = str(host.rulesets)
+        assert "--to-destination 192.168.10.2:80" in texts
+        assert firewall in texts
+
+
+def test_diff_compares_it_with_docker() -> None:
+    found = diff(planned("docker-28"), planned("toy"))
+    gone = {change.name for change in found.about("chain") if change.kind == "goes"}
+    assert "ip filter DOCKER-USER" in gone
+    assert {c.name for c in found.about("interface") if c.kind == "comes"} == {"toy0", "toy0p0"}
+    assert diff(planned("toy"), planned("toy")).empty
+
+
+def test_a_scenario_that_changes_goes_on_from_its_state() -> None:
+    scenario = load([SEED], overrides=Overrides(engine="toy"))
+    history = History.of(scenario)
+    same = towards(history, scenario)
+    assert same is not None
+    assert (same.events, same.plan) == ((), make(scenario))
+    with pytest.raises(UsageError, match="toy refuses: toy does not know ContainerStop"):
+        happen(history, ScenarioEvent(("stop", "httpd"), Position("-", 1, 1)))
+
+
+def test_what_it_refuses_is_reported_in_its_words_at_the_place() -> None:
+    class Stubborn(ToyEngine):
+        name = "stubborn"
+
+        def step(self, state, event):  # type: ignore[no-untyped-def]
+            raise Refused("event", "", "not today")
+
+    engine.register(Stubborn())
+    with pytest.raises(ScenarioError, match=r"httpd\.yaml:\d+:\d+: stubborn refuses: not today"):
+        planned("stubborn")
+
+
+# -- names
+
+
+@pytest.mark.parametrize(
+    "name", ["docker", "docker-28", "docker-99", "Toy", "", "a b", "-toy", "a/b", "x" * 64]
+)
+def test_some_names_cannot_be_an_engines(name: str) -> None:
+    class Named(ToyEngine):
+        pass
+
+    Named.name = name
+    with pytest.raises(UsageError, match="cannot be named"):
+        engine.register(Named())
+
+
+def test_a_name_that_nobody_has_is_refused_with_those_that_were_added() -> None:
+    with pytest.raises(UsageError, match=r"there is no engine tyo.*added by other packages: toy"):
+        engine.get("tyo")
+    with pytest.raises(ScenarioError, match="tyo"):
+        planned("tyo")
+
+
+def packaged(tmp_path: Path, line: str) -> dict[str, str]:
+    """An environment in which a package has an entry point."""
+    folder = tmp_path / "toy-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text(f"[netlab.engines]\n{line}\n")
+    tests = ROOT / "tests"
+    return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"}
+
+
+def netlab(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "netlab", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_an_installed_package_adds_its_engine(tmp_path: Path) -> None:
+    done = netlab(
+        packaged(tmp_path, "toy = support.toy_engine:TOY"),
+        *("diff", str(SEED), "--engine", "docker-28", "--engine", "toy", "--plan-only"),
+    )
+    assert "toy0" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("toy = support.toy_engine:NOTHING", "engine toy: cannot import support.toy_engine:NOTHING"),
+        ("other = support.toy_engine:TOY", "support.toy_engine:TOY is the engine 'toy'"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere_is_said(tmp_path: Path, line: str, words: str) -> None:
+    name = line.partition(" ")[0]
+    done = netlab(packaged(tmp_path, line), "plan", str(SEED), "--engine", name)
+    assert done.returncode == 2
+    assert words in done.stderr
