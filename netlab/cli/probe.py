@@ -142,6 +142,7 @@ class _Show:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.json = args.json
+        self.whole = args.verbose
         self.unmeasured = 0
 
     def __call__(self, number: int, journey: Journey) -> None:
@@ -157,7 +158,7 @@ class _Show:
             screen = console(sys.stdout)
             if number:
                 screen.print()
-            screen.print(journey_view(journey))
+            screen.print(journey_view(journey, whole=self.whole))
         sys.stdout.flush()
 
 

@@ -155,6 +155,7 @@ class _Show:
         self._left: int | None = args.count
         self._json = args.json
         self._tree = args.tree
+        self._whole = args.verbose
         self._file = file
         self._nodes: dict[str, int] = {}
         if file is not None:
@@ -182,7 +183,7 @@ class _Show:
             from netlab.view.journey import journey_view
 
             screen = console(sys.stdout)
-            screen.print(journey_view(told.journey))
+            screen.print(journey_view(told.journey, whole=self._whole))
             screen.print()
         else:
             print_text(_line(told))

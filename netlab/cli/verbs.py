@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 
 
 #: verb → (module, what it does), in the order in which the help shows them.
+#: verbs that draw journeys; what -v does for the others, and for these
+_JOURNEYS = ("probe", "trace", "verify")
+_VERBOSE = (
+    "show the traceback of an error",
+    "show every jump of a journey, and the traceback of an error",
+)
 VERBS = {
     "up": ("netlab.cli.up", "build a lab from a scenario and leave it running"),
     "down": ("netlab.cli.down", "take labs down"),
@@ -60,6 +66,6 @@ def parser_of(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
         formatter_class=partial(HelpFormatter, width=columns() - 2),
         allow_abbrev=False,
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE[verb in _JOURNEYS])
     module.configure(parser)
     return parser, module

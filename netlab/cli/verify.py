@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         name = ", ".join(files)
         results[name] = verdicts
         if not args.json:
-            _show(name, plan, verdicts, args.quiet)
+            _show(name, plan, verdicts, args)
     if args.junit:
         from netlab.view.verify import junit
 
@@ -109,7 +109,7 @@ def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
             raise
 
 
-def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> None:
+def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Namespace) -> None:
     from netlab.view.console import console
     from netlab.view.journey import journey_view
     from netlab.view.verify import after, counts, table
@@ -117,7 +117,7 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> No
     screen = console(sys.stdout)
     engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
     screen.print(f"{name} ({engines}): {counts(verdicts)}")
-    shown = [verdict for verdict in verdicts if not quiet or verdict.word != "passed"]
+    shown = [verdict for verdict in verdicts if not args.quiet or verdict.word != "passed"]
     if shown:
         screen.print(table(shown))
     for verdict in verdicts:
@@ -126,9 +126,9 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], quiet: bool) -> No
         screen.print(f"{verdict.claim.expectation.position}: {verdict.word}{after(verdict)}")
         for problem in verdict.check.problems:
             screen.print(f"  {problem}")
-        screen.print(journey_view(verdict.journey))
+        screen.print(journey_view(verdict.journey, whole=args.verbose))
         screen.print()
-    if shown and not quiet:
+    if shown and not args.quiet:
         screen.print()
 
 

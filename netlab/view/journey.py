@@ -12,12 +12,17 @@
        …
     IPv4 reached httpd through FORWARD, rewritten to 192.168.10.10:80. The server saw …
 
-Hooks are stations, chains and rules stand under them, a jump's chain under the rule that jumped. ``⇒`` marks
-where addresses change, ``◆`` the rule or policy that decided.
+Hooks are stations, chains and rules stand under them, a jump's chain under the rule that jumped. Many
+jumps in a row that lead nowhere (firewalld makes dozens) are one line. ``⇒`` marks where addresses change,
+``◆`` the rule or policy that decided.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from netlab.journey.advise import stopped_by
@@ -38,19 +43,22 @@ _COLOURS: Final = {
     "timeout": "red",
     "unmeasured": "magenta",
 }
+#: so many jumps that lead nowhere, one after the other, are one line, and so many chains are named in it
+_FOLDED: Final = 4
+_NAMED: Final = 3
 _STOPPED: Final = ("drop", "policy drop")
 
 
-def journey_view(journey: Journey) -> RenderableType:
-    """The whole picture: the tree, and the closing sentence."""
+def journey_view(journey: Journey, *, whole: bool = False) -> RenderableType:
+    """The whole picture: the tree, and the closing sentence; ``whole`` as in :func:`journey_tree`."""
     from rich.console import Group
     from rich.text import Text
 
-    return Group(journey_tree(journey), Text(sentence(journey), style="bold"))
+    return Group(journey_tree(journey, whole=whole), Text(sentence(journey), style="bold"))
 
 
-def journey_tree(journey: Journey) -> Tree:
-    """The tree alone."""
+def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
+    """The tree alone; ``whole`` shows every jump, also where many lead nowhere."""
     from rich.tree import Tree
 
     tree = Tree(_title(journey), guide_style="dim")
@@ -61,13 +69,13 @@ def journey_tree(journey: Journey) -> Tree:
     ):
         forth, back = back, forth
     for leg in journey.legs:
-        _leg(tree, leg, forth)
+        _leg(tree, leg, forth, whole)
     for leg in journey.replies:
-        _leg(tree, leg, back, "the answer, ")
+        _leg(tree, leg, back, whole, "the answer, ")
     if journey.switched:
         branch = tree.add(_text(("switched", "bold"), (" by a bridge, port to port", "dim")))
         for visit in journey.switched:
-            _visit(branch, visit, None, None, journey.decided_by)
+            _visit(branch, visit, None, None, journey.decided_by, whole)
     return tree
 
 
@@ -113,7 +121,7 @@ def _title(journey: Journey) -> Text:
     )
 
 
-def _leg(tree: Tree, leg: Leg, decision: DecidedBy, prefix: str = "") -> None:
+def _leg(tree: Tree, leg: Leg, decision: DecidedBy, whole: bool, prefix: str = "") -> None:
     first = leg.hooks[0].packet if leg.hooks else Packet("?", "?")
     by = f" ({leg.by}'s own connection)" if leg.by else ""
     branch = tree.add(
@@ -121,7 +129,7 @@ def _leg(tree: Tree, leg: Leg, decision: DecidedBy, prefix: str = "") -> None:
     )
     for number, visit in enumerate(leg.hooks):
         following = leg.hooks[number + 1].packet if number + 1 < len(leg.hooks) else _last(leg, visit)
-        _visit(branch, visit, visit.packet, following, decision)
+        _visit(branch, visit, visit.packet, following, decision, whole)
 
 
 def _last(leg: Leg, visit: HookVisit) -> Packet:
@@ -132,25 +140,71 @@ def _last(leg: Leg, visit: HookVisit) -> Packet:
 
 
 def _visit(
-    branch: Tree, visit: HookVisit, came: Packet | None, left: Packet | None, decision: DecidedBy
+    branch: Tree,
+    visit: HookVisit,
+    came: Packet | None,
+    left: Packet | None,
+    decision: DecidedBy,
+    whole: bool,
 ) -> None:
     stopped = _ends(visit)
     station = branch.add(_text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim")))
-    stack = [station]
-    bases: dict[str, int] = {}
-    for hit in visit.rules:
-        # A rule of a chain that was jumped to stands under the rule that jumped.
-        depth = bases.get(_chain(hit), 1)
-        if _chain(hit) not in bases:
-            bases[_chain(hit)] = depth
-        del stack[depth:]
-        line = stack[-1].add(_hit(hit, _decides(hit, visit, decision)))
-        word, _, target = hit.verdict.partition(" ")
-        if word in ("jump", "goto"):
-            stack.append(line)
-            bases[f"{hit.family} {hit.table} {target}"] = depth + 1
+    _hits(station, _nested(visit.rules), partial(_decides, visit=visit, decision=decision), whole)
     if came is not None and left is not None and came != left:
         station.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
+
+
+@dataclass
+class _Branch:
+    """A rule or policy that a packet met, and below a jump what it met in that chain."""
+
+    hit: RuleHit
+    below: list[_Branch] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many lines it takes."""
+        return 1 + sum(one.size for one in self.below)
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether it is a jump to a chain in which nothing but such jumps matched."""
+        return _is_jump(self.hit) and all(one.leads_nowhere for one in self.below)
+
+
+def _is_jump(hit: RuleHit) -> bool:
+    return hit.verdict.startswith(("jump ", "goto "))
+
+
+def _nested(hits: Iterable[RuleHit]) -> list[_Branch]:
+    """A rule of a chain that was jumped to stands under the rule that jumped."""
+    root: list[_Branch] = []
+    stack = [root]
+    bases: dict[str, int] = {}
+    for hit in hits:
+        depth = bases.setdefault(_chain(hit), 1)
+        del stack[depth:]
+        made = _Branch(hit)
+        stack[-1].append(made)
+        if _is_jump(hit):
+            stack.append(made.below)
+            bases[f"{hit.family} {hit.table} {hit.verdict.partition(' ')[2]}"] = depth + 1
+    return root
+
+
+def _hits(tree: Tree, branches: Sequence[_Branch], decides: Callable[[RuleHit], bool], whole: bool) -> None:
+    """Branches below a line; many jumps that lead nowhere are one line unless ``whole``."""
+    for nowhere, group in groupby(branches, lambda one: one.leads_nowhere):
+        found = list(group)
+        lines = sum(one.size for one in found)
+        if nowhere and not whole and lines >= _FOLDED:
+            names = [one.hit.verdict.partition(" ")[2] for one in found]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            words = f"{lines} jumps that lead nowhere: {', '.join(names[:_NAMED])}{more} (-v shows them)"
+            tree.add(_text((f"⋯ {words}", "dim")))
+            continue
+        for one in found:
+            _hits(tree.add(_hit(one.hit, decides(one.hit))), one.below, decides, whole)
 
 
 def _ends(visit: HookVisit) -> bool:

@@ -32,7 +32,7 @@ def test_the_matrix_of_a_standing_lab(netlab: Netlab) -> None:
     assert ways == {"host address", "localhost", "gateway", "container address"}
     assert {one["role"] for one in document["flows"]} == {"host", "self", "LAN"}
     answers = [one["answers"][""] for one in document["flows"]]
-    assert len(answers) == 54
+    assert len(answers) == 70
     assert all(answer["outcome"] != "unmeasured" for answer in answers)
 
 

@@ -78,9 +78,9 @@ DROPPED = replace(
 )
 
 
-def picture(journey: Journey) -> str:
+def picture(journey: Journey, *, whole: bool = False) -> str:
     console = Console(file=io.StringIO(), width=140, color_system=None)
-    console.print(journey_view(journey))
+    console.print(journey_view(journey, whole=whole))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -97,6 +97,40 @@ def test_the_tree() -> None:
         "    │   └── ◆ ip filter FORWARD  policy accept",
         "    └── postrouting  ext0 → br0",
     ]
+
+
+def test_many_jumps_that_lead_nowhere_are_one_line() -> None:
+    jumps = [
+        RuleHit("ip", "filter", "INPUT", f"-A INPUT -j {chain}", f"jump {chain}")
+        for chain in ("IN_a", "IN_b", "IN_c", "IN_d")
+    ]
+    inner = RuleHit("ip", "filter", "IN_b", "-A IN_b -j IN_b_log", "jump IN_b_log")
+    taken = [
+        RuleHit("ip", "filter", "INPUT", "-A INPUT -j IN_e", "jump IN_e"),
+        RuleHit("ip", "filter", "IN_e", "-A IN_e -p tcp -j RETURN", "return"),
+    ]
+    policy = RuleHit("ip", "filter", "INPUT", None, "policy drop")
+    rules = (*jumps[:2], inner, *jumps[2:], *taken, policy)
+    visit = HookVisit("input", "ext0", None, FIRST, rules)
+    journey = replace(DROPPED, legs=(Leg("host", None, Nat(), (visit,)),))
+    assert picture(journey).splitlines()[3:7] == [
+        "        ├── ⋯ 5 jumps that lead nowhere: IN_a, IN_b, IN_c and 1 more (-v shows them)",
+        "        ├── ip filter INPUT  -A INPUT -j IN_e",
+        "        │   └── ip filter IN_e  -A IN_e -p tcp -j RETURN  return",
+        "        └── ip filter INPUT  policy drop",
+    ]
+    assert "jump" not in picture(journey, whole=True)
+    assert "│   └── ip filter IN_b  -A IN_b -j IN_b_log" in picture(journey, whole=True)
+
+
+def test_three_jumps_stay() -> None:
+    jumps = tuple(
+        RuleHit("ip", "filter", "INPUT", f"-A INPUT -j {chain}", f"jump {chain}") for chain in "ABC"
+    )
+    journey = replace(
+        DROPPED, legs=(Leg("host", None, Nat(), (HookVisit("input", "ext0", None, FIRST, jumps),)),)
+    )
+    assert picture(journey) == picture(journey, whole=True)
 
 
 def test_the_deciding_rule_is_marked_and_brackets_of_addresses_are_no_markup() -> None:
