@@ -11,7 +11,7 @@ from typing import Any
 
 from netlab.model.family import Family, bare
 from netlab.model.journey import RuleHit
-from netlab.model.plan import Backend, Listener, Plan
+from netlab.model.plan import Backend, Interface, Listener, Node, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.trace import BaseChain, Step
 
@@ -62,6 +62,8 @@ class Topology:
     looked_at: frozenset[str] = frozenset()
     #: host → MAC address → the interface of the host behind which it is
     ports: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: node → interface → the segment or bridge that it is plugged into
+    segments: dict[str, dict[str, str]] = field(default_factory=dict)
     #: container → its host
     homes: dict[str, str] = field(default_factory=dict)
     owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Topology:
             "guests": self.guests,
             "homes": self.homes,
             "ports": self.ports,
+            "segments": self.segments,
             "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
             "responders": {node: [list(one) for one in some] for node, some in self.responders.items()},
             "reasons": [[*key, reason] for key, reason in self.reasons.items()],
@@ -89,6 +92,7 @@ class Topology:
     def from_json(cls, data: dict[str, Any]) -> Topology:
         """The inverse of :meth:`to_json`."""
         facts = cls(frozenset(data["hosts"]), guests=data["guests"], homes=data["homes"], ports=data["ports"])
+        facts.segments = data["segments"]
         facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
         for node, some in data["listeners"].items():
             facts.listeners[node] = tuple(_listener(one) for one in some)
@@ -121,6 +125,10 @@ class Topology:
     def port(self, host: str, mac: bytes) -> str | None:
         """The interface of a host behind which a MAC address is, None if that is not known."""
         return self.ports.get(host, {}).get(mac.hex(":"))
+
+    def segment(self, node: str, interface: str | None) -> str:
+        """What an interface is plugged into; where that is not known, the interface itself."""
+        return self.segments.get(node, {}).get(interface or "", f"{node}/{interface}")
 
     def owner(self, address: str, seen_from: str) -> str | None:
         """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to.
@@ -189,6 +197,9 @@ def topology_of(plan: Plan) -> Topology:
             if interface.peer and interface.mac:
                 host, port = interface.peer
                 facts.ports.setdefault(host, {})[interface.mac.lower()] = port
+        facts.segments[node.name] = {
+            interface.name: segment_of(plan, node, interface) for interface in node.interfaces
+        }
         for interface in node.interfaces:
             for address in interface.addresses:
                 own = facts.owners.setdefault(bare(address), ())
@@ -202,6 +213,21 @@ def topology_of(plan: Plan) -> Topology:
         for ruleset in node.rulesets:
             _reasons(facts, node.name, ruleset)
     return facts
+
+
+def segment_of(plan: Plan, node: Node, interface: Interface) -> str:
+    """The name of the link that an interface is on: a segment, or a bridge of a node (``host/docker0``)."""
+    if interface.kind == "bridge":
+        return f"{node.name}/{interface.name}"
+    if interface.peer is None:
+        return f"{node.name}/{interface.name}"
+    peer = plan.node(interface.peer[0])
+    if peer.kind == "segment":
+        return peer.name
+    port = next((one for one in peer.interfaces if one.name == interface.peer[1]), None)
+    if port is not None and port.master:
+        return f"{peer.name}/{port.master}"
+    return " - ".join(sorted((f"{node.name}/{interface.name}", "/".join(interface.peer))))
 
 
 def _reasons(facts: Topology, node: str, ruleset: object) -> None:

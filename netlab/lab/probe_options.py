@@ -50,12 +50,16 @@ def flows(
     """The flows that ``asked`` stands for; without ``family`` (4 or 6), those of both.
 
     Raises ScenarioError, at a place counted from ``position``, for what is no flow, and UsageError for a
-    name that means nothing and a family in which the target has no address.
+    name that means nothing, an unknown option and a family in which the target has no address.
     """
     from netlab.journey.expand import expand
     from netlab.scenario.flow import parse_flow
 
     said = options or {}
+    unknown = [key for key in said if key not in PacketOptions.__annotations__]
+    if unknown:
+        known = ", ".join(PacketOptions.__annotations__)
+        raise UsageError(f"a probe has no option {unknown[0]!r}: it has {known}")
     if family not in (None, 4, 6):
         raise UsageError(f"there is no IP family {family!r}: it is 4 or 6")
     if isinstance(asked, Flow):

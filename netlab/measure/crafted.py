@@ -86,8 +86,12 @@ class CraftedProbe:
 class CraftedProbes:
     """Makes, sends and receives hand-made packets. Its sockets last: the kernel is slow to close one."""
 
-    def __init__(self, namespaces: Mapping[str, int]) -> None:
+    def __init__(
+        self, namespaces: Mapping[str, int], segments: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        """``segments``: node → interface → the link that it is on; without it prefixes must do."""
         self._namespaces = namespaces
+        self._segments = segments or {}
         self._sockets: dict[tuple[str, Family], PacketSocket] = {}
         self._answers: dict[bytes, CraftedProbe] = {}
         self._interfaces: dict[str, Mapping[int, KernelInterface]] = {}
@@ -182,22 +186,38 @@ class CraftedProbes:
         link, _ = self._next_hop(flow, home, flow.via)
         return next((address for address in link.addresses if _usable(address, flow)), None)
 
+    def _on_one_link(self, home: str, mine: KernelInterface, via: str, its: KernelInterface) -> bool:
+        if self._segments:
+            segment = self._segments.get(home, {}).get(mine.name)
+            return segment is not None and segment == self._segments.get(via, {}).get(its.name)
+        return any(_near(mine, its, family) for family in Family)
+
     def _next_hop(self, flow: Flow, home: str, via: str) -> tuple[KernelInterface, bytes]:
         """The origin's interface towards ``via``, and the MAC that ``via`` has there. Raises UsageError."""
         if via not in self._namespaces:
             raise UsageError(f"there is no node {via!r} to send by")
-        for family in (flow.family, *Family):
-            for mine in self._links(home).values():
-                for prefix in mine.prefixes:
-                    whole = ipaddress.ip_interface(prefix).network
-                    if whole.is_loopback or whole.version != family or whole.is_link_local:
-                        continue
-                    for its in self._links(via).values():
-                        if any(ipaddress.ip_address(a) in whole for a in its.addresses) and its.mac:
-                            return mine, its.mac
+        pairs = [
+            (mine, its)
+            for mine in self._links(home).values()
+            for its in self._links(via).values()
+            if its.mac and self._on_one_link(home, mine, via, its)
+        ]
+        for mine, its in sorted(pairs, key=lambda pair: not _near(pair[0], pair[1], flow.family)):
+            return mine, its.mac
         raise UsageError(
             f"{flow.origin} and {via} share no segment, so no frame can go from one to the other"
         )
+
+
+def _near(mine: KernelInterface, its: KernelInterface, family: Family) -> bool:
+    """Whether both have addresses of one prefix: of several links that one is taken."""
+    for prefix in mine.prefixes:
+        whole = ipaddress.ip_interface(prefix).network
+        if whole.version != family or whole.is_loopback or whole.is_link_local:
+            continue
+        if any(ipaddress.ip_address(address) in whole for address in its.addresses):
+            return True
+    return False
 
 
 def _usable(address: str, flow: Flow) -> bool:

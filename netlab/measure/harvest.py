@@ -121,7 +121,7 @@ class Harvest:
             return
         if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
             if ways.back and not any(station.dropped for station in ways.back):
-                sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+                self._judge_forged(sighting, ways)
                 return
             sighting.icmp = find_error(ways, index)
             if sighting.icmp is not None:
@@ -129,6 +129,27 @@ class Harvest:
                 return
         if end is not None and turned_away:
             sighting.route = self._route(end)
+
+    def _judge_forged(self, sighting: ProbeResult, ways: PacketPaths) -> None:
+        """An answer to a forged source counts if it goes back to the link by which the question came."""
+        first, last = ways.forth[0], ways.back[-1]
+        asked = self._facts.segment(first.node, self._interface(first, first.iif))
+        answered = self._facts.segment(last.node, self._interface(last, last.oif))
+        if first.hook == "output" or asked == answered:
+            sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+            return
+        sighting.lost_in = last.node
+        inside = self._interface(first, first.iif)
+        if last.oif is None:
+            sighting.silence = f"{last.node} kept the answer for itself, as it has the address"
+        else:
+            outside = self._interface(last, last.oif)
+            sighting.silence = (
+                f"{last.node} sent the answer out by {outside}, and it was asked by {inside} of {first.node}"
+            )
+
+    def _interface(self, station: HookPass, index: int | None) -> str | None:
+        return self._facts.traced[station.node].interface(index)
 
     def _doubt(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, inquiry: Inquiry) -> str:
         """What is not proven; after the closer look it is then said in the sighting."""

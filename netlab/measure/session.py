@@ -99,7 +99,7 @@ class Session:
         self._token = f"{random.SystemRandom().getrandbits(24):06x}"
         self.tracers: list[Tracer] = []
         self._dropped: list[HookPass] = []
-        self._workshop = CraftedProbes(self._namespaces)
+        self._workshop = CraftedProbes(self._namespaces, self.facts.segments)
         self._patience = 0.0
         self._fulls: Mapping[Family, int] = {}
         try:
