@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlab.model.engine_names import GROUP, NAME, check_engine, is_docker, packaged, registered
+from netlab.model import engine_names
 from netlab.model.errors import UsageError
 from netlab.model.version import ENGINES, NEWEST, engine_version
 
@@ -25,11 +25,11 @@ def get(name: str) -> Engine[Any]:
     Raises :class:`UsageError`, with a suggestion where there is no engine of that name.
     """
     try:
-        check_engine(name)
+        engine_names.check_engine(name)
     except ValueError as error:
         raise UsageError(f"there is no engine {name}{error}") from None
-    if not is_docker(name):
-        return registered[name] if name in registered else _packaged(name)
+    if not engine_names.is_docker(name):
+        return engine_names.registered.get(name) or _packaged(name)
     from netlab.engine.docker.generations import engine
 
     return engine(engine_version(name))
@@ -43,23 +43,24 @@ def register(engine: Engine[Any]) -> None:
 
     Raises :class:`UsageError` for a name that cannot be an engine's, or that stands for versions of Docker.
     """
-    if not NAME.fullmatch(engine.name):
+    if not engine_names.NAME.fullmatch(engine.name):
         raise UsageError(
             f"an engine cannot be named {engine.name!r}: a name has small letters, digits, '.', '_' and '-'; "
             "those that begin with docker are versions of Docker"
         )
-    registered[engine.name] = engine
+    engine_names.registered[engine.name] = engine
 
 
 def _packaged(name: str) -> Engine[Any]:
     """The engine behind an entry point, imported now."""
-    point = packaged()[name]
+    point = engine_names.packaged()[name]
+    where = f"engine {name}: entry point {point.value}"
     try:
         found: Engine[Any] = point.load()
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"engine {name}: cannot import {point.value} ({GROUP}): {error}") from error
+        raise UsageError(f"{where} cannot be imported: {error}") from error
     if found.name != name:
-        raise UsageError(f"engine {name}: {point.value} is the engine {found.name!r} ({GROUP})")
+        raise UsageError(f"{where} is an engine of another name, {found.name!r}")
     return found
 
 

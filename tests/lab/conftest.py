@@ -114,6 +114,7 @@ class Netlab:
     uid: int
     labs: list[str] = field(default_factory=list)
     cwd: Path = ROOT  #: whose netlab is run
+    extra: dict[str, str] = field(default_factory=dict)  #: further variables of its environment
 
     @property
     def env(self) -> dict[str, str]:
@@ -122,6 +123,7 @@ class Netlab:
             "NETLAB_STATE": str(self.state / "labs"),
             "HOME": str(self.state),
             "TERM": "dumb",
+            **self.extra,
         }
 
     def start(self, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:

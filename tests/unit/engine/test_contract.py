@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.entry_points import installed
 from support.toy_engine import ToyEngine
 
 from netlab import engine
@@ -28,8 +29,7 @@ SEED = ROOT / "scenarios" / "httpd.yaml"
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_names, "registered", registered := {})
-    monkeypatch.setattr(engine, "registered", registered)
+    monkeypatch.setattr(engine_names, "registered", {})
     engine.register(ToyEngine())
 
 
@@ -112,24 +112,16 @@ def test_a_name_that_nobody_has_is_refused_with_those_that_were_added() -> None:
         planned("tyo")
 
 
-def packaged(tmp_path: Path, line: str) -> dict[str, str]:
-    """An environment in which a package has an entry point."""
-    folder = tmp_path / "toy-1.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
-    (folder / "entry_points.txt").write_text(f"[netlab.engines]\n{line}\n")
-    tests = ROOT / "tests"
-    return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"}
-
-
 def netlab(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "netlab", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, cwd=ROOT
+    )
 
 
 def test_an_installed_package_adds_its_engine(tmp_path: Path) -> None:
     done = netlab(
-        packaged(tmp_path, "toy = support.toy_engine:TOY"),
+        installed(tmp_path, "toy = support.toy_engine:TOY"),
         *("diff", str(SEED), "--engine", "docker-28", "--engine", "toy", "--plan-only"),
     )
     assert "toy0" in done.stdout, done.stderr
@@ -138,12 +130,15 @@ def test_an_installed_package_adds_its_engine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("toy = support.toy_engine:NOTHING", "engine toy: cannot import support.toy_engine:NOTHING"),
-        ("other = support.toy_engine:TOY", "support.toy_engine:TOY is the engine 'toy'"),
+        (
+            "toy = support.toy_engine:NOTHING",
+            "engine toy: entry point support.toy_engine:NOTHING cannot be imported",
+        ),
+        ("other = support.toy_engine:TOY", "support.toy_engine:TOY is an engine of another name"),
     ],
 )
 def test_an_entry_point_that_leads_nowhere_is_said(tmp_path: Path, line: str, words: str) -> None:
     name = line.partition(" ")[0]
-    done = netlab(packaged(tmp_path, line), "plan", str(SEED), "--engine", name)
+    done = netlab(installed(tmp_path, line), "plan", str(SEED), "--engine", name)
     assert done.returncode == 2
     assert words in done.stderr
