@@ -25,7 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "reload|flush firewall [HOST]\n\n"
         "These are the words of x-netlab.events. Containers and networks are those of the scenario. "
         "Everything that the event does not concern stays: namespaces, connections, and rules that "
-        "others added."
+        "others added. The engine acts on the host as it is. Where it fails because somebody deleted its "
+        "chains, as Docker does, the exit code is 1, and the lab is what Docker leaves behind."
     )
     examples(
         parser,

@@ -125,6 +125,8 @@ class HostFacts:
     resolvers: tuple[Resolver, ...] = ()
     firewalld: FirewalldZone = FirewalldZone()
     notes: tuple[EngineNote, ...] = ()
+    #: what the engine began and could not end, in its own words, each with what that leaves
+    failures: tuple[str, ...] = ()
 
 
 class Engine(Protocol[S]):

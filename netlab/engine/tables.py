@@ -12,6 +12,15 @@ from netlab.model.rules import BASE_CHAINS, Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Host
 
 
+class IptablesError(Exception):
+    """A call of iptables fails, because a chain that it names is not there; the text is Docker's.
+
+    ``undone``: what Docker wrote before, for the same purpose, it takes back.
+    """
+
+    undone = False
+
+
 class WorkingChain:
     """One chain: its rules in order, and how often each text occurs (so that ``-C`` is constant time)."""
 
@@ -88,14 +97,27 @@ class Tables:
         return found is not None and text in found.count
 
     def append(self, table: str, chain: str, text: str, reason: str) -> None:
-        """``-A``, unless the rule exists."""
+        """``-A``, unless the rule exists; raises IptablesError if a chain that it names does not."""
         if not self.exists(table, chain, text):
-            self.chain(table, chain).add(Rule(text, reason))
+            self._for_rule("-A", table, chain, text).add(Rule(text, reason))
 
     def insert(self, table: str, chain: str, text: str, reason: str) -> None:
-        """``-I``, unless the rule exists."""
+        """``-I``, unless the rule exists; raises IptablesError as :meth:`append` does."""
         if not self.exists(table, chain, text):
-            self.chain(table, chain).add(Rule(text, reason), 0)
+            self._for_rule("-I", table, chain, text).add(Rule(text, reason), 0)
+
+    def _for_rule(self, action: str, table: str, chain: str, text: str) -> WorkingChain:
+        """The chain that a rule is put into."""
+        found = self._tables.get(table, {}).get(chain)
+        if chain in BASE_CHAINS[table]:
+            found = self._table(table)[chain]
+        target = text.rpartition(" -j ")[2].removeprefix("-j ")
+        if found is None or (target.startswith("DOCKER") and not self.has_chain(table, target)):
+            raise IptablesError(
+                f"iptables failed: {self.family.iptables} --wait -t {table} {action} {chain} {text}: "
+                "No chain/target/match by that name."
+            )
+        return found
 
     def delete(self, table: str, chain: str, text: str) -> None:
         """``-D``, if the rule exists."""
@@ -104,9 +126,9 @@ class Tables:
             found.remove(text)
 
     def move_to_top(self, table: str, chain: str, text: str, reason: str) -> None:
-        """Docker's EnsureJumpRule: ``-D`` if it exists, then ``-I``."""
+        """Docker's EnsureJumpRule: ``-D`` if it exists, then ``-I``; raises IptablesError."""
         self.delete(table, chain, text)
-        self.insert(table, chain, text, reason)
+        self._for_rule("-I", table, chain, text).add(Rule(text, reason), 0)
 
     def policy(self, table: str, chain: str, policy: str) -> None:
         """``-P``."""

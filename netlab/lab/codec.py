@@ -86,6 +86,13 @@ def encode(value: Any) -> Any:
     return _Encoder().encode(value)
 
 
+def dump(value: Any) -> str:
+    """:func:`encode`, as JSON text."""
+    import json
+
+    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
+
+
 @cache
 def _classes() -> dict[str, Callable[..., Any]]:
     """Every class that a plan may hold, by name."""

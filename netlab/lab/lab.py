@@ -24,7 +24,7 @@ from netlab.lab.options import (
 from netlab.lab.questions import Questions, refuse_unmeasured
 from netlab.lab.standing import claim
 from netlab.lab.unbroken import unbroken
-from netlab.model.errors import LabError, OptionError, UsageError
+from netlab.model.errors import EngineFailed, LabError, OptionError, UsageError
 from netlab.plan import make
 
 if TYPE_CHECKING:
@@ -168,17 +168,29 @@ class Lab(Questions):
     def do(self, event: str) -> tuple[Event, ...]:
         """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
 
-        Namespaces, connections and rules that have nothing to do with it stay. Returns what happened, in the
-        engine's terms. Raises ScenarioError for what is no event, UsageError where the engine refuses it or
-        the lab was made from a plan alone.
+        The engine acts on the host as it is, whatever others have done there; namespaces, connections and
+        rules that have nothing to do with it stay. Returns what happened, in the engine's terms. Raises
+        ScenarioError for what is no event, UsageError where the engine refuses it or the lab was made from a
+        plan alone, EngineFailed where the engine fails midway, as the real one would.
         """
         with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
             self._check()
-            events, warnings = self._client.do(event, lock=lock)
+            try:
+                events, warnings = self._client.do(event, lock=lock)
+            except EngineFailed:
+                self._forget()
+                raise
             if events:
                 self.warnings += tuple(warnings)
                 self._forget()
         return events
+
+    def let_happen(self, event: str) -> None:
+        """:meth:`do` of an event between flows: if the engine fails midway, the flows show what it left."""
+        try:
+            self.do(event)
+        except EngineFailed as error:
+            self.warnings += (str(error),)
 
     # -- measuring
 
@@ -194,7 +206,7 @@ class Lab(Questions):
         verdicts: list[Verdict] = []
         for stage in stages(self.plan, self._history()):
             for event in stage.events:
-                self.do(event.text)
+                self.let_happen(event.text)
             with self.instrument.held() as session:
                 verdicts += judge(session, stage.claims, self.plan, tell=tell)
         self._note([verdict.journey for verdict in verdicts])

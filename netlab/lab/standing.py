@@ -242,11 +242,12 @@ def _clear_away(client: Client, lock: Lock) -> None:
 
 def _change(job: Job, client: Client, lock: Lock, tell: Tell) -> bool:
     """Change a running lab to its scenario; False if only a new lab will do."""
+    from netlab.lab.client.observe import observe
     from netlab.model.event import words_of
     from netlab.plan.change import towards
 
     try:
-        change = towards(client.history, job.scenario)
+        change = towards(client.history, job.scenario, observe(client))
     except UsageError:
         return False  # another netlab's, or its engine would refuse
     if change is None:

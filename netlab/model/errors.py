@@ -11,6 +11,7 @@
     ├── MachineError         4   the machine lacks something: privileges, a tool, a kernel feature
     ├── NothingTested        5
     └── LabError             1   a running lab refused or failed
+        └── EngineFailed     1   the engine failed at an event, as the real one does
 """
 
 from __future__ import annotations
@@ -178,6 +179,13 @@ class NothingTested(NetlabError):
 
 class LabError(NetlabError):
     """A running lab refused or failed."""
+
+
+class EngineFailed(LabError):
+    """The engine began something and could not end it, as the real one could not; the text holds its words.
+
+    The lab is what the real daemon leaves behind then. Source: Docker after its chains were deleted.
+    """
 
 
 #: What a machine, or a process on it, can run out of (errno(3)), and what helps.

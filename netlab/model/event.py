@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netlab.model.rules import IptablesRuleset
 from netlab.model.scenario import ExposedPort, Pool, PortMapping, RestartPolicy
 
 
@@ -157,6 +158,17 @@ class FirewallFlush:
     """An administrator's ``iptables -F`` and ``iptables -t nat -F`` in both families."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostFound:
+    """What others have made of the host meanwhile: the next event acts on these rules and settings.
+
+    ``rulesets`` holds each family whose rules were not those that the engine had left, whole.
+    """
+
+    rulesets: tuple[IptablesRuleset, ...]
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+
 Event = (
     NetworkCreate
     | NetworkRemove
@@ -170,6 +182,7 @@ Event = (
     | DaemonStart
     | FirewallReload
     | FirewallFlush
+    | HostFound
 )
 
 
@@ -200,3 +213,5 @@ def words_of(event: Event) -> str:
             return "the firewall is reloaded"
         case FirewallFlush():
             return "the firewall is flushed"
+        case HostFound():
+            return "others have changed the host"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from netlab.model.family import Family
 
+#: The reason of a rule, or of a setting, that nobody planned.
+ADDED_SINCE = "not in the plan: added since"
+
 #: The base chains of each table in hook order; the tables in the order of iptables-save (nft backend).
 BASE_CHAINS = {
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import MappingProxyType
 
 from netlab.engine.contract import HostFacts, Refused
+from netlab.engine.found import Observation, changes
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,
@@ -16,6 +18,7 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     FirewallReload,
+    HostFound,
     NetworkCreate,
     NetworkRemove,
 )
@@ -37,6 +40,8 @@ from netlab.scenario.events import event_names
 from netlab.scenario.tree import hint, shown
 
 _More = Callable[[Host, HostFacts], Iterable[Event]]
+#: For hosts that nobody has looked at.
+NOTHING: Mapping[str, Observation] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +82,24 @@ class Change:
     flushed: tuple[str, ...]
     events: tuple[Event, ...]
     reloaded: tuple[str, ...] = ()
+    #: what others had made of hosts, on which the events acted
+    found: Mapping[str, HostFound] = field(default_factory=dict)
+    #: what the engine failed to do, in its own words; it leaves what it had done until then
+    failed: tuple[str, ...] = ()
 
 
-def happen(history: History, event: ScenarioEvent) -> Change:
+def happen(history: History, event: ScenarioEvent, seen: Mapping[str, Observation] = NOTHING) -> Change:
     """What an event does; raises ScenarioError for unknown names, UsageError where the engine refuses.
 
-    A reload where no host has a firewall that could be is refused too.
+    ``seen``: what was read on the hosts, for the event acts on what is there. A reload where no host has a
+    firewall that could be is refused too.
     """
     _check_hosts(history.scenario, event)
-    return _continued(history, history.scenario, lambda host, _: meaning(history.scenario, host.name, event))
+
+    def meant(host: Host, _: HostFacts) -> Iterable[Event]:
+        return meaning(history.scenario, host.name, event)
+
+    return _continued(history, history.scenario, meant, seen)
 
 
 def _check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
@@ -102,7 +116,7 @@ def _check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
             raise UsageError(f"{where}: neither ufw nor firewalld is there to be reloaded")
 
 
-def towards(history: History, scenario: Scenario) -> Change | None:
+def towards(history: History, scenario: Scenario, seen: Mapping[str, Observation] = NOTHING) -> Change | None:
     """What ``docker compose up`` would do on the running project; None where only a new lab will do.
 
     That is where anything but services and networks differs: a host, its engine, its firewall, what is
@@ -118,7 +132,11 @@ def towards(history: History, scenario: Scenario) -> Change | None:
         return None
     if scenario.events and any(history.later.values()):
         return None
-    return _continued(history, scenario, lambda host, facts: _missing(scenario, host.name, facts))
+
+    def missing(host: Host, facts: HostFacts) -> Iterable[Event]:
+        return _missing(scenario, host.name, facts)
+
+    return _continued(history, scenario, missing, seen)
 
 
 def _same(one: object, other: object) -> bool:
@@ -138,18 +156,27 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _continued(history: History, scenario: Scenario, more: _More) -> Change:
+def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[str, Observation]) -> Change:
     later = dict(history.later)
     renewed: list[str] = []
     flushed: list[str] = []
     reloaded: list[str] = []
     happened: list[Event] = []
+    found: dict[str, HostFound] = {}
+    failed: list[str] = []
     for host in scenario.hosts:
         stood = refold(host, history.events(host.name))
         facts = stood.facts
-        before = _starts(facts)
+        before, failures = _starts(facts), len(facts.failures)
         events = list(more(host, facts))
-        after = _starts(_after(stood, events).facts)
+        differs = changes(facts, seen[host.name]) if events and _is_read(host, seen) else None
+        if differs is not None:
+            found[host.name] = differs
+            later[host.name] = (*later.get(host.name, ()), differs)
+            stood = stood.after([differs])
+        facts = _after(stood, events).facts
+        after = _starts(facts)
+        failed += [f"{facts.engine}: {failure}" for failure in facts.failures[failures:]]
         renewed += [node for node in before | after if before.get(node) != after.get(node)]
         if any(isinstance(event, FirewallReload) for event in events):
             reloaded.append(host.name)
@@ -161,7 +188,16 @@ def _continued(history: History, scenario: Scenario, more: _More) -> Change:
         happened += events
     continued = History(history.base, scenario, later)
     plan = make(scenario, {host.name: continued.events(host.name) for host in scenario.hosts})
-    return Change(continued, plan, tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
+    marks = (tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
+    return Change(continued, plan, *marks, found, tuple(failed))
+
+
+def _is_read(host: Host, seen: Mapping[str, Observation]) -> bool:
+    """Whether the rules of a host are known to be the engine's and the administrator's alone.
+
+    The engine tells firewalld of its bridges, and firewalld changes its own rules then.
+    """
+    return host.name in seen and host.firewall.kind != "firewalld"
 
 
 def _starts(facts: HostFacts) -> dict[str, tuple[int, bool]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netlab.model.family import Family
-from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 #: What is said of a rule that the plan does not know.
-FOREIGN = "not in the plan: added since"
+FOREIGN = ADDED_SINCE
 _SAVED = re.compile(r"^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$")
 _CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
 

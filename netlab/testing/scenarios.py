@@ -113,7 +113,7 @@ class LabHolder(pytest.Collector):
         assert self.lab is not None
         before = len(self.story[place - 1].expectation.after) if place else 0
         for event in self.story[place].expectation.after[before:]:
-            self.lab.do(event.text)
+            self.lab.let_happen(event.text)
 
     def teardown(self) -> None:
         """Take it down, behind the last."""

@@ -203,6 +203,35 @@ def test_what_has_nothing_to_do_with_an_event_stays(netlab: Any) -> None:
     assert "198.51.100.7" not in netlab.exec(lab, "host", "iptables-save")
 
 
+def rules_of(netlab: Any, lab: str) -> list[str]:
+    return [x for x in netlab.exec(lab, "host", "iptables-save").splitlines() if x.startswith("-A")]
+
+
+@pytest.mark.parametrize("engine", ["docker-20.10", "docker-28"])
+def test_an_event_acts_on_the_host_as_it_is(netlab: Any, engine: str) -> None:
+    """Docker is stopped by a flush as it is in the field, and a restart of the daemon mends it."""
+    lab = netlab.up(write(netlab, SCENARIO.format(engine=engine)))
+    netlab("do", lab, "restart", "daemon")
+    whole = rules_of(netlab, lab)
+    netlab.exec(lab, "host", "nft", "flush", "ruleset")
+    failed = netlab("do", lab, "restart", "web", code=1)
+    assert f"{engine}: driver failed programming external connectivity" in failed.stderr
+    assert "No chain/target/match by that name.; web does not run" in failed.stderr
+    assert "-j DNAT" not in netlab.exec(lab, "host", "iptables-save")
+    netlab.exec(lab, "host", "iptables", "-I", "FORWARD", "-s", "198.51.100.77", "-j", "DROP")
+    netlab("do", lab, "restart", "daemon")
+    assert sorted(rules_of(netlab, lab)) == sorted([*whole, "-A FORWARD -s 198.51.100.77/32 -j DROP"])
+    assert ":FORWARD ACCEPT" in netlab.exec(lab, "host", "iptables-save")  # forwarding was on
+    assert "netlab web" in netlab.exec(lab, "client", "curl", "-s", "http://198.51.100.1/")
+    netlab.exec(lab, "host", "sysctl", "-qw", "net.ipv4.ip_forward=0")
+    netlab("do", lab, "restart", "daemon")
+    assert netlab.exec(lab, "host", "cat", "/proc/sys/net/ipv4/ip_forward").strip() == "1"
+    assert ":FORWARD DROP" in netlab.exec(lab, "host", "iptables-save")  # dockerd turned it on
+    listed = netlab("rules", f"{lab}.host").stdout
+    assert "198.51.100.77" in listed
+    assert listed.count("not in the plan: added since") == 1
+
+
 @contextlib.contextmanager
 def closing_all(fds: dict[str, int]) -> Iterator[dict[str, int]]:
     """Descriptors for a while."""

@@ -12,6 +12,7 @@ from netlab.engine.docker.networks import DEFAULT_BRIDGE
 from netlab.engine.docker.option import OptionError
 from netlab.engine.ipam import PoolError
 from netlab.engine.refusal import Refused
+from netlab.engine.tables import IptablesError
 from netlab.model import identifiers
 from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import FAMILIES, Address, Family
@@ -54,6 +55,11 @@ def attachment_order(world: HostState, wishes: tuple[EndpointSpec, ...]) -> list
     return sorted(wishes, key=key)
 
 
+def _failing(container: Container, error: IptablesError) -> str:
+    """What Docker says of a container whose rules iptables refuses."""
+    return f"failed programming external connectivity on endpoint {container.spec.name}: {error}"
+
+
 def _check(world: HostState, spec: ContainerSpec) -> None:
     """What the daemon refuses of a container by itself."""
     private = spec.network_mode != "host" and not spec.network_mode.startswith("container:")
@@ -86,7 +92,15 @@ def host_gateways(world: HostState) -> tuple[str, ...]:
 
 
 def start(world: HostState, rules: Firewaller, container: Container) -> None:
-    """``docker start`` of a container that does not run."""
+    """``docker start`` of a container that does not run, nor does where iptables refuses its rules."""
+    try:
+        _start(world, rules, container)
+    except IptablesError as error:
+        stop(world, rules, container)
+        world.failures.append(f"driver {_failing(container, error)}; {container.spec.node} does not run")
+
+
+def _start(world: HostState, rules: Firewaller, container: Container) -> None:
     container.starts += 1
     container.next_name, container.next_index = {}, 2
     container.resolver = False
@@ -149,7 +163,13 @@ def connect(world: HostState, rules: Firewaller, container: Container, wish: End
         endpoint = _attach(world, rules, container, wish)
         _name(world, container, endpoint)
         container.endpoints.append(endpoint)
-        _move_gateway(world, rules, container)
+        try:
+            _move_gateway(world, rules, container)
+        except IptablesError as error:
+            _leave(world, rules, container, wish.network)
+            left = f"{container.spec.node} is not on network {wish.network}"
+            world.failures.append(f"driver {_failing(container, error)}; {left}")
+            return
     container.wishes.append(wish)
 
 
@@ -162,6 +182,15 @@ def disconnect(world: HostState, rules: Firewaller, container: Container, networ
             f"container {container.spec.name} is not connected to network {network}",
         )
     container.wishes = [wish for wish in container.wishes if wish.network != network]
+    try:
+        _leave(world, rules, container, network)
+    except IptablesError as error:  # which Docker logs, and tells nobody
+        text = f"Docker logged that it {_failing(container, error)}: no port of it is published"
+        world.note("container", container.spec.node, text)
+
+
+def _leave(world: HostState, rules: Firewaller, container: Container, network: str) -> None:
+    """Take a container off a network; its ports go along to whatever leads out then."""
     gone = [endpoint for endpoint in container.endpoints if endpoint.spec.network == network]
     led = bool(gone) and in_order(world, container)[0] is gone[0]
     kept = {name: families for name, families in container.published.items() if name != network}
@@ -398,15 +427,27 @@ def _publish(
         rules.remove_binding(world, world.networks[binding.network], binding)
     publish.release(world, gone)
     container.bindings = kept
-    published, container.published = container.published, wanted
+    published, container.published = container.published, {}
     for name, families in wanted.items():
         new = tuple(family for family in families if family not in published.get(name, ()))
         endpoint = next(e for e in container.endpoints if e.spec.network == name)
         network = world.networks[name]
         bound = publish.bind(world, network, endpoint, container.mappings, new)
+        _open(world, rules, network, bound)
         container.bindings += bound
-        for binding in bound:
+        container.published[name] = families
+
+
+def _open(world: HostState, rules: Firewaller, network: LiveNetwork, bound: list[Binding]) -> None:
+    """Write the rules of bindings, all or none; raises IptablesError (allocatePorts, addPortMappings)."""
+    for number, binding in enumerate(bound):
+        try:
             rules.add_binding(world, network, binding)
+        except IptablesError:
+            for written in bound[: number + world.traits.takes_port_back]:
+                rules.remove_binding(world, network, written)
+            publish.release(world, bound)
+            raise
 
 
 def _link(world: HostState, rules: Firewaller, container: Container) -> None:

@@ -17,7 +17,7 @@ from netlab.engine.nft import NftTables
 from netlab.engine.refusal import Refused
 from netlab.engine.state import State
 from netlab.engine.sysctls import Sysctls
-from netlab.engine.tables import tables_of
+from netlab.engine.tables import IptablesError, Tables, tables_of
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -30,13 +30,18 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     FirewallReload,
+    HostFound,
     NetworkCreate,
     NetworkRemove,
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.identifiers import digest
+from netlab.model.rules import ADDED_SINCE
 from netlab.model.scenario import Host, Pool
+
+#: What happens to a host whose daemon does not run.
+_WITHOUT_DAEMON = (DaemonStart, FirewallFlush, FirewallReload, HostFound)
 
 #: What the nftables backend wants to find.
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
@@ -93,7 +98,7 @@ class DockerEngine:
     def _start(self, world: HostState, docker0: int | None = None) -> None:
         """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left."""
         self.rules.start(world)
-        turned_on = self._forward(world)
+        turned_on = networks.forward_ipv4(world)
         self.rules.forward_policy(world, turned_on)
         if len(world.networks) > 1:
             text = (
@@ -108,14 +113,15 @@ class DockerEngine:
             networks.create(world, self.rules, spec, mtu, docker0)
         self.rules.user_chain(world)
 
-    def _forward(self, world: HostState) -> bool:
-        if not world.daemon.ip_forward or not self.traits.enables_forwarding:
-            return False
-        return world.sysctls.ensure("net.ipv4.ip_forward", "1", "dockerd turns forwarding on (ip-forward)")
-
     def _step(self, world: HostState, event: Event) -> None:
+        try:
+            self._act(world, event)
+        except IptablesError as error:
+            raise Refused("event", "", str(error)) from None
+
+    def _act(self, world: HostState, event: Event) -> None:
         rules = self.rules
-        if not world.running and not isinstance(event, DaemonStart | FirewallFlush | FirewallReload):
+        if not world.running and not isinstance(event, _WITHOUT_DAEMON):
             raise Refused("event", "", "Cannot connect to the Docker daemon. Is the docker daemon running?")
         match event:
             case NetworkCreate(spec):
@@ -152,6 +158,8 @@ class DockerEngine:
                     tables.flush_table("nat")
             case FirewallReload():
                 firewalld.reload(world, rules)
+            case HostFound():
+                _take_over(world, event)
 
     def _stop(self, world: HostState, container: Container) -> None:
         if container.running:
@@ -178,6 +186,15 @@ class DockerEngine:
             container = world.containers[node]
             if container.returns:
                 containers.start(world, self.rules, container)
+
+
+def _take_over(world: HostState, found: HostFound) -> None:
+    """Go on from what others have made of the host."""
+    for ruleset in found.rulesets:
+        tables = world.tables[ruleset.family] = Tables(ruleset.family)
+        tables.take(ruleset)
+    for key, value in found.sysctls:
+        world.sysctls.write(key, value, ADDED_SINCE)
 
 
 def _forwarding(host: Host) -> Sysctls:

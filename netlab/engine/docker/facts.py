@@ -45,6 +45,7 @@ def describe(world: HostState) -> HostFacts:
         resolvers=tuple(server for server in servers.values() if server is not None),
         firewalld=FirewalldZone(tuple(world.zone), world.traits.firewalld_policy),
         notes=tuple(world.notes),
+        failures=tuple(world.failures),
     )
 
 

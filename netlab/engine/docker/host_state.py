@@ -212,6 +212,8 @@ class HostState:
     #: what was read and ignored, and what a real daemon leaves to chance, in order and once each
     notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
+    #: what the daemon could not end, in order
+    failures: list[str] = field(default_factory=list)
 
     @property
     def wsl2_mirrored(self) -> bool:

@@ -9,6 +9,7 @@ from netlab.engine.docker.firewaller import Firewaller
 from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
+from netlab.engine.tables import IptablesError
 from netlab.model.event import NetworkSpec
 from netlab.model.family import Family, Network, bare
 from netlab.model.identifiers import mac
@@ -33,7 +34,13 @@ def create(
     """
     network = _describe(world, spec, mtu, index)
     world.networks[spec.name] = network
-    set_up(world, rules, network)
+    try:
+        set_up(world, rules, network)
+    except IptablesError as error:
+        if error.undone:
+            rules.remove_network(world, network)
+        world.failures.append(f"Failed to Setup IP tables: {error}; there is no network {spec.name}")
+        _forget(world, network)
 
 
 def remove(world: HostState, rules: Firewaller, name: str) -> None:
@@ -45,11 +52,15 @@ def remove(world: HostState, rules: Firewaller, name: str) -> None:
         used = ", ".join(network.endpoints)
         raise Refused("network", name, f"network {name} has active endpoints ({used})")
     rules.remove_network(world, network)
+    _forget(world, network)
+
+
+def _forget(world: HostState, network: LiveNetwork) -> None:
     firewalld.leave(world, network)
     for pool in network.pools.values():
         world.pools.release(pool.subnet)
     world.sysctls.forget(network.bridge)
-    del world.networks[name]
+    del world.networks[network.name]
 
 
 def set_up(world: HostState, rules: Firewaller, network: LiveNetwork) -> None:
@@ -57,6 +68,8 @@ def set_up(world: HostState, rules: Firewaller, network: LiveNetwork) -> None:
     bridge, why = network.bridge, f"bridge of {network.title}"
     if network.mac is not None or network.default_bridge:
         world.sysctls.write(f"net.ipv6.conf.{bridge}.accept_ra", "0", f"{why}: no router may configure it")
+    if world.traits.networks_forward and Family.IPV4 in network.families:
+        rules.forward_policy(world, forward_ipv4(world))
     if Family.IPV6 in network.families:
         off = network.isolated(Family.IPV6)
         reason = "isolated, it has no address" if off else "an IPv6 network"
@@ -72,7 +85,15 @@ def set_up(world: HostState, rules: Firewaller, network: LiveNetwork) -> None:
     rules.add_network(world, network)
     firewalld.join(world, network)
     _bridge_netfilter(world, network)
-    rules.user_chain(world)
+    if world.traits.user_chain_rearranged:
+        rules.user_chain(world)
+
+
+def forward_ipv4(world: HostState) -> bool:
+    """Turn IPv4 forwarding on; whether it was off (setupIPv4Forwarding)."""
+    if not world.daemon.ip_forward or not world.traits.enables_forwarding:
+        return False
+    return world.sysctls.ensure("net.ipv4.ip_forward", "1", "dockerd turns forwarding on (ip-forward)")
 
 
 def _forward_ipv6(world: HostState, network: LiveNetwork) -> None:

@@ -62,6 +62,12 @@ class Traits:
     user_chain_always = during(OLDEST, "19.03", "iptables-save of 19.03.15 and 20.10.24")
     #: DOCKER-USER ends in a rule that returns
     user_chain_returns = during(OLDEST, "28.2.1", "28.1.1 and 28.5.2; release notes of 28.2.2, moby#50098")
+    #: ... and comes first in FORWARD again with every new network, else with every start of the daemon
+    user_chain_rearranged = during(OLDEST, "27", "networks made on 26.1.5 and 28.5.2 after iptables -F")
+    #: a port whose rules iptables takes in part leaves none of them
+    takes_port_back = during("28", STILL, "20.10.24 and 28.5.2 without chain DOCKER in filter")
+    #: IPv4 forwarding is turned on with every network, if it is off by then, not only when the daemon starts
+    networks_forward = during("28", STILL, "20.10.24 and 28.5.2 with ip_forward=0 before a new network")
     #: the IPv6 FORWARD policy is set to DROP as soon as the daemon starts
     v6_drop_at_start = during(OLDEST, "27", "ip6tables-save of 27.5.1 and 28.0.1; moby#48594")
     #: net.ipv4.ip_unprivileged_port_start=0 in containers

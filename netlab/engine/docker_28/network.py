@@ -6,7 +6,7 @@ from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
 from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_20_10.network import internal_drops
 from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
-from netlab.engine.tables import Tables
+from netlab.engine.tables import IptablesError, Tables
 from netlab.model.family import Family
 
 #: Where the drops of internal networks stand.
@@ -100,14 +100,18 @@ def forwarding(tables: Tables, network: LiveNetwork, family: Family) -> None:
     """What may go out, come in, and pass between the network's containers."""
     br, name = network.bridge, network.title
     outgoing(tables, network, family, FORWARD)
-    unpublished(tables, network, family)
-    tables.append(
-        "filter",
-        CT,
-        f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        f"answers to what {name} asked",
-    )
-    tables.append("filter", BRIDGE, f"-o {br} -j {DOCKER}", f"published ports of {name}")
+    try:
+        unpublished(tables, network, family)
+        tables.append(
+            "filter",
+            CT,
+            f"-o {br} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            f"answers to what {name} asked",
+        )
+        tables.append("filter", BRIDGE, f"-o {br} -j {DOCKER}", f"published ports of {name}")
+    except IptablesError as error:
+        error.undone = True
+        raise
 
 
 def outgoing(tables: Tables, network: LiveNetwork, family: Family, chain: str) -> None:

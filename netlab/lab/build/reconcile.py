@@ -6,6 +6,7 @@ What is in both plans is left alone: namespaces, links, connections, and rules t
 from __future__ import annotations
 
 import errno
+import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,21 +25,27 @@ from netlab.lab.node import process
 from netlab.lab.services import dns
 from netlab.model.errors import to_message
 from netlab.model.family import FAMILIES, bare
+from netlab.model.plan import Sysctl
+from netlab.model.rules import ADDED_SINCE
 
 if TYPE_CHECKING:
-    from netlab.model.plan import Interface, Node
+    from netlab.model.plan import Interface, Node, Plan
+    from netlab.model.rules import Ruleset
 
 
-def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str, Any]) -> int:
-    """Change the lab in ``path`` to the plan in a file; the exit code of the child."""
+def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) -> int:
+    """Change the lab in ``path`` to a plan; the exit code of the child.
+
+    ``files`` hold the plan, the lab's history, and what was found on its hosts (see :func:`as_found`).
+    """
     written: list[state.Prepared] = []
     try:
         with open(f"{path}/plan.json", "rb") as file:
             before = codec.loads(file.read())
-        with open(plan, "rb") as file, open(history, "rb") as events:
-            text, happened = file.read(), events.read()
+        text, happened, seen = (_content(fd) for fd in files)
+        found = codec.decode(json.loads(seen))
         marks = (frozenset(wanted[mark]) for mark in ("renewed", "flushed", "reloaded"))
-        change = PlanChange(before, codec.loads(text), *marks)
+        change = PlanChange(as_found(before, found), codec.loads(text), *marks)
         # Before anything is changed: a disk without space must be found out by now.
         for name, content in (("plan.json", text), (state.HISTORY, happened)):
             written.append(state.Prepared(f"{path}/{name}", content))
@@ -56,6 +63,28 @@ def main(reports: Channel, plan: int, history: int, path: str, wanted: dict[str,
         for prepared in written:
             prepared.drop()
     return 0
+
+
+def _content(fd: int) -> bytes:
+    with open(fd, "rb") as file:
+        return file.read()
+
+
+#: A host's name, the rulesets that were found there, and the settings.
+_Found = tuple[str, tuple["Ruleset", ...], tuple[tuple[str, str], ...]]
+
+
+def as_found(plan: Plan, found: tuple[_Found, ...]) -> Plan:
+    """A plan with what others have made of its hosts in the place of what they had."""
+    nodes = {node.name: node for node in plan.nodes}
+    for name, rulesets, sysctls in found:
+        node, values = nodes[name], dict(sysctls)
+        live = {ruleset_edits.key_of(ruleset): ruleset for ruleset in rulesets}
+        kept = tuple(r for r in node.rulesets if ruleset_edits.key_of(r) not in live)
+        settings = [s for s in node.sysctls if s.key not in values]
+        settings += [Sysctl(key, value, ADDED_SINCE) for key, value in sysctls]
+        nodes[name] = replace(node, rulesets=(*kept, *rulesets), sysctls=tuple(settings))
+    return replace(plan, nodes=tuple(nodes.values()))
 
 
 class _Reconcile:

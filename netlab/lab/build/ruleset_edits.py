@@ -171,6 +171,13 @@ def _matches(one: Sequence[str], other: Sequence[str]) -> dict[int, int]:
     return {m.a + n: m.b + n for m in matcher.get_matching_blocks() for n in range(m.size)}
 
 
+def key_of(ruleset: Ruleset) -> tuple[str, str]:
+    """What a ruleset is one of: a family's iptables, a native table, or a file."""
+    if isinstance(ruleset, IptablesRuleset):
+        return "iptables", str(int(ruleset.family))
+    return (ruleset.family, ruleset.name) if isinstance(ruleset, NftTable) else ("file", ruleset.origin)
+
+
 def of_family(rulesets: Iterable[Ruleset], family: int) -> IptablesRuleset | None:
     """The iptables rules of one family in a node's rulesets."""
     found = (r for r in rulesets if isinstance(r, IptablesRuleset) and r.family == family)

@@ -16,7 +16,7 @@ from netlab.lab import state
 from netlab.lab.client.launch import end
 from netlab.lab.folder import read_file
 from netlab.lab.peer import peer_of, refuse_others
-from netlab.model.errors import LabError, NoLabError, Position, UsageError, from_message
+from netlab.model.errors import EngineFailed, LabError, NoLabError, Position, UsageError, from_message
 
 if TYPE_CHECKING:
     import subprocess
@@ -226,7 +226,8 @@ class Client:
         from netlab.lab import codec
         from netlab.lab.client.launch import memory_file
 
-        texts = (codec.dumps(change.plan), codec.dump_history(change.history))
+        found = tuple((host, seen.rulesets, seen.sysctls) for host, seen in change.found.items())
+        texts = (codec.dumps(change.plan), codec.dump_history(change.history), codec.dump(found))
         message = {
             "op": "change",
             "renewed": change.renewed,
@@ -251,21 +252,26 @@ class Client:
         """Change the lab's engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
 
         Returns what happened, in the engine's terms, and warnings. ``where`` stands before the errors of the
-        words; ``lock``: the lab's, if the caller has it. Namespaces, connections and rules that have nothing
-        to do with it stay. Raises ScenarioError for what is no event, UsageError where the engine refuses it
-        or the lab was made from a plan alone.
+        words; ``lock``: the lab's, if the caller has it. The engine acts on the host as it is, whatever
+        others have done there; namespaces, connections and rules that have nothing to do with it stay. Raises
+        ScenarioError for what is no event, UsageError where the engine refuses it or the lab was made from a
+        plan alone, EngineFailed where the engine fails midway, as the real one would.
         """
+        from netlab.lab.client.observe import observe
         from netlab.lab.options import counts_of
         from netlab.plan.change import happen
         from netlab.scenario.events import parse_event
 
         asked = parse_event(event, Position(where, 1, 1))
         with nullcontext(lock) if lock is not None else state.Lock(self.name) as held:
-            change = happen(self.history, asked)
+            change = happen(self.history, asked, observe(self))
             if not change.events:
                 return (), []
             record = {"digest": "", **counts_of(change.plan)}
-            return change.events, self.change(held, change, record)
+            warnings = self.change(held, change, record)
+            if change.failed:
+                raise EngineFailed("\n".join(change.failed))
+            return change.events, warnings
 
     def exec(
         self,

@@ -37,7 +37,7 @@ class LabChange:
     """The one change that is on its way, and the client that waits for it."""
 
     def __init__(self, supervisor: Supervisor, client: Channel, message: Message, fds: list[int]) -> None:
-        """Fork the child that works; ``fds`` hold the new plan, the new history, and the lab's lock.
+        """Fork the child that works; ``fds``: what it reads (:func:`reconcile.main`), the lab's lock.
 
         The lock is shared with the client until all is done: if that is killed meanwhile, the next one waits,
         and does not take the lab as it was for the lab as it will be.
@@ -55,18 +55,18 @@ class LabChange:
         read, write = socket.socketpair()
         read.setblocking(False)
         self._reports = Channel(read)
-        plan, history, lock = fds
+        *files, lock = fds
 
         def work() -> int:
             from netlab.lab.build.reconcile import main
 
-            return main(Channel(write), plan, history, supervisor.path, message)
+            return main(Channel(write), files, supervisor.path, message)
 
         self._child = Child(0, "change", on_exit=self._ended, on_stop=self._stopped)
         self._lock = os.dup(lock)
         lifetime.keep_from_children(self._lock)
         try:
-            supervisor.children.fork(self._child, work, keep=(write.fileno(), plan, history))
+            supervisor.children.fork(self._child, work, keep=(write.fileno(), *files))
         except BaseException:
             self._written.drop()
             lifetime.let_go(self._lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, assert_never
 from urllib.parse import quote
 
@@ -44,6 +45,8 @@ class Replay:
         self.restarts = False
         #: ids of networks, the daemon's and the plan's
         self.networks: list[tuple[str, str]] = []
+        #: every network that was created, by name
+        self.specs: dict[str, NetworkSpec] = {}
         #: the daemon's random words -> the plan's: bridges that carry a network's id, containers' short ids
         self.names: dict[str, str] = {}
 
@@ -95,6 +98,8 @@ class Replay:
 
         A daemon that starts again takes its networks up in the order of their ids.
         """
+        self.specs[spec.name] = spec
+        self.networks = [pair for pair in self.networks if pair[1] != spec.id]  # one that was removed since
         for _ in range(ID_TRIES):
             made = self.daemon.api.post("/networks/create", network_body(spec))["Id"]
             if not self.restarts or self._in_place(made, spec.id):
@@ -115,6 +120,7 @@ class Replay:
         Compose connects before the start. The daemon then joins the networks in the order of a Go map, which
         is random, so that eth0 and eth1 would be a matter of luck. Joined one by one they come in the plan's.
         """
+        spec = replace(spec, endpoints=tuple(sorted(spec.endpoints, key=self._rank)))
         api = self.daemon.api
         self.containers[spec.node] = spec.name
         made = api.post("/containers/create", container_body(spec, self.containers), name=spec.name)
@@ -122,6 +128,12 @@ class Replay:
         api.post(f"/containers/{spec.name}/start")
         for endpoint in spec.endpoints[1:]:
             self._connect(spec.name, endpoint)
+
+    def _rank(self, wish: EndpointSpec) -> tuple[bool, int, bool, str]:
+        """libnetwork's order of endpoints (Endpoint.Less), in which netlab joins them."""
+        spec = self.specs.get(wish.network)
+        internal, ipv6 = (spec.internal, spec.enable_ipv6) if spec else (False, None)
+        return internal, -wish.gw_priority, not ipv6, wish.network
 
     def _connect(self, container: str, endpoint: EndpointSpec) -> None:
         self.daemon.api.post(

@@ -1,0 +1,87 @@
+"""What others made of a host since its engine acted last: the rules and settings that the next event finds.
+
+An engine asks the kernel before it writes (``iptables -C``), so what an event does depends on what is there.
+Source: ``iptables-save`` beside 20.10.24, 26.1.5 and 28.5.2 after rules and chains of theirs were deleted,
+doubled and moved.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from netlab.engine.contract import HostFacts
+from netlab.engine.sysctls import KERNEL
+from netlab.engine.tables import Tables
+from netlab.model.event import HostFound
+from netlab.model.family import Family
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset, Rule, Table
+
+#: What an engine reads of a host's settings before it writes.
+READ = tuple(key for key in KERNEL if not key.startswith("net.bridge."))
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was read on a host: what ``iptables-save`` prints for each family, and the settings in READ."""
+
+    rules: Mapping[Family, str]
+    sysctls: Mapping[str, str]
+
+
+def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
+    """What differs from the engine's own account of the host; None if nothing does."""
+    own = {one.family: one for one in facts.rulesets if isinstance(one, IptablesRuleset)}
+    settings = {**KERNEL, **{sysctl.key: sysctl.value for sysctl in facts.sysctls}}
+    rulesets = []
+    for family, text in seen.rules.items():
+        live = Tables(family)
+        live.load(text, "iptables-save")
+        found, known = live.freeze(), own.get(family, IptablesRuleset(family))
+        if _texts(found) != _texts(known):
+            rulesets.append(_explained(found, known))
+    values = [(key, " ".join(value.split())) for key, value in seen.sysctls.items()]
+    sysctls = [(key, value) for key, value in values if value != settings[key]]
+    return HostFound(tuple(rulesets), tuple(sysctls)) if rulesets or sysctls else None
+
+
+def _texts(ruleset: IptablesRuleset) -> dict[tuple[str, str], tuple[str | None, list[str]]]:
+    """Policies and rules of every chain; without tables that do nothing, which a mere look may have made."""
+    return {
+        (table.name, chain.name): (chain.policy, [rule.text for rule in chain.rules])
+        for table in ruleset.tables
+        if _acts(table)
+        for chain in table.chains
+    }
+
+
+def _acts(table: Table) -> bool:
+    return any(chain.rules or chain.policy != "ACCEPT" for chain in table.chains)
+
+
+def _explained(found: IptablesRuleset, known: IptablesRuleset) -> IptablesRuleset:
+    """The rules that were found, each with the reason of the one that it was known as."""
+    reasons: defaultdict[tuple[str, str, str], deque[str]] = defaultdict(deque)
+    for table in known.tables:
+        for chain in table.chains:
+            for rule in chain.rules:
+                reasons[table.name, chain.name, rule.text].append(rule.reason)
+
+    def explained(table: str, chain: str, text: str) -> Rule:
+        waiting = reasons[table, chain, text]
+        return Rule(text, waiting.popleft() if waiting else ADDED_SINCE)
+
+    return replace(
+        found,
+        tables=tuple(
+            replace(
+                table,
+                chains=tuple(
+                    replace(c, rules=tuple(explained(table.name, c.name, rule.text) for rule in c.rules))
+                    for c in table.chains
+                ),
+            )
+            for table in found.tables
+        ),
+    )

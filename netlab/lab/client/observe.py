@@ -1,0 +1,40 @@
+"""What others have made of a lab's hosts by now, for the next event to act upon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.engine.found import READ, Observation
+from netlab.kernel import sysctl
+from netlab.model.errors import LabError
+from netlab.model.family import FAMILIES
+
+if TYPE_CHECKING:
+    from netlab.lab.client.client import Client
+    from netlab.model.plan import Node
+
+
+def observe(client: Client) -> dict[str, Observation]:
+    """The rules and settings of every host whose rules are the engine's and the administrator's alone.
+
+    firewalld, and a firewall that runs itself, change their own rules while the engine writes its own: of
+    such a host nothing is read. Raises LabError with a tool's words.
+    """
+    return {
+        node.name: _read(client, node)
+        for node in client.plan.nodes
+        if node.kind == "host" and node.firewall is None
+    }
+
+
+def _read(client: Client, node: Node) -> Observation:
+    rules = {family: _ask(client, node, f"{family.iptables}-save") for family in FAMILIES}
+    values = _ask(client, node, "cat", *(sysctl.path(key) for key in READ)).splitlines()
+    return Observation(rules, dict(zip(READ, values, strict=True)))
+
+
+def _ask(client: Client, node: Node, *argv: str) -> str:
+    done = client.exec(node.name, argv, cwd="/")
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(argv[:2])} in {client.name}.{node.name}: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,140 @@
+"""What others did to a host meanwhile: the next event acts on it, as a real daemon's does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from netlab.engine.found import Observation, changes
+from netlab.model.errors import Position
+from netlab.model.event import (
+    ContainerRestart,
+    ContainerSpec,
+    ContainerStart,
+    DaemonStart,
+    DaemonStop,
+    EndpointSpec,
+    Event,
+    NetworkCreate,
+    NetworkSpec,
+)
+from netlab.model.family import FAMILIES, Family
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset
+from netlab.model.scenario import Host, OutsideInterface, Pool, PortMapping
+from netlab.plan.build import EngineOnHost, refold
+from netlab.plan.render import restore_text
+
+HERE = Position("scenario.yaml", 1, 1)
+HOST = Host("host", HERE, interfaces=(OutsideInterface("ext0", ("198.51.100.1/24", "2001:db8:1::1/64")),))
+WEB = ContainerSpec(
+    "web",
+    "web",
+    "a" * 64,
+    "front",
+    (EndpointSpec("front"),),
+    (PortMapping(80, "tcp", (80, 80)),),
+    restart="always",
+)
+UP = (
+    NetworkCreate(NetworkSpec("front", "b" * 64, pools=(Pool("192.0.2.0/24"),), label="front")),
+    ContainerStart(WEB),
+)
+RESTART = (DaemonStop(), DaemonStart())
+
+
+def up(engine: str) -> EngineOnHost:
+    return refold(replace(HOST, engine=engine), UP)
+
+
+def save(stood: EngineOnHost) -> dict[Family, str]:
+    """What iptables-save prints on the host."""
+    text = dict.fromkeys(FAMILIES, "")
+    for ruleset in stood.facts.rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            text[ruleset.family] = restore_text(ruleset)
+    return text
+
+
+def found(stood: EngineOnHost, rules: dict[Family, str], **sysctls: str) -> EngineOnHost:
+    """The engine on the host as others have made it."""
+    values = {key.replace("__", "."): value for key, value in sysctls.items()}
+    differs = changes(stood.facts, Observation(rules, values))
+    return stood if differs is None else stood.after([differs])
+
+
+def lines(stood: EngineOnHost) -> list[str]:
+    return [line for text in save(stood).values() for line in text.splitlines()]
+
+
+ENGINES = ("docker-20.10", "docker-26", "docker-28", "docker-29")
+EMPTY = dict.fromkeys(FAMILIES, "")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_nobody_changed_is_no_finding(engine: str) -> None:
+    stood = up(engine)
+    assert changes(stood.facts, Observation(save(stood), {"net.ipv4.ip_forward": "1\n"})) is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_daemon_writes_all_its_rules_again_and_leaves_the_policy(engine: str) -> None:
+    stood = up(engine)
+    whole = [line for line in lines(stood.after(RESTART)) if line.startswith("-A")]
+    again = found(stood, EMPTY).after(RESTART)
+    assert sorted(line for line in lines(again) if line.startswith("-A")) == sorted(whole)
+    assert ":FORWARD DROP" in lines(stood)
+    assert ":FORWARD DROP" not in lines(again)  # it did not turn forwarding on: that was on
+    off = found(stood, EMPTY, net__ipv4__ip_forward="0").after(RESTART)
+    assert ":FORWARD DROP" in lines(off)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_container_does_not_start_where_docker_s_chains_are_gone(engine: str) -> None:
+    stood = found(up(engine), EMPTY).after([ContainerRestart("web")])
+    facts = stood.facts
+    assert [container.running for container in facts.containers] == [False]
+    (failure,) = facts.failures
+    assert failure.startswith(
+        "driver failed programming external connectivity on endpoint web: iptables failed"
+    )
+    assert "No chain/target/match by that name.; web does not run" in failure
+    assert not [line for line in lines(stood) if "192.0.2.2" in line and "DNAT" in line]
+    assert not facts.publications
+    back = stood.after(RESTART).facts
+    assert [container.running for container in back.containers] == [True]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_network_is_not_made_where_docker_s_chains_are_gone(engine: str) -> None:
+    more: Event = NetworkCreate(NetworkSpec("more", "c" * 64, pools=(Pool("203.0.113.0/24"),)))
+    facts = found(up(engine), EMPTY).after([more]).facts
+    assert "more" not in [network.facts.name for network in facts.networks]
+    assert facts.failures[0].startswith("Failed to Setup IP tables: iptables failed: iptables --wait -t ")
+
+
+def test_rules_of_others_stay_where_they_are_with_a_reason_of_their_own() -> None:
+    stood = up("docker-20.10")
+    rules = save(stood)
+    old = "-A FORWARD -j DOCKER-USER\n"
+    rules[Family.IPV4] = rules[Family.IPV4].replace(old, f"-A FORWARD -s 203.0.113.9/32 -j DROP\n{old}")
+    later = found(stood, rules)
+    (ruleset,) = (r for r in later.facts.rulesets if isinstance(r, IptablesRuleset) and r.family == 4)
+    table = ruleset.table("filter")
+    assert table is not None
+    forward = table.chain("FORWARD")
+    assert forward is not None
+    reasons = {rule.text: rule.reason for rule in forward.rules}
+    assert reasons["-s 203.0.113.9/32 -j DROP"] == ADDED_SINCE
+    assert ADDED_SINCE not in [reason for text, reason in reasons.items() if "203.0.113.9" not in text]
+    # a new start of the daemon moves its own jump to the top, and nobody else's rule
+    chain = [line for line in lines(later.after(RESTART)) if line.startswith("-A FORWARD")]
+    assert chain.index("-A FORWARD -s 203.0.113.9/32 -j DROP") > chain.index("-A FORWARD -j DOCKER-USER")
+
+
+def test_a_doubled_rule_is_taken_out_once() -> None:
+    stood = up("docker-28")
+    rules = save(stood)
+    (accept,) = [x for x in rules[Family.IPV4].splitlines() if x.startswith("-A DOCKER -d 192.0.2.2/32")]
+    rules[Family.IPV4] = rules[Family.IPV4].replace(accept, f"{accept}\n{accept}")
+    assert lines(found(stood, rules).after([ContainerRestart("web")])).count(accept) == 1
