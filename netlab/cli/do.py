@@ -22,8 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "start|stop|restart|remove CONTAINER     connect|disconnect CONTAINER NETWORK\n"
         "create|remove network NETWORK           start|stop|restart daemon [HOST]\n"
-        "reload|flush firewall [HOST]\n\n"
-        "These are the words of x-netlab.events. Containers and networks are those of the scenario. "
+        "reload|flush firewall [HOST]            configure daemon [HOST] KEY=VALUE...\n"
+        "reload|flush rules [HOST]               reboot host [HOST]\n"
+        "up|down link NODE INTERFACE             run NODE COMMAND\n\n"
+        "These are the words of x-netlab.events (docs/scenario.md says what each does). Containers and "
+        "networks are those of the scenario. "
         "Everything that the event does not concern stays: namespaces, connections, and rules that "
         "others added. The engine acts on the host as it is. Where it fails because somebody deleted its "
         "chains, as Docker does, the exit code is 1, and the lab is what Docker leaves behind."
@@ -32,11 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         ("netlab do restart web", "restart a container of the one running lab"),
         ("netlab do shop flush firewall", "flush the firewall of the lab shop"),
+        ("netlab do configure daemon icc=false", "edit daemon.json; restart daemon makes it count"),
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Let it happen; returns 0."""
+    import shlex
+
     from netlab.cli.status import the_lab
     from netlab.model.errors import UsageError
     from netlab.model.event import words_of
@@ -48,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     client = the_lab(None if args.lab in VERBS else args.lab)
     if not words:
         raise UsageError(f"what is to happen to {client.name}? (netlab do {client.name} EVENT)")
-    events, warnings = client.do(" ".join(words), "netlab do")
+    text = words[0] if len(words) == 1 else shlex.join(words)
+    events, warnings = client.do(text, "netlab do")
     happened = [words_of(event) for event in events]
     for warning in warnings:
         say(f"{client.name}: {warning}")

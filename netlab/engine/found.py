@@ -8,32 +8,24 @@ doubled and moved.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlab.engine.contract import HostFacts
-from netlab.engine.sysctls import KERNEL
+from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
-from netlab.model.family import Family
+from netlab.model.observation import Observation
 from netlab.model.rules import ADDED_SINCE, IptablesRuleset, Rule, Table
-
-#: What an engine reads of a host's settings before it writes.
-READ = tuple(key for key in KERNEL if not key.startswith("net.bridge."))
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What was read on a host: what ``iptables-save`` prints for each family, and the settings in READ."""
-
-    rules: Mapping[Family, str]
-    sysctls: Mapping[str, str]
 
 
 def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
     """What differs from the engine's own account of the host; None if nothing does."""
     own = {one.family: one for one in facts.rulesets if isinstance(one, IptablesRuleset)}
-    settings = {**KERNEL, **{sysctl.key: sysctl.value for sysctl in facts.sysctls}}
+    settings = dict(KERNEL)
+    for sysctl in facts.sysctls:
+        settings[sysctl.key] = sysctl.value
+        if sysctl.key in CARRIES:
+            settings[CARRIES[sysctl.key]] = sysctl.value
     rulesets = []
     for family, text in seen.rules.items():
         live = Tables(family)

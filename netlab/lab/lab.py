@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from netlab.lab.explain import Explanation
     from netlab.lab.options import LabOptions
     from netlab.lab.probe_options import PacketOptions
-    from netlab.model.event import Event
+    from netlab.model.event import Happening
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -165,7 +165,7 @@ class Lab(Questions):
         self._check()
         return self._client.exec(node, argv, input=input, timeout=timeout, env=env, cwd=cwd, check=check)
 
-    def do(self, event: str) -> tuple[Event, ...]:
+    def do(self, event: str) -> tuple[Happening, ...]:
         """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
 
         The engine acts on the host as it is, whatever others have done there; namespaces, connections and

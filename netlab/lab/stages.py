@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from netlab.journey.expand import Claim, claims
 from netlab.journey.expect import Verdict, check
 from netlab.model.errors import UsageError
+from netlab.scenario.events import is_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,14 +49,18 @@ def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
         events, done = after[done:], len(after)
         for event in events:
             change = _happen(history, event)
-            history, plan = change.history, change.plan
+            if change is not None:
+                history, plan = change.history, change.plan
         found.append(Stage(events, tuple(claims(group, plan))))
     return tuple(found)
 
 
-def _happen(history: History | None, event: ScenarioEvent) -> Change:
+def _happen(history: History | None, event: ScenarioEvent) -> Change | None:
+    """What an event changes of the plan; None for a command, which nobody can foretell."""
     from netlab.plan.change import happen
 
+    if is_command(event):
+        return None
     if history is None:
         raise UsageError(f"{event.position}: the lab was made from a plan: nothing can happen to its engine")
     try:

@@ -5,11 +5,12 @@ Order leaves traces in the rules, so history is part of the truth: a plan is the
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netlab.model.rules import IptablesRuleset
-from netlab.model.scenario import ExposedPort, Pool, PortMapping, RestartPolicy
+from netlab.model.scenario import ExposedPort, JsonValue, Pool, PortMapping, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,18 @@ class DaemonStart:
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonConfigure:
+    """daemon.json is edited; the daemon reads it when it starts. A value of None takes a key out."""
+
+    settings: tuple[tuple[str, JsonValue], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostReboot:
+    """The host goes down and comes up: its own rules and settings, then the daemon, then what it restarts."""
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallReload:
     """The host's firewall is reloaded (``firewall-cmd --reload``, ``ufw reload``)."""
 
@@ -183,12 +196,33 @@ Event = (
     | FirewallReload
     | FirewallFlush
     | HostFound
+    | DaemonConfigure
+    | HostReboot
 )
 
 
-def words_of(event: Event) -> str:
+@dataclass(frozen=True, slots=True)
+class HostCommand:
+    """A tool is run in a node of a running lab, with ``given`` as its input; no engine takes part."""
+
+    node: str
+    argv: tuple[str, ...]
+    given: str = ""
+
+
+Happening = Event | HostCommand
+
+
+def words_of(event: Happening) -> str:
     """What happened, in the words of the engine's own command line."""
     match event:
+        case HostCommand(node, argv):
+            return f"{node} runs {shlex.join(argv)}"
+        case DaemonConfigure(settings):
+            changed = ", ".join(key if value is not None else f"no {key}" for key, value in settings)
+            return f"daemon.json is changed: {changed}"
+        case HostReboot():
+            return "the host is rebooted"
         case NetworkCreate(network):
             return f"network {network.name} is created"
         case NetworkRemove(name):

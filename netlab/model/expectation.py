@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from netlab.model.errors import Position
@@ -53,5 +54,5 @@ class ScenarioEvent:
 
     @property
     def text(self) -> str:
-        """The line as written."""
-        return " ".join(self.words)
+        """The line as it can be written."""
+        return shlex.join(self.words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 
 from netlab.engine.contract import HostFacts, Refused
-from netlab.engine.found import Observation, changes
+from netlab.engine.found import changes
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import (
     ContainerRemove,
@@ -19,10 +19,12 @@ from netlab.model.event import (
     FirewallFlush,
     FirewallReload,
     HostFound,
+    HostReboot,
     NetworkCreate,
     NetworkRemove,
 )
 from netlab.model.expectation import ScenarioEvent
+from netlab.model.observation import Observation
 from netlab.model.plan import Plan
 from netlab.model.scenario import Host, Scenario
 from netlab.plan.build import EngineOnHost, make, refold
@@ -94,7 +96,7 @@ def happen(history: History, event: ScenarioEvent, seen: Mapping[str, Observatio
     ``seen``: what was read on the hosts, for the event acts on what is there. A reload where no host has a
     firewall that could be is refused too.
     """
-    _check_hosts(history.scenario, event)
+    check_hosts(history.scenario, event)
 
     def meant(host: Host, _: HostFacts) -> Iterable[Event]:
         return meaning(history.scenario, host.name, event)
@@ -102,14 +104,15 @@ def happen(history: History, event: ScenarioEvent, seen: Mapping[str, Observatio
     return _continued(history, history.scenario, meant, seen)
 
 
-def _check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
+def check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
+    """Raise ScenarioError for a host that there is not, UsageError for a firewall that no host has."""
     names = [host.name for host in scenario.hosts]
     named = [word for kind, word in event_names(event.words) if kind == "host"]
     for name in named:
         if name not in names:
             what = f"event: there is no host {shown(name)}{hint(name, names)}"
             raise ScenarioError([Problem(event.position, what)])
-    if event.words[0] == "reload":
+    if event.words[:2] == ("reload", "firewall"):
         asked = [host for host in scenario.hosts if host.name in (named or names)]
         if all(host.firewall.kind not in ("ufw", "firewalld") for host in asked):
             where = ", ".join(host.name for host in asked)
@@ -170,14 +173,16 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
         before, failures = _starts(facts), len(facts.failures)
         events = list(more(host, facts))
         differs = changes(facts, seen[host.name]) if events and _is_read(host, seen) else None
-        if differs is not None:
+        if differs is not None and (meanwhile := _meanwhile(stood, differs)) is not None:
             found[host.name] = differs
             later[host.name] = (*later.get(host.name, ()), differs)
-            stood = stood.after([differs])
+            stood = meanwhile
         facts = _after(stood, events).facts
         after = _starts(facts)
         failed += [f"{facts.engine}: {failure}" for failure in facts.failures[failures:]]
         renewed += [node for node in before | after if before.get(node) != after.get(node)]
+        if any(isinstance(event, HostReboot) for event in events):
+            renewed.append(host.name)
         if any(isinstance(event, FirewallReload) for event in events):
             reloaded.append(host.name)
         if any(isinstance(event, FirewallFlush) for event in events) or (
@@ -190,6 +195,14 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
     plan = make(scenario, {host.name: continued.events(host.name) for host in scenario.hosts})
     marks = (tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
     return Change(continued, plan, *marks, found, tuple(failed))
+
+
+def _meanwhile(stood: EngineOnHost, found: HostFound) -> EngineOnHost | None:
+    """The engine on the host as others have made it; None for one that goes by its own account alone."""
+    try:
+        return stood.after([found])
+    except Refused:
+        return None
 
 
 def _is_read(host: Host, seen: Mapping[str, Observation]) -> bool:

@@ -13,6 +13,7 @@ from netlab.model.event import (
     ContainerSpec,
     ContainerStart,
     ContainerStop,
+    DaemonConfigure,
     DaemonStart,
     DaemonStop,
     Disconnect,
@@ -20,6 +21,7 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     FirewallReload,
+    HostReboot,
     NetworkCreate,
     NetworkRemove,
     NetworkSpec,
@@ -27,6 +29,8 @@ from netlab.model.event import (
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.identifiers import digest
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
+from netlab.scenario.events import event_names, is_command, settings_of
+from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
 #: Network modes that are no network of the scenario's.
@@ -277,9 +281,11 @@ class _Later:
         """What the words mean for this host; nothing if they are about another one."""
         verb, *rest = event.words
         thing = rest[0] if rest else ""
-        if thing in ("daemon", "firewall"):
-            if len(rest) == 1 or rest[1] == self.host:
-                yield from _daemon_event(verb, thing)
+        if is_command(event):
+            return
+        if thing in ("daemon", "firewall", "host"):
+            if all(name == self.host for kind, name in event_names(event.words) if kind == "host"):
+                yield from _host_event(event)
         elif thing == "network":
             yield from self._network_event(verb, self._network(event, rest[1]))
         elif verb in ("connect", "disconnect"):
@@ -326,10 +332,15 @@ class _Later:
         return []
 
 
-def _daemon_event(verb: str, thing: str) -> Iterator[Event]:
+def _host_event(event: ScenarioEvent) -> Iterator[Event]:
+    verb, thing = event.words[:2]
     if thing == "firewall":
         yield FirewallReload() if verb == "reload" else FirewallFlush()
         return
+    if verb == "reboot":
+        yield HostReboot()
+    if verb == "configure":
+        yield DaemonConfigure(tuple(map(daemon_setting, settings_of(event.words))))
     if verb in ("stop", "restart"):
         yield DaemonStop()
     if verb in ("start", "restart"):

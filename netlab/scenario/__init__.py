@@ -4,9 +4,10 @@ This room reads the files that it is told to read, and nothing else: no environm
 """
 
 from netlab.scenario.environment import folder_environment
-from netlab.scenario.hosts import Overrides, daemon_setting, scale_setting
+from netlab.scenario.hosts import Overrides
 from netlab.scenario.load import load
 from netlab.scenario.names import find_default, named_by_variable
+from netlab.scenario.settings import daemon_setting, scale_setting
 
 __all__ = [
     "Overrides",

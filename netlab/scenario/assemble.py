@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from netlab.model.errors import OptionName, ScenarioError
 from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
-from netlab.scenario.events import event_names, parse_event
+from netlab.scenario.events import event_names, is_command, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
-from netlab.scenario.hosts import Overrides, ReadFile, read_hosts, read_outside
+from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts, read_outside
 from netlab.scenario.services import Draft, read_service
 from netlab.scenario.tree import Report, Value, hint, shown
 
@@ -61,7 +61,7 @@ def assemble(
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
     drafts = with_containers(_scaled(drafts, overrides.scale, report), project, report)
     events = _events(netlab.get("events"), report)
-    expect, between = read_expectations(netlab.get("expect"), report)
+    expect, between = read_expectations(netlab.get("expect"), own_chains(hosts), report)
     happening = [event for event, _ in (*events, *between)]
     named = {word for event in happening for kind, word in event_names(event.words) if kind == "network"}
     declared = Declared(
@@ -147,7 +147,12 @@ def _events(value: Value | None, report: Report) -> Happenings:
     found = []
     for item in value or ():
         try:
-            found.append((parse_event(item.text, item.position), item))
+            event = parse_event(item.text, item.position)
+            if is_command(event):
+                what = "happens in a running lab: put it between two flows, or say netlab do"
+                report.add(item.at, f"event: {shown(event.words[0])} {what}")
+                continue
+            found.append((event, item))
         except ScenarioError as error:
             report.problems.extend(error.problems)
     return tuple(found)

@@ -132,6 +132,7 @@ def check_events(parts: Parts, report: Report) -> None:
         "container": names.containers | container_names(parts.drafts, parts.project),
         "network": frozenset(name for network in parts.networks for name in (network.key, network.name)),
         "host": names.hosts,
+        "node": names.nodes,
     }
     for event, value in happenings:
         for kind, word in event_names(event.words):

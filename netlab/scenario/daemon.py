@@ -130,6 +130,7 @@ KEYS: dict[str, Key] = {
             "ip-masq": (Flag(), "masquerade what containers on docker0 send out"),
             "iptables": (Flag(), "write IPv4 rules"),
             "ipv6": (Flag(), "IPv6 on docker0"),
+            "live-restore": (Flag(), "containers outlive the daemon"),
             "mtu": (Whole(68, 65535), "MTU of docker0"),
             "userland-proxy": (Flag(), "a docker-proxy for each published port"),
             "userland-proxy-path": (Text("a path"), "which program that is"),
@@ -183,7 +184,7 @@ KEYS: dict[str, Key] = {
         containerd-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
         data-root debug default-ipc-mode default-runtime default-shm-size default-ulimits deprecated-key-path
         exec-opts
-        exec-root features group hosts init init-path insecure-registries labels live-restore log-driver
+        exec-root features group hosts init init-path insecure-registries labels log-driver
         log-level log-opts max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr
         network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources pidfile
         raw-logs registry-mirrors rootless runtimes seccomp-profile selinux-enabled shutdown-timeout

@@ -6,33 +6,79 @@
     connect|disconnect CONTAINER NETWORK
     create|remove network NETWORK
     start|stop|restart daemon [HOST]
+    configure daemon [HOST] KEY=VALUE...
     reload|flush firewall [HOST]
+    reload|flush rules [HOST]
+    reboot host [HOST]
+    up|down link NODE INTERFACE
+    run NODE COMMAND
 """
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Container, Sequence
+
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.expectation import ScenarioEvent
+from netlab.scenario.rules import made_chains, parse_rule
+from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
-VERBS = ("start", "stop", "restart", "remove", "connect", "disconnect", "create", "reload", "flush")
-_THINGS = {
-    "start": ("daemon",),
-    "stop": ("daemon",),
-    "restart": ("daemon",),
-    "reload": ("firewall",),
-    "flush": ("firewall",),
-    "create": ("network",),
+#: Each verb's forms, behind it: a word in capitals is a name.
+FORMS = {
+    "start": ("CONTAINER", "daemon [HOST]"),
+    "stop": ("CONTAINER", "daemon [HOST]"),
+    "restart": ("CONTAINER", "daemon [HOST]"),
+    "remove": ("CONTAINER", "network NETWORK"),
+    "connect": ("CONTAINER NETWORK",),
+    "disconnect": ("CONTAINER NETWORK",),
+    "create": ("network NETWORK",),
+    "configure": ("daemon [HOST] KEY=VALUE...",),
+    "reload": ("firewall [HOST]", "rules [HOST]"),
+    "flush": ("firewall [HOST]", "rules [HOST]"),
+    "reboot": ("host [HOST]",),
+    "up": ("link NODE INTERFACE",),
+    "down": ("link NODE INTERFACE",),
+    "run": ("NODE COMMAND",),
 }
+VERBS = tuple(FORMS)
 
 
-def parse_event(text: str, position: Position) -> ScenarioEvent:
-    """The event in ``text``; raises ScenarioError. Names are not looked up."""
-    words = tuple(text.split())
-    wrong = _wrong(words)
+def is_command(event: ScenarioEvent) -> bool:
+    """Whether an event is no engine's: a command, or a link, in a lab that runs."""
+    verb, *rest = event.words
+    return verb in ("run", "up", "down") or (verb in ("reload", "flush") and rest[0] == "rules")
+
+
+def parse_event(text: str, position: Position, chains: Container[str] = ()) -> ScenarioEvent:
+    """The event in ``text``; raises ScenarioError. Names are not looked up.
+
+    ``chains``: those of the administrator's own that a command may jump to.
+    """
+    try:
+        words = _words(text, chains)
+        wrong = _wrong(words)
+    except ValueError as error:
+        wrong = str(error)
     if wrong:
         raise ScenarioError([Problem(position, f"event: {wrong}")])
     return ScenarioEvent(words, position)
+
+
+def made_by(event: ScenarioEvent) -> frozenset[str]:
+    """The chains that a command makes, to which later ones may jump."""
+    return made_chains(event.words[2:]) if event.words[0] == "run" else frozenset()
+
+
+def _words(text: str, chains: Container[str]) -> tuple[str, ...]:
+    """The words of a line; raises ValueError. A command's are quoted as in ``rules``."""
+    verb, *rest = text.split(maxsplit=2) or [""]
+    if verb == "configure":
+        return tuple(shlex.split(text))
+    if verb == "run" and len(rest) == 2:
+        return (verb, rest[0], *parse_rule(rest[1], chains))
+    return tuple(text.split())
 
 
 def _wrong(words: tuple[str, ...]) -> str | None:
@@ -41,27 +87,48 @@ def _wrong(words: tuple[str, ...]) -> str | None:
     verb, *rest = words
     if verb not in VERBS:
         return f"unknown event {shown(verb)}" + (hint(verb, VERBS) or f": it is one of {', '.join(VERBS)}")
-    if verb in ("connect", "disconnect"):
-        return None if len(rest) == 2 else f"write it as {verb} CONTAINER NETWORK"
-    if verb in ("reload", "flush", "create") and (not rest or rest[0] not in _THINGS[verb]):
-        thing = _THINGS[verb][0]
-        word = rest[0] if rest else ""
-        return f"{verb} takes {shown(thing)}" + (f", not {shown(word)}" if word else "")
-    if verb == "create" or (verb == "remove" and rest[:1] == ["network"]):
-        return None if len(rest) == 2 else f"write it as {verb} network NETWORK"
-    most = 2 if rest and rest[0] in ("daemon", "firewall") else 1
-    if not 1 <= len(rest) <= most:
-        return f"write it as {verb} {'CONTAINER' if most == 1 else rest[0] + ' [HOST]'}"
+    forms = [form for form in FORMS[verb] if _fits(rest, form)]
+    if not forms:
+        things = [form.split()[0] for form in FORMS[verb]]
+        if rest and not any(thing.isupper() for thing in things) and rest[0] not in things:
+            return f"{verb} takes {' or '.join(map(shown, things))}, not {shown(rest[0])}"
+        meant = [form for form in FORMS[verb] if rest and form.split()[0] == rest[0]] or FORMS[verb]
+        return "write it as " + " or ".join(f"{verb} {form}" for form in meant)
+    for setting in settings_of(words):
+        daemon_setting(setting)
     return None
+
+
+def _fits(rest: Sequence[str], form: str) -> bool:
+    """Whether words have a form: its own words, names, ``[HOST]`` that may be left out, a list at the end."""
+    first, *names = form.split()
+    if not rest or (not first.isupper() and rest[0] != first):
+        return False
+    left = rest[1:]
+    if names[:1] == ["[HOST]"]:
+        left = left[1:] if left and "=" not in left[0] else left
+        names = names[1:]
+    if names and (names[-1].endswith("...") or names[-1] == "COMMAND"):
+        return len(left) >= len(names)
+    return len(left) == len(names)
+
+
+def settings_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The KEY=VALUE words of ``configure daemon``."""
+    return tuple(word for word in words[2:] if "=" in word) if words[0] == "configure" else ()
 
 
 def event_names(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """The names in an event, each with what it is the name of."""
-    verb, *rest = words
-    if verb in ("connect", "disconnect"):
-        return [("container", rest[0]), ("network", rest[1])]
-    if rest[:1] in (["daemon"], ["firewall"]):
-        return [("host", word) for word in rest[1:]]
-    if verb in ("create", "remove") and rest[:1] == ["network"] and len(rest) == 2:
-        return [("network", rest[1])]
-    return [("container", rest[0])]
+    verb, thing, *names = words
+    fitting = [form for form in FORMS[verb] if _fits(words[1:], form)]
+    match next((form.split()[0] for form in fitting if not form.startswith("CONTAINER")), "CONTAINER"):
+        case "NODE":
+            return [("node", thing)]
+        case "link":
+            return [("node", names[0])]
+        case "network":
+            return [("network", names[0])]
+        case "CONTAINER":
+            return [("container", thing), *(("network", name) for name in names)]
+    return [("host", word) for word in names if "=" not in word]

@@ -11,7 +11,7 @@ from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.expectation import Expectation, Expected, ScenarioEvent
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import FlowPattern, OutcomeName, PathName
-from netlab.scenario.events import parse_event
+from netlab.scenario.events import made_by, parse_event
 from netlab.scenario.flow import parse_flow
 from netlab.scenario.tree import Report, Value, shown
 
@@ -22,8 +22,13 @@ Expectations = tuple[tuple[Expectation, Value], ...]
 Happenings = tuple[tuple[ScenarioEvent, Value], ...]
 
 
-def read_expectations(value: Value | None, report: Report) -> tuple[Expectations, Happenings]:
-    """All flows, and all events among them, each with the value that it came from."""
+def read_expectations(
+    value: Value | None, chains: frozenset[str], report: Report
+) -> tuple[Expectations, Happenings]:
+    """All flows, and all events among them, each with the value that it came from.
+
+    ``chains``: the administrator's own, to which commands may jump.
+    """
     flows: list[tuple[Expectation, Value]] = []
     events: list[tuple[ScenarioEvent, Value]] = []
     idle: Value | None = None
@@ -37,7 +42,9 @@ def read_expectations(value: Value | None, report: Report) -> tuple[Expectations
             continue
         idle = written
         try:
-            events.append((parse_event(written.text, written.position), written))
+            event = parse_event(written.text, written.position, chains)
+            chains |= made_by(event)
+            events.append((event, written))
         except ScenarioError as error:
             report.problems.extend(error.problems)
     if idle is not None:

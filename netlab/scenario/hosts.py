@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -24,6 +24,7 @@ from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
+from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, made, shown
 
@@ -60,33 +61,6 @@ class Overrides:
     daemon: Mapping[str, JsonValue] = field(default_factory=dict)
     name: str | None = None
     scale: Mapping[str, int] = field(default_factory=dict)
-
-
-def scale_setting(text: str) -> tuple[str, int]:
-    """``SERVICE=N`` of the command line; raises ValueError."""
-    name, _, number = text.partition("=")
-    if not name or not number.isdecimal() or len(number) > 5:
-        raise ValueError(f"{shown(text)} is not SERVICE=NUMBER")
-    return name, int(number)
-
-
-def daemon_setting(text: str) -> tuple[str, JsonValue]:
-    """``KEY=VALUE`` of the command line; VALUE is JSON, or else a string. Raises ValueError without ``=``."""
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise ValueError(f"{shown(text)} is not KEY=VALUE")
-    return key, _json_or_text(value)
-
-
-def _json_or_text(text: str) -> JsonValue:
-    import json
-
-    try:
-        return cast(JsonValue, json.loads(text))
-    except ValueError:
-        return text
-    except RecursionError:
-        return text
 
 
 def read_hosts(
@@ -180,7 +154,7 @@ def _daemon(
         settings[key] = entry.plain()
         positions[key] = entry.position
     if override:
-        typed = {key: _json_or_text(v) if isinstance(v, str) else v for key, v in override.items()}
+        typed = {key: json_or_text(v) if isinstance(v, str) else v for key, v in override.items()}
         mark = (OptionName("daemon"), 1, 1)
         checked = DAEMON.clean(made(typed, mark), "", report)
         for key, entry in checked.pairs() if checked is not None else ():
@@ -289,7 +263,7 @@ def _interface(name: str, value: Value) -> OutsideInterface:
 
 def _rules(firewall: Firewall, lists: Sequence[Value | None], report: Report) -> tuple[HostRule, ...]:
     """The administrator's lines, which may jump to chains of the lines above and of the host's own files."""
-    chains = {name for text in firewall.files.values() for name in _CHAIN.findall(text)}
+    chains = _chains_of(firewall)
     found = []
     for item in (item for value in lists for item in value or ()):
         try:
@@ -300,6 +274,16 @@ def _rules(firewall: Firewall, lists: Sequence[Value | None], report: Report) ->
         chains |= made_chains(argv)
         found.append(HostRule(argv, item.position))
     return tuple(found)
+
+
+def _chains_of(firewall: Firewall) -> frozenset[str]:
+    return frozenset(name for text in firewall.files.values() for name in _CHAIN.findall(text))
+
+
+def own_chains(hosts: Iterable[Host]) -> frozenset[str]:
+    """The chains of the administrators' own, from their files and lines."""
+    files = [_chains_of(host.firewall) for host in hosts]
+    return frozenset().union(*files, *(made_chains(rule.argv) for host in hosts for rule in host.rules))
 
 
 # -- outside

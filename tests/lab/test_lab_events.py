@@ -232,6 +232,62 @@ def test_an_event_acts_on_the_host_as_it_is(netlab: Any, engine: str) -> None:
     assert listed.count("not in the plan: added since") == 1
 
 
+FILES = """
+services:
+  web: {image: any, ports: ['80:80'], restart: always}
+  once: {image: any, ports: ['81:81']}
+x-netlab:
+  host: {engine: docker-29, firewall: {iptables: own.v4}}
+"""
+OWN = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+COMMIT
+"""
+
+
+def test_what_an_administrator_does(netlab: Any) -> None:
+    """Files loaded again, a reboot, daemon.json, another backend, links and commands."""
+    write(netlab, OWN, "own.v4")
+    lab = netlab.up(write(netlab, FILES))
+    whole = rules_of(netlab, lab)
+    web = ("client", "curl", "-s", "-m", "2", "http://198.51.100.1/")
+    assert "host runs iptables-restore" in netlab("do", lab, "reload", "rules").stderr
+    filtering = [rule for rule in rules_of(netlab, lab) if "DOCKER" in rule and "-j ACCEPT" in rule]
+    assert filtering == []  # iptables-restore empties the tables that its file names
+    netlab("do", lab, "run", "host", "iptables", "-A", "INPUT", "-s", "198.51.100.77", "-j", "DROP")
+    assert "-A INPUT -s 198.51.100.77/32 -j DROP" in rules_of(netlab, lab)
+    netlab("do", lab, "reboot", "host")
+    assert "netlab web" in netlab.exec(lab, *web)
+    rebooted = rules_of(netlab, lab)
+    assert [rule for rule in rebooted if "--dport 81" in rule or "198.51.100.77" in rule] == []
+    assert sorted(rebooted) == sorted(r for r in whole if "--dport 81" not in r and "172.18.0.3" not in r)
+    netlab("do", lab, "configure", "daemon", "userland-proxy=false", "live-restore=true")
+    netlab("do", lab, "restart", "daemon")
+    netlab("do", lab, "stop", "daemon")
+    assert "netlab web" in netlab.exec(lab, *web)  # the container and its rules stay, dockerd's sockets go
+    assert "0.0.0.0:80" not in netlab("sockets", f"{lab}.host").stdout
+    netlab("do", lab, "start", "daemon")
+    assert "dockerd" in netlab("sockets", f"{lab}.host").stdout
+    netlab("do", lab, "configure", "daemon", "firewall-backend=nftables", "userland-proxy=null")
+    netlab("do", lab, "restart", "daemon")
+    assert "table ip docker-bridges" in netlab.exec(lab, "host", "nft", "list", "tables")
+    with pytest.raises(AssertionError, match="curl"):  # FORWARD still drops, and nobody accepts there
+        netlab.exec(lab, *web)
+    netlab("do", lab, "run", "host", "iptables", "-P", "FORWARD", "ACCEPT")
+    assert "netlab web" in netlab.exec(lab, *web)
+    netlab("do", lab, "down", "link", "client", "eth0")
+    assert "state DOWN" in netlab.exec(lab, "client", "ip", "link", "show", "eth0")
+    netlab("do", lab, "up", "link", "client", "eth0")
+    assert "state UP" in netlab.exec(lab, "client", "ip", "link", "show", "eth0")
+    failed = netlab("do", lab, "run", "host", "iptables", "-D", "INPUT", "-j", "DOCKER-USER", code=1)
+    assert "iptables -D INPUT -j DOCKER-USER in " in failed.stderr
+    netlab("do", lab, "flush", "rules")
+    assert rules_of(netlab, lab) == []
+
+
 @contextlib.contextmanager
 def closing_all(fds: dict[str, int]) -> Iterator[dict[str, int]]:
     """Descriptors for a while."""

@@ -78,10 +78,15 @@ def _forgets(
 
 
 def _namespace(world: HostState, container: Container) -> str:
-    """The node whose network namespace a container is in."""
-    mode, _, target = container.spec.network_mode.partition(":")
-    if mode == "container" and target in world.containers:
-        return _namespace(world, world.containers[target])
+    """The node whose network namespace a container is in.
+
+    What shares a namespace keeps it when its owner stops or starts again, and then has nothing there but lo.
+    """
+    mode = container.spec.network_mode
+    if mode.startswith("container:"):
+        owner = _joins(world, container)
+        left = owner is None or (container.running and not owner.running)
+        return container.spec.node if owner is None or left else _namespace(world, owner)
     return world.host.name if mode == "host" else container.spec.node
 
 

@@ -61,6 +61,8 @@ class Daemon:
     experimental: bool = False
     allow_direct_routing: bool = False
     nftables: bool = False
+    #: whether containers outlive the daemon
+    live_restore: bool = False
     #: ``bridge-accept-fwmark``: the mark, and the mask under which it is compared
     accept_mark: tuple[int, int] | None = None
     #: what ``host-gateway`` stands for; empty: docker0's addresses
@@ -257,6 +259,7 @@ def read(keys: Mapping[str, JsonValue], traits: Traits) -> Daemon:
         ip_forward_no_drop=reader.flag("ip-forward-no-drop", False),
         ip_masq=reader.flag("ip-masq", True),
         icc=reader.flag("icc", True),
+        live_restore=reader.flag("live-restore", False),
         ip=reader.address("ip"),
         docker0=docker0,
         ipv6=reader.flag("ipv6", False),

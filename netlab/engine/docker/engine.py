@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.engine.contract import HostFacts
 from netlab.engine.docker import containers, daemon_json, facts, firewalld, networks, options
@@ -24,6 +24,7 @@ from netlab.model.event import (
     ContainerRestart,
     ContainerStart,
     ContainerStop,
+    DaemonConfigure,
     DaemonStart,
     DaemonStop,
     Disconnect,
@@ -31,6 +32,7 @@ from netlab.model.event import (
     FirewallFlush,
     FirewallReload,
     HostFound,
+    HostReboot,
     NetworkCreate,
     NetworkRemove,
     NetworkSpec,
@@ -41,7 +43,7 @@ from netlab.model.rules import ADDED_SINCE
 from netlab.model.scenario import Host, Pool
 
 #: What happens to a host whose daemon does not run.
-_WITHOUT_DAEMON = (DaemonStart, FirewallFlush, FirewallReload, HostFound)
+_WITHOUT_DAEMON = (DaemonConfigure, DaemonStart, FirewallFlush, FirewallReload, HostFound, HostReboot)
 
 #: What the nftables backend wants to find.
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
@@ -53,8 +55,8 @@ class DockerEngine:
 
     traits: Traits
     rules: Firewaller
-    #: the engine that ``firewall-backend: nftables`` in daemon.json makes of this one
-    nftables: Callable[[], DockerEngine] | None = None
+    #: the engine that the other value of ``firewall-backend`` in daemon.json makes of this one
+    other: Callable[[], DockerEngine] | None = None
 
     @property
     def name(self) -> str:
@@ -63,9 +65,8 @@ class DockerEngine:
 
     def start(self, host: Host) -> State[HostState]:
         """The daemon's first start; raises :class:`Refused`."""
-        if self.nftables is not None and host.daemon.get("firewall-backend") == "nftables":
-            return self.nftables().start(host)
-        return State(lambda: self._first_start(host), self._step)
+        chosen = self._chosen(host) if not self.traits.nftables else self
+        return State(lambda: chosen._first_start(host), chosen._step)
 
     def step(self, state: State[HostState], event: Event) -> State[HostState]:
         """The state after one more event; raises :class:`Refused`."""
@@ -75,28 +76,45 @@ class DockerEngine:
         """What stands on the host in this state."""
         return facts.describe(state.world)
 
+    def _chosen(self, host: Host) -> DockerEngine:
+        """The engine that daemon.json asks for by now: this one, or the one with the other backend."""
+        backend = host.daemon.get("firewall-backend")
+        if self.other is None or backend is None or (backend == "nftables") == self.traits.nftables:
+            return self
+        return self.other()
+
     def _first_start(self, host: Host) -> HostState:
         daemon = daemon_json.read(host.daemon, self.traits)
         world = HostState(
             host=host,
             traits=self.traits,
             daemon=daemon,
-            sysctls=Sysctls(host.sysctls) if self.traits.enables_forwarding else _forwarding(host),
+            sysctls=self._sysctls(host),
             tables=tables_of(host),
             nft=NftTables(),
             pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
         )
-        world.next_index = 2 + len(host.interfaces) + len(host.bridges)
-        for key, text in daemon_json.ignored(host.daemon, self.traits.version):
-            world.note("daemon", key, text)
+        world.next_index = _first_index(host)
+        self._note_ignored(world)
         if self.traits.unmeasured:
             world.note("host", host.name, self.traits.unmeasured)
         world.ports = _port_allocator(world)
         self._start(world)
         return world
 
-    def _start(self, world: HostState, docker0: int | None = None) -> None:
-        """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left."""
+    def _sysctls(self, host: Host) -> Sysctls:
+        """What a host has before the daemon starts."""
+        return Sysctls(host.sysctls) if self.traits.enables_forwarding else _forwarding(host)
+
+    def _note_ignored(self, world: HostState) -> None:
+        for key, text in daemon_json.ignored(world.host.daemon, self.traits.version):
+            world.note("daemon", key, text)
+
+    def _start(self, world: HostState, docker0: int | None = None, *, live: bool = False) -> None:
+        """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left.
+
+        ``live``: it finds containers running (live-restore), and leaves the default bridge as it is.
+        """
         self.rules.start(world)
         turned_on = networks.forward_ipv4(world)
         self.rules.forward_policy(world, turned_on)
@@ -108,14 +126,16 @@ class DockerEngine:
             world.note("host", world.host.name, text, by_chance=True)
         for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
             networks.set_up(world, self.rules, network)
-        if world.daemon.bridge != "none":
+        if world.daemon.bridge != "none" and not live:
             spec, mtu = _docker0(world)
             networks.create(world, self.rules, spec, mtu, docker0)
-        self.rules.user_chain(world)
+        if not (live and world.traits.user_chain_rearranged):
+            self.rules.user_chain(world)
 
     def _step(self, world: HostState, event: Event) -> None:
         try:
-            self._act(world, event)
+            acting = self if world.traits.nftables == self.traits.nftables or not self.other else self.other()
+            acting._act(world, event)
         except IptablesError as error:
             raise Refused("event", "", str(error)) from None
 
@@ -147,8 +167,9 @@ class DockerEngine:
             case Disconnect(node, network):
                 containers.disconnect(world, rules, _known(world, node), network)
             case DaemonStop():
-                for container in world.containers.values():
-                    self._stop(world, container)
+                if not world.daemon.live_restore:
+                    for container in world.containers.values():
+                        self._stop(world, container)
                 world.running = False
             case DaemonStart():
                 self._restart(world)
@@ -160,6 +181,12 @@ class DockerEngine:
                 firewalld.reload(world, rules)
             case HostFound():
                 _take_over(world, event)
+            case DaemonConfigure(settings):
+                settled = {**world.host.daemon, **dict(settings)}
+                daemon = {key: value for key, value in settled.items() if value is not None}
+                world.host = replace(world.host, daemon=daemon)
+            case HostReboot():
+                self._chosen(world.host)._reboot(world)
 
     def _stop(self, world: HostState, container: Container) -> None:
         if container.running:
@@ -169,23 +196,88 @@ class DockerEngine:
         """The daemon comes up on what was left; docker0's network is made anew, its bridge is not."""
         if world.running:
             raise Refused("event", "", "the daemon is running already")
-        world.running = True
-        world.ports = _port_allocator(world)
+        if any(container.running for container in world.containers.values()):
+            self._take_up(world)
+            return
         docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
         if docker0 is not None:
             self.rules.remove_network(world, docker0)
             firewalld.leave(world, docker0)
             for pool in docker0.pools.values():
                 world.pools.release(pool.subnet)
-        self._start(world, docker0.index if docker0 is not None else None)
+        chosen = self._chosen(world.host)
+        if chosen is not self:
+            self._clean(world)
+        chosen._read(world)
+        chosen._start(world, docker0.index if docker0 is not None else None)
         if docker0 is not None and networks.DEFAULT_BRIDGE in world.networks:
             world.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
         for network in world.networks.values():
             network.taken_up = True
-        for node in sorted(world.containers):
-            container = world.containers[node]
-            if container.returns:
+        chosen._start_containers(world)
+
+    def _take_up(self, world: HostState) -> None:
+        """The daemon comes up beside containers that run (live-restore), and writes their rules anew."""
+        if sum(container.running for container in world.containers.values()) > 1:
+            text = "a daemon that comes up beside running containers takes them up in an order left to chance"
+            world.note("host", world.host.name, text, by_chance=True)
+        chosen, ports = self._chosen(world.host), world.ports
+        if chosen is not self:
+            self._clean(world)
+        chosen._read(world)
+        world.ports = ports  # those of the containers that run are taken
+        chosen._start(world, live=True)
+        for container in world.containers.values():
+            if container.running:
+                containers.take_up(world, chosen.rules, container)
+        chosen._start_containers(world)
+
+    def _clean(self, world: HostState) -> None:
+        """Take out what this backend has written, for the other one comes."""
+        for container in world.containers.values():
+            containers.take_out(world, self.rules, container)
+        for network in world.networks.values():
+            self.rules.remove_network(world, network)
+        self.rules.leave(world)
+
+    def _read(self, world: HostState) -> None:
+        """Read daemon.json, and what else a daemon reads once; raises :class:`Refused`."""
+        world.traits = self.traits
+        world.daemon = daemon_json.read(world.host.daemon, self.traits)
+        self._note_ignored(world)
+        world.ports = _port_allocator(world)
+        world.running = True
+
+    def _start_containers(self, world: HostState) -> None:
+        nodes = sorted(world.containers, key=lambda node: (world.containers[node].shares, node))
+        for container in map(world.containers.__getitem__, nodes):
+            if container.returns and not container.running:
                 containers.start(world, self.rules, container)
+
+    def _reboot(self, world: HostState) -> None:
+        """All that the kernel held is gone; the daemon makes its networks' bridges anew."""
+        for container in world.containers.values():
+            if container.running:
+                containers.stop(world, self.rules, container)
+        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
+        for pool in docker0.pools.values() if docker0 is not None else ():
+            world.pools.release(pool.subnet)
+        world.tables, world.nft = tables_of(world.host), NftTables()
+        world.ip_sets = {family: {} for family in FAMILIES}
+        world.zone.clear()
+        world.sysctls = self._sysctls(world.host)
+        world.next_index = _first_index(world.host)
+        for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
+            network.index = None if network.mac is None else world.claim_index()
+            network.had_ports = network.taken_up = False
+        self._read(world)
+        self._start(world)
+        self._start_containers(world)
+
+
+def _first_index(host: Host) -> int:
+    """The ifindex of the first interface that the daemon makes."""
+    return 2 + len(host.interfaces) + len(host.bridges)
 
 
 def _take_over(world: HostState, found: HostFound) -> None:

@@ -34,5 +34,7 @@ class Firewaller:
     remove_binding: OnBinding
     add_link: OnLink
     remove_link: OnLink
+    #: a daemon with another backend starts: away with all but the networks' rules, which it takes out first
+    leave: OnHost = lambda world: None  # noqa: ARG005
     #: take out what a reload of firewalld does not bring back (see :attr:`Traits.reload_forgets`)
     forget_isolation: OnNetwork = lambda world, network: None  # noqa: ARG005

@@ -23,6 +23,7 @@ def engine(found: EngineVersion) -> DockerEngine:
     """The engine of that version, its layout imported now."""
     traits = Traits(found)
     rules = import_module(f"netlab.engine.{layout_of(traits)}").FIREWALLER
-    if found.nftables or found.version not in NFTABLES_SPAN:
+    if found.version not in NFTABLES_SPAN:
         return DockerEngine(traits, rules)
-    return DockerEngine(traits, rules, lambda: engine(engine_version(found.name + NFTABLES)))
+    other = found.name.removesuffix(NFTABLES) if found.nftables else found.name + NFTABLES
+    return DockerEngine(traits, rules, lambda: engine(engine_version(other)))

@@ -178,6 +178,11 @@ class Container:
         return self.spec.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
 
     @property
+    def shares(self) -> bool:
+        """Whether it joins another container's network namespace, and so starts behind that one."""
+        return self.spec.network_mode.startswith("container:")
+
+    @property
     def returns(self) -> bool:
         """Whether it comes up again with the daemon (container.RestartManager; on-failure never does)."""
         policy = self.spec.restart

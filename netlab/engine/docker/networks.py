@@ -36,6 +36,8 @@ def create(
     world.networks[spec.name] = network
     try:
         set_up(world, rules, network)
+        if world.traits.user_chain_rearranged:
+            rules.user_chain(world)
     except IptablesError as error:
         if error.undone:
             rules.remove_network(world, network)
@@ -85,8 +87,6 @@ def set_up(world: HostState, rules: Firewaller, network: LiveNetwork) -> None:
     rules.add_network(world, network)
     firewalld.join(world, network)
     _bridge_netfilter(world, network)
-    if world.traits.user_chain_rearranged:
-        rules.user_chain(world)
 
 
 def forward_ipv4(world: HostState) -> bool:

@@ -226,7 +226,12 @@ def release(world: HostState, bindings: list[Binding]) -> None:
 
 
 def listeners(world: HostState) -> Iterator[Listener]:
-    """The sockets that stand for published ports, container by container in order of start."""
+    """The sockets that stand for published ports, container by container in order of start.
+
+    They are dockerd's own or its children's, and go with it, whatever becomes of the containers.
+    """
+    if not world.running:
+        return
     for container in world.containers.values():
         for binding in container.bindings:
             if binding.host_port:

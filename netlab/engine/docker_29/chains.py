@@ -32,4 +32,12 @@ def start(world: HostState) -> None:
         create_chains(world, world.tables[family], CHAINS, JUMPS)
 
 
-__all__ = ["CHAINS", "INTERNAL", "JUMPS", "forward_policy", "start", "user_chain"]
+def leave(world: HostState) -> None:
+    """What the nftables backend cleans up: all chains but DOCKER-USER, and FORWARD keeps its policy."""
+    for family in world.families():
+        tables = world.tables[family]
+        tables.delete("filter", "FORWARD", f"-j {FORWARD}")
+        remove_chains(tables, CHAINS)
+
+
+__all__ = ["CHAINS", "INTERNAL", "JUMPS", "forward_policy", "leave", "start", "user_chain"]

@@ -18,4 +18,5 @@ FIREWALLER = Firewaller(
     remove_binding=port.remove,
     add_link=link.add,
     remove_link=link.remove,
+    leave=chains.leave,
 )

@@ -48,6 +48,11 @@ def start(world: HostState) -> None:
             world.nft.tables[family] = table
 
 
+def leave(world: HostState) -> None:
+    """What the iptables backend cleans up: both tables."""
+    world.nft.tables.clear()
+
+
 def forward_policy(world: HostState, turned_on: bool) -> None:
     """None: this backend leaves forwarding to the administrator."""
 

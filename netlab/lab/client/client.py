@@ -9,6 +9,7 @@ import os
 import socket
 import tempfile
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from netlab.model.event import Event
+    from netlab.model.event import Happening
     from netlab.model.plan import Plan
     from netlab.plan.change import Change, History
 
@@ -248,7 +249,7 @@ class Client:
 
     def do(
         self, event: str, where: str = "event", lock: state.Lock | None = None
-    ) -> tuple[tuple[Event, ...], list[str]]:
+    ) -> tuple[tuple[Happening, ...], list[str]]:
         """Change the lab's engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
 
         Returns what happened, in the engine's terms, and warnings. ``where`` stands before the errors of the
@@ -257,13 +258,20 @@ class Client:
         ScenarioError for what is no event, UsageError where the engine refuses it or the lab was made from a
         plan alone, EngineFailed where the engine fails midway, as the real one would.
         """
+        from netlab.lab.client.commands import known_chains, run_commands
         from netlab.lab.client.observe import observe
         from netlab.lab.options import counts_of
-        from netlab.plan.change import happen
-        from netlab.scenario.events import parse_event
+        from netlab.plan.change import check_hosts, happen
+        from netlab.plan.commands import commands_of
+        from netlab.scenario.events import is_command, parse_event
 
-        asked = parse_event(event, Position(where, 1, 1))
+        asked = parse_event(event, Position(where, 1, 1), known_chains(self.plan))
         with nullcontext(lock) if lock is not None else state.Lock(self.name) as held:
+            if is_command(asked):
+                check_hosts(self.history.scenario, asked)
+                commands = commands_of(self.history.scenario, asked)
+                named = [replace(one, node=resolve(self.plan, one.node)) for one in commands]
+                return run_commands(self, named), []
             change = happen(self.history, asked, observe(self))
             if not change.events:
                 return (), []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.engine.found import READ, Observation
 from netlab.kernel import sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES
+from netlab.model.observation import READ, Observation
 
 if TYPE_CHECKING:
     from netlab.lab.client.client import Client

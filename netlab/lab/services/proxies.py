@@ -242,6 +242,10 @@ class Proxies:
         while self._processes:
             self._processes.pop().end()
 
+    def let_go(self) -> None:
+        """Close the descriptor of the namespace, in which nothing more is started."""
+        os.close(self._netns)
+
     def _groups(self, listeners: Sequence[Listener]) -> Iterator[list[Listener]]:
         """The listeners that one request can add: same process, no longer than a packet."""
         kinds = {

@@ -187,6 +187,10 @@ class Processes:
                 proxies.remove(listener)
             self._know_proxies(entry["node"])
         gone, ended = set(report["nodes"]), set(report["commands"])
+        for node in gone & self._proxies.keys():
+            self._proxies[node].close()  # of a host that gets a new namespace
+            self._know_proxies(node)
+            self._proxies.pop(node).let_go()
         for child in list(self._supervisor.children.known.values()):
             if (child.kind == "exec" and child.node in gone) or (
                 child.kind in ("command", "waiter") and child.node in ended

@@ -6,21 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from netlab.engine.found import Observation, changes
+from netlab.engine.contract import Refused
+from netlab.engine.found import changes
 from netlab.model.errors import Position
 from netlab.model.event import (
     ContainerRestart,
     ContainerSpec,
     ContainerStart,
+    ContainerStop,
+    DaemonConfigure,
     DaemonStart,
     DaemonStop,
     EndpointSpec,
     Event,
+    HostReboot,
     NetworkCreate,
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family
-from netlab.model.rules import ADDED_SINCE, IptablesRuleset
+from netlab.model.observation import Observation
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable
 from netlab.model.scenario import Host, OutsideInterface, Pool, PortMapping
 from netlab.plan.build import EngineOnHost, refold
 from netlab.plan.render import restore_text
@@ -138,3 +143,78 @@ def test_a_doubled_rule_is_taken_out_once() -> None:
     (accept,) = [x for x in rules[Family.IPV4].splitlines() if x.startswith("-A DOCKER -d 192.0.2.2/32")]
     rules[Family.IPV4] = rules[Family.IPV4].replace(accept, f"{accept}\n{accept}")
     assert lines(found(stood, rules).after([ContainerRestart("web")])).count(accept) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_reboot_is_a_first_start_with_what_the_daemon_remembers(engine: str) -> None:
+    stood = found(up(engine), EMPTY, net__ipv4__ip_forward="0")
+    rebooted = stood.after([DaemonStop(), HostReboot()])
+    assert sorted(lines(rebooted)) == sorted(lines(up(engine)))
+    facts = rebooted.facts
+    assert [container.running for container in facts.containers] == [True]
+    assert [i.index for i in facts.interfaces if i.kind == "bridge"] == [3, 4]
+    stopped = up(engine).after([ContainerStart(replace(WEB, node="b", name="b", ports=(), restart="no"))])
+    facts = stopped.after([HostReboot()]).facts
+    assert [c.spec.node for c in facts.containers if c.running] == ["web"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_daemon_json_counts_when_the_daemon_starts(engine: str) -> None:
+    edit = DaemonConfigure((("userland-proxy", False), ("icc", False)))
+    stood = up(engine).after([edit])
+    assert lines(stood) == lines(up(engine))
+    again = stood.after(RESTART)
+    assert "-A POSTROUTING -o docker0 -m addrtype --src-type LOCAL -j MASQUERADE" in lines(again)
+    assert any("-i docker0 -o docker0 -j DROP" in line for line in lines(again))
+    assert {listener.backend for listener in again.facts.listeners} == {None}  # dockerd holds the sockets
+    back = again.after([DaemonConfigure((("userland-proxy", None), ("icc", None))), *RESTART])
+    assert None not in {listener.backend for listener in back.facts.listeners}
+    with pytest.raises(Refused, match="don't match any configuration option"):
+        up(engine).after([DaemonConfigure((("nonsense", 1),)), *RESTART])
+
+
+def test_the_other_backend_takes_over_when_the_daemon_starts() -> None:
+    stood = up("docker-29").after([DaemonConfigure((("firewall-backend", "nftables"),)), *RESTART])
+    facts = stood.facts
+    assert facts.engine == "docker-29-nftables"
+    native = [ruleset.name for ruleset in facts.rulesets if isinstance(ruleset, NftTable)]
+    assert native == ["docker-bridges", "docker-bridges"]
+    # what is left of iptables: the administrator's chain, and the policy that now drops (docs of moby 29)
+    left = [line for line in save(stood)[Family.IPV4].splitlines() if line[:2] == "-A" or "DROP" in line]
+    assert left == [":FORWARD DROP", "-A FORWARD -j DOCKER-USER"]
+    back = stood.after([DaemonConfigure((("firewall-backend", "iptables"),)), *RESTART])
+    assert back.facts.engine == "docker-29"
+    assert sorted(lines(back)) == sorted(lines(up("docker-29").after(RESTART)))
+    assert not [r for r in back.facts.rulesets if isinstance(r, NftTable)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_containers_outlive_a_daemon_with_live_restore(engine: str) -> None:
+    stood = refold(replace(HOST, engine=engine, daemon={"live-restore": True}), UP)
+    down = stood.after([DaemonStop()])
+    assert lines(down) == lines(stood)
+    assert [container.running for container in down.facts.containers] == [True]
+    assert down.facts.containers[0].starts == 1
+    assert not down.facts.listeners  # dockerd's own and its children's
+    back = down.after([DaemonStart()])
+    assert sorted(lines(back)) == sorted(lines(stood))
+    assert back.facts.listeners == stood.facts.listeners
+    assert back.facts.containers == stood.facts.containers
+    more = ContainerStart(replace(WEB, node="more", name="more", id="d" * 64))
+    with pytest.raises(Refused, match="port is already allocated"):
+        back.after([more])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_shares_a_namespace_is_left_with_lo_until_it_starts_again(engine: str) -> None:
+    side = replace(WEB, node="side", name="side", id="e" * 64, network_mode="container:web", endpoints=())
+    stood = up(engine).after([ContainerStart(replace(side, ports=()))])
+
+    def namespace(of: EngineOnHost) -> str:
+        return next(one.namespace for one in of.facts.containers if one.spec.node == "side")
+
+    assert namespace(stood) == "web"
+    assert namespace(stood.after([ContainerRestart("web")])) == ""
+    assert namespace(stood.after([ContainerStop("web")])) == ""
+    assert namespace(stood.after([ContainerRestart("web"), ContainerRestart("side")])) == "web"
+    assert namespace(stood.after(RESTART)) == "web"

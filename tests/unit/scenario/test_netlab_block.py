@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from netlab.model.errors import Position, ScenarioError
 from netlab.model.expectation import Expected
 from netlab.model.family import Family
 from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
 from netlab.model.version import ENGINES
-from netlab.scenario.events import event_names
+from netlab.scenario.events import event_names, is_command, parse_event
 from netlab.scenario.rules import RuleError, parse_rule
 
 
@@ -263,11 +265,18 @@ def test_events(loaded: Callable) -> None:
             - stop daemon host
             - reload firewall
             - flush firewall host
+            - configure daemon host icc=false 'default-address-pools=[{"base":"10.0.0.0/8","size":24}]'
+            - configure daemon bip=null
+            - reboot host
         """
     )
     assert scenario.events[1].words == ("stop", "web-2")
     assert scenario.events[1].position.line == 7
-    assert len(scenario.events) == 12
+    assert len(scenario.events) == 15
+    assert scenario.events[12].words[3:] == (
+        "icc=false",
+        'default-address-pools=[{"base":"10.0.0.0/8","size":24}]',
+    )
     assert [network.key for network in scenario.networks] == ["later", "default"]
 
 
@@ -280,10 +289,66 @@ def test_events(loaded: Callable) -> None:
         ("remove network", [("container", "network")]),
         ("stop daemon", []),
         ("reload firewall a", [("host", "a")]),
+        ("flush rules", []),
+        ("reload rules a", [("host", "a")]),
+        ("reboot host a", [("host", "a")]),
+        ("restart host", [("container", "host")]),
+        ("configure daemon icc=false", []),
+        ("configure daemon a icc=false mtu=1400", [("host", "a")]),
+        ("down link a ext0", [("node", "a")]),
+        ("run a ip link", [("node", "a")]),
     ],
 )
 def test_names_in_events(words: str, names: list) -> None:
     assert event_names(tuple(words.split())) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("reload", "write it as reload firewall [HOST] or reload rules [HOST]"),
+        ("reload web", 'reload takes "firewall" or "rules", not "web"'),
+        ("restart", "write it as restart CONTAINER or restart daemon [HOST]"),
+        ("restart daemon a b", "write it as restart daemon [HOST]"),
+        ("up link a", "write it as up link NODE INTERFACE"),
+        ("reboot a", 'reboot takes "host", not "a"'),
+        ("configure daemon", "write it as configure daemon [HOST] KEY=VALUE..."),
+        ("configure daemon a =1", '"=1" is not KEY=VALUE'),
+        ("configure daemon 'a", "No closing quotation"),
+        ("run host", "write it as run NODE COMMAND"),
+        ("run host sh -c true", '"sh" cannot be called'),
+        ("run host ip netns add a", '"ip netns" is not allowed here'),
+        ("run host nft flush ruleset; true", "there is no shell here"),
+    ],
+)
+def test_what_is_no_event(text: str, says: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(says)):
+        parse_event(text, Position("here", 1, 1))
+
+
+def test_a_command_happens_between_flows_alone(loaded: Callable) -> None:
+    text = "services: {web: {}}\nx-netlab: {events: [run host nft flush ruleset]}"
+    with pytest.raises(ScenarioError, match='"run" happens in a running lab: put it between two flows'):
+        loaded(text)
+    scenario = loaded(
+        """
+        services: {web: {}}
+        x-netlab:
+          expect:
+            - event: run host iptables -N MINE
+            - event: run host iptables -A FORWARD -j MINE
+            - event: run web ip link set dev eth0 mtu 1400
+            - event: down link client eth0
+            - event: reload rules
+            - {flow: "client -> host:80", both: {outcome: refused}}
+        """
+    )
+    after = scenario.expect[0].after
+    assert [is_command(event) for event in after] == [True] * 5
+    assert after[1].words == ("run", "host", "iptables", "-A", "FORWARD", "-j", "MINE")
+    assert parse_event(after[1].text, after[1].position, {"MINE"}).words == after[1].words
+    with pytest.raises(ScenarioError, match='there is no node "nobody"'):
+        loaded("services: {a: {}}\nx-netlab: {expect: [{event: down link nobody x}, {flow: 'a -> a:1'}]}")
 
 
 def test_what_happens_between_flows(loaded: Callable) -> None:

@@ -222,9 +222,11 @@ def test_sysctls_of_who_shares_a_namespace(loaded: Load) -> None:
     assert "guest" in next(s.reason for s in plan.node("guest").sysctls if s.value == "77")
 
 
-def test_sysctls_of_a_sharer_are_gone_with_the_namespace_that_it_joined(loaded: Load) -> None:
+def test_sysctls_of_a_sharer_stay_in_the_namespace_that_its_owner_left(loaded: Load) -> None:
     plan = make(loaded(SHARED + "x-netlab: {events: [restart owner]}"))
-    assert plan.node("guest").sysctls == ()
+    assert plan.node("guest").namespace == "guest"
+    assert ("net.ipv4.ip_default_ttl", "77") in [(s.key, s.value) for s in plan.node("guest").sysctls]
+    assert ("net.ipv4.ip_default_ttl", "70") in [(s.key, s.value) for s in plan.node("owner").sysctls]
 
 
 def test_a_sharer_may_switch_ipv6_off(loaded: Load) -> None:

@@ -1,0 +1,62 @@
+"""Events that no engine takes part in: commands of the administrator's in a running lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.model.errors import UsageError
+from netlab.model.event import HostCommand
+from netlab.model.expectation import ScenarioEvent
+from netlab.model.family import FAMILIES
+from netlab.model.rules import BASE_CHAINS
+from netlab.model.scenario import Host, Scenario
+
+
+def commands_of(scenario: Scenario, event: ScenarioEvent) -> tuple[HostCommand, ...]:
+    """What is run, in order; raises UsageError where there is no ruleset file to load or to flush.
+
+    ``run`` runs what it says, ``up link`` and ``down link`` are ``ip link set``. ``reload rules`` loads the
+    files of ``firewall``, as netfilter-persistent and nftables.service do at boot; ``flush rules`` is what
+    they do when they are stopped, or told to flush.
+    """
+    verb, thing, *names = event.words
+    if verb == "run":
+        return (HostCommand(thing, tuple(names)),)
+    if thing == "link":
+        node, interface = names
+        return (HostCommand(node, ("ip", "link", "set", "dev", interface, verb)),)
+    hosts = [host for host in scenario.hosts if host.name in (names or [h.name for h in scenario.hosts])]
+    having = [host for host in hosts if _files(host)]
+    if not having:
+        where = ", ".join(host.name for host in hosts)
+        raise UsageError(f"{where}: x-netlab names no ruleset file (firewall: iptables, ip6tables, nftables)")
+    make = _reload if verb == "reload" else _flush
+    return tuple(command for host in having for command in make(host))
+
+
+def _files(host: Host) -> dict[str, str]:
+    """The administrator's own files; ufw and firewalld see to theirs."""
+    return {} if host.firewall.kind in ("ufw", "firewalld") else dict(host.firewall.files)
+
+
+def _reload(host: Host) -> Iterator[HostCommand]:
+    files = _files(host)
+    for family in FAMILIES:
+        if family.iptables in files:
+            yield HostCommand(host.name, (f"{family.iptables}-restore",), files[family.iptables])
+    if "nftables" in files:
+        yield HostCommand(host.name, ("nft", "-f", "-"), files["nftables"])
+
+
+def _flush(host: Host) -> Iterator[HostCommand]:
+    files = _files(host)
+    for family in FAMILIES:
+        if family.iptables not in files:
+            continue
+        for chain in BASE_CHAINS["filter"]:
+            yield HostCommand(host.name, (family.iptables, "-P", chain, "ACCEPT"))
+        for table in BASE_CHAINS:
+            yield HostCommand(host.name, (family.iptables, "-t", table, "-F"))
+            yield HostCommand(host.name, (family.iptables, "-t", table, "-X"))
+    if "nftables" in files:
+        yield HostCommand(host.name, ("nft", "flush", "ruleset"))
