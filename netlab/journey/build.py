@@ -104,7 +104,7 @@ def _proxied(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topolo
     if key is None or flow.protocol == "icmp":
         return False
     address, port = endpoints(key)[1]
-    return facts.proxy_listens(end.node, flow.protocol, address, port)
+    return bool(facts.proxy(end.node, flow.protocol, address, port))
 
 
 def _answer(

@@ -147,21 +147,22 @@ class Topology:
         """Whether an address is one of the node's own namespace."""
         return is_loopback(address) or self.namespace(node) in self.owners.get(address, ())
 
-    def proxy_listens(self, node: str, protocol: str, address: str, port: int) -> bool:
-        """Whether a userland proxy of the node takes what comes to that endpoint."""
-        return any(
-            listener.process == "docker-proxy"
-            and listener.protocol == protocol
-            and listener.port == port
-            and _takes(listener, address)
-            for listener in self.listeners.get(node, ())
-        )
+    def proxy(self, node: str, protocol: str, address: str, port: int) -> str:
+        """The userland proxy of the node that takes what comes to that endpoint, by its name; else empty."""
+        for listener in self.listeners.get(node, ()):
+            if (
+                listener.backend is not None
+                and (listener.protocol, listener.port) == (protocol, port)
+                and _takes(listener, address)
+            ):
+                return listener.process
+        return ""
 
     def answers_itself(self, node: str, protocol: str, address: str, port: int) -> str:
         """The server of netlab's own that a node has there: the built-in one or its proxy; else empty."""
         if (protocol, port) in self.responders.get(self.namespace(node), ()):
             return "built-in server"
-        return "docker-proxy" if self.proxy_listens(node, protocol, address, port) else ""
+        return self.proxy(node, protocol, address, port)
 
 
 def is_loopback(address: str) -> bool:

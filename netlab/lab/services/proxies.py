@@ -1,8 +1,9 @@
-"""The processes that hold a host's published ports: docker-proxy (ours or a real one) and dockerd.
+"""The processes that have a host's published ports: userland proxies, and processes that only hold ports.
 
-``shared``: one process serves all of docker-proxy's listeners. ``per-port``: a process each, with
-docker-proxy's own command line, as Docker has it. A path: that program, a process each. Sockets that are
-only held belong to one more process, named dockerd.
+A listener names its process, and has a backend if that process is a proxy (docker-proxy). ``shared``: one
+process serves all of a proxy's listeners. ``per-port``: a process each, with docker-proxy's own command line,
+as Docker has it. A path: that program, a process each. Ports that are only held (by dockerd, conmon) belong
+to one process of each name.
 """
 
 from __future__ import annotations
@@ -52,17 +53,22 @@ class ProxiedConnection:
 
 def spec_of(listener: Listener, udp_timeout: float = UDP_TIMEOUT) -> Spec:
     """The listener in the proxy's words."""
-    held = listener.process == "dockerd" or listener.backend is None
+    backend = listener.backend
     return Spec(
         listener.protocol,
         listener.address,
         listener.port,
         listener.v6only,
-        None if held or listener.backend is None else (listener.backend.address, listener.backend.port),
+        None if backend is None else (backend.address, backend.port),
         listener.backlog,
         "-use-listen-fd" in listener.argv,
         udp_timeout,
     )
+
+
+def _is_proxy(listener: Listener) -> bool:
+    """Whether somebody answers; else the port is only held."""
+    return listener.backend is not None
 
 
 def command_line(listener: Listener) -> tuple[str, ...]:
@@ -248,12 +254,11 @@ class Proxies:
 
     def _groups(self, listeners: Sequence[Listener]) -> Iterator[list[Listener]]:
         """The listeners that one request can add: same process, no longer than a packet."""
-        kinds = {
-            "dockerd": [listener for listener in listeners if listener.process == "dockerd"],
-            "docker-proxy": [listener for listener in listeners if listener.process != "dockerd"],
-        }
-        for name, kind in kinds.items():
-            size = LINES if name == "dockerd" or self._mode == "shared" else 1
+        kinds: dict[tuple[bool, str], list[Listener]] = {}
+        for listener in sorted(listeners, key=_is_proxy):
+            kinds.setdefault((_is_proxy(listener), listener.process), []).append(listener)
+        for (proxy, _), kind in kinds.items():
+            size = 1 if proxy and self._mode != "shared" else LINES
             for start in range(0, len(kind), size):
                 yield kind[start : start + size]
 
@@ -271,11 +276,11 @@ class Proxies:
 
     def _process_for(self, listener: Listener) -> _Process | None:
         """Our process that is to bind the listener, or None: a program of its own."""
-        if listener.process == "dockerd" or self._mode == "shared":
+        if not _is_proxy(listener) or self._mode == "shared":
             for process in self._processes:
                 if process.name == listener.process:
                     return process
-            argv = (listener.process,) if listener.process == "dockerd" else (listener.process, "--shared")
+            argv = (listener.process, "--shared") if _is_proxy(listener) else (listener.process,)
             return self._fork(listener.process, argv, helped=True)
         if self._mode == "per-port":
             return self._fork(listener.process, command_line(listener))

@@ -42,6 +42,7 @@ class Processes:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._proxies: dict[str, Proxies] = {}
+        self._proxy_pids: dict[str, set[int]] = {}
         self._sandbox: Sandbox | None = None
         #: of each running program, by PID
         self._logs: dict[int, Log] = {}
@@ -72,9 +73,8 @@ class Processes:
         from netlab.lab.services.proxies import Proxies
 
         namespace = self._supervisor.open_namespace(node)  # kept open: Proxies may start more later
-        proxies = self._proxies[node] = Proxies.start(namespace, listeners, mode)
-        for pid in proxies.pids():
-            self._supervisor.children.adopt(Child(pid, _comm(pid), node))
+        self._proxies[node] = Proxies.start(namespace, listeners, mode)
+        self._know_proxies(node)
 
     # -- the scenario's own programs
 
@@ -223,12 +223,12 @@ class Processes:
     def _know_proxies(self, node: str) -> None:
         """Take note of which processes serve a host by now."""
         children, pids = self._supervisor.children, set(self._proxies[node].pids())
-        proxies = ("docker-proxy", "dockerd")
-        known = {pid for pid, c in children.known.items() if c.node == node and c.kind in proxies}
+        known = self._proxy_pids.get(node, set())
         for pid in known - pids:
-            del children.known[pid]
+            children.known.pop(pid, None)
         for pid in sorted(pids - known):
             children.adopt(Child(pid, _comm(pid), node))
+        self._proxy_pids[node] = pids
 
 
 def _comm(pid: int) -> str:

@@ -272,7 +272,7 @@ def test_facts_go_there_and_back(plan: Plan) -> None:
     assert facts.hosts == {"host"}
     assert facts.owner("192.168.31.10", "client") == "web"
     assert facts.owner("127.0.0.1", "client") == "client"
-    assert facts.proxy_listens("host", "tcp", "2001:db8:1::1", 8031)
-    assert not facts.proxy_listens("host", "tcp", "2001:db8:1::1", 80)
+    assert facts.proxy("host", "tcp", "2001:db8:1::1", 8031) == "docker-proxy"
+    assert not facts.proxy("host", "tcp", "2001:db8:1::1", 80)
     assert facts.reasons
     assert Topology.from_json(facts.to_json()) == facts

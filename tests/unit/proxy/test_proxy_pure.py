@@ -68,7 +68,7 @@ def test_what_the_plan_says_of_a_listener() -> None:
     assert spec_of(listener()).backend == ("192.168.10.10", 8080)
     assert not spec_of(listener()).passed
     assert spec_of(listener(argv=("docker-proxy", "-use-listen-fd"))).passed
-    held = spec_of(listener(process="dockerd", backlog=0))
+    held = spec_of(listener(process="conmon", backend=None, backlog=0))
     assert (held.backend, held.backlog) == (None, 0)
 
 
