@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 
 from netlab.engine.contract import ContainerState, HostFacts, NetworkState, Refused
-from netlab.engine.ipam import AddressPool
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import tables_of
 from netlab.model.event import ContainerSpec, ContainerStart, Event, NetworkCreate, NetworkSpec
@@ -17,12 +16,31 @@ from netlab.model.scenario import Host
 
 
 @dataclass(frozen=True)
+class Network:
+    """A network: its bridge, which has the first address of the subnet."""
+
+    spec: NetworkSpec
+    bridge: str
+    subnet: IPv4Network
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container on one network: its address, and the host's end of its link."""
+
+    spec: ContainerSpec
+    network: Network
+    address: str
+    port: str
+
+
+@dataclass(frozen=True)
 class ToyState:
-    """What was created on a host, in order."""
+    """What was made on a host, in order."""
 
     host: Host
-    networks: tuple[NetworkSpec, ...] = ()
-    containers: tuple[ContainerSpec, ...] = ()
+    networks: tuple[Network, ...] = ()
+    containers: tuple[Container, ...] = ()
 
 
 class ToyEngine:
@@ -35,53 +53,76 @@ class ToyEngine:
 
     def step(self, state: ToyState, event: Event) -> ToyState:
         match event:
-            case NetworkCreate(network):
+            case NetworkCreate(spec):
+                subnet = IPv4Network(spec.pools[0].subnet or "10.99.0.0/16")
+                network = Network(spec, f"toy{len(state.networks)}", subnet)
                 return replace(state, networks=(*state.networks, network))
-            case ContainerStart(container):
+            case ContainerStart(wish):
+                network = next(n for n in state.networks if n.spec.name == wish.network_mode)
+                number = len(state.containers)
+                container = Container(wish, network, str(network.subnet[number + 2]), f"toyport{number}")
                 return replace(state, containers=(*state.containers, container))
         raise Refused("event", "", f"toy does not know {type(event).__name__}")
 
     def describe(self, state: ToyState) -> HostFacts:
-        host, nat, sysctls = state.host.name, tables_of(state.host)[Family.IPV4], Sysctls(state.host.sysctls)
+        host, nat, sysctls = state.host, tables_of(state.host)[Family.IPV4], Sysctls(state.host.sysctls)
         sysctls.write("net.ipv4.ip_forward", "1", "toy forwards packets")
-        networks, containers, links, ports = [], [], [], []
-        for number, network in enumerate(state.networks):
-            bridge, pool, members = f"toy{number}", AddressPool(ip_network(network.pools[0].subnet)), []
-            gateway, length = str(pool.next()), pool.subnet.prefixlen
-            links.append(Interface(bridge, "bridge", mac(bridge), addresses=(f"{gateway}/{length}",)))
-            leaving = f"-s {pool.subnet} ! -o {bridge} -j MASQUERADE"
-            nat.append("nat", "POSTROUTING", leaving, f"what leaves {network.label} takes the host's address")
-            for one in state.containers:
-                if one.network_mode != network.name:
-                    continue
-                address, port = str(pool.next()), f"{bridge}p{len(members)}"
-                inside = (f"{address}/{length}",)
-                eth0 = Interface("eth0", "veth", mac(one.node), peer=(host, port), addresses=inside)
-                route = Route("default", via=gateway)
-                links.append(Interface(port, "veth", mac(port), peer=(one.node, "eth0"), master=bridge))
-                members.append((one.node, "eth0", inside))
-                containers.append(ContainerState(spec=one, interfaces=(eth0,), routes=(route,)))
-                for wish in one.ports:
-                    outer, to = (wish.host_ports or (0,))[0], f"{address}:{wish.container_port}"
-                    asked = f"-p {wish.protocol} -m {wish.protocol} --dport {outer}"
-                    rule = f"{asked} -m addrtype --dst-type LOCAL -j DNAT --to-destination {to}"
-                    nat.append("nat", "PREROUTING", rule, f"{one.node} publishes {wish.container_port}")
-                    published = (wish.protocol, one.node, wish.container_port, network.name)
-                    ports.append(Publication(host, "", outer, *published))
-            subnets, gateways = (str(pool.subnet),), (gateway,)
-            facts = NetworkFacts(
-                network.name, network.label, host, bridge, subnets, gateways, False, tuple(members)
-            )
-            networks.append(NetworkState(network, facts))
+        for n in state.networks:
+            rule = f"-s {n.subnet} ! -o {n.bridge} -j MASQUERADE"
+            nat.append("nat", "POSTROUTING", rule, f"{n.spec.label} goes out with the host's address")
+        publications = []
+        for c in state.containers:
+            for wish in c.spec.ports:
+                port, _ = wish.host_ports or (wish.container_port, 0)
+                match_ = f"-p {wish.protocol} -m {wish.protocol} --dport {port} -m addrtype --dst-type LOCAL"
+                rule = f"{match_} -j DNAT --to-destination {c.address}:{wish.container_port}"
+                nat.append("nat", "PREROUTING", rule, f"{c.spec.node} publishes {wish.container_port}")
+                to = (c.spec.node, wish.container_port, c.network.spec.name)
+                publications.append(Publication(host.name, "", port, wish.protocol, *to))
         return HostFacts(
             engine=self.name,
-            networks=tuple(networks),
-            containers=tuple(containers),
-            interfaces=tuple(links),
+            networks=tuple(NetworkState(n.spec, facts(state, n)) for n in state.networks),
+            containers=tuple(
+                ContainerState(
+                    spec=c.spec,
+                    interfaces=(eth0(state, c),),
+                    routes=(Route("default", via=str(c.network.subnet[1])),),
+                )
+                for c in state.containers
+            ),
+            interfaces=(*map(bridge, state.networks), *map(bridge_port, state.containers)),
             sysctls=sysctls.all(),
             rulesets=(nat.freeze(),),
-            publications=tuple(ports),
+            publications=tuple(publications),
         )
+
+
+def bridge(n: Network) -> Interface:
+    return Interface(n.bridge, "bridge", mac(n.bridge), addresses=(f"{n.subnet[1]}/{n.subnet.prefixlen}",))
+
+
+def bridge_port(c: Container) -> Interface:
+    peer = (c.spec.node, "eth0")
+    return Interface(c.port, "veth", mac(c.port), peer=peer, master=c.network.bridge)
+
+
+def eth0(state: ToyState, c: Container) -> Interface:
+    address = f"{c.address}/{c.network.subnet.prefixlen}"
+    return Interface("eth0", "veth", mac(c.spec.node), peer=(state.host.name, c.port), addresses=(address,))
+
+
+def facts(state: ToyState, n: Network) -> NetworkFacts:
+    there = [c for c in state.containers if c.network == n]
+    return NetworkFacts(
+        name=n.spec.name,
+        key=n.spec.label,
+        host=state.host.name,
+        bridge=n.bridge,
+        subnets=(str(n.subnet),),
+        gateways=(str(n.subnet[1]),),
+        internal=False,
+        members=tuple((c.spec.node, "eth0", eth0(state, c).addresses) for c in there),
+    )
 
 
 TOY = ToyEngine()

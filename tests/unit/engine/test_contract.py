@@ -40,8 +40,8 @@ def planned(name: str, **overrides: object) -> Plan:
 def test_plan_lays_out_what_the_engine_describes() -> None:
     plan = planned("toy")
     host, httpd = plan.node("host"), plan.node("httpd")
-    assert [i.name for i in host.interfaces] == ["ext0", "toy0", "toy0p0"]
-    assert httpd.interfaces[0].peer == ("host", "toy0p0")
+    assert [i.name for i in host.interfaces] == ["ext0", "toy0", "toyport0"]
+    assert httpd.interfaces[0].peer == ("host", "toyport0")
     assert host.engine == httpd.engine == "toy"
     assert httpd.hostname == "httpd"
     assert [(r.protocol, r.port) for r in httpd.responders] == [("tcp", 80), ("tcp", 443)]
@@ -64,7 +64,7 @@ def test_diff_compares_it_with_docker() -> None:
     found = diff(planned("docker-28"), planned("toy"))
     gone = {change.name for change in found.about("chain") if change.kind == "goes"}
     assert "ip filter DOCKER-USER" in gone
-    assert {c.name for c in found.about("interface") if c.kind == "comes"} == {"toy0", "toy0p0"}
+    assert {c.name for c in found.about("interface") if c.kind == "comes"} == {"toy0", "toyport0"}
     assert diff(planned("toy"), planned("toy")).empty
 
 
@@ -142,3 +142,8 @@ def test_an_entry_point_that_leads_nowhere_is_said(tmp_path: Path, line: str, wo
     done = netlab(installed(tmp_path, line), "plan", str(SEED), "--engine", name)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_the_page_about_engines_prints_this_one() -> None:
+    code = (ROOT / "tests" / "support" / "toy_engine.py").read_text().partition('"""\n\n')[2]
+    assert f"```python\n{code}```\n" in (ROOT / "docs" / "engines.md").read_text()
