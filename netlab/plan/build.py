@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from netlab import engine
@@ -32,9 +33,9 @@ from netlab.plan.node_names import distinct
 from netlab.plan.outside import Segments, outside_node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EngineOnHost:
-    """An engine on its host after some events: what it makes of them, and how to go on from there.
+    """An engine on its host after some events.
 
     ``host`` is the prepared one: the rulesets and sysctls of its own firewall are among what it has.
     """
@@ -43,7 +44,7 @@ class EngineOnHost:
     engine: Engine[Any]
     state: Any
 
-    @property
+    @cached_property
     def facts(self) -> HostFacts:
         """What stands on the host."""
         return self.engine.describe(self.state)
@@ -56,10 +57,10 @@ class EngineOnHost:
         return replace(self, state=state)
 
 
-def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = None) -> Plan:
+def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) -> Plan:
     """The plan of a scenario: pure, and the same byte for byte on every machine.
 
-    ``histories`` says of each host what has happened to its engine, instead of what the scenario says.
+    ``engines`` are those of the hosts, by name, where more has happened to them than the scenario says.
     Raises ScenarioError, at the network, service or daemon.json key that a real engine would refuse.
     """
     scenario = distinct(scenario)
@@ -71,7 +72,7 @@ def make(scenario: Scenario, histories: Mapping[str, Sequence[Event]] | None = N
     segments = Segments.of(scenario)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
     for one in scenario.hosts:
-        stood = fold(scenario, one) if histories is None else refold(one, histories[one.name])
+        stood = fold(scenario, one) if engines is None else engines[one.name]
         host, facts = stood.host, stood.facts
         _check_ports(scenario, host, facts)
         nodes.append(_host_node(host, facts, segments, tuple(segments.guests(scenario, host.name))))

@@ -167,17 +167,18 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
     happened: list[Event] = []
     found: dict[str, HostFound] = {}
     failed: list[str] = []
+    engines: dict[str, EngineOnHost] = {}
     for host in scenario.hosts:
         stood = refold(host, history.events(host.name))
-        facts = stood.facts
-        before, failures = _starts(facts), len(facts.failures)
-        events = list(more(host, facts))
-        differs = changes(facts, seen[host.name]) if events and _is_read(host, seen) else None
+        before, failures = _starts(stood.facts), len(stood.facts.failures)
+        events = list(more(host, stood.facts))
+        differs = changes(stood.facts, seen[host.name]) if events and _is_read(host, seen) else None
         if differs is not None and (meanwhile := _meanwhile(stood, differs)) is not None:
             found[host.name] = differs
             later[host.name] = (*later.get(host.name, ()), differs)
             stood = meanwhile
-        facts = _after(stood, events).facts
+        engines[host.name] = _after(stood, events)
+        facts = engines[host.name].facts
         after = _starts(facts)
         failed += [f"{facts.engine}: {failure}" for failure in facts.failures[failures:]]
         renewed += [node for node in before | after if before.get(node) != after.get(node)]
@@ -192,7 +193,7 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
         later[host.name] = (*later.get(host.name, ()), *events)
         happened += events
     continued = History(history.base, scenario, later)
-    plan = make(scenario, {host.name: continued.events(host.name) for host in scenario.hosts})
+    plan = make(scenario, engines)
     marks = (tuple(renewed), tuple(flushed), tuple(happened), tuple(reloaded))
     return Change(continued, plan, *marks, found, tuple(failed))
 
