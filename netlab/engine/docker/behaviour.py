@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, overload
 
 from netlab.model.version import STILL, Span, Version
-
-if TYPE_CHECKING:
-    from netlab.engine.docker.traits import Traits
 
 T = TypeVar("T")
 
 #: The first version that netlab knows of.
 OLDEST = "19.03"
+
+
+class Versioned(Protocol):
+    """What has habits: the version that they are of."""
+
+    version: Version
 
 
 class Behaviour(Generic[T]):
@@ -29,7 +32,7 @@ class Behaviour(Generic[T]):
         self.steps = steps
         self.name = ""
 
-    def __set_name__(self, owner: type[Traits], name: str) -> None:
+    def __set_name__(self, owner: type[Versioned], name: str) -> None:
         self.name = name
 
     def at(self, version: Version) -> T:
@@ -37,12 +40,12 @@ class Behaviour(Generic[T]):
         return next(value for first, value in reversed(self.steps) if version >= first)
 
     @overload
-    def __get__(self, traits: None, owner: type[Traits]) -> Behaviour[T]: ...
+    def __get__(self, traits: None, owner: type[Versioned]) -> Behaviour[T]: ...
 
     @overload
-    def __get__(self, traits: Traits, owner: type[Traits]) -> T: ...
+    def __get__(self, traits: Versioned, owner: type[Versioned]) -> T: ...
 
-    def __get__(self, traits: Traits | None, owner: type[Traits]) -> Behaviour[T] | T:
+    def __get__(self, traits: Versioned | None, owner: type[Versioned]) -> Behaviour[T] | T:
         if traits is None:
             return self
         value = self.at(traits.version)

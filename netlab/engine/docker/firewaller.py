@@ -1,7 +1,8 @@
 """What one layout of Docker's rules does at each event: the contract that the layouts fill in.
 
 The folders beside this one (``docker_20_10``, ``docker_28``, ``docker_29``, ``docker_29_nftables``) hold one
-layout each, under the same file names, so that two of them can be read as a diff.
+layout each, under the same file names, so that two of them can be read as a diff. A layout has no file for
+what it shares with an older one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The rules of Docker 28: chains of Docker's own behind FORWARD, and drops before routing in raw.
 
-Measured on 28.5.2.
+Measured on 28.5.2. Legacy links have the rules of 20.10, which match nothing that the drops before them do.
 """
 
 from netlab.engine.docker.firewaller import Firewaller
-from netlab.engine.docker_28 import chains, endpoint, link, network, port
+from netlab.engine.docker_20_10 import link
+from netlab.engine.docker_28 import chains, endpoint, network, port
 
 FIREWALLER = Firewaller(
     start=chains.start,

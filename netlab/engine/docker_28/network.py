@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
 from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.docker_20_10.network import internal_drops
@@ -15,27 +17,39 @@ INTERNAL = STAGE_1
 
 def add(world: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network: behind those of others, but for NAT and the second isolation stage."""
-    hairpin = not world.daemon.userland_proxy
     for family in world.families():
-        if family not in network.families:
-            continue
-        tables = world.tables[family]
-        if network.internal:
-            internal(tables, network, family, INTERNAL, FORWARD)
-            continue
-        source_nat(tables, network, family, hairpin)
-        skip_nat(world, tables, network, family)
-        if network.modes[family] == "routed":
-            route(tables, network)
-        isolate(tables, network)
-        forwarding(tables, network, family)
+        if family in network.families:
+            add_family(world, network, family, FORWARD, forwarding)
 
 
-def remove(world: HostState, network: LiveNetwork) -> None:
+def add_family(
+    world: HostState,
+    network: LiveNetwork,
+    family: Family,
+    forward: str,
+    forwarding: Callable[[Tables, LiveNetwork, Family], None],
+) -> None:
+    """The rules of one family; ``forward`` is the chain that decides on what is forwarded.
+
+    ``forwarding`` writes what may be forwarded to and from a network that is not internal.
+    """
+    tables = world.tables[family]
+    if network.internal:
+        internal(tables, network, family, INTERNAL, forward)
+        return
+    source_nat(tables, network, family, hairpin=not world.daemon.userland_proxy)
+    skip_nat(world, tables, network, family)
+    if network.modes[family] == "routed":
+        route(tables, network)
+    isolate(tables, network)
+    forwarding(tables, network, family)
+
+
+def remove(world: HostState, network: LiveNetwork, forward: str = FORWARD) -> None:
     """Take the rules of a network out again."""
     for family in world.families():
         tables = world.tables[family]
-        for table, chain, text in texts(network, family, INTERNAL, FORWARD):
+        for table, chain, text in texts(network, family, INTERNAL, forward):
             tables.delete(table, chain, text)
         remove_isolation(tables, network)
 

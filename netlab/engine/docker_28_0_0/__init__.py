@@ -13,5 +13,4 @@ FIREWALLER = replace(
     start=chains.start,
     add_network=network.add,
     remove_network=network.remove,
-    user_chain=chains.user_chain,
 )

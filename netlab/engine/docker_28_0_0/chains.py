@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER, STAGE_1, STAGE_2
 from netlab.engine.docker.host_state import HostState
-from netlab.engine.docker_28.chains import forward_policy, jump_to_nat, remove_chains, user_chain
+from netlab.engine.docker_28.chains import jump_to_nat, remove_chains
 from netlab.model.family import Family
 
 CHAINS = (DOCKER, STAGE_1, STAGE_2)
@@ -33,6 +33,3 @@ def start(world: HostState) -> None:
             tables.new_chain("filter", chain)
         for text, reason in reversed(jumps(family)):
             tables.move_to_top("filter", "FORWARD", text, reason)
-
-
-__all__ = ["CHAINS", "SETS", "forward_policy", "jumps", "start", "user_chain"]

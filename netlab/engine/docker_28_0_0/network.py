@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-from netlab.engine.docker.chains import STAGE_1
 from netlab.engine.docker.host_state import HostState, LiveNetwork
-from netlab.engine.docker_28.network import (
-    internal,
-    isolate,
-    outgoing,
-    remove_isolation,
-    route,
-    skip_nat,
-    source_nat,
-    texts,
-    unpublished,
-)
+from netlab.engine.docker_28 import network as docker_28
 from netlab.engine.docker_28_0_0.chains import SETS
+from netlab.engine.tables import Tables
+from netlab.model.family import Family
 
 FORWARD = "FORWARD"
 
 
 def add(world: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network; its isolation in both families, whichever it has."""
-    hairpin = not world.daemon.userland_proxy
     for family in world.families():
-        tables, has = world.tables[family], family in network.families
-        if network.internal:
-            if has:
-                internal(tables, network, family, STAGE_1, FORWARD)
-            continue
-        if has:
-            world.ip_sets[family][SETS[family]][str(network.subnet(family))] = None
-            source_nat(tables, network, family, hairpin)
-            skip_nat(world, tables, network, family)
-            if network.modes[family] == "routed":
-                route(tables, network)
-        isolate(tables, network)
-        if has:
-            outgoing(tables, network, family, FORWARD)
-            unpublished(tables, network, family)
+        if family in network.families:
+            if not network.internal:
+                world.ip_sets[family][SETS[family]][str(network.subnet(family))] = None
+            docker_28.add_family(world, network, family, FORWARD, _forwarding)
+        elif not network.internal:
+            docker_28.isolate(world.tables[family], network)
 
 
 def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
+    docker_28.remove(world, network, FORWARD)
     for family in world.families():
-        tables = world.tables[family]
-        for table, chain, text in texts(network, family, STAGE_1, FORWARD):
-            tables.delete(table, chain, text)
-        remove_isolation(tables, network)
         if family in network.families:
             world.ip_sets[family][SETS[family]].pop(str(network.subnet(family)), None)
+
+
+def _forwarding(tables: Tables, network: LiveNetwork, family: Family) -> None:
+    docker_28.outgoing(tables, network, family, FORWARD)
+    docker_28.unpublished(tables, network, family)

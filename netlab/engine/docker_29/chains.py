@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from netlab.engine.docker.chains import DOCKER
 from netlab.engine.docker.host_state import HostState
-from netlab.engine.docker_28.chains import (
-    BRIDGE,
-    CT,
-    FORWARD,
-    create_chains,
-    forward_policy,
-    remove_chains,
-    user_chain,
-)
+from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD, create_chains, remove_chains
 
 INTERNAL = "DOCKER-INTERNAL"
 
@@ -38,6 +30,3 @@ def leave(world: HostState) -> None:
         tables = world.tables[family]
         tables.delete("filter", "FORWARD", f"-j {FORWARD}")
         remove_chains(tables, CHAINS)
-
-
-__all__ = ["CHAINS", "INTERNAL", "JUMPS", "forward_policy", "leave", "start", "user_chain"]
