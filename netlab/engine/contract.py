@@ -1,8 +1,8 @@
-"""What a container engine is to the rest of netlab: a state machine that can say what stands on its host.
+"""What the rest of netlab knows of a container engine: a state machine that can describe its host.
 
-``start(host)`` is the engine's first start on a host, ``step(state, event)`` what it makes of one event,
-``describe(state)`` what stands by then, as a :class:`HostFacts`. plan, lab and diff know engines by nothing
-else. A state is the engine's own affair: nobody else looks inside, and it never changes for whoever holds it.
+``start(host)`` is the engine's first start on a host, ``step(state, event)`` its reaction to one event, and
+``describe(state)`` says what is on the host by then, as a :class:`HostFacts`. plan, lab and diff use nothing
+else. A state belongs to its engine: no other module looks inside. It never changes once it is handed out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class EngineNote:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """A network that the engine knows, whether or not there is a bridge for it at the moment.
+    """A network that the engine knows, whether or not it has a bridge at the moment.
 
     ``spec`` is what it was created from; None for a network of the engine's own, which no scenario creates or
     removes. The members of ``facts`` are in order of attachment.
@@ -58,10 +58,10 @@ class NetworkState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerState:
-    """A container that the engine knows, and what the engine has put into its namespace.
+    """A container that was started and not removed, and what the engine has put into its namespace.
 
-    ``starts`` counts how often it was started: where the number or ``running`` changes, the namespace is a
-    new one. A stopped container has a namespace with nothing in it.
+    ``starts`` counts how often it was started. If that number or ``running`` changes, the container gets a
+    new namespace. A stopped container has an empty one.
     """
 
     spec: ContainerSpec
@@ -97,17 +97,17 @@ class FirewalldZone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What stands on one host by now, as the engine has left it.
+    """What is on one host by now.
 
-    ``sysctls`` and ``rulesets`` hold everything, in order, what the host had before the engine started among
-    it: both may change the same keys and tables. :class:`netlab.engine.sysctls.Sysctls` and
-    :func:`netlab.engine.tables.tables_of` start with the host's own. ``interfaces`` are the engine's alone:
-    its bridges, and the host's ends of links to containers.
+    ``sysctls`` and ``rulesets`` are complete and in order: they include what the host had before the engine
+    started, because the engine may change the same keys and tables. :class:`netlab.engine.sysctls.Sysctls`
+    and :func:`netlab.engine.tables.tables_of` start with the host's own.
+    ``interfaces`` are only the engine's: bridges, and the host's ends of links to containers.
     """
 
-    #: the engine's name: another than it was asked for, where a setting of the host makes it another engine
+    #: the engine's name; another than the scenario's if a setting chooses one (Docker's firewall-backend)
     engine: str
-    #: whether it takes events other than a start of its daemon; always True for one that needs no daemon
+    #: whether its daemon runs; if not, a DaemonStart must come before any other event. True without a daemon.
     running: bool = True
     networks: tuple[NetworkState, ...] = ()
     #: in order of their last start
@@ -140,14 +140,14 @@ class Engine(Protocol[S]):
     def start(self, host: Host) -> S:
         """The engine's first start on a host; raises :class:`Refused` for a configuration that it rejects.
 
-        The host is a prepared one: the rulesets and sysctls of its own firewall are among what it has.
+        ``host.firewall.rulesets`` and ``host.sysctls`` include those of its firewall (ufw, firewalld).
         """
         ...
 
     def step(self, state: S, event: Event) -> S:
-        """What the engine makes of one event; raises :class:`Refused` with the real engine's own words."""
+        """The state after one more event; raises :class:`Refused` with the real engine's own words."""
         ...
 
     def describe(self, state: S) -> HostFacts:
-        """What stands on the host in this state."""
+        """What is on the host in this state."""
         ...

@@ -46,7 +46,7 @@ class EngineOnHost:
 
     @cached_property
     def facts(self) -> HostFacts:
-        """What stands on the host."""
+        """What the engine has left on the host."""
         return self.engine.describe(self.state)
 
     def after(self, events: Iterable[Event]) -> EngineOnHost:
@@ -72,8 +72,8 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
     segments = Segments.of(scenario)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
     for one in scenario.hosts:
-        stood = fold(scenario, one) if engines is None else engines[one.name]
-        host, facts = stood.host, stood.facts
+        on_host = fold(scenario, one) if engines is None else engines[one.name]
+        host, facts = on_host.host, on_host.facts
         _check_ports(scenario, host, facts)
         nodes.append(_host_node(host, facts, segments, tuple(segments.guests(scenario, host.name))))
         nodes += [_container_node(host, facts, c, services[c.spec.node]) for c in facts.containers]
@@ -116,7 +116,7 @@ def _notes(
 def fold(scenario: Scenario, host: Host) -> EngineOnHost:
     """The engine of one host after everything that the scenario says; raises ScenarioError."""
     try:
-        stood = _start(host)
+        on_host = _start(host)
     except Refused as refused:
         position = host.daemon_positions.get(refused.name, host.position)
         raise ScenarioError(
@@ -126,11 +126,13 @@ def fold(scenario: Scenario, host: Host) -> EngineOnHost:
         raise ScenarioError([Problem(host.position, str(error))]) from None
     for event, position in positioned_events(scenario, host.name):
         try:
-            stood = stood.after([event])
+            on_host = on_host.after([event])
         except Refused as refused:
             where = _position(scenario, refused, position)
-            raise ScenarioError([Problem(where, f"{stood.engine.name} refuses: {refused.reason}")]) from None
-    return stood
+            raise ScenarioError(
+                [Problem(where, f"{on_host.engine.name} refuses: {refused.reason}")]
+            ) from None
+    return on_host
 
 
 def refold(host: Host, events: Iterable[Event]) -> EngineOnHost:

@@ -169,15 +169,15 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
     failed: list[str] = []
     engines: dict[str, EngineOnHost] = {}
     for host in scenario.hosts:
-        stood = refold(host, history.events(host.name))
-        before, failures = _starts(stood.facts), len(stood.facts.failures)
-        events = list(more(host, stood.facts))
-        differs = changes(stood.facts, seen[host.name]) if events and _is_read(host, seen) else None
-        if differs is not None and (meanwhile := _meanwhile(stood, differs)) is not None:
+        on_host = refold(host, history.events(host.name))
+        before, failures = _starts(on_host.facts), len(on_host.facts.failures)
+        events = list(more(host, on_host.facts))
+        differs = changes(on_host.facts, seen[host.name]) if events and _is_read(host, seen) else None
+        if differs is not None and (meanwhile := _meanwhile(on_host, differs)) is not None:
             found[host.name] = differs
             later[host.name] = (*later.get(host.name, ()), differs)
-            stood = meanwhile
-        engines[host.name] = _after(stood, events)
+            on_host = meanwhile
+        engines[host.name] = _after(on_host, events)
         facts = engines[host.name].facts
         after = _starts(facts)
         failed += [f"{facts.engine}: {failure}" for failure in facts.failures[failures:]]
@@ -198,10 +198,10 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
     return Change(continued, plan, *marks, found, tuple(failed))
 
 
-def _meanwhile(stood: EngineOnHost, found: HostFound) -> EngineOnHost | None:
+def _meanwhile(on_host: EngineOnHost, found: HostFound) -> EngineOnHost | None:
     """The engine on the host as others have made it; None for one that goes by its own account alone."""
     try:
-        return stood.after([found])
+        return on_host.after([found])
     except Refused:
         return None
 
@@ -218,11 +218,11 @@ def _starts(facts: HostFacts) -> dict[str, tuple[int, bool]]:
     return {one.spec.node: (one.starts, one.running) for one in facts.containers}
 
 
-def _after(stood: EngineOnHost, events: Iterable[Event]) -> EngineOnHost:
+def _after(on_host: EngineOnHost, events: Iterable[Event]) -> EngineOnHost:
     try:
-        return stood.after(events)
+        return on_host.after(events)
     except Refused as refused:
-        raise UsageError(f"{stood.engine.name} refuses: {refused.reason}") from None
+        raise UsageError(f"{on_host.engine.name} refuses: {refused.reason}") from None
 
 
 def _missing(scenario: Scenario, host: str, facts: HostFacts) -> Iterator[Event]:

@@ -73,7 +73,7 @@ class DockerEngine:
         return state.after(event)
 
     def describe(self, state: State[HostState]) -> HostFacts:
-        """What stands on the host in this state."""
+        """What is on the host in this state."""
         return facts.describe(state.world)
 
     def _chosen(self, host: Host) -> DockerEngine:

@@ -1,7 +1,7 @@
 """Docker's answer to :meth:`netlab.engine.contract.Engine.describe`.
 
-:class:`HostState` holds what dockerd knows. Here it becomes what stands on the host: links, addresses,
-routes, sysctls, rulesets and sockets.
+:class:`HostState` holds what dockerd knows. Here it becomes what is on the host: links, addresses, routes,
+sysctls, rulesets and sockets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netlab.model.rules import IpSet, IptablesRuleset, NftTable
 
 
 def describe(world: HostState) -> HostFacts:
-    """What stands on the host by now."""
+    """What is on the host by now."""
     off = without_ipv6(world)
     containers = world.containers.items()
     servers = {node: resolver(world, container) for node, container in containers}
