@@ -8,7 +8,8 @@ import argparse
 FLOW_GRAMMAR = """\
 FLOW is ORIGIN[:PORT] -> TARGET[:PORTS][/PROTOCOL] [via NODE].
 ORIGIN: a node, a glob (web*) or a list ([client,neighbour]).
-TARGET: a node, NODE@NETWORK, localhost, gateway[@NETWORK], 192.0.2.1 or [2001:db8::1].
+TARGET: a node, NODE@NETWORK, localhost, gateway[@NETWORK], 192.0.2.1,
+[2001:db8::1] or [fe80::1%eth0].
 PORTS: 80, 80-90, a list ([80,443]) or *. PROTOCOL: tcp (default), udp, sctp or icmp."""
 
 

@@ -169,7 +169,7 @@ def _timeout(_: Flow, sighting: ProbeResult, ways: PacketPaths, __: Topology) ->
         return (
             f"a copy of the packet was dropped in {end.hook}, another was not" if end in ways.unsure else ""
         )
-    if refusing(sighting.route) or sighting.silence or sighting.astray is not None:
+    if refusing(sighting.route) or sighting.silence:
         return ""
     return "no answer came, and neither a rule nor a route explains it"
 

@@ -35,7 +35,7 @@ class ProbeResult:
     second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
     listens: str = ""  #: the node on which a socket waits where the packet went, if one does
     inner: str = ""  #: why the last header in a host need not be the one that the server saw
-    astray: bytes | None = None  #: key of an answer that came from another address than was asked
+    stray: tuple[str, int] | None = None  #: (address, port) of an answer that came from elsewhere than asked
     silence: str = ""  #: what ended the packet, where that was nobody's decision
     lost: str = ""  #: what is known of a packet whose fate the trace does not tell
     lost_in: str | None = None  #: the node of ``silence`` and ``lost``

@@ -239,7 +239,7 @@ def _timeout(journey: Journey) -> str:
     if decision.kind == "route" and journey.legs:
         return f"Lost after PREROUTING without a rule: {decision.rule}."
     if decision.kind == "none" and decision.rule:
-        return f"No answer: {decision.rule}."
+        return f"No answer reached {journey.flow.origin}: {decision.rule}."
     if not journey.legs and not journey.switched:
         return "No answer, and no host saw the packet."
     if journey.replies:

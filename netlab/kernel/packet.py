@@ -166,9 +166,12 @@ class PacketSocket:
         """For a poll: readable when packets wait."""
         return self._frames.fileno()
 
-    def send_routed(self, packet: bytes, destination: str) -> None:
-        """Send by the routing table, through OUTPUT; the source may be anybody's. Raises OSError."""
-        self._routed.sendto(packet, (destination, 0))
+    def send_routed(self, packet: bytes, destination: str, scope: int = 0) -> None:
+        """Send by the routing table, through OUTPUT; the source may be anybody's. Raises OSError.
+
+        ``scope`` is the interface of a link-local address, by its index.
+        """
+        self._routed.sendto(packet, (destination, 0, 0, scope) if scope else (destination, 0))
 
     def send_frame(self, packet: bytes, interface: str, mac: bytes) -> None:
         """Send straight to a MAC, whatever the routing table says; no hook of the sender sees it."""

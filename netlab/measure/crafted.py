@@ -126,7 +126,7 @@ class CraftedProbes:
         try:
             for packet in probe.packets():
                 if via is None:
-                    sock.send_routed(packet, probe.flow.address)
+                    sock.send_routed(packet, probe.flow.address, self.scope(probe.flow, home))
                 else:
                     link, mac = self._next_hop(probe.flow, home, via)
                     sock.send_frame(packet, link.name, mac)
@@ -165,6 +165,27 @@ class CraftedProbes:
         self._answers.clear()
 
     # -- who is where
+
+    def scope(self, flow: Flow, home: str) -> int:
+        """The index of the origin's interface on whose link a link-local address is; 0 for other addresses.
+
+        Raises UsageError where that is none, or may be several.
+        """
+        if not ipaddress.ip_address(flow.address).is_link_local or flow.family is Family.IPV4:
+            return 0
+        links = [
+            link
+            for link in self._links(home).values()
+            if any(ipaddress.ip_address(address).is_link_local for address in link.addresses)
+        ]
+        found = [link for link in links if flow.target.scope in (None, link.name)]
+        if len(found) == 1:
+            return found[0].index
+        names = ", ".join(link.name for link in links) or "none"
+        raise UsageError(
+            f"{flow.origin} -> {flow.to}: the link of {flow.address} must be said, as in"
+            f" [{flow.address}%eth0]; interfaces of {home} with link-local addresses: {names}"
+        )
 
     def _links(self, home: str) -> Mapping[int, KernelInterface]:
         found = self._interfaces.get(home)

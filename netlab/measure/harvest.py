@@ -19,7 +19,7 @@ from netlab.measure.crafted import CraftedProbe
 from netlab.measure.in_flight import Probe
 from netlab.measure.inquiry import Inquiry
 from netlab.measure.tracer import Tracer
-from netlab.model.family import unmapped
+from netlab.model.family import endpoint, unmapped
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 
@@ -127,7 +127,13 @@ class Harvest:
             if sighting.icmp is not None:
                 sighting.outcome = "unreachable"
                 return
-        if end is not None and turned_away:
+        if sighting.stray is not None:
+            asked = endpoint(probe.flow.address, probe.flow.port or 0)
+            where = ways.forth[-1].node if ways.forth else probe.flow.origin
+            who = sighting.lost_in or self._facts.owner(sighting.stray[0], where) or "somebody"
+            sighting.lost_in = who if who != "somebody" else None
+            sighting.silence = f"{who} answered from {endpoint(*sighting.stray)}, and {asked} was asked"
+        elif end is not None and turned_away:
             sighting.route = self._route(end)
 
     def _judge_forged(self, sighting: ProbeResult, ways: PacketPaths) -> None:

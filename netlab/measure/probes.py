@@ -85,6 +85,8 @@ class SocketProbe(ABC):
         self.wants = select.EPOLLIN
         self.deadline = 0.0
         self.began = 0.0
+        self.scope = 0  #: the interface of a link-local address, by its index
+        self.heeds_strays = False  #: whether answers from other addresses than was asked are looked for
         self.ambiguous = False  #: whose connection a proxy's own one was could not be told
 
     # -- to be given by each kind
@@ -121,6 +123,10 @@ class SocketProbe(ABC):
             self.begin()
         except OSError as error:
             self._local(error)
+
+    def _to(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The address to connect to."""
+        return (self.flow.address, port, 0, self.scope) if self.scope else (self.flow.address, port)
 
     def _bind(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -226,7 +232,7 @@ class StreamProbe(SocketProbe):
         """Start the connection."""
         assert self.socket is not None
         assert self.flow.port is not None
-        number = self.socket.connect_ex((self.flow.address, self.flow.port))
+        number = self.socket.connect_ex(self._to(self.flow.port))
         if number in _LOCAL_ERRORS:
             raise OSError(number, os.strerror(number))
         self.note_key(self.number)
@@ -290,13 +296,18 @@ class DatagramProbe(SocketProbe):
     """One UDP datagram and its answer."""
 
     kind = socket.SOCK_DGRAM
+    _strays: socket.socket | None = None  #: hears what comes to our port from another address than was asked
 
     def begin(self) -> None:
         """Send the token."""
         assert self.socket is not None
         assert self.flow.port is not None
-        self.socket.connect((self.flow.address, self.flow.port))
+        self.socket.connect(self._to(self.flow.port))
         self.note_key(PROTOCOLS["udp"])
+        if self.heeds_strays:
+            self._strays = socket.socket(self.flow.family.af, self.kind | socket.SOCK_NONBLOCK)
+            self._strays.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._strays.bind(self.source if not self.scope else (*self.source, 0, self.scope))
         self.socket.send(self.token.encode() + b"\n")
 
     def readable(self) -> None:
@@ -308,6 +319,27 @@ class DatagramProbe(SocketProbe):
         reply = parse_reply(data)
         if reply is not None and reply.token == self.token:
             self.sighting.reply = reply
+
+    def expire(self) -> None:
+        """Nobody answered from where was asked; somebody may have from elsewhere."""
+        super().expire()
+        if self._strays is None or self.sighting is None:
+            return
+        try:
+            data, sender = self._strays.recvfrom(_REPLY_LIMIT)
+        except OSError:
+            return
+        reply = parse_reply(data)
+        if reply is not None and reply.token == self.token:
+            self.sighting.lost_in = reply.node
+        self.sighting.stray = sender[0].partition("%")[0], sender[1]
+
+    def close(self) -> None:
+        """Close the sockets; idempotent."""
+        super().close()
+        if self._strays is not None:
+            self._strays.close()
+            self._strays = None
 
 
 class EchoProbe(SocketProbe):
@@ -327,7 +359,7 @@ class EchoProbe(SocketProbe):
         """Send the request."""
         assert self.socket is not None
         identifier = self.source[1]
-        self.socket.connect((self.flow.address, 0))
+        self.socket.connect(self._to(0))
         self.note_key(self.number, identifier, 1)
         kind = 8 if self.flow.family is Family.IPV4 else 128
         body = self.token.encode()

@@ -302,7 +302,10 @@ class Session:
             if shape is not None and (shape.family, shape.protocol) != (flow.family, flow.protocol):
                 made = replace(shape, family=flow.family, protocol=flow.protocol)
             return self._workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
-        return probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
+        probe = probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
+        probe.scope = self._workshop.scope(flow, self.facts.namespace(flow.origin))
+        probe.heeds_strays = self._wide
+        return probe
 
     def _launch(self, probe: Probe, air: InFlight) -> None:
         netns = self._namespace(probe.flow.origin)

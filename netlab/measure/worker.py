@@ -191,7 +191,7 @@ def flow_json(flow: Flow) -> Json:
     """A flow as JSON."""
     return {
         "origin": flow.origin,
-        "target": [flow.target.name, flow.target.address, flow.target.network],
+        "target": [flow.target.name, flow.target.address, flow.target.network, flow.target.scope],
         "family": int(flow.family),
         "protocol": flow.protocol,
         "port": flow.port,
@@ -204,9 +204,8 @@ def flow_json(flow: Flow) -> Json:
 
 def flow_from(data: Json) -> Flow:
     """The inverse of :func:`flow_json`."""
-    name, address, network = data["target"]
     rest = {key: value for key, value in data.items() if key not in ("target", "family")}
-    return Flow(target=Target(name, address, network), family=Family(data["family"]), **rest)
+    return Flow(target=Target(*data["target"]), family=Family(data["family"]), **rest)
 
 
 def shape_json(shape: Shape) -> Json:

@@ -4,7 +4,7 @@
 
     flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
     origins = name | glob | "[" list "]"
-    target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
+    target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 ["%" interface] "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
 """
 
@@ -24,16 +24,19 @@ PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "n
 class Target:
     """Where a flow goes, as written: exactly one of ``name`` and ``address`` is set.
 
-    ``name`` is a node's name, ``localhost`` or ``gateway``; ``network`` is what stood behind ``@``.
+    ``name`` is a node's name, ``localhost`` or ``gateway``; ``network`` is what stood behind ``@``. ``scope``
+    is the origin's interface on whose link a link-local address is, if that was said (``[fe80::1%eth0]``).
     """
 
     name: str | None = None
     address: str | None = None
     network: str | None = None
+    scope: str | None = None
 
     def __str__(self) -> str:
         if self.address is not None:
-            return f"[{self.address}]" if ":" in self.address else self.address
+            scope = f"%{self.scope}" if self.scope else ""
+            return f"[{self.address}{scope}]" if ":" in self.address else self.address
         return f"{self.name}@{self.network}" if self.network else str(self.name)
 
 

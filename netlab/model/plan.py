@@ -95,11 +95,16 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """A port on which the node's built-in server answers (wildcard address, both families)."""
+    """A port on which the node's built-in server answers (wildcard address, both families).
+
+    ``routed``: it answers a datagram from the address that the routing table picks, not from the one that
+    was asked.
+    """
 
     protocol: Protocol
     port: int
     service: str
+    routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ class Service:
     expose: tuple[ExposedPort, ...] = ()
     #: x-netlab ``listen``: further ports that the built-in responder answers on
     listen: tuple[ExposedPort, ...] = ()
+    #: x-netlab ``udp_source: routed``: it answers datagrams from the address that the routing table picks
+    udp_routed: bool = False
     #: x-netlab ``command``: a real program that runs in the responder's place
     command: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
@@ -186,6 +188,7 @@ class Host:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     listen: tuple[ExposedPort, ...] = ()
     rules: tuple[HostRule, ...] = ()
+    udp_routed: bool = False
     #: ``shared`` (one process for all listeners), ``per-port``, or the path of a real docker-proxy
     proxy: str = "shared"
     #: WSL2 with mirrored networking: what Windows sends to 127.0.0.1 arrives on an interface ``loopback0``
@@ -204,6 +207,7 @@ class Outside:
     #: ``host`` (default routes through the host), ``none``, or (destination, via) pairs
     routes: Literal["host", "none"] | tuple[tuple[str, str], ...] = "host"
     listen: tuple[ExposedPort, ...] = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
+    udp_routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,10 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         routes=facts.routes,
         commands=host.rules,
         listeners=facts.listeners,
-        responders=tuple(Responder(own.protocol, own.port, host.name) for own in host.listen),
+        responders=tuple(
+            Responder(own.protocol, own.port, host.name, host.udp_routed and own.protocol == "udp")
+            for own in host.listen
+        ),
         engine=facts.engine,
         host=host.name,
         proxy=facts.proxy if facts.proxy and host.proxy == "shared" else host.proxy,
@@ -259,7 +262,7 @@ def _responders(service: Service) -> Iterator[Responder]:
     published = ((m.protocol, m.container_port) for m in service.ports)
     exposed = ((e.protocol, e.port) for e in (*service.expose, *service.listen))
     for protocol, number in dict.fromkeys((*published, *exposed)):
-        yield Responder(protocol, number, service.name)
+        yield Responder(protocol, number, service.name, service.udp_routed and protocol == "udp")
 
 
 # -- rulesets

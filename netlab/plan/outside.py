@@ -121,7 +121,10 @@ def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segm
         hostname=name,
         interfaces=tuple(segments.plug(name, interface) for interface in outside.interfaces),
         routes=tuple(_routes(scenario, outside)),
-        responders=tuple(Responder(port.protocol, port.port, name) for port in outside.listen),
+        responders=tuple(
+            Responder(port.protocol, port.port, name, outside.udp_routed and port.protocol == "udp")
+            for port in outside.listen
+        ),
     )
 
 

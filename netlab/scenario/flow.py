@@ -26,6 +26,8 @@ PROTOCOLS: tuple[str, ...] = get_args(FlowProtocol)
 KINDS = ("service", "host", "outside")
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+#: the name of an interface (dev_valid_name, net/core/dev.c)
+_INTERFACE = re.compile(r"[^\s/:%\]]{1,15}")
 _GLOB = re.compile(r"(?:(?:service|host|outside)/)?[A-Za-z0-9_.*?!-]+")
 _PORTS = re.compile(r"\*|\[[^\]]*\]|[0-9][0-9,\s-]*")
 _SPACE = re.compile(r"\s*")
@@ -133,10 +135,14 @@ class _Parser:
         if self._take("["):
             end = self.text.find("]", self.at)
             literal = self.text[self.at : end if end >= 0 else len(self.text)].strip()
-            if end < 0 or not _is_address(literal, 6):
+            address, percent, scope = literal.partition("%")
+            if end < 0 or not _is_address(address, 6):
                 self._fail(f"{shown(literal)} is not an IPv6 address in brackets")
+            parsed = ipaddress.IPv6Address(address)
+            if percent and not (parsed.is_link_local and _INTERFACE.fullmatch(scope)):
+                self._fail(f"{shown(literal)}: only a link-local address has an interface behind %")
             self.at = end + 1
-            return Target(address=str(ipaddress.IPv6Address(literal)))
+            return Target(address=str(parsed), scope=scope or None)
         start = self.at
         for kind in KINDS:
             if self.text.startswith(f"{kind}/", self.at) and not self._is_protocol(self.at + len(kind) + 1):

@@ -22,7 +22,7 @@ from netlab.model.scenario import (
 from netlab.scenario.addresses import address, interface_address, subnet
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
-from netlab.scenario.ports import read_exposed
+from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
@@ -119,6 +119,7 @@ def _host(
         ),
         sysctls=_sysctls(path, sysctls, report),
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
+        udp_routed=udp_routed(value),
         rules=_rules(firewall, (value.get("rules"), rules), report),
         proxy=proxy.text if proxy is not None else "shared",
         wsl2_mirrored=value.get("wsl2") is not None,
@@ -317,6 +318,7 @@ def _outside(name: str, at: Mark, value: Value, report: Report) -> Outside:
         interfaces=(interface,),
         routes=_routes(path, value.get("routes"), report),
         listen=DEFAULT_LISTEN if listen is None else read_exposed(listen, f"{path}.listen", report),
+        udp_routed=udp_routed(value),
     )
 
 

@@ -69,6 +69,11 @@ def _record(fields: dict[str, tuple[Shape, str]], *required: str) -> Record:
 
 _ADDRESSES = ListOf(INTERFACE_ADDRESS, "a list of addresses with their prefix length")
 _LISTEN = ListOf(Either(Whole(1, 65535), Text(expects="a port")), "a list of ports")
+_UDP_SOURCE = (
+    Choice(("asked", "routed")),
+    "where its answers to datagrams come from: the address that was asked, or the one that the routing table"
+    " picks, as with most servers",
+)
 _SYSCTLS = MapOf(Atom(), SYSCTL, "a sysctl below net.")
 _LINK = r"\A[^/:%\s]{1,15}\Z"
 _SEGMENT = Text("the name of a segment", None, NODE_NAME)
@@ -171,6 +176,7 @@ HOST = _record(
             "what of the engine's environment shapes the network",
         ),
         "listen": (_LISTEN, "ports on which the host itself answers"),
+        "udp_source": _UDP_SOURCE,
         "rules": (_RULES, "typed by the administrator once everything is up"),
         "proxy": (
             Text("shared, per-port or a path", _wrong_proxy),
@@ -194,6 +200,7 @@ OUTSIDE = _record(
             "default routes through the host, none, or a list of routes",
         ),
         "listen": (_LISTEN, "ports on which it answers (7000/tcp and 7000/udp)"),
+        "udp_source": _UDP_SOURCE,
     }
 )
 
@@ -201,6 +208,7 @@ SERVICE = _record(
     {
         "host": (Text("the name of a host"), "the host on which it runs"),
         "listen": (_LISTEN, "further ports on which the built-in responder answers"),
+        "udp_source": _UDP_SOURCE,
         "command": (
             Either(Text("a command line", free=True), ListOf(Atom(free=True), least=1)),
             "a real program that runs in the responder's place",

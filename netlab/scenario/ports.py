@@ -163,3 +163,9 @@ def read_exposed(
         except PortError as error:
             (report.warn if warn else report.add)(item.at, f"{what}: {error}")
     return tuple(found)
+
+
+def udp_routed(value: Value | None) -> bool:
+    """Whether an entry says ``udp_source: routed``."""
+    source = value.get("udp_source") if value is not None else None
+    return source is not None and source.text == "routed"

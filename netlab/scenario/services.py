@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from netlab.model.errors import Position
 from netlab.model.scenario import Attachment, ExposedPort, PortMapping, RestartPolicy, Service
 from netlab.scenario.addresses import address, wrong_interface, wrong_mac
-from netlab.scenario.ports import read_exposed, read_ports
+from netlab.scenario.ports import read_exposed, read_ports, udp_routed
 from netlab.scenario.sysctls import wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
@@ -84,6 +84,7 @@ def read_service(
         ports=ports,
         expose=expose,
         listen=read_exposed(extra.get("listen"), f"x-netlab.services.{name}.listen", report) if extra else (),
+        udp_routed=udp_routed(extra),
         command=_command(name, extra.get("command") if extra else None, report),
         depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
         links=tuple((target, alias) for target, alias, _ in links),

@@ -16,7 +16,7 @@ def responders_of(plan: Plan) -> list[Any]:
     for node in plan.nodes:
         if node.command:
             continue  # a real program stands in the responder's place
-        ports = [(r.protocol, r.port, node.name, r.service) for r in node.responders]
+        ports = [(r.protocol + "/routed" * r.routed, r.port, node.name, r.service) for r in node.responders]
         if ports:
             found.setdefault(node.namespace, []).extend(ports)
     for server in plan.resolvers:

@@ -29,7 +29,8 @@ from netlab.model.family import unmapped
 from netlab.model.reply import Reply, token_of
 
 #: What is to be answered: network namespace (an open descriptor), then per port
-#: (protocol, port, node, service); the protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's.
+#: (protocol, port, node, service); the protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's, and
+#: ``udp/routed`` answers as a server without IP_PKTINFO does, from the address that the routing table picks.
 Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
 
 PATIENCE = 30.0
@@ -152,9 +153,10 @@ def _whole(request: bytes) -> bool:
     return b"\r\n\r\n" in request or b"\n\n" in request or len(request) >= REQUEST
 
 
-def open_port(protocol: str, port: int) -> tuple[socket.socket, int]:
+def open_port(protocol: str, port: int, *, pktinfo: bool = True) -> tuple[socket.socket, int]:
     """A bound (and listening) wildcard socket in the calling thread's namespace, and its family.
 
+    Without ``pktinfo`` a datagram socket does not learn which address was asked.
     Raises OSError; EPROTONOSUPPORT where the kernel has no such protocol.
     """
     kind, number = {
@@ -174,9 +176,9 @@ def open_port(protocol: str, port: int) -> tuple[socket.socket, int]:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if protocol == "udp":
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, pktinfo)
             else:
-                sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+                sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, pktinfo)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("", port))
@@ -232,8 +234,9 @@ class Responder:
         if protocol.startswith("dns/"):
             below = protocol.removeprefix("dns/")
             return _DnsPort(dns.open_port(below, port), below, node, self.servers)
-        sock, family = open_port(protocol, port)
-        return _Port(sock, family, protocol, port, node, service)
+        below, _, routed = protocol.partition("/")
+        sock, family = open_port(below, port, pktinfo=not routed)
+        return _Port(sock, family, below, port, node, service)
 
     def close(self, protocol: str, port: int, node: str) -> None:
         """Listen on a port no more, and cut its connections."""

@@ -37,6 +37,7 @@ GOOD = [
     ("host/host -> service/web:80/TCP", ("host/host",), Target("service/web"), ((80, 80),), "tcp", None),
     ("outside/client -> localhost:80", ("outside/client",), Target("localhost"), ((80, 80),), "tcp", None),
     ("a -> 127.0.0.1:80 via host", ("a",), Target(address="127.0.0.1"), ((80, 80),), "tcp", "host"),
+    ("a -> [fe80::1%eth0.5]:80", ("a",), Target(address="fe80::1", scope="eth0.5"), ((80, 80),), "tcp", None),
     ("a -> [2001:db8::1]:80/sctp", ("a",), Target(address="2001:db8::1"), ((80, 80),), "sctp", None),
     ("a -> [2001:DB8:0::1]/icmp", ("a",), Target(address="2001:db8::1"), (), "icmp", None),
     ("a -> b:80 via host/host", ("a",), Target("b"), ((80, 80),), "tcp", "host/host"),
@@ -102,9 +103,14 @@ BAD = [
     ("client:80", 19, 'expected "->" after the origin; write it as "client -> host:80/tcp"'),
     ("client -> 1.2.3:80", 20, '"1.2.3" is not an IPv4 address'),
     ("client -> 1.2.3.256:80", 20, '"1.2.3.256" is not an IPv4 address'),
+    ("client -> [fe80::1%]:80", 21, '"fe80::1%": only a link-local address has an interface behind %'),
     ("client -> fd00::1:80", 20, "an IPv6 address stands in brackets: [2001:db8::1]"),
     ("client -> [fd00::g]:80", 21, '"fd00::g" is not an IPv6 address in brackets'),
-    ("client -> [fd00::1%eth0]:80", 21, '"fd00::1%eth0" is not an IPv6 address in brackets'),
+    (
+        "client -> [fd00::1%eth0]:80",
+        21,
+        '"fd00::1%eth0": only a link-local address has an interface behind %',
+    ),
     ("client -> [fd00::1", 21, '"fd00::1" is not an IPv6 address in brackets'),
     ("client -> host:80 now", 28, '"now" does not belong here; write it as "client -> host:80/tcp"'),
     (
