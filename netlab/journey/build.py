@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from netlab.journey.decide import decide
 from netlab.journey.evidence import PacketPaths, ProbeResult
 from netlab.journey.headers import endpoints
 from netlab.journey.hook_passes import HookPass
-from netlab.journey.legs import leg_of, split_by_node, visit_of
+from netlab.journey.legs import hit_of, leg_of, split_by_node, visit_of
 from netlab.journey.topology import Topology
 from netlab.model.family import endpoint, unmapped
 from netlab.model.flow import Flow, OutcomeName, PathName
@@ -103,8 +103,22 @@ def _proxied(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topolo
     key = end.left or end.key
     if key is None or flow.protocol == "icmp":
         return False
+    if any("tproxy" in line.lower() for line in _rules_met(ways.forth, end.node, facts)):
+        return False  # the packet was handed to another socket, whatever its destination is
     address, port = endpoints(key)[1]
     return bool(facts.proxy(end.node, flow.protocol, address, port))
+
+
+def _rules_met(way: Sequence[HookPass], node: str, facts: Topology) -> Iterator[str]:
+    """The text of every rule that a packet met in a node."""
+    traced = facts.traced.get(node)
+    if traced is None:
+        return
+    for station in way:
+        for step in station.steps if station.node == node else ():
+            hit = hit_of(step, traced, facts)
+            if hit.rule is not None:
+                yield hit.rule
 
 
 def _answer(

@@ -117,6 +117,8 @@ class Harvest:
         turned_away = end is not None and end.hook == "prerouting" and end.left is not None
         if sighting.outcome == "unreachable" and end is not None and turned_away:
             sighting.route = self._route(end)
+        if self._found_nobody(probe.flow, sighting, ways):
+            sighting.outcome, sighting.icmp = "timeout", None
         if sighting.outcome != "timeout":
             return
         if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
@@ -135,6 +137,22 @@ class Harvest:
             sighting.silence = f"{who} answered from {endpoint(*sighting.stray)}, and {asked} was asked"
         elif end is not None and turned_away:
             sighting.route = self._route(end)
+
+    def _found_nobody(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> bool:
+        """Whether an ICMP error says that nobody has the next address on a link.
+
+        The kernel sends it once it has searched for three seconds, and earlier if another packet began the
+        search. That is a timeout: else it would depend on the load, and on the flows before, what a flow is.
+        """
+        icmp = sighting.icmp
+        if sighting.outcome != "unreachable" or icmp is None or stopped(ways) is not None:
+            return False
+        if (icmp.type, icmp.code) != ((1, 3) if ":" in icmp.sender else (3, 1)):
+            return False
+        end = ways.forth[-1] if ways.forth else None
+        if end is None:
+            return self._facts.owns(flow.origin, icmp.sender)
+        return end.hook == "postrouting" and self._facts.owns(end.node, icmp.sender)
 
     def _judge_forged(self, sighting: ProbeResult, ways: PacketPaths) -> None:
         """An answer to a forged source counts if it goes back to the link by which the question came."""

@@ -29,9 +29,6 @@ from netlab.model.reply import parse_reply
 PATIENCE: Final = 0.9
 #: A machine with more to do than it has processors answers later: at most so many times as late.
 _MOST_PATIENCE: Final = 3.0
-#: Seconds after which the kernel gives up a neighbour (three searches, one a second), less some room. An
-#: error so late is a timeout: else it would depend on the load which of the two a flow to nobody is.
-_NEIGHBOUR_GIVEN_UP: Final = 2.9
 
 
 @cache
@@ -179,8 +176,8 @@ class SocketProbe(ABC):
         self._error(error.errno or 0, errqueue.read(self.socket))
 
     def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
-        if number == errno.EHOSTUNREACH and time.monotonic() - self.began > _NEIGHBOUR_GIVEN_UP:
-            self.expire()
+        if number == errno.EHOSTUNREACH and (queued is None or queued.icmp is None):
+            self.expire()  # a neighbour was searched for in vain: see Harvest
         elif queued is not None and queued.icmp is not None:
             self._finish("unreachable")
             assert self.sighting is not None

@@ -211,7 +211,7 @@ class Session:
         for tracer in self.tracers:
             tracer.drain()
             tracer.forget()
-            if tracer.changed():
+            if tracer.stale():
                 tracer.refresh()
                 self.facts.traced[tracer.node] = tracer.facts
         self._dropped.clear()

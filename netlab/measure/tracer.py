@@ -60,6 +60,7 @@ class Tracer:
         try:
             self.socket = TraceSocket(netns)
             self.tables = Tables(netns)
+            self._links = interfaces.Changes(netns)
         except BaseException:
             self.table.close()
             raise
@@ -113,6 +114,11 @@ class Tracer:
     def changed(self) -> bool:
         """Whether the ruleset is another one than at the last :meth:`refresh`."""
         return self.tables.generation() != self.generation
+
+    def stale(self) -> bool:
+        """Whether the rules or the interfaces are others than at the last :meth:`refresh`."""
+        renamed = self._links.heard()
+        return self.changed() or renamed
 
     def fileno(self) -> int:
         """For a poll."""
@@ -199,6 +205,7 @@ class Tracer:
         self._canaries.clear()
         self.socket.close()
         self.tables.close()
+        self._links.close()
         self.table.close()
 
 

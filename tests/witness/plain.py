@@ -82,11 +82,15 @@ class Asking:
             return self.told
         try:
             if not self._connected and not self._datagram:
-                number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number:
-                    self._failed(OSError(number, os.strerror(number)))
+                try:
+                    self.sock.getpeername()
+                except (
+                    OSError
+                ):  # not connected; a connection that stands may have a soft error, which it survives
+                    number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if number:
+                        self._failed(OSError(number, os.strerror(number)))
                     return self._late()
-                self.sock.getpeername()
                 self._connected, self._began = True, time.monotonic()
                 self.sock.send(_REQUEST)
             data = self.sock.recv(65536)

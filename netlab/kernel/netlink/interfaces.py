@@ -5,6 +5,7 @@ Source of the layouts: include/uapi/linux/rtnetlink.h, if_link.h and if_addr.h.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from netlab.kernel.netlink.socket import RouteSocket, attributes
 
 _IFINFO = Struct("=BxHiII")
 _IFADDR = Struct("=BBBBI")
+_RTMGRP_LINK = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,31 @@ def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
                 tuple(addresses.get(index, ())),
             )
         return found
+
+
+class Changes:
+    """Hears of interfaces that come, go or change in a namespace, until :meth:`close`."""
+
+    def __init__(self, netns: int | None = None) -> None:
+        """Raises OSError."""
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        with namespaces.inside(netns):
+            self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self._socket.bind((0, _RTMGRP_LINK))
+
+    def heard(self) -> bool:
+        """Whether anything changed since it was asked last."""
+        found = False
+        while True:
+            try:
+                self._socket.recv(1)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # more changed than there was room for
+                    raise
+            found = True
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        self._socket.close()
