@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from netlab.lab.options import load_plan
     from netlab.lab.standing import up
     from netlab.model.errors import (
+        EngineFailed,
         LabError,
         MachineError,
         NetlabError,
         NoLabError,
+        NoNodeError,
         NothingTested,
         OptionError,
         ScenarioError,
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "EngineFailed",
     "ExpectationFailed",
     "Lab",
     "LabError",
     "MachineError",
     "NetlabError",
     "NoLabError",
+    "NoNodeError",
     "NothingTested",
     "OptionError",
     "ScenarioError",

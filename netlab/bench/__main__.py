@@ -75,7 +75,9 @@ def document(results: Sequence[Result], unmeasured: dict[str, str]) -> dict[str,
 
 
 def exit_code(results: Sequence[Result], unmeasured: dict[str, str]) -> int:
-    """1 if a goal was missed, else 3 if something was not measured, else 5 if nothing ran, else 0."""
+    """1 if a goal was missed, or else 3 if something was not measured, or else 5 if nothing ran, or else
+    0.
+    """
     if not all(result.met for result in results):
         return 1
     if unmeasured:

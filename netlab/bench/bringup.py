@@ -24,7 +24,7 @@ from netlab.model.plan import Plan
 RATIO = 1.3
 #: A bridge takes 1,023 ports
 PER_BRIDGE = 1000
-#: A lost first packet is sent again after a second; everything below is a first packet's own way.
+#: A lost first packet is sent again after a second; below that, no first packet was lost.
 FIRST_CONNECT = 0.5
 
 
@@ -54,7 +54,7 @@ def plan_of(size: int) -> Plan:
 
 
 def ours(size: int) -> float:
-    """Seconds for a lab of ``size`` containers, until its listeners stand."""
+    """Seconds until a lab of ``size`` containers has its listeners."""
     plan = plan_of(size)
     start = time.perf_counter()
     lab = apply(plan)
@@ -91,7 +91,7 @@ def slowest_connect(size: int) -> float:
                 with socket.socket(family) as sock:
                     sock.settimeout(5)
                     code = sock.connect_ex((bare(address), 1))
-                if code != 111:  # ECONNREFUSED: nobody listens, so the kernel there has answered
+                if code != 111:  # ECONNREFUSED: nothing listens, so the kernel there has answered
                     raise LabError(f"{node.name} at {address} did not answer: {os.strerror(code)}")
                 slowest = max(slowest, time.perf_counter() - start)
     lab.close()
@@ -133,7 +133,7 @@ def yardstick(size: int) -> float:
 def in_own_namespaces(work: Callable[[], float]) -> float:
     """The number that ``work`` returns, in a child with network and mount namespaces and a /run of its own.
 
-    What it made is let go of when it has returned.
+    Everything that it created is released after it returns.
     """
     read, write = os.pipe()
     pid = os.fork()

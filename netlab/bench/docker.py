@@ -1,7 +1,7 @@
 """Bring-up of whole labs beside a real dockerd in a cell of its own: one ``docker run`` per container.
 
-Both sides make the same: containers on one network, a published port each.  Docker's daemon, its network and
-its image are there already when its time begins.
+Both sides create the same: containers on one network, with one published port each. Docker's daemon, network
+and image exist before the clock starts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Real:
         if find_tool("dockerd") is None or find_tool("docker") is None:
             raise NoYardstick("Docker is not installed: run ./install --dev")
         if not (GROUNDTRUTH / "groundtruth").is_dir():
-            raise NoYardstick("this is no checkout of netlab: the cell for a real dockerd is among its tests")
+            raise NoYardstick(
+                "this is not a checkout of netlab, whose tests have the cell for a real dockerd"
+            )
         sys.path.insert(0, str(GROUNDTRUTH))
         world = importlib.import_module("groundtruth.world")
         daemon = importlib.import_module("groundtruth.daemon")

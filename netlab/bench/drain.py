@@ -1,7 +1,7 @@
-"""Wait until the kernel has taken down every network namespace that was let go of.
+"""Wait until the kernel has taken down every released network namespace.
 
-It does so in the background (``cleanup_net``), and a namespace made meanwhile queues behind it: a benchmark
-that does not wait measures the one before it.
+It does so in the background (``cleanup_net``), and a new namespace queues after the old ones: a benchmark
+that does not wait measures the previous one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INDEX = 2
 
 
 class Witness:
-    """A link into a namespace of our own: when it is gone, so is everything let go of before it.
+    """A link into a new namespace: when it is gone, everything that was released before it is gone, too.
 
     The kernel takes down dead namespaces in order, in one queue.
     """

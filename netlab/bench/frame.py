@@ -28,7 +28,7 @@ class NoYardstick(MachineError):
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much to measure: ``rounds`` interleaved rounds at most, ending early after ``seconds``.
+    """How much to measure: at most ``rounds`` interleaved rounds, at most ``seconds``.
 
     ``quick`` asks for the small sizes only (10 and 100 containers, never 1000).
     """

@@ -22,7 +22,9 @@ PROGRAM = "/bin/true"
 
 
 def main() -> None:
-    """The starting process: for each line of input (``ours`` or ``theirs``), the seconds of a sample."""
+    """The starting process: prints the seconds of a sample for each line of input (``ours`` or
+    ``theirs``).
+    """
     import os
     import time
 

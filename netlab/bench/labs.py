@@ -54,9 +54,9 @@ def state_of_its_own() -> Iterator[str]:
 
 
 def up_and_down(plan: Plan) -> tuple[float, float]:
-    """Seconds from a plan to a lab that stands and answers, and from there until nothing is left of it.
+    """Seconds from a plan until its lab answers, and from there until nothing is left of it.
 
-    The supervisor's processes have started when the time begins, as a yardstick's own have.
+    The supervisor's processes have started before the clock does, as those of the yardstick have.
     """
     text = codec.dumps(plan)
     with state.Lock(plan.name) as lock:

@@ -30,9 +30,9 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: netlab\r\nConnection: close\r\n\r\n"
 def run(effort: Effort) -> Iterator[Result]:
     """One line for the flows of one lab, one for the variants of a scenario.
 
-    The yardstick of the first connects, asks, reads and closes, one flow after the other, and only where an
-    answer comes; ours finds out besides which flows get none, and by which rule. A few variants, when quick,
-    and their goal in proportion.
+    The yardstick of the first connects, sends, reads and closes, one flow after the other, and only for flows
+    with an answer; netlab also finds out which flows get none, and by which rule. With ``quick``, there are
+    fewer variants, with a goal in proportion.
     """
     if not SEED.exists():
         raise NoYardstick(f"the seed scenario is not there: {SEED}")
@@ -43,7 +43,7 @@ def run(effort: Effort) -> Iterator[Result]:
             told: Counter[str] = Counter(journey.outcome for journey in journeys)
             answered = [flow for flow, one in zip(flows, journeys, strict=True) if one.outcome == "ok"]
             if not told["timeout"] or not answered:
-                raise LabError(f"the seed's matrix has no drop, or no answer: {dict(told)}")
+                raise LabError(f"the matrix has no drop, or no answer: {dict(told)}")
             as_many = list(itertools.islice(itertools.cycle(answered), len(flows)))
             samples = interleaved(
                 Effort(5 * effort.rounds, effort.seconds, effort.quick),

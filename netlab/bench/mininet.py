@@ -22,7 +22,7 @@ from netlab.model.errors import LabError
 from netlab.model.plan import Plan
 
 UP, DOWN = 12.0, 25.0
-"""Goals: so many times faster than Mininet."""
+"""Goals: how many times faster than Mininet."""
 
 SIZES = (10, 100, 1000)
 ROUNDS = {10: 7, 100: 3, 1000: 1}
@@ -50,7 +50,7 @@ print(json.dumps({"up": up, "down": time.perf_counter() - start}))
 
 
 def mininet(containers: int) -> tuple[float, float]:
-    """The same of Mininet: its own figures, and for the end of its namespaces the wait behind its exit."""
+    """The same for Mininet: its own figures, plus the wait for the end of its namespaces after its exit."""
     result = subprocess.run(
         [*ISOLATED, SCRIPT, str(containers)], capture_output=True, text=True, check=False, timeout=600
     )
@@ -63,7 +63,7 @@ def mininet(containers: int) -> tuple[float, float]:
 
 
 def check_yardstick() -> None:
-    """Raise NoYardstick where Mininet or what it calls is not installed."""
+    """Raise NoYardstick if Mininet or one of its tools is not installed."""
     there = subprocess.run([PYTHON, "-I", "-c", "import mininet"], capture_output=True, check=False)
     if there.returncode or not shutil.which("mnexec") or not shutil.which("brctl", path="/usr/sbin:/sbin"):
         raise NoYardstick("Mininet is not installed: run ./install --bench")

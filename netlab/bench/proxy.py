@@ -46,11 +46,11 @@ from netlab.model.plan import Backend, Listener
 
 DOCKER_PROXY = "/usr/sbin/docker-proxy"
 PORTS = (HTTP, ECHO, SOURCE, SINK)
-#: Added to a container port: where ours and the real one listen.
+#: Added to a container port: where netlab's proxy and the real one listen.
 OURS, THEIRS = 10000, 20000
 #: Connections of one serial sample, round trips of one latency sample.
 CONNECTIONS, ROUND_TRIPS = 400, 2000
-#: Listeners whose memory is measured together, ours; of the real one a few tell as much.
+#: The number of netlab's listeners whose memory is measured together; a few are enough for the real proxy.
 MANY, FEW = 500, 5
 #: Listeners that are started together, as bringing up a container does.
 AT_ONCE = 20
@@ -185,7 +185,7 @@ def _listener(port: int) -> Listener:
 
 
 def _start(made: Field, effort: Effort, ours: Proxies) -> Result:
-    """The listeners of ten published ports, both families, until all are bound; told for one of them."""
+    """The listeners of ten published ports, both families, until all are bound; reported for one of them."""
     theirs = Proxies(made.host, DOCKER_PROXY)
     listeners = [
         Listener("tcp", address, port, v6only, "docker-proxy", Backend(CONTAINER, HTTP))
@@ -200,12 +200,12 @@ def _start(made: Field, effort: Effort, ours: Proxies) -> Result:
     start = timed(lambda: ours.add(*listeners), remove)
     other = timed(lambda: theirs.add(*listeners), theirs.close)
     samples = interleaved(effort, lambda: start() / AT_ONCE, lambda: other() / AT_ONCE)
-    name = f"proxy: a further listener, {AT_ONCE} at once, until bound"
+    name = f"proxy: one more listener, {AT_ONCE} at once, until bound"
     return samples.result(name, "docker-proxy", faster(50))
 
 
 def _memory(made: Field, ours: Proxies) -> Result:
-    """Private memory of a further listener: what its process, or the shared one, grew by."""
+    """Private memory of one more listener: the growth of its process, or of the shared one."""
     before = private_bytes(ours.pids())
     ours.add(*map(_listener, range(30000, 30000 + MANY)))
     mine = (private_bytes(ours.pids()) - before) / MANY
@@ -213,7 +213,7 @@ def _memory(made: Field, ours: Proxies) -> Result:
     other = private_bytes(theirs.pids()) / FEW
     goal = faster(50)
     return Result(
-        "proxy: memory of a further listener",
+        "proxy: memory of one more listener",
         "docker-proxy",
         mine,
         other,

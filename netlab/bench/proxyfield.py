@@ -150,7 +150,7 @@ class Responder:
             self._close(sock)
 
     def _source(self, sock: socket.socket) -> None:
-        """Asked by one byte; one transfer at a time is all that the benchmark wants."""
+        """Requested by one byte; the benchmark needs only one transfer at a time."""
         sock.recv(1)
         sock.setblocking(True)
         send_zeros(sock, self._zeros)
@@ -171,9 +171,9 @@ def _stock_congestion_control(fd: int) -> None:
 
 
 def _no_time_wait(fd: int) -> None:
-    """Ended connections leave nothing: else connect() soon spends milliseconds on finding a port.
+    """Ended connections leave no TIME_WAIT: otherwise, connect() soon spends milliseconds on finding a port.
 
-    Whichever proxy is the faster would fill a client's 28,000 ports the sooner, and look the slower.
+    The faster proxy would fill a client's 28,000 ports sooner, and look slower.
     """
     with netns.entered(fd), open("/proc/sys/net/ipv4/tcp_max_tw_buckets", "w") as file:  # noqa: PTH123
         file.write("0")
@@ -196,7 +196,7 @@ def discard(sock: socket.socket, buffer: bytearray) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Processor time that the threads of these processes and of their children had so far.
+    """CPU time that the threads of these processes and of their children have used.
 
     /proc/PID/task/TID/schedstat tells it in ns.
     """

@@ -1,7 +1,7 @@
 """Ready means ready: the first connection to every container, over IPv4 and IPv6, at once after bring-up.
 
-The naive way loses first SYNs: a bridge port forwards only after the kernel's link watch has seen it, up to a
-second later, and each SYN that is lost costs a retransmission timeout.
+Without care, first SYNs are lost: a bridge port forwards only after the kernel's link watch has seen it, up
+to a second later, and each lost SYN costs a retransmission timeout.
 """
 
 from __future__ import annotations

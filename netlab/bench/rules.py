@@ -19,7 +19,7 @@ SPEED_UP = 80.0
 
 
 def run(effort: Effort) -> Iterator[Result]:
-    """Yield one line: 1000 published ports (100 when quick, where starting the tool weighs more)."""
+    """Yield one line: 1000 published ports (100 with ``quick``, where the start of the tool matters more)."""
     ports = 100 if effort.quick else 1000
     goal = faster(SPEED_UP / 4 if effort.quick else SPEED_UP)
     samples = interleaved(effort.fewer(2), partial(ours, ports), partial(yardstick, ports), warm=False)

@@ -35,7 +35,7 @@ def run_quietly(command: Sequence[str], environment: dict[str, str]) -> None:
 
 
 def run(effort: Effort) -> Iterator[Result]:
-    """Three comparisons; the labs have a state folder of their own, so that other labs are left alone."""
+    """Three comparisons; the labs have their own state folder, so that other labs are left alone."""
     if not SEED.exists():
         raise NoYardstick(f"the seed scenario is not there: {SEED}")
     with TemporaryDirectory(prefix="netlab-bench-") as folder:

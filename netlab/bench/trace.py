@@ -1,10 +1,11 @@
 """Tracing: flows end to end beside the kernel alone, and the reader beside ``nft monitor trace``.
 
-The flow is one SYN from outside to a published port: with the SYN-ACK and the RST that follow it is some
+The flow is one SYN from outside to a published port: with the SYN-ACK and the RST that follow, it has about
 forty events. The kernel alone sends and traces the same packets into a receive buffer that nobody reads;
-ours sends, hears the answer, reads and decodes every event, joins them and makes a journey of each flow. One
-instrument is there at a time: each hears of every packet, the other's too. Both work in one thread, the
-kernel's part included; time in which that thread is ready and others have the processors does not count.
+netlab sends, receives the answer, reads and decodes every event, joins them and builds a journey of each
+flow. Only one instrument exists at a time, because each one gets the events of every packet. Both work in one
+thread, including the kernel's part; time in which that thread is ready but other threads have the CPUs does
+not count.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ FILL = 1000
 #: Flows between two looks at how far ``nft monitor`` has come.
 STEP = 16
 _SOURCE_PORTS = range(32001, 42001)
-#: What ``nft monitor trace`` prints of a packet's headers, which is no event of its own.
+#: What ``nft monitor trace`` prints of a packet's headers, which is not a separate event.
 _HEADERS_LINE = re.compile(rb"^trace id [0-9a-f]+ \S+ \S+ \S+ packet: ", re.MULTILINE)
 _LINE = re.compile(rb"^trace id ", re.MULTILINE)
 _PATIENCE = 30.0
@@ -100,9 +101,9 @@ class Bench:
             yield sock
 
     def ours(self, flows: int, times: int = 1) -> float:
-        """Flows a second, measured to their journeys, so often; raises Unmeasured if an event was lost.
+        """Flows per second up to their journeys, for each repetition; raises Unmeasured if an event was lost.
 
-        The instrument stands and has read the rules: a session measures any number of flows.
+        The instrument exists and has read the rules: a session measures any number of flows.
         """
         target = Target(name="host")
         asked = [Flow("client", target, Family.IPV4, "tcp", PORT, HOST) for _ in range(flows)]
@@ -117,7 +118,7 @@ class Bench:
         return flows * times / taken
 
     def kernel_alone(self, flows: int) -> float:
-        """Flows a second: the same packets traced, their events left where they are."""
+        """Flows per second: the same packets traced, with their events unread."""
         table = TraceTable(self.host)
         taken, at = 0.0, 0
         try:
@@ -171,10 +172,10 @@ class Bench:
 
 
 def own_time() -> float:
-    """Seconds on a clock that stands while this thread waits for a processor (proc_pid_schedstat, second).
+    """Seconds on a clock that stops while this thread waits for a CPU (proc_pid_schedstat, second).
 
-    What it computes and what it waits for otherwise both count. On a machine with other work to do, wall time
-    favours whichever of two samples is shorter: it more often fits into one turn.
+    Computation and other waits both count. On a busy machine, wall time favours the shorter of two samples:
+    it more often fits into one time slice.
     """
     delayed = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
     return time.perf_counter() - delayed / 1e9

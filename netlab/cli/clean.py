@@ -1,4 +1,4 @@
-"""``netlab clean``: remove what killed labs left behind: names in the file system, recorded ones only."""
+"""``netlab clean``: remove the remains of killed labs: recorded names in the file system."""
 
 from __future__ import annotations
 

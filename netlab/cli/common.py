@@ -1,4 +1,4 @@
-"""What several verbs share: scenario options, and how a plan comes of them."""
+"""What several verbs share: scenario options, and plans from them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_scenario_options(
 ) -> None:
     """Positional files and everything that changes what a scenario means.
 
-    ``several``: each positional file is a scenario of its own. ``-f`` files are one, merged. ``variants``:
+    ``several``: each positional file is its own scenario. ``-f`` files are merged into one. ``variants``:
     engines and firewalls may be given more than once, and are lists. ``programs``: the verb takes
     ``--allow-programs``, too.
     """
@@ -70,9 +70,9 @@ def _add_option(parser: argparse.ArgumentParser, name: str, option: Option, *, o
 
 
 class Files(list[str]):
-    """The files of one scenario; ``environ``: the variables of the folder in which they were looked for.
+    """The files of one scenario; ``environ``: the variables of the folder in which they were searched.
 
-    ``found_in``: the folder that they must lie in, if the user did not name them.
+    ``found_in``: the folder that must contain them, if the user did not name them.
     """
 
     environ: dict[str, str] | None = None
@@ -91,7 +91,7 @@ class Files(list[str]):
 
 
 def scenario_groups(args: argparse.Namespace) -> list[Files]:
-    """The files of each scenario that was asked for; raises UsageError if there is none."""
+    """The files of each requested scenario; raises UsageError if there is none."""
     from netlab.model.errors import UsageError
 
     groups = [
@@ -170,7 +170,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_plan(args: argparse.Namespace) -> Plan:
-    """The one plan that was asked for; raises UsageError for several."""
+    """The one requested plan; raises UsageError for several."""
     from netlab.model.errors import UsageError
 
     groups = scenario_groups(args)
@@ -180,7 +180,7 @@ def load_plan(args: argparse.Namespace) -> Plan:
 
 
 def open_output(path: str, *, buffered: bool = True) -> IO[bytes]:
-    """The file that an option names, opened to be written anew; raises UsageError if it cannot be."""
+    """Open the file of an option for writing; raises UsageError if that is impossible."""
     from netlab.model.errors import UsageError, exhausted
 
     try:
@@ -190,9 +190,10 @@ def open_output(path: str, *, buffered: bool = True) -> IO[bytes]:
 
 
 class UntilInterrupted:
-    """What goes on until Ctrl-C: that calls ``stop``, after which it ends by itself, with all it has.
+    """A block that runs until Ctrl-C, which calls ``stop``; then the block ends itself, with complete
+    results.
 
-    A second Ctrl-C breaks it off. For the main thread.
+    A second Ctrl-C aborts it. For the main thread.
     """
 
     def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
@@ -225,9 +226,9 @@ def say(text: str) -> None:
 
 
 def print_text(text: str = "", *, styles: bool = False) -> None:
-    """Lines on stdout: what a scenario, a packet or a program says is shown, and not obeyed.
+    """Print lines on stdout, with control characters from scenarios, packets and programs escaped.
 
-    ``styles``: the text has colour or emphasis of our own.
+    ``styles``: the text has netlab's own colour or emphasis.
     """
     sys.stdout.write(visible(f"{text}\n", styles=styles))
 

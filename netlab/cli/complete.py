@@ -1,8 +1,7 @@
-"""What completes a command line: verbs, options, and the names of labs and nodes, read without any right.
+"""Complete a command line: verbs, options, and the names of labs and nodes, without privileges.
 
-As a shell asks through the scripts of ``netlab completion``. A plain user's shell completes ``sudo netlab``
-too, so root's labs are found by what everybody may read: the directories in /run/netlab, the names in
-/run/netns.
+The scripts of ``netlab completion`` call it. An ordinary user's shell completes ``sudo netlab``, too, so
+root's labs are found by what everybody may read: the directories in /run/netlab, and the names in /run/netns.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -
 
 
 def _at_command(places: list[argparse.Action], taken: int) -> bool:
-    """Whether what is typed belongs to a command that netlab runs."""
+    """Whether the typed words belong to a command that netlab runs."""
     return any(place.nargs == "..." and taken >= number for number, place in enumerate(places))
 
 
@@ -103,7 +102,7 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
 
 
 def labs() -> list[str]:
-    """The names of labs, root's and one's own; a killed one's may be among them."""
+    """The names of root's and the user's labs; these may include killed ones."""
     from netlab.lab import folder, state
     from netlab.model.errors import MachineError
 
@@ -119,7 +118,7 @@ def labs() -> list[str]:
 
 
 def nodes() -> list[str]:
-    """LAB.NODE of every lab, and NODE alone where there is one lab."""
+    """LAB.NODE of every lab, and NODE alone if there is only one lab."""
     from netlab.lab.client.client import Client
 
     known = labs()
@@ -135,7 +134,7 @@ def nodes() -> list[str]:
 
 
 def _records() -> list[Record]:
-    """One's own labs; none where somebody else has a hand in their folder, which other commands say."""
+    """The user's own labs; none if another user may change their folder, which other commands report."""
     from netlab.lab import state
     from netlab.model.errors import MachineError
 

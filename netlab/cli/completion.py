@@ -1,4 +1,4 @@
-"""``netlab completion SHELL``: a completion script, which asks netlab itself what may come next."""
+"""``netlab completion SHELL``: a completion script, which gets its suggestions from netlab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab diff``: what changes for whoever upgrades, flips the proxy, or takes another firewall."""
+"""``netlab diff``: what an upgrade, a setting or another firewall changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is compared: a plan, and the lab that stands, if one was named."""
+    """One side of the comparison: a plan, and the running lab, if one was named."""
 
     label: str
     plan: Plan
@@ -109,7 +109,7 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
 
 
 def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
-    """Both sides where at least one is a lab that stands, and no file has its name; else None."""
+    """Both sides, if at least one is a running lab and no file has its name; otherwise None."""
     import argparse
 
     from netlab.cli.matrix import variants_of
@@ -123,15 +123,15 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
     if not labs:
         return None
     if len(args.files) + bool(args.merged) != 2:
-        raise UsageError(f"{', '.join(labs)}: a lab that stands is compared with a file, or with another lab")
+        raise UsageError(f"{', '.join(labs)}: compare a running lab with a file or with another lab")
     (_, chosen), *more = variants_of(args)
     only_labs = not args.merged and all(name in labs for name in args.files)
     if more or (only_labs and (args.engine or args.firewall or args.daemon)):
-        raise UsageError(f"{', '.join(labs)}: a lab that stands has no variants: name its file")
+        raise UsageError(f"{', '.join(labs)}: a running lab has no variants: name its file")
 
     def side(file: str) -> Side:
         if file in labs:
-            return Side(f"{file} as it stands", labs[file].plan, labs[file])
+            return Side(f"{file} as written", labs[file].plan, labs[file])
         (files,) = scenario_groups(argparse.Namespace(**{**vars(args), "files": [file], "merged": []}))
         return Side(" ".join(files), load_group(chosen, files))
 

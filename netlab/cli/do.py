@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Let it happen; returns 0."""
+    """Change the engine's state; returns 0."""
     import shlex
 
     from netlab.cli.status import the_lab
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from netlab.scenario.events import VERBS
 
     words = [args.lab, *args.event] if args.lab in VERBS else list(args.event)
-    args.json |= "--json" in words  # behind LAB it is one of its words
+    args.json |= "--json" in words  # after LAB, it is one of the event's words
     words = [word for word in words if word != "--json"]
     client = the_lab(None if args.lab in VERBS else args.lab)
     if not words:
-        raise UsageError(f"what is to happen to {client.name}? (netlab do {client.name} EVENT)")
+        raise UsageError(f"say what to change in {client.name} (netlab do {client.name} EVENT)")
     text = words[0] if len(words) == 1 else shlex.join(words)
     events, warnings = client.do(text, "netlab do")
     happened = [words_of(event) for event in events]

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not argv:
-        raise UsageError(f"what is to be run in {args.node}? (netlab exec {args.node} -- COMMAND)")
+        raise UsageError(f"say what to run in {args.node} (netlab exec {args.node} -- COMMAND)")
     env = dict(os.environ)
     for setting in args.env:
         name, sign, value = setting.partition("=")

@@ -1,7 +1,6 @@
-"""The gallery as a page, made from the scenarios' opening comments: ``docs/gallery.md``.
+"""The gallery, generated from the scenarios' opening comments: ``docs/gallery.md``.
 
-``python -m netlab.cli.gallery scenarios docs/gallery.md`` writes it; a test compares what is there with what
-would be written.
+``python -m netlab.cli.gallery scenarios docs/gallery.md`` writes it; a test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ PREAMBLE = """\
 
 <!-- Made by `python -m netlab.cli.gallery scenarios docs/gallery.md` from their opening comments. -->
 
-Each scenario answers a question that people ask again and again, and proves its answer: `netlab verify FILE`
-builds the host and measures every flow of the claim. The engine is the one that the file names; *holds on*
-says on which others all its expectations were measured to hold too (`netlab verify FILE --engine NAME`). For
-what an upgrade changes, compare any two: `netlab diff FILE --engine docker-27 --engine docker-28`.
+Each scenario answers a common question and proves its answer: `netlab verify FILE` builds the host and
+measures every flow of the claim. The engine is the one in the file; *holds on* lists the others on which all
+expectations were measured to hold, too (`netlab verify FILE --engine NAME`). To see what an upgrade changes,
+compare two engines: `netlab diff FILE --engine docker-27 --engine docker-28`.
 
 | question | scenario | engine | claim |
 |---|---|---|---|

@@ -21,7 +21,7 @@ def examples(parser: argparse.ArgumentParser, *shown: tuple[str, str]) -> None:
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps each paragraph of a description; one that has line breaks of its own is kept."""
+    """Wraps each paragraph of a description; keeps paragraphs with line breaks."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text

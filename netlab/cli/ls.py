@@ -1,4 +1,4 @@
-"""``netlab ls``: the labs that stand."""
+"""``netlab ls``: the running labs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The frame of the command line: which verbs there are, and what becomes of errors.
+"""The command line: dispatch verbs, report errors.
 
-A verb is a module with ``configure(parser)`` and ``run(args) -> int``; only the one that is asked for is
-imported, and nothing heavy before it.
+A verb is a module with ``configure(parser)`` and ``run(args) -> int``; only the requested one is imported,
+and nothing large before it.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def help_text() -> str:
 
 
 def script() -> NoReturn:
-    """The program, to its very end: whenever Ctrl-C comes, it is exit code 130 and no traceback.
+    """Run the program to its end: Ctrl-C at any time gives exit code 130 and no traceback.
 
-    Who can starts it with SIGINT blocked (``env --block-signal=INT``, as ``./install`` does): until Python
-    has read enough of netlab to answer an interrupt, one has to wait. At the end nothing is left to be
-    interrupted, so the interpreter is not taken apart piece by piece, which ^C could break off.
+    Start it with SIGINT blocked if possible (``env --block-signal=INT``, as ``./install`` does), because it
+    can handle interrupts only after some imports. At the end, the process exits without the interpreter's own
+    cleanup, which ^C could interrupt.
     """
     import _signal as signal  # type: ignore[import-not-found]  # built in: signal itself imports enum
     import os
@@ -82,18 +82,22 @@ def script() -> NoReturn:
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:
-    """An interrupt that came where Python cannot raise (in a weakref's callback) comes once more."""
+    """Send an interrupt again that came where Python cannot raise (in a weakref's callback)."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
         import signal
 
         signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.002)  # by then we are out of there, or it comes again
+        signal.setitimer(
+            signal.ITIMER_REAL, 0.002
+        )  # by then the callback has ended, or the interrupt is sent again
     else:
         sys.__unraisablehook__(lost)
 
 
 def _fill_stdio() -> None:
-    """Open what the caller closed of 0, 1, 2: else a socket would get that number, and our words."""
+    """Open those of 0, 1 and 2 that the caller has closed: otherwise, a socket could get that number, and our
+    output.
+    """
     if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
         return
     import os
@@ -119,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return BROKEN_PIPE
-    except OSError as error:  # of the flush: what a verb meets is told by then
+    except OSError as error:  # of the flush: a verb's own errors were reported before
         _forget_stdout()
         return _tell(error, verbose=False, doing="writing the output")
     except KeyboardInterrupt:
@@ -127,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _forget_stdout() -> None:
-    """Nobody can take the output: the interpreter must not try to flush it at its end."""
+    """The output cannot be written: the interpreter must not try to flush it at its end."""
     import os
 
     null = os.open(os.devnull, os.O_WRONLY)
@@ -199,7 +203,7 @@ def _run(verb: str, arguments: list[str], verbose: bool) -> int:
 
 
 def _tell(error: BaseException, *, verbose: bool, doing: str) -> int:
-    """Say what went wrong, on stderr; returns the exit code. What is no NetlabError is a bug."""
+    """Report an error on stderr; returns the exit code. Any error other than a NetlabError is a bug."""
     from netlab.model.errors import NetlabError, ScenarioError, exhausted
     from netlab.view.plain import visible
 

@@ -1,6 +1,6 @@
-"""The manual, made from the verbs' own parsers: ``docs/verbs.md`` and the pages in ``docs/man``.
+"""The manual, generated from the verbs' parsers: ``docs/verbs.md`` and the pages in ``docs/man``.
 
-``python -m netlab.cli.manual docs`` writes them; a test compares what is there with what would be written.
+``python -m netlab.cli.manual docs`` writes them; a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What the manual says of one verb."""
+    """The manual's entry of one verb."""
 
     name: str
     about: str
@@ -89,7 +89,7 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def verb(name: str) -> Verb:
-    """What the parser of a verb says of itself."""
+    """The manual's entry from the parser of a verb."""
     parser, _ = parser_of(name)
     shown = [action for action in parser._actions if action.help is not argparse.SUPPRESS]
     positionals = [action for action in shown if not action.option_strings]
@@ -184,7 +184,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the manual below a folder; pages of verbs that are no more go."""
+    """Write the manual below a folder, and remove pages of former verbs."""
     (folder,) = sys.argv[1:] if arguments is None else arguments
     made = {name: make() for name, make in PAGES.items()}
     for old in Path(folder, "man").glob("netlab*.1"):

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-j",
         "--jobs",
         type=int,
-        default=2 * (os.cpu_count() or 1),  # a lab waits as long as it works
+        default=2 * (os.cpu_count() or 1),  # a lab waits most of the time
         metavar="N",
         help="labs to run at once; default: two for each processor",
     )
@@ -147,12 +147,12 @@ def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
     from netlab.model.errors import UsageError
 
     if args.engine or args.firewall or args.daemon:
-        raise UsageError(f"{name} is a lab that stands: variants are built from its file")
+        raise UsageError(f"{name} is a running lab: to build variants, name its file")
     return [measure_matrix(attach(name), selection=selection)]
 
 
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
-    """Every variant, some at once; raises what is wrong with the scenario itself."""
+    """Every variant, some at the same time; raises errors in the scenario itself."""
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
 
@@ -164,7 +164,7 @@ def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
         raise UsageError("one scenario at a time, please (-f merges several files into one)")
     variants = list(variants_of(args))
     if len(variants) == 1:
-        load_group(variants[0][1], groups[0])  # what is wrong with a file has no column to stand in
+        load_group(variants[0][1], groups[0])  # errors in a file have no column
     with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
         futures = [
             pool.submit(column, label, partial(load_group, chosen, groups[0]), selection)

@@ -63,7 +63,7 @@ def _host(plan: Plan, name: str | None) -> Node:
 
 
 def rules_text(host: Node, which: str) -> str:
-    """The ruleset of one kind, exactly as its tool prints it; empty where there is none."""
+    """The ruleset of one kind, exactly as its tool prints it; empty if there is none."""
     from netlab.model.rules import IptablesRuleset, NftTable
     from netlab.plan.render import nft_input, restore_text
 

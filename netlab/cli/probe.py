@@ -1,4 +1,4 @@
-"""``netlab probe``: which way a flow goes, rule by rule, as the kernel reports it."""
+"""``netlab probe``: the path of a flow, rule by rule, as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def _port(text: str) -> int:
         return int(text)
     from argparse import ArgumentTypeError
 
-    raise ArgumentTypeError(f"{text!r} is no port (1-65535)")
+    raise ArgumentTypeError(f"{text!r} is not a port (1-65535)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and show; returns 0 if every flow was measured, else 3."""
+    """Measure and show; returns 0 if every flow was measured, otherwise 3."""
     from netlab.lab.probe_options import shape
 
     client, texts = question(args)
@@ -112,7 +112,7 @@ def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
 
 
 def flows_of(plan: Plan, texts: Iterable[tuple[str, int]], args: argparse.Namespace) -> list[Flow]:
-    """The flows that the command line asks for; raises ScenarioError for all that cannot be understood."""
+    """The flows on the command line; raises ScenarioError with all syntax errors."""
     from netlab.lab.probe_options import gathered
 
     return gathered(plan, list(texts), args.family, options_of(args))

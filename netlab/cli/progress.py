@@ -17,7 +17,7 @@ PATIENCE = 0.4
 
 
 class Progress:
-    """A status line, erased at the end; writes nothing where there is no terminal."""
+    """A status line, erased at the end; writes nothing without a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,7 +26,7 @@ class Progress:
         self._shown = False
 
     def show(self, doing: list[str]) -> None:
-        """Show what is going on, and for how long."""
+        """Show the current activity, and for how long it has lasted."""
         elapsed = time.monotonic() - self._began
         if not self._live or elapsed < PATIENCE or not doing:
             return

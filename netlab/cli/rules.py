@@ -1,4 +1,4 @@
-"""``netlab rules``: a node's living ruleset, with counters, each rule with its reason."""
+"""``netlab rules``: a node's current ruleset, with counters, each rule with its reason."""
 
 from __future__ import annotations
 

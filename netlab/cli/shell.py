@@ -67,7 +67,8 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
             return Client(standing[0]), None
         if not standing:
             raise UsageError("no lab is up (netlab up FILE)")
-        raise UsageError(f"say which lab, or LAB.NODE: {', '.join(found.name for found in standing)}")
+        names = ", ".join(found.name for found in standing)
+        raise UsageError(f"several labs are up; name one of them, or LAB.NODE: {names}")
     record = state.read(text) if "." not in text and "/" not in text else None
     if record is not None and record.ready and not _is_node_of_the_only_lab(text):
         return attach(text), None

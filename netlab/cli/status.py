@@ -1,4 +1,4 @@
-"""``netlab status``: one lab, what stands and what runs."""
+"""``netlab status``: the nodes and processes of one lab."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the lab; returns 0, or 1 if something of it has died or a change of it has failed half-way."""
+    """Show the lab; returns 0, or 1 if one of its processes has died or a change has failed half-way."""
     client = the_lab(args.lab)
     status = client.status()
     dead = [process for process in status["processes"] if process["returncode"] is not None]
@@ -55,7 +55,7 @@ def the_lab(name: str | None) -> Client:
         return Client(standing[0])
     if not standing:
         raise UsageError("no lab is up (netlab up FILE)")
-    raise UsageError(f"say which lab: {', '.join(found.name for found in standing)}")
+    raise UsageError(f"several labs are up; name one: {', '.join(found.name for found in standing)}")
 
 
 def ending(returncode: int) -> str:

@@ -1,4 +1,4 @@
-"""The program's stdout and stderr: whatever is written there, by whomever, is shown and not obeyed."""
+"""The program's stdout and stderr, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ShownStream(io.TextIOWrapper):
     """Text with control and invisible characters escaped; colour passes where the stream is in colour."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to where ``stream`` writes, which must not be used any more."""
+        """Replace ``stream``, which must not be used any more."""
         stream.flush()
         super().__init__(
             stream.buffer, encoding=stream.encoding, errors="backslashreplace",

@@ -1,4 +1,4 @@
-"""``netlab trace``: the way of traffic that somebody else makes, live, in a lab or in any namespace."""
+"""``netlab trace``: the paths of other programs' traffic, live, in a lab or in any namespace."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _is_lab(word: str) -> bool:
-    """Whether the first word names a lab: a word of the filter may stand there as well."""
+    """Whether the first word names a lab; it may also belong to the filter."""
     from netlab.lab import state
 
     if word in (record.name for record in state.standing()):
@@ -94,12 +94,12 @@ def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) 
                 if wanted(told.journey) and not show.enough:
                     show(told)
                     if show.enough:
-                        watch.stop()  # the others are heard to their end
+                        watch.stop()  # read the others to their end
         return watch
 
 
 def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> Live:
-    """Trace a namespace that is nobody's lab, from this process."""
+    """Trace a namespace outside any lab, from this process."""
     import os
 
     from netlab.measure.live import Live
@@ -165,7 +165,7 @@ class _Show:
 
     @property
     def enough(self) -> bool:
-        """Whether as many were shown as were asked for."""
+        """Whether the requested number of journeys was shown."""
         return self._left == 0
 
     def __call__(self, told: JourneyReport) -> None:
@@ -190,7 +190,7 @@ class _Show:
         sys.stdout.flush()
 
     def _packets(self, told: JourneyReport) -> bytes:
-        """The packets of a journey, at each hook once; a trace has no more than their headers."""
+        """The packets of a journey, once at each hook; a trace has only their headers."""
         from netlab.measure import pcapng
 
         blocks = []

@@ -1,4 +1,4 @@
-"""``netlab up``: build the labs of some scenarios, all at once, and leave them standing."""
+"""``netlab up``: build the labs of some scenarios at the same time, and leave them running."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
 
 
 def report(args: argparse.Namespace, jobs: list[Job]) -> None:
-    """Show what stands: words and warnings on stderr, the picture or JSON on stdout."""
+    """Show the labs: messages and warnings on stderr, the picture or JSON on stdout."""
     from netlab.cli.common import colours
     from netlab.view import lab as view
 

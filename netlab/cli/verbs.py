@@ -41,12 +41,12 @@ VERBS = {
 
 
 def columns() -> int:
-    """The terminal's width; argparse would ask shutil, which imports three compressors first."""
+    """The terminal's width; argparse would use shutil, which imports three compressors."""
     import os
 
     try:
         return int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns) or 80
-    except (OSError, ValueError):  # no terminal; COLUMNS is no number
+    except (OSError, ValueError):  # no terminal, or COLUMNS is not a number
         return 80
 
 

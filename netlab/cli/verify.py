@@ -1,4 +1,4 @@
-"""``netlab verify``: every expectation of every scenario, measured in a lab of its own."""
+"""``netlab verify``: check all expectations of each scenario in a lab of its own."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
 
 
 def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
-    """All verdicts, in the order of the scenarios; the first error ends what has not begun."""
+    """All verdicts, in the order of the scenarios; the first error cancels the labs that have not begun."""
     from concurrent.futures import ThreadPoolExecutor
 
     from netlab.lab.temporary import verify

@@ -193,7 +193,7 @@ class Tables:
                     raise ValueError(f"{origin}, line {number}: there is no table {table!r}")
                 self._table(table)
             elif not table:
-                raise ValueError(f"{origin}, line {number}: {line!r} stands before any *table line")
+                raise ValueError(f"{origin}, line {number}: {line!r} comes before any *table line")
             elif line.startswith(":"):
                 name, _, rest = line[1:].partition(" ")
                 policy = rest.split(" ")[0] if rest else "-"
@@ -210,7 +210,7 @@ class Tables:
                 )
                 self.chain(table, chain).add(entry, 0 if line.startswith("-I ") else None)
             else:
-                raise ValueError(f"{origin}, line {number}: {line!r} is no line of an iptables-save file")
+                raise ValueError(f"{origin}, line {number}: {line!r} is not a line of an iptables-save file")
 
 
 def tables_of(host: Host) -> dict[Family, Tables]:

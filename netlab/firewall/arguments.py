@@ -28,21 +28,21 @@ _LONG = {
 }
 #: Options that belong to the protocol's own match, which ``-p`` loads.
 _OF_PROTOCOL = ("--dport", "--sport", "--syn", "--tcp-flags", "--tcp-option", "--icmp-type", "--icmpv6-type")
-#: The match of a protocol, where it has another name.
+#: The match of a protocol, if it has a different name.
 _MATCHES = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6"}
 #: The order in which libxt_conntrack prints states.
 _STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
 _HEAD = ("-s", "-d", "-i", "-o", "-p")
-#: What REJECT says where nothing is said.
+#: The default answer of REJECT.
 REJECT_PORT = {Family.IPV4: "icmp-port-unreachable", Family.IPV6: "icmp6-port-unreachable"}
 
 
 def canonical(family: Family, words: Sequence[str]) -> str:
-    """The rule as ``iptables-save`` prints it behind ``-A CHAIN``.
+    """The rule as ``iptables-save`` prints it after ``-A CHAIN``.
 
     Addresses with their prefix length, the protocol's match named, states in the kernel's order, the head of
-    the rule before its matches and the target last. Raises UsageError for arguments that end too early or
-    that are no rule's.
+    the rule before its matches and the target last. Raises UsageError for arguments that are incomplete or do
+    not belong to a rule.
     """
     head: dict[str, str] = {}
     matches: list[str] = []
@@ -95,9 +95,9 @@ def network(family: Family, value: str) -> str:
     try:
         found = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise UsageError(f"firewall: {value!r} is no address") from None
+        raise UsageError(f"firewall: {value!r} is not an address") from None
     if found.version != family.value:
-        raise UsageError(f"firewall: {value} is no {family.word} address")
+        raise UsageError(f"firewall: {value} is not an {family.word} address")
     return str(found)
 
 
@@ -106,7 +106,7 @@ def _word(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A word as ``iptables-save`` prints it: in quotes where it holds anything but letters and digits."""
+    """A word as ``iptables-save`` prints it: in quotes if it contains anything except letters and digits."""
     if re.fullmatch(r"[A-Za-z0-9_.:/-]+", text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -122,7 +122,7 @@ def _load_protocol(option: str, head: dict[str, str], matches: list[str], loaded
 
 
 def _argument(option: str, rest: Iterable[str]) -> str:
-    """An option of a match; its values are the words up to the next option, which is read as such later."""
+    """An option of a match; its values are the words up to the next option."""
     if option == "--syn":
         return "--tcp-flags FIN,SYN,RST,ACK SYN"
     if not option.startswith("-"):

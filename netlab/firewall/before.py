@@ -1,4 +1,6 @@
-"""What stands on a host before the engine starts, and once the engine has told the firewall of bridges."""
+"""The firewall's rules on a host before the engine starts, and once the firewall knows the engine's
+bridges.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,10 @@ def prepared(host: Host) -> Host:
 def completed(
     host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
 ) -> tuple[Ruleset, ...]:
-    """Everything that stands on a prepared host, of the firewall's and of the engine's.
+    """All rules on a prepared host, the firewall's and the engine's.
 
-    ``written`` are the iptables rules as the engine knows them, one ruleset a family. ``bridges`` is what the
-    engine put into firewalld's zone ``docker``, in this order; ``forwarding`` whether it made its policy.
+    ``written`` are the iptables rules as the engine knows them, one ruleset for each family. ``bridges`` are
+    in firewalld's zone ``docker``, in this order; ``forwarding``: the engine has added its policy.
     """
     if host.firewall.kind == "firewalld":
         return firewalld.completed(host, bridges, forwarding, written)

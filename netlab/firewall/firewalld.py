@@ -29,10 +29,10 @@ def kind(host: Host) -> str:
 
 
 def prepared(host: Host) -> Host:
-    """The host with the iptables rules that firewalld has written; raises UsageError for what is not known.
+    """The host with the iptables rules that firewalld writes; raises UsageError for unknown settings.
 
-    CentOS 7's finds forwarding on, so that Docker leaves FORWARD its policy ACCEPT; so does a zone that
-    masquerades, for which firewalld turns it on. What the scenario says of the sysctl counts more.
+    On CentOS 7, forwarding is on, so Docker leaves the policy of FORWARD at ACCEPT; a zone that masquerades
+    has the same effect, because firewalld enables forwarding for it. The scenario's sysctls take precedence.
     """
     config = firewalld_config.read(host.firewall.options)
     rules = _iptables(kind(host), host, config, (), forwarding=False)
@@ -44,7 +44,7 @@ def prepared(host: Host) -> Host:
 
 
 def written(host: Host, bridges: tuple[str, ...], forwarding: bool) -> tuple[IptablesRuleset, ...]:
-    """The iptables rules that are firewalld's own once the engine has told it of its bridges."""
+    """The iptables rules of firewalld itself, once it knows the engine's bridges."""
     config = firewalld_config.read(host.firewall.options)
     return _iptables(kind(host), host, config, bridges, forwarding)
 
@@ -52,7 +52,7 @@ def written(host: Host, bridges: tuple[str, ...], forwarding: bool) -> tuple[Ipt
 def completed(
     host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
 ) -> tuple[Ruleset, ...]:
-    """Everything that stands: see :func:`netlab.firewall.completed`."""
+    """All rules: see :func:`netlab.firewall.completed`."""
     config = firewalld_config.read(host.firewall.options)
     which = kind(host)
     if which == NFTABLES:

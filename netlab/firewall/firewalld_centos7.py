@@ -1,11 +1,11 @@
 """The classic firewalld host: the chains that firewalld 0.6.3 of CentOS 7 writes with its iptables backend.
 
 From the saved rulesets of such hosts and firewalld 0.6's own sources (core/ipXtables.py): which chains there
-are in each table, their order, and a zone's chains, PRE_, POST_, IN_, FWDI_ and FWDO_, each with a _log, a
-_deny and an _allow behind it. CentOS 7's network scripts put every interface of the host into a zone.
+are in each table, their order, and a zone's chains, PRE_, POST_, IN_, FWDI_ and FWDO_, each followed by a
+_log, a _deny and an _allow. CentOS 7's network scripts put every interface of the host into a zone.
 
-Docker 19.03 knows nothing of zones: its rules stand where iptables put them, those of FORWARD before all of
-firewalld's, and the jump of nat PREROUTING behind.
+Docker 19.03 does not know zones: its rules are where iptables puts them, those in FORWARD before all of
+firewalld's, and the jump in nat PREROUTING after them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ZONE_CHAINS = (
     ("filter", "FORWARD_IN", "FWDI", "-i", "-s"),
     ("filter", "FORWARD_OUT", "FWDO", "-o", "-d"),
 )
-#: The chains that dispatch by zone, in the order in which their base chain asks them.
+#: The chains that dispatch by zone, in the order of the jumps in their base chain.
 _DISPATCH = {
     ("raw", "PREROUTING"): ("PREROUTING",),
     ("mangle", "PREROUTING"): ("PREROUTING",),
@@ -58,9 +58,9 @@ _RULES_OF = "firewalld's direct rules for {}"
 
 
 def rulesets(config: Config, interfaces: Sequence[str]) -> tuple[IptablesRuleset, ...]:
-    """Both families' rules, as they stand before Docker starts; ``interfaces`` are the host's own.
+    """Both families' rules before Docker starts; ``interfaces`` are the host's own.
 
-    Raises UsageError for what this firewalld did not know: priorities of rich rules.
+    Raises UsageError for priorities of rich rules, which this firewalld did not know.
     """
     return tuple(_ruleset(family, config, interfaces) for family in FAMILIES)
 
@@ -124,7 +124,9 @@ def _reverse_path(chains: Chains) -> None:
 
 
 def _action(zone: Zone) -> str:
-    """A zone that says nothing of a packet ends the dispatch (goto), one with a target goes on behind it."""
+    """A zone without a verdict for a packet ends the dispatch (goto); after a zone with a target, it
+    continues.
+    """
     return "-g" if zone.target == "default" else "-j"
 
 

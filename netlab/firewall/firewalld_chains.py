@@ -20,7 +20,7 @@ class Chains:
             found.setdefault(chain, [])
 
     def has(self, table: str, chain: str) -> bool:
-        """Whether the chain is there."""
+        """Whether the chain exists."""
         return chain in self._tables.get(table, ())
 
     def add(self, table: str, chain: str, text: str, reason: str) -> None:

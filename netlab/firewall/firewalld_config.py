@@ -1,7 +1,7 @@
-"""What a scenario says of firewalld, checked: zones, what they let in, and direct rules.
+"""Check a scenario's firewalld settings: zones, what they let in, and direct rules.
 
-A zone that firewalld ships keeps what it has (public lets in ssh and dhcpv6-client); what the scenario lists
-is added, as ``firewall-cmd --permanent --zone=ZONE --add-…`` would. Any other name is a new zone.
+A zone that firewalld ships keeps its settings (public lets in ssh and dhcpv6-client); the scenario's entries
+are added, as by ``firewall-cmd --permanent --zone=ZONE --add-…``. Any other name is a new zone.
 """
 
 from __future__ import annotations
@@ -126,14 +126,14 @@ def refuse(what: str) -> UsageError:
 
 
 def read(options: Mapping[str, JsonValue]) -> Config:
-    """Check and complete what the scenario says; raises UsageError that names what is wrong."""
+    """Check and complete the scenario's settings; raises UsageError with the error."""
     wished = options.get("zones")
     if wished is not None and not isinstance(wished, dict):
         raise refuse("zones is a mapping of zones by name")
     zones = {name: _zone(name, {}) for name in SHIPPED}
     for name, said in (wished or {}).items():
         if not _ZONE.match(name):
-            raise refuse(f"{name!r} is no name of a zone: at most 17 letters, digits, _, - or /")
+            raise refuse(f"{name!r} is not a zone name: at most 17 letters, digits, _, - or /")
         if said is not None and not isinstance(said, dict):
             raise refuse(f"zone {name}: a mapping is expected")
         zones[name] = _zone(name, said or {})
@@ -201,7 +201,7 @@ def port(text: str) -> Port:
     """``80/tcp`` or ``8000-8010/udp``; raises UsageError."""
     match = _PORT.match(text)
     if not match or not 0 < int(match[1]) <= int(match[2] or match[1]) <= 65535:
-        raise refuse(f"{text!r} is no port: write 80/tcp or 8000-8010/udp")
+        raise refuse(f"{text!r} is not a port: write 80/tcp or 8000-8010/udp")
     return Port(f"{match[1]}-{match[2]}" if match[2] else match[1], match[3])
 
 
@@ -243,7 +243,7 @@ def _direct(value: JsonValue) -> Iterator[DirectRule]:
 
 
 def _direct_rule(entry: JsonValue) -> DirectRule:
-    """``ipv6 filter INPUT 0 -p tcp --dport 80 -j ACCEPT``: the words behind ``--direct --add-rule``."""
+    """``ipv6 filter INPUT 0 -p tcp --dport 80 -j ACCEPT``: the words after ``--direct --add-rule``."""
     words = shlex.split(entry) if isinstance(entry, str) else []
     if len(words) < 6 or words[0] not in ("ipv4", "ipv6") or not re.match(r"-?\d+\Z", words[3]):
         raise refuse(

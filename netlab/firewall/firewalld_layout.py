@@ -1,9 +1,9 @@
-"""What firewalld 1.3 writes, whichever backend writes it: zones, policies, and the chains between them.
+"""What firewalld 1.3 writes with any backend: zones, policies, and the chains between them.
 
-Every packet is of one zone, by its source address or by its interface, else of the default zone. A zone's
-chain asks the policies that come before zones, then its own _pre, _log, _deny, _allow and _post, then the
-policies that come behind, and ends in the zone's target. Learnt from firewalld 1.3.3 (core/fw_zone.py,
-core/fw_policy.py) and from what it writes.
+Every packet belongs to one zone, by its source address or its interface, or else to the default zone. A
+zone's chain jumps to the policies that come before zones, then to its own _pre, _log, _deny, _allow and
+_post, then to the policies that come after zones, and ends in the zone's target. Source: firewalld 1.3.3
+(core/fw_zone.py, core/fw_policy.py) and from what it writes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from netlab.firewall.firewalld_config import Config, Port, Service, Zone, port, 
 from netlab.firewall.firewalld_rich import Address, RichRule
 from netlab.model.family import Family
 
-#: The chains that a zone's, or a policy's, asks.
+#: The chains to which a zone's or a policy's chain jumps.
 PARTS = ("pre", "log", "deny", "allow", "post")
 
-#: The zone that Docker makes where there is none, from 20.10 on: its bridges are in it.
+#: The zone that Docker creates for its bridges if it does not exist, from 20.10 on.
 DOCKER = "docker"
-#: The policy that Docker makes from 27 on: whatever goes to its zone is accepted.
+#: The policy that Docker creates from 27 on: everything to its zone is accepted.
 DOCKER_POLICY = "docker-forwarding"
 #: The policy that firewalld ships.
 HOST_POLICY = "allow-host-ipv6"
@@ -58,7 +58,7 @@ HOOKS = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a rule asks of a packet; what is empty it does not ask."""
+    """The conditions of a rule; an empty one always holds."""
 
     family: Family | None = None
     source: Address | None = None
@@ -74,7 +74,7 @@ class Sheet(Protocol):
     """A backend's page to write on; a rule that means nothing to its family it leaves out."""
 
     hooks: tuple[Hook, ...]
-    #: what stands between a table's prefix and the name of a policy's chain
+    #: the part between a table's prefix and the name of a policy's chain
     policy: str
 
     def make(self, table: str, *chains: str) -> None:
@@ -90,7 +90,7 @@ class Sheet(Protocol):
         """Ask another chain for what leaves by these interfaces."""
 
     def verdict(self, table: str, chain: str, match: Match, verdict: str, reason: str, limit: str) -> None:
-        """``accept``, ``drop``, ``masquerade``, or ``reject`` with what it says behind a space."""
+        """``accept``, ``drop``, ``masquerade``, or ``reject`` with its type after a space."""
 
     def log(self, table: str, chain: str, match: Match, rule: RichRule, reason: str) -> None:
         """A rich rule's log."""
@@ -114,7 +114,7 @@ def with_docker(config: Config, bridges: tuple[str, ...]) -> Config:
 
 
 def write(sheet: Sheet, config: Config, bridges: tuple[str, ...], forwarding: bool) -> None:
-    """Everything behind the base chains; ``bridges`` are in Docker's zone, ``forwarding`` is its policy."""
+    """Everything below the base chains; ``bridges`` are in Docker's zone, ``forwarding`` is its policy."""
     for hook in sheet.hooks:
         sheet.make(
             hook.table, *(f"{hook.base}_{part}" for part in ("POLICIES_pre", "ZONES", "POLICIES_post"))
@@ -204,7 +204,7 @@ def _let_in(sheet: Sheet, zone: Zone) -> None:
 
 
 def of_service(wanted: Service, rule: Match | None = None) -> Iterator[Match]:
-    """What a service asks of packets, each with what ``rule`` asks beside."""
+    """The conditions of a service, each combined with those of ``rule``."""
     head = rule or Match()
     places = [(family, Address(text)) for family, text in wanted.destinations.items()]
     for single in wanted.ports:

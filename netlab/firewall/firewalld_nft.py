@@ -1,7 +1,8 @@
 """firewalld 1.3.3 with its nftables backend: one table for both families, ``inet firewalld``.
 
-Its base chains stand ten behind iptables' (NFT_HOOK_OFFSET): what iptables drops is gone by then, and what
-iptables accepts it may still reject. Direct rules are not in this table but in iptables' own chains.
+The priorities of its base chains are iptables' plus ten (NFT_HOOK_OFFSET): packets that iptables drops never
+reach it, and it may still reject packets that iptables accepts. Direct rules are not in this table, but in
+iptables' own chains.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def table(config: Config, bridges: tuple[str, ...] = (), forwarding: bool = Fals
 
 
 def direct(config: Config) -> tuple[IptablesRuleset, ...]:
-    """Direct rules stand in iptables' own chains, in tables that come into being with them."""
+    """Direct rules are in iptables' own chains, in tables that they create."""
     found = []
     for family in FAMILIES:
         chains = Chains(family)
@@ -157,7 +158,7 @@ class _Sheet:
 
 
 def _match(match: Match) -> str:
-    """As ``nft list`` prints it: an address or an answer of one family says the family by itself."""
+    """As ``nft list`` prints it: an address or an answer of one family implies the family."""
     family = match.family
     words = []
     if family is not None and match.source is None and match.destination is None:

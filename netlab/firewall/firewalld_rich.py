@@ -51,7 +51,7 @@ _UNITS = {"s": "sec", "m": "min", "h": "hour", "d": "day"}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A source or destination, perhaps what it must not be."""
+    """A source or destination, possibly inverted."""
 
     text: str
     inverted: bool = False
@@ -81,7 +81,7 @@ class RichRule:
 
     @classmethod
     def parse(cls, text: str) -> RichRule:
-        """Read a rule; raises UsageError for what is wrong with it, or is not reproduced."""
+        """Read a rule; raises UsageError if it is wrong, or not reproduced."""
         found: dict[str, dict[str, str]] = {}
         inverted: set[str] = set()
         limits: dict[str, str] = {}
@@ -99,7 +99,7 @@ class RichRule:
                 inverted.add(current)
             elif word in _ELEMENTS:
                 if word in found and word != "limit":
-                    raise _wrong(text, f"{word} stands twice")
+                    raise _wrong(text, f"{word} occurs twice")
                 found[word], current = {}, word
             else:
                 raise _wrong(text, f"{word!r} is not reproduced")
@@ -115,7 +115,7 @@ class RichRule:
         actions = [name for name in _ACTIONS if name in found]
         if len(elements) > 1 or len(actions) > 1:
             raise _wrong(
-                text, f"{' and '.join(elements if len(elements) > 1 else actions)} exclude each other"
+                text, f"{' and '.join(elements if len(elements) > 1 else actions)} cannot be combined"
             )
         if not actions and "log" not in found:
             raise _wrong(text, "it has neither an action nor a log")
@@ -124,7 +124,7 @@ class RichRule:
         families = {family.word: family for family in FAMILIES}
         wanted = found["rule"].get("family")
         if wanted is not None and wanted not in families:
-            raise _wrong(text, f"{wanted!r} is no family")
+            raise _wrong(text, f"{wanted!r} is not a family")
         if wanted is None and any(name in found for name in ("source", "destination")):
             raise _wrong(text, "MISSING_FAMILY: a rule with an address names its family")
         if wanted is None and found.get("reject"):
@@ -170,14 +170,14 @@ def _address(
 
 def _number(text: str, value: str) -> int:
     if not re.match(r"-?\d+\Z", value):
-        raise _wrong(text, f"{value!r} is no priority")
+        raise _wrong(text, f"{value!r} is not a priority")
     return int(value)
 
 
 def _limit(text: str, value: str) -> str:
     match = _LIMIT.match(value)
     if not match:
-        raise _wrong(text, f"{value!r} is no limit: write 3/m")
+        raise _wrong(text, f"{value!r} is not a limit: write 3/m")
     return f"{match[1]}/{_UNITS[match[2][0]]}"
 
 

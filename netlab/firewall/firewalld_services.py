@@ -1,4 +1,4 @@
-"""What the services of firewalld 1.3.3 stand for: the files of /usr/lib/firewalld/services in Debian 12.
+"""The services of firewalld 1.3.3: the files in /usr/lib/firewalld/services of Debian 12.
 
 A word is a port with its protocol, or ``include=SERVICE``, ``proto=PROTOCOL``, ``from=SOURCE-PORT/PROTOCOL``,
 ``helper=NAME`` (of connection tracking), ``ipv4=`` or ``ipv6=`` the destination that it is restricted to.

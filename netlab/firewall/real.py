@@ -1,4 +1,4 @@
-"""``run: real``: what the tool itself is given, and where the engine's rules stand among those it writes."""
+"""``run: real``: the tool's input, and the positions of the engine's rules among those that it writes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _POLICY = f"""<?xml version="1.0" encoding="utf-8"?>
 def real(
     host: Host, bridges: tuple[str, ...], forwarding: bool, rulesets: Sequence[Ruleset]
 ) -> RealFirewall | None:
-    """The tool that writes its share of ``rulesets`` itself; None where the scenario does not ask for one.
+    """The real tool, which writes its part of ``rulesets`` itself; None if the scenario has none.
 
-    ``host`` is a prepared one. Raises UsageError for an option that no tool of this version has.
+    ``host`` is prepared. Raises UsageError for an option that the tool does not have.
     """
     if host.firewall.options.get("run") is None:
         return None
@@ -78,10 +78,9 @@ def _firewalld(host: Host, bridges: tuple[str, ...], forwarding: bool) -> RealFi
 
 
 def _among(full: IptablesRuleset, own: IptablesRuleset) -> Iterator[str]:
-    """Input for ``iptables-restore --noflush`` that makes ``full`` of ``own``.
+    """Input for ``iptables-restore --noflush`` that turns ``own`` into ``full``.
 
-    The tool's rules stay in the order in which the tool put them; of the engine's those that stand before are
-    inserted, the others appended.
+    The tool's rules keep their order; the engine's rules before them are inserted, the others appended.
     """
     for table in full.tables:
         there = own.table(table.name)

@@ -29,7 +29,7 @@ _OPTIONS = {"allow", "route_allow", "run"}
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One ``allow``: what ufw takes behind the word, ``80/tcp`` or ``proto tcp from any to any port 80``."""
+    """One ``allow``: the arguments of ufw's command, ``80/tcp`` or ``proto tcp from any to any port 80``."""
 
     text: str
     incoming: str = ""  #: in on
@@ -58,7 +58,7 @@ class Allowed:
 
 
 def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
-    """What stands after ``ufw enable``; raises UsageError for what is not reproduced."""
+    """The rules after ``ufw enable``; raises UsageError for anything that is not reproduced."""
     unknown = set(firewall.options) - _OPTIONS
     if unknown:
         raise UsageError(f"firewall: ufw: {', '.join(sorted(unknown))} is not reproduced")
@@ -104,7 +104,7 @@ class _Chain:
 
 
 def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
-    """Add the tables of an iptables-save text; raises UsageError for a line that is none of such a text."""
+    """Add the tables of an iptables-save text; raises UsageError for an invalid line."""
     table: dict[str, _Chain] = {}
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
@@ -118,7 +118,7 @@ def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
             table[chain].rules.append(Rule(rule, _reason(chain, rule, reason)))
         elif line and not line.startswith("#") and line != "COMMIT":
             raise UsageError(
-                f"firewall: {reason}: {line!r} is no line of iptables-save, or of no chain there"
+                f"firewall: {reason}: {line!r} is not a line of iptables-save for a chain of that table"
             )
 
 
@@ -181,12 +181,12 @@ def _address(text: str, address: str) -> str:
     try:
         return arguments.network(Family.of(address), address)
     except UsageError:
-        raise _wrong(text, f"{address!r} is no address") from None
+        raise _wrong(text, f"{address!r} is not an address") from None
 
 
 def _check(text: str, ports: str, protocol: str) -> None:
     if not _PORTS.match(ports):
-        raise _wrong(text, f"{ports!r} is no port: services by name are not reproduced")
+        raise _wrong(text, f"{ports!r} is not a port: services by name are not reproduced")
     if protocol not in ("", "tcp", "udp"):
         raise _wrong(text, f"protocol {protocol!r} is not reproduced")
     if ("," in ports or ":" in ports) and not protocol:

@@ -10,7 +10,7 @@ from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet
 Wish = Literal["block", "allow"]
 _IPTABLES_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
 _IPTABLES_HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
-#: verdicts that end a packet where they are given
+#: verdicts that end a packet immediately
 _ENDED = ("drop", "queue", "stolen")
 
 
@@ -21,12 +21,14 @@ class Advice:
     node: str
     place: str  #: what it changes, as people say it: ``ip filter DOCKER-USER``, ``sysctl``, ``ip route``
     add: tuple[str, ...]
-    remove: tuple[str, ...]  #: empty for a native rule, which is removed by the handle that nft tells
+    remove: tuple[str, ...]  #: empty for a native rule, which is removed by the handle that nft reports
 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """A packet's endpoints, the server's port among them (None for ICMP); ``answer``: it comes from there."""
+    """A packet's endpoints, including the server's port (None for ICMP); ``answer``: the packet comes from
+    there.
+    """
 
     src: str
     dst: str
@@ -36,7 +38,7 @@ class _Ends:
 
 
 def stopped_by(journey: Journey) -> DecidedBy | None:
-    """The rule or policy that ended the packet, or its answer; None where what decided let it pass."""
+    """The rule or policy that ended the packet, or its answer; None if the packet was let through."""
     decision = journey.decided_by
     if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
         return None
@@ -51,14 +53,18 @@ def dropped(visit: HookVisit) -> bool:
 
 
 def wish_of(journey: Journey) -> Wish | None:
-    """What a change could do: block what got through, allow what a rule or a route stopped; else None."""
+    """What a change could do: block a flow that got through, allow one that a rule or a route stopped, or
+    None.
+    """
     if journey.outcome == "ok":
         return "block"
     return "allow" if stopped_by(journey) is not None or journey.decided_by.kind == "route" else None
 
 
 def granted(journey: Journey, wish: Wish) -> bool:
-    """Whether a journey is as was wished. Allowed is what nothing stops: nobody may be listening there."""
+    """Whether a journey is as wished. A flow is allowed if nothing stops it, even if nothing listens
+    there.
+    """
     if journey.outcome == "unmeasured":
         return False
     if wish == "block":
@@ -67,7 +73,7 @@ def granted(journey: Journey, wish: Wish) -> bool:
 
 
 def advise(journey: Journey, wish: Wish) -> Advice | None:
-    """The rule that grants the wish; None where none can."""
+    """The rule that fulfils the wish; None if no rule can."""
     if journey.flow.src is None:
         return None
     if wish == "block":
@@ -76,7 +82,7 @@ def advise(journey: Journey, wish: Wish) -> Advice | None:
 
 
 def blocking_chain(journey: Journey) -> str | None:
-    """The chain of filter in which a rule has a say in a journey; None where no rule of a host has one."""
+    """The filter chain in which a rule affects a journey; None if no rule on a host does."""
     if not journey.legs:
         return None
     if journey.path in ("proxy", "local"):
@@ -90,7 +96,7 @@ def _block(journey: Journey) -> Advice | None:
     chain = blocking_chain(journey)
     if chain is None:
         return None
-    # By what was asked for first: behind a DNAT the plain match of one flow is that of another one too.
+    # Match the original destination: after a DNAT, the plain match of one flow is that of another one, too.
     match = _plain(_ends(journey)) if chain == "INPUT" else _original(_ends(journey))
     return _iptables(journey.legs[0].node, _tool(journey), "filter", chain, match, "DROP")
 
@@ -117,7 +123,7 @@ def _allow(journey: Journey) -> Advice | None:
 
 
 def _ended_at(journey: Journey) -> tuple[Leg | None, HookVisit | None]:
-    """The leg and the hook where a rule ended a packet, if a leg shows it."""
+    """The leg and the hook in which a rule ended a packet, if a leg shows it."""
     for leg in (*journey.legs, *journey.replies):
         for visit in leg.hooks:
             if visit.hook == journey.decided_by.hook and (
@@ -128,7 +134,7 @@ def _ended_at(journey: Journey) -> tuple[Leg | None, HookVisit | None]:
 
 
 def _of_iptables(decision: DecidedBy) -> bool:
-    """Whether iptables has the chain: it prints its rules, or the chain has the name of a hook of its."""
+    """Whether iptables has the chain: it prints the chain's rules, or the chain is a built-in one."""
     if decision.table not in _IPTABLES_TABLES or decision.chain is None:
         return False
     return (decision.rule or "").startswith("-A ") or decision.chain in _IPTABLES_HOOKS
@@ -159,7 +165,7 @@ def _plain(ends: _Ends) -> list[str]:
 
 
 def _original(ends: _Ends) -> list[str]:
-    """By what conntrack knows of the first packet: true behind a DNAT, and of the answers as well."""
+    """Match what conntrack knows of the first packet: this holds after a DNAT, and for the answers."""
     port = [] if ends.port is None else ["--ctorigdstport", ends.port]
     return ["-p", ends.protocol, "-m", "conntrack", "--ctorigsrc", ends.src, "--ctorigdst", ends.dst, *port]
 
@@ -169,7 +175,7 @@ def _tool(journey: Journey, family: str = "") -> str:
 
 
 def entered_chains(journey: Journey) -> set[str]:
-    """Every chain that the packet went through: also one without rules, of which only the jump tells."""
+    """Every chain that the packet went through, also one without rules, which only the jump shows."""
     return {chain for leg in journey.legs for visit in leg.hooks for chain in _entered(visit)}
 
 

@@ -20,7 +20,7 @@ PROXY = "docker-proxy"
 def build(
     flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology, *, replies: bool = False
 ) -> Journey:
-    """The journey. ``replies`` shows the answers' legs also where the outcome is not ``timeout``."""
+    """Build the journey. ``replies`` adds the legs of the answers even if the outcome is not ``timeout``."""
     proxied = _proxied(flow, sighting, ways, facts)
     outcome = sighting.outcome
     legs = [leg_of(run, None, facts) for run in shown(ways.forth, facts)]
@@ -50,7 +50,7 @@ def build(
 
 
 def shown(way: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
-    """The runs that make legs: those in hosts, and others where a rule ended or rewrote the packet."""
+    """The runs that become legs: those in hosts, and others in which a rule ended or rewrote the packet."""
     return [
         run
         for run in split_by_node(way)
@@ -88,7 +88,7 @@ def path_of(
 
 
 def _to_host(first: HookPass, facts: Topology) -> bool:
-    """Whether the frame was addressed to the host's own MAC; without a link header it cannot be told: yes."""
+    """Whether the frame was addressed to the host's own MAC; without a link header, assume yes."""
     link = first.entry.link
     node = facts.traced.get(first.node)
     return len(link) < 6 or node is None or not node.macs or link[:6] in node.macs
@@ -124,7 +124,7 @@ def _rules_met(way: Sequence[HookPass], node: str, facts: Topology) -> Iterator[
 def _answer(
     flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
 ) -> tuple[str | None, Sees | None]:
-    """Who answered, and which source address it saw (the second only where data came back)."""
+    """Who answered, and which source address it saw (the latter only if data came back)."""
     if sighting.outcome != "ok":
         return None, None
     last = ways.proxied or ways.forth

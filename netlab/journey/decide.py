@@ -20,7 +20,7 @@ _PORT_UNREACHABLE = ((3, 3), (1, 4))
 
 
 def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> DecidedBy:
-    """The decision, looked for where the packet ended first: a drop, then what the answer tells."""
+    """The decision: first a drop, then what the answer proves."""
     if sighting.outcome == "no-route":
         return DecidedBy("route", node=flow.origin, rule=sighting.route or sighting.errno)
     if sighting.lost:
@@ -57,7 +57,7 @@ def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
 
 
 def _is_answer(station: HookPass, sighting: ProbeResult, ways: PacketPaths) -> bool:
-    """Whether a packet went from who was asked to who asked."""
+    """Whether a packet went from the target back to the origin."""
     if any(station is one for one in (*ways.back, *ways.returned)):
         return True
     if station.key is None or any(station is one for one in (*ways.forth, *ways.proxied)):
@@ -83,7 +83,7 @@ def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
 
 
 def _socket(flow: Flow, ways: PacketPaths, facts: Topology) -> DecidedBy:
-    """Nobody listens at the end of the way: the node there sent the RST or the port unreachable."""
+    """Nothing listens at the end of the path: the node there sent the RST or the port unreachable."""
     way = ways.proxied or ways.forth
     final = (way[-1].left or way[-1].key) if way else None
     if final is None:
@@ -95,10 +95,10 @@ def _socket(flow: Flow, ways: PacketPaths, facts: Topology) -> DecidedBy:
 
 
 def _accept(way: Iterable[HookPass], facts: Topology) -> tuple[HookPass, Step] | None:
-    """What let a packet through: the last rule of a filter chain that accepted it, else the last policy.
+    """What let a packet through: the last rule of a filter chain that accepted it, or else the last policy.
 
-    Accepting ends one base chain, and those behind it are still asked. One that only has its policy to say
-    (the security table's, another tenant's) decided nothing where a rule did.
+    An accept ends only one base chain; later chains still see the packet. A chain with only a policy (the
+    security table's, another program's) decided nothing if a rule did.
     """
     by_rule: tuple[HookPass, Step] | None = None
     by_policy: tuple[HookPass, Step] | None = None

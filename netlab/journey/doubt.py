@@ -1,8 +1,8 @@
-"""Whether the evidence for one flow suffices, or something that the trace does not show decided.
+"""Whether the evidence for a flow is sufficient, or something invisible to the trace decided.
 
-What is concluded from a missing event is a guess. So each outcome needs a proof of its own: an answer, the
-headers of the packet that it answers; a refusal, a rule or the absence of a socket; a silence, a drop or a
-route. Where it is missing, the flow is measured once more with the wide instrument.
+A conclusion from a missing event would be a guess. So each outcome needs its own proof: for an answer, the
+headers of the packet that it answers; for a refusal, a rule or the absence of a socket; for silence, a drop
+or a route. Without it, the flow is measured again with the wide instrument.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netlab.model.flow import Flow
 from netlab.model.reply import Reply
 from netlab.model.trace import Step
 
-#: the priority of our last chains: those behind it are seen as another visit of the hook
+#: the priority of netlab's last chains: later chains appear as another visit of the hook
 _LAST = (1 << 31) - 2
 _LAST_HOOKS = ("input", "postrouting")
 _IP_FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
@@ -91,7 +91,7 @@ def _ok(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -
 
 
 def contradiction(reply: Reply, key: bytes) -> str:
-    """What an answer says of the connection that is not in the packet's last header; empty if nothing."""
+    """Where an answer contradicts the packet's last header; empty if nowhere."""
     (src, sport), (dst, dport) = endpoints(key)
     peer, local = unmapped(reply.peer), unmapped(reply.local)
     if (peer, reply.peer_port) != (src, sport):
@@ -118,7 +118,7 @@ def _ok_unseen(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topo
 
 
 def _unseen(flow: Flow, facts: Topology) -> str:
-    """Why a packet that no host saw should have been seen; empty where none stands between the two."""
+    """Why some host should have seen a packet; empty if there is no host between the two nodes."""
     if facts.owns(flow.origin, flow.address) and flow.via is None:
         return ""
     owner = facts.owner(flow.address, flow.origin)
@@ -146,7 +146,7 @@ def _closed(_: Flow, sighting: ProbeResult, ways: PacketPaths, __: Topology) -> 
     if stopped(ways):
         return ""
     if ways.proxied and ways.back and not sighting.listens:
-        return ""  # the proxy's own connection was refused, and nobody listens there
+        return ""  # the proxy's own connection was refused, and nothing listens there
     return "the connection was taken, and only its first packet was traced"
 
 
@@ -183,7 +183,7 @@ def refusing(route: str | None) -> bool:
 
 
 def conclude(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology, reason: str) -> None:
-    """After the closer look too something is not proven: say so in the sighting, and where it was lost."""
+    """Something is still unproven after the wide instrument: record that, and where the packet was lost."""
     if sighting.outcome == "ok" and not hidden(ways, facts):
         sighting.outcome, sighting.problem = "unmeasured", reason
         return

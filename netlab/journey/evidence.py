@@ -17,10 +17,10 @@ from netlab.model.reply import Reply
 
 @dataclass(slots=True)
 class ProbeResult:
-    """What the probe itself saw, at the origin.
+    """What the probe itself saw at the origin.
 
-    ``key`` is that of its first packet (see :mod:`netlab.journey.headers`), None if none left. ``route`` is
-    the routing table's answer, where one was asked for.
+    ``key`` is that of its first packet (see :mod:`netlab.journey.headers`), None if no packet left. ``route``
+    is the routing table's answer, if it was queried.
     """
 
     outcome: OutcomeName
@@ -46,12 +46,13 @@ class ProbeResult:
 
 @dataclass(slots=True)
 class PacketPaths:
-    """The stations of one flow: forth, by the proxy, back (to the proxy, if there is one), over a bridge.
+    """The hook passes of one flow: forward, through the proxy, back (to the proxy, if there is one), over a
+    bridge.
 
-    ``lost`` are drops of the flow's packets elsewhere: of later segments, on a bridge or a device, of the
-    search for a neighbour. ``unsure`` are drops of a copy, where it is not known which copy mattered.
-    ``returned`` is the proxy's own answer to the client; ``errors`` an ICMP error about the packet, at the
-    hooks that showed it, where somebody asked for it.
+    ``lost`` are drops of the flow's packets elsewhere: of later segments, on a bridge or a device, during
+    neighbour discovery. ``unsure`` are drops of a copy, if it is unknown which copy mattered. ``returned`` is
+    the proxy's own answer to the client; ``errors`` is an ICMP error about the packet, at the hooks that
+    showed it, if requested.
     """
 
     forth: list[HookPass] = field(default_factory=list)
@@ -88,7 +89,7 @@ def stopped(ways: PacketPaths) -> HookPass | None:
 def find_paths(
     flow: Flow, sighting: ProbeResult, index: Index, facts: Topology, *, back: bool = True
 ) -> PacketPaths:
-    """Find the flow's packets among the stations of the measurement; the answers too with ``back``."""
+    """Find the flow's packets among the hook passes of the measurement; with ``back``, the answers, too."""
     ways = PacketPaths()
     if sighting.key is None:
         return ways
@@ -117,7 +118,9 @@ def find_paths(
 
 
 def _jump(ways: PacketPaths, index: Index, facts: Topology) -> None:
-    """Go on where the packet's addresses were changed between two hooks: its contents are still the same."""
+    """Continue after the packet's addresses changed between two hooks, by its contents, which are
+    unchanged.
+    """
     while ways.forth and facts.looked_at:
         end = ways.forth[-1]
         if end.hook != "postrouting" or end.left is None:
@@ -161,7 +164,7 @@ def find_error(ways: PacketPaths, index: Index) -> Icmp | None:
 def _by_reply(
     flow: Flow, reply: Reply, forth: list[HookPass], index: Index, facts: Topology
 ) -> list[HookPass]:
-    """The proxy's leg, by what the responder says of its own connection; empty if there was no proxy."""
+    """The proxy's leg, found with the responder's report of its connection; empty if there was no proxy."""
     end = forth[-1] if forth else None
     if end is None or end.hook != "input" or end.left is None or flow.protocol == "icmp":
         return []
@@ -171,7 +174,7 @@ def _by_reply(
         if local in ("::", "0.0.0.0"):  # a datagram socket bound to every address does not know better
             local = Family.of(unmapped(reply.peer)).any
         seen = make_key(number, unmapped(reply.peer), reply.peer_port, local, reply.local_port)
-    except (OSError, ValueError, struct.error):  # the answer is somebody else's text
+    except (OSError, ValueError, struct.error):  # the answer is not netlab's
         return []
     if local in ("::", "0.0.0.0"):
         found = index.sent_from(seen, end.node)

@@ -1,4 +1,4 @@
-"""A flow as written → the flows that it stands for: origins × families × ports."""
+"""Expand a flow as written into the flows that it means: origins × families × ports."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def expand(
 ) -> list[Flow]:
     """The flows, in the order origins, families, ports.
 
-    Without ``families``, those in which the target has an address. Raises UsageError for a name that means
-    nothing (or several things), and where a family that was asked for has no address to go to.
+    Without ``families``, those in which the target has an address. Raises UsageError for an unknown or
+    ambiguous name, and if the target has no address of a requested family.
     """
     names = resolver or Resolver(plan)
     wanted = _families(pattern, families)
@@ -105,12 +105,12 @@ def _answering(target: Target, names: Resolver, origin: Node, address: str) -> N
     for network in names.plan.networks:
         if address in network.gateways:
             return names.node(f"host/{network.host}")
-    raise UsageError(f"nobody has {address}, so its ports are not known")
+    raise UsageError(f"no node has {address}, so its ports are unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One flow of an expectation, and what is expected of it."""
+    """One flow of an expectation, with the expected result."""
 
     expectation: Expectation
     flow: Flow

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result. ``passed`` is None where nothing can be said: the journey is unmeasured."""
+    """The result of a comparison; ``problems`` has a sentence for each difference.
+
+    >>> verdict = lab.verify()[0]
+    >>> verdict.check
+    Check(passed=True, problems=())
+
+    ``passed`` is None if the journey is unmeasured.
+    """
 
     passed: bool | None
     problems: tuple[str, ...] = ()
 
 
 def check(expected: Expected, journey: Journey, plan: Plan) -> Check:
-    """Hold a journey against what is expected of it; ``problems`` has one sentence for each difference."""
+    """Compare a journey with what is expected; ``problems`` has one sentence for each difference."""
     if journey.outcome == "unmeasured":
         return Check(None, (f"unmeasured: {journey.problem}",))
     if journey.decided_by.kind == "unmeasured" and (expected.by or expected.not_by):
@@ -65,7 +72,7 @@ def _sees(expected: str | None, journey: Journey, plan: Plan) -> str:
 
 
 def _allowed(expected: str, journey: Journey, plan: Plan) -> set[str]:
-    """The addresses that the word stands for."""
+    """The addresses that the word means."""
     if expected == "sender":
         found = _node_addresses(plan, journey.flow.origin)
         if journey.flow.src is not None:
@@ -80,7 +87,7 @@ def _allowed(expected: str, journey: Journey, plan: Plan) -> set[str]:
     try:
         return {str(ipaddress.ip_address(expected))}
     except ValueError:
-        raise UsageError(f"sees: {expected!r} is no node and no address") from None
+        raise UsageError(f"sees: {expected!r} is neither a node nor an address") from None
 
 
 def _node_addresses(plan: Plan, name: str) -> set[str]:
@@ -180,7 +187,12 @@ def _dnat(expected: str | None, journey: Journey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One claim, the journey that was measured for it, and how they compare."""
+    """One flow with an expectation, the journey that was measured, and the comparison of both.
+
+    >>> verdict = lab.verify()[0]
+    >>> str(verdict.claim.flow), verdict.journey.outcome, verdict.check.passed
+    ('client -> host:80/tcp', 'ok', True)
+    """
 
     claim: Claim
     journey: Journey
@@ -188,12 +200,16 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """``passed``, ``failed`` or ``unmeasured``."""
+        """``passed``, ``failed`` or ``unmeasured``.
+
+        >>> lab.verify()[0].word
+        'passed'
+        """
         return {True: "passed", False: "failed", None: "unmeasured"}[self.check.passed]
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """1 if any failed, else 3 if any is unmeasured, else 5 if none ran, else 0."""
+    """1 if any failed, or else 3 if any is unmeasured, or else 5 if none ran, or else 0."""
     words = {verdict.word for verdict in verdicts}
     if "failed" in words:
         return 1

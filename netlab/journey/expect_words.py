@@ -1,4 +1,4 @@
-"""What a program expects of a flow, in words: ``ok forward, sees client``."""
+"""What a test expects of a flow, in words: ``ok forward, sees client``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ class ExpectedWords(TypedDict, total=False):
 
 
 class ExpectationFailed(AssertionError):
-    """A flow went otherwise than expected; ``verdicts`` are all that were asked for, met ones too."""
+    """A flow did not behave as expected. ``verdicts`` has all flows of the call, also those that passed.
+
+    >>> try:
+    ...     lab.expect("client -> host:80", ipv4="timeout", ipv6="ok")
+    ... except netlab.ExpectationFailed as error:
+    ...     print([verdict.word for verdict in error.verdicts])
+    ['failed', 'passed']
+    """
 
     def __init__(self, verdicts: Sequence[Verdict]) -> None:
         self.verdicts = tuple(verdicts)
@@ -53,7 +60,7 @@ def _sentence(verdict: Verdict) -> str:
 
 
 def expected(said: str | Mapping[str, str] | Expected | None = None, **more: str | None) -> Expected:
-    """What is expected, from words, or from a mapping as a scenario has it; ``more`` holds over both.
+    """Parse an expectation from words, or from a mapping as in a scenario; ``more`` overrides both.
 
     ::
 
@@ -62,7 +69,7 @@ def expected(said: str | Mapping[str, str] | Expected | None = None, **more: str
         expected({"outcome": "ok", "not-by": "ufw-user-input"})
         expected(path="proxy")
 
-    Words stand between spaces or commas; what follows ``by``, ``not by`` and ``dnat`` goes on to the comma.
+    Separate words with spaces or commas; the value of ``by``, ``not by`` and ``dnat`` ends at the comma.
     Raises UsageError.
     """
     if isinstance(said, Expected):
@@ -80,7 +87,7 @@ def _made(words: dict[str, Any]) -> Expected:
     known = [field.name for field in fields(Expected)]
     for key in words:
         if key not in known:
-            raise UsageError(f"an expectation has no {key!r}: it has {', '.join(known)}")
+            raise UsageError(f"unknown key {key!r}; known are {', '.join(known)}")
     _one_of("outcome", words.get("outcome"), _OUTCOMES)
     _one_of("path", words.get("path"), _PATHS)
     return Expected(**words)
@@ -88,7 +95,7 @@ def _made(words: dict[str, Any]) -> Expected:
 
 def _one_of(what: str, word: str | None, known: tuple[str, ...]) -> None:
     if word is not None and word not in known:
-        raise UsageError(f"{word!r} is no {what}: it is one of {', '.join(known)}")
+        raise UsageError(f"unknown {what} {word!r}; known are {', '.join(known)}")
 
 
 def _parse(text: str) -> Expected:
@@ -96,9 +103,9 @@ def _parse(text: str) -> Expected:
 
     def say(key: str, word: str) -> None:
         if not word:
-            raise UsageError(f"{text!r}: nothing stands behind {key.replace('_', ' ')!r}")
+            raise UsageError(f"{text!r}: {key.replace('_', ' ')!r} needs a value")
         if key in found:
-            raise UsageError(f"{text!r} says {key.replace('_', ' ')} twice")
+            raise UsageError(f"{text!r}: {key.replace('_', ' ')!r} occurs twice")
         found[key] = word
 
     for part in text.split(","):
@@ -118,7 +125,7 @@ def _parse(text: str) -> Expected:
             elif word in _PATHS:
                 say("path", word)
             else:
-                raise UsageError(f"{text!r}: {word!r} is no outcome and no path{_near(word)}")
+                raise UsageError(f"{text!r}: {word!r} is neither an outcome nor a path{_near(word)}")
     return Expected(**found)
 
 
@@ -139,9 +146,9 @@ def claims_of(
     by_family: Mapping[int, Expected | None],
     position: Position,
 ) -> list[Claim]:
-    """What a call of ``Lab.expect`` claims; ``ask`` tells the flows of a family, or of both (None).
+    """The claims of a call of ``Lab.expect``; ``ask`` returns the flows of a family, or of both (None).
 
-    Raises UsageError where nothing is expected.
+    Raises UsageError if nothing is expected.
     """
     from netlab.journey.expand import Claim
 
@@ -155,7 +162,7 @@ def claims_of(
     found = []
     for flow, wanted in asked:
         if wanted == Expected():
-            raise UsageError(f"{flow}: nothing is said of what to expect")
+            raise UsageError(f"{flow}: say what you expect, for example 'ok forward'")
         ports = () if flow.port is None else ((flow.port, flow.port),)
         pattern = FlowPattern(
             (flow.origin,),

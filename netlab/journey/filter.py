@@ -45,12 +45,12 @@ def parse_filter(text: str) -> Test:
         wanted = word != "not"
         if not wanted:
             if not words:
-                raise UsageError("filter: what is not wanted? nothing follows 'not'")
+                raise UsageError("filter: 'not' needs a test after it")
             word = words.pop(0)
         test = _test(word, words)
         alternatives[-1].append(test if wanted else _negated(test))
     if len(alternatives) > 1 and not all(alternatives):
-        raise UsageError("filter: 'or' stands between two tests")
+        raise UsageError("filter: 'or' belongs between two tests")
     return lambda journey: any(all(test(journey) for test in tests) for tests in alternatives)
 
 
@@ -69,7 +69,7 @@ def _test(word: str, words: list[str]) -> Test:
         return lambda journey: journey.path == word
     if word in _WITH_VALUE:
         if not words:
-            raise UsageError(f"filter: {word!r} wants a value")
+            raise UsageError(f"filter: {word!r} needs a value")
         value = words.pop(0)
         if word == "by" and value in _FAMILIES and len(words) > 1:
             value = " ".join((value, words.pop(0), words.pop(0)))
@@ -82,7 +82,7 @@ def _test(word: str, words: list[str]) -> Test:
 def _valued(word: str, value: str) -> Test:
     if word == "port":
         if not value.isdecimal():
-            raise UsageError(f"filter: {value!r} is no port")
+            raise UsageError(f"filter: {value!r} is not a port")
         return lambda journey: value in (_end(journey.flow.src)[1], _end(journey.flow.dst)[1])
     if word == "from":
         return lambda journey: journey.flow.origin == value
@@ -91,7 +91,7 @@ def _valued(word: str, value: str) -> Test:
     try:
         address = str(ipaddress.ip_address(value.strip("[]")))
     except ValueError:
-        raise UsageError(f"filter: {value!r} is no address") from None
+        raise UsageError(f"filter: {value!r} is not an address") from None
     if word == "src":
         return lambda journey: _end(journey.flow.src)[0] == address
     if word == "dst":

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 FlowChangeKind = Literal[
     "closes", "opens", "path", "source", "otherwise", "disappears", "appears", "unmeasured"
 ]
-#: In the order in which people want to know them, with what each means.
+#: In the order of importance, with the meaning of each.
 KINDS: dict[FlowChangeKind, str] = {
     "closes": "flows that close",
     "opens": "flows that open",
     "path": "flows that take another path",
     "source": "flows whose server sees another source address",
     "otherwise": "flows that fail in another way",
-    "disappears": "flows that nobody can ask any more",
-    "appears": "flows that nobody could ask before",
+    "disappears": "flows that no longer exist",
+    "appears": "flows that did not exist before",
     "unmeasured": "flows that could not be measured",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FlowChange:
-    """One flow whose answer is not the same; None is "cannot be asked on this side"."""
+    """One flow with different results; None means that the flow does not exist on this side."""
 
     kind: FlowChangeKind
     cell: Cell

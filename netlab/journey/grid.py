@@ -1,7 +1,7 @@
-"""A measured matrix as a grid: targets down, origins across, what is alike told once.  Pure.
+"""A measured matrix as a grid: targets down, origins across, equal ones merged. Pure.
 
-Origins whose answers are equal share a column; what a service reaches of itself stands in a column of its
-own, so that it does not keep siblings apart. Rows of one way in that differ by port or family only are one.
+Origins with equal results share a column; the flows from a service to itself have their own column, so that
+siblings can share one. Rows of one way in that differ only in port or family are merged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a cell says: ``seen`` is whom the server saw, else empty; ``words`` the outcome and the path."""
+    """The contents of a cell: ``seen`` is the client that the server saw, or empty; ``words`` are outcome and
+    path.
+    """
 
     outcome: str
     seen: str
@@ -37,10 +39,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Targets of one way in that every origin reaches alike. ``answers``: one for each of the grid's columns.
+    """Targets of one way in that have the same results. ``answers``: one for each of the grid's columns.
 
-    ``place`` is the target without its ports (``host``, ``web@default``); ``itself`` is what the service gets
-    that asks for its own port this way.
+    ``place`` is the target without its ports (``host``, ``web@default``); ``itself`` is the result of the
+    flow from the service to its own port.
     """
 
     service: str
@@ -82,7 +84,7 @@ def answer(journey: Journey) -> Answer:
 
 
 def grid(answers: Answers, replicas: Sequence[Replicas] = ()) -> Grid:
-    """Fold a matrix into the fewest columns and rows that tell the same. ``replicas`` share a name."""
+    """Merge a matrix into the fewest columns and rows without losing results. ``replicas`` share a name."""
     names = {member: group.name for group in replicas for member in group.members}
     table: dict[_Row, dict[str, Answer]] = {}
     itself: dict[_Row, Answer] = {}
@@ -139,7 +141,7 @@ def _union(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:
 
 
 def _columns(table: dict[_Row, dict[str, Answer]], origins: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Origins in groups: nowhere do two of a group, where both ask, get different answers."""
+    """Groups of origins: any two in a group have the same results wherever both have one."""
     groups: list[list[str]] = []
     for origin in origins:
         if not any(origin in cells for cells in table.values()):

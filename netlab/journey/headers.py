@@ -1,8 +1,7 @@
 """Read addresses and ports out of the headers that a trace event carries.
 
-A *key* is what tells one packet's conversation from another: IP version, protocol, addresses, and ports
-(the identifier and sequence number of an ICMP echo). It is a byte string, so that hundreds of thousands
-can be compared cheaply.
+A *key* identifies a packet's conversation: IP version, protocol, addresses, and ports (the identifier and
+sequence number of an ICMP echo). It is a byte string, so that hundreds of thousands can be compared cheaply.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ TCP: Final = 6
 UDP: Final = 17
 SCTP: Final = 132
 ICMP: Final = {Family.IPV4: 1, Family.IPV6: 58}
-#: the protocol numbers that a flow's word stands for
+#: the protocol numbers of a flow's protocol names
 PROTOCOLS: Final = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
 
 _FRAGMENT_HEADER: Final = 44
@@ -58,7 +57,7 @@ def key_of_sections(network: bytes, transport: bytes) -> bytes | None:
 
 
 def _other_ports(protocol: int, transport: bytes) -> bytes:
-    """What stands for the ports in a first fragment of IPv6, and in an echo; empty for anything else."""
+    """The substitute for ports in a first fragment of IPv6, and in an echo; empty for anything else."""
     if protocol == _FRAGMENT_HEADER:
         return transport[:4]
     return transport[4:8] if transport and (protocol, transport[0]) in _ECHO else b""
@@ -123,15 +122,15 @@ def is_fragment_header(network: bytes) -> bool:
 
 
 def as_fragment(key: bytes) -> bytes:
-    """The key that the first fragment of an IPv6 packet has: its next header is that of a fragment."""
+    """The key of the first fragment of an IPv6 packet, whose next header is that of a fragment."""
     return key[:1] + bytes((_FRAGMENT_HEADER,)) + key[2:]
 
 
 def echo_of_fragment(headers: Headers) -> bytes | None:
-    """The key of the echo that a first fragment of IPv6 begins, if it begins one.
+    """The key of the echo that begins in a first fragment of IPv6, if it is one.
 
-    The header that would tell the protocol is not reported, and an echo's type and code might be a port: so
-    this is only asked of fragments whose ports are nobody's.
+    The kernel does not report the header with the protocol, and an echo's type and code might be a port: so
+    this is used only for fragments whose ports are unknown.
     """
     network, transport = headers.network, headers.transport
     if len(network) != 40 or network[6] != _FRAGMENT_HEADER or (58, transport[0]) not in _ECHO:
@@ -155,11 +154,11 @@ def is_answer(headers: Headers) -> bool:
 
 
 def icmp_error(headers: Headers) -> tuple[Icmp, bytes] | None:
-    """What an ICMP error says, and what tells whom it is about; None for any other packet.
+    """The meaning of an ICMP error, and the key of the packet that it is about; None for any other packet.
 
-    The kernel reports 20 octets from the ICMP header on: eight of its own, and the first twelve of the header
-    that it quotes (length, identification and checksum of IPv4, flow label of IPv6). With the address to
-    which it goes that is :func:`error_key` of the packet that it is about.
+    The kernel reports 20 octets from the ICMP header on: its eight octets, and the first twelve of the quoted
+    header (length, identification and checksum of IPv4, flow label of IPv6). Together with its destination,
+    this is the :func:`error_key` of the packet that it is about.
     """
     network, transport = headers.network, headers.transport
     if len(network) < 20 or len(transport) < 20:
@@ -192,7 +191,9 @@ def alike(one: Headers, other: Headers) -> bool:
 
 
 def identity(headers: Headers) -> bytes:
-    """What no rewriting changes: a segment's numbers and flags, else the beginning of the contents."""
+    """The part that no rewriting changes: a segment's numbers and flags, or else the beginning of the
+    contents.
+    """
     if len(headers.network) < 20 or not headers.transport:
         return b""
     protocol = headers.network[9 if headers.network[0] >> 4 == 4 else 6]

@@ -28,21 +28,21 @@ from netlab.model.trace import (
     Whole,
 )
 
-#: after these a packet is no longer at the hook
+#: after these verdicts, a packet is no longer at the hook
 _ENDS: Final = frozenset((VerdictCode.DROP, VerdictCode.STOLEN))
-#: so many packets may be under way at once; older ones are taken for gone
+#: the maximum number of packets in flight; older ones count as gone
 _OPEN_LIMIT: Final = 4096
-#: families whose hooks are not those of IP, each numbered from 1
+#: families with hooks other than IP's, each numbered from 1
 _LAYERS: Final = {"bridge": 1, "netdev": 2, "arp": 3}
 
 
 class HookPass:
     """One packet at one hook.
 
-    ``order`` counts stations in the order in which the kernel began them. ``exit`` is None while (or if)
-    the packet has not reached the end of the hook; ``dropped`` if a rule or policy ended it here. ``key`` and
-    ``left`` are those with which it came and left. There are tens of thousands a second: what only some are
-    asked for is made when it is asked for.
+    ``order`` counts hook passes in the order in which the kernel began them. ``exit`` is None while the
+    packet has not reached the end of the hook; ``dropped``: a rule or policy ended it here. ``key`` and
+    ``left`` are its keys on arrival and departure. There are tens of thousands per second, so rarely needed
+    properties are computed on demand.
     """
 
     __slots__ = (
@@ -64,14 +64,14 @@ class HookPass:
     def __init__(
         self, node: str, family: str, hook: str, order: int, layout: Layout, body: bytes, number: int = 0
     ) -> None:
-        self.id = number  #: the trace id: what tells a packet from its copies while it is at one hook
+        self.id = number  #: the trace ID, which tells a packet from its copies while it is at one hook
         self.node = node
         self.family = family  #: ``ip`` for the hooks of IPv4 and IPv6, else ``bridge``, ``netdev`` or ``arp``
         self.hook = hook
         self.order = order
         self.steps: list[Step] = []
         self.dropped = False
-        self.early = False  #: it began with somebody's chain in front of our first one
+        self.early = False  #: it began with a chain before netlab's first one
         self.key = key_of_sections(*layout.sections(body))
         self._layout = layout
         self._body = body
@@ -90,7 +90,7 @@ class HookPass:
 
     @property
     def oif(self) -> int | None:
-        """The interface that it is to go out by, as an index."""
+        """The index of its output interface."""
         return self._layout.oif
 
     @property
@@ -118,7 +118,7 @@ class HookPass:
 
     @property
     def taken(self) -> bool:
-        """Whether the last rule took the packet out of the hook: for a queue, or to answer in its stead."""
+        """Whether the last rule took the packet out of the hook: for a queue, or to answer instead."""
         verdict = self.steps[-1].verdict if self.steps else None
         return self._out is None and verdict in (VerdictCode.QUEUE, VerdictCode.STOLEN)
 
@@ -143,14 +143,14 @@ class _Role(NamedTuple):
 
     layer: str
     base: int  #: set in a packet's number, so that the same id on two layers is two packets
-    hook: str  #: of the base chain that the step stands in, empty inside another one
+    hook: str  #: of the base chain of the step, empty inside another chain
     own: str  #: ``first``, ``last`` or ``other`` for netlab's chains
-    noted: bool  #: a rule or a policy: the end of a chain is none
-    ends: bool  #: the packet is no longer at the hook
+    noted: bool  #: a rule or a policy, not the end of a chain
+    ends: bool  #: the packet has left the hook
 
 
 class Assembler:
-    """Feeds on events, yields stations. ``on_drop`` is told at once of each packet that a rule ended."""
+    """Turns events into hook passes. ``on_drop`` is called at once for each packet that a rule ended."""
 
     def __init__(
         self,
@@ -219,7 +219,8 @@ class Assembler:
         elif own == "last":
             station = self._open.pop(number, None)
             if station is None or station.hook != hook:
-                # A bridge's postrouting has only a last chain of ours: frames that the host sent end there.
+                # In a bridge's postrouting, netlab has only a last chain: frames that the host sent end
+                # there.
                 station = self._begin(number, layer, hook, layout, body)
                 del self._open[number]
             station.leave(layout, body)
@@ -251,5 +252,5 @@ class Assembler:
         return station
 
     def clear(self) -> None:
-        """Forget what is finished; packets under way are kept."""
+        """Forget finished hook passes; those of packets in flight are kept."""
         self.stations.clear()

@@ -1,7 +1,7 @@
-"""Stations → legs: which packet at which hook is the same packet, one hook on.
+"""Join hook passes to legs: find the same packet at the next hook.
 
-A packet enters a hook with the addresses with which it left the one before: our last chain at a hook sees
-what NAT did there. That holds over changing trace ids (bridges, loopback), without conntrack, and for
+A packet enters a hook with the addresses with which it left the previous one: netlab's last chain at a hook
+sees what NAT did there. This works across changing trace IDs (bridges, loopback), without conntrack, and for
 answers; see :mod:`netlab.journey.hook_passes`.
 """
 
@@ -81,7 +81,7 @@ class Index:
         return found
 
     def errors(self, way: Sequence[HookPass]) -> list[tuple[HookPass, Icmp]]:
-        """The ICMP error about a packet that came to an end on this way, at each hook that showed it."""
+        """The ICMP error about a packet that ended on this path, at each hook that showed it."""
         if not way or not self._errors:
             return []
         ends = [headers for headers in (way[-1].exit, way[-1].entry) if headers is not None]
@@ -103,10 +103,10 @@ class Index:
     def follow(
         self, key: bytes, hosts: frozenset[str], start: str | None = None, *, passed: bool = False
     ) -> list[HookPass]:
-        """The way of the first packet that had this key, through the IP hooks of ``hosts``.
+        """The path of the first packet with this key, through the IP hooks of ``hosts``.
 
-        ``start``: the host in which it began, if one is known. ``passed``: it is known to have arrived, so of
-        several copies it is one that was not dropped.
+        ``start``: the host in which it began, if known. ``passed``: it is known to have arrived, so it is not
+        one of the dropped copies.
         """
         way: list[HookPass] = []
         last: HookPass | None = None
@@ -188,7 +188,7 @@ class Index:
         )
 
     def same_packet(self, station: HookPass, but: set[str]) -> HookPass | None:
-        """Where another node first saw the packet that left ``station``, whatever its addresses there."""
+        """Where another node first saw the packet that left ``station``, with any addresses."""
         if station.exit is None:
             return None
         mark = identity(station.exit)
@@ -214,10 +214,10 @@ class Index:
         ]
 
     def _whole(self, station: HookPass) -> HookPass:
-        """A first fragment, put together with the datagram that left the hook in its place.
+        """A first fragment, joined with the datagram that left the hook instead of it.
 
-        Conntrack reassembles in PREROUTING and OUTPUT, after our first chain; the datagram goes on under the
-        trace id of the fragment that came last.
+        Conntrack reassembles in PREROUTING and OUTPUT, after netlab's first chain; the datagram continues
+        with the trace ID of the last fragment.
         """
         addresses = addresses_of(station.entry)
         for other in self._fragments:
@@ -232,7 +232,7 @@ class Index:
         return station
 
     def trace_back(self, key: bytes, node: str, hosts: frozenset[str]) -> list[HookPass]:
-        """The way of the packet that left a node's POSTROUTING with this key, if the node sent it itself."""
+        """The path of the packet that left a node's POSTROUTING with this key, if the node sent it itself."""
         for station in self.leaving(key):
             if station.hook != "postrouting" or station.family != "ip" or station.node != node:
                 continue
@@ -290,7 +290,7 @@ def _follows(last: HookPass | None, station: HookPass) -> bool:
 
 
 def split_by_node(way: Sequence[HookPass]) -> list[list[HookPass]]:
-    """A way through several hosts, cut into one run a host."""
+    """A path through several hosts, cut into one run for each host."""
     runs: list[list[HookPass]] = []
     for station in way:
         if runs and runs[-1][0].node == station.node:
@@ -374,7 +374,7 @@ def _changed(old: tuple[str, int], new: tuple[str, int], echo: bool) -> str | No
 
 
 def traced_tables(way: Iterable[HookPass]) -> set[tuple[str, str, str]]:
-    """(node, family, table) of all the rules met: what must be looked up to show them."""
+    """(node, family, table) of all matched rules, which must be looked up to show them."""
     return {
         (station.node, step.family, step.table) for station in way for step in station.steps if step.handle
     }

@@ -30,7 +30,7 @@ WayIn = Literal["host address", "localhost", "gateway", "container address"]
 #: Replicas of one service that are measured; what these two see of each other holds for the others.
 _MEASURED_REPLICAS = 2
 _REPLICA = re.compile(r"(.+)-\d+")
-#: Words that mean all nodes of a kind, where a node's name is expected.
+#: Words that mean all nodes of a kind, in the place of a node's name.
 KINDS = {"outside": "outside", "hosts": "host", "containers": "container"}
 
 
@@ -40,7 +40,9 @@ Question = tuple[str, str, "Family"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One flow. ``role`` is what the origin is to the node ``service``; ``published``: the port is."""
+    """One flow. ``role`` is the relation of the origin to the node ``service``; ``published``: the port
+    is.
+    """
 
     flow: Flow
     role: str
@@ -50,7 +52,7 @@ class Cell:
 
     @property
     def publication(self) -> str:
-        """``published`` or ``unpublished``; empty where there is no port that could be."""
+        """``published`` or ``unpublished``; empty if there is no port."""
         if self.flow.port is None:
             return ""
         return "published" if self.published else "unpublished"
@@ -58,11 +60,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which flows of a matrix are wanted; by default all.
+    """Which flows of a matrix to measure; by default all.
 
-    ``origins`` and ``targets`` are node names, globs or words of :data:`KINDS`; a target is also matched as
-    a flow names it (``host:80/tcp``). ``published``: only published ports. ``every_replica`` False measures
-    two replicas of each service in place of all.
+    ``origins`` and ``targets`` are node names, globs or words of :data:`KINDS`; a target also matches as
+    written in a flow (``host:80/tcp``). ``published``: only published ports. ``every_replica`` False measures
+    two replicas of each service instead of all.
     """
 
     origins: Sequence[str] = ()
@@ -83,7 +85,7 @@ class Replicas:
 def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
     """The flows of a lab's matrix, by origin, then service, way in, family, port.
 
-    Raises UsageError for a pattern of ``selection`` that names nothing.
+    Raises UsageError for a pattern of ``selection`` that matches nothing.
     """
     selection = selection or Selection()
     resolver = Resolver(plan)
@@ -120,7 +122,7 @@ def _selected(cells: list[Cell], selection: Selection, kinds: Mapping[str, str])
 
 
 def _any(matches: Iterator[bool]) -> bool:
-    """Whether one pattern matches, or there is none."""
+    """Whether some pattern matches, or there is none."""
     found = list(matches)
     return not found or any(found)
 
@@ -130,7 +132,7 @@ def _named(pattern: str, name: str, kind: str) -> bool:
 
 
 def _leads_to(pattern: str, cell: Cell, kinds: Mapping[str, str]) -> bool:
-    """Whether a pattern means the service behind a target, or the target as it is written."""
+    """Whether a pattern means the service of a target, or the target as written."""
     return _named(pattern, cell.service, kinds[cell.service]) or names_target(pattern, cell.flow)
 
 
@@ -230,7 +232,9 @@ def _address(resolver: Resolver, origin: Node, target: Target, family: Family) -
 
 
 def role_of(plan: Plan, origin: Node, service: Node) -> str:
-    """What the origin is to the service: self, sibling, other network, host, other host, LAN, remote."""
+    """The relation of the origin to the service: self, sibling, other network, host, other host, LAN,
+    remote.
+    """
     if origin.name == service.name:
         return "self"
     if origin.kind == "host":
@@ -243,7 +247,7 @@ def role_of(plan: Plan, origin: Node, service: Node) -> str:
 
 
 def _outside_role(plan: Plan, origin: Node) -> str:
-    """A neighbour has an address of a segment that a host is on too; anybody else is remote."""
+    """A neighbour has an address on a segment of a host; any other node is remote."""
     segments = {interface.peer[0] for interface in origin.interfaces if interface.peer}
     for node in plan.nodes:
         if node.kind == "host" and any(
@@ -255,9 +259,15 @@ def _outside_role(plan: Plan, origin: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One variant's answers. ``refusal`` says why it does not apply to this scenario, if it does not.
+    """The matrix of one lab, or of one variant of a scenario.
 
-    ``replicas`` are those of which two were measured in place of all.
+    >>> cell, journey = lab.matrix().answers["client", "host:80/tcp", Family.IPV6]
+    >>> cell.way, journey.path
+    ('host address', 'proxy')
+
+    The keys of ``answers`` are origin, target as written, and family. ``refusal`` says why the variant does
+    not apply to this scenario, if it does not. ``replicas`` are the services of which two containers were
+    measured instead of all.
     """
 
     label: str

@@ -28,14 +28,14 @@ class Settings(Protocol):
     """What a node's kernel says now."""
 
     def sysctl(self, node: str, name: str) -> str | None:
-        """The value of a sysctl, None if there is none of that name."""
+        """The value of a sysctl; None if it does not exist."""
 
     def routes(self, node: str, family: Family) -> Sequence[str]:
         """The lines of ``ip route show table all``."""
 
 
 def cause(journey: Journey) -> str:
-    """What to do, in words, where nobody listens; empty for anything else."""
+    """What to do if nothing listens, in words; empty for anything else."""
     decision = journey.decided_by
     if decision.kind != "socket" or journey.outcome not in ("refused", "unreachable", "closed"):
         return ""
@@ -56,7 +56,7 @@ def _destination(journey: Journey) -> str:
 
 
 def remedies(journey: Journey, plan: Plan, settings: Settings) -> Iterator[Advice]:
-    """Commands that may mend what the routing table refused, the likeliest first; none for anything else."""
+    """Commands that may fix what the routing table refused, the likeliest first; none for anything else."""
     decision = journey.decided_by
     node = decision.node
     if decision.kind != "route" or node is None:
@@ -96,7 +96,7 @@ def _filters(
 
 
 def _set(node: str, settings: Settings, value: str, *names: str) -> Iterator[Advice]:
-    """A command that sets those of the sysctls that have another value; none if all have it."""
+    """A command that sets the sysctls that have another value; none if all have it."""
     found = {name: settings.sysctl(node, name) for name in names}
     wrong = {name: was for name, was in found.items() if was is not None and was != value}
     if wrong:
@@ -147,9 +147,10 @@ def _ip(family: Family) -> tuple[str, ...]:
 
 
 def next_hop(plan: Plan, node: str, dst: str) -> tuple[str, ...] | None:
-    """``("dev", "eth0")`` or ``("via", address)`` by which a node may get to an address; None if by neither.
+    """``("dev", "eth0")`` or ``("via", address)`` with which a node may reach an address; None if there is
+    neither.
 
-    A neighbour that has the address itself, else a host on one of the node's links.
+    A neighbour that has the address itself, or else a host on one of the node's links.
     """
     try:
         home = plan.node(plan.node(node).namespace)

@@ -1,7 +1,7 @@
-"""Names in flows → addresses, by a plan.
+"""Resolve the names in flows to addresses, with a plan.
 
-A name means the node's address on a segment that it shares with the origin, else on its default-route
-network. A host's own name means an address of its external interfaces: what it has on a container network
+A name means the node's address on a segment that it shares with the origin, or else on the network of its
+default route. A host's name means an address of its external interfaces; its address on a container network
 is that network's ``gateway``.
 """
 
@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Iterator
 from functools import lru_cache
 
-from netlab.model.errors import UsageError
+from netlab.model.errors import NoNodeError, UsageError
 from netlab.model.family import Family, bare
 from netlab.model.flow import Target
 from netlab.model.plan import Interface, NetworkFacts, Node, Plan
@@ -32,15 +32,15 @@ class Resolver:
     # -- nodes
 
     def node(self, name: str) -> Node:
-        """The node that a name means: a service, then a host, then an outside node. Raises UsageError."""
+        """The node that a name means: a service, then a host, then an outside node. Raises NoNodeError."""
         kind, plain = _split(name)
         found = [node for node in self.plan.nodes if node.kind != "segment" and _means(node, kind, plain)]
         if not found:
-            raise UsageError(f"there is no node {name!r}{self._hint(plain)}")
+            raise NoNodeError(f"there is no node {name!r}{self._hint(plain)}")
         return min(found, key=lambda node: _ORDER.index(node.kind))
 
     def origins(self, pattern: str) -> list[Node]:
-        """The nodes that a name or a glob means, in the plan's order. Raises UsageError if there is none."""
+        """The nodes that a name or a glob means, in the plan's order. Raises NoNodeError if there is none."""
         kind, plain = _split(pattern)
         if not any(sign in plain for sign in "*?["):
             return [self.node(pattern)] if not self._replicas(plain) else self._replicas(plain)
@@ -50,7 +50,7 @@ class Resolver:
             if node.kind != "segment" and kind in ("", node.kind) and fnmatch.fnmatchcase(node.name, plain)
         ]
         if not found:
-            raise UsageError(f"no node's name matches {pattern!r}")
+            raise NoNodeError(f"no node's name matches {pattern!r}")
         return found
 
     def _replicas(self, name: str) -> list[Node]:
@@ -66,7 +66,7 @@ class Resolver:
         ]
 
     def targets(self, target: Target) -> list[Target]:
-        """A target, or one for each replica where the name is that of a service with several."""
+        """A target, or one for each replica if the name is that of a service with several."""
         if target.name is None or target.name in ("localhost", "gateway"):
             return [target]
         _, plain = _split(target.name)
@@ -85,9 +85,9 @@ class Resolver:
     # -- addresses
 
     def address(self, origin: Node, target: Target, family: Family) -> str | None:
-        """The address that ``target`` means for ``origin``; None if it has none in this family.
+        """The address that ``target`` means for ``origin``; None if there is none in this family.
 
-        Raises UsageError where the name is unknown or means several things.
+        Raises UsageError if the name is unknown or ambiguous.
         """
         if target.address is not None:
             return target.address if Family.of(target.address) is family else None
@@ -107,11 +107,11 @@ class Resolver:
         return self._default(node, own, family)
 
     def _home(self, node: Node) -> Node:
-        """The node in whose namespace a guest lives."""
+        """The node whose namespace a guest shares."""
         return self._nodes.get(node.namespace, node)
 
     def _default(self, node: Node, own: list[str], family: Family) -> str | None:
-        """The node's address on the network by which its default route goes, else its first."""
+        """The node's address on the network of its default route, or else its first one."""
         for route in node.routes:
             if route.destination == "default" and route.via and Family.of(route.via) is family:
                 for address in own:

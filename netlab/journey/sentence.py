@@ -1,4 +1,6 @@
-"""A journey in one or two plain sentences: what happened, by which rule, and where a rule would change it."""
+"""Summarize a journey in one or two sentences: what happened, by which rule, and where a rule would change
+it.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +158,7 @@ def _dnat(journey: Journey) -> str | None:
 
 
 def _went(journey: Journey) -> str:
-    """How the packet came to the end of its way, as the beginning of a sentence."""
+    """How the packet reached the end of its path, as the beginning of a sentence."""
     if journey.path == "inside":
         return f"the packet stayed in {journey.flow.origin}'s own namespace"
     if journey.path in ("proxy", "local"):
@@ -253,7 +255,7 @@ def _rejects(decision: DecidedBy) -> bool:
 
 
 def _missing_answer(journey: Journey) -> str:
-    """Why a rejected sender heard nothing."""
+    """Why the sender of a rejected packet got no answer."""
     rule = journey.decided_by.rule or ""
     if "tcp-reset" in rule or "tcp reset" in rule:
         return "its reset never arrived."
@@ -263,7 +265,7 @@ def _missing_answer(journey: Journey) -> str:
 
 
 def _answer_lost(journey: Journey) -> str:
-    """An answer was on its way, and no rule dropped it."""
+    """An answer was sent, and no rule dropped it."""
     origin = journey.flow.origin
     if journey.path == "proxy" and not any(leg.by for leg in journey.replies):
         return (

@@ -1,6 +1,6 @@
-"""What a journey is read against: who has which address, what interfaces are called, which rule is whose.
+"""The facts for reading a trace: addresses, names of interfaces, and rules.
 
-Filled from a plan, from the kernel, or by hand in a test; nothing in here asks anybody.
+They come from a plan, from the kernel, or from a test; nothing here makes queries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TracedNode:
     macs: frozenset[bytes] = frozenset()
     base_chains: Mapping[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     rules: Mapping[RuleName, str] = field(default_factory=dict)
-    #: what each step, and the steps of a packet at one hook, look like in words
+    #: the words for each step, and for the steps of a packet at one hook
     hits: dict[Step, RuleHit] = field(default_factory=dict)
     met: dict[tuple[Step, ...], tuple[RuleHit, ...]] = field(default_factory=dict)
     #: steps, hook and version of a packet → a base chain that it passed without an event, empty for none
@@ -39,7 +39,7 @@ class TracedNode:
     accepts: dict[tuple[Step, ...], tuple[Step | None, Step | None]] = field(default_factory=dict)
 
     def take_rules(self, rules: Mapping[RuleName, str]) -> None:
-        """Another text of the rules: what was said in words of the last one is forgotten."""
+        """The rules have changed: forget the words for the previous ones."""
         self.rules = rules
         self.hits.clear()
         self.met.clear()
@@ -54,13 +54,13 @@ class Topology:
     """Everything beside the trace itself.
 
     ``owners`` maps an address to the nodes that have it. ``hosts`` are the nodes whose hooks make legs;
-    ``guests`` maps a node that lives in another's namespace to that one.
+    ``guests`` maps a node in another node's namespace to that one.
     """
 
     hosts: frozenset[str] = frozenset()
-    #: the nodes whose hooks were traced: the hosts, and for a closer look more of them
+    #: the nodes whose hooks were traced: the hosts, and more nodes with the wide instrument
     looked_at: frozenset[str] = frozenset()
-    #: host → MAC address → the interface of the host behind which it is
+    #: host → MAC address → the host's interface to it
     ports: dict[str, dict[str, str]] = field(default_factory=dict)
     #: node → interface → the segment or bridge that it is plugged into
     segments: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Topology:
     traced: dict[str, TracedNode] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """All but ``traced``, which whoever measures reads from the kernel."""
+        """Everything except ``traced``, which is read from the kernel before a measurement."""
         return {
             "hosts": sorted(self.hosts),
             "owners": {address: list(nodes) for address, nodes in self.owners.items()},
@@ -104,7 +104,7 @@ class Topology:
         return facts
 
     def namespace(self, node: str) -> str:
-        """The node in whose namespace ``node`` lives."""
+        """The node whose namespace ``node`` shares."""
         return self.guests.get(node, node)
 
     @property
@@ -118,12 +118,12 @@ class Topology:
         return place if place in self.hosts else self.homes.get(place)
 
     def start(self, origin: str) -> str | None:
-        """The traced node in which a packet of ``origin`` is seen first; None where that cannot be known."""
+        """The traced node that sees a packet of ``origin`` first; None if that is unknown."""
         place = self.namespace(origin)
         return place if place in self.traced_nodes else self.home(origin)
 
     def port(self, host: str, mac: bytes) -> str | None:
-        """The interface of a host behind which a MAC address is, None if that is not known."""
+        """The interface of a host to a MAC address; None if that is unknown."""
         return self.ports.get(host, {}).get(mac.hex(":"))
 
     def segment(self, node: str, interface: str | None) -> str:
@@ -131,9 +131,9 @@ class Topology:
         return self.segments.get(node, {}).get(interface or "", f"{node}/{interface}")
 
     def owner(self, address: str, seen_from: str) -> str | None:
-        """The node that has an address, as ``seen_from`` would mean it; None if nobody is known to.
+        """The node with an address, from the point of view of ``seen_from``; None if unknown.
 
-        Hosts may have networks with the same addresses: of several nodes it is the one on the same host.
+        Hosts may have networks with the same addresses: of several nodes, it is the one on the same host.
         """
         if is_loopback(address):
             return seen_from
@@ -159,7 +159,7 @@ class Topology:
         return ""
 
     def answers_itself(self, node: str, protocol: str, address: str, port: int) -> str:
-        """The server of netlab's own that a node has there: the built-in one or its proxy; else empty."""
+        """The server of netlab on this port of a node: the responder or the proxy; otherwise empty."""
         if (protocol, port) in self.responders.get(self.namespace(node), ()):
             return "built-in server"
         return self.proxy(node, protocol, address, port)
@@ -185,7 +185,7 @@ def _listener(data: dict[str, Any]) -> Listener:
 
 
 def topology_of(plan: Plan) -> Topology:
-    """All that a plan knows; ``traced`` is left for whoever reads the kernel."""
+    """The facts of a plan; ``traced`` must be read from the kernel."""
     facts = Topology(hosts=frozenset(node.name for node in plan.nodes if node.kind == "host"))
     for node in plan.nodes:
         if node.namespace != node.name:

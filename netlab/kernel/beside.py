@@ -1,4 +1,4 @@
-"""What else may decide over a namespace's packets, of which nftables' trace shows nothing."""
+"""What else may decide about a namespace's packets, invisibly to nftables' trace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TCMSG = Struct("=BxxxiIII")
 _RTM_GETQDISC: Final = 38
 _TCA_KIND: Final = 1
 _IFLA_XDP, _IFLA_XDP_ATTACHED = 43, 2
-#: queues that Linux gives a device by itself, and that drop nothing but what does not fit
+#: default queues of Linux devices, which drop packets only when they are full
 _ORDINARY: Final = frozenset(("noqueue", "noop", "pfifo_fast", "fq_codel", "fq", "mq", "pfifo"))
 _LEGACY: Final = (("ip_tables_names", "iptables-legacy"), ("ip6_tables_names", "ip6tables-legacy"))
 _EBTABLES: Final = ("ebtable_filter", "ebtable_nat", "ebtable_broute")
@@ -31,7 +31,7 @@ def beside(netns: int) -> list[str]:
 
 
 def _legacy() -> Iterator[str]:
-    """Rules of the old kind. Empty tables stay listed, so the rules are looked at where possible."""
+    """Rules of iptables-legacy. Empty tables stay listed, so the rules are checked if possible."""
     for name, tool in _LEGACY:
         try:
             tables = Path("/proc/thread-self/net", name).read_text().split()

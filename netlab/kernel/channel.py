@@ -1,7 +1,7 @@
 """A channel between processes: one JSON object per line over a unix stream socket, with descriptors.
 
 The supervisor and its clients, the processes that build and change a lab, the responder, and the workers that
-measure, watch and capture use it. These do not, each for a reason:
+measure, watch and capture use it. There are four exceptions:
 
 - the report of a program's start (:mod:`netlab.kernel.sandbox.launcher`): ``exec`` closes its pipe, and the
   end of that means success;
@@ -9,8 +9,8 @@ measure, watch and capture use it. These do not, each for a reason:
 - docker-proxy's ready pipe: the format is Docker's;
 - the packets of :mod:`netlab.proxy`, which is a program of its own and imports nothing else of netlab.
 
-A message that brings descriptors says how many under ``"fds"``; they travel by SCM_RIGHTS with its first
-bytes (at most :data:`MAX_FDS` a message, the kernel's SCM_MAX_FD being 253, ``include/net/scm.h``).
+A message with descriptors has their number under ``"fds"``; SCM_RIGHTS carries them with its first bytes (at
+most :data:`MAX_FDS` per message; the kernel's SCM_MAX_FD is 253, ``include/net/scm.h``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 
 #: Descriptors in one message.
 MAX_FDS = 200
-#: A longer line is no message, where the other side may be anybody.
+#: A longer line is not a message; the other side may be anybody.
 MAX_LINE = 4 << 20
 #: The same between two processes of netlab: all flows of a large lab are one message.
 MAX_LINE_BETWEEN_OURS = 1 << 30
@@ -38,8 +38,8 @@ class Disconnected(Exception):
 class Channel:
     """One end of a control connection; with a non-blocking socket, unsent bytes wait in it.
 
-    ``recv`` on a closed peer raises :class:`Disconnected`. Descriptors that came with a message are the
-    receiver's to close; those that nobody asked for are closed with the channel.
+    ``receive`` raises :class:`Disconnected` if the peer has closed. The receiver closes the descriptors of a
+    message; unexpected ones are closed with the channel.
     """
 
     def __init__(self, sock: socket.socket, most: int = MAX_LINE) -> None:
@@ -47,7 +47,7 @@ class Channel:
         self.sock = sock
         self._most = most
         self._lines: deque[bytes] = deque()
-        self._parts: list[bytes] = []  #: of a line whose end has not come yet
+        self._parts: list[bytes] = []  #: of a line without its end
         self._partial = 0  #: their octets
         self._fds: deque[int] = deque()
         self._unsent: deque[tuple[memoryview, list[int]]] = deque()
@@ -121,11 +121,11 @@ class Channel:
 
     @property
     def waiting(self) -> bool:
-        """Whether something was read that nobody took."""
+        """Whether there is data that nobody has taken."""
         return bool(self._lines or self._partial)
 
     def take(self) -> tuple[Message, list[int]] | None:
-        """The next whole message that was read, with its descriptors; None if there is none."""
+        """The next complete message, with its descriptors; None if there is none."""
         if not self._lines:
             return None
         try:

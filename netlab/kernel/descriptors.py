@@ -1,8 +1,8 @@
-"""What a new process must not keep: the descriptors of whoever started it.
+"""Close the descriptors that a new process must not inherit from its caller.
 
-A file that the caller has locked stays locked, and the reader of a pipe waits, for as long as any process
-has a copy. So every process of netlab's that outlives a call, and every child that becomes a program, says
-here what it needs.
+As long as any process has a copy, a file that the caller has locked stays locked, and the reader of a pipe
+waits. So every netlab process that outlives a call, and every child that becomes a program, calls this with
+the descriptors that it needs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Try kernel features in throw-away namespaces.
 
-A child process leaves for namespaces of its own (behind a user namespace if it is not root), tries each
-feature there, and reports; everything is gone with it.  Rules use modules that the kernel loads by itself
-on first use, as any ``iptables`` call makes it do; br_netfilter is never loaded, since that would change
-every bridge of the machine.
+A child process enters new namespaces (in a new user namespace if it is not root), tries each feature there,
+and reports; everything disappears with it. Rules use modules that the kernel loads on first use, as for any
+``iptables`` call; br_netfilter is never loaded, because it would affect every bridge on the machine.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def try_link(kind: str) -> str:
-    """Make a link of that kind (RTM_NEWLINK, linux/if_link.h) and take it for good."""
+    """Create a link of that kind (RTM_NEWLINK, linux/if_link.h); raises MachineError if that fails."""
     name = f"nl{kind}"[:15].encode() + b"\0"
     info = _attribute(18, _attribute(1, kind.encode()))  # IFLA_LINKINFO { IFLA_INFO_KIND }
     body = struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0) + _attribute(3, name) + info
@@ -125,11 +124,11 @@ def _send_to_self(address: str = "127.0.0.1") -> None:
 
 
 def try_trace() -> str:
-    """One datagram over loopback under ``nftrace``: the kernel must report its way (NFNLGRP_NFTRACE)."""
+    """Trace one datagram over loopback: the kernel must report its path (NFNLGRP_NFTRACE)."""
     rule = "meta l4proto udp meta nftrace set 1"
     try_nft(chain("ip", "filter hook output priority -500", rule))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as wire:
-        wire.bind((0, 0))  # before joining: an unbound socket joins in silence and hears nothing
+        wire.bind((0, 0))  # before joining: an unbound socket joins without an error but receives nothing
         wire.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
         _send_to_self()
         messages: list[bytes] = []
@@ -175,7 +174,7 @@ def try_conntrack() -> str:
 
 
 def try_bridge_netfilter(sysctls: Path = Path("/proc/sys")) -> str:
-    """Whether br_netfilter is there: its sysctls exist in every namespace once it is loaded."""
+    """Whether br_netfilter is loaded: its sysctls then exist in every namespace."""
     knob = sysctls / "net/bridge/bridge-nf-call-iptables"
     try:
         value = knob.read_text().strip()
@@ -336,7 +335,7 @@ FEATURES = (
 
 
 def judge(feature: Feature) -> Finding:
-    """Try one feature in a network namespace of its own, so that no attempt meets another's rules."""
+    """Try one feature in its own network namespace, without the rules of other attempts."""
     try:
         libc.unshare(libc.CLONE_NEWNET)
         loopback_up()
@@ -351,7 +350,7 @@ def _words(error: Exception) -> str:
 
 
 def enter_namespaces() -> None:
-    """Leave for a mount namespace of one's own, behind a user namespace if not root."""
+    """Enter a new mount namespace, within a new user namespace if not root."""
     if os.geteuid() == 0:
         libc.unshare(libc.CLONE_NEWNS)
     else:

@@ -14,7 +14,7 @@ _TYPE = "hash:net"
 
 
 def ensure(wanted: Iterable[IpSet]) -> None:
-    """Have each set hold its subnets, and no other; raises MachineError where the kernel has no ip_set."""
+    """Make each set contain exactly its subnets; raises MachineError if the kernel has no ip_set."""
     found = tuple(wanted)
     if not found:
         return

@@ -163,7 +163,7 @@ def open_tree(path: str, *, recursive: bool = False, directory: int = AT_FDCWD) 
 
 
 def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool = False) -> None:
-    """Set MOUNT_ATTR_* on the (detached) mount behind ``fd``; raises OSError."""
+    """Set MOUNT_ATTR_* on the (detached) mount of ``fd``; raises OSError."""
     import ctypes
 
     block = (ctypes.c_uint64 * 4)(attributes, clear, 0, 0)
@@ -175,7 +175,7 @@ def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool =
 
 
 def move_mount(fd: int, target: str) -> None:
-    """Attach the detached mount behind ``fd`` at ``target``; raises OSError."""
+    """Attach the detached mount of ``fd`` at ``target``; raises OSError."""
     _syscall(
         _SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH,
         doing=f"attaching a mount at {target}",
@@ -193,7 +193,7 @@ def new_mount(kind: str) -> int:
         os.close(context)
 
 
-# A step is a call for later: worked out before a fork, made behind it. A result of -1 means last_error().
+# A step is a deferred call: prepared before a fork, made after it. A result of -1 means last_error().
 
 
 def step(name: str, *arguments: object, doing: str) -> Step:

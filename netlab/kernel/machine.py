@@ -20,8 +20,8 @@ Status = Literal["ok", "limited", "missing"]
 class Finding:
     """One line of the doctor's report.
 
-    ``missing``: netlab cannot work. ``limited``: it works, without what ``use`` names. ``remedy`` is a
-    command or a sentence, and empty where all is well.
+    ``missing``: netlab cannot work. ``limited``: it works, except for ``use``. ``remedy`` is a command or a
+    sentence, empty if all is well.
     """
 
     group: str
@@ -96,7 +96,7 @@ def find_tool(name: str) -> str | None:
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """The first dotted number in what a tool says of itself: ``nftables v1.0.6 (…)`` → (1, 0, 6)."""
+    """The first dotted number in a tool's version output: ``nftables v1.0.6 (…)`` → (1, 0, 6)."""
     match = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(map(int, match[0].split("."))) if match else ()
 
@@ -113,7 +113,7 @@ def _said_version(path: str, arguments: Sequence[str]) -> str:
 
 
 def _judged(tool: Tool, said: str) -> tuple[Status, str]:
-    """Whether a tool that is there will do: (status, remedy)."""
+    """Whether an installed tool is suitable: (status, remedy)."""
     worst: Status = "missing" if tool.needed else "limited"
     version = parse_version(said)
     if tool.least and version < tool.least:
@@ -128,7 +128,7 @@ def _judged(tool: Tool, said: str) -> tuple[Status, str]:
 
 
 def check_tools(tools: Sequence[Tool] = TOOLS) -> Iterator[Finding]:
-    """Each tool: whether it is there, new enough, and of the right kind."""
+    """Each tool: whether it is installed, new enough, and of the right kind."""
     for tool in tools:
         path = find_tool(tool.name)
         if path is None:
@@ -151,9 +151,9 @@ def effective_capabilities(status_file: Path = Path("/proc/self/status")) -> int
 
 
 def check_privileges(user_namespace_error: str | None, sysctls: Path = Path("/proc/sys")) -> Finding:
-    """Root with its capabilities, else user namespaces.
+    """Root with its capabilities, or else user namespaces.
 
-    ``user_namespace_error``: what trying one said, None if it went well or was not needed.
+    ``user_namespace_error``: the error of an attempt, None if it succeeded or was unnecessary.
     """
     use = "namespaces, links and rules of the lab"
     if os.geteuid() == 0:

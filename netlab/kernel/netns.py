@@ -1,7 +1,7 @@
 """Create, enter and compare network namespaces.
 
-A namespace is an open file descriptor and nothing else: no name, no bind mount, so it ends with the last
-descriptor, socket or process that holds it. Everything here acts on the calling *thread*.
+A namespace is just an open file descriptor, without a name or a bind mount, so it ends with the last
+descriptor, socket or process that holds it. Everything here affects the calling *thread*.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from netlab.kernel import libc
 from netlab.model.errors import MachineError
 
-#: include/uapi/linux/sockios.h: an fd of the network namespace that a socket lives in
+#: include/uapi/linux/sockios.h: a descriptor of a socket's network namespace
 _SIOCGSKNS = 0x894C
 
 
 def of_socket(fd: int) -> int:
-    """A new descriptor of the namespace in which the socket ``fd`` lives; raises OSError.
+    """A new descriptor of the network namespace of the socket ``fd``; raises OSError.
 
     Needs no /proc, which a fresh PID namespace may not have yet.
     """
@@ -39,14 +39,14 @@ def inode(fd: int) -> int:
 
 
 def enter(fd: int) -> None:
-    """Move the calling thread into the namespace behind ``fd``, for good; raises OSError."""
+    """Move the calling thread into the namespace of ``fd`` permanently; raises OSError."""
     libc.setns(fd, libc.CLONE_NEWNET, "entering a network namespace")
 
 
 def unshare() -> None:
     """Move the calling thread into a new, empty network namespace.
 
-    Raises MachineError where the kernel does not let this user.
+    Raises MachineError if the kernel forbids it.
     """
     try:
         libc.unshare(libc.CLONE_NEWNET, "making a network namespace")
@@ -71,9 +71,9 @@ def refusal(error: OSError) -> MachineError:
 
 @contextmanager
 def returning() -> Iterator[None]:
-    """Whatever namespaces the thread enters in the block, it is back in its own afterwards.
+    """Restore the thread's own namespace after the block.
 
-    Raises OSError if the way back fails: a thread in a wrong namespace must not go on.
+    Raises OSError if that fails: a thread in the wrong namespace must not continue.
     """
     home = current()
     try:
@@ -87,7 +87,7 @@ def returning() -> Iterator[None]:
 
 @contextmanager
 def entered(fd: int) -> Iterator[None]:
-    """The calling thread is in the namespace behind ``fd`` for the block; raises OSError."""
+    """Put the calling thread into the namespace of ``fd`` for the block; raises OSError."""
     with returning():
         enter(fd)
         yield
@@ -95,7 +95,7 @@ def entered(fd: int) -> Iterator[None]:
 
 @contextmanager
 def inside(fd: int | None) -> Iterator[None]:
-    """As :func:`entered`; with None the calling thread stays where it is."""
+    """Like :func:`entered`; with None, the calling thread stays where it is."""
     if fd is None:
         yield
         return

@@ -139,7 +139,7 @@ def template(shape: Shape) -> Template:
 
 
 def _scapy() -> tuple[Any, Any, Any]:
-    """The three modules of scapy that are needed, without its look at the machine's routes."""
+    """Import the three necessary modules of scapy without its reading of the machine's routes."""
     from scapy.config import conf
 
     conf.route_autoload = False
@@ -152,7 +152,7 @@ def _scapy() -> tuple[Any, Any, Any]:
 
 
 class PacketSocket:
-    """Sends whole IP packets, and hears those that arrive, in one namespace."""
+    """Sends and receives whole IP packets in one namespace."""
 
     def __init__(self, netns: int | None, family: Family) -> None:
         with namespaces.inside(netns):
@@ -174,7 +174,7 @@ class PacketSocket:
         self._routed.sendto(packet, (destination, 0, 0, scope) if scope else (destination, 0))
 
     def send_frame(self, packet: bytes, interface: str, mac: bytes) -> None:
-        """Send straight to a MAC, whatever the routing table says; no hook of the sender sees it."""
+        """Send directly to a MAC, regardless of the routing table; no hook of the sender sees it."""
         self._frames.sendto(packet, (interface, ETH_P[self._family], 0, 0, mac))
 
     def received(self) -> bytes | None:

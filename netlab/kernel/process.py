@@ -74,9 +74,9 @@ class Running:
 
 
 def first_words(fd: int, pid: int, seconds: float = 10.0) -> bytes | None:
-    """What a forked child writes to a pipe first; empty if it closes it without a word.
+    """What a forked child writes to a pipe first; empty if it closes the pipe without writing.
 
-    None if it does neither within so many seconds: it is stopped, or hangs, and has been killed.
+    None if it does neither within the time: it is stopped, or hangs, and has been killed.
     """
     poll = select.poll()
     poll.register(fd, select.POLLIN)
@@ -94,7 +94,7 @@ def held_sockets() -> Iterator[tuple[int, frozenset[int]]]:
         try:
             links = [_link(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, or belongs to another user namespace
+            continue  # it has ended, or belongs to another user namespace
         yield int(name), frozenset(int(link[8:-1]) for link in links if link.startswith("socket:["))
 
 
@@ -111,7 +111,7 @@ def _link(path: str) -> str:
     try:
         return os.readlink(path)
     except FileNotFoundError:
-        return ""  # closed meanwhile
+        return ""  # closed in the meantime
 
 
 def memory_file(name: str, content: bytes = b"") -> int:
@@ -139,7 +139,7 @@ def _content(fd: int) -> str:
 
 
 def start(argv: Sequence[str], given: bytes = b"") -> Running:
-    """Start a tool by name with ``given`` as its input; raises MachineError if there is none."""
+    """Start a tool by name with ``given`` as its input; raises MachineError if it is not installed."""
     path = find(argv[0])
     stdin = memory_file("input", given)
     output = memory_file("output")

@@ -32,7 +32,7 @@ def _demand_nf_tables(tool: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A ruleset on its way into the kernel."""
+    """A ruleset that is being loaded."""
 
     tool: str
     text: str
@@ -50,7 +50,7 @@ class Loading:
 
 
 def _explained(words: str, text: str) -> str:
-    """The tool's message, with the rule behind iptables-restore's "Error occurred at line: N"."""
+    """The tool's message, with the rule that iptables-restore means by "Error occurred at line: N"."""
     words = words.strip() or "failed without a word"
     _, found, number = words.partition("line: ")
     if not found:
@@ -83,12 +83,12 @@ def in_pieces(text: str) -> str:
 
 
 def into_nothing(text: str) -> str:
-    """The same ruleset, with the same effect where none of its tables is there yet, but without waits.
+    """A ruleset with the same effect if none of its tables exists yet, but without delays.
 
-    For a chain's policy iptables-restore makes the chain, and then a change of it. What was changed the
-    kernel frees after an RCU grace period, and for that each netlink socket which closes meanwhile waits:
-    some 13 ms, twice and more in a run (nft_rcv_nl_event, net/netfilter/nf_tables_api.c). ``-F`` makes the
-    chain, too, whose policy then is ACCEPT. Tables with another policy go last, where only the end waits.
+    For a chain's policy, iptables-restore creates the chain and then changes it. The kernel frees the old
+    version after an RCU grace period, for which each netlink socket that closes has to wait: about 13 ms, at
+    least twice per run (nft_rcv_nl_event, net/netfilter/nf_tables_api.c). ``-F`` also creates the chain, with
+    the policy ACCEPT. Tables with another policy come last, so that only the end waits.
     """
     accepting: list[str] = []
     others: list[str] = []
@@ -107,9 +107,9 @@ def into_nothing(text: str) -> str:
 
 
 def start_iptables(family: Family, text: str, *, fresh: bool = False) -> Loading:
-    """Begin to load the text of ``iptables-save``; tables that it does not name stay as they are.
+    """Start loading the output of ``iptables-save``; tables that it does not contain stay unchanged.
 
-    ``fresh``: none of those that it names is there.
+    ``fresh``: none of its tables exists.
     """
     tool = f"{family.iptables}-restore"
     _demand_nf_tables(tool)

@@ -1,10 +1,10 @@
 """Read and write /proc/sys/net of the calling thread's network namespace.
 
-What Linux does by itself (net/ipv4/devinet.c, net/ipv6/addrconf.c): a key of ``conf/default`` is what later
-interfaces start with; writing ``ip_forward`` or ``conf/all/forwarding`` sets ``default`` and every interface
-that exists, and turns ``conf/all/accept_redirects`` the other way; writing IPv6's
-``conf/all/{forwarding,disable_ipv6}`` sets ``default`` and every interface. So the keys of ``all`` and
-``default`` go in before links exist, those that name an interface once it does.
+What Linux does itself (net/ipv4/devinet.c, net/ipv6/addrconf.c): keys of ``conf/default`` are the initial
+values of later interfaces; writing ``ip_forward`` or ``conf/all/forwarding`` sets ``default`` and all
+existing interfaces, and sets ``conf/all/accept_redirects`` to the opposite; writing IPv6's
+``conf/all/{forwarding,disable_ipv6}`` sets ``default`` and all interfaces. So keys of ``all`` and ``default``
+are written before links exist, and keys of an interface once it exists.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _CONGESTION = "net.ipv4.tcp_congestion_control"
 _KNOWN_CONGESTION = "net.ipv4.tcp_available_congestion_control"
 _GROUPS = "net.ipv4.ping_group_range"
 
-#: A new namespace takes its IPv4 conf/{all,default} from the machine's first one (devconf_inherit_init_net 0
-#: and 1), so on a Docker host it forwards from birth. These are the kernel's compiled values, 0 where
+#: A new namespace inherits its IPv4 conf/{all,default} from the machine's first one (devconf_inherit_init_net
+#: 0 and 1), so on a Docker host it forwards from the start. These are the kernel's compiled values, 0 where
 #: neither table has the key (ipv4_devconf and ipv4_devconf_dflt, net/ipv4/devinet.c).
 _COMPILED = {"accept_redirects": "1", "send_redirects": "1", "secure_redirects": "1", "shared_media": "1"}
 _COMPILED_DEFAULT = {**_COMPILED, "accept_source_route": "1"}
@@ -36,14 +36,15 @@ _INHERITED = (
     "src_valid_mark",
 )  # fmt: skip
 
-#: namespaces an instance of /proc: making one takes as long as it spares the next fifteen
+#: namespaces per instance of /proc: creating one costs as much time as it saves for fifteen namespaces
 _ENTRIES = 64
 
 #: Without it the kernel's own fe80:: addresses are tentative for 1.8 s. ``all`` is 0 anyway.
 NO_DUPLICATE_DETECTION = ("net.ipv6.conf.default.accept_dad", "0")
 
-#: Which ICMP errors the kernel limits: none, as a lost error looks like a drop. An empty mask switches off
-#: the limit per destination and the namespace's (icmp_msgs_per_sec), in net/ipv4/icmp.c and net/ipv6/icmp.c.
+#: Which ICMP errors the kernel limits: none, because a missing error looks like a drop. An empty mask turns
+#: off the limits per destination and per namespace (icmp_msgs_per_sec), in net/ipv4/icmp.c and
+#: net/ipv6/icmp.c.
 _UNLIMITED_ERRORS = (("net.ipv4.icmp_ratemask", "0"), ("net.ipv6.icmp.ratemask", "0"))
 _LIMITS = {
     "net.ipv4.icmp_ratemask": "net.ipv4.icmp_ratelimit",
@@ -54,7 +55,7 @@ _LIMITS_OF_ALL = ("net.ipv4.icmp_msgs_per_sec", "net.ipv4.icmp_msgs_burst")
 
 
 def path(key: str) -> str:
-    """The file of a dotted key, in which ``/`` stands for a dot inside a name (sysctl(8)).
+    """The file of a dotted key, in which ``/`` means a dot inside a name (sysctl(8)).
 
     Raises UsageError for a key that is not below ``net`` or is malformed.
     """
@@ -87,10 +88,10 @@ def read(key: str) -> str:
 
 
 def write(key: str, value: str, proc: int | None = None) -> None:
-    """Set a key in the calling thread's namespace, by the machine's /proc or another instance of it.
+    """Set a key in the calling thread's namespace, through the machine's /proc or another instance of it.
 
-    Raises UsageError for a key that is not per namespace, MachineError where the kernel lacks what has
-    the key, LabError where it refuses the value.
+    Raises UsageError for a key that is not per namespace, MachineError if the kernel lacks the feature,
+    LabError if it refuses the value.
     """
     try:
         if key == _CONGESTION and value not in read(_KNOWN_CONGESTION).split():
@@ -104,7 +105,7 @@ def write(key: str, value: str, proc: int | None = None) -> None:
             os.close(fd)
     except OSError as error:
         if error.errno == errno.ENOENT and value == "0" and key.startswith("net.bridge.bridge-nf-call-"):
-            return  # without br_netfilter bridged frames go by the rules: what 0 asks for
+            return  # without br_netfilter, bridged frames bypass the rules, which is what 0 means
         if error.errno == errno.EINVAL and key == _GROUPS and (most := userns.ids()) < int(value.split()[1]):
             write(key, f"0 {most - 1}", proc)  # every group that there is: a user namespace may have but one
             return
@@ -118,7 +119,9 @@ def write_all(settings: Iterable[tuple[str, str]], proc: int | None = None) -> N
 
 
 def unlimited_errors(settings: Iterable[tuple[str, str]], *, ipv6: bool) -> list[tuple[str, str]]:
-    """What lets every ICMP error out, except in a family whose limits are among a scenario's ``settings``."""
+    """The sysctls that allow all ICMP errors, except for a family whose limits are in a scenario's
+    ``settings``.
+    """
     own = {key for key, _ in settings}
     return [
         (key, value)
@@ -128,17 +131,17 @@ def unlimited_errors(settings: Iterable[tuple[str, str]], *, ipv6: bool) -> list
 
 
 def instances() -> Generator[int | None, None, None]:
-    """For each of many namespaces in turn the instance of /proc to write by: now and then another one.
+    """The instance of /proc to use for each of many namespaces: a new one every few namespaces.
 
-    The entries /proc/sys/net/ipv4 of all namespaces have one name in one folder, so in the kernel's cache of
-    names they are one hash chain, and the first way into the thousandth namespace leads past a thousand
-    (proc_sys_compare, fs/proc/proc_sysctl.c): 0.25 ms. An instance has names of its own.
+    The entries /proc/sys/net/ipv4 of all namespaces have the same name in the same folder, so they share one
+    hash chain in the kernel's cache of names, and the first lookup for the thousandth namespace compares a
+    thousand entries (proc_sys_compare, fs/proc/proc_sysctl.c): 0.25 ms. A new instance has its own names.
     """
     yield from repeat(None, _ENTRIES)
     while True:
         try:
             proc = libc.new_mount("proc")
-        except OSError:  # in a container that sees only a part of its /proc: there it is slower
+        except OSError:  # in a container with parts of /proc covered: slower there
             yield from repeat(None)
         try:
             yield from repeat(proc, _ENTRIES)
@@ -177,5 +180,5 @@ def inherited() -> tuple[tuple[str, str], ...]:
                 continue
             if found != fresh:
                 corrections.append((key, fresh))
-    # forwarding first: it turns accept_redirects the other way
+    # forwarding first: it changes accept_redirects
     return tuple(sorted(corrections, key=lambda item: not item[0].endswith(".forwarding")))

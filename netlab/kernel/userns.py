@@ -1,6 +1,6 @@
-"""Network namespaces that belong to a user namespace of their own.
+"""Network namespaces that belong to their own user namespace.
 
-A program that is root there has its capabilities over that network, and is nobody on the machine.
+A program that is root there has its capabilities over that network, but no rights on the machine.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import signal
 from netlab.kernel import libc, process
 from netlab.model.errors import MachineError
 
-#: The ids of the machine that such a user namespace uses: neither people, packages nor systemd's containers
-#: get them (systemd's UIDS-GIDS calls 0x70000000 to 0x7fffffff unused).
+#: The machine's IDs that such a user namespace uses: users, packages and systemd's containers never get them
+#: (systemd's UIDS-GIDS calls 0x70000000 to 0x7fffffff unused).
 FIRST_ID = 0x70000000
 IDS = 65536
 
@@ -43,8 +43,8 @@ def initial() -> bool:
 def create_network() -> int:
     """A new network namespace in a new user namespace, as a descriptor. For a single-threaded process.
 
-    As root of the machine its ids are 65536 unused ones; within a user namespace of one id, that one.
-    Raises MachineError where user namespaces are not to be had.
+    For the machine's root, it uses 65536 unused IDs; within a user namespace with one ID, that one. Raises
+    MachineError if user namespaces are unavailable.
     """
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)

@@ -1,9 +1,9 @@
 """Encode a plan as JSON text and decode it, for the supervisor and for later commands.
 
 A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
-value; a plan holds nothing else but scalars. A scenario and its events hold lists and mappings too, which
-become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends on nothing but the plan, so
-that its digest says whether a running lab is what a scenario asks for.
+value; all else in a plan are scalars. A scenario and its events also contain lists and mappings, which become
+``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the plan, so its digest tells
+whether a running lab matches a scenario.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SHARED = ("IptablesRuleset", "NftTable")
 
 
 class _Encoder:
-    """Turns one plan into lists and dicts; what a class's fields are is looked up once."""
+    """Turns one plan into lists and dicts; looks up the fields of each class once."""
 
     def __init__(self) -> None:
         self.names: dict[type, tuple[str, Callable[[Any], Any], bool]] = {}
-        #: every ruleset, and how many stood before it
+        #: every ruleset, and the number of rulesets before it
         self.shared: dict[Any, int] = {}
 
     def encode(self, value: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from netlab.journey.advise import Advice, Wish, advise, granted, wish_of
 from netlab.journey.matrix import matrix
 from netlab.journey.remedies import cause, remedies
-from netlab.lab.client.client import collect
 from netlab.lab.client.instrument import lent
+from netlab.lab.client.process import collect
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
 
-#: An accept may only lead to the next chain that drops: raw, then filter, then the answer's way.
+#: After an accept, the next chain may drop: raw, then filter, then on the path of the answer.
 _MOST_RULES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A flow of the matrix whose answer is another one with the rules than without."""
+    """A flow of the matrix whose result the rules changed."""
 
     before: Journey
     after: Journey
@@ -35,12 +35,18 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was asked, what would change it, and what did change when it was tried.
+    """A flow's journey, the rules that change it, and what changed when netlab tried them.
 
-    ``rules`` are the commands that changed it: rules, or sysctls and routes where those decided. It is empty
-    where none is known that does; ``failed`` are those that were tried and did not help. ``cause`` says what
-    to do where nobody listens. ``others`` are the flows of the matrix that changed too; ``compared`` is how
-    many were looked at.
+    ::
+
+        explanation = lab.explain("client -> host:80", family=4)
+        print(explanation.wish, [advice.add for advice in explanation.rules])
+        print(explanation.before.outcome, "->", explanation.after and explanation.after.outcome)
+
+    ``rules`` are the commands that changed the result: rules, or sysctls and routes if those decided. It is
+    empty if netlab knows of none; ``failed`` are those that netlab tried without success. ``cause`` says what
+    to do if nothing listens. ``others`` are the other flows of the matrix that changed, too; ``compared`` is
+    the number of flows that were compared.
     """
 
     before: Journey
@@ -54,9 +60,13 @@ class Explanation:
 
     @property
     def proved(self) -> bool:
-        """Whether the rules did what they are for, to this flow and to no other.
+        """Whether the rules changed this flow as intended, and no other.
 
-        Allowed is what nothing stops any more: nobody may be listening there.
+        ::
+
+            assert lab.explain("client -> host:80", family=4).proved
+
+        A flow is allowed if nothing stops it any more, even if nothing listens on its port.
         """
         if self.after is None or self.others or self.wish is None:
             return False
@@ -64,10 +74,9 @@ class Explanation:
 
 
 def explain(client: Client, flow: Flow, *, session: RemoteSession | None = None) -> Explanation:
-    """Try it in a lab that stands; its rules are as before when this returns.
+    """Try the rules in a running lab, and remove them again.
 
-    ``session`` is one that the caller has open and lends for so long.
-    Raises LabError if what was tried cannot be undone.
+    ``session`` is an open session of the caller. Raises LabError if a change cannot be undone.
     """
     flows = [flow, *_others(client, flow)]
     with lent(client, session) as using:
@@ -172,7 +181,7 @@ class _Settings:
         self._client = client
 
     def sysctl(self, node: str, name: str) -> str | None:
-        """The value of a sysctl, None if there is none of that name."""
+        """The value of a sysctl; None if it does not exist."""
         done = collect(self._client, node, ("sysctl", "-n", name))
         return done.stdout.strip() if done.returncode == 0 else None
 
@@ -184,7 +193,7 @@ class _Settings:
 
 
 def _others(client: Client, flow: Flow) -> list[Flow]:
-    """The matrix without the flow itself, which may stand in it under another name."""
+    """The matrix without the flow itself, which may be in it under another name."""
 
     def packet(one: Flow) -> tuple[object, ...]:
         return one.origin, one.address, one.port, one.protocol, one.via

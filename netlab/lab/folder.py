@@ -1,8 +1,9 @@
-"""Folders of netlab's state, opened so that no other user can have put them there, or can change them.
+"""Open the folders of netlab's state, which no other user may have created or be able to change.
 
-In /tmp anybody may make the folder that netlab looks for, put a link in its place, or plant a socket that
-takes a caller's descriptors. So every command opens it here, by a descriptor, and whatever is in it relative
-to that. Links are followed only where they belong to root or the caller; the folder itself is never a link.
+In /tmp, anybody may create the folder that netlab looks for, put a link in its place, or plant a socket that
+receives a caller's descriptors. So every command opens it here, as a descriptor, and everything in it
+relative to that. Links are followed only if they belong to root or the caller; the folder itself is never a
+link.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ def open_root(path: str, *, make: bool = False, owner: int | None = None) -> int
         raise
     except OSError as error:
         if _is_link(parent, name):
-            raise _machine(f"netlab's directory {path} is a link, which is not followed") from error
+            raise _machine(f"netlab's folder {path} is a link, which is not followed") from error
         raise _refused(path, error) from error
     finally:
         os.close(parent)
     found = os.fstat(fd)
     if found.st_uid != uid or found.st_mode & 0o022:
         os.close(fd)
-        raise _machine(f"netlab's directory {path} belongs to somebody else, or others may write to it")
+        raise _machine(f"netlab's folder {path} belongs to another user, or others may write to it")
     return fd
 
 
 def open_lab(root: int, name: str) -> int:
     """A descriptor of the folder of a lab below ``root``; raises FileNotFoundError, NotADirectoryError.
 
-    NotADirectoryError is also what a link and somebody else's folder are.
+    A link, or another user's folder, raises NotADirectoryError, too.
     """
     if not is_name(name):
         raise FileNotFoundError(name)
@@ -56,7 +57,7 @@ def open_lab(root: int, name: str) -> int:
         fd = os.open(name, _DIRECTORY, dir_fd=root)
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except OSError as error:  # ELOOP: a link; EACCES: somebody else's
+    except OSError as error:  # ELOOP: a link; EACCES: another user's
         raise NotADirectoryError(error.errno, error.strerror, name) from error
     found = os.fstat(fd)
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -71,7 +72,7 @@ def is_name(name: str) -> bool:
 
 
 def read_file(folder: int, name: str) -> bytes:
-    """The content of a regular file of the caller's in ``folder``; raises FileNotFoundError for all else."""
+    """Read a regular file in ``folder`` that belongs to the caller; otherwise, raises FileNotFoundError."""
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         fd = os.open(name, flags, dir_fd=folder)
@@ -85,7 +86,9 @@ def read_file(folder: int, name: str) -> bytes:
 
 
 def _open_parent(path: str, uid: int, make: bool) -> tuple[int, str]:
-    """The folder above ``path``, which nobody but root and ``uid`` can have replaced; the last name."""
+    """Open the folder above ``path``, which only root and ``uid`` can replace; returns it and the last
+    name.
+    """
     *names, last = [name for name in path.split("/") if name] or ["."]
     names.reverse()
     links = 0
@@ -136,11 +139,11 @@ def _is_link(parent: int, name: str) -> bool:
 
 
 def _check_parent(fd: int, path: str, trusted: set[int], uid: int) -> None:
-    """Raises MachineError if others than root and ``uid`` can replace what is in a folder."""
+    """Raise MachineError if users other than root and ``uid`` can replace entries of a folder."""
     found = os.fstat(fd)
     if found.st_uid in trusted:
         if found.st_mode & stat.S_ISVTX:
-            return  # /tmp: nobody can replace what is another's, and whose it is, is looked at
+            return  # /tmp: nobody can replace another user's entries, and their owners are checked
         private_group = found.st_gid == 0 or (found.st_gid == uid == os.getegid())
         if not found.st_mode & stat.S_IWOTH and (not found.st_mode & stat.S_IWGRP or private_group):
             return

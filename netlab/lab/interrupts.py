@@ -1,10 +1,9 @@
-"""Ctrl-C in a program that holds a lab: it comes when it can break nothing.
+"""Ctrl-C in a program that uses a lab: delayed until it can break nothing.
 
-Python raises KeyboardInterrupt between any two steps of the main thread. In the first step of ``__exit__``
-the lab would stand for ever; in the middle of an import, half a package would be left, which no later import
-mends (yaml says "partially initialized module" from then on). So while a lab is built, stands or ends, an
-interrupt that meets code marked :func:`~netlab.lab.unbroken.unbroken`, or an import by netlab, is sent once
-more a moment later.
+Python raises KeyboardInterrupt between any two steps of the main thread. In the first step of ``__exit__``,
+it would leave the lab running; in the middle of an import, half a package, which no later import repairs
+(yaml reports "partially initialized module" from then on). So while a lab exists, an interrupt in code marked
+:func:`~netlab.lab.unbroken.unbroken`, or in an import by netlab, is sent again a moment later.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 
 from netlab.lab.unbroken import CODES, unbroken
 
-#: Seconds until an interrupt is sent once more.
+#: Seconds until an interrupt is sent again.
 _MOMENT = 0.005
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTER = "<frozen importlib._bootstrap>"
@@ -42,7 +41,7 @@ def hold() -> None:
 
 
 def let_go() -> None:
-    """The end of :func:`hold`: the handler that was there before is there again."""
+    """End :func:`hold`: restore the previous handler."""
     global _holders
     _holders -= 1
     main = threading.current_thread() is threading.main_thread()
@@ -51,7 +50,7 @@ def let_go() -> None:
 
 
 class Hold:
-    """One :func:`hold`, which ends once, whoever ends it."""
+    """One :func:`hold`, which ends only once."""
 
     _taken = False
 
@@ -63,7 +62,7 @@ class Hold:
 
     @unbroken
     def let_go(self) -> None:
-        """And no more; a second time does nothing."""
+        """End it; a second call does nothing."""
         if self._taken:
             self._taken = False
             let_go()

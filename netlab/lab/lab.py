@@ -8,9 +8,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec, state
-from netlab.lab.client.client import Client, resolve
+from netlab.lab.client.client import Client
 from netlab.lab.client.instrument import Instrument
 from netlab.lab.client.launch import Launch
+from netlab.lab.client.nodes import resolve
 from netlab.lab.client.per_process import PerProcess
 from netlab.lab.interrupts import Hold
 from netlab.lab.options import (
@@ -52,18 +53,23 @@ _numbers = itertools.count(1)
 
 
 class Lab(Questions):
-    """A scenario as a living lab, from the constructor to :meth:`close`.
+    """A running lab, from the constructor until :meth:`close` or the end of its ``with`` block.
 
-    A supervisor of its own holds everything; it ends with this object's process, however that ends. Any
-    thread may use it; flows are measured one call after the other. A forked child may use it too, but does
-    not own it: its ``close`` does nothing.
+    ::
 
-    What cannot be measured raises Unmeasured, so that it is neither taken for a pass nor for a failure.
+        with netlab.Lab("scenarios/httpd.yaml", engine="docker-28") as lab:
+            assert lab.probe("client -> host:80", family=4).path == "forward"
 
-    Without ``name`` it is called after its file, this process and a number, so that any number of programs
-    may hold the same scenario; ``netlab ls`` and ``netlab shell`` know it meanwhile.
+    Its own supervisor process holds everything, and ends with your program, however that ends. Any thread may
+    use it; one call measures at a time. A forked child may use it, too, but does not own it: ``close`` in the
+    child does nothing.
 
-    Raises ScenarioError (everything that is wrong with the files), MachineError, LabError.
+    The default ``name`` consists of the file's name, the process ID and a number, so any number of programs
+    can use the same scenario. ``netlab ls`` and ``netlab shell`` can see the lab meanwhile.
+
+    Raises ScenarioError (with all problems in the files), OptionError, TypeError for an unknown option,
+    MachineError and LabError. A method raises Unmeasured if a flow cannot be measured: this is neither a pass
+    nor a failure.
     """
 
     def __init__(
@@ -73,17 +79,17 @@ class Lab(Questions):
         scenario: Scenario | None = None,
         **options: Unpack[LabOptions],
     ) -> None:
-        """Build it: from ``files``, merged by Compose's rules, or from a ``plan`` that is there already.
+        """Build a lab from ``files``, merged by Compose's rules, or from an existing ``plan``.
 
-        ``options``: see :class:`~netlab.lab.options.LabOptions`. With a ``plan`` comes the ``scenario`` that
-        it is of; without, nothing can :meth:`do` anything to it. What changes a scenario (``engine``, …)
-        cannot be combined with a ``plan``.
+        ``options``: see :class:`~netlab.lab.options.LabOptions`. Give the ``scenario`` of the ``plan``, too,
+        if you want to use :meth:`do`. Options that change a scenario (``engine``, …) cannot be combined with
+        a ``plan``.
         """
         check(options)
         name = options.get("name")
         if plan is not None:
             for option in of_scenario(options).keys() - {"name"}:
-                raise OptionError("cannot change a plan that is made already", option)
+                raise OptionError("cannot change an existing plan", option)
         self._owner = os.getpid()
         self._lock = PerProcess(threading.Lock)
         self._namespaces: dict[str, int] = {}
@@ -99,7 +105,7 @@ class Lab(Questions):
             if not options.get("allow_programs", False):
                 refuse_programs(plan)
             self._client = _build(launch, plan, scenario, name, self._names(plan), files)
-            #: the session that all measuring here goes through, for what this class does not offer
+            #: The session that all measurements use, for what this class does not offer.
             self.instrument = Instrument(self._client)
             self.warnings = tuple(launch.warnings)
         except BaseException:
@@ -108,37 +114,57 @@ class Lab(Questions):
 
     @unbroken
     def _give_up(self) -> None:
-        """The end of a lab that did not come to be; also of one that an interrupt came too late for."""
+        """Remove a lab that could not be built, also if an interrupt came at the last moment."""
         launch, self._launch = self._launch, None
         if launch is not None:
             launch.abandon()
         self._hold.let_go()
 
     def _names(self, plan: Plan) -> Iterator[str]:
-        """Names to try, one after the other, where the caller gave none."""
+        """Names to try one after the other, if the caller gave none."""
         while True:
             yield f"{plan.name}-{os.getpid()}-{next(_numbers)}"
 
     @property
     def name(self) -> str:
-        """The lab's name, as ``netlab ls`` shows it."""
+        """The lab's name, as ``netlab ls`` shows it.
+
+        ::
+
+            with netlab.Lab("scenarios/httpd.yaml", name="shop") as lab:
+                print(lab.name)  # shop
+        """
         return self._client.name
 
     @property
     def plan(self) -> Plan:
-        """What was built."""
+        """The plan that was built.
+
+        >>> [node.name for node in lab.plan.nodes if node.kind == "outside"]
+        ['client', 'neighbour']
+        """
         return self._client.plan
 
     @property
     def client(self) -> Client:
-        """The connection to the supervisor, for what this class does not offer."""
+        """The connection to the supervisor, for what this class does not offer.
+
+        ::
+
+            print(lab.client.status()["processes"])
+        """
         return self._client
 
     @property
     def namespaces(self) -> Mapping[str, int]:
-        """Descriptors of all nodes' network namespaces, by name; they are this object's to close.
+        """File descriptors of all nodes' network namespaces, by node name.
 
-        They stay open until something happens to the lab (:meth:`do`).
+        ::
+
+            fd = lab.namespaces["client"]
+            subprocess.run(["nsenter", f"--net=/proc/self/fd/{fd}", "ip", "address"], pass_fds=[fd])
+
+        Do not close them: they stay open until the next :meth:`do`, :meth:`release` or :meth:`close`.
         """
         with self._lock():
             self._check()
@@ -159,19 +185,29 @@ class Lab(Questions):
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
 
-        Raises UsageError for an unknown node, subprocess.TimeoutExpired (the program is killed), with
-        ``check`` subprocess.CalledProcessError.
+        ::
+
+            page = lab.exec("client", ["curl", "-s", "http://198.51.100.1/"], timeout=5, check=True).stdout
+
+        ``timeout`` is in seconds. Raises NoNodeError, subprocess.TimeoutExpired (the program is killed), and
+        with ``check`` subprocess.CalledProcessError.
         """
         self._check()
         return self._client.exec(node, argv, input=input, timeout=timeout, env=env, cwd=cwd, check=check)
 
     def do(self, event: str) -> tuple[Happening, ...]:
-        """Have something happen to the engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
+        """Change the state of the lab's engine, in the words of ``netlab do``.
 
-        The engine acts on the host as it is, whatever others have done there; namespaces, connections and
-        rules that have nothing to do with it stay. Returns what happened, in the engine's terms. Raises
-        ScenarioError for what is no event, UsageError where the engine refuses it or the lab was made from a
-        plan alone, EngineFailed where the engine fails midway, as the real one would.
+        ::
+
+            lab.do("stop httpd")
+            assert lab.probe("client -> host:80", family=4).outcome == "refused"
+            lab.do("start httpd")
+
+        The engine acts on the host as it is, including changes that others made; namespaces, connections and
+        rules that the event does not concern stay. Returns what happened, as the engine's events. Raises
+        ScenarioError if ``event`` has an error, UsageError if the engine refuses it or the lab was built from
+        a plan alone, and EngineFailed if the engine fails midway, as the real one would.
         """
         with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
             self._check()
@@ -186,7 +222,15 @@ class Lab(Questions):
         return events
 
     def let_happen(self, event: str) -> None:
-        """:meth:`do` of an event between flows: if the engine fails midway, the flows show what it left."""
+        """Like :meth:`do`, for events between flows: a failure of the engine becomes a warning.
+
+        ::
+
+            lab.let_happen("restart daemon")
+            print(lab.warnings)
+
+        The flows after it show the state that the engine left. Other errors are those of :meth:`do`.
+        """
         try:
             self.do(event)
         except EngineFailed as error:
@@ -195,10 +239,13 @@ class Lab(Questions):
     # -- measuring
 
     def verify(self, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
-        """Measure everything that the scenario expects; whether it was met is in each verdict.
+        """Check all expectations of the scenario, and return a verdict for each flow and family.
 
-        Events between flows happen to this lab. Unmeasured flows are verdicts too. A scenario that expects
-        nothing has none. ``tell`` is called at each measured flow.
+        >>> [verdict.word for verdict in lab.verify()]
+        ['passed', 'passed', 'passed', 'passed']
+
+        Events between flows happen in this lab. A flow that cannot be measured has a verdict, too. Without
+        expectations, the list is empty. ``tell`` is called after each measured flow.
         """
         from netlab.lab.stages import judge, stages
 
@@ -213,11 +260,20 @@ class Lab(Questions):
         return verdicts
 
     def _history(self) -> History | None:
-        """What led to the lab as it stands; None if it came of a plan alone."""
+        """What has happened to the lab so far; None if it was built from a plan alone."""
         return self._client.history if self._client.has_history else None
 
     def matrix(self) -> Column:
-        """Who can reach what: every origin to every port of every service, each way in, each family."""
+        """Measure who can reach what: every origin, every port of every service, each way in, each family.
+
+        >>> for cell, journey in lab.matrix().answers.values():
+        ...     if cell.published and cell.flow.origin == "client" and cell.flow.family == 6:
+        ...         print(cell.flow, journey.outcome)
+        client -> host:80/tcp ok
+        client -> host:443/tcp ok
+
+        Raises Unmeasured.
+        """
         __tracebackhide__ = True
         from netlab.lab.client.instrument import measure_matrix
 
@@ -229,7 +285,17 @@ class Lab(Questions):
         return column
 
     def explain(self, flow: str | Flow, family: int | None = None) -> Explanation:
-        """Which rule decides a flow, which one would change that, and what it changed when tried."""
+        """Find the rule that decides a flow, and a rule that changes the result, tried in the lab.
+
+        ::
+
+            explanation = lab.explain("client -> host:80", family=4)
+            for advice in explanation.rules:
+                print(" ".join(advice.add))  # iptables -I DOCKER-USER …
+            assert explanation.proved
+
+        Raises LabError if a rule cannot be added or removed; other errors are those of :meth:`probe`.
+        """
         from netlab.lab.explain import explain
 
         (asked,) = self._flows(flow, family, {}, alone=True)
@@ -249,14 +315,20 @@ class Lab(Questions):
         return journeys
 
     def _note(self, journeys: Sequence[Journey]) -> None:
-        """Hear of everything that is measured: for those who keep a record."""
+        """Called with all measured journeys; the pytest plugin overrides it to keep a record."""
 
     # -- looking
 
     def rules(self, node: str | None = None, family: int | None = None) -> Rules:
-        """The living rules of a node, with counters and reasons; default: the one host's.
+        """The current rules of a node, with counters and reasons; default: those of the only host.
 
-        As a string, everything as the tools print it. Raises UsageError where there are several hosts.
+        ::
+
+            rules = lab.rules(family=4)
+            print(rules)  # as iptables-save and nft print them
+            assert rules.chain("DOCKER-USER").rules[-1].text == "-j RETURN"
+
+        Raises NoNodeError, and UsageError if you name no node and there are several hosts.
         """
         from netlab.lab.client.rules import read_rules
         from netlab.model.family import FAMILIES, Family
@@ -264,21 +336,39 @@ class Lab(Questions):
         self._check()
         hosts = [found.name for found in self.plan.nodes if found.kind == "host"]
         if node is None and len(hosts) != 1:
-            raise UsageError(f"say of which node the rules are asked: {', '.join(hosts)}")
+            known = hosts or [found.name for found in self.plan.nodes]
+            raise UsageError(
+                f"name a node, for example lab.rules({known[0]!r}); there are: {', '.join(known)}"
+            )
         families = FAMILIES if family is None else (Family(family),)
         return read_rules(self._client, resolve(self.plan, node or hosts[0]), families)
 
     def sockets(self, node: str | None = None) -> list[Listening]:
-        """Every listening socket, of one node's namespace or of all: who holds it, and what it is for."""
+        """All listening sockets of one node's namespace, or of all nodes, with owner and purpose.
+
+        ::
+
+            for socket in lab.sockets("host"):
+                print(socket.port, [process.name for process in socket.processes], socket.reason)
+
+        Raises NoNodeError, LabError.
+        """
         from netlab.lab.client.sockets import sockets
 
         self._check()
         return sockets(self._client, None if node is None else resolve(self.plan, node))
 
     def capture(self, path: str | Path, node: str | None = None, interface: str | None = None) -> Capture:
-        """A context manager that writes what passes into a pcapng file; default: all nodes' interfaces.
+        """A context manager that captures packets to a pcapng file; default: on all nodes' interfaces.
 
-        Everything sent in its body is in the file when it ends; ``packets`` and ``lost`` count then.
+        ::
+
+            with lab.capture("/tmp/web.pcapng", node="host", interface="ext0") as capture:
+                lab.probe("client -> host:80", family=4)
+            assert capture.packets > 0 and capture.lost == 0
+
+        When it ends, all packets of its body are in the file. Raises NoNodeError, and UsageError for an
+        unknown interface.
         """
         from netlab.lab.client.capture import Capture, sources_in
 
@@ -289,7 +379,16 @@ class Lab(Questions):
 
     @unbroken
     def release(self) -> None:
-        """Let the lab live on without this program, until ``netlab down``; closes this object."""
+        """Keep the lab running after this program ends, until ``netlab down``; closes this object.
+
+        ::
+
+            lab = netlab.Lab("scenarios/httpd.yaml", name="shop")
+            lab.release()
+            netlab.attach("shop").down()
+
+        Raises LabError if the lab is closed.
+        """
         with self._lock():
             self._check()
             self.instrument.close()
@@ -301,7 +400,16 @@ class Lab(Questions):
 
     @unbroken
     def close(self) -> None:
-        """Take the lab down; returns when it is gone. Doing it twice is no error."""
+        """Take the lab down; returns when it is gone. You may call it twice.
+
+        ::
+
+            lab = netlab.Lab("scenarios/httpd.yaml")
+            try:
+                print(lab.rules())
+            finally:
+                lab.close()
+        """
         if os.getpid() != self._owner:
             return
         with self._lock():
@@ -348,15 +456,15 @@ def _build(
     names: Iterator[str],
     files: Sequence[Any],
 ) -> Client:
-    """Build the plan under a name that is free; raises UsageError if ``name`` is not."""
+    """Build the plan under a free name; raises UsageError if ``name`` is taken."""
     while True:
         lock, taken = claim(name or next(names), lambda _: True)
         with lock:
             if not taken:
                 return _build_as(launch, lock, plan, scenario, files)
             if name is not None:
-                raise UsageError(f"there is a lab {name} already")
-        # else the name of a program with our number in another PID namespace
+                raise UsageError(f"a lab named {name} is already running")
+        # otherwise a program in another PID namespace has our process ID
 
 
 def _build_as(

@@ -1,4 +1,4 @@
-"""The options of a lab, each declared once; from files and options to a plan, and to a lab's record.
+"""The options of a lab, each declared once; turn files and options into a plan and a lab's record.
 
 The constructor of :class:`netlab.Lab`, the scenario options of the command line and the ``netlab`` marker of
 pytest all derive from :class:`LabOptions`. To add an option, add one entry there.
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
-#: A file or folder in the user's words.
+#: A file or folder as the user writes it.
 Path = str | os.PathLike[str]
 
 
 class Kind(NamedTuple):
-    """What values an option takes: a check, the words for it, and how the command line takes one."""
+    """The values of an option: a check, the words for an error, and its form on the command line."""
 
     is_right: Callable[[object], bool]
     words: str
@@ -32,20 +32,20 @@ class Kind(NamedTuple):
 
 
 class Option(NamedTuple):
-    """One option beside its type: what it does, how each door spells it, and who reads it."""
+    """An option: what it does, what it is called on the command line, and what reads it."""
 
     kind: Kind
     help: str
-    #: Who reads it: the loader of scenarios, its overrides for every host, or the lab itself.
+    #: What reads it: the loader of scenarios, its overrides for every host, or the lab itself.
     reader: Literal["load", "overrides", "lab"] = "load"
-    #: The command line's spellings, the long one first; none if only Python has it.
+    #: The flags on the command line, the long one first; empty if only Python has the option.
     flags: tuple[str, ...] = ()
     metavar: str | None = None
     #: What completes a value: ``file``, ``engine`` or ``firewall``.
     completes: str = ""
-    #: Verbs that compare take it several times, and the marker takes a list: one lab for each value.
+    #: Verbs that compare accept it several times, and the marker accepts a list: one lab for each value.
     axis: bool = False
-    #: Whether the marker takes it. The plugin itself names its labs.
+    #: Whether the marker accepts it. The plugin names its labs itself.
     marker: bool = True
     #: What a value becomes before it is read; raises ValueError.
     convert: Callable[[Any], object] | None = None
@@ -56,7 +56,7 @@ def _is_path(value: object) -> bool:
 
 
 def _is_list(value: object, is_right: Callable[[object], bool]) -> bool:
-    """A string is a collection too, of strings: never what was meant."""
+    """Reject a string, which is a collection of strings, too, but never meant as one."""
     if not isinstance(value, Collection) or isinstance(value, (str, bytes, Mapping)):
         return False
     return all(map(is_right, value))
@@ -110,7 +110,7 @@ def _numbers(value: Mapping[str, int] | Sequence[str]) -> Mapping[str, int]:
 
 
 class ScenarioOptions(TypedDict, total=False):
-    """What changes the meaning of a scenario's files."""
+    """The options that change what a scenario's files mean."""
 
     engine: Annotated[
         str | None,
@@ -183,7 +183,7 @@ class ScenarioOptions(TypedDict, total=False):
 
 
 class LabOptions(ScenarioOptions, total=False):
-    """The keywords of :class:`netlab.Lab`: those of its scenario, and what the lab itself may do."""
+    """The keywords of :class:`netlab.Lab`: the options of its scenario and of the lab itself."""
 
     allow_programs: Annotated[
         bool,
@@ -205,7 +205,7 @@ OPTIONS: dict[str, Option] = declared(LabOptions)
 
 
 def check(options: Mapping[str, object]) -> None:
-    """Raise TypeError for a keyword that is no option, OptionError for a value that is not of its kind."""
+    """Raise TypeError for an unknown option, OptionError for a value of the wrong type."""
     for name, value in options.items():
         if name not in OPTIONS:
             raise TypeError(f"{name}= is not an option of a lab{_near(name)}: {', '.join(OPTIONS)}")
@@ -222,9 +222,15 @@ def _near(name: str) -> str:
 
 
 def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan:
-    """The plan of one scenario; arguments and errors are those of :func:`load_scenario`.
+    """Plan one scenario without building it; needs no root.
 
-    The scenario's warnings are Python's, of the category ScenarioWarning.
+    >>> plan = netlab.load_plan(["scenarios/httpd.yaml"], engine="docker-28")
+    >>> plan.name, plan.node("httpd").interfaces[0].addresses
+    ('httpd', ('192.168.10.10/24',))
+
+    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`, without
+    ``allow_programs``. Warnings are Python warnings of the category ScenarioWarning. Raises ScenarioError
+    with all problems, OptionError, TypeError for an unknown option, and UsageError without files.
     """
     from netlab.plan import make
 
@@ -263,7 +269,7 @@ def load_scenario(
         except ValueError as error:
             raise OptionError(str(error), name) from error
     if read["lab"]:
-        raise TypeError(f"{', '.join(read['lab'])}: for a lab, not for a scenario")
+        raise TypeError(f"{', '.join(read['lab'])}: an option of a lab, not of a scenario")
     return load(
         [os.fspath(file) for file in files],
         found_in=None if found_in is None else os.fspath(found_in),
@@ -273,13 +279,13 @@ def load_scenario(
 
 
 def of_scenario(options: Mapping[str, Any]) -> ScenarioOptions:
-    """Those of a lab's options that change its scenario."""
+    """The options of a lab that change its scenario."""
     found = {name: value for name, value in options.items() if OPTIONS[name].reader != "lab"}
     return found  # type: ignore[return-value]  # the keys were checked
 
 
 def record_of(plan: Plan, text: str, files: Sequence[Path], *, owner: int | None = None) -> dict[str, Any]:
-    """What ``lab.json`` says of a lab; the supervisor adds to it. ``owner``: the PID that it ends with."""
+    """The contents of ``lab.json``; the supervisor adds to it. The lab ends with the process ``owner``."""
     import time
 
     from netlab.lab import codec
@@ -309,7 +315,7 @@ def counts_of(plan: Plan) -> dict[str, Any]:
 
 
 def refuse_programs(plan: Plan) -> None:
-    """A stranger's scenario starts no program of this machine with our rights; raises OptionError."""
+    """Raise OptionError if a scenario names a program on this machine, which would run with your rights."""
     for node in plan.nodes:
         if node.proxy.startswith("/"):
             raise OptionError(

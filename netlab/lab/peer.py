@@ -1,7 +1,7 @@
 """Who is at the other end of a control connection.
 
-A connection hands over descriptors, an environment and control over a lab, so both ends look who the other
-is, whatever the file system says.
+A connection carries descriptors, an environment and control over a lab, so both ends check who the other is,
+whatever the file system's permissions are.
 """
 
 from __future__ import annotations
@@ -40,12 +40,30 @@ def refuse_others(sock: socket.socket) -> None:
 
 
 def accept(listener: socket.socket) -> socket.socket | None:
-    """The next connection of the user of this process; None if there is none; another's is closed."""
+    """The next connection from this process's user; None if there is none. Those of others are closed."""
     try:
         sock, _ = listener.accept()
-    except OSError:  # gone again, or no descriptor left: it may try once more
+    except OSError:  # gone, or no descriptor left: it may try again
         return None
     if is_the_same_user(sock):
         return sock
     sock.close()
     return None
+
+
+#: include/uapi/asm-generic/socket.h, since Linux 6.5
+_SO_PEERPIDFD = 77
+
+
+def pidfd_of_peer(sock: socket.socket) -> int | None:
+    """A pidfd of the process at the other end; raises ProcessLookupError if it is gone.
+
+    None if the kernel gives only its PID, and the PID belongs to another PID namespace.
+    """
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        pid = peer_of(sock)[0]
+    return os.pidfd_open(pid) if pid else None

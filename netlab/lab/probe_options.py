@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class PacketOptions(TypedDict, total=False):
-    """How the packets of a probe differ from a socket's own; the options of ``netlab probe``.
+    """How a probe's packets differ from those of an ordinary socket; the options of ``netlab probe``.
 
-    ``protocol`` holds whatever the flow says. ``via`` is the node that the frame is sent to, whatever the
-    routing table says. ``source`` is an address, forged if the origin has it not; ``source_port`` a port.
-    The others make packets by hand, and no connection is opened: ``syn`` (one SYN), ``flags`` (TCP's, such
-    as ``"SA"``), ``payload``, ``hops`` (TTL or hop limit), ``fragment`` (the payload is cut into fragments
-    of so many octets). ``replies`` measures the answers' way too.
+    ``protocol`` overrides the flow's. ``via`` is the node to which the frame is sent, regardless of the
+    routing table. ``source`` is an address, forged if the origin does not have it; ``source_port`` is a port.
+    The following options send hand-made packets without a connection: ``syn`` (one SYN), ``flags`` (of TCP,
+    such as ``"SA"``), ``payload``, ``hops`` (TTL or hop limit), ``fragment`` (the size in octets of the
+    fragments of the payload). ``replies`` also measures the path of the answers.
     """
 
     protocol: FlowProtocol | None
@@ -47,10 +47,10 @@ def flows(
     position: Position | None = None,
     resolver: Resolver | None = None,
 ) -> list[Flow]:
-    """The flows that ``asked`` stands for; without ``family`` (4 or 6), those of both.
+    """The flows that ``asked`` means; without ``family`` (4 or 6), those of both families.
 
-    Raises ScenarioError, at a place counted from ``position``, for what is no flow, and UsageError for a
-    name that means nothing, an unknown option and a family in which the target has no address.
+    Raises ScenarioError for a syntax error, with a position relative to ``position``, and UsageError for an
+    unknown name, an unknown option, or a family in which the target has no address.
     """
     from netlab.journey.expand import expand
     from netlab.scenario.flow import parse_flow
@@ -61,7 +61,7 @@ def flows(
         known = ", ".join(PacketOptions.__annotations__)
         raise UsageError(f"a probe has no option {unknown[0]!r}: it has {known}")
     if family not in (None, 4, 6):
-        raise UsageError(f"there is no IP family {family!r}: it is 4 or 6")
+        raise UsageError(f"family must be 4 or 6, not {family!r}")
     if isinstance(asked, Flow):
         found = [asked] if family in (None, asked.family) else []
         if not found:
@@ -99,7 +99,7 @@ def gathered(
 
 
 def shape(options: PacketOptions) -> Shape | None:
-    """The shape of packets made by hand; None where a socket's own will do."""
+    """The shape of hand-made packets; None if an ordinary socket is enough."""
     if not any(options.get(key) for key in ("syn", "flags", "payload", "hops", "fragment")):
         return None
     from netlab.kernel.packet import Shape

@@ -1,4 +1,4 @@
-"""Questions to a lab, and what is expected of the answers: the same for a real lab and for a fake one."""
+"""Measure flows and check expectations: what a real lab and a fake one have in common."""
 
 from __future__ import annotations
 
@@ -25,32 +25,35 @@ if TYPE_CHECKING:
 
 
 class Questions(ABC):
-    """What can be asked of a lab: :meth:`probe`, :meth:`probe_all` and :meth:`expect`."""
+    """The methods that a real lab and a fake one share: :meth:`probe`, :meth:`probe_all`, :meth:`expect`."""
 
     @property
     @abstractmethod
     def plan(self) -> Plan:
-        """What names in a flow mean."""
+        """The plan of the lab, which says what the names in a flow mean.
+
+        >>> lab.plan.name
+        'httpd'
+        """
 
     @abstractmethod
     def _check(self) -> None:
-        """Raise LabError if nothing can be asked any more."""
+        """Raise LabError if the lab is closed."""
 
     @abstractmethod
     def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
         """The journey of each flow, in order; raises Unmeasured."""
 
     def probe(self, flow: str | Flow, family: int | None = None, **options: Unpack[PacketOptions]) -> Journey:
-        """Send one flow, and say which way it went.
+        """Measure one flow, and return its journey.
 
-        ::
+        >>> journey = lab.probe("client -> host:80", family=6)
+        >>> journey.outcome, journey.path
+        ('ok', 'proxy')
 
-            journey = lab.probe("client -> host:80", family=6)
-            assert (journey.outcome, journey.path) == ("ok", "proxy")
-
-        ``options``: see :class:`~netlab.lab.probe_options.PacketOptions`. Raises UsageError for what stands
-        for several flows (a name with addresses of both families and no ``family``, a glob, a range of
-        ports).
+        ``family`` is 4 or 6. ``options``: see :class:`~netlab.lab.probe_options.PacketOptions`. Raises
+        Unmeasured, NoNodeError, ScenarioError if ``flow`` has a syntax error, and UsageError if it means
+        several flows (a target with addresses of both families and no ``family``, a glob, a range of ports).
         """
         __tracebackhide__ = True
         journeys = self._measured(self._flows(flow, family, options, alone=True), options)
@@ -62,7 +65,13 @@ class Questions(ABC):
         family: int | None = None,
         **options: Unpack[PacketOptions],
     ) -> list[Journey]:
-        """Send every flow that ``flows`` stands for, and say which way each went, in order."""
+        """Measure every flow that ``flows`` means, and return their journeys in order.
+
+        >>> [journey.path for journey in lab.probe_all("client -> host:[80,443]", family=6)]
+        ['proxy', 'proxy']
+
+        Arguments and errors are those of :meth:`probe`; without ``family``, both families are measured.
+        """
         __tracebackhide__ = True
         asked = [flows] if isinstance(flows, str | Flow) else list(flows)
         found = [one for flow in asked for one in self._flows(flow, family, options)]
@@ -77,11 +86,16 @@ class Questions(ABC):
         ipv6: str | Mapping[str, str] | Expected | None = None,
         **words: Unpack[ExpectedWords],
     ) -> list[Journey]:
-        """Send a flow, and raise ExpectationFailed (an AssertionError) unless it goes as expected.
+        """Measure a flow, and raise ExpectationFailed (an AssertionError) unless the result is as expected.
 
-        ``lab.expect("client -> host:80", ipv4="ok forward", ipv6="ok proxy")`` holds for a family each;
-        ``expected`` and ``words`` (``sees="client"``) for every family that is asked about: the two named,
-        or else all in which the target has an address. See :func:`~netlab.journey.expect_words.expected`.
+        >>> journeys = lab.expect("client -> host:80", "ok", ipv4="forward, sees client", ipv6="proxy")
+        >>> [journey.outcome for journey in journeys]
+        ['ok', 'ok']
+
+        ``ipv4`` and ``ipv6`` apply to one family; ``expected`` and ``words`` (``sees="client"``) to every
+        family that is measured: those that you give, or else all in which the target has an address. See
+        :func:`~netlab.journey.expect_words.expected` for the words. Other errors are those of :meth:`probe`;
+        UsageError also if you expect nothing.
         """
         __tracebackhide__ = True
         caller = sys._getframe(1)
@@ -109,14 +123,14 @@ class Questions(ABC):
         if alone and len(found) != 1:
             some = ", ".join(f"{one} {one.family.word}" for one in found[:4])
             raise UsageError(
-                f"{flow} stands for {len(found)} flows ({some}{', …' if len(found) > 4 else ''}): "
-                "say family=4 or family=6, one origin and one port; or ask probe_all"
+                f"{flow} means {len(found)} flows ({some}{', …' if len(found) > 4 else ''}); "
+                "give family=4 or family=6, one origin and one port, or use probe_all"
             )
         return found
 
 
 def refuse_unmeasured(journeys: Iterable[Journey]) -> None:
-    """Raises Unmeasured, with what failed, if any journey is."""
+    """Raise Unmeasured, with the reasons, if any journey is unmeasured."""
     __tracebackhide__ = True
     failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
     if failed:

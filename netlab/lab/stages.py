@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Events that happen one after the other, and the flows that are asked once they have."""
+    """Events that happen one after the other, and the flows that are measured after them."""
 
     events: tuple[ScenarioEvent, ...]
     claims: tuple[Claim, ...]
 
 
 def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
-    """Everything that a scenario expects of a lab of ``plan``, to which ``history`` has led.
+    """All expectations of a scenario, for a lab with this ``plan`` and ``history``.
 
-    Raises UsageError for an expectation that means nothing, an event that the engine refuses, and any event
-    where nobody knows the history (None).
+    Raises UsageError for an expectation without meaning, an event that the engine refuses, and any event if
+    the history is unknown (None).
     """
     found = []
     done = 0
@@ -62,7 +62,9 @@ def _happen(history: History | None, event: ScenarioEvent) -> Change | None:
     if is_command(event):
         return None
     if history is None:
-        raise UsageError(f"{event.position}: the lab was made from a plan: nothing can happen to its engine")
+        raise UsageError(
+            f"{event.position}: the lab was built from a plan alone, so its engine cannot be changed"
+        )
     try:
         return happen(history, event)
     except UsageError as error:
@@ -76,7 +78,7 @@ def judge(
     *,
     tell: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
-    """Measure claims in a lab that stands as ``plan`` says."""
+    """Measure claims in a running lab with this ``plan``."""
     known = list(claims)
 
     def told(_number: int, _journey: Journey) -> None:

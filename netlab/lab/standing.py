@@ -1,15 +1,15 @@
-"""Labs that outlive the program that brings them up: built, changed, left as they are, taken down.
+"""Labs that keep running after the program that starts them: build, change, keep, take down.
 
 ::
 
-    claim the names ──▶ a lab is there? ──no──────────────────────▶ build it ──▶ commit
+    claim the names ──▶ does a lab run? ──no──────────────────────▶ build it ──▶ commit
                             │ yes
-                            ├── as wanted: leave it
+                            ├── no difference: keep it
                             ├── containers or networks differ: change them
                             └── anything else: take it down, then build it
 
-The command line and :func:`netlab.up` both come here. ``tell`` gets sentences for the user, ``show`` what
-each lab is doing.
+The command line and :func:`netlab.up` both use this. ``tell`` gets messages for the user, ``show`` the
+progress of each lab.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MOMENT = 100
 
 
 class Job:
-    """One lab on its way. Afterwards: what became of it."""
+    """One lab that is being brought up, and afterwards the result."""
 
     def __init__(self, scenario: Scenario, files: Sequence[str | Path]) -> None:
         from netlab.lab import codec
@@ -70,14 +70,14 @@ class Job:
         return self.plan.name
 
     def history(self) -> str:
-        """What a later change of the lab starts from."""
+        """The history from which a later change to the lab starts."""
         from netlab.lab import codec
         from netlab.plan.change import History
 
         return codec.dump_history(History.of(self.scenario))
 
     def finish(self) -> None:
-        """Let go: what was not committed goes, and the next one may have the name."""
+        """Remove the lab unless it was committed, and release the lock of its name."""
         if self.launch is not None:
             self.launch.abandon()
             self.launch = None
@@ -87,11 +87,11 @@ class Job:
 
 
 def _nobody(_: object) -> None:
-    """Nobody listens."""
+    """The default of ``tell`` and ``show``: do nothing."""
 
 
 def up(*files: str | Path, **options: Unpack[LabOptions]) -> Client:
-    """Bring up the lab of a scenario, as ``netlab up`` does; it lives on until it is taken down.
+    """Bring up the lab of a scenario, as ``netlab up`` does; it keeps running after your program ends.
 
     ::
 
@@ -100,10 +100,10 @@ def up(*files: str | Path, **options: Unpack[LabOptions]) -> Client:
         lab.exec("client", ["curl", "-s", "http://198.51.100.1/"], check=True)
         lab.down()
 
-    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`. A lab of
-    that name that is up already is changed to what the files say, or left as it is. Returns a connection to
-    the lab; ``record["warnings"]`` says what you should know about it. Raises ScenarioError, UsageError,
-    MachineError, LabError.
+    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`. If a lab of
+    that name is already running, it is changed to what the files say, or left as it is. Returns a connection
+    to the lab; ``record["warnings"]`` lists its warnings. Raises ScenarioError, OptionError, UsageError,
+    MachineError, LabError, and TypeError for an unknown option.
     """
     from netlab.lab.options import check, of_scenario
 
@@ -127,7 +127,7 @@ def up(*files: str | Path, **options: Unpack[LabOptions]) -> Client:
 
 
 def bring_up(load: Callable[[], list[Job]], tell: Tell = _nobody, show: Show = _nobody) -> list[Job]:
-    """Take all jobs that ``load`` makes to their end, at once; what failed is in each job's ``error``.
+    """Finish all jobs that ``load`` returns, at the same time; a job that failed has an ``error``.
 
     The interpreter of the first supervisor starts while ``load`` reads the scenarios.
     """
@@ -144,7 +144,7 @@ def bring_up(load: Callable[[], list[Job]], tell: Tell = _nobody, show: Show = _
 
 
 def _build_all(jobs: list[Job], early: Launch, tell: Tell, show: Show) -> Launch:
-    """Settle or build every job; returns a launch that was not needed (or is used up)."""
+    """Settle or build every job; returns a launch that is unused, or used up."""
     spare: Launch | None = early
     for job in sorted(jobs, key=lambda job: job.name):  # in one order, so that no two wait for each other
         job.lock, job.settled = claim(job.name, partial(_settle, job, tell=tell), tell)
@@ -161,9 +161,9 @@ def _build_all(jobs: list[Job], early: Launch, tell: Tell, show: Show) -> Launch
 
 
 def claim(name: str, keep: Callable[[Lock], bool], tell: Tell = _nobody) -> tuple[Lock, bool]:
-    """The lock of a lab's name once the remains of a dead lab are cleared, and whether a lab stays.
+    """Clear the remains of a dead lab; returns the lock of the lab's name, and whether a lab stays there.
 
-    ``keep`` settles what is to become of a lab that lives: whether it stays. It may take the lab down.
+    ``keep`` decides whether a running lab stays; it may take the lab down.
     """
     while True:
         lock = wait_for_lock(name, tell)
@@ -174,22 +174,22 @@ def claim(name: str, keep: Callable[[Lock], bool], tell: Tell = _nobody) -> tupl
         except BaseException:
             lock.release()
             raise
-        lock.release()  # the old lab's directory went, and the lock with it
+        lock.release()  # the old lab's directory was removed, and the lock with it
 
 
 def wait_for_lock(name: str, tell: Tell = _nobody) -> Lock:
-    """The lock of a lab's name; tells the user if somebody else has it."""
+    """The lock of a lab's name; tells the user if somebody else holds it."""
     try:
         return state.Lock(name, wait=False)
     except BlockingIOError:
-        tell(f"{name}: waiting for another netlab that brings it up or down, or changes it")
+        tell(f"{name}: waiting for another netlab process that is using this lab")
         return state.Lock(name)
 
 
 def take_down(name: str, tell: Tell = _nobody) -> bool:
-    """Take one lab down and wait until it is gone; whether there was one. Stale remains go as well."""
+    """Take one lab down and wait until it is gone, also its remains; returns whether there was one."""
     if not name or "/" in name or name.startswith("."):
-        raise UsageError(f"{name!r} is no lab's name")
+        raise UsageError(f"{name!r} cannot be the name of a lab")
     if state.read(name) is None and name not in (record.name for record in state.dead()):
         return False
     with wait_for_lock(name, tell) as lock:
@@ -203,11 +203,11 @@ def take_down(name: str, tell: Tell = _nobody) -> bool:
         return True
 
 
-# -- a lab that is there already
+# -- an existing lab
 
 
 def _settle(job: Job, lock: Lock, tell: Tell) -> bool:
-    """Whether the lab that lives is as wanted by now; one that cannot become so is taken down."""
+    """Change the running lab if necessary; returns whether it now matches. Takes it down if it cannot."""
     record = state.read(job.name)
     if record is None or not record.data:
         return False
@@ -219,9 +219,9 @@ def _settle(job: Job, lock: Lock, tell: Tell) -> bool:
         return False
     dead = [process for process in client.status()["processes"] if process["returncode"] is not None]
     if dead:
-        tell(f"{job.name} is up, but {dead[0]['kind']} of it has died: building it anew")
+        tell(f"{job.name} is up, but {dead[0]['kind']} of it has died: rebuilding it")
     elif record.data.get("broken"):
-        tell(f"{job.name} is up, but a change of it failed: building it anew")
+        tell(f"{job.name} is up, but a change of it failed: rebuilding it")
     elif record.data.get("digest") == job.record["digest"]:
         job.warnings = record.data.get("warnings", [])
         job.unchanged = True
@@ -229,7 +229,7 @@ def _settle(job: Job, lock: Lock, tell: Tell) -> bool:
     elif _change(job, client, lock, tell):
         return True
     else:
-        tell(f"{job.name} is up, but its scenario changed: building it anew")
+        tell(f"{job.name} is up, but its scenario changed: rebuilding it")
     _clear_away(client, lock)
     return False
 
@@ -297,7 +297,7 @@ def _wait_for(jobs: list[Job], show: Show) -> None:
 
 
 def _take_reports(job: Job) -> bool:
-    """Take what the supervisor said; True once the job is over. Raises Disconnected."""
+    """Process the supervisor's messages; True once the job is over. Raises Disconnected."""
     assert job.launch is not None
 
     def doing(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Labs on disk: where each is recorded, who holds it, and how to remove what a killed one left.
+"""Labs on disk: where each is recorded, who holds it, and how to remove the remains of a killed one.
 
 ::
 
@@ -12,10 +12,10 @@
         private/         mount point of the supervisor's own tmpfs, empty for everybody else
     /run/netns/LAB.NODE  (root only) a symlink to /proc/PID/root/ROOT/LAB/private/netns/NODE
 
-Every command opens it by :mod:`netlab.lab.folder`, and whatever is in it relative to that.
+Every command opens ROOT with :mod:`netlab.lab.folder`, and everything in it relative to that.
 
 ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DIR/netlab``, else
-``/tmp/netlab-UID``. Nothing here holds a namespace: all of it is names, and goes stale harmlessly.
+``/tmp/netlab-UID``. Nothing here holds a namespace: these are only names, and stale ones are harmless.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def root() -> str:
 
 
 def is_machines_root() -> bool:
-    """Whether /run is the caller's: root of a user namespace is somebody ordinary outside of it."""
+    """Whether /run belongs to the caller: root in a user namespace is an ordinary user outside it."""
     return os.stat("/run").st_uid == os.geteuid() and os.access("/run", os.W_OK)
 
 
@@ -63,7 +63,7 @@ def lab_dir(name: str) -> str:
 
 
 class Record:
-    """What ``lab.json`` says of one lab."""
+    """The contents of one lab's ``lab.json``."""
 
     __slots__ = ("data", "name", "path")
 
@@ -79,7 +79,7 @@ class Record:
 
     @property
     def alive(self) -> bool:
-        """Whether the lab's supervisor lives, which only its lock says."""
+        """Whether the lab's supervisor is alive; only its lock tells."""
         try:
             with self.folder() as fd:
                 return lifetime.is_held(fd)
@@ -94,7 +94,7 @@ class Record:
 
     @property
     def ready(self) -> bool:
-        """Whether the lab was brought up wholly (and still stands)."""
+        """Whether the lab came up completely and is still up."""
         return bool(self.data.get("ready")) and self.alive
 
 
@@ -108,7 +108,7 @@ def _opened(fd: int) -> Iterator[int]:
 
 @contextmanager
 def _lab(above: int, name: str) -> Iterator[int]:
-    """The folder of a lab; raises FileNotFoundError also where it is a link, or somebody else's."""
+    """The folder of a lab; raises FileNotFoundError also if it is a link, or another user's."""
     try:
         fd = folder.open_lab(above, name)
     except NotADirectoryError as error:
@@ -118,7 +118,9 @@ def _lab(above: int, name: str) -> Iterator[int]:
 
 
 def _is_lab(fd: int) -> bool:
-    """Whether a folder is a lab's; what else is in the state folder is somebody's own, and left alone."""
+    """Whether a folder is a lab's; anything else in the state folder belongs to the user and is left
+    alone.
+    """
     names = os.listdir(fd)
     return "lab.json" in names or lifetime.FILE in names
 
@@ -153,14 +155,14 @@ def write(path: str, data: dict[str, Any]) -> None:
 
 
 def put(path: str, content: bytes) -> None:
-    """Write a file, whole or not at all; raises OSError that names it, also where the disk is full."""
+    """Write a file completely or not at all; raises OSError with its name, also if the disk is full."""
     Prepared(path, content).commit()
 
 
 class Prepared:
-    """What a file is to hold, written beside it: it takes the file's place at :meth:`commit`.
+    """The new content of a file, written beside it; :meth:`commit` replaces the file.
 
-    Whatever needs space happens here and in :meth:`rewrite`, before anything depends on it.
+    Everything that needs space happens here and in :meth:`rewrite`, before anything depends on it.
     """
 
     def __init__(self, path: str, content: bytes, room: int = 0) -> None:
@@ -199,7 +201,7 @@ class Prepared:
 
 
 def _of_disk(error: OSError, path: str) -> OSError:
-    """The error with the file that it is about, and, where there is no space, the disk."""
+    """The error with the name of its file and, if there is no space, of the disk."""
     import errno
 
     text = error.strerror
@@ -227,7 +229,7 @@ def records() -> list[Record]:
 
 
 def standing() -> list[Record]:
-    """The labs that are up; what killed ones left is cleared on the way."""
+    """The labs that are up; also clears the remains of killed ones."""
     found = []
     for record in records():
         if record.alive:
@@ -281,7 +283,7 @@ class Lock:
             self._ours = False
         try:
             self.fd = folder.open_lab(self._above, self.name)
-        except FileNotFoundError:  # removed meanwhile, by a `down`
+        except FileNotFoundError:  # removed by a `down`
             return False
         except NotADirectoryError as error:
             raise MachineError(
@@ -324,7 +326,7 @@ class Lock:
         self._let_go()
 
     def supervisor_lock(self) -> lifetime.SupervisorLock:
-        """The lock for a new supervisor, which the caller passes on; raises LabError if one lives."""
+        """The lock for a new supervisor, which the caller passes on; raises LabError if one is alive."""
         from netlab.model.errors import LabError
 
         lock = lifetime.SupervisorLock.take(self.fd)
@@ -341,7 +343,7 @@ class Lock:
 
     @unbroken
     def __del__(self) -> None:
-        """An interrupt came before anybody else had this object, and perhaps before it had the lock."""
+        """An interrupt came before anything else had this object, and perhaps before it had the lock."""
         if self.fd >= 0 and self._process == os.getpid():
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -354,7 +356,8 @@ class Lock:
 
 
 def netns_names() -> list[str]:
-    """What ``ip netns`` knows, sorted; nothing where the caller may not look: who may not, put nothing there.
+    """The names of ``ip netns``, sorted; empty if the caller may not list them, because then none is the
+    caller's.
 
     ``ip netns add`` of a root with umask 077 makes the directory so (iproute2, create_netns_dir).
     """
@@ -365,7 +368,7 @@ def netns_names() -> list[str]:
 
 
 def leftovers(record: Record) -> Iterator[str]:
-    """Every path that a dead lab left behind, in the order in which to remove them.
+    """Every path that a dead lab left behind, in the order of removal.
 
     The names for ``ip netns`` may be of several supervisors, which were killed one after the other.
     """
@@ -398,7 +401,9 @@ def is_name_of(link: str, private: str) -> bool:
 
 
 def private_of(link: str) -> str | None:
-    """The private directory of the lab that a name for ``ip netns`` belongs to; None if it is no lab's."""
+    """The private directory of the lab to which a name for ``ip netns`` belongs; None if it belongs to
+    none.
+    """
     try:
         target = os.readlink(link)
     except OSError:
@@ -409,7 +414,7 @@ def private_of(link: str) -> str | None:
 
 
 def dead() -> list[Record]:
-    """What killed labs left, by name: also those of which nothing is left but names for ``ip netns``."""
+    """The remains of killed labs, by name, also if only names for ``ip netns`` are left."""
     found = {record.name: record for record in records() if not record.alive}
     base = root()
     for name in netns_names():
@@ -439,10 +444,10 @@ def _remove(paths: Iterable[str]) -> None:
 
 @unbroken
 def clear(lock: Lock) -> list[str] | None:
-    """Remove what a killed lab left; returns the paths, or None if its supervisor lives.
+    """Remove the remains of a killed lab; returns the paths, or None if its supervisor is alive.
 
-    The lab's folder goes when ``lock`` is released, unless a new lab was built in it; where it went with the
-    lab already, there is nothing to do.
+    The lab's folder is removed when ``lock`` is released, unless a new lab was built in it or it is already
+    gone.
     """
     if not lock.holds():
         return []
@@ -459,7 +464,7 @@ def clear(lock: Lock) -> list[str] | None:
 
 
 def sweep(name: str) -> list[str]:
-    """Clear what a killed lab left, unless somebody is just bringing it up; returns the paths removed."""
+    """Clear the remains of a killed lab, unless it is being brought up; returns the removed paths."""
     try:
         lock = Lock(name, wait=False)
     except BlockingIOError:

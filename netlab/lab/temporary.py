@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 def verify(plan: Plan, scenario: Scenario, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
-    """Build the plan of a scenario, measure what is expected, with the events in between, take it down.
+    """Build the plan of a scenario, check its expectations, with the events in between, and take it down.
 
-    ``tell`` is called at each measured flow. A plan that expects nothing is not built. Raises UsageError for
-    an expectation that means nothing here, LabError and MachineError.
+    ``tell`` is called after each measured flow. A plan without expectations is not built. Raises UsageError
+    for an expectation without meaning, LabError and MachineError.
     """
     from netlab.lab.stages import stages
     from netlab.plan.change import History
 
     if not plan.expect:
         return []
-    stages(plan, History.of(scenario))  # what is wrong with them is said before anything is built
+    stages(plan, History.of(scenario))  # their errors are reported before anything is built
     with Lab(plan=plan, scenario=scenario) as lab:
         return lab.verify(tell=tell)
 
 
 def compare_flows(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 2) -> FlowDiff:
-    """Ask every flow of both sides (at once, if ``jobs`` allows), and compare the answers.
+    """Measure every flow on both sides (at the same time, if ``jobs`` allows), and compare the results.
 
-    A side is a label, a plan, and the lab of that plan if it stands; else it is built, without the lines of
-    the administrator's that its chains cannot take.
+    A side is a label, a plan, and the running lab of that plan, if there is one; otherwise it is built,
+    without those of the administrator's rules that its chains cannot take.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -69,10 +69,10 @@ def applicable(plan: Plan) -> Plan:
 
 
 def column(label: str, make_plan: Callable[[], Plan], selection: Selection | None = None) -> Column:
-    """Build a variant, measure it, take it down.
+    """Build a variant, measure it, and take it down.
 
-    What the variant refuses (a rule for a chain that it has not, a setting that it does not know) is its
-    answer, not an error.
+    If the variant refuses something (a rule for a missing chain, an unknown setting), this is its result, not
+    an error.
     """
     try:
         with Lab(plan=make_plan()) as lab:

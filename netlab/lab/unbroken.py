@@ -1,4 +1,4 @@
-"""Code that an interrupt must not break off: :mod:`netlab.lab.interrupts` sees to that."""
+"""Mark code that an interrupt must not break off: :mod:`netlab.lab.interrupts` delays it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ CODES: set[CodeType] = set()
 
 
 def unbroken(function: _F) -> _F:
-    """Mark a function that no interrupt may break off; whatever it waits for must have an end."""
+    """Mark a function that no interrupt may break off; everything that it waits for must end."""
     CODES.add(function.__code__)
     return function

@@ -63,9 +63,9 @@ class Capture:
             raise
 
     def run(self, stop: int, most: int | None = None) -> None:
-        """Write what arrives, until ``stop`` is readable (or its other end closed), at most ``most``.
+        """Write arriving packets, at most ``most``, until ``stop`` is readable (or its other end closed).
 
-        What had arrived by then is written too.
+        Packets that had arrived by then are written, too.
         """
         self._poll.register(stop, select.EPOLLIN)
         ending = False
@@ -77,7 +77,7 @@ class Capture:
                 self._drain(node, sock, None if most is None else most - self.packets, ending)
 
     def _drain(self, node: str, sock: socket.socket, most: int | None, ending: bool) -> None:
-        """Write a batch of what waits in a socket; at the end, all that may wait there by then."""
+        """Write a batch of a socket's waiting packets; at the end, all of them."""
         blocks: list[bytes] = []
         batch = _AT_MOST if ending else _BATCH
         for _ in range(batch if most is None else min(most, batch)):
@@ -97,7 +97,7 @@ class Capture:
             self._write(b"".join(blocks))
 
     def _number(self, node: str, name: str, blocks: list[bytes]) -> int:
-        """The file's number of an interface, which is described when it is first heard of."""
+        """The number of an interface in the file; the first use writes its description."""
         key = node, name
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers)
@@ -126,7 +126,8 @@ class Capture:
 
 
 def _open(interface: str | None) -> socket.socket:
-    # Without a protocol a socket hears nothing until it is bound, so nothing of another interface is queued.
+    # Without a protocol, a socket receives nothing until it is bound, so no packet of another interface is
+    # queued.
     protocol = 0 if interface else socket.htons(_ETH_P_ALL)
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, protocol)
     try:
@@ -171,7 +172,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
         capture.run(control, request["most"])
         channel.send({"packets": capture.packets, "lost": capture.lost()})
     except (BrokenPipeError, Disconnected):
-        return 1  # whoever asked, or read the output, has gone
+        return 1  # the client, or the reader of the output, has gone
     finally:
         capture.close()
     return 0

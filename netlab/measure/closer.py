@@ -1,4 +1,4 @@
-"""What a closer look is at: the nodes in which it is worth it, and the facts that it is read against."""
+"""Which nodes the wide instrument covers, and the facts that it needs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Final
 from netlab.journey.topology import Topology
 from netlab.model.flow import Flow
 
-#: Labs of so many nodes are looked at whole; of larger ones the hosts, and those that the flows concern.
+#: Labs with up to this many nodes are covered completely; in larger ones, the hosts and the nodes of the
+#: flows are.
 _WHOLE: Final = 24
 
 
 def closer(facts: Topology, flows: Sequence[Flow], namespaces: Mapping[str, int]) -> Topology:
-    """The same facts, with the nodes to look at."""
+    """The same facts, with the nodes to cover."""
     everybody = {facts.namespace(node) for nodes in facts.owners.values() for node in nodes}
     nodes = {node for node in everybody if node in namespaces}
     if len(nodes) > _WHOLE:

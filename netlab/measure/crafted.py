@@ -164,7 +164,7 @@ class CraftedProbes:
         self._sockets.clear()
         self._answers.clear()
 
-    # -- who is where
+    # -- addresses and links
 
     def scope(self, flow: Flow, home: str) -> int:
         """The index of the origin's interface on whose link a link-local address is; 0 for other addresses.
@@ -216,7 +216,7 @@ class CraftedProbes:
     def _next_hop(self, flow: Flow, home: str, via: str) -> tuple[KernelInterface, bytes]:
         """The origin's interface towards ``via``, and the MAC that ``via`` has there. Raises UsageError."""
         if via not in self._namespaces:
-            raise UsageError(f"there is no node {via!r} to send by")
+            raise UsageError(f"there is no node {via!r} to send the frame to")
         pairs = [
             (mine, its)
             for mine in self._links(home).values()

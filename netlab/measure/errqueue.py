@@ -30,7 +30,7 @@ class QueuedError:
 
 
 def enable(sock: socket.socket, family: Family) -> None:
-    """Have errors queued; a dual-stack address is not our concern."""
+    """Enable the error queue; dual-stack addresses do not matter here."""
     if family is Family.IPV4:
         sock.setsockopt(_SOL_IP, _IP_RECVERR, 1)
     else:

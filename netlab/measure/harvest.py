@@ -1,4 +1,4 @@
-"""What was heard and seen → journeys: each flow's packets in the trace, and the kernel asked for the rest."""
+"""Turn trace and probe results into journeys; query the kernel for what the trace does not show."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 class Harvest:
-    """Reads what the tracers heard of a round of probes."""
+    """Reads the traces of a round of probes."""
 
     def __init__(
         self,
@@ -73,7 +73,9 @@ class Harvest:
         *,
         wide: bool,
     ) -> None:
-        """``wide``: it was the closer look, so what is not proven now is said in the journey."""
+        """``wide``: the wide instrument was used, so anything that is still unproven is reported in the
+        journey.
+        """
         self._tracers = tracers
         self._namespaces = namespaces
         self._facts = facts
@@ -94,7 +96,7 @@ class Harvest:
             sighting = probe.sighting
             assert sighting is not None
             sighting.token = probe.token
-            back = replies or sighting.outcome != "ok"  # who has an answer need not look for it
+            back = replies or sighting.outcome != "ok"  # an answer that is known need not be searched for
             ways = find_paths(probe.flow, sighting, index, self._facts, back=back)
             end = ways.forth[-1] if ways.forth else None
             if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
@@ -204,7 +206,7 @@ class Harvest:
         for tracer in self._tracers:
             for pair in self._pairs(tracer.node, began):
                 number = PROTOCOLS[pair.protocol]
-                # A dual-stack socket (Docker 19.03's) tells IPv4 addresses in their IPv6 form, or in both.
+                # A dual-stack socket (Docker 19.03's) shows IPv4 addresses in their IPv6 form, or in both.
                 client, asked, own, backend = (
                     (unmapped(address), port)
                     for address, port in (pair.client, pair.asked, pair.own, pair.backend)

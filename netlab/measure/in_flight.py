@@ -17,7 +17,7 @@ Probe = SocketProbe | CraftedProbe
 
 
 class InFlight:
-    """What is under way: sockets in one epoll, the traces, and the packets made by hand."""
+    """Everything in flight: sockets in one epoll, the traces, and hand-made packets."""
 
     def __init__(self, tracers: Sequence[Tracer], workshop: CraftedProbes) -> None:
         self.poll = select.epoll()
@@ -62,7 +62,7 @@ class InFlight:
                 self.workshop.read(fd)
 
     def _ask_sockets(self, probe: SocketProbe) -> None:
-        """If who answered says nothing of itself, ask the kernel while the connections stand."""
+        """If the answer does not say who gave it, query the kernel while the connections exist."""
         if not isinstance(probe, StreamProbe) or not probe.anonymous or probe.key is None:
             return
         assert probe.sighting is not None

@@ -1,4 +1,4 @@
-"""What the kernel says beside the trace, asked only where the trace leaves something open."""
+"""What the kernel knows besides the trace, queried only if the trace leaves something open."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ _TABLE_FULL: Final = (
 
 
 class Inquiry:
-    """Answers about the nodes of one measurement; each question is asked once."""
+    """Answers about the nodes of one measurement; each query is made once."""
 
     def __init__(self, places: Mapping[str, int], facts: Topology, fulls: Mapping[Family, int]) -> None:
-        """``places``: node → its network namespace, open; ``fulls``: what ``table_fulls()`` said before."""
+        """``places``: node → descriptor of its network namespace; ``fulls``: the earlier result of
+        ``table_fulls()``.
+        """
         self._fulls = fulls
         self._places = places
         self._facts = facts
@@ -34,9 +36,10 @@ class Inquiry:
         self._listening: dict[tuple[str, str], Mapping[tuple[str, int], int]] = {}
 
     def look(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> None:
-        """Say in the sighting whether a socket waits for what arrived at the end of the way.
+        """Record whether a socket listens where the packet arrived.
 
-        Where netlab's own server must have one and has none, nothing was measured but that it is gone.
+        If netlab's own server should have one but does not, the flow is unmeasured, because the server is
+        gone.
         """
         place = self._arrived(flow, sighting, ways)
         if place is None:
@@ -48,20 +51,20 @@ class Inquiry:
         server = self._facts.answers_itself(node, flow.protocol, address, port)
         sighting.listens = node if found is not None else ""
         if server and found is None:
-            gone = f"the lab's {server} of {node} is gone: nobody listens on {port}/{flow.protocol} there"
+            gone = f"the lab's {server} of {node} is gone: nothing listens on {port}/{flow.protocol} there"
         elif (
             server
             and found is not None
             and sighting.outcome in ("timeout", "closed")
             and self._stopped(found)
         ):
-            gone = f"the lab's {server} of {node} is stopped, and answers nobody"
+            gone = f"the lab's {server} of {node} is stopped and does not answer"
         else:
             return
         sighting.outcome, sighting.problem = "unmeasured", gone
 
     def _arrived(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> tuple[str, str, int] | None:
-        """Node, address and port to which the packet went in the end, if that is a node of ours."""
+        """Node, address and port to which the packet finally went, if that is a node of the lab."""
         way = ways.proxied or ways.forth
         key = (way[-1].left or way[-1].key) if way else sighting.key
         if key is None or flow.protocol == "icmp":
@@ -79,7 +82,7 @@ class Inquiry:
         return all(process.state(pid) in "TtZX" for pid in sockdiag.holders(inode))
 
     def explain(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, reason: str) -> None:
-        """Say in the sighting what is unproven, and what else may have decided where the packet was lost."""
+        """Record what is unproven, and what else may have decided where the packet was lost."""
         if sighting.outcome != "ok" and self._lacked_room(flow.family):
             sighting.outcome, sighting.problem = "unmeasured", _TABLE_FULL.format(flow.family.word)
             return
@@ -101,7 +104,7 @@ class Inquiry:
         return neighbours.table_fulls().get(family, 0) > self._fulls.get(family, 0)
 
     def _turned_away(self, sighting: ProbeResult, ways: PacketPaths) -> bool:
-        """Whether the routing table of the last node refused the packet, or its answer: then it is said."""
+        """Record it if the routing table of the last node refused the packet, or its answer."""
         way = ways.proxied or ways.forth
         if not way or ways.back:
             return False
@@ -136,7 +139,7 @@ class Inquiry:
         return ""
 
     def _around(self, node: str, ways: PacketPaths) -> list[str]:
-        """The node where the packet was seen last, and the one to which it went."""
+        """The node where the packet was last seen, and the node to which it went."""
         way = ways.returned or ways.back or ways.proxied or ways.forth
         end = way[-1] if way else None
         to = None

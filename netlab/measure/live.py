@@ -1,12 +1,11 @@
 """Journeys of other programs' traffic.
 
-A first packet is one that enters a host (PREROUTING) or begins there (OUTPUT) and is neither an answer to,
-nor the continuation of, one that was seen before. Its journey is told once it is settled: dropped,
-answered, or old enough. What the answer was is read from the trace as well: a SYN-ACK, a RST, a datagram
-back, an ICMP error that quotes the packet. A userland proxy's connection is a journey of its own, unless the
-proxy tells which client's it is.
+A first packet enters a host (PREROUTING) or begins there (OUTPUT), and is neither an answer to, nor the
+continuation of, an earlier packet. Its journey is reported once it is dropped, answered, or old enough. The
+answer comes from the trace, too: a SYN-ACK, a RST, a datagram back, an ICMP error that quotes the packet. A
+userland proxy's connection is a separate journey, unless the proxy reports which client it belongs to.
 
-Silence proves nothing here either: a canary is heard before the watch begins and when it ends.
+Silence proves nothing here either: there is a canary before the watch begins and when it ends.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from netlab.model.flow import Flow, OutcomeName, Target
 from netlab.model.journey import HookVisit, Journey
 from netlab.model.plan import Plan
 
-#: Seconds after which a flow without an answer is told as it is.
+#: Seconds after which a flow without an answer is reported.
 SETTLED: Final = 0.9
-#: Seconds that an answered or dropped flow still waits, for stations that are on their way.
+#: Seconds that an answered or dropped flow waits for further hook passes.
 _LINGER: Final = 0.05
-#: Keys that were told are remembered, so that later packets of a conversation do not begin another.
+#: Reported keys are remembered, so that later packets of a conversation do not start another journey.
 _REMEMBERED: Final = 1 << 16
-#: Stations that are kept at most, where traffic never pauses.
+#: The maximum number of hook passes that are kept, if traffic never pauses.
 _KEPT: Final = 1 << 14
 _WORDS: Final = {number: word for word, number in PROTOCOLS.items()} | dict.fromkeys(ICMP.values(), "icmp")
 
@@ -53,9 +52,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class SeenPacket:
-    """A packet at one hook; ``octets`` are what the kernel told of its headers, from the IP header on.
+    """A packet at one hook; ``octets`` are the headers that the kernel reported, from the IP header on.
 
-    ``note`` says of an ICMP error what it is, and of the packet that it is about that there was one.
+    ``note`` describes an ICMP error, or tells that there was one about this packet.
     """
 
     node: str
@@ -67,8 +66,8 @@ class SeenPacket:
 class Live:
     """Watches the hosts of a lab, or any namespaces, until :meth:`close`; arguments as a Session's.
 
-    Tables of our own are in each namespace meanwhile; the kernel removes them with the process. Raises
-    MachineError where the kernel has no tracing, Unmeasured where no canary is heard.
+    It adds netlab's tables to each namespace; the kernel removes them with the process. Raises MachineError
+    if the kernel has no tracing, Unmeasured if a canary is missing.
     """
 
     def __init__(
@@ -107,11 +106,11 @@ class Live:
         return {tracer.node: tracer.table.name for tracer in self._session.tracers}
 
     def filenos(self) -> list[int]:
-        """For a poll of one's own: readable when events wait."""
+        """A descriptor for poll: readable when events wait."""
         return [tracer.fileno() for tracer in self._session.tracers]
 
     def watch(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Seen]:
-        """Journeys as they settle, until ``stop()``, which is asked some ten times a second."""
+        """Journeys as they finish, until ``stop()`` returns true; it is called about ten times a second."""
         while not stop():
             select.select(self.filenos(), [], [], _LINGER if self._begun else 0.1)
             yield from self.take()
@@ -137,7 +136,7 @@ class Live:
         return found
 
     def finish(self) -> None:
-        """Prove that the trace was heard to its end, or count another fault."""
+        """Prove that the trace was read to its end, or count another fault."""
         self._drain()
         try:
             self._session.prove("behind")
@@ -149,7 +148,7 @@ class Live:
         self.faults += times
 
     def packets(self, seen: Seen) -> Iterator[SeenPacket]:
-        """What the trace told of the packets of a journey, hook by hook: theirs, then the answer's."""
+        """The traced packets of a journey, hook by hook: first its own, then the answer's."""
         ways, icmp = seen.ways, seen.journey.icmp
         for station in (*ways.forth, *ways.proxied, *ways.back, *ways.returned, *ways.errors):
             facts = self._session.facts.traced[station.node]
@@ -250,7 +249,7 @@ class Live:
         return Flow(origin, Target(address=dst), family, word, port, dst, source_port=sport)  # type: ignore[arg-type]
 
     def _forget(self) -> None:
-        """Nothing is under way: the stations so far are not needed any more."""
+        """Nothing is in flight: the earlier hook passes are no longer needed."""
         for tracer in self._session.tracers:
             tracer.assembler.clear()
             self._read[tracer.node] = 0

@@ -1,6 +1,6 @@
 """Probes with real sockets: one object for each flow.
 
-A probe is started, is told when its socket has something to say, and ends in a
+A probe is started, is called when its socket is ready, and ends in a
 :class:`~netlab.journey.evidence.ProbeResult`. It never waits.
 """
 
@@ -27,7 +27,7 @@ from netlab.model.reply import parse_reply
 
 #: Seconds without an answer after which a flow is a ``timeout``: below TCP's first retransmission.
 PATIENCE: Final = 0.9
-#: A machine with more to do than it has processors answers later: at most so many times as late.
+#: On a machine with more runnable processes than CPUs, waits are up to this many times longer.
 _MOST_PATIENCE: Final = 3.0
 
 
@@ -86,7 +86,7 @@ class SocketProbe(ABC):
         self.heeds_strays = False  #: whether answers from other addresses than was asked are looked for
         self.ambiguous = False  #: whose connection a proxy's own one was could not be told
 
-    # -- to be given by each kind
+    # -- each kind implements these
 
     @abstractmethod
     def begin(self) -> None:
@@ -96,7 +96,7 @@ class SocketProbe(ABC):
     def readable(self) -> None:
         """Take in what the socket has; raises OSError."""
 
-    def writable(self) -> None:  # noqa: B027  one kind alone has something to do then
+    def writable(self) -> None:  # noqa: B027  only one kind has something to do here
         """Go on after a connect; raises OSError."""
 
     # -- common
@@ -135,7 +135,9 @@ class SocketProbe(ABC):
             raise Unmeasured(f"port {self.source[1]} of {self.flow.origin} is taken") from None
 
     def _local(self, error: OSError) -> None:
-        """An error of the first call: nothing left, or a rule of OUTPUT said no (then the trace ends it)."""
+        """An error of the first call: no packet left, or a rule in OUTPUT rejected it (the trace shows
+        that).
+        """
         if error.errno in _LOCAL_ERRORS or self.key is None:
             self._finish("no-route", errno_word(error))
         elif error.errno not in (errno.EPERM, errno.EINPROGRESS):
@@ -222,7 +224,7 @@ class StreamProbe(SocketProbe):
 
     def _bind(self, sock: socket.socket) -> None:
         super()._bind(sock)
-        if self.flow.source_port is not None:  # asked again, it must not find itself in TIME_WAIT
+        if self.flow.source_port is not None:  # so that a repetition does not find the port in TIME_WAIT
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def begin(self) -> None:
@@ -237,7 +239,7 @@ class StreamProbe(SocketProbe):
             raise OSError(number, os.strerror(number))
 
     def writable(self) -> None:
-        """The connection stands: ask."""
+        """The connection is established: send the request."""
         if self.connected:
             return
         assert self.socket is not None
@@ -249,10 +251,10 @@ class StreamProbe(SocketProbe):
         try:
             self.socket.send(request)
         except OSError:
-            self.socket.send(request)  # it told of an ICMP error, which does not end a connection that stands
+            self.socket.send(request)  # an ICMP error does not end an established connection
 
     def readable(self) -> None:
-        """Take in the answer; the end of it, or a whole reply of ours, is the end of the flow."""
+        """Read the answer; its end, or a complete reply of netlab's responder, ends the flow."""
         assert self.socket is not None
         data = self.socket.recv(_REPLY_LIMIT)
         self.received += data[: _REPLY_LIMIT - len(self.received)]
@@ -272,17 +274,19 @@ class StreamProbe(SocketProbe):
             self._finish("closed" if self.connected else "timeout")
 
     def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
-        """An ICMP error does not end a connection that stands: TCP sends again until somebody answers."""
+        """An ICMP error does not end an established connection: TCP retransmits until there is an answer."""
         if not self.connected or number in _CONNECTION_ENDS:
             super()._error(number, queued)
 
     @property
     def anonymous(self) -> bool:
-        """Whether data came, and not from a responder of ours: it does not say which peer it saw."""
+        """Whether data came from something other than netlab's responder, so it does not tell its peer's
+        address.
+        """
         return self.sighting is not None and self.sighting.outcome == "ok" and self.sighting.reply is None
 
     def failed(self, error: OSError) -> None:
-        """A reset behind some data does not undo the data."""
+        """A reset after some data does not invalidate the data."""
         if self.received:
             self._finish("ok")
         else:
@@ -308,7 +312,7 @@ class DatagramProbe(SocketProbe):
         self.socket.send(self.token.encode() + b"\n")
 
     def readable(self) -> None:
-        """Any answer is one; ours tells more."""
+        """Any answer counts; that of netlab's responder contains more."""
         assert self.socket is not None
         data = self.socket.recv(_REPLY_LIMIT)
         self._finish("ok")
@@ -364,7 +368,7 @@ class EchoProbe(SocketProbe):
         self.socket.send(_ECHO.pack(kind, 0, sum_of, identifier, 1) + body)
 
     def readable(self) -> None:
-        """An echo reply with our identifier; a raw socket hears others' as well."""
+        """An echo reply with our identifier; a raw socket also receives others'."""
         assert self.socket is not None
         data = self.socket.recv(_REPLY_LIMIT)
         if self.flow.family is Family.IPV4:

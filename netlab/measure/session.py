@@ -5,10 +5,9 @@
     with Session(namespaces, plan) as session:
         journeys = session.measure(flows)
 
-One thread, one loop: probes that are in the air, and the trace of each host. A flow ends with its answer,
-with a drop in the trace, or after 900 ms. Before and behind each round a canary is sent through each
-instrument; since the kernel writes events in order, the second one is also the mark up to which all events
-must be read.
+One thread runs one loop over the probes in flight and the trace of each host. A flow ends with its answer,
+with a drop in the trace, or after 900 ms. Before and after each round, a canary is sent through each
+instrument; the kernel writes events in order, so all events up to the second canary must be read.
 """
 
 from __future__ import annotations
@@ -46,27 +45,27 @@ from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan
 
-#: Flows in the air at once; fewer where the receive buffer is small.
+#: The maximum number of flows in flight; lower if the receive buffer is small.
 WINDOW: Final = 256
 #: Trace events that one flow may cause: forth, a proxy's leg, and the answers.
 EVENTS_PER_FLOW: Final = 150
 #: So often is a round repeated whose instrument failed.
 REPEATS: Final = 2
-#: Source ports of probes: below the usual ephemeral range, so that nobody else takes them.
+#: Source ports of probes: below the usual ephemeral range, so that nothing else uses them.
 _PORTS: Final = range(21000, 32000)
 _WILDCARDS: Final = ("0.0.0.0", "::")
 _CANARY_PATIENCE: Final = 2.0
-#: Seconds: this late to look at the sockets, we were kept from it.
+#: Seconds: if the loop is this late, the process was starved of CPU time.
 _STALL: Final = 0.05
 
 
 class Session:
     """The instrument in every host, and probes from any node, until :meth:`close`.
 
-    ``namespaces`` maps nodes (or what hosts them) to descriptors, which stay the caller's. With a ``plan``
-    (or the facts of one) hosts, addresses, listeners and reasons are known; without, ``hosts`` names those to
-    trace (all of them by default), and the addresses are read from the kernel. ``pairs`` tells what the
-    userland proxies did. Raises MachineError where the kernel has no tracing.
+    ``namespaces`` maps nodes (or the nodes that host them) to descriptors, which the caller closes. A
+    ``plan`` (or its facts) provides hosts, addresses, listeners and reasons; without it, ``hosts`` names
+    those to trace (default: all), and the addresses come from the kernel. ``pairs`` returns the connections
+    of the userland proxies. Raises MachineError if the kernel has no tracing.
     """
 
     def __init__(
@@ -79,10 +78,10 @@ class Session:
         announce: Callable[[str], None] = lambda _: None,
         wide: bool = False,
     ) -> None:
-        """``announce`` is told the name of each table before it is added.
+        """``announce`` is called with the name of each table before it is added.
 
-        ``wide`` is the closer look: every packet at every hook of ``facts.looked_at``, and what remains
-        unproven is said to be so.
+        ``wide`` is the wide instrument: every packet at every hook of ``facts.looked_at``; what remains
+        unproven is reported as such.
         """
         self._namespaces = dict(namespaces)
         self._wide = wide
@@ -150,14 +149,14 @@ class Session:
         shape: Shape | None = None,
         tell: Callable[[int, Journey], None] | None = None,
     ) -> list[Journey]:
-        """The journeys of ``flows``, in their order; ``tell`` hears of each as soon as it is known.
+        """The journeys of ``flows``, in their order; ``tell`` is called for each as soon as it is known.
 
-        Flows from one and the same port of a node are sent one after the other, the others at once. With a
-        ``shape`` packets are made by hand (its family and protocol are the flow's); without, only
-        where a socket cannot send them: ``via`` another node, or from somebody else's address.
+        Flows from the same port of a node are sent one after the other, all others at once. With a ``shape``,
+        packets are made by hand (with the flow's family and protocol); without, only if a socket cannot send
+        them: ``via`` another node, or with a forged source address.
 
-        A round whose instrument failed (events lost or not understood, a canary unheard, rules changed
-        meanwhile) is measured again at most twice, then its journeys are ``unmeasured``.
+        A round whose instrument failed (events lost or not decoded, a canary missing, rules changed) is
+        measured again at most twice; then its journeys are ``unmeasured``.
         """
         journeys: list[Journey] = []
         with _uncollected():
@@ -226,14 +225,14 @@ class Session:
         found = self.harvest.journeys(probes, began, inquiry, replies)
         if len(flows) > 1:
             for number, probe in enumerate(probes):
-                if probe.ambiguous:  # one process, several connections: alone there is no doubt
+                if probe.ambiguous:  # one process, several connections: unambiguous if measured alone
                     found[number] = self._attempt([probe.flow], replies, shape)[0]
         return found
 
     def prove(self, when: str) -> None:
-        """Send a canary through each instrument, and hear it: everything before it is read then.
+        """Send a canary through each instrument and wait for it: then everything before it has been read.
 
-        Raises Unmeasured if one is not heard, and for whatever was lost or not understood by then.
+        Raises Unmeasured if one is missing, and if any event before it was lost or not decoded.
         """
         for tracer in self.tracers:
             if not tracer.send_canaries():
@@ -268,7 +267,7 @@ class Session:
                 self._launch(probe, air)
                 if count % 16 == 15:
                     air.wait(0)
-            # Deadlines move (a connection that stands gets time of its own), so the heap is looked at anew.
+            # Deadlines move (an established connection gets more time), so check the heap again.
             waiting = [(p.deadline, n) for n, p in enumerate(probes) if p.sighting is None]
             heapq.heapify(waiting)
             while waiting:
@@ -282,7 +281,7 @@ class Session:
                     air.wait(max(left, 0))
                     self._end_dropped(probes, air)
                 elif (late := air.looked - noted) > _STALL:
-                    for other in probes:  # whoever answers was kept from it, too
+                    for other in probes:  # the answering process was starved of CPU time, too
                         other.deadline = max(other.deadline, air.looked) + late
                 else:
                     air.finish(probe, expired=True)
@@ -321,7 +320,9 @@ class Session:
             air.add(probe)
 
     def _end_dropped(self, probes: Sequence[Probe], air: InFlight) -> None:
-        """A drop ends the wait at once; but a REJECT is a drop too, and its answer is on the way."""
+        """A drop ends the wait at once, except for a REJECT, which is a drop whose answer is still to
+        come.
+        """
         if not self._dropped:
             return
         dropped = [station for station in self._dropped if not self.rejects(station)]
@@ -365,9 +366,10 @@ class Session:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for cycles meanwhile: a round makes tens of thousands of objects, and not one cycle.
+    """Disable the garbage collector for the block: a round creates tens of thousands of objects, but no
+    cycle.
 
-    Searched after each round, they cost a tenth of the time, and the more the more journeys there are.
+    Collections after each round would take a tenth of the time, and more with more journeys.
     """
     was = gc.isenabled()
     gc.disable()
@@ -375,7 +377,7 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if was:
-            if not gc.get_freeze_count():  # what is made here is old at once, without having been searched
+            if not gc.get_freeze_count():  # objects created here become old at once, unscanned
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

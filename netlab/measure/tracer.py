@@ -22,13 +22,13 @@ from netlab.model.family import FAMILIES, Family
 from netlab.model.trace import BaseChain, Layout, Step, TraceFault
 
 _SO_MARK: Final = 36
-#: a canary is always reported, dropped at once by our first chain, and goes no further than its own sendto
+#: a canary is always reported, and dropped at once by netlab's first chain, within its own sendto
 _CANARY_PORT: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
 class _TraceListener:
-    """A sink that passes everything on; quick, for there is nothing between."""
+    """A sink that passes everything on directly."""
 
     step: Callable[[int, Step], None]
     packet: Callable[[int, Step, Layout, bytes], None]
@@ -38,8 +38,8 @@ class _TraceListener:
 class Tracer:
     """Traces one namespace until :meth:`close`.
 
-    ``on_drop`` is told of every packet that a rule or policy ended, as soon as it is read. Raises
-    MachineError where the kernel has no nftables tracing.
+    ``on_drop`` is called for every packet that a rule or policy ended, as soon as it is read. Raises
+    MachineError if the kernel has no nftables tracing.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Tracer:
                 return
 
     def refresh(self) -> None:
-        """Read anew what the trace is read against: base chains, interfaces, the ruleset's generation."""
+        """Read again what the trace refers to: base chains, interfaces, the ruleset's generation."""
         self._be_first()
         self.generation = self.tables.generation()
         chains = [self._mine(chain) for chain in self.tables.base_chains()]
@@ -106,7 +106,7 @@ class Tracer:
         )
 
     def _mine(self, chain: BaseChain) -> BaseChain:
-        """Another session's instrument is neither ours nor of the host's rules."""
+        """Another session's instrument is neither this one nor part of the host's rules."""
         if chain.own and chain.table != self.table.name:
             return replace(chain, own="other")
         return chain
@@ -128,7 +128,7 @@ class Tracer:
         """Take in what waits; how many events there were."""
         return self.socket.drain(self if self._awaited else self._ears)
 
-    # -- what the socket tells, while a canary is awaited; else the assembler hears it without us
+    # -- events of the socket while a canary is awaited; otherwise, the assembler gets them directly
 
     def step(self, number: int, step: Step) -> None:
         """A packet met a rule or policy."""
@@ -146,7 +146,9 @@ class Tracer:
     # -- canaries
 
     def _canary_sockets(self) -> dict[Family, socket.socket]:
-        """A socket a family, to the loopback's address, or to another of the namespace where that is down."""
+        """A socket for each family, to the loopback address, or another address of the namespace if loopback
+        is down.
+        """
         links = interfaces.read(self.netns).values()
         own = [bare for link in links for bare in link.addresses if not bare.startswith("fe80:")]
         found = {}
@@ -173,7 +175,7 @@ class Tracer:
             try:
                 sock.sendto(b"canary", (dst, port))
             except PermissionError:
-                pass  # dropped by our own chain, as it should be
+                pass  # dropped by netlab's own chain, as intended
             except OSError:
                 continue
             self._awaited.add(make_key(UDP, src, sport, dst, port))
@@ -189,7 +191,7 @@ class Tracer:
 
     @property
     def silent(self) -> bool:
-        """Whether a canary has not been heard yet."""
+        """Whether a canary is still missing."""
         return bool(self._awaited)
 
     def forget(self) -> None:

@@ -27,7 +27,9 @@ from netlab.model.journey import Journey
 
 @dataclass(frozen=True, slots=True)
 class JourneyReport:
-    """A journey of somebody else's traffic, when it was known (s since the epoch), and its packets."""
+    """A journey of other traffic, the time at which it was known (seconds since the epoch), and its
+    packets.
+    """
 
     journey: Journey
     when: float
@@ -35,7 +37,7 @@ class JourneyReport:
 
 
 def told(live: Live, seen: Seen, *, packets: bool) -> JourneyReport:
-    """What is told of a journey that was seen; ``packets`` is for packet files."""
+    """The report of a journey; ``packets`` is for packet files."""
     found: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
     if packets:
         found = tuple((p.node, p.octets, comments(p)) for p in live.packets(seen))
@@ -43,7 +45,7 @@ def told(live: Live, seen: Seen, *, packets: bool) -> JourneyReport:
 
 
 def comments(seen: SeenPacket) -> tuple[str, ...]:
-    """The comments of a packet at one hook: where it is, each rule that it met, and how it was answered."""
+    """The comments of a packet at one hook: the hook, each rule that matched, and the answer."""
     visit = seen.visit
     links = " ".join(
         word for word in (visit.iif and f"in {visit.iif}", visit.oif and f"out {visit.oif}") if word
@@ -66,7 +68,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
             nonlocal stopped
             channel.send({"pairs": [node, since]})
             while "pairs" not in (answer := channel.receive()[0]):
-                stopped = True  # said before our question was heard
+                stopped = True  # sent before our query arrived
             return [Pair.of(*one) for one in answer["pairs"]]
 
         def over() -> bool:
@@ -91,7 +93,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
 
 
 class RemoteWatch:
-    """The other end: iterate over what is told until :meth:`stop`; the socket becomes its own."""
+    """The client's end: iterate over the journeys until :meth:`stop`; takes over the socket."""
 
     def __init__(self, sock: socket.socket, facts: Topology, pairs: Pairs, *, packets: bool) -> None:
         self._channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
@@ -116,9 +118,9 @@ class RemoteWatch:
         self.faults, self.problem = answer["faults"], answer["problem"]
 
     def stop(self) -> None:
-        """End it: what settled meanwhile still comes. A signal's handler may call this."""
+        """End it; journeys that have finished still arrive. A signal handler may call this."""
         if self._sending:
-            self._to_stop = True  # the signal came while another message was on its way
+            self._to_stop = True  # the signal came while another message was being sent
         else:
             self._send({"stop": True})
 
@@ -127,7 +129,7 @@ class RemoteWatch:
         try:
             self._channel.send(message)
         except Disconnected:
-            pass  # what it said before it ended tells why
+            pass  # its last messages tell why
         finally:
             self._sending = False
         if self._to_stop:
@@ -138,7 +140,7 @@ class RemoteWatch:
         try:
             answer, _ = self._channel.receive()
         except Disconnected:
-            raise Unmeasured("the watching process ended before it was told to") from None
+            raise Unmeasured("the watching process ended too early") from None
         if "error" in answer:
             raise from_message(answer, "the watching process failed", Unmeasured)
         return answer

@@ -1,7 +1,7 @@
 """A measuring session in a process of its own, which takes requests over a channel.
 
-Inside a lab the process is a child of the supervisor, so it is where the namespaces are, rootless too, and
-ends with the lab. The other end holds a :class:`RemoteSession`::
+Inside a lab, the process is a child of the supervisor, so it can use the namespaces, also without root, and
+ends with the lab. The other end has a :class:`RemoteSession`::
 
     → {"facts": …}                         ← {"ready": true}
     → {"flows": [...], "replies": false, "shape": null}
@@ -10,8 +10,7 @@ ends with the lab. The other end holds a :class:`RemoteSession`::
     → {"pairs": [[protocol, client, asked, own, backend], …]}
                                            ← {"done": true}
 
-What fails is answered with a message of :func:`netlab.model.errors.to_message`. The worker ends when the
-socket does.
+Errors are messages of :func:`netlab.model.errors.to_message`. The worker ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ class RemoteSession:
         pairs: Pairs | None = None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """``ended`` is called once the session is closed: whoever started the worker lets go of it."""
+        """``ended`` is called once the session is closed, to release the worker."""
         self._channel = Channel(sock, MAX_LINE_BETWEEN_OURS)
         self._ended = ended
         self._pairs = pairs

@@ -3,10 +3,11 @@
 ::
 
     NetlabError              1
-    ├── UsageError           2   a request makes no sense, or names something that does not exist
-    │   ├── OptionError      2   the value of one option cannot be used; also a ValueError
+    ├── UsageError           2   an argument, an option or a file cannot be used; also a ValueError
+    │   ├── OptionError      2   the value of one option cannot be used
     │   ├── NoLabError       2   no running lab has that name; also a LookupError
-    │   └── ScenarioError    2   the file cannot be understood: every problem with its position
+    │   ├── NoNodeError      2   the lab has no node of that name; also a LookupError
+    │   └── ScenarioError    2   the files of a scenario cannot be used: every problem with its position
     ├── Unmeasured           3   the instrument failed; never a pass, never a fail
     ├── MachineError         4   the machine lacks something: privileges, a tool, a kernel feature
     ├── NothingTested        5
@@ -26,7 +27,7 @@ from netlab.model.shown import shown_in_line
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """Where in a user's file something stands; line and column count from 1."""
+    """A place in a user's file; lines and columns count from 1."""
 
     file: str
     line: int
@@ -39,18 +40,18 @@ class Position:
 
 
 class OptionName(str):
-    """An option of a lab, in the place of a file: its name in Python, such as ``project_name``."""
+    """The name of an option in Python, such as ``project_name``, where a position has a file name."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with a user's file."""
+    """One problem in a user's file."""
 
     position: Position
     message: str
-    #: The option that would help, and what it does ("lets it be read"); both empty if there is none.
+    #: An option that helps, and its effect ("lets it be read"); both are empty if there is none.
     option: str = ""
     effect: str = ""
 
@@ -70,38 +71,88 @@ def _is_option(file: str) -> bool:
 
 
 class NetlabError(Exception):
-    """The root. Its text is for the user: one line or more, no traceback."""
+    """The base class of all errors that netlab raises on purpose. Its text is for the user.
+
+    ``exit_code`` is what the command line exits with.
+
+    >>> try:
+    ...     netlab.load_plan(["missing.yaml"])
+    ... except netlab.NetlabError as error:
+    ...     print(error.exit_code, error)
+    2 missing.yaml:1:1: cannot read missing.yaml: No such file or directory
+    """
 
     exit_code = 1
 
     def fields(self) -> dict[str, Any]:
-        """What a message has to carry beside the text, as JSON has it: see :func:`to_message`."""
+        """What a message to another process must contain besides the text, as JSON: see :func:`to_message`.
+
+        >>> netlab.OptionError("unknown engine", "engine").fields()
+        {'message': 'unknown engine', 'option': 'engine'}
+        """
         return {}
 
     @classmethod
     def of(cls, text: str, fields: dict[str, Any]) -> NetlabError:
-        """The inverse of :meth:`fields`; a class with another constructor overrides both."""
+        """The inverse of :meth:`fields`; a class with a different constructor overrides both.
+
+        >>> netlab.LabError.of("the lab shop is closed", {})
+        LabError('the lab shop is closed')
+        """
         del fields
         return cls(text)
 
 
-class UsageError(NetlabError):
-    """A request makes no sense, or names something that does not exist."""
+class UsageError(NetlabError, ValueError):
+    """An argument, an option or a file cannot be used, or a name in it does not exist. Also a ValueError.
+
+    >>> lab.probe("client -> host:[80,443]", family=4)
+    Traceback (most recent call last):
+    netlab.model.errors.UsageError: client -> host:[80,443] means 2 flows (...); give family=4 ...
+    """
 
     exit_code = 2
 
     def spelled(self, spell: Callable[[str], str]) -> UsageError:
-        """The same error, with the names of options as ``spell`` writes them (``--project-name``)."""
+        """The same error, with the names of options as ``spell`` writes them.
+
+        >>> print(netlab.OptionError("unknown engine", "engine").spelled(lambda name: f"--{name}"))
+        --engine: unknown engine
+        """
         del spell  # no options in it
         return self
 
 
 class NoLabError(UsageError, LookupError):
-    """No running lab has that name."""
+    """No running lab has that name. Also a LookupError.
+
+    ::
+
+        try:
+            lab = netlab.attach("shop")
+        except netlab.NoLabError:
+            lab = netlab.up("shop.yaml")
+    """
 
 
-class OptionError(UsageError, ValueError):
-    """The value of an option cannot be used. ``option`` is the option's name in Python."""
+class NoNodeError(UsageError, LookupError):
+    """The lab has no node of that name. Also a LookupError.
+
+    >>> lab.probe("cleint -> host:80", family=4)
+    Traceback (most recent call last):
+    netlab.model.errors.NoNodeError: there is no node 'cleint' (did you mean client?)
+    """
+
+
+class OptionError(UsageError):
+    """The value of an option cannot be used. ``option`` is the option's name in Python.
+
+    >>> try:
+    ...     netlab.load_plan(["scenarios/httpd.yaml"], scale={"httpd": "many"})
+    ... except netlab.OptionError as error:
+    ...     print(error.option)
+    scale
+    """
 
     def __init__(self, message: str, option: str = "") -> None:
         self.message = message
@@ -109,29 +160,52 @@ class OptionError(UsageError, ValueError):
         super().__init__(f"{option}: {message}" if option else message)
 
     def fields(self) -> dict[str, Any]:
-        """The message alone, and the option."""
+        """The message without the option, and the option.
+
+        >>> netlab.OptionError("unknown engine", "engine").fields()
+        {'message': 'unknown engine', 'option': 'engine'}
+        """
         return {"message": self.message, "option": self.option}
 
     @classmethod
     def of(cls, text: str, fields: dict[str, Any]) -> OptionError:
-        """The inverse of :meth:`fields`."""
+        """The inverse of :meth:`fields`.
+
+        >>> print(netlab.OptionError.of("", {"message": "unknown engine", "option": "engine"}))
+        engine: unknown engine
+        """
         del text
         return cls(fields["message"], fields["option"])
 
     def spelled(self, spell: Callable[[str], str]) -> OptionError:
-        """The same error, with the option's name as ``spell`` writes it."""
+        """The same error, with the option's name as ``spell`` writes it.
+
+        >>> print(netlab.OptionError("unknown engine", "engine").spelled(lambda name: f"--{name}"))
+        --engine: unknown engine
+        """
         return OptionError(self.message, self.option and spell(self.option))
 
 
 class ScenarioError(UsageError):
-    """A scenario cannot be used: all its problems at once, in the order of the file."""
+    """The files of a scenario cannot be used. ``problems`` lists every problem, in the order of the file.
+
+    >>> try:
+    ...     netlab.load_plan(["scenarios/httpd.yaml"], engine="dokker-28")
+    ... except netlab.ScenarioError as error:
+    ...     print(error.problems[0].message)
+    unknown engine "dokker-28" (did you mean "docker-28"?)
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
     def fields(self) -> dict[str, Any]:
-        """Every problem: whether it is about an option, file, line, column, message, the remedy."""
+        """Each problem as a list: whether it is about an option, file, line, column, message, remedy.
+
+        >>> netlab.ScenarioError([]).fields()
+        {'problems': []}
+        """
         return {
             "problems": [
                 [_is_option(p.position.file), *astuple(p.position), p.message, p.option, p.effect]
@@ -141,7 +215,11 @@ class ScenarioError(UsageError):
 
     @classmethod
     def of(cls, text: str, fields: dict[str, Any]) -> ScenarioError:
-        """The inverse of :meth:`fields`; the text is that of the problems."""
+        """The inverse of :meth:`fields`; the problems make the text.
+
+        >>> print(netlab.ScenarioError.of("", {"problems": [[False, "a.yaml", 3, 1, "no value", "", ""]]}))
+        a.yaml:3:1: no value
+        """
         del text
         return cls(
             [
@@ -151,44 +229,94 @@ class ScenarioError(UsageError):
         )
 
     def spelled(self, spell: Callable[[str], str]) -> ScenarioError:
-        """The same problems, with the names of options as ``spell`` writes them."""
+        """The same problems, with the names of options as ``spell`` writes them.
+
+        >>> error = netlab.ScenarioError.of("", {"problems": [[True, "engine", 1, 1, "unknown", "", ""]]})
+        >>> print(error.spelled(lambda name: f"--{name}"))
+        --engine: unknown
+        """
         return ScenarioError([problem.spelled(spell) for problem in self.problems])
 
 
 class ScenarioWarning(UserWarning):
-    """Something that the user of a scenario should know, with its position: a warning of Python's."""
+    """A warning about a scenario, with its position in the file.
+
+    ::
+
+        warnings.simplefilter("error", netlab.ScenarioWarning)  # to be as strict as possible
+        netlab.Lab("scenarios/httpd.yaml").close()
+    """
 
 
 class Unmeasured(NetlabError):
-    """The instrument failed, so nothing can be said."""
+    """The measurement failed, so there is no result: neither a pass nor a failure.
+
+    ::
+
+        try:
+            journey = lab.probe("client -> host:80", family=4)
+        except netlab.Unmeasured as error:
+            print("measure again:", error)
+    """
 
     exit_code = 3
 
 
 class MachineError(NetlabError):
-    """The machine lacks something; the text says what, and how to get it."""
+    """The machine lacks something; the text says what, and how to get it.
+
+    ::
+
+        try:
+            lab = netlab.Lab("scenarios/httpd.yaml")
+        except netlab.MachineError as error:
+            pytest.skip(str(error))
+    """
 
     exit_code = 4
 
 
 class NothingTested(NetlabError):
-    """There was nothing to test."""
+    """There was nothing to test; the exit code of ``netlab verify`` without any expectations.
+
+    >>> netlab.NothingTested.exit_code
+    5
+    """
 
     exit_code = 5
 
 
 class LabError(NetlabError):
-    """A running lab refused or failed."""
+    """A running lab refused a request, failed, or is gone.
 
+    ::
 
-class EngineFailed(LabError):
-    """The engine began something and could not end it, as the real one could not; the text holds its words.
-
-    The lab is what the real daemon leaves behind then. Source: Docker after its chains were deleted.
+        lab = netlab.Lab("scenarios/httpd.yaml")
+        lab.close()
+        try:
+            lab.probe("client -> host:80", family=4)
+        except netlab.LabError as error:
+            print(error)  # the lab httpd-4711-1 is closed
     """
 
 
-#: What a machine, or a process on it, can run out of (errno(3)), and what helps.
+class EngineFailed(LabError):
+    """The engine began an event and failed, as the real one does; the text is the engine's message.
+
+    ::
+
+        lab.exec("host", ["iptables", "-t", "nat", "-F", "DOCKER"], check=True)
+        try:
+            lab.do("restart httpd")
+        except netlab.LabError as error:
+            print(error)
+
+    The lab is then in the state that the real daemon leaves behind. Source: Docker after its chains were
+    deleted.
+    """
+
+
+#: What a machine, or a process on it, can run out of (errno(3)), and the remedy.
 _EXHAUSTED = {
     errno.EMFILE: "raise the limit of open files (ulimit -n 4096)",
     errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
@@ -199,7 +327,7 @@ _EXHAUSTED = {
 
 
 def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
-    """The error to show where files, space or memory ran out, with what helps; None for any other."""
+    """The error to show if files, space or memory ran out, with a remedy; None for any other error."""
     if isinstance(error, MemoryError):
         error = OSError(errno.ENOMEM, "Cannot allocate memory")
     if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
@@ -210,11 +338,11 @@ def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
 
 
 def to_message(error: BaseException, doing: str = "in the lab") -> dict[str, Any]:
-    """An error as a message to another process, which makes it an error again with :func:`from_message`.
+    """An error as a message to another process, which turns it into an error again with :func:`from_message`.
 
-    ``error``: the name of its class; ``kinds``: of that and the classes above it; ``text``, ``fields`` and
-    ``notes`` of a NetlabError. Any other error is a bug: it brings its ``traceback``. ``doing`` says what ran
-    out of files, space or memory.
+    ``error`` is the name of its class, ``kinds`` the names of this class and its base classes, followed by
+    the ``text``, ``fields`` and ``notes`` of a NetlabError. Any other error is a bug: the message has its
+    ``traceback``. ``doing`` says what the process was doing, in case it ran out of files, space or memory.
     """
     error = exhausted(error, doing) or error
     found: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
@@ -235,8 +363,8 @@ def from_message(
 ) -> NetlabError:
     """The error that another process sent with :func:`to_message`.
 
-    A class that this process has not imported becomes the nearest one above it. A bug of the other process
-    becomes a ``bug`` that says what it was ``doing``, with the traceback as a note.
+    If this process has not imported the class, the error has the nearest base class. A bug in the other
+    process becomes a ``bug`` that says what that process was ``doing``, with the traceback as a note.
     """
     text = message["text"]
     if "kinds" in message:
@@ -252,7 +380,7 @@ def from_message(
 
 
 def _all_kinds(kind: type[NetlabError]) -> Iterator[type[NetlabError]]:
-    """The class itself, and every class below it that has been imported."""
+    """The class itself, and all its subclasses that have been imported."""
     yield kind
     for one in kind.__subclasses__():
         yield from _all_kinds(one)

@@ -1,6 +1,6 @@
-"""What happens to a container engine, in the engine's own terms (those of its API).
+"""The events of a container engine, in the terms of its API.
 
-Order leaves traces in the rules, so history is part of the truth: a plan is the fold of these.
+The order of events affects the rules, so a plan is the result of all events in order.
 """
 
 from __future__ import annotations

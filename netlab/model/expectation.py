@@ -12,7 +12,7 @@ from netlab.model.flow import FlowPattern, OutcomeName, PathName
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is expected of a journey; None means "not said".
+    """The expected result of a journey; None means "anything".
 
     ``sees``: ``sender``, ``host``, ``gateway``, a node's name or an address. ``by`` and ``not_by`` name
     a chain (``DOCKER-USER``, ``raw PREROUTING``, ``inet filter forward``), or quote a part of a rule as its
@@ -29,9 +29,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One flow of ``x-netlab.expect``: a pattern, and what is expected for each family.
+    """One flow of ``x-netlab.expect``: a pattern, and the expected result for each family.
 
-    ``after`` is all that happens in the standing lab before it is asked: the events among the entries above.
+    ``after`` has the events that happen in the running lab before it: those between the entries above it.
     """
 
     pattern: FlowPattern
@@ -41,7 +41,7 @@ class Expectation:
 
     @property
     def after_words(self) -> str:
-        """``stop dns, start dns``; empty where nothing has happened."""
+        """``stop dns, start dns``; empty if nothing has happened."""
         return ", ".join(event.text for event in self.after)
 
 

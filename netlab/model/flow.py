@@ -1,4 +1,4 @@
-"""Flows (one question each), the patterns that stand for many, and what is expected of them.
+"""Flows, and the patterns that mean several flows.
 
 ::
 
@@ -22,7 +22,7 @@ PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "n
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a flow goes, as written: exactly one of ``name`` and ``address`` is set.
+    """The target of a flow, as written: exactly one of ``name`` and ``address`` is set.
 
     ``name`` is a node's name, ``localhost`` or ``gateway``; ``network`` is what stood behind ``@``. ``scope``
     is the origin's interface on whose link a link-local address is, if that was said (``[fe80::1%eth0]``).
@@ -59,7 +59,7 @@ class FlowPattern:
 
     @property
     def port_count(self) -> int:
-        """How many ports it names, at least: those of ``*`` only a plan knows."""
+        """The minimum number of its ports; only a plan knows those of ``*``."""
         return sum(high - low + 1 for low, high in self.ports or ()) or 1
 
 
@@ -73,7 +73,7 @@ class Flow:
     protocol: FlowProtocol
     port: int | None
     address: str  #: the target's address, resolved
-    via: str | None = None  #: node whose MAC the frame is sent to, whatever the routing table says
+    via: str | None = None  #: node to whose MAC the frame is sent, regardless of the routing table
     source: str | None = None  #: forged source address
     source_port: int | None = None
 

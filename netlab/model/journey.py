@@ -1,6 +1,6 @@
-"""A journey: the answer to one flow, whether measured or (later) predicted.
+"""A journey: what happened to the packets of one flow.
 
-The JSON of :meth:`Journey.to_json` is a stable, versioned face: keys are added, never renamed.
+The JSON of :meth:`Journey.to_json` is stable and versioned: keys are added, but never renamed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DeciderKind = Literal["rule", "policy", "socket", "route", "none", "unmeasured"]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The addresses of a packet, as people write them (``192.0.2.1:80``, ``[2001:db8::1]:80``)."""
+    """The source and destination of a packet as text (``192.0.2.1:80``, ``[2001:db8::1]:80``)."""
 
     src: str
     dst: str
@@ -25,10 +25,10 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class RuleHit:
-    """A rule that matched, or (``rule`` None) the policy by which a base chain was left.
+    """A rule that matched, or (``rule`` is None) the policy that applied at the end of a base chain.
 
-    ``rule`` is the line of the tool that wrote it; ``verdict`` is ``jump DOCKER``, ``accept``,
-    ``policy drop``; ``reason`` says why the rule is there, if the plan knows.
+    ``rule`` is the rule as its tool prints it; ``verdict`` is, for example, ``jump DOCKER``, ``accept`` or
+    ``policy drop``; ``reason`` says why the rule exists, if the plan knows.
     """
 
     family: str
@@ -41,7 +41,7 @@ class RuleHit:
 
 @dataclass(frozen=True, slots=True)
 class HookVisit:
-    """A packet at one hook: interfaces by name, addresses as it came in, and the rules that it met."""
+    """A packet at one hook: interface names, addresses on arrival, and the rules that matched."""
 
     hook: str
     iif: str | None
@@ -52,7 +52,7 @@ class HookVisit:
 
 @dataclass(frozen=True, slots=True)
 class Nat:
-    """What a host rewrote: the endpoint put in place of the destination, and of the source."""
+    """What a host rewrote: the new destination, and the new source."""
 
     dnat: str | None = None
     snat: str | None = None
@@ -60,7 +60,7 @@ class Nat:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One packet's way through one host. ``by`` names the program that sent it, if it was not the origin."""
+    """The path of one packet through one host. ``by`` is the program that sent it, if not the origin."""
 
     node: str
     by: str | None
@@ -75,7 +75,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Sees:
-    """The source address that the server saw, and the node that has it."""
+    """The source address that the server saw, and the node that has this address."""
 
     address: str
     node: str | None
@@ -92,15 +92,16 @@ class Icmp:
 
 @dataclass(frozen=True, slots=True)
 class DecidedBy:
-    """The one thing that settled the outcome.
+    """What decided the outcome.
 
-    ``kind``: ``rule`` (the one that dropped, else the last that accepted in a filter chain); ``policy`` (the
-    same of policies, where no rule did); ``socket`` (nobody listens); ``route`` (``rule`` then holds the
-    routing table's answer); ``none`` (nothing had a say; ``rule`` then says what else ended it);
-    ``unmeasured`` (the outcome was seen, but not what made it; ``rule`` then says what is known).
+    ``kind``: ``rule`` (the rule that dropped, or else the last rule that accepted in a filter chain);
+    ``policy`` (the same for policies, if no rule decided); ``socket`` (nothing listens on the port);
+    ``route`` (``rule`` is the routing table's answer); ``none`` (no filter chain saw the packet; ``rule``
+    says what else ended it); ``unmeasured`` (the outcome was measured, but not its cause; ``rule`` says what
+    is known).
 
-    Where a rule or policy ended a packet, ``packet`` is that one as it was there, and ``direction`` is
-    ``reply`` if it was an answer, else ``original``.
+    If a rule or policy ended a packet, ``packet`` is this packet as it was there, and ``direction`` is
+    ``reply`` if it was an answer, otherwise ``original``.
     """
 
     kind: DeciderKind
@@ -116,7 +117,7 @@ class DecidedBy:
     direction: Literal["original", "reply"] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object; a rule's has every key, the others those that say something."""
+        """The JSON object: for a rule with all keys, otherwise without empty ones."""
         if self.kind == "rule":
             keys = ("family", "hook", "table", "chain", "rule", "reason")
             return {"kind": self.kind} | {key: getattr(self, key) for key in keys} | self._more()
@@ -137,7 +138,7 @@ class DecidedBy:
 
 @dataclass(frozen=True, slots=True)
 class JourneyFlow:
-    """The question as it was asked: from whom to what, and the endpoints of the first packet."""
+    """The flow that was measured: origin, target, family, and the endpoints of the first packet."""
 
     origin: str
     to: str
@@ -149,7 +150,18 @@ class JourneyFlow:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The answer to one flow; the words are those of the design's outcome and path."""
+    """What happened to the packets of one flow.
+
+    >>> journey = lab.probe("client -> host:80", family=4)
+    >>> journey.outcome, journey.path, journey.sees.address
+    ('ok', 'forward', '198.51.100.2')
+    >>> [visit.hook for leg in journey.legs for visit in leg.hooks]
+    ['prerouting', 'forward', 'postrouting']
+    >>> journey.decided_by.chain, journey.decided_by.reason
+    ('DOCKER', 'port 80 of httpd on nw, published')
+
+    docs/journeys.md explains the outcomes and paths.
+    """
 
     flow: JourneyFlow
     outcome: OutcomeName
@@ -161,15 +173,19 @@ class Journey:
     replies: tuple[Leg, ...] = ()
     switched: tuple[HookVisit, ...] = ()
     how: Literal["measured", "predicted"] = "measured"
-    #: ``syn`` where only the first packet of a connection was sent, ``segment`` for one that begins none
+    #: ``syn`` if only the first packet of a connection was sent, ``segment`` if the packet begins none
     probe: str | None = None
     icmp: Icmp | None = None
     errno: str | None = None
-    problem: str | None = None  #: why it is unmeasured
+    problem: str | None = None  #: why the flow is unmeasured
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of the stable face, with keys in its order."""
+        """The journey as a JSON object, as ``netlab probe --json`` prints it.
+
+        >>> lab.probe("client -> host:80", family=4).to_json()["decided_by"]["chain"]
+        'DOCKER'
+        """
         flow = {
             "from": self.flow.origin,
             "to": self.flow.to,
@@ -203,7 +219,12 @@ class Journey:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Journey:
-        """The inverse of :meth:`to_json`; raises KeyError or TypeError on anything else."""
+        """The inverse of :meth:`to_json`; raises KeyError or TypeError for anything else.
+
+        >>> journey = lab.probe("client -> host:80", family=4)
+        >>> Journey.from_json(journey.to_json()) == journey
+        True
+        """
         flow, sees, icmp = data["flow"], data["sees"], data.get("icmp")
         return cls(
             flow=JourneyFlow(

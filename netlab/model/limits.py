@@ -1,8 +1,8 @@
-"""How large a lab may be: every bound on what a scenario makes, under one name each.
+"""How large a lab may be: every limit, with a name.
 
-A few words of a file can ask for millions of things (ranges of ports, replicas, patterns of flows), so
-they are counted before any of them is made. The bounds are far above what one kernel runs well: a lab of 4000
-containers or one that asks 10,000 flows is below all of them. ``docs/limits.md`` lists them.
+A few words in a file can ask for millions of things (ranges of ports, replicas, patterns of flows), so they
+are counted before any is created. The limits are far above what one kernel runs well: a lab with 4000
+containers, or with 10,000 flows, is below all of them. ``docs/limits.md`` lists them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Limit:
     what: str  #: in the plural, for the message
 
     def exceeded(self, count: int) -> str | None:
-        """What to say of so many; None if there are not too many."""
+        """The error message for a count; None if it is within the limit."""
         return None if count <= self.most else f"{count:,} {self.what}: a lab takes at most {self.most:,}"
 
 
@@ -44,7 +44,7 @@ FLOWS = Limit(32_768, "flows")
 MATRIX = Limit(500_000, "flows in the matrix")
 #: patterns of flows against the names of containers
 MATCHES = Limit(5_000_000, "names to compare with patterns of flows (expectations, times containers)")
-#: each event between flows is a plan of its own, in which every container is laid out again
+#: each event between flows needs its own plan, in which every container is laid out again
 REPLANNED = Limit(200_000, "containers to lay out again (events between flows, times containers)")
 EVENTS = Limit(10_000, "events")
 

@@ -1,4 +1,4 @@
-"""The plan: everything that will be made, as data. Same scenario, same plan, byte for byte."""
+"""The plan: everything that netlab will create, as data. The same scenario always gives the same plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlab.model.family import Family
 from netlab.model.rules import IpSet, NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
 
-#: Where Docker's embedded DNS server is to be found in a container.
+#: The address of Docker's embedded DNS server in a container.
 RESOLVER = "127.0.0.11"
 
 NodeKind = Literal["host", "container", "outside", "segment"]
@@ -34,8 +34,8 @@ class Sysctl:
 class Interface:
     """One end of a link, in one namespace.
 
-    ``kind`` ``veth`` needs ``peer`` (node, interface); the peer's entry names this one back. ``index`` is
-    the ifindex to ask for, None for the kernel's choice. ``addresses`` with prefix length, in order.
+    ``kind`` ``veth`` needs ``peer`` (node, interface); the peer's entry names this one. ``index`` is the
+    requested ifindex, None for the kernel's choice. ``addresses`` with prefix length, in order.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route; ``destination`` is ``default`` (then the family is that of ``via``) or a prefix."""
+    """A route; ``destination`` is a prefix, or ``default`` (with the family of ``via``)."""
 
     destination: str
     via: str | None = None
@@ -132,11 +132,11 @@ class DnsName:
 class Resolver:
     """Docker's embedded DNS server of one container, at :data:`RESOLVER` in its namespace.
 
-    ``udp`` and ``tcp`` are the ports to which the node's rules lead port 53. Names are looked for in
-    ``networks`` (docker names on ``host``), in this order. ``aliases`` are this container's alone: (alias,
-    network, the name that it stands for there). ``ndots``: the user's own option, with which an unknown name
-    without a dot has no address, instead of being asked for elsewhere. There is no elsewhere in a lab:
-    what is not known is a server failure.
+    ``udp`` and ``tcp`` are the ports to which the node's rules redirect port 53. Names are searched in
+    ``networks`` (docker names on ``host``), in this order. ``aliases`` belong only to this container: (alias,
+    network, the name that it means there). ``ndots``: the user has set this option, so an unknown name
+    without a dot has no address, instead of being forwarded. Nothing can be forwarded in a lab: an unknown
+    name is a server failure.
     """
 
     node: str
@@ -167,12 +167,12 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True)
 class RealFirewall:
-    """A host's firewall tool that runs itself, kept inside the lab, before the engine's rules are put in.
+    """A host's real firewall tool, which runs inside the lab before the engine's rules are inserted.
 
-    ``files`` are (path below the tool's folder in /etc, contents); ``calls`` are commands of the tool's once
-    it is up; ``rules`` are (family, input for ``iptables-restore --noflush``) and ``tables`` native ones: the
-    engine's rules, where they stand among the tool's; ``joined`` are the bridges that the engine has put into
-    firewalld's zone docker.
+    ``files`` are (path below the tool's folder in /etc, contents); ``calls`` are commands of the tool for
+    when it is up. The engine's rules are ``rules`` (family, input for ``iptables-restore --noflush``) and
+    native ``tables``, in their positions among the tool's. ``joined`` are the bridges that the engine has
+    added to firewalld's zone docker.
     """
 
     tool: Literal["ufw", "firewalld"]
@@ -200,11 +200,16 @@ class ForgottenConnections:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A network namespace with a name, or (``namespace`` names another node) a guest in one.
+    """A host, a container, an outside machine or a segment.
 
-    ``hostname`` is what gethostname(2) says, ``hostname_file`` what /etc/hostname does, if that is another.
-    ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are
-    loaded in order, one transaction each. ``commands`` are the administrator's lines, run last.
+    >>> node = lab.plan.node("httpd")
+    >>> node.kind, node.host, node.interfaces[0].name
+    ('container', 'host', 'eth0')
+
+    A node has its own network namespace, or shares the one of the node that ``namespace`` names. ``hostname``
+    is the result of gethostname(2); ``hostname_file`` is the content of /etc/hostname, if different.
+    ``hosts_file`` and ``resolv_conf`` are contents; empty means the machine's own. ``rulesets`` are loaded in
+    order, one transaction each. ``commands`` are the administrator's commands, run last.
     """
 
     name: str
@@ -235,19 +240,23 @@ class Node:
 
     @property
     def etc_hostname(self) -> str:
-        """The contents of /etc/hostname."""
+        """The contents of /etc/hostname.
+
+        >>> lab.plan.node("client").etc_hostname.splitlines()
+        ['client']
+        """
         return f"{self.hostname_file or self.hostname or self.name}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a user should know of a plan though nothing is refused: what the engine reads and ignores, what a
-    real daemon leaves to chance, what was not measured.
+    """Something that you should know about a plan, although it is no error: options that the engine ignores,
+    what a real daemon leaves to chance, what was never measured.
     """
 
     position: Position
     text: str
-    #: A real daemon decides this anew each time; netlab always takes the same of its possible answers.
+    #: A real daemon decides this anew each time; netlab always chooses the same possibility.
     by_chance: bool = False
 
     def __str__(self) -> str:
@@ -256,7 +265,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that will be made."""
+    """Everything that netlab will create for a scenario.
+
+    >>> plan = netlab.load_plan(["scenarios/httpd.yaml"])
+    >>> sorted((one.host_port, one.node, one.container_port) for one in plan.publications)
+    [(80, 'httpd', 80), (443, 'httpd', 443)]
+    """
 
     name: str
     project: str
@@ -268,7 +282,11 @@ class Plan:
     notes: tuple[Note, ...] = ()
 
     def node(self, name: str) -> Node:
-        """The node of that name; raises KeyError."""
+        """The node of that name; raises KeyError if there is none.
+
+        >>> lab.plan.node("host").engine
+        'docker-20.10'
+        """
         for node in self.nodes:
             if node.name == name:
                 return node

@@ -1,8 +1,8 @@
-"""What a built-in responder says: who it is, and which peer address it saw.
+"""The answer of a built-in responder: its name, and the peer address that it saw.
 
-The body is text, one ``key value`` line each; over TCP it is wrapped as an HTTP/1.1 response, over UDP and
-SCTP it is sent bare. The ``token`` line returns what the client sent, so that a client can tell
-its own answers from others' and a proxied connection's two legs can be joined by evidence.
+The body is text, one ``key value`` pair per line. Over TCP, it is wrapped in an HTTP/1.1 response; over UDP
+and SCTP, it is sent as it is. The ``token`` line returns what the client sent, so a client recognizes its own
+answers, and the two legs of a proxied connection can be joined.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TOKEN_LIMIT = 256
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: the node and service that gave it, the peer that it saw, where it was asked."""
+    """One answer: the node and service that gave it, the peer's address, and the local address."""
 
     node: str
     service: str
@@ -37,7 +37,7 @@ class Reply:
         return self.body().encode()
 
     def http(self) -> bytes:
-        """The answer over TCP; the responder closes the connection behind it."""
+        """The answer over TCP; the responder closes the connection after it."""
         body = self.body().encode()
         head = (
             "HTTP/1.1 200 OK\r\nServer: netlab\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -47,7 +47,7 @@ class Reply:
 
 
 def token_of(request: bytes) -> str:
-    """The token in a request: an HTTP request's path without its slash, else the first line."""
+    """The token in a request: an HTTP request's path without its slash, or else the first line."""
     line = request.split(b"\n", 1)[0].strip()
     words = line.split(b" ")
     if len(words) == 3 and words[2].startswith(b"HTTP/"):
@@ -57,7 +57,7 @@ def token_of(request: bytes) -> str:
 
 
 def parse_reply(data: bytes) -> Reply | None:
-    """The reply in an HTTP response or a datagram; None if it is not (or not yet wholly) one of ours."""
+    """The reply in an HTTP response or a datagram; None if it is not a (complete) answer of a responder."""
     text = data.decode("utf-8", "replace")
     if text.startswith("HTTP/"):
         text = text.partition("\r\n\r\n")[2]

@@ -23,9 +23,8 @@ BASE_CHAINS = {
 class Rule:
     """One rule.
 
-    ``text`` is what ``iptables-save`` prints behind ``-A CHAIN`` (or ``nft list`` on a line of its own):
-    canonical, so that a plan can be compared with a dump. ``reason`` is for people: "port 80 of httpd on
-    nw, published".
+    ``text`` is what ``iptables-save`` prints after ``-A CHAIN`` (or ``nft list`` on one line): canonical, so
+    that a plan can be compared with a dump. ``reason`` is for people: "port 80 of httpd on nw, published".
     """
 
     text: str
@@ -34,7 +33,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain. ``policy`` is None for a user-defined one, else ``ACCEPT`` or ``DROP``."""
+    """A chain. ``policy`` is ``ACCEPT`` or ``DROP``; None for a user-defined chain."""
 
     name: str
     policy: str | None = None
@@ -86,7 +85,7 @@ class IptablesRuleset:
 
 @dataclass(frozen=True, slots=True)
 class NftRule:
-    """One rule of a native nftables chain, and why it is there."""
+    """One rule of a native nftables chain, and its reason."""
 
     text: str
     reason: str

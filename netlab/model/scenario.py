@@ -1,8 +1,7 @@
 """What the user wrote, after Compose's own rules (interpolation, merge, extends, include, profiles)
 were applied and everything was checked.
 
-Source of the meanings: the Compose specification; what stands under ``x-netlab`` is netlab's own.
-Tuples keep the order of the file.
+Source: the Compose specification; ``x-netlab`` is netlab's own. Tuples keep the order of the file.
 """
 
 from __future__ import annotations
@@ -73,13 +72,13 @@ class Service:
     domainname: str | None = None
     #: ``uts: host``: its processes have the host's name
     uts_host: bool = False
-    #: ``None`` = the networks below; else ``bridge``, ``host``, ``none``, ``service:X``, ``container:X``, or
-    #: the docker name of a network, which is then the only one below
+    #: ``None`` means the networks below; otherwise ``bridge``, ``host``, ``none``, ``service:X``,
+    #: ``container:X``, or the docker name of a network, which is then the only one below
     network_mode: str | None = None
     networks: tuple[Attachment, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     expose: tuple[ExposedPort, ...] = ()
-    #: x-netlab ``listen``: further ports that the built-in responder answers on
+    #: x-netlab ``listen``: more ports on which the built-in responder answers
     listen: tuple[ExposedPort, ...] = ()
     #: x-netlab ``udp_source: routed``: it answers datagrams from the address that the routing table picks
     udp_routed: bool = False
@@ -138,7 +137,7 @@ class OutsideInterface:
 
 @dataclass(frozen=True, slots=True)
 class TenantBridge:
-    """A bridge that somebody else (LXD, libvirt) has on the host before the engine starts."""
+    """A bridge of other software (LXD, libvirt) that exists on the host before the engine starts."""
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -149,9 +148,9 @@ class Firewall:
     """The host's own firewall beside the engine's rules.
 
     ``kind``: none, ufw, firewalld, iptables (rule files) or nftables (a rule file). ``files`` holds the
-    *contents*, by key (``iptables``, ``ip6tables``, ``nftables``, ``after_rules``). ``options`` is the
-    rest as written. ``rulesets`` is what the tool has written by the time the engine starts; it is made by
-    :mod:`netlab.firewall`, and empty in a scenario as it was read.
+    *contents*, by key (``iptables``, ``ip6tables``, ``nftables``, ``after_rules``). ``options`` is the rest
+    as written. ``rulesets`` is what the tool has written before the engine starts; :mod:`netlab.firewall`
+    creates it, and it is empty in a scenario that was just read.
     """
 
     kind: Literal["none", "ufw", "firewalld", "iptables", "nftables"] = "none"

@@ -1,8 +1,8 @@
-r"""A stranger's text, as a terminal, a table, an XML file or a report may have it.
+r"""Make untrusted text safe for a terminal, a table, an XML file or a report.
 
-A name, a comment of a rule or the words of a program may hold what moves the cursor, sets the window's title
-or fills the clipboard (ECMA-48), turns the direction of what follows (Unicode TR 36, 3.6), or is not seen at
-all. Everything of that kind is written as JSON escapes it (``\u001b``), so JSON means the same afterwards.
+A name, a comment of a rule or the output of a program may contain characters that move the cursor, set the
+window's title or fill the clipboard (ECMA-48), change the text direction (Unicode TR 36, 3.6), or are
+invisible. They are escaped as in JSON (``\u001b``), so JSON means the same afterwards.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 #: What is escaped: controls (C0 but tab and newline, DEL, C1), format characters (Cf), line and paragraph
-#: separators, surrogates, noncharacters, and whatever else Unicode calls Default_Ignorable_Code_Point, which
-#: is not seen. XML 1.0 takes what is left.
+#: separators, surrogates, noncharacters, and all other Default_Ignorable_Code_Points of Unicode, which are
+#: invisible. XML 1.0 accepts the rest.
 _ESCAPED = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
     "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef"

@@ -1,4 +1,4 @@
-"""What the kernel says of a packet's way through nftables: one event a rule or policy that it met.
+"""What the kernel reports about a packet's path through nftables: one event for each rule or policy.
 
 Source of the fields: ``NFT_MSG_TRACE`` of include/uapi/linux/netfilter/nf_tables.h, and for what is
 reported when, net/netfilter/nf_tables_trace.c (Linux 6.18).
@@ -40,7 +40,7 @@ class VerdictCode(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What one rule or policy did. Equal events of different packets share one object.
+    """The effect of one rule or policy. Equal events of different packets share one object.
 
     ``family`` is that of the table as nft writes it (``ip``, ``ip6``, ``inet``, ``bridge``). ``handle``
     is None for a policy and for the end of a chain; ``target`` is the chain of a jump or goto.
@@ -70,11 +70,11 @@ class Step:
 
 
 class Headers(NamedTuple):
-    """The packet as it was when it entered a base chain.
+    """The packet on entering a base chain.
 
-    Interfaces are indexes in the traced namespace. ``network`` is at most 40 octets, ``transport`` at
-    most 20 and ``link`` at most 20 (empty where the kernel has none, as for a packet on its way out).
-    The four of conntrack are None before conntrack has seen the packet, and where none runs.
+    Interfaces are indexes in the traced namespace. ``network`` is at most 40 octets, ``transport`` at most 20
+    and ``link`` at most 20 (empty if the kernel has none, as for an outgoing packet). The four fields of
+    conntrack are None before conntrack has seen the packet, and without conntrack.
     """
 
     iif: int | None
@@ -112,7 +112,7 @@ class Layout(Protocol):
 
 
 class Whole:
-    """The layout of headers that were read already, whatever the body."""
+    """The layout of headers that were read before, with any body."""
 
     __slots__ = ("_headers",)
 
@@ -155,7 +155,7 @@ class TraceEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TraceFault:
-    """The instrument failed: whatever was being measured is unmeasured.
+    """The instrument failed: the current measurement is unmeasured.
 
     ``kind`` is ``lost`` (ENOBUFS: the receive buffer ran over), ``malformed`` (a message that cannot be
     decoded) or ``unknown`` (an event type or a verdict that this decoder does not know).
@@ -167,9 +167,10 @@ class TraceFault:
 
 @dataclass(frozen=True, slots=True)
 class BaseChain:
-    """A base chain: where it is hooked in, and the verdict at its end.
+    """A base chain: its hook, and the verdict at its end.
 
-    ``own`` is ``first`` or ``last`` for netlab's own chains, ``other`` for another session's, else empty.
+    ``own`` is ``first`` or ``last`` for netlab's own chains, ``other`` for another session's, otherwise
+    empty.
     """
 
     family: str

@@ -1,7 +1,7 @@
-"""Versions of Docker, and the names of engines that stand for them.
+"""Versions of Docker, and the engine names for them.
 
-An engine is named after a generation (``docker-28``: its newest recorded version) or after a version
-(``docker-28.1.1``); ``-nftables`` behind either is the nftables backend.
+An engine is named after a generation (``docker-28``: its newest recorded version) or a version
+(``docker-28.1.1``); the suffix ``-nftables`` means the nftables backend.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Version:
 class Span:
     """The versions that have something, from the first to the last of them.
 
-    ``first`` and ``last`` are versions, or releases as a whole: ``27`` as the last is the last 27.x.y.
-    :data:`STILL` as the last: there is no end yet.
+    ``first`` and ``last`` are versions or whole releases: ``27`` as the last means the last 27.x.y.
+    :data:`STILL` as the last means that there is no end yet.
     """
 
     first: str
@@ -62,7 +62,7 @@ class Span:
         return (version.major, version.minor, version.patch)[: len(last)] <= last
 
     def __str__(self) -> str:
-        """What to tell the user of an option that the engine does not have."""
+        """What to tell the user about an option that the engine does not have."""
         if self.last == STILL:
             return f"Docker {self.first} and later"
         return f"Docker {self.first} to {self.last}" if self.last != self.first else f"Docker {self.first}"
@@ -70,10 +70,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Versions that are one engine, but for what changed from one patch to the next.
+    """Versions that form one engine, except for changes between patch versions.
 
-    ``first`` is the first version, ``newest`` the newest recorded one, which the name stands for;
-    ``measured`` are the versions that were run, and whose captures are equal.
+    ``first`` is the first version, ``newest`` the newest recorded one, which the name means; ``measured`` are
+    the versions that were run and whose captures are equal.
     """
 
     name: str
@@ -127,7 +127,7 @@ class EngineVersion:
 
     @property
     def unmeasured(self) -> str:
-        """What to tell of a version that was never run beside netlab; the empty string for any other."""
+        """What to tell the user about a version that was never compared with netlab; empty for any other."""
         measured = self.generation.measured
         if self.version in measured or self.name in ENGINES:
             return ""
@@ -145,7 +145,7 @@ def _release(major: int, minor: int) -> str:
 
 
 _VERSIONS = "|".join(_release(*release).replace(".", r"\.") for release in sorted(RELEASES))
-#: What engine names look like, for the JSON schema; :func:`engine_version` decides.
+#: The pattern of engine names, for the JSON schema; :func:`engine_version` decides.
 ENGINE_PATTERN = (
     rf"\Adocker(-({'|'.join(name.removeprefix('docker-').replace('.', chr(92) + '.') for name in ENGINES)}"
     rf"|({_VERSIONS})\.[0-9]{{1,2}}(-nftables)?))?\Z"
@@ -154,9 +154,9 @@ ENGINE_PATTERN = (
 
 @cache
 def engine_version(name: str) -> EngineVersion:
-    """The version that an engine's name stands for.
+    """The version that an engine's name means.
 
-    Raises ValueError; its text goes on from the name, with a suggestion: ``(did you mean "docker-28"?)``.
+    Raises ValueError; its text continues after the name, with a suggestion: ``(did you mean "docker-28"?)``.
     """
     wanted = NEWEST if name == "docker" else name
     nftables = wanted.endswith(NFTABLES)

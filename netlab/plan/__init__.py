@@ -1,6 +1,6 @@
-"""The plan: the fold of the engines' events, as data, and its renderings.
+"""Build the plan from the engines' events, and render it.
 
-What a name stands for is imported when it is asked for: rendering a ruleset needs no engine.
+Names are imported at their first use: rendering a ruleset needs no engine.
 """
 
 from __future__ import annotations

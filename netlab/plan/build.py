@@ -1,4 +1,4 @@
-"""Scenario → Plan: fold the events of each host, and lay out what stands."""
+"""Turn a scenario into a plan: apply the events of each host, and lay out the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from netlab.plan.outside import Segments, outside_node
 class EngineOnHost:
     """An engine on its host after some events.
 
-    ``host`` is the prepared one: the rulesets and sysctls of its own firewall are among what it has.
+    ``host`` is prepared: it includes the rulesets and sysctls of its own firewall.
     """
 
     host: Host
@@ -147,7 +147,7 @@ def _start(host: Host) -> EngineOnHost:
 
 
 def _prepared(host: Host) -> Host:
-    """The host with its own firewall's rulesets, which are imported only where it has one."""
+    """The host with the rulesets of its own firewall, if it has one."""
     if host.firewall.kind == "none":
         return host
     from netlab.firewall import prepared
@@ -256,7 +256,7 @@ def _container_node(host: Host, facts: HostFacts, container: ContainerState, ser
 
 
 def _responders(service: Service) -> Iterator[Responder]:
-    """Each port published, exposed or in ``listen``; none where a real program runs in its place."""
+    """Each published port, exposed port and port in ``listen``; none if a real program runs instead."""
     if service.command:
         return
     published = ((m.protocol, m.container_port) for m in service.ports)
@@ -284,7 +284,7 @@ def rulesets(host: Host, facts: HostFacts) -> Iterator[Ruleset]:
 
 
 def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset]) -> Sequence[Ruleset]:
-    """The engine's rules with those of a firewall that the engine has told of its bridges."""
+    """The engine's rules together with those of a firewall that knows the engine's bridges."""
     if host.firewall.kind != "firewalld":
         return written
     from netlab.firewall import completed
@@ -293,7 +293,7 @@ def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset])
 
 
 def _real(host: Host, facts: HostFacts, stands: Sequence[Ruleset]) -> RealFirewall | None:
-    """The firewall tool that runs itself, if the scenario asks for it."""
+    """The real firewall tool, if the scenario has one (``run: real``)."""
     if "run" not in host.firewall.options:
         return None
     from netlab.firewall.real import real

@@ -1,4 +1,4 @@
-"""What an event, or a changed scenario, makes of a lab that stands: the engine's history goes on."""
+"""Continue the history of a running lab with an event, or a changed scenario."""
 
 from __future__ import annotations
 
@@ -48,10 +48,15 @@ NOTHING: Mapping[str, Observation] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that a lab's state follows from: what it was built from, and what happened since.
+    """Everything that a lab's state follows from: the scenario that it was built from, and later events.
 
-    ``scenario`` is what its files say by now; ``later`` holds the events of each host behind those that
-    ``base`` causes by itself.
+    ::
+
+        history = lab.client.history
+        print(history.later.get("host", ()))  # what happened to the engine of host since netlab up
+
+    ``base`` is the scenario that the lab was built from, ``scenario`` the current one. ``later`` has the
+    events of each host after those of ``base``.
     """
 
     base: Scenario
@@ -60,22 +65,33 @@ class History:
 
     @classmethod
     def of(cls, scenario: Scenario) -> History:
-        """The history of a lab that was just built."""
+        """The history of a lab that was just built.
+
+        ::
+
+            history = History.of(scenario)
+        """
         scenario = distinct(scenario)
         return cls(scenario, scenario, {})
 
     def events(self, host: str) -> tuple[Event, ...]:
-        """Everything that happened to the engine of a host, in order."""
+        """Everything that happened to the engine of a host, in order.
+
+        ::
+
+            for event in lab.client.history.events("host"):
+                print(event)
+        """
         return events_of(self.base, host) + tuple(self.later.get(host, ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A step of a lab's history, and the plan of what stands behind it.
+    """A change of a lab: its new history and plan.
 
-    ``renewed`` are the containers that were stopped or started on the way: their namespaces are not those
-    of before. ``flushed`` are the hosts whose rules somebody emptied, an administrator's own among them;
-    ``reloaded`` those whose firewall was reloaded.
+    ``renewed`` are the containers that were stopped or started and so have new namespaces. ``flushed`` are
+    the hosts whose rules were flushed, including the administrator's; ``reloaded`` those whose firewall was
+    reloaded.
     """
 
     history: History
@@ -84,17 +100,17 @@ class Change:
     flushed: tuple[str, ...]
     events: tuple[Event, ...]
     reloaded: tuple[str, ...] = ()
-    #: what others had made of hosts, on which the events acted
+    #: the state of hosts on which the events acted
     found: Mapping[str, HostFound] = field(default_factory=dict)
-    #: what the engine failed to do, in its own words; it leaves what it had done until then
+    #: the engine's messages about what failed; what it had done before stays
     failed: tuple[str, ...] = ()
 
 
 def happen(history: History, event: ScenarioEvent, seen: Mapping[str, Observation] = NOTHING) -> Change:
-    """What an event does; raises ScenarioError for unknown names, UsageError where the engine refuses.
+    """The change that an event causes; raises ScenarioError for unknown names.
 
-    ``seen``: what was read on the hosts, for the event acts on what is there. A reload where no host has a
-    firewall that could be is refused too.
+    ``seen``: the observed state of the hosts, on which the event acts. Raises UsageError if the engine
+    refuses, and for a reload if no host has ufw or firewalld.
     """
     check_hosts(history.scenario, event)
 
@@ -105,7 +121,7 @@ def happen(history: History, event: ScenarioEvent, seen: Mapping[str, Observatio
 
 
 def check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
-    """Raise ScenarioError for a host that there is not, UsageError for a firewall that no host has."""
+    """Raise ScenarioError for an unknown host, UsageError for a firewall that no host has."""
     names = [host.name for host in scenario.hosts]
     named = [word for kind, word in event_names(event.words) if kind == "host"]
     for name in named:
@@ -116,14 +132,14 @@ def check_hosts(scenario: Scenario, event: ScenarioEvent) -> None:
         asked = [host for host in scenario.hosts if host.name in (named or names)]
         if all(host.firewall.kind not in ("ufw", "firewalld") for host in asked):
             where = ", ".join(host.name for host in asked)
-            raise UsageError(f"{where}: neither ufw nor firewalld is there to be reloaded")
+            raise UsageError(f"{where}: there is no ufw and no firewalld to reload")
 
 
 def towards(history: History, scenario: Scenario, seen: Mapping[str, Observation] = NOTHING) -> Change | None:
-    """What ``docker compose up`` would do on the running project; None where only a new lab will do.
+    """What ``docker compose up`` would do to the running project; None if only a new lab helps.
 
-    That is where anything but services and networks differs: a host, its engine, its firewall, what is
-    outside, or the scenario's own events.
+    That is the case if anything except services and networks differs: a host, its engine, its firewall, the
+    nodes outside, or the scenario's own events.
     """
     scenario = distinct(scenario)
     now = history.scenario
@@ -226,7 +242,7 @@ def _after(on_host: EngineOnHost, events: Iterable[Event]) -> EngineOnHost:
 
 
 def _missing(scenario: Scenario, host: str, facts: HostFacts) -> Iterator[Event]:
-    """What has to happen until everything that the scenario names stands, and nothing else of it."""
+    """The events that create everything in the scenario, and remove everything else."""
     networks = {
         spec.name: spec for spec in (network_spec(scenario, n, host) for n in networks_of(scenario, host))
     }

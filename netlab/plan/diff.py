@@ -46,9 +46,9 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class PlanDifference:
-    """One thing of one node that is not the same on both sides; ``node`` is empty for the whole lab.
+    """One difference of one node; ``node`` is empty for the whole lab.
 
-    ``before`` and ``after`` are its properties in words, None where it is not there.
+    ``before`` and ``after`` are its properties in words; None if it does not exist.
     """
 
     topic: Topic
@@ -107,7 +107,7 @@ class PlanDiff:
 
 
 def diff(before: Plan, after: Plan) -> PlanDiff:
-    """What changes when ``after`` stands in the place of ``before``."""
+    """What changes if ``after`` replaces ``before``."""
     rules: list[RuleChange] = []
     same = 0
     changes = list(_keyed("published port", "", _publications(before), _publications(after)))
@@ -123,7 +123,7 @@ def diff(before: Plan, after: Plan) -> PlanDiff:
 
 
 def _paired(before: Plan, after: Plan) -> Iterator[tuple[Node | None, Node | None]]:
-    """Nodes of the same name; segments are no node of the user's."""
+    """Nodes with the same name; segments are not the user's nodes."""
     old = {node.name: node for node in before.nodes if node.kind != "segment"}
     new = {node.name: node for node in after.nodes if node.kind != "segment"}
     for name in dict.fromkeys([*old, *new]):
@@ -188,7 +188,7 @@ def _publication(entry: Publication) -> tuple[str, tuple[Facts, str]]:
 
 
 def _policies(name: str, old: Node | None, new: Node | None) -> Iterator[PlanDifference]:
-    """Policies of iptables' own chains; a chain that nobody has touched accepts."""
+    """Policies of iptables' built-in chains; an untouched chain accepts."""
     found = [dict(_policies_of(node)) if node else {} for node in (old, new)]
     for place in dict.fromkeys([*found[0], *found[1]]):
         before, after = (policies.get(place, "ACCEPT") for policies in found)
@@ -203,7 +203,7 @@ def _policies_of(node: Node) -> Iterator[tuple[str, str]]:
 
 
 def _chains(node: Node) -> Iterator[tuple[str, tuple[Facts, str]]]:
-    """User-defined and native chains: that they are there matters to who jumps to them."""
+    """User-defined and native chains, which matter to the rules that jump to them."""
     yield from ((str(place), ({}, "")) for place, chain in _iptables_chains(node) if chain.policy is None)
     for ruleset in node.rulesets:
         if isinstance(ruleset, NftTable):
@@ -282,7 +282,7 @@ def changed_lines(change: PlanDifference) -> Iterator[tuple[str, str]]:
 
 # ── lines that an engine's chains cannot take ────────────────────────────────────────────────────────────
 
-#: Chains that every iptables table has by itself.
+#: The built-in chains of iptables' tables.
 _BUILT_IN = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),

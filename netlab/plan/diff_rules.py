@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PlacedRule:
-    """A rule in its chain, as its tool prints it behind the chain's name."""
+    """A rule in its chain, as its tool prints it after the chain's name."""
 
     place: Place
     text: str
@@ -44,11 +44,11 @@ class PlacedRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
-    """What becomes of one rule of one host.
+    """What happens to one rule of one host.
 
-    ``goes`` has no ``after`` and ``comes`` no ``before``. ``moves``: to another chain, perhaps in other
-    words; ``rewritten``: in other words in the same chain; ``reordered``: the same line at another place
-    among those of its chain that both sides have.
+    ``goes`` has no ``after`` and ``comes`` no ``before``. ``moves``: to another chain, perhaps with other
+    text; ``rewritten``: with other text in the same chain; ``reordered``: the same line in another position
+    among the chain's rules that both sides have.
     """
 
     kind: RuleChangeKind
@@ -58,7 +58,7 @@ class RuleChange:
 
     @property
     def rule(self) -> PlacedRule:
-        """The rule under which people look for it: as it was, or as it comes."""
+        """The rule that people look for: the old one, or the new one."""
         found = self.before or self.after
         assert found is not None
         return found
@@ -90,7 +90,9 @@ _EFFECTS = {"accept", "drop", "reject", "return", "dnat", "snat", "masquerade", 
 
 
 def effect(rule: PlacedRule) -> str:
-    """What the rule does to a packet, in one word for both tools: accept, drop, dnat, …; else ``jump``."""
+    """What the rule does to a packet, in one word for both tools: accept, drop, dnat, …; otherwise
+    ``jump``.
+    """
     words = _TARGET.findall(" " + rule.text)
     if not words:
         quoteless = re.sub(r'"[^"]*"', "", rule.text)

@@ -1,4 +1,4 @@
-"""The events that ``docker compose up`` causes, and those that a scenario adds behind them."""
+"""The events that ``docker compose up`` causes, followed by those of the scenario."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from netlab.scenario.events import event_names, is_command, settings_of
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
-#: Network modes that are no network of the scenario's.
+#: Network modes that do not name a network of the scenario.
 _MODES = ("host", "none", "bridge")
 
 
@@ -73,7 +73,7 @@ def _named_by_events(scenario: Scenario) -> set[str]:
 
 
 def _all_events(scenario: Scenario) -> tuple[ScenarioEvent, ...]:
-    """What the scenario has happen, before anything is asked and between its flows."""
+    """The scenario's events, before the first flow and between its flows."""
     return (*scenario.events, *(scenario.expect[-1].after if scenario.expect else ()))
 
 
@@ -235,7 +235,7 @@ def start_order(services: tuple[Service, ...]) -> list[Service]:
 
 
 def _visit(first: Service, named: Mapping[str, Service], order: dict[str, Service]) -> None:
-    """Put a service behind everything that it needs; iterative, for chains of any length."""
+    """Order services after everything that they need; iterative, for chains of any length."""
     path: dict[str, Iterator[str]] = {first.name: iter(_needs(first))}
     while path:
         name = next(reversed(path))

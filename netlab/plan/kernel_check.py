@@ -1,9 +1,9 @@
-"""What the kernel would refuse of a plan, found before anything is built.
+"""Find what the kernel would refuse in a plan, before anything is built.
 
-The same rules as the kernel's, on the plan's own data: names of interfaces, addresses, gateways, sockets that
-two want. A scenario's readers report most of this at the very word; what only the whole plan shows (a gateway
-that no address reaches, an address that no interface of the host has) is reported here, at the service, host
-or outside node.
+It applies the kernel's rules to the plan's data: names of interfaces, addresses, gateways, sockets that two
+claim. Most errors are reported with their exact position when the scenario is read; those that only the whole
+plan shows (a gateway that no address reaches, an address that no interface of the host has) are reported
+here, with the position of the service, host or outside node.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Space:
     twice: list[tuple[Node, str]] = field(default_factory=list)
 
     def add(self, node: Node) -> None:
-        """One more node that lives here."""
+        """One more node in this namespace."""
         self.nodes.append(node)
         self.settings |= {sysctl.key: sysctl.value for sysctl in node.sysctls}
         for interface in node.interfaces:
@@ -163,7 +163,7 @@ class _Space:
                     yield ipaddress.ip_address(bare(text))
 
     def can_bind(self, text: str, own: frozenset[Address]) -> bool:
-        """Whether a socket may have an address, where the interfaces have ``own``."""
+        """Whether a socket may be bound to an address, if the interfaces have ``own``."""
         address = ipaddress.ip_address(text)
         if address.is_unspecified or address.is_loopback or address in own:
             return True

@@ -1,4 +1,4 @@
-"""A node's live rules: what iptables-save and nft print, each with the plan's reason."""
+"""A node's current rules, as iptables-save and nft print them, each with the plan's reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.model.plan import Node
 
 
-#: What is said of a rule that the plan does not know.
+#: The reason of a rule that the plan does not know.
 FOREIGN = ADDED_SINCE
 _SAVED = re.compile(r"^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$")
 _CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
@@ -24,7 +24,7 @@ _CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as it is in the kernel: its counters, its text behind ``-A CHAIN``, and why it is there."""
+    """A rule in the kernel: its counters, its text after ``-A CHAIN``, and its reason."""
 
     packets: int
     bytes: int
@@ -34,7 +34,13 @@ class LiveRule:
 
 @dataclass(slots=True)
 class LiveChain:
-    """A chain with its policy (None: user-defined) and the policy's counters."""
+    """A chain with its rules, its policy (None: user-defined chain) and the policy's counters.
+
+    ::
+
+        for rule in lab.rules(family=4).chain("DOCKER-USER").rules:
+            print(rule.packets, rule.text, rule.reason)
+    """
 
     table: str
     name: str
@@ -122,7 +128,7 @@ def native_tables(listing: str, iptables: dict[str, list[LiveChain]]) -> list[tu
 
 @dataclass(frozen=True, slots=True)
 class NativeTable:
-    """A table of nftables that iptables cannot show, as ``nft list table`` prints it."""
+    """An nftables table that iptables cannot show, as ``nft list table`` prints it."""
 
     family: str
     name: str
@@ -131,14 +137,27 @@ class NativeTable:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one node; as a string, all of them as the tools print them, with reasons."""
+    """The rules of one node. ``str()`` gives all of them as the tools print them, with reasons.
+
+    ::
+
+        rules = lab.rules("host")
+        print(rules)
+        print([table.name for table in rules.native])  # nftables tables that iptables cannot show
+    """
 
     node: str
     iptables: Mapping[Family, tuple[LiveChain, ...]]
     native: tuple[NativeTable, ...]
 
     def chain(self, name: str, *, table: str = "filter", family: int = 4) -> LiveChain:
-        """One chain of iptables; raises KeyError if there is none of that name."""
+        """One iptables chain; ``family`` is 4 or 6. Raises KeyError if there is no such chain.
+
+        ::
+
+            chain = lab.rules().chain("DOCKER", table="nat")
+            print(chain.rules[0].text, chain.rules[0].reason)
+        """
         for chain in self.iptables.get(Family(family), ()):
             if (chain.table, chain.name) == (table, name):
                 return chain

@@ -14,7 +14,7 @@ from netlab.plan.events import replicas
 
 
 def distinct(scenario: Scenario) -> Scenario:
-    """The scenario with no host and no outside node that is called like another node."""
+    """The scenario, with hosts and outside nodes renamed that have another node's name."""
     taken = {replica.node for service in scenario.services for replica in replicas(scenario, service)}
     hosts = _renamed("host", (host.name for host in scenario.hosts), taken)
     taken |= set(hosts.values())
@@ -32,7 +32,7 @@ def distinct(scenario: Scenario) -> Scenario:
 
 
 def _renamed(kind: str, names: Iterable[str], taken: set[str]) -> dict[str, str]:
-    """Old name → new one; a prefix is put in front until nobody has the name."""
+    """Old name → new name, with prefixes until the name is unique."""
     found: dict[str, str] = {}
     for name in names:
         new = name

@@ -25,7 +25,7 @@ def fitting(name: str) -> str:
 
 @dataclass(slots=True)
 class Segments:
-    """The external segments: each is a bridge in a namespace of its own."""
+    """The external segments: each is a bridge in its own namespace."""
 
     project: str
     #: the host of each tenant's bridge, by the bridge's name
@@ -34,7 +34,7 @@ class Segments:
 
     @classmethod
     def of(cls, scenario: Scenario) -> Segments:
-        """The segments of a scenario, to which nobody is connected yet."""
+        """The segments of a scenario, without connections yet."""
         found: dict[str, str] = {}
         for host in scenario.hosts:
             for bridge in host.bridges:
@@ -113,7 +113,7 @@ class Segments:
 
 
 def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segments) -> Node:
-    """An outside node, its default routes through the first host on a segment of its own."""
+    """An outside node, with default routes through the first host on one of its segments."""
     return Node(
         name=name,
         kind="outside",

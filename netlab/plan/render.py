@@ -28,9 +28,9 @@ def nft_text(table: NftTable) -> str:
 
 
 def nft_input(table: NftTable) -> str:
-    """:func:`nft_text` for ``nft -f``: the same, in words that every nft from 1.0.1 on takes.
+    """Like :func:`nft_text`, with words that ``nft -f`` accepts in all versions since 1.0.1.
 
-    nft 1.0.6 knows the name ``dstnat`` at the prerouting hook only; at output it wants the number.
+    nft 1.0.6 knows the name ``dstnat`` only at the prerouting hook; at output, it needs the number.
     """
     return nft_text(table).replace("hook output priority dstnat;", "hook output priority -100;")
 

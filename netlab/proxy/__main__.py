@@ -1,8 +1,8 @@
 """docker-proxy's command line: ``python -m netlab.proxy -proto tcp -host-ip 0.0.0.0 -host-port 80 …``.
 
-As moby's ``cmd/docker-proxy/main_linux.go``: descriptor 3, if it is open, is told ``0`` and a newline, or
-``1``, a newline and the error; with ``-use-listen-fd`` descriptor 4 is the listener, bound by whoever started
-the program. SIGTERM and SIGINT end it with 0.
+As in moby's ``cmd/docker-proxy/main_linux.go``: the program writes ``0`` and a newline, or ``1``, a newline
+and the error, to descriptor 3, if that is open. With ``-use-listen-fd``, descriptor 4 is the listener, which
+the caller has bound. SIGTERM and SIGINT end it with exit code 0.
 """
 
 from __future__ import annotations

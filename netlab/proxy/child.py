@@ -74,7 +74,7 @@ def _execute(
     reset_signals()
     identity.end_with_parent(parent)
     enter()
-    # Out of the way first: either may be 3 or 4 itself.
+    # Move them first: either may be 3 or 4 itself.
     high = [os.dup(fd) for fd in (ready, *([] if listener is None else [listener]))]
     while min(high) <= LISTEN_FD:
         high = [os.dup(fd) for fd in high]

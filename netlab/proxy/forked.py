@@ -27,7 +27,7 @@ def run(work: Callable[[], None], report: int) -> NoReturn:
 
 
 def reset_signals() -> None:
-    """Die of signals as a fresh process does; nothing of the parent's handlers is left."""
+    """Reset signal handlers to those of a new process."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
         signal.signal(number, signal.SIG_DFL)
@@ -36,7 +36,7 @@ def reset_signals() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """As many descriptors as the hard limit lets, which is what Go's runtime asks for at its start, too."""
+    """Raise the limit of descriptors to the hard limit, as Go's runtime does at its start."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -44,7 +44,7 @@ def raise_descriptor_limit() -> None:
 
 
 def keep_only(keep: set[int]) -> None:
-    """Close all other descriptors: a parent's namespaces, sockets and terminals are none of its business."""
+    """Close all other descriptors, such as the parent's namespaces, sockets and terminals."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)

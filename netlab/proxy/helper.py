@@ -1,10 +1,10 @@
-"""A second process that carries connections, once there are so many that one processor is not enough.
+"""A second process that relays connections, once there are too many for one CPU.
 
-The master has all the listeners, so that ``ss -ltnp`` shows one docker-proxy; it accepts, dials and keeps the
-pairs. An established connection goes to whichever process carries fewer. The helper's are passed over a Unix
-SOCK_SEQPACKET pair (unix(7), SCM_RIGHTS), whose packets are a verb and a listener's key: ``+`` with the two
-sockets of a connection, or ``-`` to cut that listener's connections, which is answered. The helper ends when
-the master does.
+The first process has all listeners, so that ``ss -ltnp`` shows one docker-proxy; it accepts, dials and keeps
+the pairs. An established connection goes to whichever process relays fewer. The helper gets its connections
+over a Unix SOCK_SEQPACKET pair (unix(7), SCM_RIGHTS), whose packets are a verb and a listener's key: ``+``
+with the two sockets of a connection, or ``-`` to cut that listener's connections, which it acknowledges. The
+helper ends when the first process does.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ ALONE = 8
 TURN = 32
 #: Seconds that the helper may take for an answer: less than the master's own parent waits for the master.
 PATIENCE = 1.5
-#: The longest packet either way.
+#: The longest packet in either direction.
 PACKET = 1024
-#: What the helper says when it is ready, and when it has cut what it was told to.
+#: The helper's messages when it is ready, and when it has cut connections on request.
 DONE = b"done"
-#: Descriptors that are no connection's: the helper's own, and its pipes.
+#: Descriptors other than connections: the helper's own, and its pipes.
 OTHERS = 16 + 2 * LIMIT
 
 _SPACE = _socket.CMSG_SPACE(8)
@@ -57,7 +57,7 @@ class Helper:
         self._most = 0
 
     def take(self, key: str, client: _socket.socket, backend: _socket.socket) -> bool:
-        """Pass a connection on, if the helper carries fewer than the master; else it is the master's."""
+        """Pass a connection to the helper if that relays fewer; returns whether it did."""
         own = len(self._master)
         if own < ALONE:
             return False
@@ -72,7 +72,7 @@ class Helper:
             self._control.sendmsg(
                 [b"+" + key.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)], DONTWAIT
             )
-        except OSError:  # it is too busy, or has died, which the loop will tell: the master goes on alone
+        except OSError:  # it is too busy, or has died, which the loop will notice: continue without it
             return False
         self._passed += 1
         client.close()
@@ -86,7 +86,7 @@ class Helper:
                 self._control.send(b"-" + key.encode(), DONTWAIT)
             except BlockingIOError:  # it reads nothing
                 os.kill(self._pid, signal.SIGKILL)
-            except OSError:  # it has died, which the loop will tell, and its connections with it
+            except OSError:  # it has died, which the loop will notice, and its connections with it
                 return
             self._await()
 
@@ -95,7 +95,7 @@ class Helper:
         if self._control is not None:
             control, self._control = self._control, None
             control.shutdown(_socket.SHUT_WR)
-            _readable(control)  # it ends by itself, unless it is stopped, or hangs
+            _readable(control)  # it ends itself, unless it is stopped or hangs
             os.kill(self._pid, signal.SIGKILL)
             control.close()
             os.waitpid(self._pid, 0)
@@ -104,7 +104,7 @@ class Helper:
         """:meth:`_hear` for a bounded time; a helper that says nothing is killed, with its connections."""
         assert self._control is not None
         if not _readable(self._control):
-            os.kill(self._pid, signal.SIGKILL)  # the end of its socket is what is heard now
+            os.kill(self._pid, signal.SIGKILL)  # the end of its socket comes now
         self._hear()
 
     def _start(self) -> bool:
@@ -130,7 +130,7 @@ class Helper:
         return self._control is not None
 
     def _hear(self) -> None:
-        """Take one packet; raises RuntimeError if it tells of an error in the helper."""
+        """Read one packet; raises RuntimeError if it reports an error in the helper."""
         assert self._control is not None
         try:
             packet = self._control.recv(PACKET)
@@ -184,12 +184,12 @@ def _obey(control: _socket.socket, streams: Streams, ended: memoryview[int]) -> 
         fds = [fd for *_, data in ancillary for fd in unpack(f"{len(data) // 4}i", data)]
         if len(fds) == 2:
             streams.begin(key, _connection(fds[0]), _connection(fds[1]))
-        else:  # somebody has lowered the limit of descriptors
+        else:  # the limit of descriptors was lowered
             for fd in fds:
                 os.close(fd)
             ended[0] += 1
 
 
 def _connection(fd: int) -> _socket.socket:
-    """The socket behind a descriptor; no address is ever asked of it, so its family does not matter."""
+    """The socket of a descriptor; its address is never read, so its family does not matter."""
     return _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, fd)

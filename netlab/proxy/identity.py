@@ -1,9 +1,8 @@
 """The name that ``ss``, ``ps``, ``lsof`` and ``netstat`` show for a process.
 
 ``ss -p`` and ``lsof`` read the command name (PR_SET_NAME), ``netstat -p`` and ``ps`` the argument vector. The
-latter is a range of the process's memory, which PR_SET_MM_MAP moves without any privilege (prctl(2),
-kernel/sys.c ``prctl_set_mm_map``; needs CONFIG_CHECKPOINT_RESTORE); where that is missing, the old range is
-written over.
+latter is a range of the process's memory, which PR_SET_MM_MAP moves without privileges (prctl(2),
+kernel/sys.c ``prctl_set_mm_map``; needs CONFIG_CHECKPOINT_RESTORE); otherwise, the old range is overwritten.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ PR_SET_NAME = 15
 PR_SET_MM = 35
 PR_SET_MM_MAP = 14
 
-#: The memory that the kernel reads the argument vector from, for as long as the process lives.
+#: The memory from which the kernel reads the argument vector, as long as the process runs.
 _arguments: Any = None
 
 
@@ -67,7 +66,7 @@ def _bounds() -> dict[str, int]:
 
 
 def _move(libc: Any, text: bytes, bounds: dict[str, int]) -> bool:
-    """Point the kernel at a new argument vector; False where it does not do that."""
+    """Point the kernel at a new argument vector; False if that is unsupported."""
     import ctypes
 
     global _arguments

@@ -1,7 +1,7 @@
 """The event loop: one epoll, one handler a file descriptor.
 
-Closing is put off to the end of a batch, so that a number is never used anew while an event of its former
-owner may still be waiting in the batch.
+Descriptors are closed at the end of a batch, so that a number is not reused while an event of its former
+owner may still be in the batch.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Loop:
                 call()
 
     def _next_timer(self) -> float:
-        """Run what is due; seconds until the next one, or -1."""
+        """Run the timers that are due; returns the seconds until the next one, or -1."""
         now = time.monotonic()
         for timer, when in list(self._timers.items()):
             if when <= now:

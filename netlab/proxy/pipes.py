@@ -41,7 +41,7 @@ class Pipes:
         self._made = 0
 
     def take(self) -> Pipe | None:
-        """An empty pipe, or None if there are too many or no descriptors are left."""
+        """An empty pipe; None if there are too many pipes or no descriptors are left."""
         if self._free:
             return self._free.pop()
         if self._made >= self._limit:
@@ -54,7 +54,7 @@ class Pipes:
         return pipe
 
     def give_back(self, pipe: Pipe) -> None:
-        """Keep an empty pipe for the next one; one with something in it is of no more use."""
+        """Keep an empty pipe for reuse; close a pipe that contains data."""
         if pipe.held or len(self._free) >= KEPT:
             self._made -= 1
             pipe.close()

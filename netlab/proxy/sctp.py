@@ -60,7 +60,7 @@ class Relay:
             self.pump()
 
     def pump(self) -> None:
-        """Pass messages on until one side has no more or takes no more."""
+        """Pass messages on until one side has no more or accepts no more."""
         if self.source.fileno() < 0:
             return
         for _ in range(TURN):

@@ -1,4 +1,4 @@
-"""A process's listeners, and the control socket by which its parent adds, removes and asks.
+"""A process's listeners, and the control socket with which its parent adds, removes and queries them.
 
 The control socket is a Unix SOCK_SEQPACKET pair. A request is one packet, its first line the verb:
 
@@ -8,7 +8,7 @@ The control socket is a Unix SOCK_SEQPACKET pair. A request is one packet, its f
 ``pairs`` + a time     pairs noted after that CLOCK_MONOTONIC time in ns
 =====================  ==================================================================================
 
-Answers are packets of lines behind ``more`` and a last one behind ``done``. ``add`` and ``remove`` answer a
+Answers are packets of lines after ``more``, and a last one after ``done``. ``add`` and ``remove`` answer a
 line ``ERRNO KEY`` for each that failed; ``pairs`` first ``1`` or ``0``: whether none was forgotten. When the
 other end is closed, the process ends.
 """
@@ -40,7 +40,7 @@ LINES = 256
 
 
 class Held:
-    """A socket that is only held: the kernel completes handshakes as the backlog says, nobody accepts."""
+    """A socket that is only held: the kernel completes handshakes up to the backlog, and nothing accepts."""
 
     def __init__(self, sock: socket) -> None:
         self._sock = sock

@@ -1,8 +1,8 @@
 """Listening sockets with the options that Go's ``net`` package gives to docker-proxy's.
 
 Sources: Go's ``net/sock_linux.go``, ``net/sockopt_linux.go`` and ``net/tcpsock_posix.go`` (SO_REUSEADDR on
-stream listeners only, SO_BROADCAST on datagram sockets, IPV6_V6ONLY said in every case, TCP_NODELAY and a
-15 s keep-alive on accepted connections), and moby's ``cmd/docker-proxy/main_linux.go`` (IP_PKTINFO since 28).
+stream listeners only, SO_BROADCAST on datagram sockets, IPV6_V6ONLY set explicitly, TCP_NODELAY and a 15 s
+keep-alive on accepted connections), and moby's ``cmd/docker-proxy/main_linux.go`` (IP_PKTINFO since 28).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def listen(spec: Spec) -> _socket.socket:
 
 
 def adopt(sock: _socket.socket, spec: Spec) -> None:
-    """Set what accepted connections shall inherit, or what replies to datagrams need."""
+    """Set the options that accepted connections inherit, or that replies to datagrams need."""
     if spec.backend is None:
         return
     if spec.protocol == "tcp":
@@ -89,7 +89,7 @@ def adopt(sock: _socket.socket, spec: Spec) -> None:
 
 
 def pktinfo(sock: _socket.socket) -> None:
-    """Have each datagram tell the address that was asked (ip(7) IP_PKTINFO, RFC 3542 IPV6_RECVPKTINFO)."""
+    """Make each datagram carry its destination address (ip(7) IP_PKTINFO, RFC 3542 IPV6_RECVPKTINFO)."""
     if sock.family == _socket.AF_INET6:
         sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_RECVPKTINFO, 1)
     else:

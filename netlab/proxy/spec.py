@@ -1,10 +1,10 @@
-"""What one listener shall do, and how that is written on one line of the control socket."""
+"""The parameters of one listener, and their encoding as one line of the control socket."""
 
 from __future__ import annotations
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 
-#: Seconds that a UDP flow lives after the backend's last datagram (moby's DefaultConnTrackTimeout).
+#: Seconds until a UDP flow ends after the backend's last datagram (moby's DefaultConnTrackTimeout).
 UDP_TIMEOUT = 90.0
 
 
@@ -12,8 +12,8 @@ class Spec:
     """A listener's parameters.
 
     ``v6only`` None is an IPv4 socket, False one dual-stack socket. ``backend`` None is a socket that is only
-    held. ``passed``: dockerd binds and passes the socket, as Docker 28 and later do; since then UDP answers
-    leave from the address that was asked, not from whatever address the routing table picks, and an ICMP
+    held. ``passed``: dockerd binds and passes the socket, as Docker 28 and later do; since then, UDP answers
+    leave from the address that the client sent to, not from the one that the routing table picks, and an ICMP
     "port unreachable" from the backend no longer ends a flow.
     """
 
@@ -43,7 +43,7 @@ class Spec:
 
     @property
     def key(self) -> str:
-        """What tells one listener of a host from another: ``tcp 0.0.0.0 80``."""
+        """The key that identifies a listener on a host: ``tcp 0.0.0.0 80``."""
         return f"{self.protocol} {self.address} {self.port}"
 
     def __str__(self) -> str:

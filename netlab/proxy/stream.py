@@ -1,8 +1,8 @@
 """One proxied TCP connection: two sockets, a :class:`Half` for each direction, from an edge-triggered loop.
 
-Each direction is copied until it ends or fails, then the other side is told; when both have ended, both
-connections are closed (moby ``cmd/docker-proxy/tcp_proxy_linux.go``). So a reset on one side reaches the
-other as an end of stream, and data that nobody read turns the close into a reset.
+Each direction is copied until it ends or fails, then the other side gets an end of stream; when both have
+ended, both connections are closed (moby ``cmd/docker-proxy/tcp_proxy_linux.go``). So a reset on one side
+reaches the other as an end of stream, and data that nobody read turns the close into a reset.
 
 ::
 
@@ -10,8 +10,8 @@ other as an end of stream, and data that nobody read turns the close into a rese
       ^                                     |
       └──── a wake-up brought little ───────┘
 
-Nothing is read that cannot soon be sent: of what was read, at most one small buffer (``CARRY``) or one pipe
-waits for a slow reader; in held copy bytes stay in the kernel (MSG_PEEK) until the other side took them.
+The proxy reads only what it can soon send: for a slow reader, at most one small buffer (``CARRY``) or one
+pipe waits; in held copy, bytes stay in the kernel (MSG_PEEK) until the other side has taken them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: A read that fills this many bytes is the sign of bulk; also the most that waits in user memory.
 CARRY = 16 * 1024
-#: Bytes looked at in held copy.
+#: Bytes peeked at in held copy.
 PEEK = 128 * 1024
 #: Rounds until another connection has its turn.
 TURN = 32
@@ -167,7 +167,7 @@ class Half:
         return True
 
     def _pump_bulk(self) -> None:
-        """Move through a pipe, if one is to be had."""
+        """Move data through a pipe, if one is available."""
         pipe = self.pipe
         if pipe is None:
             pipe = self.pipe = self.streams.pipes.take()
@@ -252,7 +252,7 @@ class Half:
         try:
             self.sink.shutdown(_socket.SHUT_WR)
         except OSError as error:
-            if error.errno != errno.ENOTCONN:  # a reset came first: there is nobody left to tell
+            if error.errno != errno.ENOTCONN:  # a reset came first: there is no other side any more
                 raise
 
     def _close(self) -> None:

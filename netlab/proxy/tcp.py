@@ -52,7 +52,7 @@ class TcpService:
         self._family = family_of(spec.backend[0])
         #: the next client's socket to the backend
         self._spare: _socket.socket | None = None
-        #: by the backend socket's descriptor: what is not connected yet
+        #: by the backend socket's descriptor: pending connections
         self._dialling: dict[int, tuple[_socket.socket, _socket.socket]] = {}
         self._accept = sock._accept  # type: ignore[attr-defined]
         self._loop.watch(sock.fileno(), self._on_event, IN)
@@ -95,7 +95,7 @@ class TcpService:
             self._dial(_socket.socket(self._sock.family, _socket.SOCK_STREAM, 0, fd), address, backend)
 
     def _dial(self, client: _socket.socket, address: SockAddr, backend: _socket.socket) -> None:
-        """Connect to the backend; mostly the answer is there when connect() returns."""
+        """Connect to the backend; usually, the result is known when connect() returns."""
         backend.setsockopt(SOL_TCP, _socket.TCP_NODELAY, 1)
         code = backend.connect_ex(self._backend)
         if code == errno.EINPROGRESS:

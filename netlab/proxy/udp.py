@@ -175,7 +175,7 @@ class UdpService:
             heapq.heapify(self._expiry)
 
     def _expire(self, now: float) -> float | None:
-        """End what has been silent for too long; when to look again."""
+        """End flows that have been silent for too long; returns when to check again."""
         while self._expiry and self._expiry[0][0] <= now:
             self._next(now)
         return self._expiry[0][0] if self._expiry else None
@@ -187,7 +187,7 @@ class UdpService:
             self._next(self._expiry[0][0])
 
     def _next(self, now: float) -> None:
-        """End the flow at the head of the heap, or put it off if it was heard of since."""
+        """End the flow at the head of the heap, or postpone it if it has had traffic since."""
         _, count, flow = heapq.heappop(self._expiry)
         if self._flows.get(flow.client) is not flow:
             return  # it has ended before
@@ -203,7 +203,9 @@ class UdpService:
 
 
 def _reply_from(ancillary: Ancillary) -> Ancillary:
-    """The control message that makes an answer leave from the address that was asked (ip(7), RFC 3542)."""
+    """The control message that makes an answer leave from the address that the client sent to (ip(7), RFC
+    3542).
+    """
     for level, kind, data in ancillary:
         if level == _socket.IPPROTO_IP and kind == IP_PKTINFO:
             # struct in_pktinfo: interface, local address, the header's destination

@@ -1,6 +1,6 @@
-"""From files to a checked :class:`~netlab.model.scenario.Scenario`: Compose's rules and ``x-netlab``.
+"""Turn files into a checked :class:`~netlab.model.scenario.Scenario`: Compose's rules and ``x-netlab``.
 
-This room reads the files that it is told to read, and nothing else: no environment, no network, no Linux.
+This package reads only the files that the caller names: no environment, no network, no Linux.
 """
 
 from netlab.scenario.environment import folder_environment

@@ -1,4 +1,4 @@
-"""Addresses, subnets, MAC addresses and interface names: what is wrong with one, if anything."""
+"""Check addresses, subnets, MAC addresses and interface names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INTERFACE_LENGTH = 15
 #: names that are taken in every network namespace
 RESERVED = {
     "lo": "it is the loopback interface",
-    "all": "it stands for all interfaces in /proc/sys/net",
-    "default": "it stands for later interfaces in /proc/sys/net",
+    "all": "it means all interfaces in /proc/sys/net",
+    "default": "it means later interfaces in /proc/sys/net",
 }
 
 
@@ -34,7 +34,7 @@ def address(text: str) -> Address:
 
 
 def parsed_text(read: Callable[[str], T], text: str) -> T | None:
-    """What ``read`` makes of a text; None of a bad one, which was reported where it was read first."""
+    """The result of ``read``; None if the text is wrong, which was reported before."""
     try:
         return read(text)
     except ValueError:
@@ -42,7 +42,7 @@ def parsed_text(read: Callable[[str], T], text: str) -> T | None:
 
 
 def parsed(read: Callable[[str], T], value: Value | None) -> T | None:
-    """The same of a value, if it is there."""
+    """The same for a value, if there is one."""
     return None if value is None else parsed_text(read, value.text)
 
 
@@ -62,7 +62,7 @@ def subnet(text: str) -> Network:
     """A network in CIDR notation; raises ValueError with a text for the user."""
     loose = loose_subnet(text)
     if str(loose.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
-        raise ValueError(f'{shown(text)} has bits set behind the prefix (did you mean "{loose}"?)')
+        raise ValueError(f'{shown(text)} has bits set after the prefix (did you mean "{loose}"?)')
     return loose
 
 
@@ -85,7 +85,7 @@ def interface_address(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Inte
 def unfit(found: Address) -> str | None:
     """Why no interface but lo can have an address; None if one can (inet_insert_ifa, ipv6_add_addr)."""
     if found.is_unspecified:
-        return "is no interface's address: it stands for all"
+        return "is not the address of an interface: it means all addresses"
     if found.is_multicast:
         return "is a multicast address, which no interface can have"
     if found.is_loopback:
@@ -102,7 +102,7 @@ def wrong_mac(text: str) -> str | None:
     if int(text[:2], 16) & 1:
         return f"{shown(text)} is a multicast address, which no interface can have"
     if not int(re.sub("[:-]", "", text), 16):
-        return f"{shown(text)} is no interface's MAC address"
+        return f"{shown(text)} is not the MAC address of an interface"
     return None
 
 

@@ -29,16 +29,16 @@ class Parts:
     disabled: Mapping[str, tuple[str, ...]]
     events: Happenings
     expect: Expectations
-    #: the events among the flows of ``expect``
+    #: the events between the flows of ``expect``
     between: Happenings
     root: Value
     netlab: Value
-    #: the tree before what does not fit was taken out: what is named there is not unknown
+    #: the tree before wrong values were removed: names in it count as known
     raw: Value
     project: str
 
     def written(self, *path: str) -> tuple[str, ...]:
-        """The keys that the file has at ``path``, whatever became of their values."""
+        """The keys that the file has at ``path``, whether their values are right or not."""
         value: Value | None = self.raw
         for key in path:
             value = value.get(key) if value is not None else None
@@ -102,7 +102,7 @@ def _services(
     default_host = hosts[0].name if hosts else "host"
     for name, value in services.pairs():
         if value.get("provider") is not None:
-            continue  # something else than a container provides it
+            continue  # something other than a container provides it
         draft = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
         wanted = tuple(item.text for item in value.get("profiles") or ())
         if not wanted or "*" in profiles or not profiles.isdisjoint(wanted):
@@ -114,14 +114,14 @@ def _services(
 
 
 def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report) -> tuple[Draft, ...]:
-    """The services with as many containers as the command line wants."""
+    """The services, with the numbers of containers from the command line."""
     known = [draft.service.name for draft in drafts]
     at = (OptionName("scale"), 1, 1)
     for name in scale:
         if name not in known:
             report.add(at, f"there is no service {shown(name)}{hint(name, known)}")
         elif scale[name] < 0:
-            report.add(at, f"services.{name}: {scale[name]} is no number of containers")
+            report.add(at, f"services.{name}: {scale[name]} is not a number of containers")
     for service in (draft.service for draft in drafts):
         if service.container_name is not None and scale.get(service.name, 0) > 1:
             what = (
@@ -137,7 +137,7 @@ def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report)
 
 
 def _without_absent(draft: Draft, enabled: set[str]) -> Draft:
-    """An optional dependency on what is not there is none."""
+    """Ignore optional dependencies on services that do not exist."""
     service = draft.service
     kept = tuple(name for name in service.depends_on if name in enabled or name not in draft.optional)
     return draft if kept == service.depends_on else replace(draft, service=replace(service, depends_on=kept))

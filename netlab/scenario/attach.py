@@ -1,7 +1,7 @@
-"""Which networks there are, and which services are on them.
+"""Which networks exist, and which services are on them.
 
-Services name networks under ``networks`` and, by the name that Docker knows them by, with ``network_mode``.
-What netlab cannot reproduce is an error, or is left out where the user is lenient.
+Services name networks under ``networks``, or by their Docker name in ``network_mode``. What netlab cannot
+reproduce is an error; with ``lenient``, it is left out.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ALIAS = "network-scoped alias is supported only for containers in user defined n
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the file says of networks."""
+    """What the file says about networks."""
 
     written: Value  #: ``networks``
     facts: Value  #: ``x-netlab.networks``
     project: str
-    services: tuple[str, int, int]  #: where ``services`` stands: the implied default network's place
+    services: tuple[str, int, int]  #: the position of ``services``: that of the implied default network
 
     def name(self, key: str) -> str:
         """What Docker calls the network of that key."""
@@ -88,7 +88,7 @@ def _facts_apply(
         if key not in known:
             report.add(at, f"x-netlab.networks: there is no network {shown(key)}{hint(key, known)}")
         elif key in used and key not in external:
-            report.add(at, f"x-netlab.networks: {key} is not external: say it under networks.{key}")
+            report.add(at, f"x-netlab.networks: {key} is not external: put this under networks.{key}")
 
 
 def _not_predefined(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
@@ -104,10 +104,10 @@ def _not_predefined(draft: Draft, own: Mapping[str, str], report: Report) -> Dra
 def _by_name(
     draft: Draft, declared: Declared, listed: set[str], implied: dict[str, Position], report: Report
 ) -> Draft:
-    """A service whose ``network_mode`` is the name of a network is on it, without an alias of its own.
+    """Put a service whose ``network_mode`` names a network on that network, without an alias of its own.
 
-    Compose makes only networks that are ``listed`` under some service's ``networks``. One that the file does
-    not declare must be there already; it is added to ``implied``.
+    Compose creates only networks that are ``listed`` under the ``networks`` of some service. A network that
+    the file does not declare must already exist; it is added to ``implied``.
     """
     service, written = draft.service, draft.source.get("network_mode")
     name = service.network_mode

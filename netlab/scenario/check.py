@@ -1,4 +1,4 @@
-"""What can only be seen across a scenario: references, and resources that two want at once."""
+"""Checks across a whole scenario: references, and resources that two claim."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _services_exist(parts: Parts, report: Report) -> None:
                 profiles = " or ".join(parts.disabled[target])
                 report.add(mark, f"{what}, which is disabled without the profile {profiles}")
             elif target not in known:
-                report.add(mark, f"{what}, which is no service{hint(target, known)}")
+                report.add(mark, f"{what}, which is not a service{hint(target, known)}")
 
 
 def _cycles(parts: Parts, report: Report) -> None:

@@ -22,9 +22,9 @@ DOCKER0 = "docker0"
 DOCKER0_SUBNET = "172.17.0.0/16"
 
 
-#: Versions of Docker that take a static address on a network whose subnet nobody configured (moby#51583).
+#: Versions of Docker that accept a static address on a network without a configured subnet (moby#51583).
 STATIC_ANYWHERE = Span("29.0.4", STILL)
-#: Versions that take the subnet 0.0.0.0/26 for one of that size out of the pools (moby#50114).
+#: Versions for which the subnet 0.0.0.0/26 means one of that size from the pools (moby#50114).
 SIZED_SUBNETS = Span("29", STILL)
 
 

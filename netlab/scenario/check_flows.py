@@ -32,14 +32,14 @@ class Names:
     nodes: frozenset[str]
 
     def has_node(self, word: str) -> bool:
-        """Whether a name, or a glob, stands for any node."""
+        """Whether a name or a glob matches any node."""
         if word in self.nodes:
             return True
         return not _GLOB.isdisjoint(word) and any(fnmatchcase(node, word) for node in self.nodes)
 
 
 def names_of(parts: Parts) -> Names:
-    """What there is to name in a scenario."""
+    """The names that a scenario defines."""
     containers: set[str] = set(parts.written("services")) - set(parts.disabled)
     for draft in parts.drafts:
         service = draft.service

@@ -32,7 +32,7 @@ def check_hosts(parts: Parts, report: Report) -> None:
 
 
 def _bridges(host: Host) -> list[OutsideInterface]:
-    """Other tenants' bridges as what they are to their guests: interfaces of the host on a segment."""
+    """Other software's bridges, as their guests see them: interfaces of the host on a segment."""
     return [OutsideInterface(bridge.name, bridge.addresses, bridge.name) for bridge in host.bridges]
 
 

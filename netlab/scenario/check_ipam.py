@@ -79,7 +79,7 @@ def _reserved_twice(where: str, network: ComposeNetwork, net: Network, entry: Va
 def gateway_of(
     network: ComposeNetwork, net: Network, gateway: str | None, ip_range: str | None
 ) -> Address | None:
-    """The gateway's address: the one that is written, else the first that Docker gives out, if it does."""
+    """The gateway's address: the one in the file, otherwise the first one that Docker assigns, if it does."""
     if gateway is not None:
         return parsed_text(address, gateway)
     modes = {value for key, value in network.driver_opts.items() if ".gateway_mode_" in key}

@@ -1,4 +1,4 @@
-"""Published ports that two containers want on one host."""
+"""Published ports that two containers claim on one host."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Addresses:
         self._networks = {network.key: network for network in parts.networks}
 
     def of(self, draft: Draft) -> str | None:
-        """The daemon's or its network's; empty for every one, None where its networks have several."""
+        """The daemon's or its network's; empty for every address, None if its networks have several."""
         daemon = self._daemons.get(draft.service.host, {})
         if not draft.service.networks:
             address = daemon.get("ip")

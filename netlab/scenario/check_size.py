@@ -1,7 +1,7 @@
-"""Count what a scenario asks for, before any of it is made.
+"""Count what a scenario asks for, before any of it is created.
 
-All of it is arithmetic on the tree: a range counts as its length, a service as often as it has containers.
-What cannot be understood counts as nothing here; whoever reads it says what is wrong with it.
+It is all arithmetic on the tree: a range counts with its length, a service once for each container. Wrong
+values count as nothing here; the code that reads them reports them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Tally:
     sums: dict[Limit, _Sum] = field(default_factory=dict)
 
     def add(self, limit: Limit, count: int, at: Mark) -> None:
-        """Count so many more, which the file asks for at ``at``."""
+        """Add a count, for which the file asks at ``at``."""
         found = self.sums.setdefault(limit, _Sum())
         found.count += count
         if count > found.largest:
@@ -106,7 +106,7 @@ def _port_lists(value: Value, extra: Value | None) -> Iterable[Value]:
 
 
 def _service(value: Value, extra: Value | None, containers: int, tally: Tally) -> None:
-    """One service; one that no profile enables is read all the same, once."""
+    """One service; one that no profile enables counts once."""
     tally.add(limits.CONTAINERS, containers, value.at)
     times = max(1, containers)
     for item in _port_lists(value, extra):
@@ -162,7 +162,7 @@ def _interfaces(node: Value, tally: Tally) -> None:
 
 
 def _happenings(netlab: Value, containers: int, tally: Tally) -> None:
-    """Events, and what those between flows cost: after each, everything is laid out anew."""
+    """Events, and the cost of those between flows: after each, everything is planned again."""
     events = netlab.get("events")
     if events is not None:
         tally.add(limits.EVENTS, _length(events), events.at)

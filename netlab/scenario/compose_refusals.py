@@ -1,4 +1,4 @@
-"""What Compose refuses before it asks Docker: what a file names and does not define.
+"""What Compose itself refuses: names that a file uses but does not define.
 
 Source: compose-go's ``loader/validate.go``; seen with Compose 2.26.1 and 2.40.3.
 """
@@ -71,7 +71,7 @@ def _sources(value: Value | None) -> Iterator[Value]:
 
 
 def _volume(item: Value) -> Value | None:
-    """The name of a named volume; None for anything else."""
+    """The name of a named volume; None for any other volume."""
     if isinstance(item.data, str):
         source, colon, _ = item.text.partition(":")
         return item.with_data(source) if colon and source and not _PATH.match(item.text) else None
@@ -82,7 +82,7 @@ def _volume(item: Value) -> Value | None:
 
 
 def _image(draft: Draft, parts: Parts, report: Report) -> None:
-    """An image is needed by Compose and by nobody here: a file with x-netlab may do without."""
+    """Compose needs an image, but netlab does not: a file with x-netlab may omit it."""
     has = draft.service.image is not None or draft.source.get("build") is not None
     if not has and parts.root.get("x-netlab") is None:
         name = draft.service.name
@@ -91,7 +91,7 @@ def _image(draft: Draft, parts: Parts, report: Report) -> None:
 
 
 def _variables(draft: Draft, folder: Path, report: Report) -> None:
-    """Compose reads them for the container; here nobody does, so one that is missing does no harm."""
+    """Compose reads them for the container; netlab does not, so a missing one is only a warning."""
     written = draft.source.get("env_file")
     if written is None:
         return

@@ -77,7 +77,7 @@ DEPENDENCY = Record(
     absent=True,
 )
 
-#: keys of a service that do not touch the network: accepted, and looked at no further than this
+#: keys of a service that do not concern the network: accepted, and checked no further
 _ELSEWHERE: dict[str, Shape] = {
     "annotations": _LIST_OR_MAP,
     "attach": _FLAG,

@@ -1,8 +1,8 @@
 """The keys of ``daemon.json``: the types of their values, and the versions of Docker that know them.
 
 Source: dockerd's flags and its configuration file, Docker 19.03 to 29 (``daemon/config`` of
-github.com/moby/moby); 20.10.24, 26.1.5 and 28.5.2 were asked which of these keys they know. An engine refuses
-a key that its version does not know. Keys that do not touch the network have no effect here.
+github.com/moby/moby); 20.10.24, 26.1.5 and 28.5.2 were tested for which of these keys they know. An engine
+refuses a key that its version does not know. Keys that do not concern the network have no effect here.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Key:
 
     @property
     def text(self) -> str:
-        """What it means, with the versions that know it where not all do."""
+        """What the key means, and the versions that know it if not all do."""
         oldest = self.span == Span(_OLDEST, STILL)
         return self.about if oldest else f"{self.about} ({self.span})"
 
@@ -113,9 +113,12 @@ KEYS: dict[str, Key] = {
             "bip": (INTERFACE_ADDRESS, "IPv4 address and prefix length of docker0"),
             "bridge": (
                 Text("the name of a bridge, or none", lambda t: None if t == "" else wrong_interface(t)),
-                "the default network's bridge, made by somebody else; none for no default network",
+                "the default network's bridge, which already exists; none for no default network",
             ),
-            "default-address-pools": (_ADDRESS_POOLS, "where subnets come from that nobody chose"),
+            "default-address-pools": (
+                _ADDRESS_POOLS,
+                "pools from which Docker takes subnets for networks without one",
+            ),
             "default-gateway": (ADDRESS, "IPv4 default gateway of containers on docker0"),
             "default-gateway-v6": (ADDRESS, "IPv6 default gateway of containers on docker0"),
             "dns": (ListOf(ADDRESS), "name servers of containers"),
@@ -140,7 +143,7 @@ KEYS: dict[str, Key] = {
         "20.10",
         STILL,
         {
-            "host-gateway-ip": (ADDRESS, "what host-gateway in extra_hosts stands for"),
+            "host-gateway-ip": (ADDRESS, "what host-gateway in extra_hosts means"),
             "ip6tables": (Flag(), "write IPv6 rules"),
         },
     ),
@@ -156,7 +159,7 @@ KEYS: dict[str, Key] = {
             "bip6": (INTERFACE_ADDRESS, "IPv6 address and prefix length of docker0"),
             "host-gateway-ips": (
                 ListOf(ADDRESS),
-                "what host-gateway in extra_hosts stands for, in both families",
+                "what host-gateway in extra_hosts means, in both families",
             ),
             "ip-forward-no-drop": (Flag(), "leave the FORWARD policy alone when turning forwarding on"),
         },
@@ -165,7 +168,12 @@ KEYS: dict[str, Key] = {
     **_network(
         "28.2",
         STILL,
-        {"allow-direct-routing": (Flag(), "do not drop what is routed straight to a container's address")},
+        {
+            "allow-direct-routing": (
+                Flag(),
+                "do not drop packets that are routed directly to a container's address",
+            )
+        },
     ),
     # moby#50476, moby#50646
     **_network(

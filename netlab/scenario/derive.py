@@ -1,4 +1,4 @@
-"""Subnets of external networks of which nobody said any, derived from the static addresses on them."""
+"""Derive subnets of external networks without a known subnet from the static addresses on them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def _statics(key: str, family: Family, drafts: Iterable[Draft]) -> Iterable[tupl
 
 
 def _pool(family: Family, addresses: list[Address]) -> Pool:
-    """The smallest subnet of a usual size with all of them, and a gateway that is none of them."""
+    """The smallest subnet of a usual size that contains all of them, and a gateway that is not one of
+    them.
+    """
     prefix = PREFIXES[family]
     while any(address not in _around(addresses[0], prefix) for address in addresses):
         prefix -= 1

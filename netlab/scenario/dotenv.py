@@ -84,7 +84,7 @@ class _Parser:
         self.at = at + 1
         rest = self.text[self.at :].split("\n", 1)[0].strip()
         if rest and not rest.startswith("#"):
-            self._fail(self.at, f"{shown(rest)} stands behind the closing quote")
+            self._fail(self.at, f"{shown(rest)} follows the closing quote")
         self.at += len(self.text[self.at :].split("\n", 1)[0])
         if quote == "'":
             return value.replace("\\'", "'")
@@ -113,7 +113,7 @@ class _Parser:
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    """Backslash and n, and its like; an escaped dollar sign stays one that is not interpolated."""
+    """Escape sequences such as backslash n; an escaped dollar sign is not interpolated."""
     character = match[1]
     if character == "$":
         return "$$"

@@ -14,9 +14,9 @@ from netlab.scenario.places import Place
 from netlab.scenario.reader import decode
 from netlab.scenario.tree import Mark, Report, Value, shown
 
-#: what Go's strconv.ParseBool takes for true
-#: a file of variables is no YAML, which allows no such character
+#: A file of variables is not YAML, which allows no such character.
 _NUL = "a NUL character, which no variable can hold"
+#: What Go's strconv.ParseBool considers true.
 _YES = ("1", "t", "T", "true", "True", "TRUE")
 
 
@@ -27,7 +27,7 @@ def folder_environment(
     *,
     allow_outside_files: bool = False,
 ) -> dict[str, str]:
-    """The variables of a folder in which files are looked for: COMPOSE_FILE may be one of them.
+    """The variables of a folder in which scenario files are searched for: COMPOSE_FILE may be one of them.
 
     Raises ScenarioError for an environment file that cannot be read.
     """
@@ -41,10 +41,11 @@ def folder_environment(
 def main_environment(
     folder: Place, environ: Mapping[str, str], env_files: Sequence[str | Path], files: Files, report: Report
 ) -> dict[str, str]:
-    """The variables of a project, below ``environ``, which wins.
+    """The variables of a project; ``environ`` takes precedence.
 
-    They are those of ``env_files``, else of the files in COMPOSE_ENV_FILES (both are paths from the working
-    directory), else of ``.env`` in the project's folder, unless COMPOSE_DISABLE_ENV_FILE says no.
+    They come from ``env_files``, or else from the files in COMPOSE_ENV_FILES (both are paths relative to the
+    working directory), or else from ``.env`` in the project's folder, unless COMPOSE_DISABLE_ENV_FILE forbids
+    it.
     """
     named = [str(file) for file in env_files]
     named = named or [part for part in environ.get("COMPOSE_ENV_FILES", "").split(",") if part]
@@ -88,9 +89,9 @@ def read_env_files(
 def project_name(
     folder: Place, roots: Sequence[Value], environment: Mapping[str, str], chosen: str | None, report: Report
 ) -> str:
-    """The command line's, COMPOSE_PROJECT_NAME, the last ``name:`` of the files, or the folder's.
+    """The project's name: from the command line, COMPOSE_PROJECT_NAME, the last ``name:``, or the folder.
 
-    Only what was chosen outside of the files must be a name as it stands; Compose normalises the others.
+    A name from the command line or the environment must be valid as written; Compose normalises the others.
     """
     at: Mark = (OptionName("project_name"), 1, 1)
     if chosen is None:
@@ -114,6 +115,6 @@ def project_name(
 
 
 def active_profiles(environment: Mapping[str, str], asked: Sequence[str]) -> frozenset[str]:
-    """The profiles asked for, else those of COMPOSE_PROFILES."""
+    """The profiles from the command line, or else those of COMPOSE_PROFILES."""
     named = [part.strip() for part in environment.get("COMPOSE_PROFILES", "").split(",")]
     return frozenset(part for part in asked or named if part)

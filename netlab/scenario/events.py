@@ -25,7 +25,7 @@ from netlab.scenario.rules import made_chains, parse_rule
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
-#: Each verb's forms, behind it: a word in capitals is a name.
+#: The forms of each verb: a word in capitals is a name.
 FORMS = {
     "start": ("CONTAINER", "daemon [HOST]"),
     "stop": ("CONTAINER", "daemon [HOST]"),
@@ -46,15 +46,15 @@ VERBS = tuple(FORMS)
 
 
 def is_command(event: ScenarioEvent) -> bool:
-    """Whether an event is no engine's: a command, or a link, in a lab that runs."""
+    """Whether an event is a command or a link in the running lab, not an event of the engine."""
     verb, *rest = event.words
     return verb in ("run", "up", "down") or (verb in ("reload", "flush") and rest[0] == "rules")
 
 
 def parse_event(text: str, position: Position, chains: Container[str] = ()) -> ScenarioEvent:
-    """The event in ``text``; raises ScenarioError. Names are not looked up.
+    """Parse an event; raises ScenarioError. Names are not resolved.
 
-    ``chains``: those of the administrator's own that a command may jump to.
+    ``chains``: the administrator's chains, to which a command may jump.
     """
     try:
         words = _words(text, chains)
@@ -67,7 +67,7 @@ def parse_event(text: str, position: Position, chains: Container[str] = ()) -> S
 
 
 def made_by(event: ScenarioEvent) -> frozenset[str]:
-    """The chains that a command makes, to which later ones may jump."""
+    """The chains that a command creates, to which later ones may jump."""
     return made_chains(event.words[2:]) if event.words[0] == "run" else frozenset()
 
 

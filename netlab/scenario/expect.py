@@ -25,9 +25,9 @@ Happenings = tuple[tuple[ScenarioEvent, Value], ...]
 def read_expectations(
     value: Value | None, chains: frozenset[str], report: Report
 ) -> tuple[Expectations, Happenings]:
-    """All flows, and all events among them, each with the value that it came from.
+    """All flows, and all events between them, each with its value in the file.
 
-    ``chains``: the administrator's own, to which commands may jump.
+    ``chains``: the administrator's chains, to which commands may jump.
     """
     flows: list[tuple[Expectation, Value]] = []
     events: list[tuple[ScenarioEvent, Value]] = []
@@ -48,7 +48,7 @@ def read_expectations(
         except ScenarioError as error:
             report.problems.extend(error.problems)
     if idle is not None:
-        report.add(idle.at, f"event: no flow follows {shown(idle.text)}, so nobody would see what it did")
+        report.add(idle.at, f"event: no flow follows {shown(idle.text)}, so it has no effect on any result")
     return tuple(flows), tuple(events)
 
 
@@ -131,7 +131,7 @@ def _canonical(text: str | None) -> str | None:
 
 
 def _same_family(value: Value, what: str, text: str, family: Family, report: Report) -> None:
-    """A published IPv6 port may well be served over IPv4 by the proxy, never the other way round."""
+    """The proxy may serve a published IPv6 port over IPv4, but never an IPv4 port over IPv6."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:

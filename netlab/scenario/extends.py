@@ -83,7 +83,7 @@ class _Chain:
         found = target.services.get(reference.text)
         if found is None or not isinstance(found.data, dict):
             more = hint(reference.text, (key for key, _ in target.services.pairs()))
-            what = f"services.{name} extends {shown(reference.text)}, which is no service{where}{more}"
+            what = f"services.{name} extends {shown(reference.text)}, which is not a service{where}{more}"
             self.report.add(reference.at, what)
             return None
         return self.service(target, reference.text, found, depth + 1)

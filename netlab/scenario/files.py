@@ -1,10 +1,10 @@
-"""The one place that opens files for a scenario: what it may name, what it must be, how much is read of it.
+"""The only place that opens files for a scenario: which files it may name, and how much of them is read.
 
-The user may name any file or pipe, wherever it lies; where a link leads is the word of whoever made it, so
-a link that he names must not lead out of its folder. What a scenario names, or what is only found in its
-folder, must lie beneath that folder after all links are resolved. The way to a file is walked from a
-descriptor of the folder, and no link is followed on it any more, so nobody can put one there between the
-check and the opening. Devices, pipes and the kernel's own files are never read.
+The user may name any file or pipe, anywhere. But whoever made a link decides where it leads, so a link that
+the user names must not lead out of its folder. Files that a scenario names, or that netlab finds in its
+folder, must be below that folder after all links are resolved. Then netlab opens each part of the path
+relative to a descriptor of the folder, and follows no link, so nobody can add one between the check and the
+opening. Devices, pipes and the kernel's own files are never read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netlab.scenario.tree import Report, Value, shown
 _PATH = getattr(os, "O_PATH", os.O_RDONLY)
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | _PATH
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
-#: Where the kernel shows itself as files, which may never end, or say more than anybody may hear
+#: Where the kernel's own files are, which may be endless or secret
 _KERNELS = ("/proc", "/sys")
 #: The links to the caller's own descriptors, which no stranger makes
 _DESCRIPTOR = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/(?:self|[0-9]+)/fd/[0-9]+")
@@ -42,9 +42,10 @@ class Files:
         return cls(tuple(folder.resolve() for folder in folders), allow_outside)
 
     def read(self, path: Path, name: str, at: Position | None = None) -> bytes:
-        """The bytes of the file that messages call ``name``; raises ScenarioError.
+        """Read a file, which error messages call ``name``; raises ScenarioError.
 
-        ``at``: where the scenario names it, or the file itself if it was only found; None: the user named it.
+        ``at``: where the scenario names the file, or the file itself if netlab found it; None: the user named
+        it.
         """
         where = at or Position(name, 1, 1)
         try:
@@ -54,6 +55,8 @@ class Files:
                 return _content(fd)
             finally:
                 os.close(fd)
+        except ScenarioError:  # a ValueError, too
+            raise
         except _RefusedError as error:
             raise ScenarioError([Problem(where, f"{name} {error}")]) from None
         except (OSError, RuntimeError, ValueError) as error:
@@ -130,7 +133,7 @@ def _check(status: os.stat_result, *, pipe: bool = False) -> None:
 
 
 def _kernel_devices() -> set[int]:
-    """The numbers of the file systems by which the kernel shows itself, where they are mounted."""
+    """The device numbers of the mounted file systems that hold the kernel's own files."""
     found = {place.stat().st_dev for place in map(Path, _KERNELS) if place.is_dir()}
     return found - {Path("/").stat().st_dev}
 

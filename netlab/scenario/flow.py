@@ -7,8 +7,8 @@
     target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
 
-A list of ports may stand in brackets (``[80,443]``) or not (``80,443``). The port of the origins is the one
-that the packets come from; without, any that is free.
+A list of ports may have brackets (``[80,443]``) or not (``80,443``). The port of the origins is the source
+port; without one, any free port is used.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _EXAMPLE = 'write it as "client -> host:80/tcp"'
 
 
 def parse_flow(text: str, position: Position, protocol: FlowProtocol | None = None) -> FlowPattern:
-    """The flow pattern in ``text``, whose first character stands at ``position``.
+    """Parse a flow pattern, whose first character is at ``position``.
 
-    ``protocol`` holds whatever the text says. Raises ScenarioError, at the character where it goes wrong.
+    ``protocol`` overrides the text's. Raises ScenarioError, with the position of the wrong character.
     """
     return _Parser(text, position, protocol).flow()
 
@@ -157,7 +157,7 @@ class _Parser:
             return Target(address=name)
         if whole == name and self._looks_like_ipv6(start):
             self.at = start
-            self._fail("an IPv6 address stands in brackets: [2001:db8::1]")
+            self._fail("an IPv6 address needs brackets: [2001:db8::1]")
         network = self._name("a network") if self._take("@") else None
         if network is not None and whole == "localhost":
             self._fail('localhost is on no network: write "localhost" alone')

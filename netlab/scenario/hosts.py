@@ -38,7 +38,7 @@ HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
 DEFAULT_OUTSIDE = (("client", 2), ("neighbour", 3))
 DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
 
-#: nft's statement, where one can stand
+#: nft's include statement, wherever one is possible
 _INCLUDE = re.compile(r"(?:^|[;{}\n])(?:[ \t]|\\\n)*(include)(?:[ \t]|\\\n)*[\"']")
 
 #: a chain that iptables-restore makes
@@ -69,7 +69,7 @@ def read_hosts(
     """All hosts; one called ``host`` if the file names none."""
     single, several, rules = netlab.get("host"), netlab.get("hosts"), netlab.get("rules")
     if single is not None and several is not None:
-        report.add(netlab.key_at("host"), "x-netlab has host and hosts: host is short for a list of one")
+        report.add(netlab.key_at("host"), "x-netlab has both host and hosts: use hosts for all")
     named: list[tuple[str, Mark, Value]] = []
     if several is not None and several.data:
         for name, value in several.pairs():
@@ -80,7 +80,7 @@ def read_hosts(
         named.append(("host", netlab.key_at("host") if single is not None else at, single or Value({}, at)))
     if rules is not None and len(named) > 1:
         report.add(
-            netlab.key_at("rules"), "x-netlab.rules: with several hosts, rules stand under one of them"
+            netlab.key_at("rules"), "x-netlab.rules: with several hosts, rules belong under one of them"
         )
         rules = None
     alone = len(named) == 1
@@ -178,7 +178,7 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
     if value.get("iptables") is not None or value.get("ip6tables") is not None:
         kinds.append("iptables")
     if len(kinds) != 1:
-        what = f"{' and '.join(kinds)} exclude each other" if kinds else "it is empty"
+        what = f"{' and '.join(kinds)} cannot be combined" if kinds else "it is empty"
         report.add(value.at, f"firewall: {what}")
         return Firewall()
     kind = cast(Literal["ufw", "firewalld", "iptables", "nftables"], kinds[0])
@@ -198,7 +198,7 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
 
 
 def _no_include(name: str, content: str, report: Report) -> None:
-    """A ruleset may not make nft read what it likes."""
+    """Report include statements in a ruleset, with which nft would read other files."""
     for match in _INCLUDE.finditer(content):
         line = content.count("\n", 0, match.start(1)) + 1
         column = match.start(1) - content.rfind("\n", 0, match.start(1))
@@ -238,7 +238,7 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
         first = found.get(HOST_INTERFACE)
         if first is not None and first.addresses:
             report.add(
-                addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is there too"
+                addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is given, too"
             )
         segment = first.segment if first is not None else SEGMENT
         found = {HOST_INTERFACE: OutsideInterface(HOST_INTERFACE, _addresses(addresses), segment)} | {

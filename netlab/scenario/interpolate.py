@@ -2,7 +2,7 @@
 
 Source: the Compose specification ("Interpolation") and compose-go's ``template`` package. Values are
 interpolated, keys are not. A variable that is not set and has no default is empty. A dollar sign before
-anything else stands for itself, as Compose 2.26 was seen to take it.
+anything else is literal, as in Compose 2.26.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ class _Template:
 
 
 def interpolate(value: Value, lookup: Lookup, report: Report, *, retype: bool = False) -> Value:
-    """The tree with every string interpolated; what cannot be is reported and left as it is.
+    """Interpolate all strings of a tree; errors are reported and their strings left unchanged.
 
-    ``retype``: the result of a plain scalar gets the type that YAML would give it (Compose itself leaves a
-    string and casts where its own schema says so; below x-netlab nobody else will).
+    ``retype``: the result of a plain scalar gets the type that YAML would give it. (Compose keeps a string
+    and casts it by its own schema, which does not cover x-netlab.)
     """
     return _Walk(lookup, report, {}).visit(value, retype, 0)
 

@@ -39,13 +39,12 @@ def load(
 ) -> Scenario:
     """The scenario in ``files``, merged from left to right by Compose's rules.
 
-    ``environ`` is the environment that Compose would see (the process's own is never looked at);
-    ``env_files`` take the place of ``.env``, and ``project_directory`` that of the first file's folder, from
-    which ``.env``, paths in the files and the project's name go out. What the files name, and
-    ``.env``, must lie beneath the first file's folder or ``project_directory``, or ``allow_outside_files``.
-    ``found_in``: the user named no files, they were found in this folder, and must lie beneath it as well.
-    With ``lenient``, networks and containers that netlab cannot reproduce are left out, and the scenario's
-    warnings say so. Raises ScenarioError with every problem there is, UsageError without files.
+    ``environ`` is the environment that Compose would see (the process's own is not used); ``env_files``
+    replace ``.env``. ``project_directory`` replaces the first file's folder, which determines ``.env``,
+    relative paths and the project's name. ``.env`` and all files that the scenario names must be below one of
+    these two, unless ``allow_outside_files``. ``found_in``: the user named no files; they were found in this
+    folder and must be below it, too. With ``lenient``, networks and containers that netlab cannot reproduce
+    are left out, with a warning. Raises ScenarioError with all problems, UsageError without files.
     """
     if not files:
         raise UsageError("no scenario file was given")
@@ -68,7 +67,7 @@ def load(
     preliminary = bool(report)
     root = COMPOSE.clean(project.root, "", report)
     if preliminary or root is None:
-        # a variable or a file is missing: what else there is to say may only follow from that
+        # a variable or a file is missing: other problems may only be consequences
         report.raise_if_any()
     assert root is not None
     chosen_profiles = active_profiles(project.environment, profiles)
@@ -109,6 +108,6 @@ def _project_folder(places: Sequence[Place], chosen: str | Path | None, report: 
         return places[0].parent
     folder = Place.of(chosen)
     if not folder.path.is_dir():
-        report.add((OptionName("project_directory"), 1, 1), f"{folder.shown} is no folder")
+        report.add((OptionName("project_directory"), 1, 1), f"{folder.shown} is not a folder")
         report.raise_if_any()
     return folder

@@ -13,9 +13,9 @@ from netlab.scenario.tree import Mark, Report, Value
 
 #: below services.NAME: the later one wins whole
 _REPLACED = frozenset({"command", "entrypoint"})
-#: below services.NAME: a list of names stands for a mapping with nothing behind them
+#: below services.NAME: a list of names means a mapping without values
 _MAPPINGS = frozenset({"networks", "depends_on", "models"})
-#: below services.NAME: a mapping stands for a list of KEY=VALUE, a scalar for a list of one
+#: below services.NAME: a mapping means a list of KEY=VALUE, a scalar means a list of one
 _SEQUENCES = frozenset(
     {
         "annotations",
@@ -55,9 +55,7 @@ def _merge(base: Value, over: Value, path: tuple[str, ...], report: Report) -> V
             return base
         if type(base.data) is not type(over.data):
             where = ".".join(path) or "the file"
-            report.add(
-                over.at, f"{where} is {base.kind} in {base.at[0]}, and {over.kind} cannot be put over it"
-            )
+            report.add(over.at, f"{where} is {base.kind} in {base.at[0]}, and {over.kind} cannot replace it")
             return base
     if isinstance(base.data, dict):
         return _merge_mappings(base, over, path, report)
@@ -129,7 +127,7 @@ def _sequence(value: Value) -> Value:
 
 
 def without_resets(value: Value) -> Value:
-    """The tree without what ``!reset`` takes away where there is nothing below it."""
+    """The tree without the ``!reset`` entries that have nothing to reset."""
     data = value.data
     if isinstance(data, dict):
         kept = {key: without_resets(entry) for key, entry in data.items() if entry.tag != "reset"}

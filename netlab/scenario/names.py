@@ -26,11 +26,11 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 def find_default(
     folder: str | Path, environ: Mapping[str, str] | None = None, *, above: bool = False
 ) -> list[Path]:
-    """The scenario files of a folder that names none on the command line.
+    """The scenario files of a folder, if the command line names none.
 
-    netlab.yaml comes first, then what ``COMPOSE_FILE`` in ``environ`` names, then Compose's own names
-    with their override file; with ``above``, then the same of the nearest folder above that has any. Empty if
-    there is none. ``environ`` is what :func:`~netlab.scenario.environment.folder_environment` tells.
+    First netlab.yaml, then the files in ``COMPOSE_FILE`` of ``environ``, then Compose's default names with
+    their override file; with ``above``, then the same for the nearest folder above that has any. Empty if
+    there is none. ``environ`` comes from :func:`~netlab.scenario.environment.folder_environment`.
     """
     folder, environ = Path(folder), environ or {}
     if named_by_variable(folder, environ):
@@ -62,7 +62,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def folder_of(path: Path) -> Path:
-    """The folder that a file stands in, as an absolute path."""
+    """The folder that contains a file, as an absolute path."""
     return path.absolute().parent
 
 
@@ -92,7 +92,7 @@ def normalised_project(text: str) -> str:
 
 
 def wrong_project(text: str) -> str | None:
-    """What Compose finds wrong with a project name that somebody chose; None if nothing is."""
+    """What Compose objects to in a chosen project name; None if nothing."""
     if not _PROJECT.fullmatch(text):
         return (
             f"the project name {shown(text)} must consist of lower-case letters, digits, - and _,"

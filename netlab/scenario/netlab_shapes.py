@@ -44,7 +44,7 @@ class EngineName(Text):
 
 
 def wrong_engine(text: str) -> str | None:
-    """A name that is no engine's, in quotes, with what could have been meant; None for an engine's."""
+    """An unknown engine name in quotes, with a suggestion; None for a known one."""
     try:
         check_engine(text)
     except ValueError as error:
@@ -55,7 +55,7 @@ def wrong_engine(text: str) -> str | None:
 FIREWALLS = ("none", "ufw", "firewalld")
 #: variables that an engine's daemon reads
 ENVIRONMENT = ("DOCKER_INSECURE_NO_IPTABLES_RAW",)
-#: ``unmeasured`` is never a pass and never a fail, so nobody can expect it
+#: ``unmeasured`` is neither a pass nor a fail, so it cannot be expected
 OUTCOMES = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
 PATHS: tuple[str, ...] = get_args(PathName)
 #: node and segment names become parts of file names

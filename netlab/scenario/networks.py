@@ -13,13 +13,13 @@ from netlab.scenario.addresses import address, loose_subnet, wrong_interface
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 DRIVERS = ("bridge",)
-#: drivers that Docker has and an emulated host has not
+#: drivers that Docker has but an emulated host does not
 OTHER_DRIVERS = ("overlay", "macvlan", "ipvlan")
-#: drivers that each have the one network that Docker makes by itself
+#: drivers with exactly one network, which Docker creates itself
 SINGLE_DRIVERS = ("host", "null")
-#: words that look like a driver, and are none on Linux
+#: words that look like a driver, but are not one on Linux
 NO_DRIVERS = ("none", "default", "nat", "transparent", "l2bridge", "l2tunnel", "ics", "internal", "private")
-#: external networks of these names are Docker's own, and stand for a network mode
+#: external networks of these names are Docker's own, and mean a network mode
 PREDEFINED = ("bridge", "host", "none")
 BRIDGE_NAME = "com.docker.network.bridge.name"
 MTU = "com.docker.network.driver.mtu"
@@ -29,7 +29,7 @@ SMALLEST_MTU, LARGEST_MTU = 68, 65535
 
 
 def docker_name(project: str, key: str, value: Value | None) -> str:
-    """What ``docker network ls`` would show: the name given, else ``PROJECT_KEY``."""
+    """The network's name in ``docker network ls``: the name in the file, or else ``PROJECT_KEY``."""
     if value is not None:
         named = value.get("name")
         external = value.get("external")
@@ -56,10 +56,10 @@ def predefined(value: Value | None, key: str) -> str | None:
 def read_network(
     key: str, value: Value | None, at: Mark, project: str, facts: Value | None, report: Report
 ) -> ComposeNetwork | None:
-    """One network that a service uses; None for one that cannot be reproduced.
+    """Read a network that a service uses; None if it cannot be reproduced.
 
-    ``facts`` is what ``x-netlab.networks`` says of an external one, of which Compose knows no more than
-    the name.
+    ``facts`` is the entry in ``x-netlab.networks`` of an external network, of which Compose knows only the
+    name.
     """
     value = value if value is not None and value.data is not None else Value({}, at)
     external = is_external(value)
@@ -95,7 +95,7 @@ def _flag(value: Value, key: str) -> bool | None:
 
 
 def _external_conflicts(key: str, value: Value, report: Report) -> None:
-    """Compose ignores whatever describes a network that it does not make (``name`` apart)."""
+    """Warn about settings of an external network, which Compose ignores (except for ``name``)."""
     external = value.get("external")
     if external is not None and isinstance(external.data, dict) and value.get("name") is not None:
         inside = external.get("name")
@@ -104,7 +104,7 @@ def _external_conflicts(key: str, value: Value, report: Report) -> None:
     for word, entry in value.pairs():
         empty = entry.data in (None, False, {}, []) or word in ("name", "external", "driver")
         if not empty and not word.startswith("x-"):
-            more = f"; say under x-netlab.networks.{key} what the network is like"
+            more = f"; describe it under x-netlab.networks.{key}"
             what = f"networks.{key} is external, so {shown(word)} has no effect here"
             report.warn(value.key_at(word), f"{what}{more}")
 

@@ -27,7 +27,7 @@ class Place:
 
     @property
     def parent(self) -> Place:
-        """The folder that it stands in."""
+        """The folder that contains it."""
         shown = str(PurePath(self.shown).parent)
         return Place(self.path.parent, "" if shown == "." else shown)
 
@@ -37,7 +37,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        """The same for every way to the same file."""
+        """The same for every path to the same file."""
         try:
             return str(self.path.resolve())
         except (OSError, RuntimeError, ValueError):
@@ -53,7 +53,7 @@ class Source:
     read: dict[str, tuple[tuple[Value, ...], bool] | None] = field(default_factory=dict)
 
     def get(self, place: Place, at: Position | None = None) -> tuple[tuple[Value, ...], bool] | None:
-        """Its documents as they stand, and whether they have a dollar sign; None after a reported problem."""
+        """Its documents as written, and whether they contain a dollar sign; None after a reported problem."""
         key = place.key
         if key not in self.read:
             self.read[key] = None

@@ -31,7 +31,7 @@ def port_range(text: str, *, zero: bool = False) -> tuple[int, int]:
     if high > 65535 or (low == 0 and not zero):
         raise PortError(f"{shown(text)}: a port is a number from 1 to 65535")
     if low > high:
-        raise PortError(f"{shown(text)}: the range runs backwards")
+        raise PortError(f"{shown(text)}: the end of the range is below its start")
     return low, high
 
 
@@ -54,7 +54,7 @@ def short_ports(text: str) -> list[PortMapping]:
     if not container:
         raise PortError(f"{shown(text)} has no container port")
     if ":" in address and not address.startswith("["):
-        raise PortError(f"{shown(text)}: an IPv6 address stands in brackets ([{address}]:{host}:{container})")
+        raise PortError(f"{shown(text)}: an IPv6 address needs brackets ([{address}]:{host}:{container})")
     return expand(
         container=port_range(container),
         host=port_range(host, zero=True) if host else None,
@@ -85,7 +85,7 @@ def host_address(text: str) -> str:
 def expand(
     *, container: tuple[int, int], host: tuple[int, int] | None, host_ip: str, proto: Protocol, text: str
 ) -> list[PortMapping]:
-    """One mapping a container port. Raises PortError where the two ranges do not fit."""
+    """One mapping for each container port. Raises PortError if the two ranges do not match."""
     first, last = container
     if host == (0, 0):
         host = None
@@ -124,10 +124,10 @@ def long_ports(value: Value) -> list[PortMapping]:
 
 
 def read_ports(value: Value | None, what: str, report: Report) -> list[tuple[PortMapping, Value]]:
-    """All the mappings of ``ports`` (in a message: ``what``), none twice, each with its entry.
+    """All mappings of ``ports`` (in a message: ``what``) without duplicates, each with its entry.
 
-    As to Compose, no host address is 0.0.0.0 when it looks for mappings that are there already, and the later
-    one counts (compose-go, override.EnforceUnicity).
+    When Compose looks for duplicates, no host address means 0.0.0.0, and the later mapping counts
+    (compose-go, override.EnforceUnicity).
     """
     found: dict[PortMapping, tuple[PortMapping, Value]] = {}
     for item in value or ():
@@ -152,9 +152,9 @@ def exposed(text: str) -> list[ExposedPort]:
 def read_exposed(
     value: Value | None, what: str, report: Report, *, warn: bool = False
 ) -> tuple[ExposedPort, ...]:
-    """All the ports of ``expose`` or ``listen``, none twice.
+    """All ports of ``expose`` or ``listen``, without duplicates.
 
-    ``warn``: what is no port is a warning, since Docker takes it and exposes nothing.
+    ``warn``: an invalid port is only a warning, because Docker accepts it and exposes nothing.
     """
     found: dict[ExposedPort, None] = {}
     for item in value or ():

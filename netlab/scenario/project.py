@@ -50,7 +50,7 @@ def load_project(
 ) -> Project | None:
     """The project of ``files`` in ``folder``; None after reported problems.
 
-    ``readable`` says what may be read; the files themselves whatever they are, if the user ``named`` them.
+    ``readable`` says which files may be read; if the user ``named`` the files themselves, they may be any.
     """
     environment = main_environment(folder, environ, env_files, readable, report)
     source = Source(report, readable)
@@ -65,7 +65,7 @@ def load_project(
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The main files, or those of one include."""
+    """The main files, or the files of one include."""
 
     source: Source
     folder: Place

@@ -30,13 +30,13 @@ _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
 _BASED = re.compile(r"([-+]?)0(?:[xX]([0-9a-fA-F_]+)|[oO]?([0-7_]+)|[bB]([01_]+))\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
-_LONG = 40  #: no number is longer; what is, is text
+_LONG = 40  #: no number is longer; anything longer is text
 _CORE = "tag:yaml.org,2002:"
 _OWN_TAGS: dict[str, Literal["reset", "override"]] = {"!reset": "reset", "!override": "override"}
 
 
 def decode(content: bytes, file: str) -> str:
-    """UTF-8 text, without its byte order mark; raises ScenarioError at the first byte that is none."""
+    """Decode UTF-8 without its byte order mark; raises ScenarioError at the first invalid byte."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,9 +57,9 @@ def read(content: bytes, file: str) -> Value:
 
 
 def read_all(content: bytes, file: str) -> tuple[Value, ...]:
-    """The documents in ``content``, one or more; an anchor of one is known in those behind it, as to Compose.
+    """The documents in ``content``; an anchor is also known in the documents after it, as in Compose.
 
-    Raises ScenarioError with a position for whatever is wrong.
+    Raises ScenarioError with a position for each problem.
     """
     text = decode(content, file)
     bad = _UNPRINTABLE.search(text)
@@ -172,7 +172,7 @@ class _Builder:
         if wanted is None:
             self.report.add(at, f"unknown YAML tag {shown(tag)}")
         elif not isinstance(typed, wanted) or (isinstance(typed, bool) and name != "bool"):
-            self.report.add(at, f"{shown(text)} is no !!{name}")
+            self.report.add(at, f"{shown(text)} is not !!{name}")
         return None, typed
 
     def _open(self, event: Any, data: Data) -> None:
@@ -204,7 +204,7 @@ class _Builder:
         if found is ...:
             self._fail(at, f"alias *{event.anchor} has no anchor before it")
         if found is None:
-            self._fail(at, f"alias *{event.anchor} stands inside its own anchor")
+            self._fail(at, f"alias *{event.anchor} is inside its own anchor")
         assert isinstance(found, tuple)
         self._put(*found, alias=at)
 
@@ -216,7 +216,7 @@ class _Builder:
         self.nodes += 1
         self.expanded += weight if alias else 1
         if self.expanded > EXPANSION_LIMIT and self.expanded > EXPANSION_RATIO * self.nodes:
-            self._fail(alias or value.at, "the aliases of this file expand without measure")
+            self._fail(alias or value.at, "the aliases of this file expand without limit")
         if not self.stack:
             self.documents.append(value)
             return

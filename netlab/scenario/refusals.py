@@ -33,12 +33,12 @@ HOST: dict[str, str] = {"links": _HOST_LINKS, "external_links": _HOST_LINKS}
 _IPC = re.compile(r"kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)\Z|fs\.mqueue\.")
 #: a release of an engine: (20, 10, 24)
 Release = tuple[int, ...]
-#: what a name counts as that stands for no version of Docker: another engine, or a mistake that was reported
+#: the version of a name that is not a Docker version: another engine, or a mistake that was reported
 _NEWEST: Release = (999,)
 
 
 def release(engine: str) -> Release:
-    """The version that an engine's name stands for: ``docker-20.10`` as (20, 10, 24)."""
+    """The version that an engine's name means: ``docker-20.10`` as (20, 10, 24)."""
     try:
         version = engine_version(engine).version
     except ValueError:
@@ -83,7 +83,7 @@ def _refuse(draft: Draft, key: str, reason: str, report: Report) -> None:
 
 
 def _namespaces(draft: Draft, modes: dict[str, str | None], report: Report) -> None:
-    """A container can set what a namespace of its own has, and nothing else (runc)."""
+    """Refuse sysctls that do not exist in a container's own namespaces, as runc does."""
     ipc = draft.source.get("ipc")
     for key, mark in _sysctls(draft.source.get("sysctls")):
         wrong = _sysctl(

@@ -1,8 +1,8 @@
-"""Lines that the administrator types: split into arguments, and held to a list of harmless ones.
+"""Commands of the administrator: split into arguments, and checked against a list of harmless ones.
 
-A scenario may come from a stranger, so a line calls only iptables, ip6tables, nft, ip or sysctl, without a
-shell, and nothing in it that reads a file, runs a program or reaches another namespace. This is the first
-wall; the lab runs the line in a sandbox all the same.
+A scenario may come from a stranger, so a line may call only iptables, ip6tables, nft, ip or sysctl, without a
+shell, and no argument may read a file, run a program or reach another namespace. This is the first line of
+defence; the lab also runs the line in a sandbox.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ _IP_WORDS = {
     "xdpdrv": "loads a program from a file",
     "xdpoffload": "loads a program from a file",
 }
-#: what nft looks up as a host, where a word is not an address: behind saddr, daddr, and "to" of a translation
+#: where nft resolves a word as a host name if it is not an address: after saddr, daddr, and "to" of a
+#: translation
 _NFT_ADDRESS = re.compile(
     r"\b(?:(?:ip6?|arp) [sd]addr(?: ip)?(?: ?(?:!=|==|eq|ne))?|[ds]nat (?:ip6? )?to) ?(\{[^}]*\}|[^\s;]+)"
 )
-#: a host's name: nft's own words that may stand in its place are numbers, sets, variables and expressions
+#: a host name: instead of it, nft allows numbers, sets, variables and expressions
 _NAME = re.compile(r"(?=.*\.)(?=.*[G-Zg-z_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|localhost", re.ASCII)
 _NET_KEY = re.compile(r"net[./][A-Za-z0-9_./@:-]+", re.ASCII)
 
@@ -86,7 +87,7 @@ def parse_rule(line: str, chains: Container[str] = ()) -> tuple[str, ...]:
     """The argument vector of ``line``, which may jump to ``chains`` of the user's own; raises RuleError."""
     wrong = _shell_character(line)
     if wrong:
-        raise RuleError(f"there is no shell here, so {shown(wrong)} has no meaning unless it is quoted")
+        raise RuleError(f"commands run without a shell, so {shown(wrong)} has no meaning unless it is quoted")
     try:
         argv = tuple(shlex.split(line))
     except ValueError as error:
@@ -110,7 +111,7 @@ def made_chains(argv: Sequence[str]) -> frozenset[str]:
 
 
 def _shell_character(line: str) -> str | None:
-    """The first character that a shell would act upon, outside of quotes (``$`` and backticks also in "")."""
+    """The first character outside quotes that is special to a shell (``$`` and backticks also within "")."""
     quote = ""
     escaped = False
     for character in line:
@@ -164,7 +165,7 @@ def _nft(arguments: Sequence[str]) -> None:
         for word in match[1].strip("{} ").split(","):
             if _NAME.fullmatch(word.strip()):
                 what = f"{shown(word.strip())} is not an address"
-                raise RuleError(f"{what}: names are not looked up, write what it stands for")
+                raise RuleError(f"{what}: names are not looked up: write the address or number")
 
 
 def _ip(arguments: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netlab.model.scenario import JsonValue
 from netlab.scenario.netlab_shapes import NETLAB
 
-#: where the generated file stands in the project
+#: where the generated file is in the project
 FILE = "docs/x-netlab.schema.json"
 
 

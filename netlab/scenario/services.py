@@ -1,4 +1,4 @@
-"""``services:`` → :class:`Service`: one service at a time, without a look at the others."""
+"""``services:`` → :class:`Service`: one service at a time, independent of the others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Draft:
     source: Value
     #: each mapping with the entry of ``ports`` that it came from
     ports: tuple[tuple[PortMapping, Value], ...] = ()
-    #: (relation, service, place) for whatever refers to another service
+    #: (relation, service, position) of each reference to another service
     needs: tuple[tuple[str, str, Mark], ...] = ()
     #: the same for containers that external_links and network_mode refer to
     containers: tuple[tuple[str, str, Mark], ...] = ()
@@ -56,14 +56,14 @@ def read_service(
     if len(name) > NAME_LENGTH:
         report.add(at, f"services: the name {shown(name)} is longer than {NAME_LENGTH} characters")
     if not name.strip("."):
-        report.add(at, f"services: {shown(name)} is a folder's name, so no node can have it")
+        report.add(at, f"services: {shown(name)} is the name of a folder, so no node can have it")
     mode = _mode(name, value, report)
     attachments = () if mode is not None else _attachments(name, value, report)
     mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)
     ports = tuple(mapping for mapping, _ in mappings)
     expose = read_exposed(value.get("expose"), f"services.{name}.expose", report, warn=True)
     if mode in ("host", "none"):
-        # docker discards the publishing; the program listens on its ports all the same
+        # Docker discards the published ports; the program still listens on its ports
         expose = tuple(dict.fromkeys((*expose, *(ExposedPort(p.container_port, p.protocol) for p in ports))))
         ports, mappings = (), []
     depends, optional = _dependencies(value)
@@ -133,7 +133,7 @@ def _mode(name: str, value: Value, report: Report) -> str | None:
         return None
     mode = written.text
     if value.get("networks") is not None:
-        report.add(written.at, f"services.{name}: network_mode and networks exclude each other")
+        report.add(written.at, f"services.{name}: network_mode and networks cannot be combined")
     kind, colon, target = mode.partition(":")
     if colon and kind in ("service", "container"):
         if not target:
@@ -292,7 +292,7 @@ def _replicas(name: str, value: Value, report: Report) -> int:
     deploy = value.get("deploy")
     replicas = deploy.get("replicas") if deploy is not None else None
     if scale is not None and replicas is not None and scale.number != replicas.number:
-        report.add(scale.at, f"services.{name}: scale and deploy.replicas say different numbers")
+        report.add(scale.at, f"services.{name}: scale and deploy.replicas give different numbers")
     chosen = scale if scale is not None else replicas
     number = chosen.number if chosen is not None else 1
     if number > 1 and chosen is not None and value.get("container_name") is not None:
@@ -301,7 +301,7 @@ def _replicas(name: str, value: Value, report: Report) -> int:
 
 
 def _restart(name: str, value: Value, report: Report) -> RestartPolicy:
-    """``restart``, else ``deploy.restart_policy`` (Compose's getRestartPolicy)."""
+    """``restart``, or else ``deploy.restart_policy`` (Compose's getRestartPolicy)."""
     written, known, path = value.get("restart"), RESTART, "restart"
     word = "" if written is None else written.text.partition(":")[0]
     if written is not None and word == "false":  # an unquoted no, of YAML 1.1
@@ -396,7 +396,7 @@ def _hostname(name: str, value: Value, report: Report) -> str | None:
         return text
     report.add(
         (value.get("hostname") or value).at,
-        f"services.{name}: {shown(text)} is no host name: "
+        f"services.{name}: {shown(text)} is not a host name: "
         f"it is printable and has up to {HOSTNAME_LENGTH} bytes",
     )
     return None

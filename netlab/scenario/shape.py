@@ -1,7 +1,7 @@
-"""Shapes: one declaration from which both the check of a file and its JSON schema are made.
+"""Shapes: one declaration gives both the check of a file and its JSON schema.
 
-A shape's :meth:`Shape.clean` reports what does not fit and returns the value without it, so that whoever
-reads on may rely on the shape; :meth:`Shape.schema` says the same in JSON Schema (draft 2020-12).
+:meth:`Shape.clean` reports wrong values and removes them, so that later code can rely on the shape;
+:meth:`Shape.schema` expresses the same in JSON Schema (draft 2020-12).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def controlled(text: str) -> str | None:
     A newline in one would be a line of the author's own in a container's resolv.conf, for example.
     """
     if _CONTROL.search(text):
-        return f"{shown(text)} has a control character, which must not get into a file or a name"
+        return f"{shown(text)} has a control character, which is not allowed in a file or a name"
     return None
 
 
@@ -44,7 +44,7 @@ class Shape:
     expects = "anything"
 
     def clean(self, value: Value, path: str, report: Report) -> Value | None:
-        """The value without what does not fit (which is reported); None if nothing is left of it."""
+        """Report and remove wrong parts of the value; None if nothing remains."""
         if self._takes(value):
             return self._inside(value, path, report)
         report.add(value.at, f"{path} must be {self.expects}, not {_found(value)}", path)
@@ -55,12 +55,12 @@ class Shape:
         return self._schema()
 
     def _takes(self, value: Value) -> bool:
-        """Whether the value is of the right kind, so that a closer look is worth it."""
+        """Whether the value is of the right kind, so that :meth:`examine` applies."""
         del value
         return True
 
     def _inside(self, value: Value, path: str, report: Report) -> Value | None:
-        """The same as :meth:`clean`, for a value of the right kind."""
+        """Like :meth:`clean`, for a value of the right kind."""
         del path, report
         return value
 
@@ -69,7 +69,7 @@ class Shape:
 
 
 class Anything(Shape):
-    """Whatever it is, it is not for us to judge."""
+    """Any value; netlab does not check it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Nothing(Shape):
 class Text(Shape):
     """A string. ``check`` returns what is wrong with one, or None; ``pattern`` is the schema's.
 
-    ``free``: control characters are allowed, for what is never written into a file: a program's arguments.
+    ``free``: control characters are allowed, because the text is never written to a file, such as a program's
+    arguments.
     """
 
     expects: str = "a string"
@@ -256,7 +257,7 @@ class MapOf(Shape):
     key: str | None = None  #: pattern
     named: str = "a name"
     expects: str = "a mapping"
-    #: what is wrong with a key that fits the pattern, or None
+    #: what is wrong with a key that matches the pattern, or None
     check: Callable[[str], str | None] | None = field(default=None, compare=False)
 
     def _takes(self, value: Value) -> bool:
@@ -354,7 +355,7 @@ class Record(Shape):
 
 
 class Either(Shape):
-    """The first of several shapes that takes the value's kind."""
+    """The first of several shapes that accepts this kind of value."""
 
     def __init__(self, *shapes: Shape) -> None:
         self.shapes = shapes

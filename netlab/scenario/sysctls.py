@@ -1,10 +1,10 @@
 """The sysctls that belong to one network namespace: the only ones that a scenario may set.
 
-The list was taken from a fresh network namespace (Linux 6.18: what is writable there below /proc/sys/net),
-and a test compares it with the running kernel. One key is writable there and changes the machine all the
-same:
-``nf_hooks_lwtunnel`` switches a static key of the whole kernel, for good (net/netfilter/nf_hooks_lwtunnel.c).
-Some keys of other kernel versions were added; where a kernel lacks a key, bringing a lab up says so.
+The list comes from a fresh network namespace (Linux 6.18: what is writable there below /proc/sys/net), and a
+test compares it with the running kernel. One key is writable there but affects the machine:
+``nf_hooks_lwtunnel`` enables a static key of the whole kernel, permanently
+(net/netfilter/nf_hooks_lwtunnel.c). Some keys of other kernel versions were added; if a kernel lacks one,
+bringing up the lab fails with a message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.tree import hint, shown
 
-#: folder → the keys in it; ``*`` stands for an interface, ``all`` or ``default``
+#: folder → the keys in it; ``*`` means an interface, ``all`` or ``default``
 _NAMESPACED: Mapping[str, str] = {
     "net.bridge": """
         bridge-nf-call-arptables bridge-nf-call-ip6tables bridge-nf-call-iptables
@@ -182,7 +182,7 @@ MACHINE_WIDE = frozenset(
     f"{folder}.{name}" for folder, names in _MACHINE_WIDE.items() for name in names.split()
 )
 
-#: keys whose value is no number or list of numbers
+#: keys whose value is not a number or a list of numbers
 _WORDS = re.compile(
     r"net\.(?:ipv4\.tcp_(?:congestion_control|fastopen_key)|ipv4\.ip_local_reserved_ports"
     r"|ipv6\.conf\.\*\.stable_secret|netfilter\.nf_log\.[0-9]+|mptcp\.(?:scheduler|path_manager)"

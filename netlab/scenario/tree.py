@@ -1,4 +1,4 @@
-"""A YAML document as plain values that remember where they stand, and the list of what is wrong with it."""
+"""A YAML document as plain values with their positions, and the list of its problems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.scenario import JsonValue
 
-#: file, line and column (from 1): a :class:`Position` that costs nothing until somebody wants to see it
+#: file, line and column (from 1): cheaper than a :class:`Position`, which is created only when needed
 Mark = tuple[str, int, int]
 Scalar = None | bool | int | float | str
 Data = Scalar | list["Value"] | dict[str, "Value"]
@@ -17,10 +17,10 @@ Data = Scalar | list["Value"] | dict[str, "Value"]
 class Value:
     """One YAML node: a scalar, a list or a mapping with string keys.
 
-    ``raw`` is a scalar's text before YAML gave it a type; ``inner`` the mark at which that text begins,
-    when the text stands in the file letter for letter (else None). ``keys`` holds the marks of a
-    mapping's keys. ``tag`` is Compose's ``!reset`` or ``!override``. Values are shared between aliases
-    and files: never change one, make another.
+    ``raw`` is a scalar's text before YAML gave it a type; ``inner`` is the mark at which that text begins, if
+    the file contains it literally (else None). ``keys`` holds the marks of a mapping's keys. ``tag`` is
+    Compose's ``!reset`` or ``!override``. Aliases and files share values: never change a value, create a new
+    one.
     """
 
     __slots__ = ("at", "data", "inner", "keys", "raw", "tag")
@@ -44,7 +44,7 @@ class Value:
 
     @property
     def position(self) -> Position:
-        """Where it stands, for people."""
+        """Its position, for messages."""
         return Position(*self.at)
 
     @property
@@ -106,16 +106,16 @@ class Value:
         return None if found is None or found.data is None else found
 
     def key_at(self, key: str) -> Mark:
-        """Where the key stands; the mapping itself if that is unknown."""
+        """The position of a key; that of the mapping if the key's is unknown."""
         return self.keys.get(key, self.at)
 
     def pairs(self) -> Iterator[tuple[str, Value]]:
-        """The entries of a mapping (none of anything else)."""
+        """The entries of a mapping; empty for any other value."""
         if isinstance(self.data, dict):
             yield from self.data.items()
 
     def __iter__(self) -> Iterator[Value]:
-        """The items of a list (none of anything else)."""
+        """The items of a list; empty for any other value."""
         if isinstance(self.data, list):
             yield from self.data
 
@@ -145,7 +145,7 @@ def made(data: JsonValue, at: Mark) -> Value:
 
 
 class Report:
-    """Collects problems, so that a user hears of all of them at once, and warnings, which stop nothing.
+    """Collects all problems, so that the user sees them at once, and warnings.
 
     With ``lenient``, what netlab cannot reproduce is a warning.
     """
@@ -166,7 +166,7 @@ class Report:
             path = path.rpartition(".")[0]
 
     def warn(self, at: Mark | Position, message: str) -> None:
-        """Note something that the user should know, and that is no problem."""
+        """Add a warning."""
         self.warnings.append(Problem(at if isinstance(at, Position) else Position(*at), message))
 
     def unsupported(self, at: Mark | Position, message: str) -> None:
@@ -181,7 +181,9 @@ class Report:
         self.add(at, f"{where}: {by} refuses this: {reason}", where)
 
     def broken(self, path: str) -> bool:
-        """Whether a problem was noted at ``path`` or below: what is missing there may have been meant."""
+        """Whether a problem was reported at ``path`` or below; something missing there may be a
+        consequence.
+        """
         return path in self._broken
 
     def __bool__(self) -> bool:

@@ -1,10 +1,10 @@
 """Which extensions of iptables a line may use, and where it may name an address.
 
-An extension runs in the kernel with whatever effect it has there, so only those are allowed whose effect
-stays in the network namespace: ``tests/data/extension_rules.txt`` has a line for each, and a test loads it in
-a throw-away namespace while it watches the machine's /sys. Left out: IDLETIMER and LED (they write there),
-AUDIT (the machine's audit log), SECMARK and CONNSECMARK (its security labels), cgroup (its control groups).
-A name where an address belongs is refused: the tool would ask a name server that the node cannot reach.
+An extension runs in the kernel, so only those are allowed whose effect stays within the network namespace:
+``tests/data/extension_rules.txt`` has a line for each, and a test loads it in a throw-away namespace and
+watches the machine's /sys. Left out: IDLETIMER and LED (they write there), AUDIT (the machine's audit log),
+SECMARK and CONNSECMARK (its security labels), cgroup (its control groups). A host name instead of an address
+is refused: the tool would query a name server that the node cannot reach.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _MATCHES = """
     string tcp tcpmss time tos ttl u32 udp udplite
 """
 MATCHES = frozenset(_MATCHES.split())
-#: chains of every table, and the engine's that is no word of its own
+#: the built-in chains of all tables, and the engine's chain DOCKER
 _CHAINS = frozenset(("INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING", "DOCKER"))
 #: the short options of iptables(8) without an argument; others take the rest of the word, or the next
 _ALONE = frozenset("Vfbvnx46")
-#: long options whose value is looked up as a host (XTTYPE_HOST, XTTYPE_HOSTMASK of xtables.h)
+#: long options whose value is resolved as a host name (XTTYPE_HOST, XTTYPE_HOSTMASK in xtables.h)
 _HOSTS = (
     "source",
     "src",
@@ -56,13 +56,13 @@ _SHORT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}", re.ASCII)
 
 
 class ExtensionError(ValueError):
-    """A line that asks for what is not allowed; the text is for the user."""
+    """A line uses something that is not allowed; the text is for the user."""
 
 
 def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(option, value) of iptables' arguments: short ones by their letter, long ones as written.
 
-    Of a long option the value may be none of its own: it is then the next word all the same.
+    A long option may take no value; the pair then has the next word nevertheless.
     """
     words = iter(range(len(arguments)))
     for at in words:
@@ -81,7 +81,7 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _value(arguments: Sequence[str], at: int) -> str:
-    """The word at a place, or the one behind a ``!``."""
+    """The word at an index, or the one after a ``!``."""
     rest = [word for word in arguments[at : at + 2] if word != "!"]
     return rest[0] if rest else ""
 
@@ -119,7 +119,7 @@ def _jump(value: str, chains: Container[str]) -> None:
         return
     more = hint(value, TARGETS | VERDICTS)
     raise ExtensionError(
-        f"{shown(value)} is no target that is allowed here, nor a chain that a line above makes{more}"
+        f"{shown(value)} is neither a target that is allowed here nor a chain from a line above{more}"
     )
 
 
@@ -134,5 +134,5 @@ def _addresses(text: str) -> None:
                 ipaddress.ip_address(mask)
         except ValueError:
             raise ExtensionError(
-                f"{shown(part)} is not an address: names are not looked up, write what it stands for"
+                f"{shown(part)} is not an address: names are not looked up: write the address or number"
             ) from None

@@ -1,4 +1,4 @@
-"""What a test expects of a journey: ``assert journey == Expected("ok forward", sees="client")``."""
+"""Compare a journey with what a test expects: ``assert journey == Expected("ok forward", sees="client")``."""
 
 from __future__ import annotations
 
@@ -19,33 +19,47 @@ if TYPE_CHECKING:
 
     from netlab.journey.expect_words import ExpectedWords
 
-#: words that only the plan of the lab can turn into addresses
+#: Words that only the lab's plan can turn into addresses.
 _OF_THE_PLAN = ("host", "gateway")
 _NO_PLAN = Plan("", "", (), (), ())
 
 
 class Expected:
-    """Equal to every journey that goes so; what is not said may be anything.
+    """Equal to every journey that matches; anything that you leave out is not compared.
 
-    ``words`` are as for ``Lab.expect``. Comparing raises Unmeasured for a journey that is not measured, and
-    UsageError where ``sees`` says ``host`` or ``gateway`` of a journey that is none of a fixture's lab.
+    >>> lab.probe("client -> host:80", family=4) == Expected("ok forward", sees="client")
+    True
+    >>> lab.probe("client -> host:80", family=4) == Expected(path="proxy")
+    False
+
+    The words are those of ``Lab.expect``; a wrong one raises UsageError. A comparison raises Unmeasured if
+    the journey is unmeasured, and UsageError if you expect ``sees`` to be ``host`` or ``gateway`` and the
+    journey does not belong to a lab of the pytest plugin.
     """
 
     def __init__(self, words: str | Mapping[str, str] = "", **more: Unpack[ExpectedWords]) -> None:
         self.expected = expected(words, **more)
 
     def check(self, journey: Journey) -> Check:
-        """Where the journey is another one than expected."""
+        """Compare, and return the differences.
+
+        >>> Expected("timeout").check(lab.probe("client -> host:80", family=4)).problems
+        ('outcome: expected timeout, measured ok',)
+
+        Raises UsageError as a comparison does.
+        """
         plan = plan_of(journey)
         if plan is not None:
             return check(self.expected, journey, plan)
         return self._check_alone(journey)
 
     def _check_alone(self, journey: Journey) -> Check:
-        """Without a plan: by what the journey says of itself."""
+        """Compare without a plan, using only what the journey contains."""
         sees, seen = self.expected.sees, journey.sees
         if sees in _OF_THE_PLAN:
-            raise UsageError(f"sees {sees}: this journey is of no lab that a fixture made; use lab.expect")
+            raise UsageError(
+                f"sees {sees}: this journey does not belong to a lab of the pytest plugin; use lab.expect"
+            )
         if sees is None or seen is None or sees == "sender" or _is_address(sees):
             return check(self.expected, journey, _NO_PLAN)
         rest = check(replace(self.expected, sees=None), journey, _NO_PLAN)

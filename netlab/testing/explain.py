@@ -15,7 +15,7 @@ _KEYS = ("outcome", "path", "answered_by", "sees", "decided_by", "legs")
 
 
 def compare(op: str, left: object, right: object) -> list[str] | None:
-    """The lines of the message; None where pytest's own are as good."""
+    """The lines of the message; None if pytest's own are as good."""
     journey, other = (left, right) if isinstance(left, Journey) else (right, left)
     if not isinstance(journey, Journey):
         return None

@@ -31,14 +31,14 @@ def watch(item: pytest.Item, lab: SuiteLab) -> Watch:
 
 
 def release(found: Watch) -> None:
-    """The test is over, and with it what was captured; the lab lives on if it is to be kept."""
+    """End the test's capture; the lab keeps running if it is to be kept."""
     found.end()
     if found.keep and not found.lab.closed:
         found.lab.release()
 
 
 def shorten(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """End the traceback of a refusal where the test called netlab; that of a defect stays whole."""
+    """End the traceback of a user's error where the test called netlab; keep that of a bug."""
     if not excinfo.errisinstance((NetlabError, subprocess.CalledProcessError)):
         return
     traceback = excinfo.tb
@@ -92,7 +92,7 @@ def _show(report: pytest.TestReport) -> None:
 
 
 def _said(error: subprocess.CalledProcessError) -> Iterator[tuple[str, str]]:
-    """What a program said before it failed."""
+    """The output of a failed program."""
     for name in ("stdout", "stderr"):
         text = getattr(error, name)
         if text:
@@ -109,7 +109,7 @@ def _unmeasured(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.Tes
 
 
 def _shell(item: pytest.Item, report: pytest.TestReport, found: list[Watch]) -> None:
-    """Say what went wrong, and open a shell in each lab; pytest goes on when it is left."""
+    """Report what went wrong, and open a shell in each lab; pytest continues afterwards."""
     capturing = item.config.pluginmanager.getplugin("capturemanager")
     if capturing is not None:
         capturing.suspend(in_=True)

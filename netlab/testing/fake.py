@@ -1,4 +1,4 @@
-"""A lab that only remembers: journeys recorded elsewhere, and no kernel."""
+"""A lab of recorded journeys, without a kernel."""
 
 from __future__ import annotations
 
@@ -32,19 +32,26 @@ Key = tuple[str, str, str, str | None]
 class FakeLab(Questions):
     """A lab of recorded journeys, to test your own helpers without root and without Linux.
 
-    The plan is made from ``files`` as for :class:`netlab.Lab`, with the same options, or given as ``plan``.
-    ``journeys`` are those that the lab answers with: Journey objects, their JSON objects, or the path of a
-    file with one JSON object a line, as ``netlab probe --json`` prints them. The last one of a flow counts.
+    >>> recorded = [journey.to_json() for journey in lab.probe_all("client -> host:80")]
+    >>> fake = FakeLab("scenarios/httpd.yaml", journeys=recorded)
+    >>> fake.probe("client -> host:80", family=4).outcome
+    'ok'
+
+    It plans ``files`` with the same options as :class:`netlab.Lab`, or uses your ``plan``. ``journeys`` are
+    the journeys that the lab returns: Journey objects, their JSON objects, or the path of a file with one
+    JSON object on each line, as ``netlab probe --json`` prints them. If a flow occurs several times, the last
+    one counts.
 
     ::
 
-        netlab probe --json "client -> host:[80,443]" > journeys.jsonl      # once, in a real lab
-
-        lab = FakeLab("httpd.yaml", journeys="journeys.jsonl")              # then, in your tests
+        # once, in a real lab: netlab probe --json "client -> host:[80,443]" > journeys.jsonl
+        lab = FakeLab("httpd.yaml", journeys="journeys.jsonl")
         assert lab.probe("client -> host:80", family=4).outcome == "ok"
 
-    A flow that was not recorded raises UsageError: a fake lab never guesses. Methods that need a running lab
-    (``exec``, ``do``, ``rules``, ``explain``, …) do not exist.
+    A flow that was not recorded raises UsageError: a fake lab never guesses. It has no methods that need a
+    running lab (``exec``, ``do``, ``rules``, ``explain``, …). Raises ScenarioError, OptionError, TypeError
+    for an unknown option, and UsageError if ``journeys`` cannot be read, or if you give both files and a
+    plan.
     """
 
     __test__ = False
@@ -58,25 +65,36 @@ class FakeLab(Questions):
     ) -> None:
         check_options(options)
         if plan is not None and (files or options):
-            raise UsageError("give files and options, or a plan, not both")
+            raise UsageError("give either files and options, or a plan")
         self._plan = make(load_scenario(files, **options)) if plan is None else plan
         self._journeys = {_key(journey): journey for journey in _read(journeys)}
 
     @property
     def plan(self) -> Plan:
-        """What the scenario would build."""
+        """What the scenario would build.
+
+        >>> lab.plan.node("httpd").kind
+        'container'
+        """
         return self._plan
 
     @property
     def name(self) -> str:
-        """The plan's name."""
+        """The plan's name.
+
+        >>> lab.name
+        'httpd'
+        """
         return self._plan.name
 
     def verify(self) -> list[Verdict]:
-        """A verdict for each expectation of the scenario, from the recorded journeys.
+        """Check all expectations of the scenario against the recorded journeys.
 
-        Raises UsageError if the scenario has events between its expectations: a journey does not say when
-        it was recorded.
+        >>> all(verdict.word == "passed" for verdict in lab.verify())
+        True
+
+        Raises UsageError if the scenario has events between its expectations, because a journey does not say
+        when it was recorded.
         """
         found = stages(self.plan, None)
         claims = [claim for stage in found for claim in stage.claims]
@@ -87,14 +105,23 @@ class FakeLab(Questions):
         ]
 
     def matrix(self) -> Column:
-        """Who can reach what; every flow of the scenario's matrix must be recorded."""
+        """Who can reach what, as :meth:`netlab.Lab.matrix` returns it.
+
+        >>> sorted({journey.outcome for _, journey in lab.matrix().answers.values()})
+        ['no-route', 'ok', 'refused', 'timeout']
+
+        Raises UsageError unless all flows of the scenario's matrix were recorded, and Unmeasured.
+        """
         __tracebackhide__ = True
         answers = {question(cell): (cell, self._answer(cell.flow)) for cell in matrix(self.plan)}
         refuse_unmeasured(journey for _, journey in answers.values())
         return Column("", answers)
 
     def close(self) -> None:
-        """Does nothing; a helper that closes its lab works with a fake one, too."""
+        """Do nothing: a helper that closes its lab works with a fake one, too.
+
+        >>> lab.close()
+        """
 
     def __enter__(self) -> FakeLab:
         return self
@@ -132,7 +159,7 @@ def _key(journey: Journey) -> Key:
 
 
 def _read(journeys: str | Path | Iterable[Journey | Mapping[str, Any]]) -> Iterable[Journey]:
-    """Journeys in any of their forms; raises UsageError for what is none, with its place in the file."""
+    """Read journeys in any form; raises UsageError, with the line, for anything that is not a journey."""
     if not isinstance(journeys, (str, Path)):
         for number, one in enumerate(journeys, 1):
             yield one if isinstance(one, Journey) else _journey(one, f"journey {number}")
@@ -150,4 +177,4 @@ def _journey(data: str | Mapping[str, Any], where: str) -> Journey:
     try:
         return Journey.from_json(json.loads(data) if isinstance(data, str) else dict(data))
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{where}: not a journey, as netlab probe --json prints one a line") from error
+        raise UsageError(f"{where}: not a journey in the JSON of netlab probe --json") from error

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def is_named(path: Path, config: pytest.Config) -> bool:
-    """Whether a file itself stands on the command line, beside its folder or alone."""
+    """Whether the command line names a file itself, not only its folder."""
     folder = config.invocation_params.dir
     return any(folder / str(arg).partition("[")[0].partition("::")[0] == path for arg in config.args)
 

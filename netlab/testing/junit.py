@@ -1,4 +1,4 @@
-"""JUnit's XML: what could not be measured is an ``error`` there, too, where pytest writes a ``failure``."""
+"""JUnit XML: make an unmeasured flow an ``error``, for which pytest writes a ``failure``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 class UnmeasuredAsErrors:
-    """Sees every report behind pytest's own writer of XML (``_pytest.junitxml.LogXML``)."""
+    """Processes every report after pytest's own XML writer (``_pytest.junitxml.LogXML``)."""
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer

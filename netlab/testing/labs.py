@@ -1,4 +1,4 @@
-"""Labs of a test session: who asked for which, how long each stands, and what was measured in it."""
+"""The labs of a test session: which test uses which, how long each runs, and what was measured in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netlab.testing.variants import Variant
 
 _numbers = itertools.count(1)
-#: A lab's name has at most 63 characters: so many are the scenario's.
+#: A lab's name has at most 63 characters: this many are the scenario's.
 _STEM = 32
 
 
@@ -89,7 +89,7 @@ def _unable(config: pytest.Config, why: str) -> None:
 
 
 def build(config: pytest.Config, variant: Variant) -> SuiteLab:
-    """The lab of a variant; what is wrong with its scenario is an error without a traceback."""
+    """The lab of a variant; an error in its scenario has no traceback."""
     with able(config):
         try:
             return SuiteLab(*variant.files, **variant.keywords)
@@ -109,7 +109,7 @@ class Shared:
     def get(
         self, config: pytest.Config, node: pytest.Collector | pytest.Session, variant: Variant
     ) -> SuiteLab:
-        """The lab of a variant, standing until ``node`` (a module, the session) is through."""
+        """The lab of a variant, which runs until ``node`` (a module, the session) ends."""
         key = node.nodeid, variant.key
         found = self._labs.get(key)
         if found is None or found.closed:

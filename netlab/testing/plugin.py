@@ -1,7 +1,7 @@
 """The pytest plugin: labs as fixtures, scenario files as tests.
 
-pytest imports this module in every project of the environment that it is installed in: it imports nothing
-but pytest, everything else is imported by the first test that has to do with a lab.
+pytest imports this module in every project of an environment with netlab, so it imports only pytest; the
+first test with a lab imports everything else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netlab.testing.scenarios import ScenarioFile
     from netlab.testing.variants import Variant
 
-#: what the reason of a skip begins with where the machine lacks something
+#: the start of a skip's reason if the machine lacks something
 _LACKING = "netlab: "
 _SHARED = pytest.StashKey["Shared"]()
 _MARKER = (
@@ -32,7 +32,7 @@ _MARKER = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options ``--netlab-…``, and what may stand in the configuration file."""
+    """The options ``--netlab-…``, and the settings of the configuration file."""
     group = parser.getgroup("netlab", "container networks in namespaces")
     option = group.addoption
     option(
@@ -118,7 +118,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _wanted(item: pytest.Item, param: object) -> list[Variant]:
-    """The labs that a test wants; raises MarkerError."""
+    """The labs that a test uses; raises MarkerError."""
     from netlab.testing.variants import Wish
 
     folders = dict.fromkeys((item.path.parent, item.config.rootpath))
@@ -127,14 +127,16 @@ def _wanted(item: pytest.Item, param: object) -> list[Variant]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that share a lab go to one worker with ``--dist loadgroup``; a marker without a use is told."""
+    """Put tests that share a lab on one worker with ``--dist loadgroup``; warn about an unused marker."""
     marker = item.get_closest_marker("netlab")
     if marker is None:
         return
     asked = getattr(item, "fixturenames", ())
     own = isinstance(item, pytest.Function) and marker in item.own_markers
     if own and "lab" not in asked and "request" not in asked:
-        item.warn(pytest.PytestWarning(f"{item.name} is marked netlab, but asks for no lab: it has none"))
+        item.warn(
+            pytest.PytestWarning(f"{item.name} is marked netlab, but does not use a lab, so it gets none")
+        )
     if not item.config.pluginmanager.hasplugin("xdist"):
         return
     scope = marker.kwargs.get("scope", "function")
@@ -176,7 +178,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[SuiteLab]:
 
 
 def _only(item: pytest.Item, param: object) -> Variant:
-    """The one lab that a test wants; anything else is the test's error."""
+    """The one lab that a test uses; none or several are an error in the test."""
     __tracebackhide__ = True
     from netlab.testing.variants import MarkerError
 
@@ -205,7 +207,7 @@ def _shared(config: pytest.Config) -> Shared:
 def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., SuiteLab]]:
     """Makes labs, as `netlab.Lab` does: ``make_lab("web.yaml", engine="docker-28")``.
 
-    They end with the test. A relative file is looked for beside the test, and then in the root directory.
+    They end with the test. A relative file is searched beside the test, and then in the root directory.
     """
     from netlab.testing import failing
     from netlab.testing.labs import SuiteLab, able
@@ -244,7 +246,7 @@ def _beside(request: pytest.FixtureRequest, file: str | Path) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the evidence, where something of netlab's was used and went wrong."""
+    """Add journeys, rules and captures to the report of a failed test with a lab."""
     if call.excinfo is None or "netlab.model.errors" not in sys.modules:
         return (yield)
     from netlab.testing import failing
@@ -277,7 +279,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Why labs could not be built, and which were left standing."""
+    """Report why labs could not be built, and which ones are still running."""
     reports = [report for found in terminalreporter.stats.values() for report in found]
     skipped: dict[str, int] = {}
     for report in reports:

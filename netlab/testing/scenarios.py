@@ -6,8 +6,8 @@
     scenarios/httpd.yaml::docker-28::client -> host:80/tcp[ipv4]      with several --netlab-engine
     scenarios/stale-udp.yaml::client:40000 -> host:53/udp[ipv4] after stop dns
 
-Where events happen between flows, what was asked before is a part of the story: an item that runs alone, or
-out of order, has it told from the beginning.
+If events happen between flows, earlier flows matter: an item that runs alone, or out of order, measures the
+flows before it first.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NETLAB = re.compile(rb"^[\"']?x-netlab[\"']?[ \t]*:", re.MULTILINE)
 
 
 def is_scenario(path: Path) -> bool:
-    """Whether a file says something under ``x-netlab``: any other Compose file is not our business."""
+    """Whether a file has an ``x-netlab`` block; other Compose files are ignored."""
     return _NETLAB.search(path.read_bytes()) is not None
 
 
@@ -58,12 +58,12 @@ class UnmetExpectation(Exception):
 
 
 class LabHolder(pytest.Collector):
-    """The lab of all items below: it stands while they run."""
+    """The lab of all items below, which runs as long as they do."""
 
     variant: Variant
     lab: SuiteLab | None = None
     story: tuple[Claim, ...] = ()  #: all claims, in order
-    told: int = 0  #: so many of them were asked of the lab, if anything happens between any
+    told: int = 0  #: how many of them were measured in the lab, if events happen between them
 
     def items(self) -> Iterator[ScenarioItem]:
         """One item a claim."""
@@ -92,9 +92,9 @@ class LabHolder(pytest.Collector):
         self.told = 0
 
     def reach(self, place: int) -> SuiteLab:
-        """The lab at the point where the claim at ``place`` is next."""
+        """The lab in the state in which the claim at ``place`` is next."""
         assert self.lab is not None
-        if self.lab.closed:  # it was kept for somebody to look at
+        if self.lab.closed:  # it was kept for inspection
             self.setup()
         if not self.story[-1].expectation.after:
             return self.lab
@@ -116,7 +116,7 @@ class LabHolder(pytest.Collector):
             self.lab.let_happen(event.text)
 
     def teardown(self) -> None:
-        """Take it down, behind the last."""
+        """Take it down after the last item."""
         if self.lab is not None:
             self.lab.close()
 
@@ -149,7 +149,7 @@ class ScenarioInEngine(LabHolder):
 
 
 class ScenarioItem(pytest.Item):
-    """One flow of one family, and what is expected of it."""
+    """One flow of one family, with its expected result."""
 
     def __init__(self, *, name: str, parent: LabHolder, claim: Claim, place: int, **rest: Any) -> None:
         # As text, taken apart as what `--lf` remembers is: pytest compares the parts.
@@ -162,7 +162,7 @@ class ScenarioItem(pytest.Item):
             self.add_marker(pytest.mark.xdist_group(self.parent.nodeid if self.parent else self.nodeid))
 
     def setup(self) -> None:
-        """Have the lab where it is to be asked, and watch it."""
+        """Bring the lab into the right state, and start capturing."""
         assert isinstance(self.parent, LabHolder)
         self.watch = watch(self, self.parent.reach(self.place))
 
@@ -188,7 +188,7 @@ class ScenarioItem(pytest.Item):
             release(self.watch)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Expected against measured; the journey itself stands in a section of the report."""
+        """Expected and measured values; the journey is in a section of the report."""
         error = excinfo.value
         if isinstance(error, UnmetExpectation):
             from netlab.view.verify import expected_words, measured_words

@@ -24,10 +24,10 @@ class MarkerError(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """One lab that a test wants: files (merged by Compose's rules), options, and who shares it.
+    """One lab that a test uses: files (merged by Compose's rules), options, and its scope.
 
-    ``id`` says what is different from the test's other variants. ``mismatch`` says why the command line
-    leaves nothing of it to run.
+    ``id`` says how it differs from the test's other variants. ``mismatch`` says why the command line excludes
+    it.
     """
 
     files: tuple[Path, ...]
@@ -70,20 +70,20 @@ class Wish:
             files = _as_tuple(param)
         scope = options.pop("scope", "function")
         if scope not in SCOPES:
-            raise MarkerError(f"scope={scope!r} is none of {', '.join(SCOPES)}")
+            raise MarkerError(f"scope={scope!r} must be one of {', '.join(SCOPES)}")
         for key in options:
             if key not in OPTIONS or not OPTIONS[key].marker:
                 known = [name for name, option in OPTIONS.items() if option.marker]
-                raise MarkerError(f"{key}= is no option of a lab: {', '.join((*known, 'scope'))}")
+                raise MarkerError(f"{key}= is not an option of a lab: {', '.join((*known, 'scope'))}")
         if not files:
             raise MarkerError('no scenario is named: @pytest.mark.netlab("scenario.yaml")')
         return cls(files, options, cast(Scope, scope))
 
     def variants(self, folders: Sequence[Path], engines: Sequence[str] = ()) -> list[Variant]:
-        """Every lab that is meant: lists are alternatives, on each axis.
+        """All variants: lists are alternatives, on each axis.
 
-        Files are looked for in ``folders``. ``engines`` are those of the command line: what says nothing of
-        engines is run in each, what names some, in those of them that the command line names too.
+        Files are searched in ``folders``. ``engines`` are those of the command line: a marker without engines
+        runs with each, a marker with engines runs with those that the command line names, too.
         """
         alternatives = self.files[0] if len(self.files) == 1 and isinstance(self.files[0], list) else None
         files = [(one,) for one in alternatives] if alternatives is not None else [self.files]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from netlab.testing.labs import SuiteLab
 
-#: More packets of one test are no longer written: whoever sends them wants to test throughput.
+#: No more packets of one test are written: a test with so many is about throughput.
 MOST_PACKETS: Final = 50_000
 #: Older journeys of a test are shown in one line each, and whole in the files.
 _WHOLE_JOURNEYS: Final = 6
@@ -127,7 +127,7 @@ def _short(name: str) -> str:
 
 
 def how_to_enter(name: str) -> str:
-    """What somebody types who wants to look at a lab that was kept."""
+    """The commands with which you inspect a lab that was kept."""
     state = os.environ.get("NETLAB_STATE")
     lead = f"NETLAB_STATE={state} " if state else ""
     return f"{lead}netlab shell {name}    and then: {lead}netlab down {name}"

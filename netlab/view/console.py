@@ -1,4 +1,4 @@
-"""The one way to a rich Console: colour on a terminal only, and no wrapping off it."""
+"""Create a rich Console: colour only on a terminal, and no wrapping elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
     from rich.segment import Segment
 
     class Plain(Console):
-        """Shows the control characters of what is printed; those of its own styles are added later."""
+        """Escapes control characters in printed text; those of rich's own styles are added later."""
 
         def on_broken_pipe(self) -> None:
             raise  # the BrokenPipeError at hand; rich itself would exit with 1

@@ -37,7 +37,7 @@ _TITLES = {
 }
 
 
-#: What a person seldom wants to know: (topic, property); every property of a topic where it is empty.
+#: What people rarely want to know: (topic, property); an empty property means all of the topic.
 _DETAILS = {("interface", "mac"), ("listener", "arguments"), ("file", "")}
 _NUMBER = re.compile(r"\d+")
 
@@ -162,7 +162,7 @@ def _rule(change: RuleChange, others: int = 0) -> Text:
 
 
 def _short(change: PlanDifference) -> PlanDifference | None:
-    """A difference without its details; None if nothing else is left."""
+    """A difference without its details; None if nothing remains."""
     if (change.topic, "") in _DETAILS:
         return None
     kept = [
@@ -212,7 +212,7 @@ def _arrow(old: str, new: str) -> str:
 
 
 def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> dict[str, Any]:
-    """Everything that differs, as JSON values; ``flows`` is null where nothing was measured."""
+    """Everything that differs, as JSON values; ``flows`` is null if nothing was measured."""
     before, after = plans.inapplicable
     return {
         "before": labels[0],

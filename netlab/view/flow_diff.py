@@ -35,7 +35,7 @@ class _Flows:
 
 
 def flow_lines(flows: FlowDiff) -> Iterator[Text]:
-    """Every kind of change with a heading; below it each change once, and the flows that it concerns."""
+    """Every kind of change with a heading, followed by each change and the flows that it concerns."""
     from rich.text import Text
 
     for label, reason in flows.refusals:
@@ -64,7 +64,7 @@ def flow_lines(flows: FlowDiff) -> Iterator[Text]:
 
 
 def heading(title: str, note: str = "") -> Iterator[Text]:
-    """An empty line and a title; ``note`` stands behind it."""
+    """An empty line and a title, followed by ``note``."""
     from rich.text import Text
 
     yield Text("")
@@ -82,7 +82,7 @@ def _words(journey: Journey | None) -> str:
 
 
 def _reasons(change: FlowChange) -> Iterator[str]:
-    """The rule or policy that drops or rejects a flow, on the side where one does."""
+    """The rule or policy that drops or rejects a flow, on the side that has one."""
     for when, journey in (("before: kept out by", change.before), ("now: kept out by", change.after)):
         stopped = stopped_by(journey) if journey is not None else None
         if stopped is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlab.journey.matrix import Replicas
 
 _COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
-#: Columns that stand side by side; more origins make another table below.
+#: Columns side by side; more origins need another table below.
 _ABREAST = 4
 _MEANINGS = {
     "sender": "the server saw the origin's own address",

@@ -12,9 +12,9 @@
        …
     IPv4 reached httpd through FORWARD, rewritten to 192.168.10.10:80. The server saw …
 
-Hooks are stations, chains and rules stand under them, a jump's chain under the rule that jumped. Many
-jumps in a row that lead nowhere (firewalld makes dozens) are one line. ``⇒`` marks where addresses change,
-``◆`` the rule or policy that decided.
+Below each hook are its chains and rules; a jump's chain is below the rule that jumped. Many jumps in a row
+that lead nowhere (firewalld makes dozens) are one line. ``⇒`` marks where addresses change, ``◆`` the rule or
+policy that decided.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
     from rich.tree import Tree
 
     tree = Tree(_title(journey), guide_style="dim")
-    # An answer may meet the rule that let its question pass: it is marked where it decided.
+    # An answer may match the rule that let the request pass: the rule is marked where it decided.
     forth, back = journey.decided_by, DecidedBy("none")
     if stopped_by(journey) is not None and not any(
         _ends(visit) for leg in journey.legs for visit in leg.hooks

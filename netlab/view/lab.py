@@ -1,4 +1,4 @@
-"""A lab as a picture in text, and as a JSON document: what stands, where, and what is published."""
+"""A lab as a text picture, and as a JSON document: nodes, networks and published ports."""
 
 from __future__ import annotations
 
@@ -142,19 +142,19 @@ def _front(entry: Publication) -> str:
 
 
 def held_by(plan: Plan, entry: Publication) -> str:
-    """Who listens for a published port: ``docker-proxy on 0.0.0.0 and [::]``, or that nobody does."""
+    """The listeners of a published port: ``docker-proxy on 0.0.0.0 and [::]``, or that there are none."""
     found: dict[str, list[str]] = {}
     for listener in plan.node(entry.host).listeners:
         if serves(listener, entry):
             where = f"[{listener.address}]" if ":" in listener.address else listener.address
             found.setdefault(listener.process, []).append(where)
     if not found:
-        return "by rules alone: nobody listens"
+        return "by rules alone: nothing listens"
     return ", ".join(f"{process} on {' and '.join(where)}" for process, where in found.items())
 
 
 def serves(listener: Listener, entry: Publication) -> bool:
-    """Whether a listener of the host is there for a published port."""
+    """Whether a listener of the host serves a published port."""
     if (listener.port, listener.protocol) != (entry.host_port, entry.protocol):
         return False
     return not entry.host_address or listener.address == entry.host_address

@@ -61,7 +61,7 @@ def _answer(column: Column, answer: tuple[Cell, Journey] | None) -> Text:
 
 
 def answer_words(journey: Journey) -> str:
-    """``198.51.100.2 forward`` where data came back: the source that the server saw; else the outcome."""
+    """``198.51.100.2 forward`` if data came back (the source that the server saw), otherwise the outcome."""
     if journey.outcome == "unmeasured":
         return f"unmeasured: {journey.problem}"
     if journey.outcome == "no-route":

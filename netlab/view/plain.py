@@ -1,4 +1,4 @@
-"""A stranger's text on the user's terminal, beside emphasis of our own."""
+"""Print untrusted text on the user's terminal, with netlab's own emphasis."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.journey.expect import Verdict
     from netlab.model.journey import Journey
 
-#: From so many flows of one expectation on, those that passed alike are one line.
+#: From this many flows of one expectation on, those that passed in the same way share a line.
 _MANY = 9
 _COLOURS = {"passed": "green", "failed": "bold red", "unmeasured": "bold magenta"}
 
@@ -47,9 +47,9 @@ def measured_words(journey: Journey) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """One line a flow: expected against measured; and one an event between them.
+    """One line for each flow (expected and measured), and one for each event between them.
 
-    Where one expectation stands for many flows, those that passed share a line a family.
+    If one expectation means many flows, those that passed share a line for each family.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -78,13 +78,13 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
 
 
 def after(verdict: Verdict) -> str:
-    """`` after stop dns, start dns``; empty where nothing had happened to the lab."""
+    """`` after stop dns, start dns``; empty if nothing has happened to the lab."""
     words = verdict.claim.expectation.after_words
     return f" after {words}" if words else ""
 
 
 def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[Verdict, int]]:
-    """The verdicts to show, each with the number of those that it stands for."""
+    """The verdicts to show, each with the number of verdicts that it represents."""
     alike = Counter(_likeness(verdict) for verdict in verdicts)
     shown = set()
     for verdict in verdicts:

@@ -381,7 +381,7 @@ def test_a_program_is_started_anew_with_its_container(netlab: Any) -> None:
         ("restart wbe", 'there is no container "wbe" (did you mean "web"?)'),
         ("disconnect web bakc", 'there is no network "bakc" (did you mean "back"?)'),
         ("restart daemon hots", 'there is no host "hots" (did you mean "host"?)'),
-        ("reload firewall", "host: neither ufw nor firewalld is there to be reloaded"),
+        ("reload firewall", "host: there is no ufw and no firewalld to reload"),
         ("--json", "what is to happen to"),
         ("explode web", "unknown event"),
     ],

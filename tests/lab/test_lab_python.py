@@ -123,7 +123,7 @@ def test_the_lab_ends_with_its_program_however_that_ends() -> None:
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with netlab.Lab(SEED) as lab, pytest.raises(netlab.UsageError, match="there is a lab"):
+    with netlab.Lab(SEED) as lab, pytest.raises(netlab.UsageError, match="is already running"):
         netlab.Lab(SEED, name=lab.name)
 
 

@@ -64,7 +64,7 @@ def test_a_lab_that_lost_a_process_is_built_anew(netlab: Any) -> None:
     netlab.exec(lab, "host", "kill", "-9", str(proxy["pid"]))
     said = netlab("status", lab, code=1)
     assert "docker-proxy host has ended (SIGKILL)" in said.stderr
-    assert "docker-proxy of it has died: building it anew" in netlab("up", SEED, "--name", lab).stderr
+    assert "docker-proxy of it has died: rebuilding it" in netlab("up", SEED, "--name", lab).stderr
     netlab("status", lab)
 
 

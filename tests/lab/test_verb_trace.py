@@ -90,5 +90,5 @@ def test_any_namespace_is_traced_with_a_table_that_is_told_and_goes(netlab: Netl
 def test_a_filter_that_means_nothing(netlab: Netlab) -> None:
     lab = netlab.up()
     assert "did you mean udp?" in netlab("trace", lab, "udpp", code=2).stderr
-    assert "'port' wants a value" in netlab("trace", lab, "port", code=2).stderr
+    assert "'port' needs a value" in netlab("trace", lab, "port", code=2).stderr
     assert "No such file" in netlab("trace", "--netns", "there-is-none", code=2).stderr

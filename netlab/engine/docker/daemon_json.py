@@ -158,7 +158,9 @@ class _Reader:
             except ValueError as error:
                 raise self.refuse(key, f"{key}: {error}") from error
             if interface.version != version or "/" not in value:
-                raise self.refuse(key, f"{key}: {value!r} is no IPv{version} address with a prefix length")
+                raise self.refuse(
+                    key, f"{key}: {value!r} is not an IPv{version} address with a prefix length"
+                )
         return value
 
     def network_opts(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ ENABLE = {
 }
 #: The old daemon parses it, and then takes what the request says.
 PARSED_IPV6 = Option(
-    _PREFIX + "enable_ipv6", Span(OLDEST, "26"), "20.10.24 and 26.1.5 refuse what is no boolean"
+    _PREFIX + "enable_ipv6", Span(OLDEST, "26"), "20.10.24 and 26.1.5 refuse anything but a boolean"
 )
 #: How often, and how fast, an address is advertised: (least, most).
 ADVERTISE = {

@@ -1,7 +1,7 @@
-"""The connections that conntrack knows, read and deleted with pyroute2. Nothing here makes conntrack run.
+"""Read and delete conntrack entries with pyroute2. Nothing here enables conntrack.
 
-pyroute2's ``netns=`` starts a process for each socket and takes names or paths; a descriptor will do here:
-the calling thread enters the namespace for as long as it takes.
+pyroute2's ``netns=`` starts a process for each socket and takes names or paths. Here, a descriptor is enough:
+the calling thread enters the namespace for the time of the call.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UDP: Final = 17
 
 @dataclass(frozen=True, slots=True)
 class Tuple:
-    """One direction: addresses, and the ports of protocols that have some (else 0)."""
+    """One direction: addresses, and ports (0 for protocols without ports)."""
 
     protocol: int
     src: str
@@ -56,7 +56,7 @@ class Entry:
 def entries(netns: int | None, family: Family) -> tuple[Entry, ...]:
     """Every entry of one family in a namespace (None: the caller's own); raises OSError.
 
-    Empty where conntrack does not run; asking does not start it.
+    Empty if conntrack does not run; the query does not enable it.
     """
     with namespaces.inside(netns), NFCTSocket(nfgen_family=family.af) as table:
         return tuple(_entry(message) for message in _dump(table))
@@ -88,7 +88,7 @@ def sent_to(protocol: int, endpoints: Iterable[tuple[str, int]]) -> Callable[[En
 def delete(netns: int | None, chosen: Callable[[Entry], bool]) -> int:
     """Delete the chosen entries of a namespace (None: the caller's own), both families.
 
-    Returns how many entries were chosen. Raises OSError; an entry that ends by itself meanwhile is no error.
+    Returns the number of chosen entries. Raises OSError, but not if an entry has already ended.
     """
     with namespaces.inside(netns):
         return sum(_delete(family, chosen) for family in FAMILIES)

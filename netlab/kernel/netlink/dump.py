@@ -19,7 +19,7 @@ _RTN_LOCAL = 2
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link. ``kind`` is empty for a physical one and loopback; ``master`` and ``peer`` are indexes or 0."""
+    """A link. ``kind`` is empty for physical links and loopback; ``master`` and ``peer`` are indexes or 0."""
 
     index: int
     name: str

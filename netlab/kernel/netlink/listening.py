@@ -1,4 +1,4 @@
-"""The sockets on which somebody listens in a network namespace, listed with pyroute2."""
+"""List the listening sockets of a network namespace with pyroute2."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ _CREATE = NLM_F_CREATE | NLM_F_EXCL
 
 
 class Message(NamedTuple):
-    """One request: its type, further header flags, payload, and what it does, for errors."""
+    """One request: its type, additional header flags, payload, and a description for errors."""
 
     kind: int
     flags: int
@@ -85,7 +85,7 @@ def mac_bytes(mac: str) -> bytes:
 
 
 def address_bytes(address: str) -> tuple[int, bytes]:
-    """(AF_INET or AF_INET6, the address in network byte order); raises OSError if it is none."""
+    """(AF_INET or AF_INET6, the address in network byte order); raises OSError if it is not an address."""
     family = AF_INET6 if ":" in address else AF_INET
     return family, _socket.inet_pton(family, address)
 
@@ -118,9 +118,9 @@ def bridge(
 
 
 def snooping(index: int, name: str) -> Message:
-    """Let a bridge look at multicast memberships, as every bridge does unless it is told not to.
+    """Enable multicast snooping on a bridge, which is the default.
 
-    Once it does, each port that goes up makes it start anew at all the others (br_port_state_selection,
+    With snooping, each port that goes up restarts it on all others (br_port_state_selection,
     net/bridge/br_stp.c): half a second for a thousand.
     """
     info = attribute(IFLA_LINKINFO, _KIND_BRIDGE + attribute(IFLA_INFO_DATA, _SNOOPING_ON))
@@ -185,7 +185,7 @@ def lower_link(index: int, name: str) -> Message:
 
 
 def hairpin(index: int, name: str, on: bool = True) -> Message:
-    """Let a bridge port send frames back to where they came from, or not."""
+    """Let a bridge port send frames back out of the port that they came in by, or not."""
     mode = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1" if on else b"\0"))
     body = _IFINFO.pack(AF_BRIDGE, 0, index, 0, 0) + mode
     return Message(RTM_SETLINK, 0, body, f"setting {name} to hairpin mode")
@@ -243,7 +243,7 @@ def route(
 ) -> Message:
     """A unicast route of the main table, as ``ip route add`` makes it.
 
-    ``destination`` is ``default`` (the family is then that of ``via`` or ``source``, else IPv4) or a prefix.
+    ``destination`` is a prefix, or ``default`` (with the family of ``via`` or ``source``, or else IPv4).
     """
     if destination == "default":
         family = AF_INET6 if ":" in (via or source or "") else AF_INET
@@ -268,7 +268,7 @@ def route(
 
 
 def get_route(address: str, index: int) -> Message:
-    """Ask which way an address is reached by a link; see :func:`netlab.kernel.netlink.dump.is_local`."""
+    """Look up the route to an address on a link; see :func:`netlab.kernel.netlink.dump.is_local`."""
     family, raw = address_bytes(address)
     body = _RTMSG.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, raw)
     body += _u32(RTA_OIF, index)
@@ -276,7 +276,7 @@ def get_route(address: str, index: int) -> Message:
 
 
 def permanent_neighbour(index: int, address: str, mac: bytes) -> Message:
-    """Say for good which MAC an address has; such entries do not count in gc_thresh3."""
+    """Set the MAC of an address permanently; such entries do not count in gc_thresh3."""
     family, raw = address_bytes(address)
     body = _NDMSG.pack(family, index, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, raw)
     body += attribute(NDA_LLADDR, mac)

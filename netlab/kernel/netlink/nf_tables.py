@@ -131,7 +131,7 @@ def answers(sock: socket.socket, *, single: bool = False) -> Iterator[tuple[dict
 def dump(
     sock: socket.socket, kind: int, family: int, body: bytes = b""
 ) -> Iterator[tuple[dict[int, bytes], int]]:
-    """Ask for a whole table of any nfnetlink subsystem (``kind`` with the subsystem in its high octet)."""
+    """Request a whole table of any nfnetlink subsystem (``kind`` has the subsystem in its high octet)."""
     sock.send(_HEADER.pack(20 + len(body), kind, _REQUEST | _DUMP, 0, 0, family, 0, 0) + body)
     return answers(sock)
 
@@ -150,7 +150,7 @@ class Tables:
         raise MachineError("nf_tables does not tell its generation")
 
     def base_chains(self) -> tuple[BaseChain, ...]:
-        """Every base chain that packets pass, in every family; those of other sessions' instruments too."""
+        """Every base chain, in every family, including those of other sessions' instruments."""
         self._socket.send(message(NFT_MSG_GETTABLE, 0, b"", _DUMP))
         dormant = {
             (family, values[1])

@@ -16,7 +16,7 @@ from netlab.model.family import Family
 _RTMSG = Struct("=BBBBBBBBI")
 _RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY, _RTA_MARK = 1, 2, 3, 4, 5, 16
 _RTA_IP_PROTO, _RTA_SPORT, _RTA_DPORT = 27, 28, 29
-#: protocols that the kernel takes in such a question (rtm_getroute_parse_ip_proto): TCP, UDP, ICMP, ICMPv6
+#: protocols that the kernel accepts in such a query (rtm_getroute_parse_ip_proto): TCP, UDP, ICMP, ICMPv6
 _ASKED: Final = (6, 17, 1, 58)
 #: enum of include/uapi/linux/rtnetlink.h, RTN_*
 _TYPES: Final = {

@@ -1,9 +1,9 @@
 """Copy the ruleset of one namespace to others: a thousand containers have the same rules.
 
-A tool (iptables-restore, nft) takes some five milliseconds to start and end; what the kernel then holds,
-asked for once and sent back as one transaction, takes a quarter of one. The messages of a dump are those that
-make the same thing, but for what the kernel itself adds: handles, positions and use counts. Only tables,
-chains and rules are copied, so that a ruleset with sets or maps of its own is none for here.
+A tool (iptables-restore, nft) takes about five milliseconds to start and end; a dump of the kernel's rules,
+sent back as one transaction, takes a quarter of one. The messages of a dump create the same objects again,
+without the kernel's own attributes: handles, positions and use counts. Only tables, chains and rules are
+copied, so this does not work for rulesets with sets or maps.
 
 Source: include/uapi/linux/netfilter/nf_tables.h (enum nft_table_attributes and so on).
 """
@@ -21,7 +21,7 @@ _CREATE, _APPEND = 0x400, 0x800
 _ALL = 0  # NFPROTO_UNSPEC: a dump of every family
 _NESTED = 0x8000
 _LISTS = {4}  # attributes that hold others: hooks of a chain, expressions of a rule
-#: (what asks for them, what makes them, flags, the attributes that describe them)
+#: (message that requests them, message that creates them, flags, the attributes that describe them)
 _KINDS = (
     (nf_tables.NFT_MSG_GETTABLE, nf_tables.NFT_MSG_NEWTABLE, _CREATE, (1, 2)),  # name, flags
     (
@@ -55,7 +55,7 @@ def write(transaction: bytes) -> None:
     """Carry out what :func:`read` gave, in the calling thread's namespace; raises LabError."""
     with nf_tables.open_socket(None, socket.SOCK_NONBLOCK) as sock:
         sock.send(transaction)
-        try:  # errors are there at once, and nothing else comes
+        try:  # errors arrive at once, and nothing else does
             answer = sock.recv(4096)
         except BlockingIOError:
             return

@@ -1,8 +1,8 @@
-"""The sockets of a network namespace by sock_diag(7), packed by hand: for those who ask many times a second.
+"""The sockets of a network namespace by sock_diag(7), packed by hand, for many queries per second.
 
-/proc/net/tcp would do, but it walks the connection table of the whole machine: 10 ms a namespace. For a proxy
-that does not say which client became which connection of its own (the real docker-proxy): the process that
-holds the client's connection holds the other one too. Layouts: include/uapi/linux/inet_diag.h.
+/proc/net/tcp has the same data, but walks the connection table of the whole machine: 10 ms per namespace. The
+real docker-proxy does not report which client became which connection, but the process that holds the
+client's connection holds the other one, too. Layouts: include/uapi/linux/inet_diag.h.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def connections(netns: int | None) -> list[Connection]:
 
 
 def listening_ports(netns: int | None) -> set[int]:
-    """The TCP ports on which somebody listens in a namespace (None: the caller's own); raises OSError."""
+    """The TCP ports with a listener in a namespace (None: the caller's own); raises OSError."""
     return {found.local[1] for found in _tcp_sockets(netns, _LISTEN)}
 
 
 def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
-    """Address and port, and the inode, of each socket that waits in the calling thread's namespace.
+    """Address, port and inode of each listening socket in the calling thread's namespace.
 
-    One that takes IPv4 as well as IPv6 is told twice, with both wildcard addresses.
+    A dual-stack socket is listed twice, with both wildcard addresses.
     """
     number, states = _WAITING[protocol]
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as sock:
@@ -70,7 +70,10 @@ def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
                     if found.local[0] == "::" and attributes(data, _MESSAGE_SIZE).get(_V6ONLY) == b"\0":
                         yield ("0.0.0.0", found.local[1]), found.inode
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):  # no such protocol in this kernel
+                if error.errno not in (
+                    errno.ENOENT,
+                    errno.EOPNOTSUPP,
+                ):  # the kernel lacks the protocol
                     raise
 
 
@@ -107,10 +110,10 @@ def _address(family: int, octets: bytes) -> str:
 
 
 def other_ends(netns: int | None, client: tuple[str, int], asked: tuple[str, int]) -> list[Connection]:
-    """The connections that may be the one which whoever serves ``client`` at ``asked`` opened for it.
+    """The connections that the process which serves ``client`` at ``asked`` may have opened for it.
 
-    They are the same process's. One is evidence; none says that nobody serves it here, or that whoever does
-    answers itself; several say nothing: ask again with one flow at a time.
+    They belong to the same process. A single one is proof. None means that no process serves it here, or that
+    the process answers itself. Several prove nothing: measure again, one flow at a time.
     """
     known = connections(netns)
     served = next((c for c in known if (c.remote, c.local) == (client, asked)), None)

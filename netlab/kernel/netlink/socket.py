@@ -1,7 +1,7 @@
 """A netlink socket that sends many messages at once and reports which one failed, and why.
 
-One ``send`` carries many messages and only the last asks for an acknowledgement: the kernel reports
-errors in any case, with the number of the message at fault (netlink(7)).
+One ``send`` carries many messages, and only the last one requests an acknowledgement: the kernel reports
+errors anyway, with the number of the failed message (netlink(7)).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ATTRIBUTE = Struct("=HH")
 
 #: messages a send: enough to amortise the system call, few enough for the socket's buffers
 BATCH = 64
-#: what an error of a request means to somebody who knows the network and not the kernel's interface
+#: what an error means for somebody who knows networks but not the kernel's interface
 _REASONS = {
     errno.EADDRNOTAVAIL: "no interface can have this address",
     errno.EEXIST: "there is one already",
@@ -42,9 +42,9 @@ RTNLGRP_IPV6_ROUTE = 11
 
 
 class NetlinkError(OSError):
-    """The kernel refused a message; the text says where, what was being done and why, in words for a user.
+    """The kernel refused a message; the text says where, during which operation and why, for a user.
 
-    ``reason`` is what the kernel itself said, which may be nothing.
+    ``reason`` is the kernel's own message, which may be empty.
     """
 
     def __init__(self, number: int, where: str, doing: str, reason: str = "") -> None:

@@ -1,8 +1,8 @@
 """hosts, resolv.conf and hostname of one sandboxed program, which netlab can change while it runs.
 
-They lie on a file system of their own, of which the program sees only the files, each mounted read-only over
-/etc: so it can neither change nor move nor replace them, nor put a link or a pipe in their place. netlab
-writes to the descriptors that it made the files with, and opens no path for that.
+They are on a separate file system, of which the program sees only the files, mounted read-only over those in
+/etc. So it can neither change, move or replace them, nor put a link or a pipe in their place. netlab writes
+to the descriptors with which it created the files, and opens no path for that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class EtcFiles:
             for name in given:
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
                 self._files[name] = os.open(name, flags, 0o600, dir_fd=self._root)
-                os.fchmod(self._files[name], 0o644)  # whatever the umask
+                os.fchmod(self._files[name], 0o644)  # regardless of the umask
             self.write(given)
         except BaseException:
             self.close()
@@ -50,7 +50,7 @@ class EtcFiles:
             return
         targets = {name: os.path.realpath(f"/etc/{name}") for name in self._files}
         for target in targets.values():
-            if target.startswith("/run/"):  # systemd-resolved's way: a link to a place that is empty here
+            if target.startswith("/run/"):  # as with systemd-resolved: a link into an empty directory
                 yield os.makedirs, (target.rpartition("/")[0], 0o755, True), f"making the folder of {target}"
                 yield _touch, (target,), f"making {target}"
         yield libc.step_move_mount(self._root, _STAGE)

@@ -1,6 +1,6 @@
 """Start untrusted programs, each isolated from everything but its node's network.
 
-Two kinds (the threat: a scenario that a stranger wrote, opened by root):
+There are two kinds (the threat is a stranger's scenario, opened by root):
 
 :data:`TOOL`: a line of ``rules``. ``iptables``, ``nft``, ``ip`` and ``sysctl`` with CAP_NET_ADMIN over the
 node's namespace, under a user id that owns nothing on the machine; of /proc/sys only ``net`` can be written.
@@ -8,10 +8,10 @@ node's namespace, under a user id that owns nothing on the machine; of /proc/sys
 :data:`CONTAINER`: a ``command`` program. Docker's default capabilities, in a user namespace of its own if the
 node's network namespace has one, so that its root is nobody on the machine.
 
-Both get PID, mount, UTS and IPC namespaces of their own, the machine read-only (see
-:mod:`netlab.kernel.sandbox.root`) but for places of their own (:mod:`netlab.kernel.sandbox.places`), /proc
-and /sys of their own namespaces, no_new_privs and a list of refused system calls. Everything is gone with
-the program.
+Both get their own PID, mount, UTS and IPC namespaces, a read-only view of the machine
+(:mod:`netlab.kernel.sandbox.root`) with private directories (:mod:`netlab.kernel.sandbox.places`), the /proc
+and /sys of their own namespaces, no_new_privs and a list of forbidden system calls. Everything disappears
+with the program.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ CONTAINER = Kind(DOCKER_CAPABILITIES, writable_sysctls=False, in_user_namespace=
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program: what, where, as whom. ``network`` is a descriptor of the network namespace.
+    """A program to start: arguments, place and user. ``network`` is a descriptor of the network namespace.
 
-    ``etc`` holds hosts, resolv.conf and hostname, and belongs to the caller; what is absent is the machine's.
+    ``etc`` has hosts, resolv.conf and hostname, and belongs to the caller; missing files are the machine's.
     """
 
     argv: tuple[str, ...]
@@ -84,9 +84,9 @@ class Program:
 
 
 class Sandbox:
-    """Starts programs from one read-only view of the machine, which it makes at the first.
+    """Starts programs in one read-only view of the machine, which it creates for the first one.
 
-    For a single-threaded process: it forks, and a copied thread must not find others' locks taken.
+    For a single-threaded process: after a fork, locks of other threads would stay locked.
     """
 
     def __init__(self) -> None:
@@ -105,10 +105,10 @@ class Sandbox:
             self._root = None
 
     def start(self, program: Program, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
-        """The PID of the program, a child of the caller, which has been started.
+        """Start the program as a child of the caller; returns its PID.
 
-        It is the first process of its PID namespace: like a container's, it gets no signal that it has no
-        handler for, but SIGKILL and SIGSTOP. Raises LabError that says what failed.
+        It is the first process of its PID namespace: as in a container, signals without a handler are
+        ignored, except for SIGKILL and SIGSTOP. Raises LabError with what failed.
         """
         path = _find(program)
         root = self.prepare()
@@ -228,17 +228,17 @@ def _default_signals() -> tuple[_Step, ...]:
 
 
 def _session() -> Iterator[_Step]:
-    """A session of its own, but only to take a terminal away: the scheduler pays for each session."""
+    """Create a session only to give up a terminal: sessions cost the scheduler time."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
-    except OSError:  # ENXIO: there is none to type into
+    except OSError:  # ENXIO: there is no terminal
         return
     yield os.setsid, (), "making a session"
 
 
 @cache
 def _bounds() -> tuple[_Step, ...]:
-    """A fork bomb ends at a number, and what eats memory is what the kernel ends first when there is none."""
+    """Limit the number of processes, and make the kernel kill this program first when memory is short."""
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     most = PROCESSES if hard == resource.RLIM_INFINITY else min(PROCESSES, hard)
     return (
@@ -288,9 +288,9 @@ def _identity(kind: Kind, owned: bool, many: bool) -> tuple[_Step, ...]:
 
 
 def _identity_steps(kind: Kind, owned: bool, many: bool) -> Iterator[_Step]:
-    """User ids and capabilities, for good.
+    """Set user IDs and capabilities permanently.
 
-    What a program may keep after execve(2) as root is the bounding set, as somebody else the ambient one.
+    After execve(2), root keeps the bounding set, other users the ambient set.
     """
     wanted = kind.capabilities if owned or not kind.in_user_namespace else _SHARED_NETWORK
     for number in range(_last_capability() + 1):

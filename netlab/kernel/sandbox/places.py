@@ -1,8 +1,8 @@
 """Private, empty file systems of a sandboxed program, gone when it ends.
 
-A tool gets what any tool may write to. A container's program gets in addition what a package finds when it
-is installed: the directories of /var/lib, /var/log, /var/cache and /var/spool, each with its owner and mode,
-and without what is in them.
+A tool gets the directories that any program may write to. A container's program also gets what packages
+expect: the directories in /var/lib, /var/log, /var/cache and /var/spool, each with its owner and mode, but
+empty.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from netlab.kernel import libc, userns
 EVERYBODYS = (("/run", 755), ("/tmp", 1777), ("/var/tmp", 1777), ("/home", 755), ("/root", 700))  # noqa: S108
 PACKAGES = (("/var/lib", 755), ("/var/log", 755), ("/var/cache", 755), ("/var/spool", 755))
 
-#: No more directories than this are made anew in one place.
+#: At most this many directories are created in one place.
 MOST = 512
 
 

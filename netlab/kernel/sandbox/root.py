@@ -1,8 +1,8 @@
 """A read-only view of the machine, built once and copied for each sandboxed program.
 
-It is a mount namespace that no process lives in: the machine's mounts, all read-only, without set-uid
-programs and devices; /dev with six harmless nodes; and nothing of /run, /tmp, /home, /root, /proc and
-/sys, on whose empty places each program gets its own; nor of the user's home, wherever that is.
+It is a mount namespace without processes: the machine's mounts, all read-only, without set-uid programs and
+devices; /dev with six harmless nodes; and empty directories for /run, /tmp, /home, /root, /proc, /sys and the
+user's home, over which each program gets its own.
 """
 
 # Plain system calls on paths of a tree that is being built:
@@ -25,7 +25,7 @@ HIDDEN = ("/run", "/tmp", "/var/tmp", "/home", "/root", "/proc", "/sys", "/dev")
 #: Directories without which no program runs: the home of a system's user is often one of them
 _SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib")
 
-#: Where the new root stands while it is built: a directory that every Linux has
+#: Where the new root is built: a directory that every Linux has
 _STAGE = "/tmp"
 
 _DEVICES = {
@@ -50,9 +50,9 @@ ETC = ("hosts", "resolv.conf", "hostname")
 
 
 def build() -> int:
-    """Make the view; the descriptor of its mount namespace. For a single-threaded process.
+    """Create the view; returns a descriptor of its mount namespace. For a single-threaded process.
 
-    Raises MachineError where the kernel does not let this user, or is older than Linux 5.12.
+    Raises MachineError if the kernel forbids it, or is older than Linux 5.12.
     """
     pid, ready, release = _spawn(_build)
     try:
@@ -118,7 +118,7 @@ def _build() -> None:
 def _mounts_below(stage: str) -> Iterator[str]:
     """The topmost mounts of the new root at or below a hidden directory."""
     hidden = tuple(stage + directory for directory in HIDDEN)
-    if not userns.full():  # there a new proc or sysfs may be mounted only where one can be seen already
+    if not userns.full():  # there, a new proc or sysfs may be mounted only if an existing one is visible
         hidden = tuple(place for place in hidden if place not in (f"{stage}/proc", f"{stage}/sys"))
     found: list[str] = []
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
@@ -150,14 +150,14 @@ def _unescaped(path: str) -> str:
 
 
 def _device_mounts() -> dict[str, int]:
-    """The machine's device nodes as detached mounts, where new nodes cannot be made (user namespaces)."""
+    """The machine's device nodes as detached mounts, for user namespaces, which cannot create nodes."""
     if userns.initial():
         return {}
     return {name: libc.open_tree(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")}
 
 
 def _make_dev(place: str, devices: dict[str, int]) -> None:
-    """A small /dev: nodes of our own or the machine's, the usual links, places for pts and shm."""
+    """A small /dev: new nodes or the machine's, the usual links, and directories for pts and shm."""
     libc.mount("tmpfs", place, "tmpfs", libc.MS_NOSUID | libc.MS_NOEXEC, "mode=0755,size=64k")
     mask = os.umask(0)
     try:
@@ -174,7 +174,7 @@ def _make_dev(place: str, devices: dict[str, int]) -> None:
             os.mkdir(f"{place}/{name}", 0o755)
     finally:
         os.umask(mask)
-    # for files; a device can be written to all the same
+    # for files; devices are still writable
     flags = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NOEXEC
     libc.mount("none", place, "", flags)
 

@@ -81,7 +81,7 @@ def program(machine: str, *, one_id: bool = False) -> bytes:
         for number in sorted(n[column] or 0 for n in _OWNERSHIP.values() if n[column] is not None):
             parts += [_instruction(_JEQ, number, no=1), _instruction(_RETURN, _ERRNO)]
     parts += _families(_SOCKET[column])
-    # clone3 hides its flags behind a pointer; libc falls back to clone, whose flags can be seen
+    # clone3 has its flags behind a pointer, invisible to seccomp; libc falls back to clone
     parts += [_instruction(_JEQ, _CLONE3, no=1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
     parts += [
         _instruction(_JEQ, _CLONE[column], no=3),
@@ -94,9 +94,9 @@ def program(machine: str, *, one_id: bool = False) -> bytes:
 
 
 def _families(socket: int) -> list[bytes]:
-    """Refusing sockets of other families, with the words of a kernel that does not know them.
+    """Refuse sockets of other families, with the error of a kernel that does not know them.
 
-    Whatever call it is, the number of it is loaded again behind this.
+    Loads the number of the system call again at the end.
     """
     inside: list[bytes] = [_instruction(_LOAD, 16)]
     for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True):
@@ -107,9 +107,9 @@ def _families(socket: int) -> list[bytes]:
 
 @cache
 def steps(*, one_id: bool = False) -> tuple[libc.Step, ...]:
-    """Refusing those calls to the process and all that come of it, which needs no_new_privs.
+    """Forbid these system calls for the process and all its children; needs no_new_privs.
 
-    Nothing where the architecture is not known.
+    Does nothing on unknown architectures.
     """
     code = program(os.uname().machine, one_id=one_id)
     if not code:

@@ -1,1 +1,1 @@
-"""The kernel's packet traces: the tables that ask for them, and their events."""
+"""The kernel's packet traces: the tables that request them, and their events."""

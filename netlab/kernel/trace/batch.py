@@ -1,9 +1,9 @@
 """Receive many trace messages with one system call.
 
-recvmmsg(2) with four buffers a message: the octets before the id, the id, those behind it, and what is left
-of a long one. The first and the third lie side by side, so that the messages of all packets at one rule are
-the same octets, to be looked up as they are; the ids of all messages lie in one array. A message seldom has
-more than 250 octets: room for the longest one, in one piece, would be four times as much to copy.
+recvmmsg(2) uses four buffers per message: the octets before the ID, the ID, the octets after it, and the rest
+of a long message. The first and the third are adjacent, so the messages of all packets at one rule consist of
+the same octets and can be looked up directly; the IDs of all messages are in one array. A message rarely has
+more than 250 octets: one buffer for the longest message would mean four times as much to copy.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import os
 from struct import Struct
 from typing import Any, Final
 
-#: Where a trace message has its id: behind the headers of netlink and nfnetlink, nfproto, type, and the
-#: id's attribute header.
+#: Where a trace message has its ID: after the headers of netlink and nfnetlink, nfproto, type, and the ID's
+#: attribute header.
 ID_AT: Final = 40
 ID_SIZE: Final = 4
 #: Messages received by one call.
@@ -81,10 +81,10 @@ class Batch:
         self._receive = ctypes.CDLL(None, use_errno=True).recvmmsg
 
     def receive(self, fd: int) -> tuple[list[bytes], tuple[int, ...]]:
-        """What waits, :data:`COUNT` at most: messages without their ids, and the ids.
+        """The waiting messages, at most :data:`COUNT`: messages without their IDs, and the IDs.
 
-        A message that was longer than there is room for is empty. Raises OSError, ENOBUFS for one if the
-        kernel has dropped messages; nothing waits where both are empty.
+        A message that does not fit is empty. Raises OSError, for example ENOBUFS if the kernel has dropped
+        messages. If both are empty, nothing waits.
         """
         count: int = self._receive(fd, self._headers, COUNT, MSG_DONTWAIT, None)
         if count < 0:
@@ -103,7 +103,7 @@ class Batch:
         return bodies, _numbers(count).unpack_from(self._numbers)
 
     def _mend(self, bodies: list[bytes], lengths: list[int]) -> None:
-        """Put long messages together, and take away what is not whole."""
+        """Join the parts of long messages, and remove incomplete ones."""
         for at, length in enumerate(lengths):
             over = length - ID_SIZE - USUAL
             if self._flags[at] & MSG_TRUNC:

@@ -1,9 +1,9 @@
 """Map a rule's handle to the line of the tool that wrote the rule.
 
 A trace event names a rule by its handle. An iptables rule is shown as ``iptables-save`` prints it: the nth
-rule of its chain in the kernel is the nth ``-A`` line of that chain. Every other rule is shown as
-``nft -a list ruleset`` prints it, which tells handles itself. Both are read between two looks at the
-ruleset's generation; if it changed meanwhile, all is read again.
+rule of its chain in the kernel is the nth ``-A`` line of that chain. Every other rule is shown as ``nft -a
+list ruleset`` prints it, which includes handles. The ruleset's generation is read before and after; if it has
+changed, everything is read again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from netlab.model.family import FAMILIES, Family
 #: (family, table, chain, handle), the words as nft's
 RuleName = tuple[str, str, str, int]
 
-#: the tables that iptables writes; netlab has no reason to look for others
+#: the tables that iptables writes; netlab needs no others
 IPTABLES_TABLES: Final = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _ATTEMPTS: Final = 5
 _HANDLE = re.compile(r"^(.*?) # handle (\d+)$", re.DOTALL)
@@ -30,7 +30,7 @@ _HEAD = re.compile(r"^(table|chain) (?:(\S+) )?(\S+) \{")
 
 
 class RuleBook:
-    """The rules of one namespace, read when asked for and remembered until the ruleset changes."""
+    """The rules of one namespace, read when needed and kept until the ruleset changes."""
 
     def __init__(self, netns: int | None, tables: Tables) -> None:
         self._netns = netns

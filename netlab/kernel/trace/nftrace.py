@@ -1,13 +1,13 @@
 """Read nftables trace events from netlink: the socket, and a decoder with a cache.
 
 Messages: include/uapi/linux/netfilter/nf_tables.h (``NFTA_TRACE_*``; 18 to 21 are newer than Debian 12's
-header); what they hold and in which order: net/netfilter/nf_tables_trace.c. The kernel puts nfproto, type
-and id in front, at fixed places, and everything that belongs to the packet behind what belongs to the
-rule. So all octets but the id, up to the packet's part, are equal for each pass of the same rule, and serve
-as the key of a cache; only their first sight is decoded attribute by attribute.
+header); what they hold and in which order: net/netfilter/nf_tables_trace.c. The kernel puts nfproto, type and
+ID first, at fixed positions, and the packet's attributes after the rule's. So all octets up to the packet's
+part, except for the ID, are equal whenever a packet passes the same rule. They are the key of a cache, and
+are decoded attribute by attribute only once.
 
-A message that is not understood never raises and is never passed over: it becomes a
-:class:`~netlab.model.trace.TraceFault`, and with it the measurement is unmeasured.
+A message that cannot be decoded neither raises an exception nor is ignored: it becomes a
+:class:`~netlab.model.trace.TraceFault`, which makes the measurement unmeasured.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SO_RCVBUFFORCE: Final = 33
 NFT_MSG_TRACE: Final = 17
 TRACE_TYPE: Final = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE
 
-#: Receive buffer that one event takes, whatever its size (measured, kernel 6.18).
+#: The part of the receive buffer that one event takes, whatever its size (measured, kernel 6.18).
 OCTETS_PER_EVENT: Final = 1280
 WANTED_BUFFER: Final = 64 << 20
 
@@ -48,7 +48,7 @@ FAMILY_WORDS: Final = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 1
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _LINK, _NETWORK, _TRANSPORT = range(1, 10)
 _IIF, _IIFTYPE, _OIF, _OIFTYPE, _MARK, _NFPROTO, _POLICY, _PAD = range(10, 18)
 _CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE = range(18, 22)
-#: attributes of the packet, not of the rule: where the first of them stands, the key ends
+#: attributes of the packet, not of the rule: the key ends before the first of them
 _OF_PACKET: Final = frozenset(
     (
         _LINK,
@@ -83,7 +83,7 @@ class _Unknown(ValueError):
 
 
 class Sink(Protocol):
-    """Whoever hears of trace events, in the order in which the kernel made them."""
+    """A receiver of trace events, in the order in which the kernel created them."""
 
     def step(self, number: int, step: Step) -> None:
         """An event without headers: the id of its packet, and what happened."""
@@ -96,14 +96,14 @@ class Sink(Protocol):
 
 
 class Decoder:
-    """Octets of netlink messages → trace events and faults. Pure; one for each socket.
+    """Decodes netlink messages into trace events and faults. Pure; use one for each socket.
 
-    A *body* is a message without its id (the four octets of its value): what is the same for each packet.
+    A *body* is a message without its ID (the four octets of its value): the part that packets share.
     """
 
     def __init__(self) -> None:
         self._steps: dict[bytes, Step] = {}
-        #: length of a body → its beginning up to the packet's part → what it says, and where the packet is
+        #: length of a body → its part before the packet's → its meaning, and where the packet's part is
         self._packets: dict[int, list[tuple[int, dict[bytes, tuple[Step, _Known]]]]] = {}
         self._remembered = 0
         #: attributes that were seen and are not known: number → how often it was decoded
@@ -192,7 +192,7 @@ class Decoder:
             raise _Malformed("a rule event without verdict")
         if code not in _VERDICTS:
             raise _Unknown(f"verdict {code}")
-        family = data[16]  # of the table; _NFPROTO is the packet's, another one where the table is inet
+        family = data[16]  # of the table; _NFPROTO is the packet's, which differs if the table is inet
         if family not in FAMILY_WORDS:
             raise _Unknown(f"family {family}")
         return Step(
@@ -212,7 +212,9 @@ class Decoder:
         self._steps[data[:ID_AT] + data[_FRONT:]] = step
 
     def _remember_packet(self, data: bytes, places: dict[int, tuple[int, int]], step: Step) -> None:
-        """Keep where this rule's packet stands, if the message has the shape that the kernel gives it."""
+        """Store the position of the packet's part for this rule, if the message has the kernel's usual
+        layout.
+        """
         layout = _Known.of(data, places)
         if layout is None or step.unknown:
             return
@@ -246,10 +248,10 @@ class _Collector:
 
 
 class _Known:
-    """Where the parts of the packet stand in the bodies of one length, behind one rule's attributes.
+    """Where the parts of the packet are in bodies of one length, after one rule's attributes.
 
-    All that follows the network header's own attribute header is values, and between them *seams*: the
-    padding of one and the header of the next, which must be what they were.
+    After the network header's attribute header come only values, with *seams* between them: the padding of
+    one and the header of the next, which must be unchanged.
     """
 
     __slots__ = ("_mask", "_network", "_rest", "_seams", "_transport", "iif", "mark", "oif", "start")
@@ -257,7 +259,7 @@ class _Known:
     def __init__(
         self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None, mark: int = 0
     ) -> None:
-        """``parts``: attribute → where its value stands in ``body``."""
+        """``parts``: attribute → position of its value in ``body``."""
         self.start = parts[_NETWORK].start
         self.iif, self.oif, self.mark = iif, oif, mark
         mask = bytearray(b"\xff" * (len(body) - self.start))
@@ -273,7 +275,7 @@ class _Known:
 
     @classmethod
     def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Known | None:
-        """The layout of a message whose interfaces stand before and whose other parts behind its header."""
+        """The layout of a message with its interfaces before and its other parts after its header."""
         if _NETWORK not in places:
             return None
         start = places[_NETWORK][0]
@@ -372,8 +374,8 @@ def _headers(data: bytes, places: dict[int, tuple[int, int]]) -> Headers:
 class TraceSocket:
     """The trace events of one network namespace.
 
-    ``netns`` is a namespace's file descriptor, None for the caller's own. The kernel makes events only
-    while such a socket is open. Raises OSError where nfnetlink is not to be had.
+    ``netns`` is a namespace's file descriptor, None for the caller's own. The kernel creates events only
+    while such a socket is open. Raises OSError if nfnetlink is unavailable.
     """
 
     def __init__(self, netns: int | None = None, decoder: Decoder | None = None) -> None:
@@ -407,7 +409,7 @@ class TraceSocket:
                     raise
                 sink.fault(TraceFault("lost", "the receive buffer ran over (ENOBUFS)"))
                 continue
-            if not bodies:  # not sooner: an overrun behind the last message is told by the next call
+            if not bodies:  # not sooner: the next call reports an overrun after the last message
                 return count
             read(bodies, numbers, sink)
             count += len(bodies)

@@ -1,15 +1,16 @@
 """The instrument's tables: mark first packets for tracing, and frame each hook.
 
-A table a family, with the owner flag, so that the kernel removes it when its socket closes, however the
-process ends. In each hook two base chains: the first one sees a packet before any rule of others, the last
-one after all of them, so that a hook without rules is seen as well, and what NAT did inside a hook is the
-difference between the two. They end in an ``accept`` rule, since that costs one event where an empty chain
-costs two.
+There is one table for each family, with the owner flag, so the kernel removes it when its socket closes,
+however the process ends. Each hook has two base chains: the first one sees a packet before any other rule,
+the last one after all of them. So hooks without rules are visible, too, and what NAT did inside a hook is the
+difference between the two. They end in an ``accept`` rule, because that costs one event, and an empty chain
+two.
 
-Packets are chosen by header bits only. A ``ct`` expression would switch on conntrack, which with the
-rules of Docker 20.10 for instance does not run for IPv6, and the instrument would change what it measures.
+Packets are chosen by header bits only. A ``ct`` expression would enable conntrack, which does not run for
+IPv6 with the rules of Docker 20.10, for example; then the instrument would change what it measures.
 
-The batch is packed by hand: an owner table belongs to the socket that made it, so ``nft`` cannot make it.
+The batch is packed by hand: a table with an owner belongs to the socket that created it, so ``nft`` cannot
+create it.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ FIRST: Final = -(1 << 31) + 1
 #: One below the highest, where conntrack confirms.
 LAST: Final = (1 << 31) - 2
 
-#: Where a table of ours is added.
+#: Where netlab's tables are added.
 FAMILIES: Final = ("ip", "ip6", "bridge")
 WIDE_FAMILIES: Final = (*FAMILIES, "arp", "netdev")
 HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
 _ENTRIES: Final = ("prerouting", "output")
-#: Where our chains stand in each family. In the bridge family no address is rewritten, and all that is
-#: asked of it is by which port a frame came, and whether it was switched.
+#: The hooks and priorities of netlab's chains in each family. The bridge family rewrites no addresses; it
+#: only shows the port on which a frame arrived, and whether it was switched.
 _IP_STANDS: Final = tuple((hook, position) for hook in HOOKS for position in ("first", "last"))
 STANDS: Final = {
     "ip": _IP_STANDS,
@@ -67,7 +68,7 @@ STANDS: Final = {
     ),
 }
 _ENDS: Final = ("first", "last")
-#: Where they stand for a closer look: at both ends of everything that a packet may pass.
+#: The same for the wide instrument: before and after everything that a packet may pass.
 WIDE_STANDS: Final = {
     "ip": _IP_STANDS,
     "ip6": _IP_STANDS,
@@ -132,11 +133,11 @@ def _protocol(number: int) -> bytes:
 
 
 def first_packets(family: str) -> tuple[bytes, ...]:
-    """What matches a packet that begins something, or ends it: the matches of one rule each.
+    """What matches a packet that begins or ends a conversation: the matches of one rule each.
 
-    TCP with SYN or RST, and segments made by hand, whatever their flags; UDP (a datagram has no bit that
-    says "first"); echo and errors of ICMP and ICMPv6, not neighbour discovery; SCTP's INIT, INIT ACK and
-    ABORT; and later fragments of IPv4, which have no such bits.
+    TCP with SYN or RST, and hand-made segments with any flags; UDP (a datagram has no bit that says "first");
+    echo and errors of ICMP and ICMPv6, not neighbour discovery; SCTP's INIT, INIT ACK and ABORT; and later
+    fragments of IPv4, which have no such bits.
     """
     matches = [
         _protocol(6) + _payload(_TH, 13, 1) + _mask(b"\x06") + _compare(_CMP_NEQ, b"\0"),
@@ -156,7 +157,7 @@ def first_packets(family: str) -> tuple[bytes, ...]:
 
 
 def _rules(family: str, hook: str, position: str, selection: Sequence[bytes]) -> list[bytes]:
-    """A packet is marked again at each hook of IP, since somebody's rule may have unmarked it."""
+    """Packets are marked again at each IP hook, because another rule may have removed the mark."""
     rules = []
     if position == "first" and hook == "output" and family in ("ip", "ip6"):
         canary = _meta(_META_MARK) + _compare(_CMP_EQ, CANARY_MARK.to_bytes(4, sys.byteorder))
@@ -169,10 +170,10 @@ def _rules(family: str, hook: str, position: str, selection: Sequence[bytes]) ->
 def batch(
     table: str, families: Iterable[str], devices: Sequence[str] | None = None, first: int = FIRST
 ) -> tuple[bytes, ...]:
-    """The messages that make the instrument, without the two that enclose a transaction.
+    """The messages that create the instrument, without the two that enclose a transaction.
 
-    With ``devices``, the names of a namespace's interfaces, it is the wide one: every packet, whatever its
-    bits, at every hook of every family.
+    With ``devices``, the names of a namespace's interfaces, it is the wide instrument: every packet, at every
+    hook of every family.
     """
     messages = []
     wide = devices is not None
@@ -225,7 +226,9 @@ class TraceTable:
         devices: Sequence[str] | None = None,
         first: int = FIRST,
     ) -> None:
-        """``announce`` is told the table's name before anything is added; ``devices``: see :func:`batch`."""
+        """``announce`` is called with the table's name before anything is added; ``devices``: see
+        :func:`batch`.
+        """
         self._socket = open_socket(netns)
         try:
             port = self._socket.getsockname()[0]

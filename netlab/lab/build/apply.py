@@ -1,6 +1,6 @@
 """Apply a plan: create its namespaces, links, addresses, routes, sysctls and rules.
 
-The order is what makes it fast and ready at once (figures: Linux 6.18, 2 cores):
+The order makes it fast, and the lab ready at once (figures: Linux 6.18, 2 cores):
 
 1. every namespace, and its settings that name no interface, before its links exist: they are what links
    start with; those of containers are made by a thread, while the first ones' links are made. As soon as a
@@ -43,7 +43,7 @@ _READY_MS = 60_000
 
 
 class Applied:
-    """A plan that stands. The namespaces live as long as these descriptors (and what runs inside)."""
+    """A plan that was applied. The namespaces exist as long as these descriptors, and the programs inside."""
 
     def __init__(self, plan: Plan, namespaces: dict[str, int], indexes: dict[str, dict[str, int]]) -> None:
         self.plan = plan
@@ -53,7 +53,7 @@ class Applied:
         self.indexes = indexes
 
     def namespace_of(self, node: str) -> int:
-        """The descriptor of the namespace in which ``node`` lives, its own or another's; raises KeyError."""
+        """The descriptor of the node's namespace, its own or another node's; raises KeyError."""
         return self.namespaces[self.plan.node(node).namespace]
 
     def run_commands(self) -> None:
@@ -85,11 +85,11 @@ class Applied:
 
 
 def apply(plan: Plan, private: str = "") -> Applied:
-    """Build everything in ``plan`` but processes; the first packet of any flow then finds its way.
+    """Create everything in ``plan`` except processes; after that, the first packet of any flow arrives.
 
     For a single-threaded process (a thread's namespaces are changed and restored). ``private`` is the folder
-    where a firewall's tool that runs itself keeps its files. Raises MachineError
-    where the machine lacks something, LabError where the kernel or a tool refuses; nothing is left then.
+    for the files of a real firewall (``run: real``). Raises MachineError if the machine lacks something,
+    LabError if the kernel or a tool refuses; then nothing is left behind.
     """
     build = Build(layout(plan), private=private)
     try:
@@ -104,9 +104,9 @@ def apply(plan: Plan, private: str = "") -> Applied:
 
 
 class Build:
-    """The work in progress: what must be closed if it fails.
+    """The work in progress: everything that must be closed if it fails.
 
-    ``standing``: namespaces that are there already, in which the layout has only what is to be added.
+    ``standing``: existing namespaces; for these, the layout contains only additions.
     """
 
     def __init__(self, plan: Layout, standing: Mapping[str, int] | None = None, *, private: str = "") -> None:
@@ -135,7 +135,7 @@ class Build:
         self.made.close_sockets()
 
     def abandon(self) -> None:
-        """Leave nothing behind of what was made here."""
+        """Remove everything that was created here."""
         self.rulesets.cancel()
         self.made.abandon()
 
@@ -186,7 +186,7 @@ class Build:
             yield message.hairpin(near.indexes[pair.near_end.name], pair.near_end.name)
 
     def _configure(self) -> None:
-        """Everything in each namespace but bridges, and but routes where there are bridges."""
+        """Everything in each namespace except bridges, and routes where there are bridges."""
         near_ends = {(pair.near.name, pair.near_end.name) for pair in self.layout.pairs}
         neighbours: dict[str, list[Message]] = {}
         for space, index, address, mac in self.layout.neighbours():
@@ -238,7 +238,7 @@ class Build:
                 self.sockets[space.name].send([*_routes(space), *self._late_neighbours.get(space.name, ())])
 
     def _settle(self, interfaces: Iterable[tuple[Space, Interface]]) -> None:
-        """Have the kernel see to links whose carrier has changed, and wait where it does not at once."""
+        """Make the kernel handle links whose carrier has changed, and wait for it if necessary."""
         requests: dict[str, list[Message]] = {}
         for space, interface in interfaces:
             request = message.get_link(space.indexes[interface.name], interface.name)
@@ -250,14 +250,14 @@ class Build:
                 self._wait_for(name, waiting)
 
     def _wait_for_addresses(self) -> None:
-        """Return when every IPv6 address has its local route: those of bridges last, which came last."""
+        """Return when every IPv6 address has its local route; those of bridges come last."""
         for space in sorted(self.layout.spaces.values(), key=lambda space: bool(space.bridges)):
             wait_for_addresses(self.layout, space, self.sockets[space.name], self.namespaces[space.name])
 
     def _wait_for(self, name: str, waiting: set[int]) -> None:
-        """Before Linux 6.8 asking does not run the link watch work: wait for its notifications.
+        """Before Linux 6.8, a query does not run the link watch work: wait for its notifications.
 
-        A port stays down for good if its other end is to be down, so those do not count.
+        A port stays down if its other end is meant to be down, so such ports do not count.
         """
         for pair in self.layout.pairs:
             if pair.near.name == name and not pair.far_end.up:
@@ -289,13 +289,13 @@ def _all_local(sock: RouteSocket, requests: list[Message]) -> bool:
     try:
         return all(map(dump.is_local, sock.ask(requests)))
     except NetlinkError as error:
-        if error.errno != errno.ENETUNREACH:  # not even the link's fe80::/64 is there yet
+        if error.errno != errno.ENETUNREACH:  # not even the link's fe80::/64 exists yet
             raise
         return False
 
 
 def _wait(sock: RouteSocket, condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds, which is looked at after each notification that ``sock`` gets."""
+    """Return when the condition holds; it is checked after each notification on ``sock``."""
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     while not condition():
@@ -310,7 +310,7 @@ def _end(space: Space, interface: Interface) -> End:
 
 
 def addresses_of(space: Space, interface: Interface) -> list[Message]:
-    """The messages that give an interface its addresses, but IPv6 ones where IPv6 is off."""
+    """The messages that give an interface its addresses; no IPv6 ones if IPv6 is off."""
     index = space.indexes[interface.name]
     return [
         message.add_address(index, interface.name, address)

@@ -35,9 +35,9 @@ class Space:
     rulesets: list[Ruleset] = field(default_factory=list)
     #: the firewall tool that runs itself here, and puts in all the rules
     firewall: RealFirewall | None = None
-    #: settings that were written before, in a namespace that stands already
+    #: settings that an existing namespace already has
     written: frozenset[tuple[str, str]] = frozenset()
-    #: whether a program of the scenario will run here, for which it gets a user namespace of its own
+    #: whether a program of the scenario will run here, which needs its own user namespace
     programs: bool = False
 
     def settings(self, *, of_interfaces: bool) -> list[tuple[str, str]]:
@@ -51,7 +51,7 @@ class Space:
     def speaks_ipv6(self, interface: str | None = None) -> bool:
         """Whether the settings leave IPv6 on for an interface (None: for any).
 
-        Where it is off Linux has no IPv6 addresses and routes, whatever was configured.
+        If it is off, Linux has no IPv6 addresses and routes, whatever was configured.
         """
         if interface is None:
             return any(map(self.speaks_ipv6, self.indexes))
@@ -69,7 +69,7 @@ class Space:
 
     @property
     def before_bridges(self) -> frozenset[str]:
-        """What stands before the first bridge in the plan; empty without a bridge."""
+        """The interfaces before the first bridge in the plan; empty without a bridge."""
         names: list[str] = []
         for interface in self.interfaces:
             if interface.kind == "bridge":
@@ -89,7 +89,7 @@ class VethPair:
 
     @property
     def older(self) -> bool:
-        """Whether an end of it is to be there before its namespace's bridges are."""
+        """Whether an end of it must exist before the bridges of its namespace."""
         ends = ((self.near, self.near_end), (self.far, self.far_end))
         return any(end.name in space.before_bridges for space, end in ends)
 
@@ -176,14 +176,14 @@ def layout(plan: Plan) -> Layout:
 
 
 def arrange(nodes: Iterable[Node]) -> Layout:
-    """:func:`layout` of some nodes, with every namespace and peer that they name among them."""
+    """The :func:`layout` of some nodes, including every namespace and peer that they name."""
     nodes = tuple(nodes)
     spaces = {node.name: Space(node.name, node.kind) for node in nodes if node.namespace == node.name}
     ends: dict[tuple[str, str], tuple[Space, Interface]] = {}
     for node in nodes:
         space = spaces.get(node.namespace)
         if space is None:
-            raise LabError(f"{node.name} lives in the namespace of {node.namespace}, which is not there")
+            raise LabError(f"{node.name} is in the namespace of {node.namespace}, which does not exist")
         space.interfaces += node.interfaces
         space.routes += node.routes
         space.sysctls += ((sysctl.key, sysctl.value) for sysctl in node.sysctls)
@@ -200,7 +200,7 @@ def arrange(nodes: Iterable[Node]) -> Layout:
 
 
 def _number(space: Space) -> None:
-    """Give every interface an index: what the plan asks for, the rest behind the highest in order."""
+    """Give every interface an index: the plan's, and numbers above the highest for the rest, in order."""
     asked = [interface.index for interface in space.interfaces if interface.index is not None]
     following = max(asked, default=1) + 1
     for interface in space.interfaces:

@@ -1,9 +1,9 @@
 """Create the namespaces of a layout, most of them in a thread while their links are being created.
 
-A namespace is 0.6 ms of the kernel's work and a pair of links as much again, and hardly any of the one keeps
-the other waiting, so that two processors need half the time of one. The thread does nothing else: to write
-some settings (disable_ipv6) the kernel tries for the one lock of links again and again, as long as the other
-thread makes links (restart_syscall in addrconf_disable_ipv6, net/ipv6/addrconf.c).
+The kernel needs 0.6 ms for a namespace and as long for a pair of links, and the two rarely wait for each
+other, so two CPUs need half the time of one. The thread does nothing else: to write some settings
+(disable_ipv6), the kernel tries to take the lock of links again and again while the other thread creates
+links (restart_syscall in addrconf_disable_ipv6, net/ipv6/addrconf.c).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _WORTH_A_THREAD = 32
 
 
 class Namespaces:
-    """The namespaces of a layout, each with a socket in it and its settings that name no interface.
+    """The namespaces of a layout, each with a socket and the settings that name no interface.
 
-    ``standing``: those that are there already; ``needed``: those that must be there before any other.
+    ``standing``: those that already exist; ``needed``: those that must exist before any other.
     """
 
     def __init__(self, spaces: Iterable[Space], standing: Mapping[str, int], needed: Container[str]) -> None:
         self.standing = standing
-        #: each namespace that is there, by the name of its space, as a descriptor
+        #: the descriptor of each existing namespace, by name
         self.descriptors = dict(standing)
         self.sockets: dict[str, RouteSocket] = {}
         self._first: list[Space] = []
@@ -48,7 +48,7 @@ class Namespaces:
 
     @contextmanager
     def making(self) -> Iterator[None]:
-        """The first ones are there at once, others in the course of the block, all of them behind it.
+        """The first ones exist at the start of the block, others during it, all of them at its end.
 
         Raises OSError, MachineError. Leaves the calling thread in one of them.
         """
@@ -71,9 +71,9 @@ class Namespaces:
         self._instances.close()
 
     def settle(self, space: Space) -> None:
-        """Return when a namespace is there and has its settings; raises what went wrong in making one.
+        """Return when a namespace exists and has its settings; raises the error if one could not be created.
 
-        Leaves the calling thread in it if that is what the settings took.
+        May leave the calling thread in it, if the settings required that.
         """
         while space.name not in self.sockets:
             error = self._news.get()
@@ -85,7 +85,7 @@ class Namespaces:
             self._write_settings(space, next(self._instances))
 
     def close_sockets(self) -> None:
-        """The namespaces are as they are to be."""
+        """The namespaces are complete."""
         for sock in self.sockets.values():
             sock.close()
         self.sockets.clear()
@@ -113,7 +113,7 @@ class Namespaces:
             self._news.put(None)
 
     def _enter(self, space: Space) -> RouteSocket:
-        """A socket in the namespace, which is made unless it stands, and in which the thread is then."""
+        """Open a socket in the namespace, which is created if necessary, and leave the thread in it."""
         if space.name in self.standing:
             netns.enter(self.standing[space.name])
         elif space.programs:

@@ -43,10 +43,10 @@ class PlanChange:
         old = self._old.get(name)
         if old is None or old.namespace != name or name in self.renewed:
             return True
-        return bool(node.command) != bool(old.command)  # a program has a user namespace of its own
+        return bool(node.command) != bool(old.command)  # a program has its own user namespace
 
     def stays(self, namespace: str, interface: str) -> bool:
-        """Whether an interface is in both plans, and neither it nor its peer is made anew."""
+        """Whether an interface is in both plans, and neither it nor its peer is recreated."""
         return (namespace, interface) in self._staying
 
     @cached_property
@@ -79,7 +79,7 @@ class PlanChange:
         }
 
     def _listeners(self, these: dict[str, Node], those: dict[str, Node]) -> list[dict[str, Any]]:
-        """What hosts of the one plan listen on and those of the other do not, by node."""
+        """The listeners of hosts that only one plan has, by node."""
         found = []
         for name, node in these.items():
             others = those[name].listeners if name in those else ()
@@ -92,7 +92,7 @@ class PlanChange:
         return name in self.renewed or self._new[name].namespace in self.fresh
 
     def coming(self) -> dict[str, Any]:
-        """What starts, or is told, once everything else is changed."""
+        """The processes that start, and the orders to running ones, after everything else."""
         gone = set(self.leaving()["nodes"])
         old, new = (_ports(plan) for plan in (self.before, self.after))
         kept = {key for key in old.keys() & new.keys() if key[1][2] not in gone and key[0] not in self.fresh}
@@ -123,7 +123,7 @@ class PlanChange:
         return {"commands": starting, "etc": told}
 
     def _without(self, these: Iterable[Listener], those: Iterable[Listener]) -> list[Listener]:
-        """Listeners that are not among the others, or that lead to a container which was started anew."""
+        """Listeners that the others do not include, or that lead to a restarted container."""
         others = set(those)
         return [one for one in these if one not in others or self._leads_to_renewed(one)]
 
@@ -173,7 +173,7 @@ def _same_link(old: Interface, new: Interface) -> bool:
 
 
 def _ports(plan: Plan) -> dict[tuple[str, tuple[str, int, str]], tuple[str, int, str, str]]:
-    """(namespace, (protocol, port, node)) → what the responder is told."""
+    """(namespace, (protocol, port, node)) → the order for the responder."""
     return {
         (namespace, (protocol, port, node)): (protocol, port, node, service)
         for namespace, ports in workloads.responders_of(plan)

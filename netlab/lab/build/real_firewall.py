@@ -1,9 +1,9 @@
-"""``run: real``: ufw, or firewalld, runs itself in a host of the lab.
+"""``run: real``: run the real ufw or firewalld in a host of the lab.
 
-It is kept inside: the tool lives in a process of the lab's, with a mount namespace in which /run and its
-folder of /etc are the host's own (:mod:`netlab.lab.node.firewall_view`), and in the host's network namespace.
-firewalld has a D-Bus of its own, whose socket nobody outside the lab sees, and stays as long as the lab does;
-ufw is done once it has written its rules. Kernel modules are not loaded: modprobe is not there.
+It stays inside the lab: the tool runs in the host's network namespace, with a mount namespace in which /run
+and the tool's directory in /etc are the host's own (:mod:`netlab.lab.node.firewall_view`). firewalld has its
+own D-Bus, whose socket is invisible outside the lab, and runs as long as the lab; ufw ends once it has
+written its rules. No kernel modules are loaded: modprobe does not exist there.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ class Place:
 
 
 def start(firewall: RealFirewall, place: Place) -> None:
-    """Run the tool in a host, then put the engine's rules among its own.
+    """Run the tool in a host, then insert the engine's rules among its own.
 
     For a single-threaded process, which is in the host's network namespace when this returns. Raises
-    MachineError where the tool is not installed, LabError with its words where it fails.
+    MachineError if the tool is not installed, LabError with its output if it fails.
     """
     for program, package in _PROGRAMS[firewall.tool].items():
         try:
@@ -99,11 +99,10 @@ def start(firewall: RealFirewall, place: Place) -> None:
 
 
 def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
-    """Take a host from one state of its engine to another; the tool's own chains are the tool's.
+    """Change a host from one state of its engine to another; the tool's own chains stay untouched.
 
-    ``reloaded``: the tool is reloaded on the way. ufw writes its own chains and no others. firewalld empties
-    the tables of iptables, and says on its D-Bus that it was reloaded, upon which the engine writes its rules
-    again. Raises LabError.
+    ``reloaded``: the tool is reloaded. ufw writes only its own chains. firewalld empties the tables of
+    iptables and announces the reload on its D-Bus; then the engine writes its rules again. Raises LabError.
     """
     was, wanted = before.firewall, after.firewall
     assert was is not None
@@ -138,7 +137,7 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
 
 
 def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:
-    """What the engine asks of firewalld when its bridges come and go."""
+    """The engine's requests to firewalld when bridges are created or removed."""
     calls = []
     for option, names in (
         ("--remove-interface", [name for name in before if name not in after]),
@@ -152,7 +151,7 @@ def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...
 
 
 def _put_in(firewall: RealFirewall, place: Place) -> None:
-    """Put the engine's rules among the tool's own, which are all that there is."""
+    """Insert the engine's rules among the tool's own; there are no others."""
     libc.setns(place.network, libc.CLONE_NEWNET)
     ipset.ensure(firewall.sets)
     loading = [ruleset.start_iptables(family, text) for family, text in firewall.rules]
@@ -164,13 +163,13 @@ def _put_in(firewall: RealFirewall, place: Place) -> None:
         ruleset.load_nft("".join(render.nft_input(table) for table in firewall.tables))
 
 
-# -- the process that the tool lives in
+# -- the process in which the tool runs
 
 
 def _inside(tool: str, place: Place, work: Callable[[], None]) -> None:
-    """Fork a process that lives in the host's view, and wait until it has done ``work``.
+    """Fork a process with the host's view of the file system, and wait until it has done ``work``.
 
-    It lives on as long as anything that it started. Raises LabError with the words of what failed.
+    It runs as long as anything that it started. Raises LabError with the output of what failed.
     """
     read, write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -199,7 +198,7 @@ def _live(place: Place, report: int, work: Callable[[], None]) -> NoReturn:
     os.close(report)
     if words != "ready":
         os._exit(1)
-    while True:  # as long as a child lives: the whole life of the lab, for firewalld
+    while True:  # as long as a child runs: for firewalld, until the end of the lab
         try:
             os.wait()
         except ChildProcessError:
@@ -234,7 +233,7 @@ def _lay_out(firewall: RealFirewall, folder: Path) -> None:
         path = own / name
         path.parent.mkdir(exist_ok=True)
         if firewall.tool == "ufw":
-            contents = path.read_text() + contents  # after.rules: the lines go behind Debian's
+            contents = path.read_text() + contents  # after.rules: the lines come after Debian's
         path.write_text(contents)
 
 

@@ -1,6 +1,6 @@
 """The child process that changes a running lab to another plan.
 
-What is in both plans is left alone: namespaces, links, connections, and rules that somebody else put in.
+Everything in both plans stays: namespaces, links, connections, and rules that others added.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class _Reconcile:
             self._settle(name, request, (errno.ESRCH,))
 
     def _additions(self, affected: list[str]) -> Layout:
-        """What is to be made: new namespaces whole, of the others what they do not have yet."""
+        """What to create: new namespaces completely, and in the others what they lack."""
         spaces = {
             name: self._missing(name) if name in affected else space
             for name, space in self.after.spaces.items()
@@ -203,7 +203,7 @@ class _Reconcile:
                     self._settle(name, request, (errno.EEXIST, errno.EADDRNOTAVAIL))
 
     def _settle(self, name: str, request: Message, settled: tuple[int, ...]) -> None:
-        """Ask for something that the kernel, or somebody else, may have done already."""
+        """Request something that the kernel, or somebody else, may already have done."""
         try:
             self.sockets[name].send([request])
         except NetlinkError as error:
@@ -211,7 +211,9 @@ class _Reconcile:
                 raise
 
     def _announce(self, name: str) -> None:
-        """Say on new links who is there: since Docker 28 a container has another MAC at each start."""
+        """Announce the addresses of new links: since Docker 28, a container has a different MAC at each
+        start.
+        """
         for interface in self.after.spaces[name].interfaces:
             if interface.kind != "veth" or interface.mac is None or self.change.stays(name, interface.name):
                 continue
@@ -276,7 +278,7 @@ class _Reconcile:
                 namespaces.bind_namespace(self.private, node.name, fd)
 
     def _files(self) -> None:
-        """What the nodes' /etc says; processes that are there have these very files mounted."""
+        """Write the nodes' /etc files, in place: running processes have these files mounted."""
         process.keep_etc(self.private, self.change.after)
         dns.keep(self.private, self.change.after)
         after: dict[str, Node] = {node.name: node for node in self.change.after.nodes}
@@ -297,7 +299,7 @@ class _Reconcile:
 
 
 def _indexes(space: Space, made: list[Interface], there: dict[str, int]) -> dict[str, int]:
-    """Name → index of all interfaces of a namespace: the kernel's own, and for new ones what is free."""
+    """Name → index of all interfaces in a namespace: the existing ones, and free numbers for new ones."""
     indexes = dict(there)
     taken = set(there.values())
     for interface in made:
@@ -310,7 +312,7 @@ def _indexes(space: Space, made: list[Interface], there: dict[str, int]) -> dict
 
 
 def _differences(space: Space, old: Interface, new: Interface) -> list[Message]:
-    """The messages that make an interface what it is to be now."""
+    """The messages that change an interface to the new plan."""
     index, name = space.indexes[new.name], new.name
     messages: list[Message] = []
     if old.mtu != new.mtu:

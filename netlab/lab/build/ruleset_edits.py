@@ -1,8 +1,8 @@
 """The difference between two plans' rules, as edits of the rules in the kernel.
 
-Between the plan's rules may stand others: an administrator's, another program's. They stay where they are;
-a new rule comes where the engine would put it: at the end where it appends, at the top where it inserts, else
-behind the rule of its own that it follows. All of a family is one transaction.
+Between the plan's rules there may be others: an administrator's, another program's. They stay where they are.
+A new rule goes where the engine would put it: at the end if it appends, at the top if it inserts, or else
+after the engine's rule that it follows. Each family is one transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLUSHED = ("filter", "nat")
 class _Chain:
     policy: str | None = None
     rules: list[str] = field(default_factory=list)
-    ours: bool = True  #: made with the rules, which else are put into another's chain
+    ours: bool = True  #: created together with the rules; other rules go into existing chains
 
 
 _Tables = dict[str, dict[str, _Chain]]
@@ -43,7 +43,7 @@ def living(text: str) -> _Tables:
 
 
 def put_in(text: str) -> _Tables:
-    """What input for ``iptables-restore --noflush`` puts in among others' rules, in order."""
+    """The rules that input for ``iptables-restore --noflush`` inserts among others, in order."""
     tables: _Tables = {}
     chains: dict[str, _Chain] = {}
     for line in text.splitlines():
@@ -73,15 +73,15 @@ def planned(ruleset: IptablesRuleset | None) -> _Tables:
 def iptables_edits(
     before: IptablesRuleset | None, after: IptablesRuleset | None, saved: str, *, flushed: bool = False
 ) -> str:
-    """Input for ``iptables-restore --noflush`` that turns what lives (``saved``) into ``after``.
+    """Input for ``iptables-restore --noflush`` that turns the current rules (``saved``) into ``after``.
 
-    Empty if nothing is to be done. ``flushed``: every rule of the tables filter and nat went before.
+    Empty if there is nothing to do. ``flushed``: all rules of the tables filter and nat were removed before.
     """
     return edits_of_tables(planned(before), planned(after), living(saved), flushed=flushed)
 
 
 def touched(tables: _Tables, *parts: _Tables) -> _Tables:
-    """Of all rules those of the chains that some part has rules in, or makes."""
+    """The rules of all chains that some part creates, or has rules in."""
     names = {(table, name) for part in parts for table, chains in part.items() for name in chains}
     return {
         table: {name: chain for name, chain in chains.items() if (table, name) in names}
@@ -90,7 +90,7 @@ def touched(tables: _Tables, *parts: _Tables) -> _Tables:
 
 
 def emptied(old: _Tables, now: _Tables) -> bool:
-    """Whether none of the chains that the rules made is there any more."""
+    """Whether all chains that the rules had created are gone."""
     return not any(
         chain.ours and not chain.policy and name in now.get(table, {})
         for table, chains in old.items()
@@ -153,7 +153,7 @@ def edits(chain: str, old: Sequence[str], new: Sequence[str], now: Sequence[str]
 
 
 def _matches(one: Sequence[str], other: Sequence[str]) -> dict[int, int]:
-    """Which rules are the same in both, in an order that both have: all of one's, if other has all."""
+    """The rules that both have in the same order: all of the first, if the other has them all."""
     found: dict[int, int] = {}
     at = 0
     for number, rule in enumerate(one):

@@ -23,12 +23,14 @@ class Rulesets:
         self.first = frozenset(first.name for first, *_ in self._alike)
 
     def begin(self, namespaces: Mapping[str, int]) -> None:
-        """Start what needs no links; the namespaces in ``first`` are there. Leaves the thread in one."""
+        """Start loading rules, which needs no links; the namespaces in ``first`` exist. Leaves the thread in
+        one.
+        """
         for loader in self._loaders:
             loader.begin(namespaces)
 
     def copy(self, namespaces: Mapping[str, int]) -> None:
-        """What the first of some namespaces that are to have the same rules has now, the others get."""
+        """Copy the rules of the first namespace to others that need the same rules."""
         for (first, *others), loader in zip(self._alike, self._loaders, strict=True):
             if not others:
                 continue
@@ -45,13 +47,13 @@ class Rulesets:
             loader.finish(namespaces)
 
     def cancel(self) -> None:
-        """Stop what is loading."""
+        """Stop loading."""
         for loader in self._loaders:
             loader.cancel()
 
 
 def _alike(spaces: Iterable[Space], standing: Container[str]) -> list[list[Space]]:
-    """Namespaces grouped by their rulesets; a new container's can be had by copying the first one's."""
+    """Namespaces grouped by their rulesets; a container's rules can be copied from the first one's."""
     groups: dict[object, list[Space]] = {}
     for space in spaces:
         new = space.kind == "container" and space.name not in standing
@@ -104,7 +106,7 @@ class _Loader:
             self.advance(namespaces)
 
     def cancel(self) -> None:
-        """Stop what is loading."""
+        """Stop loading."""
         while self.loading:
             self.loading.pop().cancel()
 

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 def main(reports: Channel) -> int:
     """Wait for a plan and apply it; the exit code of the child.
 
-    Whatever is slow to import is imported before the plan is there, beside the owner, who is still reading
-    the scenario.
+    Slow imports happen before the plan arrives, while the owner is still reading the scenario.
     """
     import gc
 
@@ -51,7 +50,7 @@ def main(reports: Channel) -> int:
 def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()) -> int:
     """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child.
 
-    ``history`` holds, if anything, the file of the lab's history, which is kept beside the plan.
+    ``history`` has the file with the lab's history, if there is one, which is stored beside the plan.
     """
     try:
         with open(plan_fd, "rb") as file:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def responders_of(plan: Plan) -> list[Any]:
-    """What the responder is to answer: (node that owns the namespace, [(protocol, port, node, service)])."""
+    """What the responder answers: (node that owns the namespace, [(protocol, port, node, service)])."""
     found: dict[str, list[Any]] = {}
     for node in plan.nodes:
         if node.command:
@@ -26,7 +26,7 @@ def responders_of(plan: Plan) -> list[Any]:
 
 
 def command_of(plan: Plan, node: Node) -> dict[str, Any]:
-    """A node's program; its ports are those that something else sends clients to."""
+    """A node's program; its ports are those to which other parts of the plan send clients."""
     published = {p.container_port for p in plan.publications if p.node == node.name and p.protocol == "tcp"}
     answered = {r.port for r in node.responders if r.protocol == "tcp"}
     etc = {"hosts": node.hosts_file, "resolv.conf": node.resolv_conf, "hostname": node.etc_hostname}

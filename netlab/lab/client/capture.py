@@ -1,4 +1,4 @@
-"""Capture packets in a running lab: start a capture process there, and stop it from here."""
+"""Capture packets in a running lab: start and stop a capture process there."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from netlab.lab.client.client import Client
     from netlab.model.plan import Plan
 
-#: a node's namespace, and one interface or all of them
+#: A node's namespace, and one interface or all of them.
 Source = tuple[str, str | None]
 
 
 class Capturing:
-    """Packets of some interfaces on their way into a pcapng file, from the constructor to :meth:`stop`.
+    """Captures the packets of some interfaces to a pcapng file, from the constructor until :meth:`stop`.
 
-    ``output`` is an open file, which stays the caller's. Everything that a node sends or gets after the
-    constructor returned, and before :meth:`stop` is called, is in it. ``packets`` and ``lost`` (by a kernel
-    that had no room) are known at the end. Raises LabError.
+    ``output`` is an open file; the caller closes it. It gets everything that the nodes send or receive
+    between the return of the constructor and the call of :meth:`stop`. ``packets``, and ``lost`` (packets for
+    which the kernel had no room), are known at the end. Raises LabError.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Capturing:
             raise
 
     def wait(self) -> None:
-        """Until it ends by itself: after ``most`` packets; raises LabError if the lab ends first."""
+        """Wait until it ends by itself, after ``most`` packets; raises LabError if the lab ends first."""
         found = self._answer()
         self.packets, self.lost = found["packets"], found["lost"]
         self._process.wait(10)
         self.abandon()
 
     def end(self) -> None:
-        """Tell it to end, for somebody who waits; idempotent."""
+        """Ask it to end, while something else waits for it; idempotent."""
         if self._control.fileno() >= 0:
             self._control.shutdown(socket.SHUT_WR)
 
@@ -81,16 +81,20 @@ class Capturing:
         try:
             found, _ = self._channel.receive()
         except Disconnected:
-            raise LabError("the capture ended before it was told to") from None
+            raise LabError("the capture ended too early") from None
         if "error" in found:
             raise from_message(found, "capturing")
         return found
 
 
 class Capture:
-    """A capture into a file of its own: a context manager.
+    """A context manager that captures packets to a file: see :meth:`netlab.Lab.capture`.
 
-    ``packets`` and ``lost`` are counted when it ends.
+    ::
+
+        with lab.capture("/tmp/web.pcapng", node="client") as capture:
+            lab.exec("client", ["ping", "-c1", "198.51.100.1"])
+        print(capture.packets, "packets in", capture.path)
     """
 
     def __init__(self, client: Client, path: str | os.PathLike[str], sources: Sequence[Source]) -> None:
@@ -102,12 +106,26 @@ class Capture:
 
     @property
     def packets(self) -> int:
-        """How many packets are in the file."""
+        """The number of packets in the file, once the capture has ended.
+
+        ::
+
+            with lab.capture("/tmp/web.pcapng") as capture:
+                lab.probe("client -> host:80", family=4)
+            assert capture.packets > 0
+        """
         return self._capturing.packets if self._capturing else 0
 
     @property
     def lost(self) -> int:
-        """How many the kernel had no room for."""
+        """The number of packets for which the kernel had no room, once the capture has ended.
+
+        ::
+
+            with lab.capture("/tmp/web.pcapng") as capture:
+                lab.probe("client -> host:80", family=4)
+            assert capture.lost == 0
+        """
         return self._capturing.lost if self._capturing else 0
 
     def __enter__(self) -> Capture:
@@ -132,17 +150,17 @@ class Capture:
 
 
 def sources_in(plan: Plan, node: str | None = None, interface: str | None = None) -> list[Source]:
-    """What to capture: one interface, a node's, or (without ``node``) all nodes'; raises UsageError."""
-    from netlab.lab.client.client import resolve
+    """What to capture: one interface, those of a node, or (without ``node``) of all; raises UsageError."""
+    from netlab.lab.client.nodes import resolve
 
     if node is None:
         if interface is not None:
-            raise UsageError(f"{interface} is an interface of a node: say of which")
+            raise UsageError(f"name the node of the interface {interface}, too")
         return [(n.name, None) for n in plan.nodes if n.namespace == n.name and n.kind != "segment"]
     name = resolve(plan, node)
     home = plan.node(plan.node(name).namespace)
     if interface is not None:
         known = ["lo", *(found.name for found in home.interfaces)]
         if interface not in known:
-            raise UsageError(f"{node} has no interface {interface!r}; there are {', '.join(known)}")
+            raise UsageError(f"{node} has no interface {interface!r}; it has {', '.join(known)}")
     return [(home.name, interface)]

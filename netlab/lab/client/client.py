@@ -1,13 +1,12 @@
-"""A connection to a lab's supervisor: ask it, enter its nodes, run programs in them.
+"""A connection to a lab's supervisor: send requests, enter nodes, run programs in them.
 
-Every request has a connection of its own, so any number of threads may ask at once.
+Every request uses its own socket, so any number of threads may send requests at once.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,28 +14,46 @@ from typing import TYPE_CHECKING, Any
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
 from netlab.lab import state
 from netlab.lab.client.launch import end
+from netlab.lab.client.nodes import resolve
+from netlab.lab.client.process import Process, collect
 from netlab.lab.folder import read_file
-from netlab.lab.peer import peer_of, refuse_others
-from netlab.model.errors import EngineFailed, LabError, NoLabError, Position, UsageError, from_message
+from netlab.lab.peer import pidfd_of_peer, refuse_others
+from netlab.model.errors import (
+    EngineFailed,
+    LabError,
+    NoLabError,
+    NoNodeError,
+    Position,
+    UsageError,
+    from_message,
+)
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Mapping, Sequence
-    from types import TracebackType
 
     from netlab.model.event import Happening
     from netlab.model.plan import Plan
     from netlab.plan.change import Change, History
 
 
-#: Seconds that the supervisor may take for an answer: more than it waits for any process of its own.
+#: Seconds to wait for the supervisor's answer: longer than it waits for any of its own processes.
 PATIENCE = 30.0
-#: The same for a change of the lab.
+#: The same for a change to the lab.
 CHANGE_PATIENCE = 600.0
 
 
 class Client:
-    """A lab that stands. ``name`` and ``record`` (what ``lab.json`` says) are known without asking."""
+    """A connection to a running lab, from :func:`netlab.attach` or :func:`netlab.up`.
+
+    ::
+
+        lab = netlab.attach("shop")
+        print(lab.name, lab.record["files"], lab.record["warnings"])
+
+    ``name``, ``path`` (the lab's folder) and ``record`` (the contents of its ``lab.json``) need no request.
+    All other members raise LabError if the lab is gone or does not answer.
+    """
 
     def __init__(self, record: state.Record) -> None:
         self.name = record.name
@@ -47,7 +64,14 @@ class Client:
 
     @property
     def plan(self) -> Plan:
-        """The plan that was built; read at the first use. Raises LabError if another netlab wrote it."""
+        """The plan that was built; read at the first use.
+
+        ::
+
+            print([node.name for node in lab.client.plan.nodes])
+
+        Raises LabError if another version of netlab wrote it.
+        """
         if self._plan is None:
             from netlab.lab import codec
 
@@ -55,17 +79,26 @@ class Client:
                 self._plan = codec.loads(self._read("plan.json"))
             except (FileNotFoundError, ValueError) as error:
                 raise LabError(
-                    f"cannot read the plan of {self.name}: {error}; take it down and up again"
+                    f"cannot read the plan of {self.name}: {error}; take the lab down and up again"
                 ) from error
         return self._plan
 
     def _read(self, name: str) -> bytes:
-        """A file of the lab's folder; raises FileNotFoundError, MachineError."""
+        """Read a file in the lab's folder; raises FileNotFoundError, MachineError."""
         with self._folder() as folder:
             return read_file(folder, name)
 
     def connect(self) -> Channel:
-        """A new control connection; raises LabError if the supervisor is gone, hangs or is another's."""
+        """Open a control socket, for several requests in a row.
+
+        ::
+
+            channel = lab.client.connect()
+            answer, fds = lab.client.converse(channel, {"op": "status"})
+            channel.close()
+
+        Raises LabError if the supervisor is gone, hangs or belongs to another user.
+        """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(PATIENCE)
         try:
@@ -86,7 +119,14 @@ class Client:
     def ask(
         self, message: Message, fds: list[int] | None = None, *, patience: float = PATIENCE
     ) -> tuple[Message, list[int]]:
-        """One question, one answer; raises the NetlabError that the supervisor answers with."""
+        """Send one request; returns the answer and the file descriptors that came with it.
+
+        ::
+
+            answer, fds = lab.client.ask({"op": "status"})
+
+        ``patience`` is in seconds. Raises the NetlabError that the supervisor answers with.
+        """
         channel = self.connect()
         try:
             return self.converse(channel, message, fds, patience=patience)
@@ -101,7 +141,13 @@ class Client:
         *,
         patience: float = PATIENCE,
     ) -> tuple[Message, list[int]]:
-        """:meth:`ask` on a connection that stays. ``patience``: seconds for the answer."""
+        """Like :meth:`ask`, on a socket that stays open: see :meth:`connect`.
+
+        ::
+
+            channel = lab.client.connect()
+            answer, fds = lab.client.converse(channel, {"op": "status"}, patience=5.0)
+        """
         try:
             channel.sock.settimeout(patience)
             channel.send(message, fds)
@@ -121,15 +167,30 @@ class Client:
     def _hangs(self) -> LabError:
         return LabError(
             f"the supervisor of {self.name} does not answer: it is stopped, or "
-            f"hangs; `netlab down {self.name}` ends it all the same"
+            f"hangs; `netlab down {self.name}` ends it nevertheless"
         )
 
     def status(self) -> Message:
-        """``phase`` and ``processes`` (pid in the lab, kind, node, label, returncode)."""
+        """The lab's ``phase`` and its ``processes`` (pid in the lab, kind, node, label, returncode).
+
+        ::
+
+            for process in lab.client.status()["processes"]:
+                print(process["pid"], process["kind"], process["node"])
+        """
         return self.ask({"op": "status"})[0]
 
     def namespaces(self, nodes: Iterable[str]) -> dict[str, int]:
-        """Descriptors of the nodes' network namespaces, the caller's to close; raises UsageError."""
+        """File descriptors of the nodes' network namespaces, for you to close.
+
+        ::
+
+            found = lab.client.namespaces(["client", "host"])
+            for fd in found.values():
+                os.close(fd)
+
+        Raises NoNodeError.
+        """
         wanted = list(nodes)
         found: dict[str, int] = {}
         for at in range(0, len(wanted), MAX_FDS):
@@ -139,15 +200,28 @@ class Client:
         return found
 
     def pairs(self, node: str, since: int = 0) -> tuple[list[Any], bool]:
-        """What the userland proxy of a host paired since (CLOCK_MONOTONIC ns): pairs, and whether all.
+        """The connections that a host's userland proxy has relayed since a time (CLOCK_MONOTONIC, ns).
 
-        Each is ``[when, protocol, client, asked, own, backend]``, addresses as ``[address, port]``.
+        ::
+
+            pairs, whole = lab.client.pairs("host")
+
+        Each pair is ``[when, protocol, client, asked, own, backend]``, with addresses as ``[address, port]``.
+        ``whole`` is false if some pairs are missing. Raises NoNodeError.
         """
         answer, _ = self.ask({"op": "pairs", "node": node, "since": since})
         return answer["pairs"], answer["whole"]
 
     def enter(self, node: str | None) -> tuple[str, list[int]]:
-        """The lab's private directory; descriptors: user, mount and PID namespace, the node's network."""
+        """What a program needs to enter the lab: its private directory, and file descriptors.
+
+        ::
+
+            private, fds = lab.client.enter("client")
+
+        The descriptors are those of the user, mount and PID namespaces, and of the node's network namespace
+        if you name a node. They are yours to close. Raises NoNodeError.
+        """
         answer, fds = self.ask({"op": "enter", "node": node})
         return answer["private"], fds
 
@@ -160,7 +234,15 @@ class Client:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> Process:
-        """Start a program in a node, as a child of the supervisor; raises UsageError for no such node."""
+        """Start a program in a node, as a child of the supervisor.
+
+        ::
+
+            with lab.client.start("client", ["ping", "-c1", "198.51.100.1"]) as process:
+                print(process.wait(timeout=5))
+
+        ``stdio`` are the program's stdin, stdout and stderr; default: yours. Raises NoNodeError.
+        """
         message = {
             "op": "spawn",
             "node": node,
@@ -179,8 +261,14 @@ class Client:
         fds: Sequence[int] = (),
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> Process:
-        """Run ``main(args, fds, namespaces)`` of a module of netlab in the lab:
-        :mod:`netlab.lab.supervisor.spawn`.
+        """Run ``main(args, fds, namespaces)`` of a netlab module in the lab.
+
+        ::
+
+            with lab.client.start_module("netlab.lab.node.socket_list", nodes=["host"]) as process:
+                process.wait()
+
+        See :mod:`netlab.lab.supervisor.spawn`. Raises NoNodeError.
         """
         message = {"op": "spawn", "module": module, "args": list(args), "nodes": list(nodes)}
         return self._start(message, [*stdio, *fds])
@@ -196,7 +284,13 @@ class Client:
 
     @property
     def has_history(self) -> bool:
-        """Whether it is known where the lab comes from; a lab made from a plan alone has no history."""
+        """Whether the lab was built from a scenario; a lab built from a plan alone has no history.
+
+        ::
+
+            if lab.client.has_history:
+                lab.do("restart httpd")
+        """
         try:
             self._read(state.HISTORY)
         except FileNotFoundError:
@@ -205,24 +299,39 @@ class Client:
 
     @property
     def history(self) -> History:
-        """Where the lab comes from and what happened to it; raises UsageError if nobody knows."""
+        """The scenario that the lab was built from, and the events since then.
+
+        ::
+
+            print(lab.client.history.events("host"))
+
+        Raises UsageError if the lab has no history, or was built by another version of netlab, and LabError
+        if the history cannot be read.
+        """
         from netlab.lab import codec
         from netlab.version import __version__
 
         if self.record.get("version") != __version__:
-            raise UsageError(f"{self.name} was built by another netlab: take it down and up again")
+            raise UsageError(f"{self.name} was built by another version of netlab: take it down and up again")
         try:
             return codec.load_history(self._read(state.HISTORY))
         except FileNotFoundError:
-            raise UsageError(f"{self.name} was built from a plan: nothing can happen to its engine") from None
+            raise UsageError(
+                f"{self.name} was built from a plan alone, so its engine cannot be changed"
+            ) from None
         except ValueError as error:
             raise LabError(f"cannot read the history of {self.name}: {error}") from error
 
     def change(self, lock: state.Lock, change: Change, record: Mapping[str, Any]) -> list[str]:
-        """Turn the lab into what ``change`` says; returns warnings. ``lock`` is the lab's.
+        """Change the lab as ``change`` says; returns warnings. ``lock`` is the lab's lock.
 
-        ``record`` is what ``lab.json`` is to say of it. Connections and rules that have nothing to do with
-        it stay. Raises NetlabError.
+        ::
+
+            with state.Lock(lab.name) as lock:
+                lab.client.change(lock, happen(lab.client.history, event), {})
+
+        ``record`` has new entries for ``lab.json``. Connections and rules that the change does not concern
+        stay. Raises NetlabError.
         """
         from netlab.lab import codec
         from netlab.lab.client.launch import memory_file
@@ -250,13 +359,17 @@ class Client:
     def do(
         self, event: str, where: str = "event", lock: state.Lock | None = None
     ) -> tuple[tuple[Happening, ...], list[str]]:
-        """Change the lab's engine, in the words of ``netlab do``: ``lab.do("restart httpd")``.
+        """Change the state of the lab's engine, in the words of ``netlab do``.
 
-        Returns what happened, in the engine's terms, and warnings. ``where`` stands before the errors of the
-        words; ``lock``: the lab's, if the caller has it. The engine acts on the host as it is, whatever
-        others have done there; namespaces, connections and rules that have nothing to do with it stay. Raises
-        ScenarioError for what is no event, UsageError where the engine refuses it or the lab was made from a
-        plan alone, EngineFailed where the engine fails midway, as the real one would.
+        ::
+
+            events, warnings = netlab.attach("shop").do("restart httpd")
+
+        Returns what happened, as the engine's events, and warnings. ``where`` is the position that errors in
+        ``event`` have; ``lock`` is the lab's lock, if you hold it. The engine acts on the host as it is,
+        including changes that others made; namespaces, connections and rules that the event does not concern
+        stay. Raises ScenarioError if ``event`` has an error, UsageError if the engine refuses it or the lab
+        was built from a plan alone, and EngineFailed if the engine fails midway, as the real one would.
         """
         from netlab.lab.client.commands import known_chains, run_commands
         from netlab.lab.client.observe import observe
@@ -294,22 +407,32 @@ class Client:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
 
-        Raises UsageError for an unknown node, subprocess.TimeoutExpired (the program is killed), with
-        ``check`` subprocess.CalledProcessError.
+        ::
+
+            lab = netlab.attach("shop")
+            print(lab.exec("client", ["ip", "-br", "address"], timeout=5, check=True).stdout)
+
+        ``timeout`` is in seconds. Raises NoNodeError, subprocess.TimeoutExpired (the program is killed), and
+        with ``check`` subprocess.CalledProcessError.
         """
         found = resolve(self.plan, node)
         return collect(self, found, argv, given=input, timeout=timeout, env=env, cwd=cwd, check=check)
 
     def down(self) -> None:
-        """End the lab; returns when nothing of it is left but what the kernel takes apart by itself."""
+        """Take the lab down; returns when only the kernel's own cleanup is left.
+
+        ::
+
+            netlab.attach("shop").down()
+        """
         try:
             channel = self.connect()
         except LabError:
             if state.Record(self.name, self.path, self.record).alive:
-                raise  # it takes no more connections, or what answers is not the lab's supervisor
-            return  # it went by itself
+                raise  # it accepts no connections, or something else answers
+            return  # it ended by itself
         try:
-            pidfd = _pidfd_of_peer(channel.sock)
+            pidfd = pidfd_of_peer(channel.sock)
             try:
                 end(pidfd, channel)
             finally:
@@ -321,70 +444,8 @@ class Client:
             channel.close()
 
 
-#: include/uapi/asm-generic/socket.h, since Linux 6.5
-_SO_PEERPIDFD = 77
-
-
-def _pidfd_of_peer(sock: socket.socket) -> int | None:
-    """A pidfd of the process at the other end; raises ProcessLookupError if it is gone.
-
-    None if the kernel names it by its PID only, and that is of another PID namespace.
-    """
-    try:
-        return sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
-    except ProcessLookupError:
-        raise
-    except OSError:
-        pid = peer_of(sock)[0]
-    return os.pidfd_open(pid) if pid else None
-
-
-class Process:
-    """A process that the supervisor runs for us; killed, with its children, when this is closed.
-
-    ``pid`` is its number in the lab's PID namespace. ``returncode`` as :class:`subprocess.Popen` counts it.
-    """
-
-    def __init__(self, channel: Channel, pid: int) -> None:
-        self._channel = channel
-        self.pid = pid
-        self.returncode: int | None = None
-
-    def fileno(self) -> int:
-        """Readable once the process has ended: for poll."""
-        return self._channel.fileno()
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; raises TimeoutError, or LabError if the lab ended first."""
-        if self.returncode is None:
-            self._channel.sock.settimeout(timeout)
-            try:
-                message, _ = self._channel.receive()
-            except Disconnected:
-                raise LabError("the lab ended while a process of it was waited for") from None
-            self.returncode = message["returncode"]
-        assert self.returncode is not None
-        return self.returncode
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the process and its children."""
-        self._channel.send({"op": "signal", "pid": self.pid, "signal": number})
-
-    def close(self) -> None:
-        """Kill it if it still runs."""
-        self._channel.close()
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
 def attach(name: str) -> Client:
-    """A connection to the running lab of that name; raises NoLabError with a suggestion.
+    """Connect to the running lab of that name; raises NoLabError with a suggestion.
 
     ::
 
@@ -410,9 +471,9 @@ def _no_lab(name: str, standing: list[str]) -> str:
 
 
 def find_node(text: str) -> tuple[Client, str]:
-    """The lab and node that ``LAB.NODE`` names, or ``NODE`` where one lab is up; raises UsageError.
+    """The lab and node that ``LAB.NODE`` names, or ``NODE`` if only one lab is up; raises UsageError.
 
-    ``service/N``, ``host/N`` and ``outside/N`` say which kind of node is meant.
+    ``service/N``, ``host/N`` and ``outside/N`` say which kind of node you mean.
     """
     lab, dot, node = text.partition(".")
     record = state.read(lab) if dot else None
@@ -426,65 +487,6 @@ def find_node(text: str) -> tuple[Client, str]:
     if dot:
         raise NoLabError(_no_lab(lab, [found.name for found in standing]))
     if not standing:
-        raise UsageError(f"no node {text!r}: no lab is up (netlab up FILE)")
+        raise NoNodeError(f"no node {text!r}: no lab is up (netlab up FILE)")
     names = ", ".join(found.name for found in standing)
-    raise UsageError(f"say LAB.{text}: several labs are up ({names})")
-
-
-_KINDS = {"service": "container", "host": "host", "outside": "outside"}
-
-
-def resolve(plan: Plan, text: str) -> str:
-    """The name of a node in the plan; raises UsageError with a suggestion."""
-    kind, slash, name = text.partition("/")
-    for node in plan.nodes:
-        if node.kind == "segment":
-            continue
-        mine = slash and node.kind == _KINDS.get(kind) and node.name in (name, f"{kind}-{name}")
-        if node.name == text or mine:
-            return node.name
-    import difflib
-
-    names = [node.name for node in plan.nodes if node.kind != "segment"]
-    near = difflib.get_close_matches(text, names, 1)
-    few = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    hint = f"did you mean {near[0]}?" if near else f"there are: {few}"
-    raise UsageError(f"the lab {plan.name} has no node {text!r} ({hint})")
-
-
-def collect(
-    client: Client,
-    node: str,
-    argv: Sequence[str],
-    *,
-    given: str | None = None,
-    timeout: float | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-    check: bool = False,
-) -> subprocess.CompletedProcess[str]:
-    """:func:`subprocess.run` with captured text, in a node: input and output are files, so nothing blocks.
-
-    Raises subprocess.TimeoutExpired and CalledProcessError, UsageError for an unknown node.
-    """
-    import subprocess
-
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        if given is not None:
-            stdin.write(given.encode())
-            stdin.seek(0)
-        stdio = (stdin.fileno(), out.fileno(), err.fileno())
-        with client.start(node, argv, stdio=stdio, env=env, cwd=cwd) as process:
-            try:
-                code = process.wait(timeout)
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(list(argv), timeout or 0, _text(out.fileno())) from None
-        stdout, stderr = _text(out.fileno()), _text(err.fileno())
-    if check and code != 0:
-        raise subprocess.CalledProcessError(code, list(argv), stdout, stderr)
-    return subprocess.CompletedProcess(list(argv), code, stdout, stderr)
-
-
-def _text(fd: int) -> str:
-    size = os.fstat(fd).st_size
-    return os.pread(fd, size, 0).decode(errors="replace") if size else ""
+    raise UsageError(f"several labs are up ({names}): name one, for example {standing[0].name}.{text}")

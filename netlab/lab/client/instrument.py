@@ -16,7 +16,8 @@ from netlab.measure.worker import Pair, RemoteSession
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.lab.client.client import Client, Process
+    from netlab.lab.client.client import Client
+    from netlab.lab.client.process import Process
     from netlab.measure.harvest import Pairs
 
 _WORKER = "netlab.measure.worker"
@@ -26,8 +27,8 @@ _WATCHER = "netlab.measure.watch"
 def measuring(client: Client) -> RemoteSession:
     """The instrument in every host of a lab, until the session is closed.
 
-    The worker is where the namespaces are: rootless labs need nothing more, and it ends with the lab. Raises
-    LabError if the lab is gone, MachineError where the kernel has no tracing.
+    The worker runs inside the lab, where the namespaces are, so it needs no root and ends with the lab.
+    Raises LabError if the lab is gone, MachineError if the kernel has no tracing.
     """
     ours, process = _start(client, _WORKER)
     try:
@@ -40,7 +41,7 @@ def measuring(client: Client) -> RemoteSession:
 
 @contextlib.contextmanager
 def watching(client: Client, *, packets: bool = False) -> Iterator[RemoteWatch]:
-    """Journeys of the lab's traffic, whoever makes it, as they settle; ``packets``: with what they are of."""
+    """Journeys of all traffic in the lab, as they finish; ``packets``: together with their packets."""
     ours, process = _start(client, _WATCHER)
     with process, contextlib.closing(ours):
         watch = RemoteWatch(ours, topology_of(client.plan), _pairs_of(client), packets=packets)
@@ -65,7 +66,7 @@ def _pairs_of(client: Client) -> Pairs:
 
 
 class Instrument:
-    """A lab's one session: opened at the first use, kept, and lent to one thread at a time.
+    """The session of a lab: opened at the first use, kept open, and lent to one thread at a time.
 
     A forked child gets a session of its own.
     """
@@ -76,7 +77,7 @@ class Instrument:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[RemoteSession]:
-        """The session, for nobody else meanwhile; raises what :func:`measuring` does."""
+        """The session, exclusively for the caller; raises what :func:`measuring` raises."""
         own = self._own()
         with own.lock:
             if own.session is None:
@@ -84,20 +85,20 @@ class Instrument:
             try:
                 yield own.session
             except BaseException:
-                # It may have been broken off in the middle of a conversation: the next one begins anew.
+                # It may have been interrupted in the middle of a conversation: the next call opens a new one.
                 own.close()
                 raise
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """While the lab is changed: once whoever measures has done, nobody does; then with a new session."""
+        """No measurement during the block, which may change the lab; after it, with a new session."""
         own = self._own()
         with own.lock:
             own.close()
             yield
 
     def close(self) -> None:
-        """End this process's session, once whoever uses it has done; idempotent."""
+        """End this process's session once it is unused; idempotent."""
         with self.suspended():
             pass
 

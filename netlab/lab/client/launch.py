@@ -22,17 +22,17 @@ from netlab.model.errors import LabError, MachineError, exhausted, from_message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Runs in a bare interpreter (no site, no environment): where the caller found its modules, so does it.
+#: Runs in a bare interpreter (no site, no environment) with the caller's module path.
 _START = (
     "import sys; sys.path[:] = sys.argv[3:]; from netlab.lab.supervisor.supervisor import spawned; spawned()"
 )
 
-#: Seconds that a supervisor may take to hang up when it is told to end; it waits for nobody longer than that.
+#: Seconds that a supervisor may take to end after a request; it waits no longer than that for anything.
 PATIENCE = 15.0
 #: Seconds that the kernel may take for all processes of a lab.
 GONE = 120.0
 
-#: Descriptors in the new process; out of the way of stdio.
+#: Descriptors in the new process, above stdio.
 _CONTROL, _OWNER = 10, 11
 
 
@@ -48,7 +48,7 @@ class Launch:
         mine, its = socket.socketpair()
         self.channel = Channel(mine)
         self.name = ""
-        self.pid = 0  #: of the supervisor, once it said hello
+        self.pid = 0  #: of the supervisor, after its first message
         self.warm = False  #: whether its processes have imported what they need
         self.warnings: list[str] = []
         try:
@@ -69,8 +69,8 @@ class Launch:
     ) -> None:
         """Build the lab that ``lock`` names from a plan's text. Raises NetlabError.
 
-        With its ``history`` (:func:`netlab.lab.codec.dump_history`) it can be changed later.
-        When it returns everything stands and answers; when it raises, nothing is left.
+        With its ``history`` (:func:`netlab.lab.codec.dump_history`), it can be changed later. When this
+        returns, everything runs and answers; if it raises, nothing is left.
         """
         self.start_building(lock, plan, record, history)
         while not self.take_report(self.receive(), progress):
@@ -90,7 +90,7 @@ class Launch:
             message = {"op": "build", "name": self.name, "path": lock.path, "record": record}
             self.channel.send(message, [proof.fd, lock.fd, *fds])
         except Disconnected:
-            pass  # what it said before it ended tells why
+            pass  # its last messages tell why
         finally:
             proof.close()
             for fd in fds:
@@ -113,7 +113,7 @@ class Launch:
         return False
 
     def commit(self, *, detach: bool) -> None:
-        """Make the lab known; with ``detach`` it lives until `down`, else as long as this process."""
+        """Publish the lab; with ``detach``, it runs until `down`, otherwise until this process ends."""
         self.channel.send({"op": "commit", "detach": detach})
         message = self.receive()
         if message["event"] != "committed":
@@ -125,7 +125,7 @@ class Launch:
 
     @unbroken
     def abandon(self) -> None:
-        """Nothing is to come of it: end the supervisor, if it is there, and wait until it is gone."""
+        """Give up: end the supervisor, if there is one, and wait until it is gone."""
         try:
             if self._child:
                 self.channel.sock.settimeout(PATIENCE)
@@ -148,12 +148,12 @@ class Launch:
         try:
             self.pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
-            pass  # killed since: its end of the channel is closed, which the next look tells
+            pass  # killed: its end of the channel is closed, which the next read shows
         self._reap()
 
     def __del__(self) -> None:
         mine = self._process == os.getpid()  # a forked child has a copy, and owns nothing
-        if mine and (self._child or self.pidfd >= 0):  # an interrupt came before anybody else had it
+        if mine and (self._child or self.pidfd >= 0):  # an interrupt came before anything else had it
             self.abandon()
 
     def _reap(self) -> None:
@@ -175,7 +175,7 @@ class Launch:
 
     @unbroken
     def fill(self) -> None:
-        """Read what is there. Raises Disconnected."""
+        """Read what has arrived. Raises Disconnected."""
         self.channel.fill()
 
     def receive(self) -> Message:
@@ -259,7 +259,7 @@ def end(pidfd: int | None, channel: Channel) -> None:
 
 
 def _ends_by_itself(channel: Channel) -> bool:
-    """Whether a supervisor hangs up within :data:`PATIENCE` of being told to end."""
+    """Whether a supervisor closes the channel within :data:`PATIENCE` after a request to end."""
     try:
         channel.sock.settimeout(PATIENCE)
         channel.send({"op": "down"})

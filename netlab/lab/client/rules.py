@@ -24,7 +24,7 @@ class RulesReader:
 
     def ask(self, *argv: str) -> str:
         """A tool's output; raises LabError with what it says."""
-        from netlab.lab.client.client import collect
+        from netlab.lab.client.process import collect
 
         done = collect(self.client, self.node.name, argv, cwd="/")
         if done.returncode != 0:
@@ -36,7 +36,7 @@ class RulesReader:
         return parse_save(self.ask(f"{family.iptables}-save", "-c"), family, self.reasons)
 
     def native(self, chains: Mapping[Family, Iterable[LiveChain]]) -> list[tuple[str, str]]:
-        """(family, name) of the tables of nft that are none of iptables' ``chains``."""
+        """(family, name) of the nft tables that do not belong to iptables' ``chains``."""
         known = {family.nft: list(found) for family, found in chains.items()}
         without = {family.nft for family in FAMILIES if family not in chains}
         found = native_tables(self.ask("nft", "list", "tables"), known)

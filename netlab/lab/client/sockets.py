@@ -1,4 +1,4 @@
-"""The listening sockets of a lab's nodes, with their owners and their purpose in the plan."""
+"""The listening sockets of a lab's nodes, with their owners and their purpose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that holds a socket; ``pid`` is its number in the lab's PID namespace."""
+    """A process that holds a socket; ``pid`` is its PID in the lab's PID namespace."""
 
     pid: int
     name: str
@@ -22,7 +22,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A listening socket. ``reason`` says what it is for; None if the plan does not know it."""
+    """A listening socket. ``reason`` says what it is for; None if the plan does not know it.
+
+    ::
+
+        published = [socket for socket in lab.sockets("host") if socket.reason is not None]
+        print(published[0].address, published[0].port, published[0].processes[0].name)
+    """
 
     node: str
     protocol: str
@@ -65,7 +71,7 @@ def sockets(client: Client, node: str | None = None) -> list[Listening]:
 
 
 def _reason(plan: Plan, namespace: str, protocol: str, address: str, port: int) -> str | None:
-    """What the plan says of a socket; None if it does not know it."""
+    """The purpose of a socket; None if the plan does not know it."""
     for server in plan.resolvers:
         if (server.node, address) == (namespace, RESOLVER) and port in (server.udp, server.tcp):
             return "Docker's own DNS server"

@@ -1,8 +1,8 @@
 """Enter a lab with the caller's terminal: `exec` and `shell`.
 
-The child is forked here, so it keeps the terminal, its exit status and its signals come straight to the
-caller, and yet it lives in the lab's PID namespace, so it ends with the lab. For a single-threaded process,
-which afterwards is good for nothing but to wait.
+The child is forked here, so it keeps the terminal, and its exit status and signals reach the caller directly.
+But it runs in the lab's PID namespace, so it ends with the lab. For a single-threaded process, which can only
+wait afterwards.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def run_inside(
     prepare: Callable[[str], None] | None = None,
     interactive: bool = False,
 ) -> int:
-    """Run a program in a node, or in the lab outside of all nodes; returns a shell's exit status for it.
+    """Run a program in a node, or in the lab outside all nodes; returns the exit status as a shell does.
 
-    ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory. A
-    shell (``interactive``) gets the terminal and a process group of its own: it cannot see the group that
-    it was born in, which dash takes for an error.
-    Raises MachineError if the lab cannot be entered, LabError if it is gone.
+    ``prepare`` is called in the child, in its own mount namespace, with the lab's private directory. A shell
+    (``interactive``) gets the terminal and its own process group: it cannot see the group in which it was
+    started, which dash considers an error. Raises MachineError if the lab cannot be entered, LabError if it
+    is gone.
     """
     private, fds = client.enter(node)
     user, mount, pid_namespace, *network = fds
@@ -47,7 +47,7 @@ def run_inside(
 
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
     own_group = interactive and _has_terminal()
-    # Ctrl-C waits until each side has said what it is to do: no child may go on with its parent's work.
+    # Ctrl-C waits until parent and child have separated: no child may continue its parent's work.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pid = os.fork()
     if pid == 0:
@@ -102,7 +102,7 @@ def _wait(pid: int, mask: set[int], *, interactive: bool) -> int:
         if not os.WIFSTOPPED(status):
             break
         _take_terminal_back()
-        os.kill(os.getpid(), signal.SIGSTOP)  # a shell's `suspend`: until somebody says `fg`
+        os.kill(os.getpid(), signal.SIGSTOP)  # a shell's `suspend`: until `fg`
         _give_terminal(pid)
         os.kill(pid, signal.SIGCONT)
     _take_terminal_back()
@@ -129,4 +129,4 @@ def _give_terminal(group: int) -> None:
     try:
         os.tcsetpgrp(0, group)
     except OSError:
-        pass  # not our controlling terminal: then nobody took it
+        pass  # not our controlling terminal, so nothing took it

@@ -7,8 +7,8 @@
                           etc/firewalld  /etc/firewalld
                           etc/default/ufw
 
-The tool itself lives with it, and so does whatever `netlab exec` and `netlab shell` run in that host: so
-`ufw status` and `firewall-cmd` speak of, and to, the lab's own.
+The tool itself uses it, and so does everything that `netlab exec` and `netlab shell` run in that host: so
+`ufw status` and `firewall-cmd` show and control the lab's own firewall.
 """
 
 from __future__ import annotations

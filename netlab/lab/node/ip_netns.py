@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def name_all(private: str, lab: str, nodes: Iterable[str]) -> None:
-    """Put a directory of the caller's own over /run/netns; the caller has a mount namespace of its own.
+    """Mount a private directory over /run/netns; the caller has its own mount namespace.
 
     Raises OSError.
     """

@@ -12,11 +12,11 @@ NOFILE = 1 << 20
 
 
 def own_namespaces() -> None:
-    """Leave the caller's namespaces: all but the user namespace, and that too without privileges.
+    """Leave the caller's namespaces: all but the user namespace; without privileges, that one, too.
 
-    The next child is the first process of the new PID namespace. Raises MachineError with a remedy.
-    The network namespace that the caller ends up in is empty and stays unused: whatever goes wrong
-    later cannot reach the one that netlab was started in.
+    The next child is the first process of the new PID namespace. Raises MachineError with a remedy. The
+    caller ends up in an empty network namespace, which stays unused: later errors cannot affect the one in
+    which netlab was started.
     """
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWNET | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
     try:
@@ -66,5 +66,5 @@ def _unshare_user(flags: int) -> None:
 
 
 def same_namespace(fd: int, kind: str) -> bool:
-    """Whether the calling thread is in the namespace behind ``fd`` (``kind`` as in /proc/self/ns)."""
+    """Whether the calling thread is in the namespace of ``fd`` (``kind`` as in /proc/self/ns)."""
     return os.path.samestat(os.fstat(fd), os.stat(f"/proc/thread-self/ns/{kind}"))

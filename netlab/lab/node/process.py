@@ -1,7 +1,7 @@
 """Become a process of a node: its network namespace, /sys, host name, /etc/hosts and resolv.conf.
 
-The caller is already in the lab's PID and mount namespaces (a child of the supervisor, or a command that
-went there by :func:`join`), and gets a mount namespace and host name of its own.
+The caller is already in the lab's PID and mount namespaces (a child of the supervisor, or a command that used
+:func:`join`), and gets its own mount namespace and host name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from netlab.model.plan import Plan
 
-#: A plain user's PATH lacks these on Debian, and a lab's tools (iptables, ip) live there.
+#: An ordinary user's PATH lacks these directories on Debian, but iptables and ip are there.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 #: What sh(1) and env(1) say of a command that cannot be started.
@@ -34,7 +34,7 @@ NO_SANDBOX = 125
 def join(user: int, mount: int, pid: int) -> None:
     """Enter a lab's user, mount and PID namespaces (children only) by descriptor; single-threaded callers.
 
-    The user namespace is left out where the caller is in it (a lab made by root). Raises OSError.
+    Skips the user namespace if the caller is in it (root's labs). Raises OSError.
     """
     if not isolation.same_namespace(user, "user"):
         libc.setns(user, libc.CLONE_NEWUSER)
@@ -65,10 +65,10 @@ def settle(network: int | None, private: str, node: str | None) -> None:
 
 
 def _own_sys() -> None:
-    """The /sys of the network namespace that the process is in; empty where only the machine's can be had.
+    """Mount the /sys of the process's network namespace; an empty one if only the machine's is available.
 
-    In a user namespace sysfs may be mounted as far as it is seen there already (mount_too_revealing,
-    fs/namespace.c): a container's runtime often makes /sys read-only, or covers parts of it.
+    In a user namespace, a new sysfs may show no more than the existing one (mount_too_revealing,
+    fs/namespace.c): container runtimes often make /sys read-only, or cover parts of it.
     """
     quiet = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
     for flags in (quiet, quiet | libc.MS_RDONLY):
@@ -138,7 +138,7 @@ def execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:
     try:
         os.execvpe(argv[0], argv, env)  # noqa: S606  no shell is wanted
     except (OSError, ValueError) as error:
-        # A folder of the PATH that may not be searched makes "permission denied" of "not found".
+        # A folder in PATH without search permission turns "not found" into "permission denied".
         denied = isinstance(error, PermissionError) and not _is_found(argv[0], env)
         if denied or isinstance(error, FileNotFoundError):
             fail(f"{argv[0]}: command not found", NOT_FOUND)

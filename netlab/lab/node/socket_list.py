@@ -1,6 +1,6 @@
 """List listening sockets from inside a lab's PID namespace, as JSON.
 
-Which process holds a socket stands in the links of /proc/PID/fd, which name sockets by inode.
+The links in /proc/PID/fd tell which process holds a socket; they name sockets by inode.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def owners(inodes: set[int]) -> dict[int, list[tuple[int, str]]]:
             with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                 comm = file.read().strip()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+            continue  # it has ended
         for inode in sockets & inodes:
             held.setdefault(inode, []).append((pid, comm))
     return held

@@ -1,9 +1,8 @@
 """Docker's embedded DNS server of every container (libnetwork/resolver.go).
 
-Names of the container's networks, in the order in which Docker searches them, as A, AAAA and PTR; addresses
-of several containers take turns to be the first. What is not known is asked nowhere, and a server failure.
-The codec is our own: three record types that hold an address or a name need no library, whose import would
-take longer than the start of a lab's servers.
+It answers for names of the container's networks, in Docker's search order, as A, AAAA and PTR; the addresses
+of several containers rotate. It forwards nothing: an unknown name is a server failure. It has its own codec:
+three simple record types need no library, whose import would take longer than the start of a lab's servers.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _RECORD = Struct(">2HIH")  # type, class, TTL, length
 _IN = 1
 _QR, _TC, _RD, _RA, _CD = 0x8000, 0x0200, 0x0100, 0x0080, 0x0010
 _NO_ERROR, _FORMAT_ERROR, _SERVER_FAILURE, _NOT_IMPLEMENTED = 0, 1, 2, 4
-_POINTER = b"\xc0\x0c"  # to the question's name, right behind the header
+_POINTER = b"\xc0\x0c"  # to the question's name, right after the header
 _UDP_SIZE, _TCP_SIZE = 512, 65535
 _UDP_MOST = 65507  # what one IPv4 datagram carries
 _LABEL, _NAME = 63, 255  # octets of a label, and of a whole name with its lengths
@@ -79,7 +78,7 @@ class Server:
     ndots: bool = False
 
     def lookup(self, name: str, family: Family) -> list[str] | None:
-        """The addresses of ``name`` or ``name.network`` (Sandbox.ResolveName); None for nobody."""
+        """The addresses of ``name`` or ``name.network`` (Sandbox.ResolveName); None if unknown."""
         for wanted, network in _splits(name):
             zones = [zone for zone in self.zones if network in ("", zone.network)]
             for zone in zones:
@@ -102,7 +101,7 @@ class Server:
         return None
 
     def answer(self, query: bytes, limit: int = 0) -> bytes | None:
-        """The answer to a query, None to what is none; ``limit`` in octets (0: what UDP may carry)."""
+        """The answer to a query; None if it is not a query. ``limit`` in octets (0: the limit of UDP)."""
         if len(query) < _HEADER.size:
             return None
         number, flags, questions, *_ = _HEADER.unpack_from(query)
@@ -130,7 +129,7 @@ class Server:
         return _HEADER.pack(number, flags, 1, len(fitting), 0, 0) + question + b"".join(fitting)
 
     def _records(self, name: str, kind: int) -> list[bytes] | None:
-        """The records that answer a question; None: it would have to be asked elsewhere."""
+        """The records that answer a question; None if another server would have to answer."""
         if kind in _FAMILIES:
             family = _FAMILIES[kind]
             found = self.lookup(name, family)
@@ -146,7 +145,9 @@ class Server:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """(name, network): the whole in any network, then ever shorter beginnings in the network behind them."""
+    """(name, network): the whole name in any network, then shorter and shorter prefixes in the network that
+    the rest names.
+    """
     yield name, ""
     end = len(name)
     while (end := name.rfind(".", 0, end)) != -1:
@@ -170,7 +171,7 @@ def _address(name: str) -> str:
 
 
 def _name(message: bytes, at: int) -> tuple[str, int]:
-    """The name at an offset of a query, where nothing may be compressed, and the offset behind it."""
+    """The uncompressed name at an offset of a query, and the offset after it."""
     labels = []
     while length := message[at]:
         label = message[at + 1 : at + 1 + length]
@@ -182,7 +183,7 @@ def _name(message: bytes, at: int) -> tuple[str, int]:
 
 
 def _encoded(name: str) -> bytes | None:
-    """A name as DNS carries it; None where it cannot: Docker's names may be longer than those of DNS."""
+    """A name in DNS format; None if it is too long, as names in Docker may be."""
     labels = [label.encode(errors="replace") for label in name.split(".")]
     if not all(1 <= len(label) <= _LABEL for label in labels):
         return None
@@ -217,13 +218,13 @@ def whole(stream: bytes) -> bool:
 
 
 def next_query(stream: bytes) -> tuple[bytes, bytes]:
-    """The first query of a TCP stream, which must be :func:`whole`, and what is behind it."""
+    """The first query of a TCP stream, which must be :func:`whole`, and the data after it."""
     end = 2 + int.from_bytes(stream[:2], "big")
     return stream[2:end], stream[end:]
 
 
 def stream_answer(server: Server, query: bytes) -> bytes:
-    """The answer to a query that came over TCP, with its length in front; empty if there is none."""
+    """The answer to a query over TCP, preceded by its length; empty if there is none."""
     told = server.answer(query, _TCP_SIZE) or b""
     return len(told).to_bytes(2, "big") + told if told else b""
 
@@ -232,9 +233,9 @@ def stream_answer(server: Server, query: bytes) -> bytes:
 
 
 def keep(private: str, plan: Plan) -> None:
-    """Write down what all servers of a plan know, in place of what they knew.
+    """Replace what all servers of a plan know.
 
-    The names of a network stand there once.
+    Each network's names are stored once.
     """
     containers = {node.name: node.container for node in plan.nodes}
     zones = {f"{n.host}/{n.name}": (n.name, _names(n), _reverse(n, containers)) for n in plan.networks}
@@ -266,7 +267,7 @@ class Servers:
         self._servers: dict[str, Server] = {}
 
     def of(self, node: str) -> Server:
-        """The server of a node; one that knows nothing if there is none (any more)."""
+        """The server of a node; if there is none, one without any names."""
         status = os.stat(self._path)
         if (status.st_ino, status.st_mtime_ns) != self._read:
             self._servers = _read(self._path)

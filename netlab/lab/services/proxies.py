@@ -27,17 +27,17 @@ from netlab.proxy.spec import UDP_TIMEOUT, Spec
 if TYPE_CHECKING:
     import _socket
 
-#: Seconds that a docker-proxy which is not ours may take until it says that it is ready.
+#: Seconds that a real docker-proxy may take to report that it is ready.
 READY_TIMEOUT = 10.0
-#: Seconds that one of ours may take for an answer, and between two looks whether it is stopped meanwhile.
+#: Seconds that netlab's proxy may take for an answer, and between two checks whether it is stopped.
 ANSWER_TIMEOUT, LOOK = 10.0, 0.1
-#: Seconds until one of ours is killed that does not end when it is told to.
+#: Seconds until a proxy of netlab is killed if it does not end on request.
 END_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProxiedConnection:
-    """A client's connection and the proxy's own that serves it: evidence that two legs are one journey.
+    """A client's connection and the proxy's connection for it: proof that two legs belong to one journey.
 
     Addresses are (address, port); ``when`` is CLOCK_MONOTONIC in ns. ``asked`` is the address that the
     client's connection has on the host, after any DNAT.
@@ -85,7 +85,7 @@ def command_line(listener: Listener) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Process:
-    """One process and what it serves. ``control`` is None for a program that is not ours."""
+    """One process and its listeners. ``control`` is None for a program that is not netlab's."""
 
     name: str
     pid: int
@@ -121,7 +121,9 @@ class _Process:
         except TimeoutError as error:
             raise LabError(f"{self.name} (pid {self.pid}) does not answer: {error}") from None
         except BlockingIOError:
-            raise LabError(f"{self.name} (pid {self.pid}) does not answer, and takes no more") from None
+            raise LabError(
+                f"{self.name} (pid {self.pid}) does not answer and accepts no more requests"
+            ) from None
         except OSError as error:
             raise LabError(f"{self.name} (pid {self.pid}) has died: {error.strerror}") from error
 
@@ -143,14 +145,14 @@ class _Process:
             return self.control.recv(PACKET)
 
     def end(self) -> None:
-        """End it and wait until it is gone, whoever reaps it."""
+        """End it and wait until it is gone, whichever process reaps it."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         if self.control is not None:
-            self.control.close()  # ours ends of that, and its helper before it
+            self.control.close()  # netlab's proxy ends then, and its helper before it
         patience = 0.0 if self.control is None or _is_stopped(self.pid) else END_TIMEOUT
         if not poll.poll(patience * 1000):
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself and was reaped
+            with contextlib.suppress(ProcessLookupError):  # it ended and was reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             poll.poll(END_TIMEOUT * 1000)  # all but one that the kernel does not let go
         with contextlib.suppress(ChildProcessError):  # the supervisor's own loop was faster
@@ -186,16 +188,16 @@ class Proxies:
     ) -> Proxies:
         """Bind all listeners in the namespace behind ``netns_fd``, which stays open as long as this.
 
-        ``udp_timeout`` is the life of a UDP flow after its last answer, in seconds (a real docker-proxy has
-        its own 90). Returns when every one is bound. Raises LabError naming the first that could not be,
-        and the reason; then none is left.
+        ``udp_timeout`` is the time in seconds until a UDP flow ends after its last answer (always 90 in a
+        real docker-proxy). Returns when all listeners are bound. Raises LabError with the first one that
+        could not be bound, and the reason; then none is left.
         """
         proxies = cls(netns_fd, mode, udp_timeout)
         proxies.add(*listeners)
         return proxies
 
     def add(self, *listeners: Listener) -> None:
-        """Bind further listeners; raises LabError, and then all of this call are let go again."""
+        """Bind more listeners; raises LabError after closing all listeners of this call."""
         done: list[Listener] = []
         try:
             for group in self._groups(listeners):
@@ -209,9 +211,9 @@ class Proxies:
             raise
 
     def remove(self, listener: Listener) -> None:
-        """Let a listener go; raises LabError if there is none such.
+        """Close a listener; raises LabError if it does not exist.
 
-        Its connections are cut, as they are when a docker-proxy is ended.
+        Its connections are cut, as when a docker-proxy ends.
         """
         spec = spec_of(listener)
         process = self._owner(spec.key)
@@ -223,9 +225,10 @@ class Proxies:
         self._sweep()
 
     def pairs(self, since: int = 0) -> tuple[tuple[ProxiedConnection, ...], bool]:
-        """The pairs made after ``since`` (CLOCK_MONOTONIC ns), oldest first, and whether they are all.
+        """The pairs since ``since`` (CLOCK_MONOTONIC ns), oldest first, and whether these are all.
 
-        Each process remembers its last 4096. A program that is not ours tells nothing: then they are not all.
+        Each process remembers its last 4096. A program that is not netlab's reports none: then these are not
+        all.
         """
         found: list[ProxiedConnection] = []
         whole = True
@@ -266,7 +269,7 @@ class Proxies:
         return next((process for process in self._processes if key in process.keys), None)
 
     def _sweep(self) -> None:
-        """End processes that have nothing to do; Docker has no such ones either."""
+        """End processes without listeners; Docker has none either."""
         for process in [process for process in self._processes if not process.keys]:
             self._processes.remove(process)
             process.end()

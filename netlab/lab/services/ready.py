@@ -18,7 +18,7 @@ INTERVAL = 0.005
 def wait_for(pid: int, namespace: int, ports: set[int]) -> int:
     """Wait until the program ``pid`` listens on ``ports``; an exit code for the waiting child.
 
-    0: it does; 1: it has ended; 2: it has not within :data:`PATIENCE`.
+    0: it listens; 1: it has ended; 2: it did not listen within :data:`PATIENCE`.
     """
     netns.enter(namespace)
     try:

@@ -1,11 +1,11 @@
 """The built-in servers of all containers: one process, one epoll loop.
 
-It says what :mod:`netlab.model.reply` fixes. A TCP client is answered once its request is whole (an HTTP
-header's empty line, else the first line, else the end of what it sends), and the connection is then closed
-in the order that lets the client read everything: shutdown, drain, close. Nobody may hold it up: a
-client has :data:`PATIENCE` seconds, a request :data:`REQUEST` bytes, and where descriptors run out the
-client that has waited longest goes. Nobody may end it either: what a datagram or a request causes ends with
-that datagram or connection (:meth:`Responder._survive`).
+Its answers have the format of :mod:`netlab.model.reply`. It answers a TCP client once the request is complete
+(an HTTP header's empty line, or else the first line, or else the end of the data), and then closes the
+connection in the order that lets the client read everything: shutdown, drain, close. No client can block it:
+a client has :data:`PATIENCE` seconds, a request :data:`REQUEST` bytes, and if descriptors run out, the client
+that has waited longest is dropped. No client can crash it: an error ends only the datagram or connection that
+caused it (:meth:`Responder._survive`).
 """
 
 # ruff: noqa: ARG002 - the two kinds of ports share their signatures
@@ -35,13 +35,13 @@ Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
 
 PATIENCE = 30.0
 REQUEST = 16 << 10
-#: How much a client may go on sending behind its answer before it is cut off.
+#: How much a client may send after its answer before it is cut off.
 DRAIN = 1 << 20
 MAX_CLIENTS = 8192
 BACKLOG = 1024
 #: Datagrams or connections taken of one socket before the others have their turn.
 BATCH = 64
-#: Errors that are written to the log: whoever can cause one can cause many.
+#: The number of errors that are logged: whoever can cause one can cause many.
 TOLD = 20
 
 IPPROTO_SCTP = 132
@@ -81,7 +81,7 @@ class _Port:
         return True
 
     def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
-        """The first request that can be answered now, and what is behind it; None if there is none yet."""
+        """The first complete request, and the data after it; None if there is none yet."""
         return (received, b"") if _whole(received) or (ended and received) else None
 
     def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
@@ -112,15 +112,15 @@ class _DnsPort:
         return False
 
     def request(self, received: bytes, ended: bool) -> tuple[bytes, bytes] | None:
-        """The first query, if it is whole, and what is behind it."""
+        """The first query, if it is complete, and the data after it."""
         return dns.next_query(received) if dns.whole(received) else None
 
     def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
-        """The answer to a query; empty to what is none."""
+        """The answer to a query; empty if it is not a query."""
         return dns.stream_answer(self.servers.of(self.node), request)
 
     def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
-        """The answer to a query, None to what is none."""
+        """The answer to a query; None if it is not a query."""
         return self.servers.of(self.node).answer(request)
 
 
@@ -138,8 +138,8 @@ class _Client:
         self.deadline = deadline
         self.received = b""
         self.output = b""
-        self.ended = False  #: it will send no more
-        self.answered = False  #: it will get no more answers
+        self.ended = False  #: it has finished sending
+        self.answered = False  #: it has had its last answer
         self.drained = 0
 
 
@@ -191,16 +191,16 @@ def open_port(protocol: str, port: int, *, pktinfo: bool = True) -> tuple[socket
 
 
 class Responder:
-    """The loop; ``private`` is the lab's directory, where what its DNS servers know is written down."""
+    """The event loop; ``private`` is the lab's directory, which has the data of its DNS servers."""
 
     def __init__(self, private: str = "") -> None:
         self.epoll = select.epoll()
         self.servers = dns.Servers(private)
         self.ports: dict[int, _Port | _DnsPort] = {}
-        #: (protocol, port, node) as they were asked for → descriptor
+        #: (protocol, port, node) as requested → descriptor
         self.opened: dict[tuple[str, int, str], int] = {}
         self.orders: Channel | None = None
-        #: by descriptor, the one that will run out of patience first in front
+        #: by descriptor, in the order in which they time out
         self.clients: OrderedDict[int, _Client] = OrderedDict()
         self.errors = 0
 
@@ -239,7 +239,7 @@ class Responder:
         return _Port(sock, family, below, port, node, service)
 
     def close(self, protocol: str, port: int, node: str) -> None:
-        """Listen on a port no more, and cut its connections."""
+        """Stop listening on a port, and cut its connections."""
         fd = self.opened.pop((protocol, port, node), None)
         if fd is None:  # this kernel lacks the protocol
             return
@@ -295,7 +295,7 @@ class Responder:
             self._serve(client, events)
 
     def _survive(self, error: Exception) -> None:
-        """A bug that a datagram or a connection has found: it gets no answer, everybody else does."""
+        """Survive a bug: the datagram or connection that caused it gets no answer, all others do."""
         self.errors += 1
         if self.errors <= TOLD:
             say_error(error)
@@ -336,7 +336,7 @@ class Responder:
             client = _Client(sock, peer[:2], port, time.monotonic() + PATIENCE)
             self.clients[sock.fileno()] = client
             self.epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
-            self._serve(client, select.EPOLLIN)  # most requests are there by now
+            self._serve(client, select.EPOLLIN)  # most requests have arrived by now
 
     def _serve(self, client: _Client, events: int) -> None:
         try:
@@ -346,7 +346,7 @@ class Responder:
                 self._read(client)
         except BlockingIOError:
             return
-        except OSError:  # reset by the client: nobody is left to tell
+        except OSError:  # reset by the client, which needs no answer
             self._close(client)
         except Exception:
             self._close(client)
@@ -369,7 +369,9 @@ class Responder:
         self._answer(client)
 
     def _answer(self, client: _Client) -> None:
-        """Answer what is whole by now, one answer at a time: the next when the client has taken the last."""
+        """Answer complete requests, one at a time: the next one when the client has received the last
+        answer.
+        """
         local = client.sock.getsockname()[0]
         while self._write(client) and not client.answered:
             found = client.port.request(client.received, client.ended)
@@ -383,14 +385,14 @@ class Responder:
                 return
 
     def _write(self, client: _Client) -> bool:
-        """Send what is to be sent; whether all of it is."""
+        """Send the pending data; returns whether all of it was sent."""
         if client.output:
             try:
                 sent = client.sock.send(client.output)
             except BlockingIOError:
                 sent = 0
             client.output = client.output[sent:]
-            if client.output:  # whoever does not read his answers is not listened to either
+            if client.output:  # a client that does not read its answers is not read from either
                 more = select.EPOLLIN if client.answered else 0
                 self.epoll.modify(client.sock.fileno(), select.EPOLLOUT | more)
                 return False
@@ -421,7 +423,7 @@ class Responder:
                 try:
                     port.sock.sendmsg([answer], source, 0, peer)
                     break
-                except OSError:  # no way back to a (perhaps forged) sender, or it is slower than we are
+                except OSError:  # the (perhaps forged) sender is unreachable, or too slow
                     continue
 
 
@@ -445,12 +447,12 @@ def _asked(family: int, ancillary: list[tuple[int, int, bytes]]) -> tuple[str, l
 
 
 def serve(spec: Spec, private: str, say: Callable[[Message], None], orders: Channel | None = None) -> int:
-    """The life of the responder's process: listen, ``say`` so, answer for ever.
+    """Run the responder's process: listen, report with ``say``, then answer forever.
 
     ``private`` is the lab's directory.
 
-    It says ``{"lacking": […]}``, or an error. An order is ``{"close": [(protocol, port, node), …], "open":
-    [ports of the first namespace, …]}`` with the namespaces beside it; each is answered in the same way.
+    It reports ``{"lacking": […]}``, or an error. An order is ``{"close": [(protocol, port, node), …], "open":
+    [ports of the first namespace, …]}``, together with the namespaces; each one gets the same kind of answer.
     """
     import gc
 
@@ -466,6 +468,6 @@ def serve(spec: Spec, private: str, say: Callable[[Message], None], orders: Chan
     say({"lacking": lacking})
     if orders is not None:
         responder.take_orders(orders)
-    gc.freeze()  # thousands of long-lived objects that no collection need look at again
+    gc.freeze()  # thousands of long-lived objects that the garbage collector need not check again
     responder.run()
     return 0

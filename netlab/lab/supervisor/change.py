@@ -8,7 +8,7 @@
                           │ ◀── changed ──┘              processes that come, start
            ◀──changed─────┘ once all of them answer
 
-Until ``go`` nothing is done; what fails behind it leaves a lab that ``netlab up`` builds anew.
+Before ``go``, nothing is changed; a failure after it leaves a lab that ``netlab up`` rebuilds.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ ROOM = 1 << 14
 
 
 class LabChange:
-    """The one change that is on its way, and the client that waits for it."""
+    """The current change, and the client that waits for it."""
 
     def __init__(self, supervisor: Supervisor, client: Channel, message: Message, fds: list[int]) -> None:
         """Fork the child that works; ``fds``: what it reads (:func:`reconcile.main`), the lab's lock.
 
-        The lock is shared with the client until all is done: if that is killed meanwhile, the next one waits,
-        and does not take the lab as it was for the lab as it will be.
+        The child shares the lock with the client until the end: if the client is killed, the next one waits,
+        and does not mistake the old lab for the new one.
 
         ``message``: ``renewed``, ``flushed`` and ``reloaded`` as in :class:`netlab.plan.change.Change`, and
-        ``record``, what the lab's record is to say when all is done.
+        ``record``, the new entries of the lab's record.
         """
         self._supervisor = supervisor
         self._client = client
@@ -141,7 +141,7 @@ class LabChange:
     def _end(self, message: Message, *, failed: bool) -> None:
         supervisor = self._supervisor
         self._patience.cancel()
-        supervisor.children.kill(self._child)  # it has ended, but where it hangs or something else failed
+        supervisor.children.kill(self._child)  # it has ended, unless it hangs or something else failed
         supervisor.processes.awaited.clear()
         if failed and self._begun:
             message["text"] = f"{message['text']}; the lab is changed in part: `netlab up` builds it anew"

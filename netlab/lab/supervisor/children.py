@@ -1,4 +1,4 @@
-"""The supervisor's children: forked, told apart, reaped."""
+"""The supervisor's children: fork, identify, reap."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BUG = 70
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A process of the lab that the supervisor answers for.
+    """A process of the lab for which the supervisor is responsible.
 
     ``kind``: ``build``, ``responder``, ``docker-proxy``, ``dockerd``, ``command``, ``exec``, ``helper``.
-    ``returncode`` is None while it runs, else as :mod:`subprocess` counts: minus the signal's number.
+    ``returncode`` is None while it runs, then as in :mod:`subprocess`: negative for a signal.
     """
 
     pid: int
@@ -30,7 +30,7 @@ class Child:
     label: str = ""
     returncode: int | None = None
     on_exit: Callable[[Child], None] | None = None
-    stopped: bool = False  #: by SIGSTOP or one like it: it answers nothing
+    stopped: bool = False  #: by SIGSTOP or a similar signal: it does not answer
     on_stop: Callable[[Child], None] | None = None
 
 
@@ -63,7 +63,7 @@ class Children:
         return child
 
     def adopt(self, child: Child) -> None:
-        """Answer for a process that a child of ours left behind."""
+        """Take over a process that a child left behind."""
         self.known[child.pid] = child
         if self._early is not None and child.pid in self._early:
             self._ended(child, self._early.pop(child.pid))
@@ -89,12 +89,12 @@ class Children:
                 self._early[pid] = code
 
     def kill(self, child: Child) -> None:
-        """End a child, if it has not ended by itself; its ``on_exit`` is called as ever."""
+        """End a child, if it still runs; its ``on_exit`` is called as usual."""
         if child.returncode is None:
             os.kill(child.pid, signal.SIGKILL)
 
     def forget_strangers(self) -> None:
-        """No more processes will be adopted: their exits need not be remembered."""
+        """No more processes will be adopted, so their exits need not be stored."""
         self._early = None
 
     def _ended(self, child: Child, code: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 def say(text: str) -> None:
-    """Write a line; where the disk is full it is lost, and nothing else happens."""
+    """Write a line; if the disk is full, only the line is lost."""
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

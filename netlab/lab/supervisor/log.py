@@ -1,6 +1,6 @@
-"""Collect the output of a lab's programs, each from a pipe of its own, in the lab's log.
+"""Collect the output of a lab's programs in the lab's log, from one pipe for each program.
 
-A program can read what its own pipe holds, as in a container, so no two programs share one.
+A program can read its own pipe, as in a container, so no two programs share one.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Log:
         os.set_blocking(self.pipe, True)  # a program waits while the pipe is full
 
     def fileno(self) -> int:
-        """The end that becomes readable when something was written, or nobody can write any more."""
+        """The end that becomes readable when there is output, or all writers are gone."""
         return self._read
 
     def take(self) -> bool:
-        """Append what is there by now; False once nothing more can come."""
+        """Append the available output; False once no more can come."""
         try:
             data = os.read(self._read, _AT_ONCE)
         except BlockingIOError:
             return True
         if not data:
             return False
-        with suppress(OSError):  # a full disk: what was written is lost, and nothing else
+        with suppress(OSError):  # a full disk: only the output is lost
             self._append(data)
         return True
 
@@ -53,9 +53,9 @@ class Log:
             os.close(fd)
 
     def started(self) -> None:
-        """The program has its end of the pipe: nobody else is to hold it."""
+        """The program has its end of the pipe: close ours."""
         os.close(self.pipe)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         os.close(self._read)

@@ -21,7 +21,7 @@ class Timer:
         self.callback: Handler | None = callback
 
     def cancel(self) -> None:
-        """Do it no more; twice is no error."""
+        """Cancel it; you may call this twice."""
         self.callback = None
 
 
@@ -48,7 +48,7 @@ class Loop:
             self._vital.add(fd)
 
     def also_writable(self, fd: int, wanted: bool) -> None:
-        """Call the handler of a watched descriptor also when it can be written, or no more."""
+        """Turn on or off calls of the handler when the descriptor can be written."""
         self._poll.modify(fd, select.POLLIN | select.POLLOUT if wanted else select.POLLIN)
 
     def watches(self, fd: int) -> bool:
@@ -56,13 +56,13 @@ class Loop:
         return fd in self._handlers
 
     def unwatch(self, fd: int) -> None:
-        """Watch the descriptor no more; before it is closed."""
+        """Stop watching the descriptor; call this before you close it."""
         del self._handlers[fd]
         self._vital.discard(fd)
         self._poll.unregister(fd)
 
     def after(self, seconds: float, callback: Handler) -> Timer:
-        """Call ``callback`` once, when so many seconds have passed."""
+        """Call ``callback`` once, after this many seconds."""
         timer = Timer(callback)
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), timer))
         return timer

@@ -167,7 +167,7 @@ class Processes:
 
     @cached_property
     def responding(self) -> Responding:
-        """The responder, or what there is to say of it."""
+        """The responder's processes, or a dead one in their place."""
         from netlab.lab.supervisor.responding import Responding
 
         return Responding(self._supervisor, self.awaited)
@@ -176,7 +176,7 @@ class Processes:
         self.awaited.discard(waiter)
         self._supervisor.settled()
 
-    # -- a change of the standing lab
+    # -- a change of the running lab
 
     def leave(self, report: Message) -> None:
         """End what does not belong to the lab any more, before its namespaces go."""

@@ -51,5 +51,5 @@ class Published:
     def _unlink(self, link: str) -> None:
         if link in self._made:
             self._made.discard(link)
-            if state.is_name_of(link, self._private):  # else somebody has put his own in its place
+            if state.is_name_of(link, self._private):  # otherwise, somebody has replaced it
                 os.unlink(link)

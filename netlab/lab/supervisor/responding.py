@@ -8,7 +8,7 @@
         │  ◀── answer ──────┤
         │              ✗ dies              a new one is forked, with what it is to listen on by then
 
-A container's packets reach the responder, so a bug there may cost the connections of the moment, and no more.
+A container's packets reach the responder, so a bug there must cost no more than the current connections.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ DEATHS, PERIOD = 5, 60.0
 
 
 class Responding:
-    """The one responder of a lab; none is there until it has something to answer.
+    """The responder of a lab; there is none until it has something to answer.
 
-    ``awaited`` is shared with whoever waits for a lab that is ready: it holds a mark of this object while
-    the responder owes an answer.
+    ``awaited`` is shared with the code that waits until the lab is ready: it contains a mark of this object
+    while the responder owes an answer.
     """
 
     def __init__(self, supervisor: Supervisor, awaited: set[object]) -> None:
@@ -54,7 +54,7 @@ class Responding:
         self._patience: Timer | None = None
         self._deaths: list[float] = []
         self._last = ""  #: how the last one died
-        #: whether a dead one is not replaced before the change that goes on has said what to listen on
+        #: whether a dead one must not be replaced before the current change has said what to listen on
         self._postponed = False
 
     def start(self, ports: list[Any]) -> None:
@@ -67,7 +67,7 @@ class Responding:
         """Let ports go, and listen on others."""
         self._note(close, ports)
         if self._child is not None and self._child.stopped:
-            self._supervisor.children.kill(self._child)  # else nobody would answer any more
+            self._supervisor.children.kill(self._child)  # otherwise nothing would answer any more
             self._dead("was stopped")
         if self._postponed or self._channel is None:
             self.revive()
@@ -107,7 +107,7 @@ class Responding:
         self._owe(1)
 
     def _spec(self) -> list[tuple[int, list[tuple[str, int, str, str]]]]:
-        """All ports by namespace; those of a namespace that a failed change has removed are left out."""
+        """All ports by namespace, without those of namespaces that a failed change has removed."""
         spaces: dict[str, list[tuple[str, int, str, str]]] = {}
         for (protocol, port, node), (namespace, service) in self._ports.items():
             spaces.setdefault(namespace, []).append((protocol, port, node, service))
@@ -190,7 +190,7 @@ class Responding:
         return len(self._deaths) <= DEATHS
 
     def _dead(self, how: str) -> None:
-        """Forget a responder that is gone, or is on its way; say so."""
+        """Forget a responder that is gone, or about to end, and report it."""
         child, channel = self._child, self._channel
         self._child = self._channel = None
         if channel is not None:
@@ -207,7 +207,7 @@ class Responding:
         self._supervisor.warn(f"the responder {how}, and {after}; connections to it were cut")
 
     def _replace(self) -> None:
-        """A new one in place of a dead one, now or when it is known what there is to listen on."""
+        """Replace a dead one, now or once the ports to listen on are known."""
         supervisor = self._supervisor
         if supervisor.phase == "building" or (supervisor.changing is not None and not self._may_live()):
             supervisor.report_failure(f"the responder {self._last}")

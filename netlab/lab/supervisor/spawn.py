@@ -1,7 +1,7 @@
 """Start processes for a client: a program in a node, or a module of netlab.
 
-The child is in the lab's PID namespace, so it cannot outlive the lab; it is killed when the connection
-that asked for it closes. Its stdio are the first three descriptors of the request.
+The child is in the lab's PID namespace, so it cannot outlive the lab; it is killed when the connection of its
+request closes. Its stdio are the first three descriptors of the request.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def spawn(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
-    """Start what ``message`` asks for; raises ValueError or UsageError for what cannot be started.
+    """Start the program or module in ``message``; raises ValueError or UsageError if that is impossible.
 
     ``argv``: a program in ``node``, with ``env`` and ``cwd``. ``module``: a module of netlab with a function
     ``main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> int``, which gets ``args``,
-    the descriptors behind the first three, and the network namespaces of ``nodes``. It runs in a fork of the
-    supervisor: no interpreter has to start, and nothing of the caller's has to be found again.
+    the descriptors after the first three, and the network namespaces of ``nodes``. It runs in a fork of the
+    supervisor, so no interpreter has to start.
     """
     if len(fds) < 3:
         raise ValueError("a process needs stdin, stdout and stderr")
@@ -64,7 +64,7 @@ def _program(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
 def _module(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
     name: str = message["module"]
     if not name.startswith("netlab."):
-        raise ValueError(f"{name} is no module of netlab")
+        raise ValueError(f"{name} is not a netlab module")
     namespaces: dict[str, int] = {}
     arguments: list[str] = message["args"]
 

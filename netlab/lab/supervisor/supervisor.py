@@ -53,7 +53,7 @@ def main(control: int, owner: int) -> NoReturn:
         own_namespaces()
         pid = os.fork()
     except BaseException as error:
-        with contextlib.suppress(Disconnected):  # the owner was killed: nobody is left to tell
+        with contextlib.suppress(Disconnected):  # the owner was killed: there is nobody to notify
             channel.send({"event": "error", **to_message(error)})
         raise SystemExit(1) from None
     if pid:
@@ -68,7 +68,7 @@ class Supervisor:
     def __init__(self, channel: Channel, owner: int) -> None:
         self.owner_channel: Channel | None = channel
         self.owner = owner
-        self.detached = False  #: whether the lab lives on without its owner
+        self.detached = False  #: whether the lab keeps running without its owner
         self.name = ""
         self.path = ""
         self.record: dict[str, Any] = {}
@@ -89,7 +89,7 @@ class Supervisor:
     # -- the loop
 
     def run(self) -> NoReturn:
-        """Serve until somebody says `down`, or the owner ends before the lab is its own."""
+        """Serve until a `down` request, or until the owner ends before the lab is detached."""
         self.outer_pid = int(os.readlink("/proc/self"))  # the old /proc: the PID that others see
         self._listen_to_signals()
         assert self.owner_channel is not None
@@ -111,7 +111,7 @@ class Supervisor:
             self.warn(f"the supervisor had an error, which is in the log: {error!r}")
 
     def warn(self, text: str) -> None:
-        """Have ``netlab status`` and the log say something of a lab that stands."""
+        """Add a warning about the running lab, for ``netlab status`` and the log."""
         say(text)
         if text not in self.processes.warnings:
             self.processes.warnings.append(text)
@@ -120,7 +120,7 @@ class Supervisor:
             self.note()
 
     def note(self) -> None:
-        """Write the lab's record down; a disk without space must not end the lab."""
+        """Write the lab's record; a full disk must not end the lab."""
         try:
             state.write(self.path, self.record)
         except OSError as error:
@@ -153,7 +153,7 @@ class Supervisor:
             if self.path:
                 record = state.Record(self.name, self.path, self.record)
                 state.remove(record)
-        finally:  # whatever could not be removed is a name that the next command clears
+        finally:  # the next command removes the names that are left
             os._exit(0)
 
     # -- clients
@@ -177,7 +177,7 @@ class Supervisor:
         channel.close()
         if channel is self.owner_channel:
             self.owner_channel = None
-            if not self.detached:  # it may live on, and have lost the lab all the same
+            if not self.detached:  # it may still run, but has lost the lab
                 self.stop()
         for child in self.served.pop(channel, ()):
             if child.returncode is None:
@@ -212,7 +212,7 @@ class Supervisor:
                 os.close(fd)
 
     def tell_owner(self, message: Message) -> None:
-        """Say something to whoever is waiting for the lab, if anybody is."""
+        """Send a message to the client that is waiting for the lab, if there is one."""
         if self.owner_channel is not None:
             try:
                 self.send(self.owner_channel, message)
@@ -254,7 +254,7 @@ class Supervisor:
         self.builder.send({"path": self.path}, texts)
 
     def _start_builder(self) -> None:
-        """Fork the child that will build the lab; it gets ready while there is no plan yet."""
+        """Fork the child that will build the lab; it prepares itself before the plan arrives."""
         read, write = socket.socketpair()
         reports = self.builder = Channel(read)
         read.setblocking(False)
@@ -320,7 +320,7 @@ class Supervisor:
         self.stop()
 
     def report_failure(self, text: str, *, with_log: bool = False) -> None:
-        """What was to serve the lab does not: a new lab cannot be, a change has failed."""
+        """A service of the lab failed: abandon a new lab, or report a failed change."""
         if self.changing is not None:
             self.changing.fail(LabError(text))
         elif self.phase in ("new", "building"):
@@ -337,7 +337,7 @@ class Supervisor:
         self.published.add(names)
 
     def _start(self, report: Message) -> None:
-        """The namespaces stand: start what is to run in them, and wait until all of it answers."""
+        """The namespaces exist: start the processes in them, and wait until all of them answer."""
         from netlab.model.errors import NetlabError
 
         try:
@@ -349,7 +349,7 @@ class Supervisor:
         self.settled()
 
     def settled(self) -> None:
-        """Say that the lab is ready, or changed, once nobody is waited for any more."""
+        """Report that the lab is ready, or changed, once all processes have answered."""
         if self.processes.awaited:
             return
         if self.changing is not None:
@@ -361,9 +361,9 @@ class Supervisor:
         self.tell_owner({"event": "ready", "warnings": self.processes.warnings})
 
     def on_commit(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """The owner is content: the lab is known to all; ``detach``: and lives on without its owner.
+        """The owner commits: publish the lab; with ``detach``, it keeps running without its owner.
 
-        An owner that stayed may still let go later.
+        An owner that did not detach may still do so later.
         """
         if channel is not self.owner_channel or self.phase not in ("ready", "committed"):
             raise ValueError("only what is ready can be committed")
@@ -427,15 +427,15 @@ class Supervisor:
                 os.close(fd)
 
     def open_namespace(self, node: str) -> int:
-        """A new descriptor of the namespace in which a node lives; raises UsageError."""
-        from netlab.model.errors import UsageError
+        """A new descriptor of a node's network namespace; raises NoNodeError."""
+        from netlab.model.errors import NoNodeError
 
         if "/" in node or node in (".", ".."):
-            raise UsageError(f"{node!r} is no node of {self.name}")
+            raise NoNodeError(f"{self.name} has no node {node!r}")
         try:
             return os.open(f"{self.private}/netns/{node}", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise UsageError(f"{self.name} has no node {node!r}") from None
+            raise NoNodeError(f"{self.name} has no node {node!r}") from None
 
     def on_spawn(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Start a program, or a module of netlab's, in the lab; ends with the connection."""

@@ -44,49 +44,49 @@ HEAD = """# Conformance
 
 <!-- Written by `nox -s conformance -- --conformance-all --conformance-report FILE`; do not edit. -->
 
-Each configuration was given to a real daemon, in a network namespace of its own, and to netlab; then
-`iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command lines,
-every setting below `/proc/sys/net`, links, addresses, routes and bridge port flags of the host and of each
-container were compared, and the matrix of flows (`NAME-flows`): outcome, source address that the server saw,
-hooks, addresses, rules and verdicts in order, measured on both sides with one instrument. *plan* is what
-`netlab plan` says, *lab* the living host. *Equal* means: all of these lines are the same, but for the
-departures below. Each `refusal-…` is a Compose file that was given to the real `docker compose` as well:
-where the daemon, or Compose, refuses it, netlab does so too, and otherwise not
-(`tests/conformance/refusals.toml`).
+Each configuration ran on a real daemon, in its own network namespace, and on netlab. Then these were
+compared: `iptables-save`, `ip6tables-save`, native nftables tables, listening sockets, docker-proxy's command
+lines, every setting below `/proc/sys/net`, links, addresses, routes and bridge port flags of the host and of
+each container, and the matrix of flows (`NAME-flows`): outcome, source address that the server saw, hooks,
+addresses, rules and verdicts in order, measured on both sides with the same instrument. *plan* is what
+`netlab plan` prints, *lab* is the running host. *Equal* means that all these lines are the same, except for
+the departures below. Each `refusal-…` is a Compose file that the real `docker compose` got, too: netlab must
+refuse it if the daemon or Compose does, and otherwise accept it (`tests/conformance/refusals.toml`).
 
 ## How to run it
 
-`sudo .venv/bin/nox -s conformance` compares the machine's own daemon with everything, and the daemons of the
-other Debian suites (12, 13, unstable) with a selection: each thing that generations do differently, once
-(`tests/conformance/selection.toml` lists it, with why). So continuous integration sees every generation
-that can be had, and ends within ten minutes on two cores; nothing is ever compared less strictly.
-`--conformance-all` compares everything with all of them, which takes half an hour; this page is of that.
+`sudo .venv/bin/nox -s conformance` compares everything with your machine's own daemon, and a selection with
+the daemons of the other Debian suites (12, 13, unstable): each difference between generations, once
+(`tests/conformance/selection.toml` lists them with the reasons). So continuous integration covers all
+generations that are available and takes less than ten minutes on two cores. The comparison is equally strict
+everywhere. `--conformance-all` compares everything with all daemons, which takes half an hour; this page is
+the result of such a run.
 
 It needs root, a dockerd (Debian's `docker.io`), `busybox-static`, `ufw` and `nftables`, all of which
-`./install --dev` brings, and `debootstrap` for the daemons of other suites, one of which comes with Compose.
-Those are made at the first run, about 500 MB each, and kept in `$NETLAB_CONFORMANCE_CACHE`
-(`/var/cache/netlab-conformance`). A daemon that cannot be had is named at the end of the run, in red; without
-any dockerd nothing is collected and the exit code is 5, which is neither a pass nor a fail.
+`./install --dev` installs, and `debootstrap` for the daemons of other suites, one of which has Compose. The
+first run creates these, about 500 MB each, and keeps them in `$NETLAB_CONFORMANCE_CACHE`
+(`/var/cache/netlab-conformance`). If a daemon is not available, the end of the run names it in red; without
+any dockerd, nothing is collected and the exit code is 5, which is neither a pass nor a fail.
 
-| what follows `nox -s conformance --` | |
+| options of `nox -s conformance --` | |
 |---|---|
-| `-k 'ports and not proxy'` | some configurations only |
-| `--conformance-engine docker-28` | that daemon only, and everything; repeatable |
-| `--conformance-all` | everything with every daemon that is there |
-| `--conformance-random N --conformance-seed S` | N random ones, too (`-k random`: only they) |
-| `--conformance-report FILE` | writes this page |
-| `--conformance-results FILE` | adds the results to FILE; the page is made of all of them |
+| `-k 'ports and not proxy'` | only some configurations |
+| `--conformance-engine docker-28` | only that daemon, with all configurations; repeatable |
+| `--conformance-all` | all configurations with every available daemon |
+| `--conformance-random N --conformance-seed S` | also N random configurations (`-k random`: only these) |
+| `--conformance-report FILE` | write this page |
+| `--conformance-results FILE` | add the results to FILE; the page shows all results in it |
 
-`sudo python3 tests/conformance/groundtruth/daemons.py make [SUITE…]` makes the daemons by itself.
+`sudo python3 tests/conformance/groundtruth/daemons.py make [SUITE…]` only creates the daemons.
 
 ## Results
 
 """
 
 CHANCES = """
-## Left to chance by the daemon
+## What the daemon leaves to chance
 
-Here the daemon may try again, and must once do exactly what netlab always does.
+Here the daemon may try again; it must do exactly what netlab always does at least once.
 
 | what | configurations | tries | why |
 |---|---|---|---|"""

@@ -372,11 +372,11 @@ def test_refusals_are_told_where_the_test_asked(own_suite: Suite) -> None:
     result.counts(passed=1, failed=3, errors=1)
     for line in (
         "UsageError: there is no node 'cleint' (did you mean client?)",
-        "UsageError: 'okay': 'okay' is no outcome and no path (did you mean ok?)",
+        "UsageError: 'okay': 'okay' is neither an outcome nor a path (did you mean ok?)",
         "netlab: stderr of ip",
         'Device "wlan0" does not exist.',
         'httpd.yaml docker-99: engine: unknown engine "docker-99"',
-        "test_asks_for_none is marked netlab, but asks for no lab: it has none",
+        "test_asks_for_none is marked netlab, but does not use a lab, so it gets none",
     ):
         assert line in result.text
     assert "def " not in result.text.replace("def test_", "")
@@ -517,8 +517,8 @@ def test_what_is_wrong_with_a_marker_is_said_without_a_traceback(own_suite: Suit
     result.counts(passed=1, errors=5)
     for line in (
         "there is no missing.yaml in",
-        "enigne= is no option of a lab: engine, firewall",
-        "scope='package' is none of function, module, session",
+        "enigne= is not an option of a lab: engine, firewall",
+        "scope='package' must be one of function, module, session",
         "wrong.yaml: ",
         "no scenario is named",
     ):

@@ -30,9 +30,9 @@ def test_one_flow_is_one_journey(seed: netlab.Lab) -> None:
     journey = seed.probe("client -> host:80/tcp", family=6)
     assert (journey.outcome, journey.path, journey.answered_by) == ("ok", "proxy", "httpd")
     assert journey.flow.family == "ipv6"
-    with pytest.raises(netlab.UsageError, match=r"stands for 2 flows .* say family=4 or family=6"):
+    with pytest.raises(netlab.UsageError, match=r"means 2 flows .* give family=4 or family=6"):
         seed.probe("client -> host:80")
-    with pytest.raises(netlab.UsageError, match="stands for 2 flows"):
+    with pytest.raises(netlab.UsageError, match="means 2 flows"):
         seed.probe("client -> host:[80,443]", 4)
     with pytest.raises(netlab.UsageError, match="no IP family 5"):
         seed.probe("client -> host:80", 5)
@@ -73,7 +73,7 @@ def test_expectations_in_words(seed: netlab.Lab) -> None:
     assert wrong.claim.expectation.position.file == __file__
     assert isinstance(failed.value, AssertionError)
     assert "path: expected forward, measured proxy" in str(failed.value)
-    with pytest.raises(netlab.UsageError, match="nothing is said"):
+    with pytest.raises(netlab.UsageError, match="say what you expect"):
         seed.expect("client -> host:80")
 
 
@@ -201,7 +201,7 @@ def test_a_lab_can_be_let_go() -> None:
     [
         ({"engine": "dokker"}, "engine: unknown engine"),
         ({"scale": ["httpd"]}, "scale: "),
-        ({"scale": {"httpd": -1}}, "scale: services.httpd: -1 is no number"),
+        ({"scale": {"httpd": -1}}, "scale: services.httpd: -1 is not a number"),
         ({"project_directory": "/nowhere"}, "project_directory: "),
         ({"engine": 3}, "engine: 3 is not a string"),
         ({"firewall": {}}, "firewall: {} is not a string"),

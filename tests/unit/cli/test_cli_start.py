@@ -77,7 +77,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["completion"], "the following arguments are required: shell"),
         (["up", "/nonexistent/file.yaml"], "/nonexistent/file.yaml"),
         (["up", "a.yaml", "b.yaml", "--name", "x"], "--name names one lab"),
-        (["down", ".etc"], "is no lab's name"),
+        (["down", ".etc"], "cannot be the name of a lab"),
     ],
 )
 def test_usage_errors_are_exit_2(

@@ -44,7 +44,7 @@ def test_counters_comments_and_blank_lines_of_a_file_are_ignored() -> None:
         ("-A INPUT -j ACCEPT\n", "line 1: .* before any"),
         ("*filter\n-A nowhere -j ACCEPT\n", "line 2: there is no chain 'nowhere'"),
         ("*fliter\n", "there is no table 'fliter'"),
-        ("*filter\niptables -F\n", "is no line of an iptables-save file"),
+        ("*filter\niptables -F\n", "is not a line of an iptables-save file"),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_its_line(text: str, complaint: str) -> None:

@@ -117,10 +117,10 @@ def test_sysctls_are_applied_unless_the_scenario_says_otherwise() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"allow": ["OpenSSH"]}, "'OpenSSH' is no port"),
+        ({"allow": ["OpenSSH"]}, "'OpenSSH' is not a port"),
         ({"allow": ["80:90"]}, "must specify 'tcp' or 'udp'"),
         ({"allow": ["80/gre"]}, "protocol 'gre' is not reproduced"),
-        ({"allow": ["from nowhere"]}, "'nowhere' is no address"),
+        ({"allow": ["from nowhere"]}, "'nowhere' is not an address"),
         ({"allow": ["out on ext0 to any port 80"]}, "out on belongs to route_allow"),
         ({"allow": ["in ext0"]}, "in on INTERFACE is expected"),
         ({"route_allow": ["80/tcp log"]}, "'80/tcp' is not reproduced"),

@@ -53,11 +53,11 @@ def test_taken(text: str, taken: bool) -> None:
     ("text", "message"),
     [
         ("tpc", "unknown word 'tpc' (did you mean tcp?)"),
-        ("port", "'port' wants a value"),
-        ("port http", "'http' is no port"),
-        ("src client", "'client' is no address"),
-        ("not", "nothing follows 'not'"),
-        ("tcp or", "'or' stands between two tests"),
+        ("port", "'port' needs a value"),
+        ("port http", "'http' is not a port"),
+        ("src client", "'client' is not an address"),
+        ("not", "'not' needs a test after it"),
+        ("tcp or", "'or' belongs between two tests"),
     ],
 )
 def test_refused(text: str, message: str) -> None:

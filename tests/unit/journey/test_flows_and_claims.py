@@ -119,7 +119,7 @@ def test_without_a_family_those_that_the_target_has(plan: Plan) -> None:
         ("client -> web@back:80", "web is not on the network back"),
         ("client -> web:80", "no ipv6 address"),
         ("client -> 192.0.2.1:*", "is an ipv4 address"),
-        ("client -> [2001:db8::99]:*", "nobody has 2001:db8::99"),
+        ("client -> [2001:db8::99]:*", "no node has 2001:db8::99"),
         ("client -> host:80 via nobody", "no node 'nobody'"),
     ],
 )
@@ -225,7 +225,7 @@ def test_sees_something_where_nothing_came_back_fails(plan: Plan) -> None:
 
 
 def test_an_unknown_word_is_the_users_error(plan: Plan) -> None:
-    with pytest.raises(UsageError, match="no node and no address"):
+    with pytest.raises(UsageError, match="neither a node nor an address"):
         check(Expected(sees="somebody"), journey(), plan)
 
 

@@ -54,7 +54,7 @@ def test_what_the_engine_refuses_is_said_at_the_event(tmp_path: Path) -> None:
 
 def test_a_plan_alone_has_no_past(tmp_path: Path) -> None:
     plan, _ = load(tmp_path, FLOW + "    - event: stop web\n" + FLOW)
-    with pytest.raises(UsageError, match=r"stages\.yaml:12:14: the lab was made from a plan"):
+    with pytest.raises(UsageError, match=r"stages\.yaml:12:14: the lab was built from a plan"):
         stages(plan, None)
     quiet, _ = load(tmp_path, FLOW)
     (stage,) = stages(quiet, None)

@@ -75,7 +75,7 @@ def test_documents_of_included_and_extended_files_are_merged_too(loaded: Load) -
 
 def test_extends_does_not_see_the_other_documents(problems: Problems) -> None:
     text = "services: {a: {image: x}}\n---\nservices: {b: {extends: a}}"
-    assert problems(text) == ['f:3:25: services.b extends "a", which is no service']
+    assert problems(text) == ['f:3:25: services.b extends "a", which is not a service']
 
 
 def test_lifecycle_hooks_do_not_touch_the_network(loaded: Load) -> None:

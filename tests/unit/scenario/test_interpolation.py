@@ -136,7 +136,7 @@ def test_dotenv_windows_lines() -> None:
         ("A=1\nB C=2", '.env:2:3: "B C=2" is not KEY=VALUE'),
         ("=x", '.env:1:1: "=x" is not KEY=VALUE'),
         ('A=1\n\nB="open\nmore', ".env:3:3: the quoted value has no end"),
-        ("A='x' y", '.env:1:6: "y" stands behind the closing quote'),
+        ("A='x' y", '.env:1:6: "y" follows the closing quote'),
         ("A=${B", '.env:1:3: "${B" is not a variable; write $$ for a dollar sign'),
         ("A=1\nB=${C:?gone}", ".env:2:3: the variable C is required: gone"),
     ],

@@ -16,13 +16,13 @@ from netlab.scenario.sysctls import NAMESPACED, wrong_sysctl
 #: what administrators write; ``tests/lab/kernel/test_extensions.py`` has the kernel take them
 ORDINARY = (Path(__file__).parents[2] / "data" / "ordinary_rules.txt").read_text().splitlines()
 REFUSED = [
-    ("iptables -A INPUT -j IDLETIMER --timeout 5 --label x", '"IDLETIMER" is no target'),
-    ("iptables -A INPUT -jIDLETIMER --timeout 5 --label x", '"IDLETIMER" is no target'),
-    ("iptables -A INPUT --jump=IDLETIMER", '"IDLETIMER" is no target'),
-    ("iptables -A INPUT --ju IDLETIMER", '"IDLETIMER" is no target'),
-    ("ip6tables -vA INPUT -vjLED --led-trigger-id x", '"LED" is no target'),
-    ("iptables -A INPUT -g AUDIT", '"AUDIT" is no target'),
-    ("iptables -A INPUT -j SYSRQ", '"SYSRQ" is no target'),
+    ("iptables -A INPUT -j IDLETIMER --timeout 5 --label x", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT -jIDLETIMER --timeout 5 --label x", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT --jump=IDLETIMER", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT --ju IDLETIMER", '"IDLETIMER" is neither a target'),
+    ("ip6tables -vA INPUT -vjLED --led-trigger-id x", '"LED" is neither a target'),
+    ("iptables -A INPUT -g AUDIT", '"AUDIT" is neither a target'),
+    ("iptables -A INPUT -j SYSRQ", '"SYSRQ" is neither a target'),
     ("iptables -A INPUT -j REJCT", '(did you mean "REJECT"?)'),
     ("iptables -A INPUT -m multiprt --dports 80 -j DROP", '(did you mean "multiport"?)'),
     ("iptables -A INPUT -m cgroup --path x -j DROP", 'the match "cgroup" is not allowed'),

@@ -318,7 +318,7 @@ def test_names_in_events(words: str, names: list) -> None:
         ("run host", "write it as run NODE COMMAND"),
         ("run host sh -c true", '"sh" cannot be called'),
         ("run host ip netns add a", '"ip netns" is not allowed here'),
-        ("run host nft flush ruleset; true", "there is no shell here"),
+        ("run host nft flush ruleset; true", "commands run without a shell"),
     ],
 )
 def test_what_is_no_event(text: str, says: str) -> None:

@@ -95,7 +95,7 @@ def test_what_cannot_be_merged(problems: Callable) -> None:
     found = problems(
         "services: {web: {ports: ['1:1']}}", {"g": "services: {web: {ports: {a: b}}}"}, files=("f", "g")
     )
-    assert found == ["g:1:25: services.web.ports is a list in f, and a mapping cannot be put over it"]
+    assert found == ["g:1:25: services.web.ports is a list in f, and a mapping cannot replace it"]
 
 
 # -- extends
@@ -344,7 +344,7 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
 
 def test_a_project_directory_that_is_none(problems: Callable) -> None:
     told = problems("services: {}", project_directory="gone")
-    assert told == ["project_directory: gone is no folder"]
+    assert told == ["project_directory: gone is not a folder"]
 
 
 def test_no_file_is_a_usage_error() -> None:

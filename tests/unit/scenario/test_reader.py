@@ -126,12 +126,12 @@ def test_a_byte_order_mark_and_windows_lines_are_nothing() -> None:
         (b"? [a]\n: 1", "f:1:3: a key must be a string, not a list"),
         (b"? {a: 1}\n: 1", "f:1:3: a key must be a string, not a mapping"),
         (b"a: {<<: 5}", "f:1:9: << takes a mapping or a list of them, not a number"),
-        (b"a: !!int x", 'f:1:4: "x" is no !!int'),
+        (b"a: !!int x", 'f:1:4: "x" is not !!int'),
         (b"a: !!set {x}", 'f:1:4: unknown YAML tag "tag:yaml.org,2002:set"'),
         (b"a: !mine [x]", 'f:1:4: unknown YAML tag "!mine"'),
         (b"[" * 1_000, "f:1:65: nested more than 64 levels deep"),
         (b"- " * 100_000, "f:1:129: nested more than 64 levels deep"),
-        (b"a: &a {b: &b {c: *a}}", "f:1:18: alias *a stands inside its own anchor"),
+        (b"a: &a {b: &b {c: *a}}", "f:1:18: alias *a is inside its own anchor"),
     ],
     ids=range(25),
 )
@@ -153,7 +153,7 @@ def test_a_billion_laughs() -> None:
     bomb = "l0: &l0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
         f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10)
     )
-    assert problem(bomb).endswith("the aliases of this file expand without measure")
+    assert problem(bomb).endswith("the aliases of this file expand without limit")
 
 
 def test_many_honest_aliases_are_no_bomb() -> None:

@@ -142,7 +142,7 @@ WARNED: dict[str, Any] = {
     '"80:80" names a host port; this is a list of the container\'s own ports',
     "services: {a: {image: x, networks: [n]}}\nnetworks: {n: {external: true, internal: true}}": "f:2:32: "
     'networks.n is external, so "internal" has no effect here; '
-    "say under x-netlab.networks.n what the network is like",
+    "describe it under x-netlab.networks.n",
 }
 
 

@@ -102,7 +102,7 @@ def test_verify_and_matrix_are_of_what_was_recorded() -> None:
 
 
 def test_files_or_a_plan() -> None:
-    with pytest.raises(netlab.UsageError, match="not both"):
+    with pytest.raises(netlab.UsageError, match="either files and options, or a plan"):
         FakeLab(SEED, plan=netlab.load_plan([SEED]))
 
 

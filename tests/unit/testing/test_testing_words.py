@@ -59,7 +59,7 @@ def test_words_mappings_and_keywords_go_together() -> None:
     assert expected(ModelExpected("ok", "proxy"), path="forward") == ModelExpected("ok", "forward")
     with pytest.raises(UsageError, match="'way'"):
         expected({"way": "forward"})
-    with pytest.raises(UsageError, match="'forwards' is no path"):
+    with pytest.raises(UsageError, match="unknown path 'forwards'"):
         expected(path="forwards")
     with pytest.raises(UsageError, match="did you mean forward"):
         expected("forwrd")
@@ -80,7 +80,7 @@ def test_a_journey_equals_what_is_said_of_it() -> None:
 def test_what_cannot_be_compared_is_no_difference() -> None:
     with pytest.raises(Unmeasured, match="events were lost"):
         bool(Expected("timeout") == UNKNOWN)
-    with pytest.raises(UsageError, match="of no lab that a fixture made"):
+    with pytest.raises(UsageError, match="does not belong to a lab of the pytest plugin"):
         bool(Expected(sees="gateway") == PROXIED)
 
 
@@ -179,7 +179,7 @@ def test_labs_that_differ_are_not_shared(folder: Path) -> None:
         ([mark("c.yaml")], "there is no c.yaml in"),
         ([mark()], "no scenario is named"),
         ([], "no scenario is named"),
-        ([mark("a.yaml", engin="docker")], "engin= is no option"),
+        ([mark("a.yaml", engin="docker")], "engin= is not an option"),
         ([mark("a.yaml", scope="class")], "scope='class'"),
         ([mark("a.yaml", engine=[])], r"engine=\[\] leaves nothing"),
         ([mark("a.yaml", firewall=())], r"firewall=\(\) leaves nothing"),
