@@ -382,7 +382,7 @@ def test_a_program_is_started_anew_with_its_container(netlab: Any) -> None:
         ("disconnect web bakc", 'there is no network "bakc" (did you mean "back"?)'),
         ("restart daemon hots", 'there is no host "hots" (did you mean "host"?)'),
         ("reload firewall", "host: there is no ufw and no firewalld to reload"),
-        ("--json", "what is to happen to"),
+        ("--json", "say what to change in"),
         ("explode web", "unknown event"),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_wrong_name_gets_a_suggestion(netlab: Any) -> None:
     lab = netlab.up(SEED)
     assert "did you mean client?" in netlab("exec", f"{lab}.clint", "true", code=2).stderr
     assert "did you mean" in netlab("status", f"{lab}x", code=2).stderr
-    assert "what is to be run" in netlab("exec", f"{lab}.client", code=2).stderr
+    assert "say what to run" in netlab("exec", f"{lab}.client", code=2).stderr
 
 
 def test_a_signal_is_handed_on(netlab: Any) -> None:

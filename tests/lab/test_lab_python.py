@@ -149,7 +149,7 @@ def test_a_module_runs_in_the_lab_with_descriptors_and_namespaces() -> None:
             assert process.wait(60) == 0
         os.close(null)
         assert '["httpd", "tcp", "::", 80,' in said
-        with pytest.raises(netlab.LabError, match="no module of netlab"):
+        with pytest.raises(netlab.LabError, match="not a netlab module"):
             lab.client.start_module("os", stdio=(0, 1, 2))
 
 

@@ -52,7 +52,7 @@ def test_up_twice_changes_nothing_and_a_changed_scenario_is_built_anew(netlab: A
     assert "unchanged" in netlab("up", SEED, "--name", lab).stderr
     assert netlab.record(lab) == before
     done = netlab("up", SEED, "--name", lab, "--daemon", "userland-proxy=false")
-    assert "its scenario changed: building it anew" in done.stderr
+    assert "its scenario changed: rebuilding it" in done.stderr
     assert netlab.record(lab)["pid"] != before["pid"]
     assert "docker-proxy" not in netlab.exec(lab, "host", "ss", "-ltnp")
 

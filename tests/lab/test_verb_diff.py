@@ -57,5 +57,5 @@ def test_a_lab_that_stands_is_asked_as_it_is(netlab: Netlab) -> None:
     done = netlab("diff", SEED, lab)
     assert f"{lab} as written" in done.stdout
     assert "client -> host:[80,443]/tcp  ipv4" in done.stdout.partition("flows that close")[2]
-    assert "a lab that stands is compared" in netlab("diff", lab, code=2).stderr
+    assert "compare a running lab" in netlab("diff", lab, code=2).stderr
     assert "has no variants" in netlab("diff", lab, lab, "--engine", "docker-28", code=2).stderr

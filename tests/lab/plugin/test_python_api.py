@@ -34,7 +34,7 @@ def test_one_flow_is_one_journey(seed: netlab.Lab) -> None:
         seed.probe("client -> host:80")
     with pytest.raises(netlab.UsageError, match="means 2 flows"):
         seed.probe("client -> host:[80,443]", 4)
-    with pytest.raises(netlab.UsageError, match="no IP family 5"):
+    with pytest.raises(netlab.UsageError, match="must be 4 or 6, not 5"):
         seed.probe("client -> host:80", 5)
     with pytest.raises(netlab.UsageError, match="did you mean client"):
         seed.probe("clint -> host:80", 4)
