@@ -104,7 +104,7 @@ BAD = [
     ("client -> 1.2.3:80", 20, '"1.2.3" is not an IPv4 address'),
     ("client -> 1.2.3.256:80", 20, '"1.2.3.256" is not an IPv4 address'),
     ("client -> [fe80::1%]:80", 21, '"fe80::1%": only a link-local address has an interface behind %'),
-    ("client -> fd00::1:80", 20, "an IPv6 address stands in brackets: [2001:db8::1]"),
+    ("client -> fd00::1:80", 20, "an IPv6 address needs brackets: [2001:db8::1]"),
     ("client -> [fd00::g]:80", 21, '"fd00::g" is not an IPv6 address in brackets'),
     (
         "client -> [fd00::1%eth0]:80",
