@@ -88,10 +88,27 @@ def test_every_page_is_in_the_index() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_that_are_shown_exist(document: Path) -> None:
-    shown = re.findall(
-        r"netlab ([a-z]+)\b", "\n".join(re.findall(r"```sh\n(.*?)```", document.read_text(), re.S))
-    )
+    text = document.read_text()
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S))
+    typed = "\n".join(re.findall(r"^\$ (?:sudo )?netlab .*$", text, re.M))
+    shown = re.findall(r"netlab ([a-z]+)\b", f"{blocks}\n{typed}")
     assert [verb for verb in shown if verb not in VERBS] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_that_are_shown_exist(document: Path) -> None:
+    """The options of every `netlab VERB …` in a document, up to `--`, a pipe or a comment."""
+    unknown = []
+    for verb, rest in re.findall(r"netlab ([a-z]+)\b([^`\n]*)", document.read_text()):
+        if verb not in VERBS:
+            continue
+        entry = manual.verb(verb)
+        forms = " ".join(argument.form for argument in entry.options)
+        known = set(re.findall(r"(?<![\w-])--?[a-zA-Z0-9][a-z0-9-]*", forms))
+        own = re.split(r" -- | [|#…] ?|&&", rest)[0]
+        shown = re.findall(r"(?<=\s)--?[a-zA-Z0-9][a-z0-9-]*", own) if verb != "exec" else []
+        unknown += [f"netlab {verb} {option}" for option in shown if option not in known]
+    assert unknown == []
 
 
 def test_two_commands_and_no_more() -> None:
