@@ -11,11 +11,12 @@ from collections import defaultdict, deque
 from dataclasses import replace
 
 from netlab.engine.contract import HostFacts
+from netlab.engine.nft import map_elements, map_name, parse_table
 from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
 from netlab.model.observation import Observation
-from netlab.model.rules import ADDED_SINCE, IptablesRuleset, Rule, Table
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Table
 
 
 def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
@@ -26,13 +27,19 @@ def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
         settings[sysctl.key] = sysctl.value
         if sysctl.key in CARRIES:
             settings[CARRIES[sysctl.key]] = sysctl.value
-    rulesets = []
+    rulesets: list[IptablesRuleset | NftTable] = []
     for family, text in seen.rules.items():
         live = Tables(family)
         live.load(text, "iptables-save")
         found, known = live.freeze(), own.get(family, IptablesRuleset(family))
         if _texts(found) != _texts(known):
             rulesets.append(_explained(found, known))
+    for table in facts.rulesets:
+        if isinstance(table, NftTable) and (table.family, table.name) in seen.native:
+            text = seen.native[table.family, table.name]
+            now = parse_table(text) if text else NftTable(table.family, table.name)
+            if _native_texts(now) != _native_texts(table):
+                rulesets.append(_native_explained(now, table))
     values = [(key, " ".join(value.split())) for key, value in seen.sysctls.items()]
     sysctls = [(key, value) for key, value in values if value != settings[key]]
     return HostFound(tuple(rulesets), tuple(sysctls)) if rulesets or sysctls else None
@@ -46,6 +53,21 @@ def _texts(ruleset: IptablesRuleset) -> dict[tuple[str, str], tuple[str | None, 
         if _acts(table)
         for chain in table.chains
     }
+
+
+def _native_texts(table: NftTable) -> tuple[dict[str, tuple[str, list[str]]], dict[str, dict[str, str]]]:
+    chains = {chain.name: (chain.hook, [rule.text for rule in chain.rules]) for chain in table.chains}
+    return chains, {map_name(text): map_elements(text) for text in table.objects}
+
+
+def _native_explained(found: NftTable, known: NftTable) -> NftTable:
+    reasons = {(chain.name, rule.text): rule.reason for chain in known.chains for rule in chain.rules}
+
+    def explained(chain: NftChain) -> NftChain:
+        rules = (NftRule(r.text, reasons.get((chain.name, r.text), r.reason)) for r in chain.rules)
+        return replace(chain, rules=tuple(rules))
+
+    return replace(found, chains=tuple(explained(chain) for chain in found.chains))
 
 
 def _acts(table: Table) -> bool:

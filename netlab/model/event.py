@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netlab.model.rules import IptablesRuleset
+from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.scenario import ExposedPort, JsonValue, Pool, PortMapping, RestartPolicy
 
 
@@ -175,10 +175,11 @@ class FirewallFlush:
 class HostFound:
     """What others have made of the host meanwhile: the next event acts on these rules and settings.
 
-    ``rulesets`` holds each family whose rules were not those that the engine had left, whole.
+    ``rulesets`` holds each family of iptables, and each native table of the engine's, whose rules were not
+    those that the engine had left, whole; a table without chains is gone.
     """
 
-    rulesets: tuple[IptablesRuleset, ...]
+    rulesets: tuple[IptablesRuleset | NftTable, ...]
     sysctls: tuple[tuple[str, str], ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netlab.model.family import Family
 
@@ -25,3 +25,5 @@ class Observation:
 
     rules: Mapping[Family, str]
     sysctls: Mapping[str, str]
+    #: what ``nft list table`` prints of the engine's own tables, by family and name; empty: it is gone
+    native: Mapping[tuple[str, str], str] = field(default_factory=dict)

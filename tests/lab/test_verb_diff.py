@@ -25,6 +25,22 @@ def test_an_upgrade_closes_direct_access(netlab: Netlab) -> None:
     assert ("client", "host:80/tcp", "ipv4") not in found
 
 
+def test_a_minor_update_drops_unpublished_ports_elsewhere(netlab: Netlab) -> None:
+    """From 28.0.4 to 28.5.2 they are dropped in raw, where no accept in DOCKER-USER comes before it."""
+    engines = ("--engine", "docker-28.0.4", "--engine", "docker-28.5.2")
+    found = flows(netlab("diff", SCENARIOS / "masquerade-off-28.0.yaml", *engines, "--json"))
+    assert {key[:2] for key in found} == {
+        (origin, target)
+        for origin in ("client", "neighbour")
+        for target in ("httpd@nw:9/tcp", "httpd@nw/icmp")
+    }
+    for change in found.values():
+        assert change["kind"] == "otherwise"
+        assert change["before"]["decided_by"]["chain"] == "DOCKER"
+        decided = change["after"]["decided_by"]
+        assert decided["rule"] == "-A PREROUTING -d 192.168.10.10/32 ! -i docker_httpd -j DROP"
+
+
 def test_flipping_the_proxy_changes_paths_and_sources(netlab: Netlab) -> None:
     found = flows(
         netlab("diff", SCENARIOS / "httpd-no-proxy.yaml", "--daemon", "userland-proxy=both", "--json")

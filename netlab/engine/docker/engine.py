@@ -13,7 +13,7 @@ from netlab.engine.docker.host_state import Container, HostState
 from netlab.engine.docker.ports import PortAllocator, port_set
 from netlab.engine.docker.traits import Traits
 from netlab.engine.ipam import DEFAULT_POOLS, Pools
-from netlab.engine.nft import NftTables
+from netlab.engine.nft import FoundNftTable, NftTables
 from netlab.engine.refusal import Refused
 from netlab.engine.state import State
 from netlab.engine.sysctls import Sysctls
@@ -39,7 +39,7 @@ from netlab.model.event import (
 )
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.identifiers import digest
-from netlab.model.rules import ADDED_SINCE
+from netlab.model.rules import ADDED_SINCE, NftTable
 from netlab.model.scenario import Host, Pool
 
 #: What happens to a host whose daemon does not run.
@@ -100,6 +100,7 @@ class DockerEngine:
             world.note("host", host.name, self.traits.unmeasured)
         world.ports = _port_allocator(world)
         self._start(world)
+        world.nft.settle()
         return world
 
     def _sysctls(self, host: Host) -> Sysctls:
@@ -136,6 +137,7 @@ class DockerEngine:
         try:
             acting = self if world.traits.nftables == self.traits.nftables or not self.other else self.other()
             acting._act(world, event)
+            world.nft.settle()
         except IptablesError as error:
             raise Refused("event", "", str(error)) from None
 
@@ -199,16 +201,16 @@ class DockerEngine:
         if any(container.running for container in world.containers.values()):
             self._take_up(world)
             return
-        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
-        if docker0 is not None:
-            self.rules.remove_network(world, docker0)
-            firewalld.leave(world, docker0)
-            for pool in docker0.pools.values():
-                world.pools.release(pool.subnet)
         chosen = self._chosen(world.host)
         if chosen is not self:
             self._clean(world)
         chosen._read(world)
+        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
+        if docker0 is not None:
+            chosen.rules.remove_network(world, docker0)
+            firewalld.leave(world, docker0)
+            for pool in docker0.pools.values():
+                world.pools.release(pool.subnet)
         chosen._start(world, docker0.index if docker0 is not None else None)
         if docker0 is not None and networks.DEFAULT_BRIDGE in world.networks:
             world.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
@@ -283,6 +285,10 @@ def _first_index(host: Host) -> int:
 def _take_over(world: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host."""
     for ruleset in found.rulesets:
+        if isinstance(ruleset, NftTable):
+            family = next(family for family in FAMILIES if family.nft == ruleset.family)
+            world.nft.found[family] = FoundNftTable.of(ruleset)
+            continue
         tables = world.tables[ruleset.family] = Tables(ruleset.family)
         tables.take(ruleset)
     for key, value in found.sysctls:

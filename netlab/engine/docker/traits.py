@@ -66,6 +66,9 @@ class Traits:
     user_chain_rearranged = during(OLDEST, "27", "networks made on 26.1.5 and 28.5.2 after iptables -F")
     #: a port whose rules iptables takes in part leaves none of them
     takes_port_back = during("28", STILL, "20.10.24 and 28.5.2 without chain DOCKER in filter")
+    #: a network's rule for the host's own packets, of no use with the userland proxy, is taken out where a
+    #: start without the proxy has left it
+    takes_hairpin_out = during("26", STILL, "20.10.24 and 26.1.5, userland-proxy changed in daemon.json")
     #: IPv4 forwarding is turned on with every network, if it is off by then, not only when the daemon starts
     networks_forward = during("28", STILL, "20.10.24 and 28.5.2 with ip_forward=0 before a new network")
     #: the IPv6 FORWARD policy is set to DROP as soon as the daemon starts

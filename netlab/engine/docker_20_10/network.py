@@ -19,6 +19,8 @@ def add(world: HostState, network: LiveNetwork) -> None:
             _internal(tables, network, family, world.traits.internal_discovery)
         else:
             _nat(tables, network, family, hairpin)
+            if world.traits.takes_hairpin_out and not hairpin:
+                tables.delete("nat", "POSTROUTING", _to_network(network, family))
             _icc(tables, network)
             _out(tables, network)
             _jumps(tables, family, hairpin)
@@ -32,10 +34,18 @@ def add(world: HostState, network: LiveNetwork) -> None:
 def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
     discovery = world.traits.internal_discovery
+    hairpin = not world.daemon.userland_proxy
     for family in world.families():
         tables = world.tables[family]
         for table, chain, text in _texts(network, family, discovery):
             tables.delete(table, chain, text)
+        if hairpin or world.traits.takes_hairpin_out:
+            tables.delete("nat", "POSTROUTING", _to_network(network, family))
+
+
+def _to_network(network: LiveNetwork, family: Family) -> str:
+    """What the host itself sends to a network."""
+    return f"-o {network.bridge} -m addrtype --src-type LOCAL -j {network.source_nat(family)}"
 
 
 def _texts(network: LiveNetwork, family: Family, discovery: bool) -> list[tuple[str, str, str]]:
@@ -49,7 +59,6 @@ def _texts(network: LiveNetwork, family: Family, discovery: bool) -> list[tuple[
         ("filter", STAGE_1, f"-i {br} ! -o {br} -j {STAGE_2}"),
         ("filter", STAGE_2, f"-o {br} -j DROP"),
         ("nat", DOCKER, f"-i {br} -j RETURN"),
-        ("nat", "POSTROUTING", f"-o {br} -m addrtype --src-type LOCAL -j {network.source_nat(family)}"),
     ]
     if family in network.families:
         subnet = network.subnet(family)
@@ -76,7 +85,7 @@ def _nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bool) ->
         tables.insert(
             "nat",
             "POSTROUTING",
-            f"-o {br} -m addrtype --src-type LOCAL -j {network.source_nat(family)}",
+            _to_network(network, family),
             f"what the host itself sends to {name} takes the bridge's address (no userland proxy)",
         )
 

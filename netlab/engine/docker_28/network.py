@@ -91,13 +91,12 @@ def source_nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bo
             f"-s {network.subnet(family)} ! -o {br} -j {target}",
             f"what leaves {name} takes the host's address",
         )
+    from_host = f"-o {br} -m addrtype --src-type LOCAL -j {target}"
     if hairpin:
-        tables.insert(
-            "nat",
-            "POSTROUTING",
-            f"-o {br} -m addrtype --src-type LOCAL -j {target}",
-            f"what the host itself sends to {name} takes the bridge's address (no userland proxy)",
-        )
+        reason = f"what the host itself sends to {name} takes the bridge's address (no userland proxy)"
+        tables.insert("nat", "POSTROUTING", from_host, reason)
+    else:
+        tables.delete("nat", "POSTROUTING", from_host)
 
 
 def skip_nat(world: HostState, tables: Tables, network: LiveNetwork, family: Family) -> None:

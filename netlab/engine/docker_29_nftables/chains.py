@@ -38,7 +38,7 @@ def start(world: HostState) -> None:
             "firewalling and set sysctl net.ipv4.ip_forward=1, or disable this check using daemon option "
             "--ip-forward=false",
         )
-    world.nft.tables.clear()
+    world.nft.start()
     for family, switch in zip(FAMILIES, (world.daemon.iptables, world.daemon.ip6tables), strict=True):
         if switch:
             table = _table(family, hairpin=not world.daemon.userland_proxy)
@@ -50,7 +50,7 @@ def start(world: HostState) -> None:
 
 def leave(world: HostState) -> None:
     """What the iptables backend cleans up: both tables."""
-    world.nft.tables.clear()
+    world.nft.clear()
 
 
 def forward_policy(world: HostState, turned_on: bool) -> None:

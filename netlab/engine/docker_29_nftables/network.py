@@ -44,8 +44,8 @@ def remove(world: HostState, network: LiveNetwork) -> None:
     """Take the chains of a network out again."""
     for _, table in tables(world):
         for name in MAPS:
-            table.maps[name].pop(network.bridge, None)
-            table.chains.pop(_name(name, network.bridge), None)
+            table.unmap(name, network.bridge)
+            table.drop_chain(_name(name, network.bridge))
 
 
 def _marked(accept: tuple[int, int]) -> str:
@@ -72,7 +72,7 @@ def _name(of: str, bridge: str) -> str:
 
 def _chain(table: WorkingNftTable, of: str, bridge: str) -> WorkingNftChain:
     name = _name(of, bridge)
-    table.maps[of][bridge] = f"jump {name}"
+    table.map_to(of, bridge, f"jump {name}")
     return table.chains.setdefault(name, WorkingNftChain(name))
 
 

@@ -8,6 +8,7 @@ from netlab.kernel import sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES
 from netlab.model.observation import READ, Observation
+from netlab.model.rules import NftTable
 
 if TYPE_CHECKING:
     from netlab.lab.client.client import Client
@@ -30,7 +31,15 @@ def observe(client: Client) -> dict[str, Observation]:
 def _read(client: Client, node: Node) -> Observation:
     rules = {family: _ask(client, node, f"{family.iptables}-save") for family in FAMILIES}
     values = _ask(client, node, "cat", *(sysctl.path(key) for key in READ)).splitlines()
-    return Observation(rules, dict(zip(READ, values, strict=True)))
+    tables = [(r.family, r.name) for r in node.rulesets if isinstance(r, NftTable)]
+    there = _ask(client, node, "nft", "list", "tables").splitlines() if tables else []
+    native = {
+        (family, name): _ask(client, node, "nft", "-s", "list", "table", family, name)
+        if f"table {family} {name}" in there
+        else ""
+        for family, name in tables
+    }
+    return Observation(rules, dict(zip(READ, values, strict=True)), native)
 
 
 def _ask(client: Client, node: Node, *argv: str) -> str:

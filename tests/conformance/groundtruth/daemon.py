@@ -53,7 +53,13 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the daemon
         self._cgroup = f"/{CGROUP}-{os.getpid()}-{world.pid}"
-        self._write("/run/state/daemon.json", json.dumps(dict(config)))
+        self._config = dict(config)
+        self.configure({})
+
+    def configure(self, settings: Mapping[str, JsonValue]) -> None:
+        """Change daemon.json, which the next start reads; None takes a key out."""
+        self._config = {key: v for key, v in {**self._config, **settings}.items() if v is not None}
+        self._write("/run/state/daemon.json", json.dumps(self._config))
 
     def _write(self, path: str, text: str) -> None:
         self.world.run(["tee", path], stdin=text)

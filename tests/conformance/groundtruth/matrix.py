@@ -1,7 +1,8 @@
 """Which configurations are compared with which daemon.
 
-``scenarios/all`` is for every daemon, ``scenarios/from-28`` for that generation and later ones, and the
-measured configurations of ``tests/data/captures/scenarios`` for those that their names are for.
+``scenarios/all`` is for every daemon, ``scenarios/from-28`` for that generation and later ones; so it is in
+``stories``. The measured configurations of ``tests/data/captures/scenarios`` are for those that their names
+say.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ def configurations(engine: str) -> tuple[Case, ...]:
 
 
 @cache
+def stories(engine: str) -> tuple[Case, ...]:
+    """All stories of what others do to a host between events."""
+    folders = [folder for folder in sorted((HERE / "stories").iterdir()) if _is_for(folder.name, engine)]
+    return tuple(Case(p.stem, p, claim(p)) for folder in folders for p in sorted(folder.glob("*.yaml")))
+
+
+@cache
 def captured(engine: str, kind: str) -> tuple[Case, ...]:
     """The measured configurations, ``rules`` or ``flows``, in the form that is for this engine."""
     found: dict[str, Path] = {}
@@ -105,5 +113,7 @@ def cases(test: str, engine: str, whole: bool = True) -> tuple[Case, ...]:
     flows = with_flows(engine)
     if test == "test_witness":
         return tuple(case for case in flows if case.name == "c02-flows") if whole else ()
+    if test == "test_story":
+        return stories(engine) if whole else ()
     found = flows if test == "test_flows" else configurations(engine)
     return found if whole else tuple(case for case in found if case.name in selected(engine))

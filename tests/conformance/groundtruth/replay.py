@@ -15,6 +15,7 @@ from netlab.model.event import (
     ContainerSpec,
     ContainerStart,
     ContainerStop,
+    DaemonConfigure,
     DaemonStart,
     DaemonStop,
     Disconnect,
@@ -22,6 +23,8 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     FirewallReload,
+    HostFound,
+    HostReboot,
     NetworkCreate,
     NetworkRemove,
     NetworkSpec,
@@ -88,8 +91,10 @@ class Replay:
                 for family in FAMILIES:
                     for table in ("filter", "nat"):
                         self.daemon.world.run([family.iptables, "-t", table, "-F"])
-            case FirewallReload():
-                raise NotImplementedError("a world has no firewall daemon to reload")
+            case DaemonConfigure(settings):
+                self.daemon.configure(dict(settings))
+            case FirewallReload() | HostReboot() | HostFound():
+                raise NotImplementedError(f"a world does not do {event}")
             case _:
                 assert_never(event)
 

@@ -21,6 +21,7 @@ from netlab.model.event import (
     Event,
     HostReboot,
     NetworkCreate,
+    NetworkRemove,
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family
@@ -218,3 +219,83 @@ def test_who_shares_a_namespace_is_left_with_lo_until_it_starts_again(engine: st
     assert namespace(stood.after([ContainerStop("web")])) == ""
     assert namespace(stood.after([ContainerRestart("web"), ContainerRestart("side")])) == "web"
     assert namespace(stood.after(RESTART)) == "web"
+
+
+# -- the nftables backend
+
+
+def listing(table: NftTable) -> str:
+    """What ``nft list table`` prints."""
+    parts = ["\n".join(f"\t{line}" for line in text.splitlines()) for text in table.objects]
+    for chain in table.chains:
+        lines = [f"\t\t{chain.hook};"] if chain.hook else []
+        lines += [f"\t\t{rule.text}" for rule in chain.rules]
+        parts.append("\n".join([f"\tchain {chain.name} {{", *lines, "\t}"]))
+    return "\n".join([f"table {table.family} {table.name} {{", "\n\n".join(parts), "}"])
+
+
+def native(stood: EngineOnHost) -> dict[str, NftTable]:
+    return {r.family: r for r in stood.facts.rulesets if isinstance(r, NftTable)}
+
+
+def seen_native(stood: EngineOnHost, text: str) -> EngineOnHost:
+    """The engine on a host whose IPv4 table of Docker's somebody changed; an empty text: deleted."""
+    differs = changes(stood.facts, Observation({}, {}, {("ip", "docker-bridges"): text}))
+    return stood if differs is None else stood.after([differs])
+
+
+def texts(table: NftTable, chain: str) -> list[str]:
+    return next([rule.text for rule in c.rules] for c in table.chains if c.name == chain)
+
+
+MORE = NetworkCreate(NetworkSpec("more", "c" * 64, pools=(Pool("203.0.113.0/24"),)))
+INTO_FRONT = "filter-forward-in__br-bbbbbbbbbbbb"
+
+
+def test_native_rules_that_nobody_changed_are_no_finding() -> None:
+    stood = up("docker-29-nftables")
+    for table in native(stood).values():
+        seen = Observation({}, {}, {(table.family, table.name): listing(table)})
+        assert changes(stood.facts, seen) is None
+
+
+def test_an_event_writes_the_native_chains_that_it_changes() -> None:
+    stood = up("docker-29-nftables")
+    whole = native(stood)["ip"]
+    gone = seen_native(stood, "")
+    assert list(native(gone)) == ["ip6"]
+    again = native(gone.after([ContainerRestart("web")]))["ip"]
+    assert {c.name for c in again.chains} == {"raw-PREROUTING", "nat-prerouting-and-output", INTO_FRONT}
+    assert not any("elements" in text for text in again.objects)  # so nothing leads to the network's chain
+    for chain in ("raw-PREROUTING", "nat-prerouting-and-output", INTO_FRONT):
+        assert texts(again, chain) == texts(whole, chain)
+
+
+@pytest.mark.parametrize("events", [RESTART, (NetworkRemove("more"),)])
+def test_the_native_table_comes_back_as_a_whole(events: tuple[Event, ...]) -> None:
+    """With the daemon; or where a transaction fails, for what it takes out is not there."""
+    stood = up("docker-29-nftables").after([MORE])
+    both = [native(one.after(events))["ip"] for one in (stood, seen_native(stood, ""))]
+    assert {*both[0].chains} == {*both[1].chains}
+    assert {*both[0].objects} == {*both[1].objects}
+
+
+def test_native_rules_of_others_stay_until_their_chain_is_written() -> None:
+    stood = up("docker-29-nftables")
+    mine = "\tchain mine {\n\t\tip saddr 203.0.113.9 drop\n\t}\n}"
+    text = listing(native(stood)["ip"]).removesuffix("}") + mine
+    drop = "ip saddr 203.0.113.7 drop"
+    for chain in ("filter-FORWARD", INTO_FRONT):
+        head = f"\tchain {chain} {{\n"
+        head += "\t\ttype filter hook forward priority filter; policy accept;\n" * (chain == "filter-FORWARD")
+        assert head in text
+        text = text.replace(head, f"{head}\t\t{drop}\n")
+    found_there = seen_native(stood, text)
+    assert drop in texts(native(found_there)["ip"], INTO_FRONT)
+    restarted = native(found_there.after([ContainerRestart("web")]))["ip"]
+    assert drop in texts(restarted, "filter-FORWARD")
+    assert drop not in texts(restarted, INTO_FRONT)
+    assert texts(restarted, "mine") == ["ip saddr 203.0.113.9 drop"]
+    daemon = native(found_there.after(RESTART))["ip"]
+    assert drop not in texts(daemon, "filter-FORWARD")
+    assert texts(daemon, "mine") == []

@@ -49,6 +49,21 @@ def test_equal_plans_do_not_differ() -> None:
     assert found.same_rules == rules_of("docker-28")
 
 
+def test_a_minor_update_in_full() -> None:
+    """28.0.4 → 28.5.2: a drop for each container, not for each published port; DOCKER-USER has no RETURN."""
+    found = compare("docker-28.0.4", "docker-28.5.2")
+    raw, user = ("raw PREROUTING", "filter DOCKER-USER")
+    web = "-d 192.168.10.10/32 ! -i docker_httpd"
+    assert [(c.kind, str((c.before or c.after).place), c.rule.text) for c in found.rules] == [  # type: ignore[union-attr]
+        ("goes", f"ip {raw}", f"{web} -p tcp -m tcp --dport 80 -j DROP"),
+        ("goes", f"ip {raw}", f"{web} -p tcp -m tcp --dport 443 -j DROP"),
+        ("goes", f"ip {user}", "-j RETURN"),
+        ("goes", f"ip6 {user}", "-j RETURN"),
+        ("comes", f"ip {raw}", f"{web} -j DROP"),
+    ]
+    assert found.same_rules == 40
+
+
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
