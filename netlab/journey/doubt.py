@@ -86,8 +86,16 @@ def _ok(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -
     if end.left is None or end.hook not in _LAST_HOOKS:
         return f"an answer came, though the packet was followed to {end.hook} of {end.node} only"
     if reply is not None:
-        return contradiction(reply, end.left)
+        there = end.node if end.hook == "input" else facts.owner(endpoints(end.left)[1][0], end.node)
+        return contradiction(reply, end.left) or _impostor(reply, there, facts)
     return sighting.inner
+
+
+def _impostor(reply: Reply, there: str | None, facts: Topology) -> str:
+    """That an answer names another node than the one to which the packet went; empty if it does not."""
+    if there is None or facts.namespace(reply.node) == facts.namespace(there):
+        return ""
+    return f"the answer says that {reply.node} gave it, and the packet went to {there}"
 
 
 def contradiction(reply: Reply, key: bytes) -> str:
@@ -109,7 +117,8 @@ def _ok_unseen(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topo
         return ""
     inside = facts.owns(flow.origin, flow.address) and flow.via is None
     if sighting.reply is not None:
-        said = contradiction(sighting.reply, sighting.key)
+        there = facts.owner(endpoints(sighting.key)[1][0], flow.origin)
+        said = contradiction(sighting.reply, sighting.key) or _impostor(sighting.reply, there, facts)
         if said:
             return said
     if inside or ways.switched:
