@@ -10,14 +10,13 @@ from typing import Final, NamedTuple, Protocol
 from netlab.journey.build import build
 from netlab.journey.doubt import doubt
 from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, stopped
-from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key
+from netlab.journey.headers import PROTOCOLS, answers, make_key
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.topology import Topology
-from netlab.kernel.netlink import route
 from netlab.measure.crafted import CraftedProbe
 from netlab.measure.in_flight import Probe
-from netlab.measure.inquiry import Inquiry
+from netlab.measure.inquiry import Inquiry, way_after
 from netlab.measure.tracer import Tracer
 from netlab.model.family import endpoint, unmapped
 from netlab.model.flow import Flow
@@ -189,14 +188,8 @@ class Harvest:
 
     def _route(self, end: HookPass) -> str:
         """The routing table's answer for a packet that no hook saw after PREROUTING."""
-        assert end.left is not None
-        (src, sport), (dst, dport) = endpoints(end.left)
         tracer = next(tracer for tracer in self._tracers if tracer.node == end.node)
-        index = end.iif
-        iif = None if index is None else (index, tracer.facts.interface(index) or str(index))
-        return route.lookup(
-            tracer.netns, src, dst, iif, mark=end.mark, protocol=end.left[1], ports=(sport, dport)
-        )
+        return way_after(end, tracer.netns, self._facts)
 
     def second_legs(self, began: int) -> dict[tuple[str, bytes], bytes]:
         """(Host, key of a client's packet at its proxy) → key of the proxy's own, by the proxies' word."""

@@ -9,6 +9,7 @@ from typing import Final
 from netlab.journey.doubt import conclude, refusing
 from netlab.journey.evidence import PacketPaths, ProbeResult
 from netlab.journey.headers import endpoints
+from netlab.journey.hook_passes import HookPass
 from netlab.journey.topology import Topology
 from netlab.kernel import beside, neighbours, process
 from netlab.kernel import netns as namespaces
@@ -20,6 +21,15 @@ _TABLE_FULL: Final = (
     "the machine's table of {0} neighbours was full, so a packet was lost that no rule dropped:"
     " raise net.{0}.neigh.default.gc_thresh3"
 )
+
+
+def way_after(end: HookPass, netns: int, facts: Topology) -> str:
+    """The routing table's answer for a packet that left PREROUTING (whose ``left`` is known)."""
+    assert end.left is not None
+    (src, sport), (dst, dport) = endpoints(end.left)
+    name = facts.traced[end.node].interface(end.iif)
+    iif = None if end.iif is None or name is None else (end.iif, name)
+    return route.lookup(netns, src, dst, iif, mark=end.mark, protocol=end.left[1], ports=(sport, dport))
 
 
 class Inquiry:
@@ -105,23 +115,31 @@ class Inquiry:
 
     def _turned_away(self, sighting: ProbeResult, ways: PacketPaths) -> bool:
         """Record it if the routing table of the last node refused the packet, or its answer."""
-        way = ways.proxied or ways.forth
-        if not way or ways.back:
+        answer = ways.returned or ways.back
+        way = answer or ways.proxied or ways.forth
+        if not way:
             return False
         end = way[-1]
         if end.left is None:
             return False
         netns = self._places[self._facts.namespace(end.node)]
         (src, sport), (dst, dport) = endpoints(end.left)
-        if end.hook == "prerouting" and sighting.route is not None and ": unicast" in sighting.route:
+        if answer:
+            if end.hook != "prerouting":
+                return False
+            found = way_after(end, netns, self._facts)
+            if not refusing(found):
+                return False
+            sighting.route, sighting.answer_turned_away = found, True
+        elif end.hook == "prerouting" and sighting.route is not None and ": unicast" in sighting.route:
             if ":" not in dst or _forwards(netns):
                 return False
             sighting.route = f"{sighting.route}, but net.ipv6.conf.all.forwarding is 0"
         elif end.hook == "input":
-            answer = route.lookup(netns, dst, src, None, protocol=end.left[1], ports=(dport, sport))
-            if not refusing(answer):
+            found = route.lookup(netns, dst, src, None, protocol=end.left[1], ports=(dport, sport))
+            if not refusing(found):
                 return False
-            sighting.route, sighting.answer_turned_away = answer, True
+            sighting.route, sighting.answer_turned_away = found, True
         else:
             return False
         sighting.lost_in = end.node

@@ -155,6 +155,10 @@ CASES = {
         WEB, "timeout", (("host", iptables("DOCKER-USER -p tcp -j NFQUEUE --queue-num 5")),),
         "forward", "rule", ("ip", "filter", "DOCKER-USER"), "Handed to another program in FORWARD",
     ),
+    "a black hole on the way back": Case(
+        OUT, "timeout", (("host", route("blackhole")),),
+        "forward", "route", says="host has no way back for its answer: ip route get",
+    ),
     "an unreachable route": Case(
         WEB, "unreachable",
         (("host", route("unreachable")),),
