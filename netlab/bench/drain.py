@@ -55,15 +55,15 @@ class Witness:
 
 
 def drain() -> None:
-    """Return once every namespace that was let go of is gone."""
+    """Return once every released namespace is gone."""
     Witness().wait()
 
 
 def settle() -> None:
-    """Return once no socket that was closed before holds its namespace any more.
+    """Return once no closed socket holds its namespace any more.
 
     The kernel frees a netlink socket after an RCU grace period. When it has taken down a namespace it waits
-    for all such work (rcu_barrier in cleanup_net, net/core/net_namespace.c), behind the removal of its links.
+    for all such work (rcu_barrier in cleanup_net, net/core/net_namespace.c), after the removal of its links.
     """
     drain()
     drain()

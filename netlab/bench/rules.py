@@ -42,7 +42,7 @@ def ours(ports: int) -> float:
     """Seconds for all rules in one go, the text of them included."""
     rules = published(ports)
 
-    def work() -> None:  # as a lab's host gets them, whose namespace is new
+    def work() -> None:  # as for a lab's host, whose namespace is new
         ruleset.start_iptables(Family.IPV4, restore_text(rules), fresh=True).finish()
 
     return _in_a_namespace(work)

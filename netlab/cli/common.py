@@ -107,7 +107,7 @@ def scenario_groups(args: argparse.Namespace) -> list[Files]:
 
 
 def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Files:
-    """What a folder offers, or, as Compose has it, the nearest one ``above`` it."""
+    """The scenario files of a folder or, as with Compose, of the nearest folder ``above`` it."""
     from netlab.model.errors import UsageError
     from netlab.scenario import find_default, folder_environment, named_by_variable
 

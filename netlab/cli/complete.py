@@ -154,6 +154,6 @@ def _published(known: Sequence[str]) -> list[str]:
 def answer(words: Sequence[str]) -> int:
     """What may come in the place of the last word, one a line: ``netlab completion --words WORD…``."""
     for word, about in candidates(words):
-        if shown_in_line(word) == word:  # nobody can type another
+        if shown_in_line(word) == word:  # others cannot be typed
             print(f"{word}\t{shown_in_line(about)}")
     return 0

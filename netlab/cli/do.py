@@ -1,4 +1,4 @@
-"""``netlab do``: something happens to the engine of a lab that stands."""
+"""``netlab do``: change the engine's state in a running lab."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def stale_labs() -> Iterator[Finding]:
-    """What killed labs left behind: names only, since nothing of a lab outlives its supervisor."""
+    """The remains of killed labs: only names, because nothing else of a lab outlives its supervisor."""
     from netlab.kernel.machine import Finding
     from netlab.lab import state
     from netlab.model.errors import MachineError

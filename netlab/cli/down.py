@@ -1,4 +1,4 @@
-"""``netlab down``: take labs down; what is down already is no error."""
+"""``netlab down``: take labs down; it is no error if one is already down."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Container engines: what each would have written to its host by now.
+"""Container engines: what each one writes to its host.
 
-An engine is imported when it is asked for, and the layouts of the others are not. What an engine is,
-:mod:`netlab.engine.contract` says; how to add one, ``docs/engines.md``.
+Each engine is imported at its first use, without the layouts of the others. :mod:`netlab.engine.contract`
+defines an engine; ``docs/engines.md`` says how to add one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ NAMES = ENGINES
 
 
 def get(name: str) -> Engine[Any]:
-    """The engine of a name: ``docker-28``, ``docker-28.1.1``, ``docker`` (the newest), or an added one's.
+    """The engine of a name: ``docker-28``, ``docker-28.1.1``, ``docker`` (the newest), or a registered one.
 
-    Raises :class:`UsageError`, with a suggestion where there is no engine of that name.
+    Raises :class:`UsageError`, with a suggestion, if there is no engine of that name.
     """
     try:
         engine_names.check_engine(name)
@@ -36,12 +36,12 @@ def get(name: str) -> Engine[Any]:
 
 
 def register(engine: Engine[Any]) -> None:
-    """Add an engine to those that scenarios and ``--engine`` can name, for as long as this program runs.
+    """Register an engine, which scenarios and ``--engine`` can name until this program ends.
 
-    It takes the place of an earlier one of its name. An installed package names its engine as an entry point
-    of the group ``netlab.engines`` instead, so that ``netlab`` on the command line knows it too.
+    It replaces an earlier engine of the same name. An installed package names its engine as an entry point of
+    the group ``netlab.engines`` instead, so that the command line knows it, too.
 
-    Raises :class:`UsageError` for a name that cannot be an engine's, or that stands for versions of Docker.
+    Raises :class:`UsageError` for an invalid name, or one that means a version of Docker.
     """
     if not engine_names.NAME.fullmatch(engine.name):
         raise UsageError(
@@ -52,7 +52,7 @@ def register(engine: Engine[Any]) -> None:
 
 
 def _packaged(name: str) -> Engine[Any]:
-    """The engine behind an entry point, imported now."""
+    """Import the engine of an entry point."""
     point = engine_names.packaged()[name]
     where = f"engine {name}: entry point {point.value}"
     try:

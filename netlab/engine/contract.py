@@ -1,8 +1,9 @@
 """What the rest of netlab knows of a container engine: a state machine that can describe its host.
 
 ``start(host)`` is the engine's first start on a host, ``step(state, event)`` its reaction to one event, and
-``describe(state)`` says what is on the host by then, as a :class:`HostFacts`. plan, lab and diff use nothing
-else. A state belongs to its engine: no other module looks inside. It never changes once it is handed out.
+``describe(state)`` returns the resulting state of the host, as a :class:`HostFacts`. plan, lab and diff use
+nothing else. A state belongs to its engine: no other module looks inside. It never changes once it is handed
+out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class EngineNote:
-    """What a user should know though nothing is refused.
+    """What a user should know, although nothing is refused.
 
     ``subject`` and ``name`` say what it is about, as those of a :class:`Refused` do. ``by_chance``: a real
-    engine decides this anew each time.
+    engine decides this differently each time.
     """
 
     subject: Subject
@@ -86,9 +87,10 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class FirewalldZone:
-    """What the engine has told firewalld over D-Bus.
+    """What the engine has configured in firewalld over D-Bus.
 
-    ``bridges`` are in the zone ``docker``, in order; ``policy``: what is forwarded to that zone is accepted.
+    ``bridges`` are in the zone ``docker``, in order; ``policy``: packets that are forwarded to that zone are
+    accepted.
     """
 
     bridges: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ DEFAULT_POOLS: tuple[tuple[str, int], ...] = (
 
 
 class PoolError(ValueError):
-    """An address or a pool cannot be had; the text is Docker's."""
+    """An address or a pool is unavailable; the text is Docker's."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class AddressPool:
             self._taken.add(int(wanted))
 
     def next(self) -> Address:
-        """The lowest free address of the range; raises PoolError when there is none."""
+        """The lowest free address of the range; raises PoolError if there is none."""
         within = self.range or self.subnet
         number = max(self._low, int(within.network_address))
         last = int(within.broadcast_address)

@@ -1,9 +1,8 @@
-"""Keep an engine's working copy: immutable for whoever holds a state, and changed in place all the same.
+"""Keep an engine's working copy: states are immutable for their users, but changed in place internally.
 
-An engine may keep its state in any value that never changes. One that would rather change tables and
-dictionaries in place, as real daemons do, hands its two functions to :class:`State`. A fold of n events costs
-n steps, because the working copy moves along with the newest state; an older state that is asked again is
-rebuilt from its own history.
+An engine may keep its state in any immutable value. An engine that changes tables and dictionaries in place,
+as real daemons do, passes its two functions to :class:`State`. Then n events cost n steps, because the
+working copy belongs to the newest state; an older state that is used again is rebuilt from its history.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class State(Generic[W]):
 
     @property
     def world(self) -> W:
-        """What stands; rebuilt from the events if a later state has taken the working copy along."""
+        """The current state; rebuilt from the events if a later state has taken the working copy."""
         if self._world is None:
             self._world = self._replay()
         return self._world

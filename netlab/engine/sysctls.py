@@ -22,7 +22,8 @@ KERNEL = {
 #: Keys that are one and the same variable.
 ALIASES = {"net.ipv4.conf.all.forwarding": "net.ipv4.ip_forward"}
 
-#: Keys whose write sets another one too (include/net/ip.h, addrconf_fixup_forwarding, addrconf_disable_ipv6).
+#: Keys whose write also sets another key (include/net/ip.h, addrconf_fixup_forwarding,
+#: addrconf_disable_ipv6).
 CARRIES = {
     "net.ipv6.conf.all.forwarding": "net.ipv6.conf.default.forwarding",
     "net.ipv6.conf.all.disable_ipv6": "net.ipv6.conf.default.disable_ipv6",
@@ -60,7 +61,7 @@ class Sysctls:
         self._set(normal(key), value, reason)
 
     def ensure(self, key: str, value: str, reason: str) -> bool:
-        """Write a value unless it stands already; whether it was written."""
+        """Write a value unless the key already has it; returns whether it was written."""
         if self.get(key) == value:
             return False
         self.write(key, value, reason)

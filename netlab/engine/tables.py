@@ -1,7 +1,7 @@
-"""An iptables ruleset that can be worked on, with the operations of the iptables command.
+"""An iptables ruleset with the operations of the iptables command.
 
-A rule is named by its text as ``iptables-save`` prints it behind ``-A CHAIN``, so that what the engine
-wrote, what an administrator's file says and what a kernel dumps can be compared.
+A rule is identified by its text as ``iptables-save`` prints it after ``-A CHAIN``, so that the engine's
+rules, an administrator's file and a kernel's dump can be compared.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Tables:
             chain.flush()
 
     def remove_chain(self, table: str, chain: str) -> None:
-        """``-X CHAIN``: only if it exists and no rule refers to it (else the kernel says EBUSY)."""
+        """``-X CHAIN``: only if it exists and no rule refers to it (otherwise, the kernel returns EBUSY)."""
         if not self.has_chain(table, chain):
             return
         jumps = (f"-j {chain}", f"-g {chain}")
@@ -170,7 +170,7 @@ class Tables:
         return IptablesRuleset(self.family, tuple(tables))
 
     def take(self, ruleset: IptablesRuleset) -> None:
-        """Take in a ruleset that stands already, in place of what these tables hold."""
+        """Replace the contents of these tables with an existing ruleset."""
         for table in ruleset.tables:
             chains = self._table(table.name)
             for chain in table.chains:

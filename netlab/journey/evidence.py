@@ -36,10 +36,10 @@ class ProbeResult:
     listens: str = ""  #: the node on which a socket waits where the packet went, if one does
     inner: str = ""  #: why the last header in a host need not be the one that the server saw
     stray: tuple[str, int] | None = None  #: (address, port) of an answer that came from elsewhere than asked
-    silence: str = ""  #: what ended the packet, where that was nobody's decision
-    lost: str = ""  #: what is known of a packet whose fate the trace does not tell
+    silence: str = ""  #: what ended the packet, if no rule decided
+    lost: str = ""  #: what is known of a packet whose end the trace does not show
     lost_in: str | None = None  #: the node of ``silence`` and ``lost``
-    token: str = ""  #: what was sent, for datagrams, whose beginning is in the trace
+    token: str = ""  #: the payload, for datagrams, whose beginning is in the trace
     problem: str | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -209,7 +209,9 @@ def address_octets(key: bytes) -> tuple[bytes, bytes]:
 
 
 def searched(headers: Headers) -> set[bytes]:
-    """What a packet of ARP or of neighbour discovery is about, as :func:`address_octets` has it."""
+    """The address that an ARP or neighbour discovery packet is about, in the form of
+    :func:`address_octets`.
+    """
     network, transport = headers.network, headers.transport
     if network[:4] == _ARP_IPV4 and len(network) >= 28:
         return {network[14:18], network[24:28]}

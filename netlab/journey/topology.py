@@ -148,7 +148,7 @@ class Topology:
         return is_loopback(address) or self.namespace(node) in self.owners.get(address, ())
 
     def proxy(self, node: str, protocol: str, address: str, port: int) -> str:
-        """The userland proxy of the node that takes what comes to that endpoint, by its name; else empty."""
+        """The name of the userland proxy that serves this endpoint of the node; otherwise empty."""
         for listener in self.listeners.get(node, ()):
             if (
                 listener.backend is not None

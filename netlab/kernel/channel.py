@@ -121,7 +121,7 @@ class Channel:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is data that nobody has taken."""
+        """Whether there is unread data."""
         return bool(self._lines or self._partial)
 
     def take(self) -> tuple[Message, list[int]] | None:

@@ -18,7 +18,8 @@ from netlab.model.family import Family
 
 ETH_P: Final = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
 ETH_P_ALL: Final = 3
-#: The sequence number of every TCP segment made here: by it those are traced whose flags begin nothing.
+#: The sequence number of every TCP segment made here, which selects those for the trace whose flags begin
+#: nothing.
 SEQUENCE: Final = 0x6E6C7371
 _PORTS = Struct(">HH")
 _U16 = Struct(">H")

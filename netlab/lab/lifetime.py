@@ -1,11 +1,11 @@
-"""Proof that a lab is dead: a lock that its supervisor holds from its first act to its last.
+"""Proof that a lab is dead: a lock that its supervisor holds from its first action to its last.
 
-A PID and a start time prove nothing: in another PID or time namespace both have other values. A lock is the
-same everywhere. Whoever builds a lab takes it and passes it to the supervisor with the order to build, so
-there is no moment without a holder; whoever wants to remove what a dead lab left must take it first.
+A PID and a start time prove nothing: both have other values in another PID or time namespace. A lock is the
+same everywhere. The process that builds a lab takes it and passes it to the supervisor with the request to
+build, so it always has a holder; a process that removes the remains of a dead lab must take it first.
 
-It is an open file description lock (fcntl(2), F_OFD_SETLK), so it can be passed on, and asked for without
-being taken. A forked child would hold it too, so it is closed in every one.
+It is an open file description lock (fcntl(2), F_OFD_SETLK), so it can be passed on, and queried without being
+taken. Every forked child closes it, because it would hold the lock, too.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ def let_go(fd: int) -> None:
 
 
 class SupervisorLock:
-    """The lock, held for as long as this object is not closed, or its process lives."""
+    """The lock, held until this object is closed or its process ends."""
 
     def __init__(self, fd: int) -> None:
-        """Hold the lock behind ``fd``, which becomes this object's."""
+        """Hold the lock of ``fd``, which this object takes over."""
         self.fd = fd
         keep_from_children(fd)
 
     @classmethod
     def take(cls, folder: int) -> SupervisorLock | None:
-        """The lock of the lab in the directory ``folder`` (a descriptor); None if its supervisor lives.
+        """The lock of the lab in the directory ``folder`` (a descriptor); None if its supervisor is alive.
 
-        Makes the file if it is missing. The caller holds the lab's :class:`netlab.lab.state.Lock`.
+        Creates the file if it is missing. The caller holds the lab's :class:`netlab.lab.state.Lock`.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(FILE, flags, 0o600, dir_fd=folder)
@@ -77,7 +77,7 @@ class SupervisorLock:
 
 
 def is_held(folder: int) -> bool:
-    """Whether the supervisor of the lab in the directory ``folder`` (a descriptor) lives."""
+    """Whether the supervisor of the lab in the directory ``folder`` (a descriptor) is alive."""
     try:
         fd = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     except FileNotFoundError:

@@ -56,7 +56,7 @@ def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
 
 
 def _happen(history: History | None, event: ScenarioEvent) -> Change | None:
-    """What an event changes of the plan; None for a command, which nobody can foretell."""
+    """What an event changes in the plan; None for a command, whose effect is unknown."""
     from netlab.plan.change import happen
 
     if is_command(event):

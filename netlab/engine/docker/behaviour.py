@@ -21,10 +21,11 @@ class Versioned(Protocol):
 
 
 class Behaviour(Generic[T]):
-    """A habit of dockerd's; read of :class:`~netlab.engine.docker.traits.Traits`, it is that version's value.
+    """A behaviour of dockerd; as an attribute of :class:`~netlab.engine.docker.traits.Traits`, it is that
+    version's value.
 
-    ``steps`` are the values, each behind the first version that has it; ``source`` is where that is from: the
-    daemons that were measured, a pull request, release notes.
+    ``steps`` are the values, each after the first version that has it; ``source`` says how we know: measured
+    daemons, a pull request, release notes.
     """
 
     def __init__(self, source: str, steps: tuple[tuple[Version, T], ...]) -> None:
@@ -54,7 +55,8 @@ class Behaviour(Generic[T]):
 
 
 def changes(source: str, steps: Mapping[str, T]) -> Behaviour[T]:
-    """A habit with several values, each with the first version that has it; the first is :data:`OLDEST`'s.
+    """A behaviour with several values, each with the first version that has it; the first is
+    :data:`OLDEST`'s.
 
     Raises ValueError for steps that are not in order.
     """
@@ -74,7 +76,7 @@ def during(first: str, last: str, source: str) -> Behaviour[bool]:
 
 
 def _behind(span: Span) -> Version:
-    """The version right behind the last one: of the next release, where ``last`` is a release as a whole."""
+    """The version right after the last one; if ``last`` is a whole release, the first of the next release."""
     parts = [int(part) for part in span.last.split(".")]
     parts[-1] += 1
     return Version(*parts)

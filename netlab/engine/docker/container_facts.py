@@ -23,7 +23,7 @@ def container_state(
     publications: tuple[Publication, ...],
     without_ipv6: frozenset[str],
 ) -> ContainerState:
-    """A container as the contract has it; ``without_ipv6`` as :func:`without_ipv6` finds it."""
+    """A container in the form of the contract; ``without_ipv6`` is the result of :func:`without_ipv6`."""
     spec = container.spec
     namespace = _namespace(world, container)
     guest = namespace != spec.node
@@ -80,7 +80,7 @@ def _forgets(
 def _namespace(world: HostState, container: Container) -> str:
     """The node whose network namespace a container is in.
 
-    What shares a namespace keeps it when its owner stops or starts again, and then has nothing there but lo.
+    Containers that share a namespace keep it when its owner stops or restarts; then it has only lo.
     """
     mode = container.spec.network_mode
     if mode.startswith("container:"):
@@ -165,7 +165,7 @@ def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
 
 
 def _shared_sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
-    """What a container writes into another one's namespace, which has stood since before it started."""
+    """What a container writes to another one's namespace, which existed before it started."""
     if container.running and container.spec.sysctls and _joins(world, container) is not None:
         for key, value in container.spec.sysctls.items():
             yield Sysctl(key, value, f"the sysctls of {container.spec.node}, which shares the namespace")
@@ -177,12 +177,14 @@ def _joins(world: HostState, container: Container) -> Container | None:
     other = world.containers.get(target) if mode == "container" else None
     order = list(world.containers)
     if other is None or order.index(container.spec.node) < order.index(target):
-        return None  # who started last stands last
+        return None  # the last one to start comes last
     return _joins(world, other) if other.spec.network_mode.startswith("container:") else other
 
 
 def without_ipv6(world: HostState) -> frozenset[str]:
-    """The containers in whose namespace IPv6 is switched off, by their own sysctls or by a sharer's."""
+    """The containers whose namespace has IPv6 off, by their own sysctls or those of a container that shares
+    it.
+    """
     owners = [
         _joins(world, c) if c.spec.network_mode.startswith("container:") else c
         for c in world.containers.values()

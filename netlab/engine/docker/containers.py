@@ -56,7 +56,7 @@ def attachment_order(world: HostState, wishes: tuple[EndpointSpec, ...]) -> list
 
 
 def _failing(container: Container, error: IptablesError) -> str:
-    """What Docker says of a container whose rules iptables refuses."""
+    """Docker's message about a container whose rules iptables refuses."""
     return f"failed programming external connectivity on endpoint {container.spec.name}: {error}"
 
 
@@ -81,7 +81,7 @@ def _check(world: HostState, spec: ContainerSpec) -> None:
 
 
 def host_gateways(world: HostState) -> tuple[str, ...]:
-    """What ``host-gateway`` in extra_hosts stands for: as daemon.json says, else docker0's addresses."""
+    """The addresses that ``host-gateway`` in extra_hosts means: daemon.json's, or else docker0's."""
     configured = world.daemon.host_gateway_ips
     if configured:
         mapped = world.traits.maps_host_gateway and "host-gateway-ip" in world.host.daemon
@@ -105,7 +105,9 @@ def _start(world: HostState, rules: Firewaller, container: Container) -> None:
     container.next_name, container.next_index = {}, 2
     container.resolver = False
     _note_chance(world, container)
-    for wish in container.wishes:  # one after the other, and the ports go along to whatever leads out by then
+    for wish in (
+        container.wishes
+    ):  # one after the other; each time, the ports move to the network that then leads out
         container.endpoints.append(_attach(world, rules, container, wish))
         if wish is container.wishes[0]:
             _link(world, rules, container)
@@ -114,9 +116,9 @@ def _start(world: HostState, rules: Firewaller, container: Container) -> None:
     for endpoint in numbered:
         _name(world, container, endpoint)
     if container.starts > 1 and world.traits.interfaces_first and world.traits.notices_ipv6_off:
-        container.endpoints = in_order(world, container)  # in which /etc/hosts is written anew (26)
+        container.endpoints = in_order(world, container)  # which writes /etc/hosts again (26)
     container.running, container.stopped = True, False
-    # A dict keeps insertion order: the container that started last stands last.
+    # A dict keeps insertion order: the last container to start comes last.
     world.containers[container.spec.node] = world.containers.pop(container.spec.node)
 
 
@@ -204,7 +206,7 @@ def disconnect(world: HostState, rules: Firewaller, container: Container, networ
     container.wishes = [wish for wish in container.wishes if wish.network != network]
     try:
         _leave(world, rules, container, network)
-    except IptablesError as error:  # which Docker logs, and tells nobody
+    except IptablesError as error:  # which Docker only logs
         text = f"Docker logged that it {_failing(container, error)}: no port of it is published"
         world.note("container", container.spec.node, text)
 

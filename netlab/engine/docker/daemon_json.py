@@ -13,7 +13,7 @@ from netlab.model.scenario import JsonValue
 from netlab.model.version import Version
 from netlab.scenario.daemon import KEYS
 
-#: What 28.5.2 says of a key that is gone, where it says more than that it does not know it.
+#: The messages of 28.5.2 about removed keys that are not just unknown.
 _REMOVED = {
     "api-cors-header": (
         'DEPRECATED: The "api-cors-header" config parameter and the dockerd "--api-cors-header" option have '
@@ -27,7 +27,7 @@ WORD = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Docker0:
-    """What is said of the default bridge in one family; empty where nothing is."""
+    """The settings of the default bridge in one family; empty if there are none."""
 
     bip: str = ""
     fixed_cidr: str = ""
@@ -65,7 +65,7 @@ class Daemon:
     live_restore: bool = False
     #: ``bridge-accept-fwmark``: the mark, and the mask under which it is compared
     accept_mark: tuple[int, int] | None = None
-    #: what ``host-gateway`` stands for; empty: docker0's addresses
+    #: what ``host-gateway`` means; empty: docker0's addresses
     host_gateway_ips: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

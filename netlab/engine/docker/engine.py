@@ -42,7 +42,7 @@ from netlab.model.identifiers import digest
 from netlab.model.rules import ADDED_SINCE, NftTable
 from netlab.model.scenario import Host, Pool
 
-#: What happens to a host whose daemon does not run.
+#: The events that a host allows while its daemon does not run.
 _WITHOUT_DAEMON = (DaemonConfigure, DaemonStart, FirewallFlush, FirewallReload, HostFound, HostReboot)
 
 #: What the nftables backend wants to find.
@@ -195,7 +195,7 @@ class DockerEngine:
             containers.stop(world, self.rules, container)
 
     def _restart(self, world: HostState) -> None:
-        """The daemon comes up on what was left; docker0's network is made anew, its bridge is not."""
+        """The daemon starts with what was left; it recreates docker0's network, but not its bridge."""
         if world.running:
             raise Refused("event", "", "the daemon is running already")
         if any(container.running for container in world.containers.values()):
@@ -219,7 +219,7 @@ class DockerEngine:
         chosen._start_containers(world)
 
     def _take_up(self, world: HostState) -> None:
-        """The daemon comes up beside containers that run (live-restore), and writes their rules anew."""
+        """The daemon starts beside running containers (live-restore), and writes their rules again."""
         if sum(container.running for container in world.containers.values()) > 1:
             text = "a daemon that comes up beside running containers takes them up in an order left to chance"
             world.note("host", world.host.name, text, by_chance=True)
@@ -257,7 +257,7 @@ class DockerEngine:
                 containers.start(world, self.rules, container)
 
     def _reboot(self, world: HostState) -> None:
-        """All that the kernel held is gone; the daemon makes its networks' bridges anew."""
+        """The kernel's state is gone; the daemon recreates its networks' bridges."""
         for container in world.containers.values():
             if container.running:
                 containers.stop(world, self.rules, container)
@@ -296,7 +296,7 @@ def _take_over(world: HostState, found: HostFound) -> None:
 
 
 def _forwarding(host: Host) -> Sysctls:
-    """A host whose administrator has turned forwarding on, as the nftables backend demands."""
+    """A host whose administrator has enabled forwarding, as the nftables backend requires."""
     sysctls = Sysctls(host.sysctls)
     for key in FORWARDING:
         if key not in host.sysctls:

@@ -61,7 +61,7 @@ def _extra(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
 
 
 def _links(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
-    """Legacy links: on docker0 there is no other way to find a name."""
+    """Legacy links: the only way to resolve a name on docker0."""
     if not any(endpoint.spec.network == DEFAULT_BRIDGE for endpoint in container.endpoints):
         return
     for node, alias in container.spec.links:
@@ -91,7 +91,7 @@ def hostname(world: HostState, container: Container) -> str:
 
 
 def resolv_conf(world: HostState, container: Container) -> str:
-    """Docker's own server on user-defined networks, else the servers that were configured, or Google's."""
+    """Docker's own server on user-defined networks; otherwise the configured servers, or Google's."""
     mode, _, target = container.spec.network_mode.partition(":")
     if mode == "container" and target in world.containers:
         return resolv_conf(world, world.containers[target])

@@ -1,4 +1,4 @@
-"""What dockerd does about firewalld on its host: the zone of its bridges, and everything anew after a reload.
+"""How dockerd integrates with firewalld: the zone of its bridges, and its rules after a reload.
 
 Measured on 20.10.24, 26.1.5 and 28.5.2 beside firewalld 1.3.3, with either backend.
 """
@@ -26,12 +26,13 @@ def leave(world: HostState, network: LiveNetwork) -> None:
 
 
 def reload(world: HostState, rules: Firewaller) -> None:
-    """``firewall-cmd --reload``: every iptables rule of the host's is gone, and dockerd writes its own again.
+    """``firewall-cmd --reload``: all iptables rules of the host are gone, and dockerd writes its own again.
 
     firewalld empties all tables of both families, whatever its backend and whoever wrote the rules, and
-    writes its own; it keeps which interface is in which zone. What dockerd then does was registered when each
-    network was made (iptables.OnReloaded). Up to 27 that is not all: the isolation of networks does not come
-    back, and the jump to DOCKER-USER ends up behind the networks' rules, where what they accept never comes.
+    writes its own; it keeps which interface is in which zone. dockerd then runs the callbacks that it
+    registered for each network (iptables.OnReloaded). Up to 27, these are incomplete: the isolation of
+    networks is lost, and the jump to DOCKER-USER ends up after the networks' rules, so packets that those
+    accept never reach it.
     """
     if world.host.firewall.kind != "firewalld":
         return

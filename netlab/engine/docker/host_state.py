@@ -1,4 +1,4 @@
-"""What stands on a host: the engine's working copy, which events change in place.
+"""The state of a host: the engine's working copy, which events change in place.
 
 Nothing here decides anything; the engines do.  :class:`netlab.engine.state.State` guards it.
 """
@@ -40,7 +40,7 @@ class Binding:
 
     @property
     def translated(self) -> bool:
-        """Whether NAT can carry it: both sides are of one family (else only the proxy can)."""
+        """Whether NAT works for it: both sides have the same family (otherwise, only the proxy works)."""
         return Family.of(self.address) is self.family
 
 
@@ -83,7 +83,7 @@ class LiveNetwork:
 
     spec: NetworkSpec
     bridge: str
-    mac: str | None  #: None: the bridge was there before, and is somebody else's
+    mac: str | None  #: None: the bridge existed before, and is not Docker's
     index: int | None
     pools: dict[Family, AddressPool]
     icc: bool = True
@@ -179,7 +179,7 @@ class Container:
 
     @property
     def shares(self) -> bool:
-        """Whether it joins another container's network namespace, and so starts behind that one."""
+        """Whether it joins another container's network namespace, and so starts after that one."""
         return self.spec.network_mode.startswith("container:")
 
     @property

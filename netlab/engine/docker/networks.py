@@ -15,7 +15,7 @@ from netlab.model.family import Family, Network, bare
 from netlab.model.identifiers import mac
 from netlab.model.scenario import Pool
 
-#: Docker's own networks, which stand from the start.
+#: Docker's own networks, which exist from the start.
 DEFAULT_BRIDGE = "bridge"
 
 #: RFC 8200, section 5.
@@ -220,7 +220,7 @@ def _pools(
 def _spares_gateway(
     world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions, family: Family
 ) -> bool:
-    """Whether no address is kept for a gateway that nobody asked for (GetSkipGwAlloc)."""
+    """Whether no address is reserved for a gateway that was not configured (GetSkipGwAlloc)."""
     inhibited = family is Family.IPV4 and chosen.inhibit_ipv4 and world.traits.inhibit_spares_gateway
     return spec.internal and (inhibited or chosen.modes[family] == "isolated")
 

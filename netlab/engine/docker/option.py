@@ -1,4 +1,4 @@
-"""An option of Docker's, with the versions that know it: there is no other way to read one."""
+"""An option of Docker, with the versions that know it; the only way to read one."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def read(
 def enabled(
     network: str, opts: Mapping[str, str], traits: Traits, asked: Mapping[Family, bool | None]
 ) -> dict[Family, bool]:
-    """Which families a network has, given what the request says of each; raises :class:`Refused`."""
+    """Which families a network has, given the request's settings for each; raises :class:`Refused`."""
     given = Options(opts, traits.version)
     found = {}
     for family, default in ((Family.IPV4, True), (Family.IPV6, False)):

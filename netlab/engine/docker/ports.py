@@ -22,7 +22,7 @@ def port_set(text: str) -> frozenset[int]:
 
 
 class PortError(ValueError):
-    """A port cannot be had; the text is Docker's."""
+    """A port is unavailable; the text is Docker's."""
 
 
 @dataclass(slots=True)

@@ -16,16 +16,17 @@ from netlab.model.scenario import PortMapping
 
 #: How often the daemon tries another port of a range, or of its own choice (maxAllocatePortAttempts).
 ATTEMPTS = 10
-#: Go's sort.Sort leaves so many elements to insertion sort (maxInsertion of sort/zsortinterface.go, Go 1.19).
+#: Up to this many elements, Go's sort.Sort uses insertion sort (maxInsertion in sort/zsortinterface.go, Go
+#: 1.19).
 INSERTION_SORT = 12
 
 
 def ordered(world: HostState, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
     """The mappings in the order in which Docker programs them.
 
-    Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp
-    first; the bindings of one container port stay together.  From 27 by container port, ascending, behind
-    those whose host port is given.
+    Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp first;
+    the bindings of one container port stay together. From 27 by container port, ascending, after those with a
+    given host port.
     """
     return sorted(mappings, key=_ascending) if world.traits.ports_ascending else descending(mappings)
 
@@ -40,12 +41,13 @@ def _ascending(mapping: PortMapping) -> tuple[bool, int, int, tuple[int, int], t
 
 
 def descending(mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
-    """go-connections' SortPortMap; links of every generation keep to it.
+    """go-connections' SortPortMap, which links use in every generation.
 
-    Its comparison (nat/sort.go, portMapSorter.Less) is no order: of two TCP bindings of one container port
-    each is less than the other, and so are two ports of which one has the larger host port and the other the
-    larger container port. What comes out then is what Go's insertion sort (sort.Sort, up to twelve) makes of
-    what went in: the container ports as JSON spells a map, each with its bindings as they were given.
+    Its comparison (nat/sort.go, portMapSorter.Less) is not an order: of two TCP bindings of one container
+    port, each is less than the other, and so are two ports of which one has the larger host port and the
+    other the larger container port. The result then depends on Go's insertion sort (sort.Sort, up to twelve)
+    and its input: the container ports in the order in which JSON spells a map, each with its bindings in the
+    given order.
     """
     given = sorted(mappings, key=lambda m: f"{m.container_port}/{m.protocol}")
     entries = _insertion_sorted(given) if len(given) <= INSERTION_SORT else sorted(given, key=_rank)
@@ -226,9 +228,9 @@ def release(world: HostState, bindings: list[Binding]) -> None:
 
 
 def listeners(world: HostState) -> Iterator[Listener]:
-    """The sockets that stand for published ports, container by container in order of start.
+    """The sockets for published ports, container by container in the order of their start.
 
-    They are dockerd's own or its children's, and go with it, whatever becomes of the containers.
+    They belong to dockerd or its children, and end with it, whether the containers run or not.
     """
     if not world.running:
         return

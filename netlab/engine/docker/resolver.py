@@ -1,7 +1,7 @@
 """Docker's embedded DNS server: what a container's own namespace has for it (libnetwork/resolver_unix.go).
 
-It listens on two ports that the kernel picked; rules lead port 53 of 127.0.0.11 there. A container has it
-from the moment it is on a user-defined network, whatever ``iptables`` in daemon.json says.
+It listens on two ports that the kernel picked; rules redirect port 53 of 127.0.0.11 to them. A container has
+it once it is on a user-defined network, whatever the value of ``iptables`` in daemon.json.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _reasons(protocol: str) -> tuple[str, str]:
 
 @cache
 def _iptables(udp: int, tcp: int) -> IptablesRuleset:
-    """Only the base chains that Docker uses: iptables makes no other before it is asked to."""
+    """Only the base chains that Docker uses: iptables creates others only on demand."""
     to, back = [], []
     for protocol, port in (("tcp", tcp), ("udp", udp)):  # each is inserted in front, UDP first
         match = f"-p {protocol} -m {protocol}"

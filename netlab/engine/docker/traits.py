@@ -28,7 +28,7 @@ class Traits:
         self.version: Version = engine.version
         #: whether the nftables backend was asked for by the engine's name
         self.nftables: bool = engine.nftables
-        #: what to tell of a version that was never run beside netlab
+        #: the note about a version that was never compared with netlab
         self.unmeasured: str = engine.unmeasured
 
     @property
@@ -62,9 +62,9 @@ class Traits:
     user_chain_always = during(OLDEST, "19.03", "iptables-save of 19.03.15 and 20.10.24")
     #: DOCKER-USER ends in a rule that returns
     user_chain_returns = during(OLDEST, "28.2.1", "28.1.1 and 28.5.2; release notes of 28.2.2, moby#50098")
-    #: ... and comes first in FORWARD again with every new network, else with every start of the daemon
+    #: ... and moves to the top of FORWARD with every new network, otherwise with every start of the daemon
     user_chain_rearranged = during(OLDEST, "27", "networks made on 26.1.5 and 28.5.2 after iptables -F")
-    #: a port whose rules iptables takes in part leaves none of them
+    #: if iptables refuses some rules of a port, the others are removed again
     takes_port_back = during("28", STILL, "20.10.24 and 28.5.2 without chain DOCKER in filter")
     #: a network's rule for the host's own packets, of no use with the userland proxy, is taken out where a
     #: start without the proxy has left it
@@ -75,11 +75,12 @@ class Traits:
     v6_drop_at_start = during(OLDEST, "27", "ip6tables-save of 27.5.1 and 28.0.1; moby#48594")
     #: net.ipv4.ip_unprivileged_port_start=0 in containers
     unprivileged_ports = during("20.10", STILL, "sysctls of 19.03.15 and 20.10.24")
-    #: disable_ipv6 in every place of an IPv4-only container, lo included, else on the interface only
+    #: disable_ipv6 for all interfaces of an IPv4-only container, including lo; otherwise only for the
+    #: interface
     disables_ipv6_wholly = during(OLDEST, "25", "sysctls of 25.0.6 and 26.1.5")
-    #: a container's own sysctls are written when its interfaces stand, else before there are any
+    #: a container's own sysctls are written after its interfaces exist; otherwise before
     interfaces_first = during(OLDEST, "27", "26.1.5 and 28.5.2; moby#47406")
-    #: a container whose own sysctls switch IPv6 off has no IPv6 lines in /etc/hosts
+    #: a container whose own sysctls turn IPv6 off has no IPv6 lines in /etc/hosts
     notices_ipv6_off = during("26", STILL, "20.10.24 and 26.1.5")
     #: settings of a container's interface may be among its sysctls; later they are an option of its endpoint
     interface_sysctls = during(OLDEST, "27", "26.1.5 and 28.5.2; release notes of 27.0, moby#47686")
@@ -127,7 +128,7 @@ class Traits:
     routed_ignores_host_ports = during("28", STILL, "27.5.1 and 28.0.0; moby#48575")
     #: ports are open on every routed network that the container is on, not only where its default route leads
     routed_always_open = during("29", STILL, "28.0.1, 28.5.2, 29.0.0 and 29.7.2; moby#50140")
-    #: a routed network's packets to a published port are left to the userland proxy even where there is none
+    #: a routed network's packets to a published port are left to the userland proxy, even without one
     routed_skips_nat = during("28", "28.0.1", "release notes of 28.0.2, moby#49577")
     #: IPv4 may be switched off for a network
     ipv6_only = during("28", STILL, "26.1.5 and 28.5.2; moby#48323")
@@ -145,25 +146,25 @@ class Traits:
     )
     #: firewalld's policy ``docker-forwarding``: all to the bridges is accepted
     firewalld_policy = during("27", STILL, "27.5.1 beside firewalld; moby#47745")
-    #: after a reload of firewalld networks are not isolated, and DOCKER-USER is behind their rules
+    #: after a reload of firewalld, networks are not isolated, and DOCKER-USER comes after their rules
     reload_forgets = during(OLDEST, "27", "26.1.5 and 28.5.2 beside firewalld")
     #: /etc/hosts says fe00::0, not fe00::
     hosts_written_out = during(OLDEST, "27", "/etc/hosts of 26.1.5 and 28.5.2")
-    #: a disconnect takes all of a container's own lines out of /etc/hosts, else the network's
+    #: a disconnect removes all of a container's own lines from /etc/hosts; otherwise only the network's
     disconnect_clears_hosts = during(OLDEST, "27", "26.1.5 and 28.5.2; moby#48857")
-    #: resolv.conf tells how it came about
+    #: resolv.conf says how it was generated
     explains_resolv_conf = during("26", STILL, "20.10.24 and 26.1.5")
-    #: ... and says so where there is no server to ask
+    #: ... also if there is no server to query
     warns_without_nameservers = during("28.1.1", STILL, "release notes of 28.1.1, moby#49827")
     #: Docker's own DNS server asks Google's where the host has no resolver
     default_nameservers = during(OLDEST, "27", "26.1.5 and 28.5.2; moby#48290")
-    #: ``fixed-cidr`` alone is docker0's subnet, else a range of the subnet that docker0 always has
+    #: ``fixed-cidr`` alone is docker0's subnet; otherwise a range within docker0's usual subnet
     fixed_cidr_is_subnet = during("26", STILL, "20.10.24 and 26.1.5")
     #: an interface that is gone leaves its number to the next one
     reuses_names = during("28", STILL, "26.1.5 and 28.5.2")
-    #: ports of the daemon's choice are none of net.ipv4.ip_local_reserved_ports
+    #: ports that the daemon chooses are not in net.ipv4.ip_local_reserved_ports
     spares_reserved_ports = during("29.6", STILL, "moby#52818")
-    #: a static address may be asked for on a network whose subnet nobody configured
+    #: a static address may be requested on a network without a configured subnet
     static_without_subnet = during("29.0.4", STILL, "28.5.2 refuses it; release notes of 29.0.4, moby#51583")
     #: the subnets 0.0.0.0/26 and ::/96 are one of that size from the pools
     sized_subnets = during("29", STILL, "28.5.2 takes it as it is; release notes of 29.0, moby#50114")

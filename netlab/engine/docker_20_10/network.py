@@ -152,9 +152,9 @@ def forget_isolation(world: HostState, network: LiveNetwork) -> None:
 
 
 def internal_drops(network: LiveNetwork, family: Family, discovery: bool) -> tuple[str, str]:
-    """What shuts an internal network off: its way out, and its way in (setupInternalNetworkRules).
+    """The rules that isolate an internal network in both directions (setupInternalNetworkRules).
 
-    With ``discovery`` IPv6 frames between its containers pass, whatever their addresses.
+    With ``discovery``, IPv6 frames between its containers pass, with any addresses.
     """
     br, subnet = network.bridge, network.subnet(family)
     if family is Family.IPV4 or not discovery:

@@ -10,7 +10,7 @@ from netlab.model.family import endpoint
 
 
 def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
-    """Append the rules of a port; what stands already (it is published twice) stays where it is."""
+    """Append the rules of a port; existing ones (of a port that is published twice) stay where they are."""
     if binding.translated and binding.family in world.families() and not network.internal:
         for table, chain, text, reason in _rules(world, network, binding):
             world.tables[binding.family].append(table, chain, text, reason)

@@ -1,4 +1,4 @@
-"""The rules of Docker 28: chains of Docker's own behind FORWARD, and drops before routing in raw.
+"""The rules of Docker 28: Docker's own chains, to which FORWARD jumps, and drops before routing in raw.
 
 Measured on 28.5.2. Legacy links have the rules of 20.10, which match nothing that the drops before them do.
 """

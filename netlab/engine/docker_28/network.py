@@ -11,12 +11,12 @@ from netlab.engine.docker_28.chains import BRIDGE, CT, FORWARD
 from netlab.engine.tables import IptablesError, Tables
 from netlab.model.family import Family
 
-#: Where the drops of internal networks stand.
+#: The chain with the drops of internal networks.
 INTERNAL = STAGE_1
 
 
 def add(world: HostState, network: LiveNetwork) -> None:
-    """Put in the rules of a network: behind those of others, but for NAT and the second isolation stage."""
+    """Insert the rules of a network: after those of others, except for NAT and the second isolation stage."""
     for family in world.families():
         if family in network.families:
             add_family(world, network, family, FORWARD, forwarding)

@@ -12,7 +12,7 @@ from netlab.model.family import Family, endpoint
 
 
 def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
-    """NAT rules go behind those of other ports, the ACCEPT to the top of its chain."""
+    """NAT rules go after those of other ports, the ACCEPT to the top of its chain."""
     family = Family.of(binding.address)
     if family not in world.families() or network.internal:
         return

@@ -13,7 +13,7 @@ SETS = {Family.IPV4: "docker-ext-bridges-v4", Family.IPV6: "docker-ext-bridges-v
 
 
 def jumps(family: Family) -> tuple[tuple[str, str], ...]:
-    """FORWARD's rules in order, behind DOCKER-USER, each with its reason."""
+    """FORWARD's rules in order, after DOCKER-USER, each with its reason."""
     within = f"-m set --match-set {SETS[family]} dst"
     return (
         (f"{within} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "answers first"),

@@ -10,7 +10,7 @@ from netlab.engine.docker_29.chains import INTERNAL
 
 
 def add(world: HostState, network: LiveNetwork) -> None:
-    """Put in the rules of a network: behind those of the others, but for NAT."""
+    """Insert the rules of a network: after those of the others, except for NAT."""
     hairpin = not world.daemon.userland_proxy
     for family in world.families():
         if family not in network.families:

@@ -58,7 +58,7 @@ def forward_policy(world: HostState, turned_on: bool) -> None:
 
 
 def user_chain(world: HostState) -> None:
-    """None: rules of one's own go into a table of one's own."""
+    """None: the administrator's rules belong in a separate table."""
 
 
 def tables(world: HostState) -> Iterator[tuple[Family, WorkingNftTable]]:

@@ -26,7 +26,7 @@ _ATTRIBUTE = Struct("=HH")
 
 #: messages a send: enough to amortise the system call, few enough for the socket's buffers
 BATCH = 64
-#: what an error means for somebody who knows networks but not the kernel's interface
+#: what an error means, for readers who know networks but not the kernel's interface
 _REASONS = {
     errno.EADDRNOTAVAIL: "no interface can have this address",
     errno.EEXIST: "there is one already",

@@ -30,7 +30,7 @@ _DIFFERENT = {
 }  # fmt: skip
 #: io_uring_{setup,enter,register}, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr
 _SAME = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
-#: The calls that change whom a process is and whose a file is: (x86_64, aarch64)
+#: The system calls that change the identity of a process or the owner of a file: (x86_64, aarch64)
 _OWNERSHIP = {
     "setuid": (105, 146), "setgid": (106, 144), "setreuid": (113, 145), "setregid": (114, 143),
     "setgroups": (116, 159), "setresuid": (117, 147), "setresgid": (119, 149), "setfsuid": (122, 151),

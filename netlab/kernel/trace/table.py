@@ -243,7 +243,7 @@ class TraceTable:
         enclosed = transaction(messages)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * len(enclosed))
         self._socket.send(enclosed)
-        # Processing is synchronous: every error already waits, and nothing else does.
+        # Processing is synchronous: all errors have arrived, and nothing else has.
         self._socket.setblocking(False)
         while True:
             try:

@@ -146,7 +146,7 @@ class Layout:
     def neighbours(self) -> Iterator[tuple[Space, int, str, str]]:
         """(namespace, ifindex, address, MAC): a bridge's knowledge of its ports' peers, and theirs of it.
 
-        Nothing for a small lab, whose neighbours the kernel finds out for itself.
+        Empty for a small lab, in which the kernel finds neighbours itself.
         """
         if len(self.pairs) <= MANY:
             return

@@ -18,7 +18,8 @@ from netlab.kernel import libc, netns, sysctl
 from netlab.kernel.netlink.socket import RouteSocket
 from netlab.lab.build.layout import Space
 
-#: Fewer are made as soon: both need the kernel's one lock of links (RTNL), and spin while the other has it.
+#: With fewer namespaces, a thread saves nothing: both need the kernel's lock of links (RTNL), and spin while
+#: the other has it.
 _WORTH_A_THREAD = 32
 
 

@@ -47,7 +47,7 @@ _BUS_CONFIG = f"""<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Conf
   </policy>
 </busconfig>
 """
-#: /etc/default/ufw as Debian has it; IPT_MODULES is empty, for modules are not the lab's to load.
+#: Debian's /etc/default/ufw; IPT_MODULES is empty, because a lab must not load modules.
 _UFW_DEFAULTS = """IPV6=yes
 DEFAULT_INPUT_POLICY="DROP"
 DEFAULT_OUTPUT_POLICY="ACCEPT"

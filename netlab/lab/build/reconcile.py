@@ -88,7 +88,7 @@ def as_found(plan: Plan, found: tuple[_Found, ...]) -> Plan:
 
 
 class _Reconcile:
-    """The work on namespaces, in the order in which :meth:`run` has it."""
+    """The work on namespaces, in the order of :meth:`run`."""
 
     def __init__(self, change: PlanChange, private: str) -> None:
         self.change = change

@@ -15,7 +15,7 @@ def responders_of(plan: Plan) -> list[Any]:
     found: dict[str, list[Any]] = {}
     for node in plan.nodes:
         if node.command:
-            continue  # a real program stands in the responder's place
+            continue  # a real program replaces the responder
         ports = [(r.protocol + "/routed" * r.routed, r.port, node.name, r.service) for r in node.responders]
         if ports:
             found.setdefault(node.namespace, []).extend(ports)

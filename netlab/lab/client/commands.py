@@ -28,9 +28,9 @@ def known_chains(plan: Plan) -> frozenset[str]:
 
 
 def run_commands(client: Client, commands: Iterable[HostCommand]) -> tuple[HostCommand, ...]:
-    """Run them one after the other, isolated as the lines of ``rules`` are.
+    """Run commands one after the other, in the same isolation as the lines of ``rules``.
 
-    Raises LabError with the words of the first that fails; those behind it are not run.
+    Raises LabError with the message of the first one that fails; later ones are not run.
     """
     return tuple(_run(client, command) for command in commands)
 

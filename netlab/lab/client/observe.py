@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def observe(client: Client) -> dict[str, Observation]:
-    """The rules and settings of every host whose rules are the engine's and the administrator's alone.
+    """The rules and settings of every host whose rules are only the engine's and the administrator's.
 
-    firewalld, and a firewall that runs itself, change their own rules while the engine writes its own: of
-    such a host nothing is read. Raises LabError with a tool's words.
+    Hosts with firewalld or a real firewall are skipped, because these change their rules while the engine
+    writes its own. Raises LabError with a tool's message.
     """
     return {
         node.name: _read(client, node)

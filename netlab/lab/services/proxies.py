@@ -1,9 +1,9 @@
 """The processes that have a host's published ports: userland proxies, and processes that only hold ports.
 
 A listener names its process, and has a backend if that process is a proxy (docker-proxy). ``shared``: one
-process serves all of a proxy's listeners. ``per-port``: a process each, with docker-proxy's own command line,
-as Docker has it. A path: that program, a process each. Ports that are only held (by dockerd, conmon) belong
-to one process of each name.
+process serves all of a proxy's listeners. ``per-port``: one process per listener, with docker-proxy's command
+line, as in Docker. A path: that program, one process per listener. Ports that are only held (by dockerd,
+conmon) belong to one process of each name.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def spec_of(listener: Listener, udp_timeout: float = UDP_TIMEOUT) -> Spec:
 
 
 def _is_proxy(listener: Listener) -> bool:
-    """Whether somebody answers; else the port is only held."""
+    """Whether a proxy answers; otherwise, the port is only held."""
     return listener.backend is not None
 
 
@@ -128,8 +128,8 @@ class _Process:
             raise LabError(f"{self.name} (pid {self.pid}) has died: {error.strerror}") from error
 
     def _receive(self, until: float) -> bytes:
-        """The next packet; raises TimeoutError. That it went without reading all is told once, before
-        its last words.
+        """The next packet; raises TimeoutError. If the process ended without reading everything, this is
+        reported once, before its last messages.
         """
         assert self.control is not None
         poll = select.poll()
@@ -154,7 +154,7 @@ class _Process:
         if not poll.poll(patience * 1000):
             with contextlib.suppress(ProcessLookupError):  # it ended and was reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            poll.poll(END_TIMEOUT * 1000)  # all but one that the kernel does not let go
+            poll.poll(END_TIMEOUT * 1000)  # all except one that the kernel cannot end
         with contextlib.suppress(ChildProcessError):  # the supervisor's own loop was faster
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         os.close(self.pidfd)

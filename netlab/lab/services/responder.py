@@ -28,9 +28,9 @@ from netlab.model.errors import LabError, to_message
 from netlab.model.family import unmapped
 from netlab.model.reply import Reply, token_of
 
-#: What is to be answered: network namespace (an open descriptor), then per port
-#: (protocol, port, node, service); the protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's, and
-#: ``udp/routed`` answers as a server without IP_PKTINFO does, from the address that the routing table picks.
+#: What to answer: network namespace (an open descriptor), then per port (protocol, port, node, service); the
+#: protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's, and ``udp/routed`` answers as a server
+#: without IP_PKTINFO does, from the address that the routing table picks.
 Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
 
 PATIENCE = 30.0
@@ -56,7 +56,7 @@ def _plain(address: str) -> str:
 
 
 class _Port:
-    """A listening socket: whose it is, and how it answers."""
+    """A listening socket: its owner, and how it answers."""
 
     __slots__ = ("family", "node", "port", "protocol", "service", "sock")
 
