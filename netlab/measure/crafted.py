@@ -169,7 +169,7 @@ class CraftedProbes:
     def scope(self, flow: Flow, home: str) -> int:
         """The index of the origin's interface on whose link a link-local address is; 0 for other addresses.
 
-        Raises UsageError where that is none, or may be several.
+        Raises UsageError if there is none, or may be several.
         """
         if not ipaddress.ip_address(flow.address).is_link_local or flow.family is Family.IPV4:
             return 0

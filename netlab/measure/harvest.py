@@ -140,10 +140,10 @@ class Harvest:
             sighting.route = self._route(end)
 
     def _found_nobody(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> bool:
-        """Whether an ICMP error says that nobody has the next address on a link.
+        """Whether an ICMP error says that no neighbour on a link has the next address.
 
-        The kernel sends it once it has searched for three seconds, and earlier if another packet began the
-        search. That is a timeout: else it would depend on the load, and on the flows before, what a flow is.
+        The kernel sends it after a search of three seconds, or earlier if another packet began the search. It
+        counts as a timeout: otherwise, a flow's outcome would depend on the load, and on earlier flows.
         """
         icmp = sighting.icmp
         if sighting.outcome != "unreachable" or icmp is None or stopped(ways) is not None:

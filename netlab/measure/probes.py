@@ -84,7 +84,7 @@ class SocketProbe(ABC):
         self.began = 0.0
         self.scope = 0  #: the interface of a link-local address, by its index
         self.heeds_strays = False  #: whether answers from other addresses than was asked are looked for
-        self.ambiguous = False  #: whose connection a proxy's own one was could not be told
+        self.ambiguous = False  #: the client of a proxy's connection is unknown
 
     # -- each kind implements these
 
@@ -297,7 +297,9 @@ class DatagramProbe(SocketProbe):
     """One UDP datagram and its answer."""
 
     kind = socket.SOCK_DGRAM
-    _strays: socket.socket | None = None  #: hears what comes to our port from another address than was asked
+    _strays: socket.socket | None = (
+        None  #: receives what comes to the probe's port from an address other than the target's
+    )
 
     def begin(self) -> None:
         """Send the token."""
@@ -322,7 +324,7 @@ class DatagramProbe(SocketProbe):
             self.sighting.reply = reply
 
     def expire(self) -> None:
-        """Nobody answered from where was asked; somebody may have from elsewhere."""
+        """There was no answer from the target's address; there may be one from another address."""
         super().expire()
         if self._strays is None or self.sighting is None:
             return

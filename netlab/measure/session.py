@@ -49,7 +49,7 @@ from netlab.model.plan import Plan
 WINDOW: Final = 256
 #: Trace events that one flow may cause: forth, a proxy's leg, and the answers.
 EVENTS_PER_FLOW: Final = 150
-#: So often is a round repeated whose instrument failed.
+#: How often a round is repeated if its instrument failed.
 REPEATS: Final = 2
 #: Source ports of probes: below the usual ephemeral range, so that nothing else uses them.
 _PORTS: Final = range(21000, 32000)

@@ -1,6 +1,6 @@
 """The processes of a lab: docker-proxy of every host, the scenario's programs, the responder.
 
-They are children of the supervisor, on whose loop their ends and their first words arrive.
+They are children of the supervisor, whose loop gets their exits and their first messages.
 """
 
 from __future__ import annotations
