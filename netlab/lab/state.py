@@ -2,12 +2,15 @@
 
 ::
 
-    ROOT/LAB/ mode 0700, locked (flock) by whoever brings the lab up or down supervisor.lock held by the
-    supervisor as long as it runs (netlab.lab.lifetime) lab.json the record: supervisor's PID, digest of the
-    plan, files, counts plan.json the plan (netlab.lab.codec) history.json the scenario, and the events since
-    (netlab.plan.change) control the supervisor's socket log              the supervisor's messages, if there
-    are any private/ mount point of the supervisor's own tmpfs, empty for everybody else /run/netns/LAB.NODE
-    (root only) a symlink to /proc/PID/root/ROOT/LAB/private/netns/NODE
+    ROOT/LAB/            mode 0700, locked (flock) while the lab is brought up or down
+        supervisor.lock  held by the supervisor as long as it runs (netlab.lab.lifetime)
+        lab.json         the record: supervisor's PID, digest of the plan, files, counts
+        plan.json        the plan (netlab.lab.codec)
+        history.json     the scenario, and the events since (netlab.plan.change)
+        control          the supervisor's socket
+        log              the supervisor's messages, if there are any
+        private/         mount point of the supervisor's own tmpfs, empty for everybody else
+    /run/netns/LAB.NODE  (root only) a symlink to /proc/PID/root/ROOT/LAB/private/netns/NODE
 
 Every command opens ROOT with :mod:`netlab.lab.folder`, and everything in it relative to that.
 
