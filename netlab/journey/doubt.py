@@ -156,7 +156,7 @@ def _closed(_: Flow, sighting: ProbeResult, ways: PacketPaths, __: Topology) -> 
         return ""
     if ways.proxied and ways.back and not sighting.listens:
         return ""  # the proxy's own connection was refused, and nothing listens there
-    return "the connection was taken, and only its first packet was traced"
+    return "the connection was accepted, but only its first packet was traced"
 
 
 def _unreachable(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
@@ -218,8 +218,8 @@ def lost_between(flow: Flow, ways: PacketPaths, facts: Topology) -> str:
     hook = end.hook.upper()
     if end.left is None:
         step = end.steps[-1] if end.steps else None
-        behind = f" behind {step.family} {step.table} {step.chain}" if step is not None else ""
-        return f"{whose} in {hook} of {end.node}{behind}"
+        after = f" after {step.family} {step.table} {step.chain}" if step is not None else ""
+        return f"{whose} in {hook} of {end.node}{after}"
     if end.hook == "input":
         return f"{whose} between INPUT of {end.node} and the program there"
     if end.hook == "prerouting":

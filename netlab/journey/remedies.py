@@ -42,7 +42,7 @@ def cause(journey: Journey) -> str:
     node = decision.node or "the node that was reached"
     port, protocol = _destination(journey).rpartition(":")[2], journey.flow.to.rpartition("/")[2]
     return (
-        f"Nobody on {node} listens on {port}/{protocol}: start a program there that does,"
+        f"Nothing on {node} listens on {port}/{protocol}: start a program there that does,"
         f" or write {port} under listen in the scenario."
     )
 

@@ -49,10 +49,10 @@ _NO_ROUTE: Final = ("network unreachable", "no route", "route rejects")
 _NOBODY_THERE: Final = ("host unreachable", "address unreachable")
 _ERRNOS: Final = {
     "ENETUNREACH": "it has no route there",
-    "EHOSTUNREACH": "nobody on its link answers for the next hop",
+    "EHOSTUNREACH": "no neighbour on its link answers for the next hop",
     "EADDRNOTAVAIL": "it has no address of that family to send from",
-    "EAFNOSUPPORT": "its kernel does not speak that family",
-    "EPROTONOSUPPORT": "its kernel does not speak that protocol",
+    "EAFNOSUPPORT": "its kernel does not support that family",
+    "EPROTONOSUPPORT": "its kernel does not support that protocol",
     "EACCES": "its routing table prohibits it",
     "EINVAL": "its routing table has a black hole there, or the source address cannot go out there",
     "ENETDOWN": "its link is down",
@@ -86,7 +86,7 @@ def _undecided(journey: Journey) -> str:
         return f"{reached} Which rule let it in is unmeasured: {known}."
     what = {
         "timeout": "No answer came",
-        "closed": "The connection was taken, and no data came back",
+        "closed": "The connection was accepted, but no data came back",
         "refused": "Refused with a reset",
         "unreachable": f"The answer was {icmp_words(journey.icmp) if journey.icmp else 'an ICMP error'}",
         "no-route": f"No packet left {journey.flow.origin}",
@@ -148,7 +148,7 @@ def _no_dnat(journey: Journey) -> str:
                 hook = visit.hook.upper()
                 turned = [hit for hit in visit.rules if hit.verdict == "return" and hit.table == "nat"]
                 if turned:
-                    return f"in {family} nat/{turned[-1].chain} the rule {turned[-1].rule} turned it back"
+                    return f"in {family} nat/{turned[-1].chain} the rule {turned[-1].rule} returned it"
                 break
     return f"nothing in {family} nat/{hook} matched"
 
@@ -162,9 +162,9 @@ def _went(journey: Journey) -> str:
     if journey.path == "inside":
         return f"the packet stayed in {journey.flow.origin}'s own namespace"
     if journey.path in ("proxy", "local"):
-        return f"the packet came to {'docker-proxy, through ' if journey.path == 'proxy' else ''}INPUT"
+        return f"the packet reached {'docker-proxy, through ' if journey.path == 'proxy' else ''}INPUT"
     if journey.path == "none":
-        return "the packet passed no hook of a host" if not journey.legs else "the packet came to PREROUTING"
+        return "the packet passed no hook of a host" if not journey.legs else "the packet reached PREROUTING"
     return f"the packet went {_PATHS[journey.path]}"
 
 
@@ -179,15 +179,18 @@ def _refused(journey: Journey) -> str:
     where = f"on {decision.node} " if decision.node else ""
     if journey.probe == "segment":
         return f"Refused: {_went(journey)}, and no connection {where}is one that it belongs to."
-    return f"Refused: {_went(journey)}, and nobody {where}listens on that port."
+    return f"Refused: {_went(journey)}, and nothing {where}listens on that port."
 
 
 def _closed(journey: Journey) -> str:
     if stopped_by(journey) is not None:
         return _timeout(journey)
     if journey.path == "proxy":
-        return "The userland proxy took the connection and closed it: its own one to the container failed."
-    return f"The connection was taken: {_went(journey)}; but no data ever came back."
+        return (
+            "The userland proxy accepted the connection and closed it: "
+            "its own connection to the container failed."
+        )
+    return f"The connection was accepted: {_went(journey)}; but no data came back."
 
 
 def _unreachable(journey: Journey) -> str:
@@ -197,15 +200,15 @@ def _unreachable(journey: Journey) -> str:
         return f"Rejected with {what} by {describe(decision)}."
     if decision.kind == "socket":
         where = f"on {decision.node} " if decision.node else ""
-        return f"Nobody {where}listens on that port: {_went(journey)}, and the answer was {what}."
+        return f"Nothing {where}listens on that port: {_went(journey)}, and the answer was {what}."
     who = decision.node or "A router"
     if decision.kind == "route" and decision.rule is not None:
         table = f"The routing table of {decision.node or 'a host'}"
-        return f"{table} turned it away ({decision.rule}): the answer was {what}."
+        return f"{table} rejected it ({decision.rule}): the answer was {what}."
     if icmp is not None and _meaning(icmp) in _NO_ROUTE:
         return f"{who} has no route there: the answer was {what}."
     if icmp is not None and _meaning(icmp) in _NOBODY_THERE:
-        return f"{who} found nobody with that address on its link: the answer was {what}."
+        return f"{who} found no neighbour with that address on its link: the answer was {what}."
     return f"{_capital(_went(journey))}, and the answer was {what}."
 
 
@@ -228,11 +231,13 @@ def _timeout(journey: Journey) -> str:
         if _dropped(journey.switched):
             return f"Dropped on the bridge, in {hook}, by {describe(decision)}."
         if decision.verdict in ("queue", "stolen"):
-            return f"Handed to another program in {hook} by {describe(decision)}, and never given back."
+            return f"Handed to another program in {hook} by {describe(decision)}, and never returned."
         if decision.family in _BELOW:
             return f"Dropped {_BELOW[decision.family]}, in {hook}, by {describe(decision)}."
         if journey.outcome == "closed":
-            return f"The connection was taken; what followed was dropped in {hook} by {describe(decision)}."
+            return (
+                f"The connection was accepted; later packets were dropped in {hook} by {describe(decision)}."
+            )
         if not any(_dropped(leg.hooks) for leg in journey.replies):
             return f"Dropped in {hook} by {describe(decision)}."
         return f"The packet arrived, and its answer was dropped in {hook} by {describe(decision)}."
@@ -246,7 +251,7 @@ def _timeout(journey: Journey) -> str:
         return "No answer, and no host saw the packet."
     if journey.replies:
         return _answer_lost(journey)
-    return f"{_capital(_went(journey))}; no rule dropped it, and nobody answered."
+    return f"{_capital(_went(journey))}; no rule dropped it, and there was no answer."
 
 
 def _rejects(decision: DecidedBy) -> bool:
@@ -269,10 +274,10 @@ def _answer_lost(journey: Journey) -> str:
     origin = journey.flow.origin
     if journey.path == "proxy" and not any(leg.by for leg in journey.replies):
         return (
-            f"docker-proxy had the server's answer, and sent none from {journey.flow.dst}: "
-            f"{origin} asked there, and takes an answer from there alone."
+            f"docker-proxy got the server's answer, but did not answer from {journey.flow.dst}: "
+            f"{origin} sent to that address, and accepts answers only from it."
         )
-    return f"An answer passed {journey.replies[-1].node} and did not reach {origin} as one."
+    return f"An answer passed {journey.replies[-1].node} but did not reach {origin} as an answer."
 
 
 def _dropped(visits: Iterable[HookVisit]) -> bool:
@@ -290,5 +295,5 @@ def _advice(journey: Journey) -> str:
     if chain is not None:
         return f"To block it, put the rule in {chain}."
     if journey.switched:
-        return "No iptables rule sees it: the bridge family alone does, as br_netfilter is not asked."
-    return "No rule of a host can block it."
+        return "No iptables rule sees it, only the bridge family does, because br_netfilter does not apply."
+    return "No rule on a host can block it."

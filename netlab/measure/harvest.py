@@ -135,7 +135,7 @@ class Harvest:
             where = ways.forth[-1].node if ways.forth else probe.flow.origin
             who = sighting.lost_in or self._facts.owner(sighting.stray[0], where) or "somebody"
             sighting.lost_in = who if who != "somebody" else None
-            sighting.silence = f"{who} answered from {endpoint(*sighting.stray)}, and {asked} was asked"
+            sighting.silence = f"{who} answered from {endpoint(*sighting.stray)}, not from {asked}"
         elif end is not None and turned_away:
             sighting.route = self._route(end)
 
@@ -166,11 +166,12 @@ class Harvest:
         sighting.lost_in = last.node
         inside = self._interface(first, first.iif)
         if last.oif is None:
-            sighting.silence = f"{last.node} kept the answer for itself, as it has the address"
+            sighting.silence = f"{last.node} kept the answer, because it has the address"
         else:
             outside = self._interface(last, last.oif)
             sighting.silence = (
-                f"{last.node} sent the answer out by {outside}, and it was asked by {inside} of {first.node}"
+                f"{last.node} sent the answer out by {outside}, "
+                f"but the packet came in by {inside} of {first.node}"
             )
 
     def _interface(self, station: HookPass, index: int | None) -> str | None:

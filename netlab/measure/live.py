@@ -139,7 +139,7 @@ class Live:
         """Prove that the trace was read to its end, or count another fault."""
         self._drain()
         try:
-            self._session.prove("behind")
+            self._session.prove("after")
         except Unmeasured as reason:
             self._failed(str(reason))
 

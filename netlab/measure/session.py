@@ -217,7 +217,7 @@ class Session:
         self._fulls = neighbours.table_fulls()
         self.prove("before")
         probes = self._fly(flows, shape)
-        self.prove("behind")
+        self.prove("after")
         for tracer in self.tracers:
             if tracer.changed():
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
@@ -250,7 +250,7 @@ class Session:
             left = deadline - time.monotonic()
             if waiting and left <= 0:
                 raise Unmeasured(
-                    f"the trace of {waiting[0].node} is silent: the canary {when} the flows was not heard"
+                    f"the trace of {waiting[0].node} is silent: the canary {when} the flows is missing"
                 )
             if waiting:
                 select.select([waiting[0]], [], [], left)

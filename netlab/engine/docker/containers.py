@@ -105,9 +105,7 @@ def _start(world: HostState, rules: Firewaller, container: Container) -> None:
     container.next_name, container.next_index = {}, 2
     container.resolver = False
     _note_chance(world, container)
-    for wish in (
-        container.wishes
-    ):  # one after the other; each time, the ports move to the network that then leads out
+    for wish in container.wishes:  # one by one: the ports move to the network that then leads out
         container.endpoints.append(_attach(world, rules, container, wish))
         if wish is container.wishes[0]:
             _link(world, rules, container)

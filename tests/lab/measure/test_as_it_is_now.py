@@ -94,7 +94,7 @@ def test_an_unreachable_route_is_called_that(lab: netlab.Lab) -> None:
         "host",
     )
     assert "ip route get 203.0.113.1" in (journey.decided_by.rule or "")
-    assert "found nobody" not in sentence(journey)
+    assert "found no neighbour" not in sentence(journey)
 
 
 def test_a_renamed_interface_and_a_new_mac(lab: netlab.Lab) -> None:

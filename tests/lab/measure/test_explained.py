@@ -99,4 +99,4 @@ def test_what_helps_is_advised_and_undone(lab: netlab.Lab, name: str) -> None:
 def test_where_nobody_listens_that_is_said(lab: netlab.Lab) -> None:
     explanation = lab.explain("client -> host:81", 4)
     assert (explanation.wish, explanation.rules) == (None, ())
-    assert explanation.cause.startswith("Nobody on host listens on 81/tcp")
+    assert explanation.cause.startswith("Nothing on host listens on 81/tcp")

@@ -210,5 +210,5 @@ def test_what_a_routing_table_refused_is_mended_there(
 def test_where_nobody_listens_a_program_is_missing() -> None:
     flow = JourneyFlow("client", "host:81/tcp", "ipv4", FIRST.src, "198.51.100.1:81")
     journey = Journey(flow, "refused", "local", decided_by=DecidedBy("socket", node="host"))
-    assert cause(journey).startswith("Nobody on host listens on 81/tcp: start a program there that does")
+    assert cause(journey).startswith("Nothing on host listens on 81/tcp: start a program there that does")
     assert list(remedies(journey, PLAN, Kernel())) == []

@@ -173,24 +173,26 @@ REACHED = {
     "local": "through INPUT. To block it, put the rule in INPUT.",
     "forward": f"through FORWARD{REWRITTEN}. To block it, put the rule in FORWARD.",
     "bridge": f"over the bridge, from port to port{REWRITTEN}. To block it, put the rule in FORWARD.",
-    "switched": "over the bridge, from port to port. No iptables rule sees it: the bridge family alone does, "
-    "as br_netfilter is not asked.",
+    "switched": "over the bridge, from port to port. No iptables rule sees it, only the bridge family does, "
+    "because br_netfilter does not apply.",
     "output": "through OUTPUT. To block it, put the rule in OUTPUT.",
-    "inside": "without leaving its own namespace. No rule of a host can block it.",
-    "none": "without passing any hook of a host. No rule of a host can block it.",
+    "inside": "without leaving its own namespace. No rule on a host can block it.",
+    "none": "without passing any hook of a host. No rule on a host can block it.",
 }
 GONE = {
-    "proxy": "he packet came to docker-proxy, through INPUT",
-    "local": "he packet came to INPUT",
+    "proxy": "he packet reached docker-proxy, through INPUT",
+    "local": "he packet reached INPUT",
     "forward": "he packet went through FORWARD",
     "bridge": "he packet went over the bridge, from port to port",
     "switched": "he packet went over the bridge, from port to port",
     "output": "he packet went through OUTPUT",
     "inside": "he packet stayed in client's own namespace",
     "none": "he packet passed no hook of a host",
-    "prerouting": "he packet came to PREROUTING",
+    "prerouting": "he packet reached PREROUTING",
 }
-PROXY_CLOSED = "The userland proxy took the connection and closed it: its own one to the container failed."
+PROXY_CLOSED = (
+    "The userland proxy accepted the connection and closed it: its own connection to the container failed."
+)
 PORT_WORDS = "ICMP type 3 code 3 (port unreachable) from 192.0.2.1"
 UNSEEN = "No answer, and no host saw the packet."
 
@@ -200,14 +202,14 @@ def said(way: str, outcome: str) -> str:
     gone = GONE[way]
     return {
         "ok": f"IPv4 reached httpd {REACHED.get(way)}",
-        "refused": f"Refused: t{gone}, and nobody on web listens on that port.",
+        "refused": f"Refused: t{gone}, and nothing on web listens on that port.",
         "closed": PROXY_CLOSED
         if way == "proxy"
-        else f"The connection was taken: t{gone}; but no data ever came back.",
-        "unreachable": f"Nobody on web listens on that port: t{gone}, and the answer was {PORT_WORDS}.",
+        else f"The connection was accepted: t{gone}; but no data came back.",
+        "unreachable": f"Nothing on web listens on that port: t{gone}, and the answer was {PORT_WORDS}.",
         "timeout": UNSEEN
         if way in ("inside", "none")
-        else f"T{gone}; no rule dropped it, and nobody answered.",
+        else f"T{gone}; no rule dropped it, and there was no answer.",
     }[outcome]
 
 
@@ -235,7 +237,7 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
         ),
         (
             went("local", "refused", SOCKET, probe="segment"),
-            "Refused: the packet came to INPUT, and no connection on web is one that it belongs to.",
+            "Refused: the packet reached INPUT, and no connection on web is one that it belongs to.",
         ),
         (DROPPED, "Dropped in FORWARD by ip filter DOCKER-USER: -A DOCKER-USER -j DROP."),
         (replace(DROPPED, legs=(), replies=DROPPED.legs), "The packet arrived, and its answer was dropped"),
@@ -261,7 +263,7 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
         ),
         (
             went("forward", "unreachable", DecidedBy("route", node="host"), icmp=Icmp(3, 1, "192.0.2.1")),
-            "host found nobody with that address on its link: the answer was ICMP type 3 code 1",
+            "host found no neighbour with that address on its link: the answer was ICMP type 3 code 1",
         ),
         (
             went("forward", "unreachable", DecidedBy("route"), icmp=Icmp(11, 0, "192.0.2.1")),
@@ -282,11 +284,11 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
         ),
         (
             went("proxy", "timeout", replies=PROXIED.legs[:1]),
-            "docker-proxy had the server's answer, and sent none from 198.51.100.1:80: client asked there",
+            "docker-proxy got the server's answer, but did not answer from 198.51.100.1:80: client sent",
         ),
         (
             went("forward", "timeout", replies=FORWARDED.legs),
-            "An answer passed host and did not reach client as one.",
+            "An answer passed host but did not reach client as an answer.",
         ),
     ],
 )
