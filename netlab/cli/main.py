@@ -87,9 +87,8 @@ def _unraisable(lost: sys.UnraisableHookArgs) -> None:
         import signal
 
         signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(
-            signal.ITIMER_REAL, 0.002
-        )  # by then the callback has ended, or the interrupt is sent again
+        # By then, the callback has ended, or the interrupt is sent again.
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
     else:
         sys.__unraisablehook__(lost)
 

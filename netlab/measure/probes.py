@@ -297,9 +297,8 @@ class DatagramProbe(SocketProbe):
     """One UDP datagram and its answer."""
 
     kind = socket.SOCK_DGRAM
-    _strays: socket.socket | None = (
-        None  #: receives what comes to the probe's port from an address other than the target's
-    )
+    #: receives what comes to the probe's port from an address other than the target's
+    _strays: socket.socket | None = None
 
     def begin(self) -> None:
         """Send the token."""

@@ -4,7 +4,7 @@
 
     flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
     origins = name | glob | "[" list "]"
-    target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 "]"
+    target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 ["%" interface] "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
 
 A list of ports may have brackets (``[80,443]``) or not (``80,443``). The port of the origins is the source

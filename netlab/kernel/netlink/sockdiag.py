@@ -70,10 +70,7 @@ def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
                     if found.local[0] == "::" and attributes(data, _MESSAGE_SIZE).get(_V6ONLY) == b"\0":
                         yield ("0.0.0.0", found.local[1]), found.inode
             except OSError as error:
-                if error.errno not in (
-                    errno.ENOENT,
-                    errno.EOPNOTSUPP,
-                ):  # the kernel lacks the protocol
+                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):  # the kernel lacks the protocol
                     raise
 
 
