@@ -28,14 +28,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "These are the words of x-netlab.events (docs/scenario.md says what each does). Containers and "
         "networks are those of the scenario. "
         "Everything that the event does not concern stays: namespaces, connections, and rules that "
-        "others added. The engine acts on the host as it is. Where it fails because somebody deleted its "
-        "chains, as Docker does, the exit code is 1, and the lab is what Docker leaves behind."
+        "others added. The engine acts on the host as it is. If it fails as Docker does, for example because "
+        "its chains were deleted, the exit code is 1, and the lab is in the state that Docker leaves behind."
     )
     examples(
         parser,
         ("netlab do restart web", "restart a container of the one running lab"),
         ("netlab do shop flush firewall", "flush the firewall of the lab shop"),
-        ("netlab do configure daemon icc=false", "edit daemon.json; restart daemon makes it count"),
+        (
+            "netlab do configure daemon icc=false",
+            "edit daemon.json, which the daemon reads at its next start",
+        ),
     )
 
 

@@ -28,9 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(protocol=None, via=None, from_address=None, from_port=None)
     parser.epilog = (
         f"{FLOW_GRAMMAR}\n\n"
-        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. Where a "
-        "route or a sysctl decided, it tries that in the same way; a change that does not help is not "
-        "advised. Exit code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could "
+        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. If a "
+        "route or a sysctl decided, it tries to change that in the same way. It suggests only changes that "
+        "help. Exit code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could "
         "not be measured."
     )
     examples(
@@ -66,7 +66,7 @@ def _show(explanation: Explanation) -> None:
     screen.print(summary(explanation.before), style="bold")
     screen.print(f"  {sentence(explanation.before)}")
     if explanation.wish is None:
-        screen.print(f"  {explanation.cause or 'No rule decided that, so no rule changes it.'}")
+        screen.print(f"  {explanation.cause or 'No rule decided this, so no rule changes it.'}")
     elif not explanation.rules:
         if not explanation.failed:
             screen.print(f"  No rule, route or sysctl is known that would {explanation.wish} it.")
