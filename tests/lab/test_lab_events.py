@@ -232,6 +232,17 @@ def test_an_event_acts_on_the_host_as_it_is(netlab: Any, engine: str) -> None:
     assert listed.count("not in the plan: added since") == 1
 
 
+def test_a_deleted_interface_stops_an_event_before_it_begins(netlab: Any) -> None:
+    lab = netlab.up(write(netlab, SCENARIO.format(engine="docker-28")))
+    bridges = netlab.exec(lab, "host", "ip", "-o", "link", "show", "type", "bridge")
+    front = next(line.split(": ")[1] for line in bridges.splitlines() if "docker0" not in line)
+    netlab.exec(lab, "host", "ip", "link", "delete", front)
+    refused = netlab("do", lab, "restart", "web", code=1)
+    assert f"somebody has deleted {front} of host" in refused.stderr
+    assert "changed in part" not in refused.stderr
+    assert "netlab db" in netlab.exec(lab, "db", "curl", "-s", "http://127.0.0.1:5432/")
+
+
 FILES = """
 services:
   web: {image: any, ports: ['80:80'], restart: always}

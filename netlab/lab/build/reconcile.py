@@ -23,7 +23,7 @@ from netlab.lab.build.layout import Layout, Space, VethPair, layout, link_local
 from netlab.lab.build.plan_change import PlanChange
 from netlab.lab.node import process
 from netlab.lab.services import dns
-from netlab.model.errors import to_message
+from netlab.model.errors import LabError, to_message
 from netlab.model.family import FAMILIES, bare
 from netlab.model.plan import Sysctl
 from netlab.model.rules import ADDED_SINCE
@@ -49,9 +49,11 @@ def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) 
         # Before anything is changed: a disk without space must be found out by now.
         for name, content in (("plan.json", text), (state.HISTORY, happened)):
             written.append(state.Prepared(f"{path}/{name}", content))
+        work = _Reconcile(change, f"{path}/private")
+        work.prepare()
         reports.send({"event": "leaving", **change.leaving()})
         reports.receive()
-        _Reconcile(change, f"{path}/private").run()
+        work.run()
         while written:
             written.pop().commit()
         reports.send({"event": "changed", **change.coming()})
@@ -98,16 +100,31 @@ class _Reconcile:
         self.namespaces: dict[str, int] = {}
         self.sockets: dict[str, RouteSocket] = {}
 
-    def run(self) -> None:
-        """Everything; raises NetlabError, OSError."""
+    def prepare(self) -> None:
+        """Look at the namespaces that stay, before anything is changed.
+
+        Raises LabError where somebody has deleted an interface that is to stay: the engine would make another
+        one, or fail, and netlab reproduces neither.
+        """
         kept = [name for name in self.after.spaces if name not in self.change.fresh]
-        affected = [name for name in kept if self._affected(name)]
         with netns.returning():
-            for name in affected:
+            for name in filter(self._affected, kept):
                 fd = os.open(f"{self.private}/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
                 self.namespaces[name] = fd
                 netns.enter(fd)
                 self.sockets[name] = RouteSocket(name)
+                there = {link.name for link in dump.links(self.sockets[name])}
+                for interface in self.before.spaces[name].interfaces:
+                    if interface.name not in there and self.change.stays(name, interface.name):
+                        raise LabError(
+                            f"somebody has deleted {interface.name} of {name}, and netlab does not know what "
+                            "becomes of the lab then: take it down and up again"
+                        )
+
+    def run(self) -> None:
+        """Everything; raises NetlabError, OSError."""
+        affected = list(self.namespaces)
+        with netns.returning():
             for name in affected:
                 self._remove_links(name)
                 self._remove_routes(name)
