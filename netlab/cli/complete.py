@@ -25,7 +25,7 @@ _ROOTS_LABS = "/run/netlab"
 
 
 def hint(action: argparse.Action, kind: str) -> argparse.Action:
-    """Say what completes ``action``: file, lab, node, target (lab or node), engine or firewall."""
+    """Say what completes ``action``: file, lab, node, target (lab or node), event, engine or firewall."""
     action.completes = kind  # type: ignore[attr-defined]
     return action
 
@@ -51,7 +51,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -> Iterator[tuple[str, str]]:
     options = {name: action for action in parser._actions for name in action.option_strings}
     places = [action for action in parser._actions if not action.option_strings]
-    taken = 0
+    typed: list[str] = []
     waiting: argparse.Action | None = None
     for word in before:
         if waiting is not None:
@@ -59,7 +59,11 @@ def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -
         elif word in options and options[word].nargs != 0:
             waiting = options[word]
         elif not word.startswith("-") or word == "-":
-            taken += 1
+            typed.append(word)
+    taken = len(typed)
+    if any(getattr(place, "completes", None) == "event" for place in places):
+        yield from _event_words(typed)
+        return
     if waiting is not None:
         yield from _values(waiting)
     elif current.startswith("-") and not _at_command(places, taken):
@@ -70,6 +74,40 @@ def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -
         place = places[min(taken, len(places) - 1)]
         if taken < len(places) or place.nargs in ("*", "+", "..."):
             yield from _values(place)
+
+
+def _event_words(typed: list[str]) -> Iterator[tuple[str, str]]:
+    """What may follow in ``netlab do [LAB] EVENT``: the event's own words, and the names of nodes."""
+    from netlab.scenario.events import FORMS
+
+    words = typed if not typed or typed[0] in FORMS else typed[1:]
+    if not words:
+        yield from ((name, "a lab") for name in labs() if not typed)
+        yield from ((verb, "an event") for verb in FORMS)
+        return
+    lab = typed[0] if words is not typed else ""
+    verb, *rest = words
+    if verb == "run" and len(rest) > 0:
+        yield COMMANDS, ""
+        return
+    wanted = set()
+    for form in FORMS.get(verb, ()):
+        parts = form.replace("[", "").replace("]", "").split()
+        if len(parts) > len(rest) and all(
+            p.isupper() or p == word for p, word in zip(parts, rest, strict=False)
+        ):
+            wanted.add(parts[len(rest)])
+    yield from ((word, "") for word in sorted(wanted) if word.islower())
+    if wanted & {"CONTAINER", "NODE", "HOST"}:
+        yield from ((name, "a node") for name in _nodes_of(lab))
+
+
+def _nodes_of(lab: str) -> list[str]:
+    """The names of a lab's nodes as an event has them; of the one lab, if none is named."""
+    found = nodes()
+    if lab:
+        return [name.removeprefix(f"{lab}.") for name in found if name.startswith(f"{lab}.")]
+    return [name for name in found if "." not in name]
 
 
 def _at_command(places: list[argparse.Action], taken: int) -> bool:

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     import argparse
 
     hint(parser.add_argument("lab", metavar="LAB", help="default: the one running lab", nargs="?"), "lab")
-    parser.add_argument("event", nargs=argparse.REMAINDER, metavar="EVENT", help="the event")
+    hint(parser.add_argument("event", nargs=argparse.REMAINDER, metavar="EVENT", help="the event"), "event")
     parser.add_argument("--json", action="store_true", help="print what happened as JSON")
     parser.epilog = (
         "start|stop|restart|remove CONTAINER     connect|disconnect CONTAINER NETWORK\n"

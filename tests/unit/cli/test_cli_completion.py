@@ -62,6 +62,18 @@ def test_a_command_of_a_node_is_the_shell_s_to_complete() -> None:
     assert words("exec", "-e", "A=1", "shop.w") == ["shop.web"]
 
 
+def test_the_words_of_events() -> None:
+    assert words("do", "s") == ["shop", "start", "stop"]
+    assert words("do", "shop", "re") == ["restart", "remove", "reload", "reboot"]
+    assert words("do", "shop", "restart", "") == ["daemon", "host", "web"]
+    assert words("do", "shop", "restart", "daemon", "") == ["host", "web"]  # what a name is of is not public
+    assert words("do", "shop", "reload", "") == ["firewall", "rules"]
+    assert words("do", "reboot", "") == ["host"]
+    assert words("do", "shop", "down", "link", "w") == ["web"]
+    assert words("do", "shop", "run", "host", "") == [":commands"]
+    assert words("do", "shop", "nonsense", "") == []
+
+
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_the_scripts_are_the_shells_language(shell: str) -> None:
     program = shutil.which(shell)
