@@ -55,8 +55,8 @@ def check_engine(name: str) -> None:
     try:
         engine_version(name)
     except ValueError as error:
-        others = () if name in registered else added()
-        if name in registered or name in others:
+        others = added()
+        if name in others:
             return
         more = f"; added by other packages: {', '.join(others)}" if others else ""
         raise ValueError(f"{error}{more}") from None

@@ -292,3 +292,27 @@ def test_a_container_that_was_started_again_is_not_stopped_any_more() -> None:
     ):
         state = chosen.step(state, event)
     assert state.world.containers["web"].running
+
+
+UDP = (PortMapping(53, "udp", (5353, 5353)), PortMapping(54, "udp", (5454, 5454), "198.51.100.1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "opened", "closed"),
+    [
+        ("docker-20.10", [], []),
+        ("docker-23", [("", 5353), ("", 5454)], [("", 5353), ("", 5454)]),
+        ("docker-29.4.0", [("", 5353), ("", 5454)], []),
+        ("docker-29.5.0", [("198.51.100.1", 54)], []),
+        ("docker-29.5.1", [("", 53), ("198.51.100.1", 54)], []),
+    ],
+)
+def test_conntrack_forgets_what_this_version_deletes(
+    name: str, opened: list[tuple[str, int]], closed: list[tuple[str, int]]
+) -> None:
+    chosen = engine.get(name)
+    state = chosen.step(chosen.start(host()), HISTORY[0])
+    (web,) = chosen.describe(chosen.step(state, container("web", "front", ports=UDP))).containers
+    assert web.forgets.answered_by == ("192.0.2.2",)
+    assert sorted(web.forgets.udp_opened) == opened
+    assert sorted(web.forgets.udp_closed) == closed
