@@ -274,13 +274,13 @@ def main() -> int:
             witness(rng, count, began + options.seconds, options.flows)
         except NetlabError as error:
             print("LAB", error, flush=True)
+        if options.page is not None:  # after each lab: a long run may be broken off
+            options.page.write_text(page(count, seed))
     print(f"seed {seed}: {count.flows} flows, {count.rulesets} rulesets, {count.unmeasured} unmeasured, "
           f"{count.undecided} undecided, {len(count.false)} false, {len(count.once)} once, "
           f"{dict(count.outcomes)}")  # fmt: skip
     for line in count.hidden[:20]:
         print("UNMEASURED", line)
-    if options.page is not None:
-        options.page.write_text(page(count, seed))
     return 1 if count.false else 0
 
 
