@@ -90,7 +90,7 @@ def _iptables(
     rule = [chain, *rest.partition(" -j ")[0].split(), "-m", "comment", "--comment", name]
     rule += ["-j", *rest.partition(" -j ")[2].split()]
     words = [tool, "-w", "-t", table]
-    ends = any(target in rest for target in ("-j DROP", "-j REJECT", "-j NFQUEUE"))
+    ends = any(target in rest for target in ("-j DROP", "-j REJECT", "-j NFQUEUE", "-j TPROXY"))
     return Planted(
         node, name, f"{tool} -t {table} -I {chain} {rest}",
         ((([*words, "-I", *rule]), ""),), ((([*words, "-D", *rule]), ""),),
@@ -217,7 +217,23 @@ def queue(rng: random.Random, name: str, place: Place) -> Planted:
     return _iptables("host", name, place, "filter", chain, f"{_match(rng, place)} -j NFQUEUE --queue-num 7")
 
 
+def handed(rng: random.Random, name: str, place: Place) -> Planted:
+    """Packets handed to a program that is not there."""
+    rest = f"-p {place.protocol} --dport {rng.choice(place.ports)} -j TPROXY --on-port 9999"
+    return _iptables("host", name, place, "mangle", "PREROUTING", rest)
+
+
+def limited(rng: random.Random, name: str, place: Place) -> Planted:
+    """The kernel's own limit of ICMP errors."""
+    family = "ipv6.icmp." if place.family == 6 else "ipv4.icmp_"
+    limit, mask = f"net.{family}ratelimit", f"net.{family}ratemask"
+    on = ["sysctl", "-w", f"{limit}={rng.choice([1000, 60000])}"]
+    on.append(f"{mask}={'0-1,3-127' if place.family == 6 else 6168}")
+    off = ["sysctl", "-w", f"{mask}={'' if place.family == 6 else 0}"]
+    return Planted("host", name, " ".join(on), ((on, ""),), ((off, ""),))
+
+
 KINDS: tuple[Kind, ...] = (
     filters, filters, filters, own_filters, native, native, native, bridge, device, rewriting, data, data,
-    copy, legacy, route, queue,
+    copy, legacy, route, queue, handed, limited,
 )  # fmt: skip

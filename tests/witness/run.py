@@ -224,12 +224,12 @@ def page(count: Count, seed: int) -> str:
     hidden = "\n".join(f"* {line}" for line in count.hidden[:50]) or "None."
     return f"""# The witness
 
-`nox -s witness` puts random rules, hostile and ordinary, into random labs, on the host and in other nodes: of
-filter, raw, mangle and nat, native chains at any priority, bridges, devices, iptables-legacy, copies, queues,
-routes, and rules that hit a connection's data. Each flow is asked by netlab and by plain sockets in the same
-node. False is an outcome or a source address that the sockets did not see, a decision by a rule whose counter
-did not move, and one that is not that of the rule whose counter did. This page is what a run
-wrote (seed {seed}).
+`nox -s witness` puts random rules, hostile and ordinary, into random labs, on the host and in other nodes:
+of filter, raw, mangle and nat, native chains at any priority, bridges, devices, iptables-legacy, copies,
+queues, routes, TPROXY, limits of ICMP errors, and rules that hit a connection's data. Each flow is asked by
+netlab and by plain sockets in the same node. False is an outcome or a source address that the sockets did
+not see, a decision by a rule whose counter did not move, and one that is not that of the rule whose counter
+did. This page is what a run wrote (seed {seed}).
 
 | | |
 |---|---|
