@@ -50,9 +50,9 @@ lines, every setting below `/proc/sys/net`, links, addresses, routes and bridge 
 each container, and the matrix of flows (`NAME-flows`): outcome, source address that the server saw, hooks,
 addresses, rules and verdicts in order, measured on both sides with the same instrument. *plan* is what
 `netlab plan` prints, *lab* is the running host. *Equal* means that all these lines are the same, except for
-the departures below. Each `foreign-…` is a story of what others do to a host between events (rules flushed,
-doubled and moved, chains deleted, policies and settings changed): behind each event the daemon's host and the
-lab's have the same rules, the same containers run, and both have failed or neither. Each `refusal-…` is a
+the departures below. In each `foreign-…`, others change the host between events (flush, duplicate or move
+rules, delete chains, change policies and settings): after each event, the daemon's host and the lab's must
+have the same rules and running containers, and both must have failed, or neither. Each `refusal-…` is a
 Compose file that the real `docker compose` got, too: netlab must refuse it if the daemon or Compose does, and
 otherwise accept it (`tests/conformance/refusals.toml`).
 
