@@ -197,6 +197,7 @@ def test_examples_without_a_kernel_work(name: Name, monkeypatch: pytest.MonkeyPa
     assert result.attempted > 0
 
 
+@pytest.mark.timeout(600)  # a minute or two without a cache of mypy
 def test_examples_with_a_kernel_type_check(tmp_path: Path) -> None:
     lines = [PREAMBLE]
     examples = [(name.path, block) for name in PUBLIC for block in blocks(name.doc)]
