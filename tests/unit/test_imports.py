@@ -79,6 +79,12 @@ def graph_of(trees: Mapping[str, ast.Module], *, types: bool = False) -> dict[st
     }
 
 
+@cache
+def netlab_graph(*, types: bool = False) -> dict[str, frozenset[str]]:
+    """The graph of netlab's own modules."""
+    return graph_of(sources(), types=types)
+
+
 def circles(graph: Graph) -> list[list[str]]:
     """Groups of modules each of which imports, by way of others, every other one (Tarjan's algorithm)."""
     number: dict[str, int] = {}
@@ -152,12 +158,12 @@ KNOWN_CIRCLES: list[set[str]] = []
 
 
 def test_no_circles() -> None:
-    found = circles(graph_of(sources()))
+    found = circles(netlab_graph())
     assert [circle for circle in found if not any(set(circle) <= known for known in KNOWN_CIRCLES)] == []
 
 
 def test_imports_for_types_make_no_circle_of_rooms() -> None:
-    whole, types = graph_of(sources()), graph_of(sources(), types=True)
+    whole, types = netlab_graph(), netlab_graph(types=True)
     both = rooms({name: whole[name] | types[name] for name in whole})
     assert circles({name: frozenset(others) for name, others in both.items()}) == []
 
@@ -167,13 +173,13 @@ def test_engines_are_known_by_their_contract() -> None:
     public = {"netlab.engine", "netlab.engine.contract", "netlab.engine.found"}
     inside = [
         f"{name} imports {other}"
-        for graph in (graph_of(sources()), graph_of(sources(), types=True))
+        for graph in (netlab_graph(), netlab_graph(types=True))
         for name, others in graph.items()
         for other in others
         if in_engine(other) and not in_engine(name) and other not in public
     ]
     assert inside == []
-    assert "netlab.engine.contract" in graph_of(sources())["netlab.plan.build"]
+    assert "netlab.engine.contract" in netlab_graph()["netlab.plan.build"]
 
 
 def in_engine(module: str) -> bool:
@@ -181,7 +187,7 @@ def in_engine(module: str) -> bool:
 
 
 def test_the_drawing_of_the_rooms_is_true() -> None:
-    drawn = drawing(rooms(graph_of(sources())))
+    drawn = drawing(rooms(netlab_graph()))
     assert f"```\n{drawn}\n```" in ARCHITECTURE.read_text(), f"docs/architecture.md should have:\n{drawn}"
 
 
