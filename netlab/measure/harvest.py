@@ -156,19 +156,17 @@ class Harvest:
         return end.hook == "postrouting" and self._facts.owns(end.node, icmp.sender)
 
     def _judge_forged(self, sighting: ProbeResult, ways: PacketPaths) -> None:
-        """An answer to a forged source counts if it goes back to the link by which the question came."""
+        """An answer to a forged source counts, unless it goes to another link than the one that asked."""
         first, last = ways.forth[0], ways.back[-1]
-        asked = self._facts.segment(first.node, self._interface(first, first.iif))
-        answered = self._facts.segment(last.node, self._interface(last, last.oif))
-        if first.hook == "output" or asked == answered:
+        inside, outside = self._interface(first, first.iif), self._interface(last, last.oif)
+        asked, answered = self._facts.segment(first.node, inside), self._facts.segment(last.node, outside)
+        if first.hook == "output" or last.hook not in ("input", "postrouting") or asked == answered:
             sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
             return
         sighting.lost_in = last.node
-        inside = self._interface(first, first.iif)
-        if last.oif is None:
-            sighting.silence = f"{last.node} kept the answer, because it has the address"
+        if last.hook == "input":
+            sighting.silence = f"{last.node} has the source address, and took the answer itself"
         else:
-            outside = self._interface(last, last.oif)
             sighting.silence = (
                 f"{last.node} sent the answer out by {outside}, "
                 f"but the packet came in by {inside} of {first.node}"
