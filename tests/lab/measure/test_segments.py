@@ -79,7 +79,7 @@ def test_an_answer_by_another_link_is_none(lab: netlab.Lab) -> None:
     journey = lab.probe("inner -> 10.9.0.1:8080", source=FORGED)
     assert not plainly(lab, "inner", FORGED, ("10.9.0.1", 8080))
     assert (journey.outcome, journey.path, journey.decided_by.kind) == ("timeout", "forward", "none")
-    assert "host sent the answer out by ext0, and it was asked by lan0 of host" in sentence(journey)
+    assert "host sent the answer out by ext0, but the packet came in by lan0 of host" in sentence(journey)
 
 
 def test_an_answer_by_the_same_link_counts(lab: netlab.Lab) -> None:
