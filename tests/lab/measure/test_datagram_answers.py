@@ -48,7 +48,7 @@ def test_docker0_answers_in_the_place_of_the_address_that_was_asked(lab: netlab.
     assert bridge != "198.51.100.1"
     assert (journey.outcome, journey.decided_by.kind, journey.decided_by.node) == ("timeout", "none", "host")
     assert sentence(journey) == (
-        f"No answer reached web: host answered from {bridge}:53, and 198.51.100.1:53 was asked."
+        f"No answer reached web: host answered from {bridge}:53, not from 198.51.100.1:53."
     )
 
 
