@@ -73,6 +73,10 @@ def __getattr__(name: str) -> object:
     from netlab.lab.interrupts import held
 
     with held():  # half a module would be left of an import that Ctrl-C breaks off
+        if name in ("Lab", "attach", "up"):
+            from netlab.view.texts import register
+
+            register()
         return getattr(importlib.import_module(_WHERE.get(name, "netlab.model.errors")), name)
 
 

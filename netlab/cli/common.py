@@ -240,6 +240,13 @@ def print_json(document: dict[str, Any]) -> None:
     print_text(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
 
 
+def width() -> int | None:
+    """The columns of the terminal that stdout is; None elsewhere, where no line is ever wrapped."""
+    from netlab.cli.verbs import columns
+
+    return columns() if sys.stdout.isatty() else None
+
+
 def colours(stream: Any) -> bool:
     """Whether to write in colour: a terminal, and nobody said NO_COLOR (no-color.org)."""
     return in_colour(stream)

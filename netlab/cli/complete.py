@@ -14,9 +14,11 @@ from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from netlab.lab.state import Record
+    from netlab.model.plan import Node, Plan
+    from netlab.model.rules import Chain, NftChain
 
 #: First line of an answer after which the shell adds what it knows itself.
 FILES, COMMANDS = ":files", ":commands"
@@ -119,6 +121,8 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
     kind = getattr(action, "completes", None)
     if action.choices is not None:
         yield from ((str(choice), "") for choice in action.choices)
+    elif kind in _NAMED:
+        yield from _NAMED[kind]()
     elif action.nargs == "...":
         yield COMMANDS, ""
     elif kind == "file":
@@ -135,8 +139,52 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
         from netlab.model.version import ENGINES
 
         yield from ((name, "an engine") for name in ("docker", *ENGINES, *added()))
+    elif kind == "gallery":
+        from netlab.cli.gallery_page import scenarios
+
+        yield from ((name, "a scenario") for name in scenarios())
     elif kind == "firewall":
         yield from ((name, "") for name in ("none", "ufw", "firewalld"))
+
+
+def _profiles() -> Iterator[tuple[str, str]]:
+    """The profiles of the scenario that this folder offers."""
+    from netlab.model.errors import NetlabError
+    from netlab.scenario import find_default, folder_environment, load
+
+    with suppress(NetlabError):
+        environ = folder_environment(".", os.environ)
+        files = find_default(".", environ, above=True)
+        if files:
+            yield from ((name, "a profile") for name in load(files, environ=environ).profiles)
+
+
+def _chains() -> Iterator[tuple[str, str]]:
+    """The chains of one's own labs' hosts."""
+    names = {chain.name for plan in _plans() for node in plan.nodes for chain in _chains_of(node)}
+    yield from ((name, "a chain") for name in sorted(names))
+
+
+def _chains_of(node: Node) -> Iterator[Chain | NftChain]:
+    from netlab.model.rules import IptablesRuleset, NftTable
+
+    for ruleset in node.rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            yield from (chain for table in ruleset.tables for chain in table.chains)
+        elif isinstance(ruleset, NftTable):
+            yield from ruleset.chains
+
+
+def _plans() -> Iterator[Plan]:
+    from netlab.lab.client.client import Client
+
+    yield from (Client(record).plan for record in _records() if record.alive)
+
+
+_NAMED: dict[str | None, Callable[[], Iterator[tuple[str, str]]]] = {
+    "profile": _profiles,
+    "chain": _chains,
+}
 
 
 def labs() -> list[str]:

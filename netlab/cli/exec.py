@@ -7,6 +7,9 @@ import argparse
 from netlab.cli.complete import hint
 from netlab.cli.help import examples
 
+#: Exit code where the command could not be asked for: any other may be the command's own.
+NOT_ENTERED = 125
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
@@ -22,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The command has the node's network, /sys, host name, /etc/hosts and /etc/resolv.conf, sees "
         "the processes of the lab, and uses this machine's files; it gets stdin, stdout and stderr, "
-        "and no other open file. The exit code is the command's own (125: could not enter the node, "
-        "126: cannot be executed, 127: not found, 128+n: killed by signal n)."
+        "and no other open file. The exit code is the command's own (125: no such node, or it cannot be "
+        "entered, 126: cannot be executed, 127: not found, 128+n: killed by signal n)."
     )
     examples(
         parser,
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     from netlab.lab.client.client import find_node
     from netlab.lab.client.terminal import run_inside
-    from netlab.model.errors import UsageError
+    from netlab.model.errors import NetlabError, UsageError
 
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not argv:
@@ -49,5 +52,9 @@ def run(args: argparse.Namespace) -> int:
         if not sign or not name:
             raise UsageError(f"--env {setting!r} is not NAME=VALUE")
         env[name] = value
-    client, node = find_node(args.node)
+    try:
+        client, node = find_node(args.node)
+    except NetlabError as error:
+        error.exit_code = NOT_ENTERED
+        raise
     return run_inside(client, node, argv, env=env)

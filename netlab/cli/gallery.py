@@ -1,123 +1,104 @@
-"""The gallery, generated from the scenarios' opening comments: ``docs/gallery.md``.
-
-``python -m netlab.cli.gallery scenarios docs/gallery.md`` writes it; a test checks that it is up to date.
-"""
+"""``netlab gallery``: the scenarios that come with netlab, listed, or one written to this folder."""
 
 from __future__ import annotations
 
-import re
+import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-#: Where each tracker's issues are.
-_ISSUES = "https://github.com/{repository}/issues/{number}"
-_REPOSITORIES = {"moby": "moby/moby", "docker/docs": "docker/docs"}
-_ISSUE = re.compile(r"([a-z/]+)#([0-9]+)")
+from netlab.cli.common import open_output, print_json, print_text, say
+from netlab.cli.complete import hint
+from netlab.cli.help import examples
 
-PREAMBLE = """\
-# The gallery
+if TYPE_CHECKING:
+    import argparse
 
-<!-- Made by `python -m netlab.cli.gallery scenarios docs/gallery.md` from their opening comments. -->
-
-Each scenario answers a common question and proves its answer: `netlab verify FILE` builds the host and
-measures every flow of the claim. The engine is the one in the file; *holds on* lists the others on which all
-expectations were measured to hold, too (`netlab verify FILE --engine NAME`). To see what an upgrade changes,
-compare two engines: `netlab diff FILE --engine docker-27 --engine docker-28`.
-
-| question | scenario | engine | claim |
-|---|---|---|---|
-"""
+    from netlab.cli.gallery_page import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a scenario's opening comment says; ``issues`` as written (``moby#15086``)."""
-
-    name: str
-    title: str
-    issues: tuple[str, ...]
-    question: str
-    engine: str
-    holds: str
-    claim: str
-
-
-def entry_of(path: Path) -> Entry:
-    """The entry of one scenario; raises ValueError if its comment has no claim or it names no engine."""
-    text = path.read_text(encoding="utf-8")
-    comment = re.match(r"(?:#[^\n]*\n)+", text)
-    engine = re.search(r"^ +engine: (\S+)", text, re.MULTILINE)
-    lines = [line[1:].strip() for line in comment[0].splitlines()] if comment else []
-    said = _paragraphs(lines)
-    if "The claim" not in said or engine is None:
-        raise ValueError(f"{path}: the opening comment states no claim, or the scenario names no engine")
-    title = lines[0].rstrip(".")
-    return Entry(
-        name=path.stem,
-        title=title,
-        issues=tuple(f"{tracker}#{number}" for tracker, number in _ISSUE.findall(said.get("Issue", ""))),
-        question=_sentence(said.get("The question", title)),
-        engine=engine[1],
-        holds=said.get("Holds on", ""),
-        claim=_sentence(said["The claim"]),
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    hint(parser.add_argument("name", nargs="?", metavar="NAME", help="write this scenario"), "gallery")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to; default: NAME.yaml; - is stdout")
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.epilog = (
+        "Each scenario answers a question that people ask, and states its answer as expectations that "
+        "`netlab verify` measures. Files that a scenario names are written beside it."
+    )
+    examples(
+        parser,
+        ("netlab gallery", "list the scenarios"),
+        ("netlab gallery ufw-published && netlab verify ufw-published.yaml", "see for yourself"),
     )
 
 
-def _paragraphs(lines: Sequence[str]) -> dict[str, str]:
-    """``Keyword: text`` → text, with the lines that follow up to the next keyword."""
-    found: dict[str, str] = {}
-    key = ""
-    for line in lines:
-        start = re.match(r"(Issue|Holds on|The question|The claim)(?: \([^)]*\))?: *(.*)", line)
-        if start:
-            key = start[1]
-            found[key] = start[2]
-        elif key and line:
-            found[key] += " " + line
-        else:
-            key = ""
-    return found
+def run(args: argparse.Namespace) -> int:
+    """List, or write one; returns 0. Raises UsageError for an unknown name and for files that are there."""
+    from netlab.cli.gallery_page import entry_of, scenarios
+    from netlab.model.errors import UsageError
 
+    names = scenarios()
+    if args.name is None:
+        if args.output or args.force:
+            raise UsageError("say which scenario to write; netlab gallery lists them")
+        _list([entry_of(Path(path)) for path in names.values()], as_json=args.json)
+        return 0
+    name = args.name.removesuffix(".yaml")
+    if name not in names:
+        import difflib
 
-def _sentence(text: str) -> str:
-    words = " ".join(text.split())
-    return words[:1].upper() + words[1:]
-
-
-def markdown(entries: Iterable[Entry]) -> str:
-    """The whole page."""
-    return PREAMBLE + "".join(_row(entry) for entry in entries)
-
-
-def _row(entry: Entry) -> str:
-    issues = " ".join(map(_link, entry.issues))
-    question = entry.question + (f" {issues}" if issues else "")
-    engine = f"`{entry.engine}`" + (
-        f"; holds on {entry.holds}" if entry.holds not in ("", entry.engine) else ""
-    )
-    scenario = f"[{entry.name}](../scenarios/{entry.name}.yaml)"
-    return "| " + " | ".join(_cell(text) for text in (question, scenario, engine, entry.claim)) + " |\n"
-
-
-def _link(issue: str) -> str:
-    tracker, _, number = issue.partition("#")
-    repository = _REPOSITORIES.get(tracker, tracker)
-    return f"([{issue}]({_ISSUES.format(repository=repository, number=number)}))"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page of a folder of scenarios."""
-    folder, page = sys.argv[1:] if arguments is None else arguments
-    entries = [entry_of(path) for path in sorted(Path(folder).glob("*.yaml"))]
-    Path(page).write_text(markdown(entries), encoding="utf-8")
+        near = [known for known in names if name in known] or difflib.get_close_matches(name, names, 1)
+        more = f" (did you mean {' or '.join(near)}?)" if near else "; netlab gallery lists them"
+        raise UsageError(f"the gallery has no scenario {args.name!r}{more}")
+    write(names[name], args.output or f"{name}.yaml", force=args.force)
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _list(entries: list[Entry], *, as_json: bool) -> None:
+    from netlab.view.console import console
+
+    if as_json:
+        fields = ("name", "title", "question", "claim", "engine", "holds")
+        documents = [
+            {**{field: getattr(entry, field) for field in fields}, "issues": list(entry.issues)}
+            for entry in entries
+        ]
+        print_json({"scenarios": documents})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for entry in entries:
+        table.add_row(Text(entry.name, style="bold"), Text(entry.question))
+    console(sys.stdout).print(table)
+    say("netlab gallery NAME writes one to this folder")
+
+
+def write(path: str, output: str, *, force: bool = False) -> None:
+    """Copy a scenario and the files that it names; raises UsageError for what is there already."""
+    from netlab.model.errors import UsageError
+
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if output == "-":
+        print_text(text.rstrip("\n"))
+        return
+    beside = os.path.splitext(path)[0]  # a scenario's own folder has its name
+    more = sorted(os.listdir(beside)) if os.path.isdir(beside) else []
+    own = os.path.join(os.path.dirname(output), os.path.basename(beside))
+    copies = [(path, output), *((os.path.join(beside, name), os.path.join(own, name)) for name in more)]
+    there = [target for _, target in copies if os.path.exists(target)]
+    if there and not force:
+        raise UsageError(f"{there[0]} is there already; --force replaces it")
+    if more:
+        os.makedirs(own, exist_ok=True)
+    for source, target in copies:
+        with open(source, "rb") as file, open_output(target) as copy:
+            copy.write(file.read())
+    say(f"wrote {', '.join(target for _, target in copies)}")
+    say(f"now: netlab up {output}, or netlab verify {output}")

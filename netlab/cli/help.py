@@ -6,7 +6,8 @@ import argparse
 
 #: What a FLOW may be, for the help of the verbs that take one.
 FLOW_GRAMMAR = """\
-FLOW is ORIGIN[:PORT] -> TARGET[:PORTS][/PROTOCOL] [via NODE].
+FLOW is ORIGIN[:PORT] -> TARGET[:PORTS][/PROTOCOL] [via NODE] [from ADDRESS]
+[size OCTETS].
 ORIGIN: a node, a glob (web*) or a list ([client,neighbour]).
 TARGET: a node, NODE@NETWORK, localhost, gateway[@NETWORK], 192.0.2.1,
 [2001:db8::1] or [fe80::1%eth0].

@@ -198,7 +198,22 @@ def _run(verb: str, arguments: list[str], verbose: bool) -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:
+        if labs := getattr(error, "labs", ()):
+            error.args = (f"{error}; for example: {_named(verb, arguments, labs[-1], error)}",)
         return _tell(error, verbose=verbose, doing=f"netlab {verb}")
+
+
+def _named(verb: str, arguments: list[str], lab: str, error: Exception) -> str:
+    """The command as it was typed, with the lab's name where the verb takes it."""
+    import shlex
+
+    node, words = getattr(error, "node", ""), list(arguments)
+    at = next((i for i, word in enumerate(words) if node and word.partition(":")[0] == node), None)
+    if at is None:
+        words.insert(0, lab)
+    else:
+        words[at] = f"{lab}.{words[at]}"
+    return shlex.join(["netlab", verb, *words])
 
 
 def _tell(error: BaseException, *, verbose: bool, doing: str) -> int:

@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace, columns: list[Column]) -> None:
     """A grid for one lab; a line for each flow with ``--all`` and for variants."""
     from netlab.view.console import console
+    from netlab.view.lab import remarks
 
     out = console(sys.stdout)
     if len(columns) > 1 or args.all:
@@ -103,16 +104,13 @@ def _show(args: argparse.Namespace, columns: list[Column]) -> None:
 
         out.print(table(columns, only_differences=args.differences))
     elif columns[0].answers:
-        from netlab.journey.grid import grid
-        from netlab.view.grid import legend, tables
+        from netlab.view.grid import report
 
-        folded = grid(list(columns[0].answers.values()), columns[0].replicas)
-        for one in tables(folded, columns[0].replicas):
-            out.print(one)
-            out.print()
-        for line in legend(folded, columns[0].replicas):
-            out.print(line)
+        for part in report(columns[0]):
+            out.print(part)
     for column in columns:
+        for line in dict.fromkeys(remarks(column.silent, column.unpublished)):
+            say(f"{column.label}: {line}" if column.label else line)
         if column.refusal is not None:
             say(f"{column.label or 'this scenario'} does not apply: {column.refusal}")
 

@@ -19,7 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     add_scenario_options(parser)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--full", action="store_true", help="print every interface, sysctl, rule and listener")
+    form.add_argument("--json", action="store_true", help="print all of it as JSON")
     form.add_argument("--rules", choices=RULES, help="print one host's ruleset, as iptables-save or nft does")
     parser.add_argument("--host", metavar="NAME", help="with --rules: the host, if there are several")
 
@@ -28,12 +29,18 @@ def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
     import sys
 
-    from netlab.cli.common import load_plan, print_text
+    from netlab.cli.common import colours, load_plan, print_text, say
     from netlab.view.plain import visible
 
     plan = load_plan(args)
     if args.rules:
-        sys.stdout.write(visible(rules_text(_host(plan, args.host), args.rules)))
+        host = _host(plan, args.host)
+        text = rules_text(host, args.rules)
+        sys.stdout.write(visible(text))
+        if not text:
+            others = [f"--rules {kind}" for kind in RULES if rules_text(host, kind)]
+            more = f"; it has some for {' and '.join(others)}" if others else ""
+            say(f"{host.engine} writes no rules for --rules {args.rules} here{more}")
         return 0
     if args.json:
         import json
@@ -42,10 +49,19 @@ def run(args: argparse.Namespace) -> int:
 
         print_text(json.dumps(document(plan), indent=2, ensure_ascii=False))
         return 0
-    from netlab.view.console import console
-    from netlab.view.plan import tree
+    if args.full:
+        from netlab.view.console import console
+        from netlab.view.plan import tree
 
-    console(sys.stdout, markup=True).print(tree(plan))
+        console(sys.stdout, markup=True).print(tree(plan))
+        return 0
+    from netlab.view import lab as view
+
+    colour = colours(sys.stdout)
+    print_text("\n".join(view.picture(plan, colour=colour)), styles=colour)
+    for note in plan.notes:
+        if not note.by_chance:
+            say(str(note))
     return 0
 
 

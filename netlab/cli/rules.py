@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import print_json, print_text
+from netlab.cli.common import print_json, print_text, width
 from netlab.cli.complete import hint
 from netlab.lab.client.rules import RulesReader
 from netlab.model.family import FAMILIES, Family
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     family.add_argument("-4", "--ipv4", action="store_true", help="IPv4 only")
     family.add_argument("-6", "--ipv6", action="store_true", help="IPv6 only")
     parser.add_argument("-t", "--table", metavar="TABLE", help="this table only")
-    parser.add_argument("-c", "--chain", metavar="CHAIN", help="this chain only")
+    hint(parser.add_argument("-c", "--chain", metavar="CHAIN", help="this chain only"), "chain")
     parser.add_argument("--no-reasons", action="store_true", help="leave the reasons out")
 
 
@@ -104,7 +104,7 @@ class _Reader(RulesReader):
                 some = [chain for chain in found if chain.table == table]
                 one = [args.chain] if args.chain else []
                 listing = self.ask(family.iptables, "-t", table, "-nvL", *one)
-                yield from listing.splitlines() if args.no_reasons else view.annotate(listing, some)
+                yield from listing.splitlines() if args.no_reasons else view.annotate(listing, some, width())
                 yield ""
         if args.table is None and args.chain is None:
             yield from self.listed_native(chains, args)
@@ -119,7 +119,7 @@ class _Reader(RulesReader):
             lines = (
                 listing.splitlines()
                 if args.no_reasons
-                else view.annotate_nft(listing, by_family, self.reasons)
+                else view.annotate_nft(listing, by_family, self.reasons, width())
             )
             yield f"# nft list table {family} {name}"
             yield from lines
@@ -140,7 +140,7 @@ class _Reader(RulesReader):
             yield from (
                 listing.splitlines()
                 if args.no_reasons
-                else view.annotate_nft(listing, by_family, self.reasons)
+                else view.annotate_nft(listing, by_family, self.reasons, width())
             )
 
 

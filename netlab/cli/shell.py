@@ -59,7 +59,7 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
     """The lab, and the node if one is meant; raises UsageError."""
     from netlab.lab import state
     from netlab.lab.client.client import Client, attach, find_node
-    from netlab.model.errors import UsageError
+    from netlab.model.errors import SeveralLabsError, UsageError
 
     if text is None:
         standing = state.standing()
@@ -67,8 +67,9 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
             return Client(standing[0]), None
         if not standing:
             raise UsageError("no lab is up (netlab up FILE)")
-        names = ", ".join(found.name for found in standing)
-        raise UsageError(f"several labs are up; name one of them, or LAB.NODE: {names}")
+        names = [found.name for found in standing]
+        what = f"several labs are up; name one of them, or LAB.NODE: {', '.join(names)}"
+        raise SeveralLabsError(what, names)
     record = state.read(text) if "." not in text and "/" not in text else None
     if record is not None and record.ready and not _is_node_of_the_only_lab(text):
         return attach(text), None

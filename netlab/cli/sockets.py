@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, print_text
+from netlab.cli.common import print_json, print_text, width
 from netlab.cli.complete import hint
 from netlab.model.family import endpoint
 
@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ),
         "target",
     )
+    parser.epilog = "PIDs are those that programs in the lab see."
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     from netlab.cli.shell import find_target
     from netlab.lab.client.sockets import sockets
+    from netlab.view.ruleset import beside
 
     client, node = find_target(args.target)
     found = sockets(client, node)
@@ -48,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
         )
         for one in found
     ]
-    head = ("NODE", "PROTO", "LISTENS ON", "PROCESS (PID IN THE LAB)", "FOR")
+    head = ("NODE", "PROTO", "LISTENS ON", "PROCESS (PID)", "FOR")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
     for row in [head, *rows]:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print_text("  ".join([*cells, row[4]]).rstrip())
+        cells = [cell.ljust(wide) for cell, wide in zip(row, widths, strict=False)]
+        for line in beside("  ".join(cells), row[4], width()):
+            print_text(line)
     return 0

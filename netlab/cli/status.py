@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli.common import colours, print_json, print_text, say
 from netlab.cli.complete import hint
+from netlab.lab.client.process import ending
 from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def the_lab(name: str | None) -> Client:
     """The lab of that name, or the only one; raises UsageError."""
     from netlab.lab import state
     from netlab.lab.client.client import Client, attach
-    from netlab.model.errors import UsageError
+    from netlab.model.errors import SeveralLabsError, UsageError
 
     if name is not None:
         return attach(name)
@@ -55,19 +56,8 @@ def the_lab(name: str | None) -> Client:
         return Client(standing[0])
     if not standing:
         raise UsageError("no lab is up (netlab up FILE)")
-    raise UsageError(f"several labs are up; name one: {', '.join(found.name for found in standing)}")
-
-
-def ending(returncode: int) -> str:
-    """``exit code 1``, or ``SIGKILL``."""
-    import signal
-
-    if returncode >= 0:
-        return f"exit code {returncode}"
-    try:
-        return signal.Signals(-returncode).name
-    except ValueError:
-        return f"signal {-returncode}"
+    names = [found.name for found in standing]
+    raise SeveralLabsError(f"several labs are up; name one: {', '.join(names)}", names)
 
 
 def _document(client: Client, status: dict[str, Any]) -> dict[str, Any]:

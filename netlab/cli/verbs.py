@@ -33,6 +33,8 @@ VERBS = {
     "diff": ("netlab.cli.diff", "show what another engine, setting or firewall changes"),
     "explain": ("netlab.cli.explain", "find the rule that blocks or allows a flow, and try the change"),
     "capture": ("netlab.cli.capture", "capture the packets on nodes' interfaces to a pcapng file"),
+    "gallery": ("netlab.cli.gallery", "list the scenarios that come with netlab, or write one"),
+    "init": ("netlab.cli.init", "write a scenario for a folder's Compose file"),
     "plan": ("netlab.cli.plan", "show what would be built, without building it"),
     "doctor": ("netlab.cli.doctor", "check what this machine offers and lacks"),
     "clean": ("netlab.cli.clean", "remove what killed labs left behind"),

@@ -97,16 +97,24 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
 def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
     """All verdicts, in the order of the scenarios; the first error cancels the labs that have not begun."""
     from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
 
     from netlab.lab.temporary import verify
 
     with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
-        futures = [pool.submit(verify, plan, scenario) for _, scenario, plan in loaded]
+        futures = [
+            pool.submit(verify, plan, scenario, warn=partial(_warn, ", ".join(files)))
+            for files, scenario, plan in loaded
+        ]
         try:
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _warn(name: str, text: str) -> None:
+    say(f"{name}: {text}")
 
 
 def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Namespace) -> None:

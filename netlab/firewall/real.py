@@ -51,11 +51,9 @@ def real(
 
 
 def _ufw(host: Host) -> RealFirewall:
-    calls = [
-        ("ufw", *words, "allow", *entry.text.split())
-        for key, words in (("allow", ()), ("route_allow", ("route",)))
-        for entry in ufw.read(host.firewall.options.get(key), key)
-    ]
+    calls: list[tuple[str, ...]]
+    calls = [("ufw", "default", policy, which) for which, policy in ufw.defaults(host.firewall).items()]
+    calls += [("ufw", *entry.text.split()) for entry in ufw.entries(host.firewall)]
     files = tuple(
         (f"{key.removesuffix('_rules')}.rules", host.firewall.files[key])
         for key in ufw.AFTER.values()

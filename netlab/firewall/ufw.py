@@ -1,4 +1,4 @@
-"""ufw 0.36.2: its own rules, what ``ufw allow`` and ``ufw route allow`` add, and after.rules."""
+"""ufw 0.36.2: its own rules, what ``ufw allow``, ``deny``, ``reject`` and ``limit`` add, and after.rules."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ _LIMIT_V6 = {
     "ufw6-user-limit": "-j REJECT --reject-with icmp6-port-unreachable",
     "ufw6-user-limit-accept": "-j ACCEPT",
 }
+_EVERY_BIT = {Family.IPV4: "255.255.255.255", Family.IPV6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
+_UNREACHABLE = {Family.IPV4: "icmp-port-unreachable", Family.IPV6: "icmp6-port-unreachable"}
 _PORTS = re.compile(r"\d{1,5}(?::\d{1,5})?(?:,\d{1,5}(?::\d{1,5})?)*\Z")
-_OPTIONS = {"allow", "route_allow", "run"}
+_OPTIONS = {"allow", "default", "route_allow", "rules", "run"}
+#: ``default``: each direction's chains, and what ufw does there unless it is told.
+_DEFAULTS = {"incoming": ("input", "deny"), "outgoing": ("output", "allow"), "routed": ("forward", "deny")}
+_POLICIES = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
+_ACTIONS = (*_POLICIES, "limit")
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One ``allow``: the arguments of ufw's command, ``80/tcp`` or ``proto tcp from any to any port 80``."""
+    """One rule as ufw takes it: ``allow 80/tcp``, ``route deny proto tcp from any to any port 80``."""
 
     text: str
     incoming: str = ""  #: in on
@@ -39,6 +45,8 @@ class Allowed:
     sports: str = ""
     destination: str = ""
     dports: str = ""
+    action: str = "allow"  #: allow, deny, reject or limit
+    chain: str = "input"  #: input, output or forward
 
     def rules(self, family: Family) -> Iterator[str]:
         """The rules of one family, in the words of iptables-save."""
@@ -54,7 +62,24 @@ class Allowed:
             words += [f"-o {self.outgoing}"] if self.outgoing else []
             words += [f"-p {protocol}"] if protocol else []
             words += _ports(protocol, self.sports, "sport") + _ports(protocol, self.dports, "dport")
-            yield arguments.canonical(family, [*" ".join(words).split(), "-j", "ACCEPT"])
+            matches = arguments.canonical(family, [*" ".join(words).split(), "-j", "ACCEPT"])
+            for target in self._targets(family, protocol):
+                yield matches.removesuffix("-j ACCEPT") + target
+
+    def _targets(self, family: Family, protocol: str) -> Iterator[str]:
+        """What follows the matches: one target, or the three rules of ``limit``."""
+        if self.action == "limit":
+            new = "-m conntrack --ctstate NEW -m recent"
+            whose = f"--name DEFAULT --mask {_EVERY_BIT[family]} --rsource"
+            user = f"{PREFIX[family]}-user-limit"
+            yield f"{new} --set {whose}"
+            yield f"{new} --update --seconds 30 --hitcount 6 {whose} -j {user}"
+            yield f"-j {user}-accept"
+        elif self.action == "reject":
+            answer = "tcp-reset" if protocol == "tcp" else _UNREACHABLE[family]
+            yield f"-j REJECT --reject-with {answer}"
+        else:
+            yield f"-j {_POLICIES[self.action]}"
 
 
 def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
@@ -64,17 +89,10 @@ def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
         raise UsageError(f"firewall: ufw: {', '.join(sorted(unknown))} is not reproduced")
     made = []
     for family in FAMILIES:
-        added = {
-            f"{PREFIX[family]}-user-{chain}": [
-                Rule(text, f"ufw {words}{entry.text}")
-                for entry in read(firewall.options.get(key), key)
-                for text in entry.rules(family)
-            ]
-            for chain, key, words in (
-                ("input", "allow", "allow "),
-                ("forward", "route_allow", "route allow "),
-            )
-        }
+        added: dict[str, list[Rule]] = {}
+        for entry in entries(firewall):
+            found = [Rule(text, f"ufw {entry.text}") for text in entry.rules(family)]
+            added.setdefault(f"{PREFIX[family]}-user-{entry.chain}", []).extend(found)
         if family is Family.IPV6 and any(added.values()):
             added |= {chain: [Rule(text, "ufw's own, for ufw limit")] for chain, text in _LIMIT_V6.items()}
         tables: dict[str, dict[str, _Chain]] = {}
@@ -82,8 +100,37 @@ def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
         _take(tables, _after(family, firewall), AFTER[family])
         for chain, rules in added.items():
             tables["filter"][chain].rules.extend(rules)
+        for direction, policy in defaults(firewall).items():
+            _set_default(tables["filter"], PREFIX[family], *_DEFAULTS[direction], policy)
         made.append(IptablesRuleset(family, tuple(_frozen(name, tables[name]) for name in tables)))
     return tuple(made)
+
+
+def defaults(firewall: Firewall) -> dict[str, str]:
+    """Direction (incoming, outgoing, routed) → allow, deny or reject, as far as the scenario says."""
+    said = firewall.options.get("default")
+    return {key: str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+
+
+def _set_default(chains: dict[str, _Chain], prefix: str, name: str, before: str, policy: str) -> None:
+    """``ufw default POLICY DIRECTION``: policy, logging, what new connections meet (ufw-init-functions)."""
+    if policy == before:
+        return
+    chains[name.upper()].policy = "ACCEPT" if policy == "allow" else "DROP"
+    reason = f"ufw default {policy}"
+    logging = chains[f"{prefix}-after-logging-{name}"].rules
+    tracking = chains[f"{prefix}-track-{name}"].rules
+    logging[:] = [] if policy == "allow" else [Rule(_LOGS, reason)]
+    new = (f"-p {protocol} -m conntrack --ctstate NEW -j ACCEPT" for protocol in ("tcp", "udp"))
+    tracking[:] = [Rule(text, reason) for text in new] if policy == "allow" else []
+    target = _POLICIES[policy]
+    if policy == "reject":
+        target += f" --reject-with {_UNREACHABLE[Family.IPV4 if prefix == 'ufw' else Family.IPV6]}"
+        chains[f"{prefix}-reject-{name}"].rules[:] = [Rule(f"-j {target}", reason)]
+    chains[f"{prefix}-skip-to-policy-{name}"].rules[:] = [Rule(f"-j {target}", reason)]
+
+
+_LOGS = '-m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "'
 
 
 def _after(family: Family, firewall: Firewall) -> str:
@@ -133,23 +180,38 @@ def _frozen(name: str, chains: dict[str, _Chain]) -> Table:
     return Table(name, tuple(Chain(c, found.policy, tuple(found.rules)) for c, found in chains.items()))
 
 
-# -- allow
+# -- rules
 
 
-def read(value: JsonValue, key: str) -> list[Allowed]:
-    """What the scenario lists below ``allow`` or ``route_allow``; raises UsageError."""
-    if value is None:
-        return []
-    entries = value if isinstance(value, list) else [value]
-    return [_allowed(str(entry), route=key == "route_allow") for entry in entries]
+def entries(firewall: Firewall) -> list[Allowed]:
+    """What the scenario lists below ``allow``, ``route_allow`` and ``rules``, in order; raises UsageError."""
+    found = [f"allow {one}" for one in _list(firewall.options.get("allow"))]
+    found += [f"route allow {one}" for one in _list(firewall.options.get("route_allow"))]
+    found += _list(firewall.options.get("rules"))
+    return [_entry(text) for text in found]
 
 
-def _allowed(text: str, route: bool) -> Allowed:
+def _list(value: JsonValue) -> list[str]:
+    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]
+
+
+def _entry(text: str) -> Allowed:
+    """``[route] ACTION [in|out] …``, as ufw takes it."""
     words = text.split()
+    route = words[:1] == ["route"]
+    del words[: int(route)]
+    action = words.pop(0) if words else ""
+    if action not in _ACTIONS:
+        raise _wrong(text, f"{action!r} is none of {', '.join(_ACTIONS)}")
+    chain = "forward" if route else "input"
+    if not route and words[:1] in (["in"], ["out"]):
+        chain = {"in": "input", "out": "output"}[words[0]]
+        if words[1:2] != ["on"]:
+            del words[0]
     if len(words) == 1:
         ports, _, protocol = words[0].partition("/")
         _check(text, ports, protocol)
-        return Allowed(text, protocol=protocol, dports=ports)
+        return Allowed(text, protocol=protocol, dports=ports, action=action, chain=chain)
     found: dict[str, str] = {}
     side = ""
     rest = iter(words)
@@ -172,9 +234,9 @@ def _allowed(text: str, route: bool) -> Allowed:
     for key in ("sports", "dports"):
         if key in found:
             _check(text, found[key], found.get("protocol", ""))
-    if "outgoing" in found and not route:
-        raise _wrong(text, "out on belongs to route_allow")
-    return Allowed(text, **found)
+    if ("outgoing" in found and chain == "input") or ("incoming" in found and chain == "output"):
+        raise _wrong(text, "what passes from one interface to another is a route rule")
+    return Allowed(text, action=action, chain=chain, **found)
 
 
 def _address(text: str, address: str) -> str:
@@ -202,4 +264,4 @@ def _ports(protocol: str, ports: str, word: str) -> list[str]:
 
 
 def _wrong(text: str, what: str) -> UsageError:
-    return UsageError(f"firewall: ufw: allow {text!r}: {what}")
+    return UsageError(f"firewall: ufw: {text!r}: {what}")

@@ -143,7 +143,10 @@ def _answer(
         node, address = owner or ends[1][0], ends[0][0]
     else:
         return None, None
-    return node, Sees(address, facts.owner(address, node if address.startswith("127.") else where))
+    seen = facts.owner(address, node if address.startswith("127.") else where)
+    if seen == facts.namespace(flow.origin):  # who shares a namespace has its addresses, too
+        seen = flow.origin
+    return node, Sees(address, seen)
 
 
 def unmeasured(flow: Flow, problem: str) -> Journey:

@@ -53,7 +53,9 @@ def expand(
                         port,
                         address,
                         via,
+                        source=pattern.source,
                         source_port=pattern.source_port,
+                        size=pattern.size,
                     )
                     for port in _ports(pattern, target, names, node, address)
                 ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from netlab.journey.sentence import sentence
 from netlab.model.errors import Position, UsageError
 from netlab.model.expectation import Expectation, Expected
+from netlab.model.expectation_words import OUTCOMES, PATHS, parse_words
 from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +18,6 @@ if TYPE_CHECKING:
     from netlab.journey.expand import Claim
     from netlab.journey.expect import Verdict
     from netlab.model.flow import Flow
-
-_OUTCOMES: tuple[str, ...] = get_args(OutcomeName)
-_PATHS: tuple[str, ...] = get_args(PathName)
 
 
 class ExpectedWords(TypedDict, total=False):
@@ -48,15 +48,8 @@ class ExpectationFailed(AssertionError):
 
 def _words(verdict: Verdict) -> str:
     flow = verdict.claim.flow
-    lines = [f"{flow} {flow.family.word}", *(f"  {problem}" for problem in verdict.check.problems)]
-    lines.append(f"  {_sentence(verdict)}")
-    return "\n".join(lines)
-
-
-def _sentence(verdict: Verdict) -> str:
-    from netlab.journey.sentence import sentence
-
-    return sentence(verdict.journey)
+    problems = "; ".join(verdict.check.problems)
+    return f"{flow} {flow.family.word}: {problems}\n{text_of(verdict.journey) or sentence(verdict.journey)}"
 
 
 def expected(said: str | Mapping[str, str] | Expected | None = None, **more: str | None) -> Expected:
@@ -75,7 +68,7 @@ def expected(said: str | Mapping[str, str] | Expected | None = None, **more: str
     if isinstance(said, Expected):
         base = said
     elif isinstance(said, str):
-        base = _parse(said)
+        base = parse_words(said)
     else:
         base = _made({key.replace("-", "_"): value for key, value in (said or {}).items()})
     own = _made({key: value for key, value in more.items() if value is not None})
@@ -88,56 +81,14 @@ def _made(words: dict[str, Any]) -> Expected:
     for key in words:
         if key not in known:
             raise UsageError(f"unknown key {key!r}; known are {', '.join(known)}")
-    _one_of("outcome", words.get("outcome"), _OUTCOMES)
-    _one_of("path", words.get("path"), _PATHS)
+    _one_of("outcome", words.get("outcome"), OUTCOMES)
+    _one_of("path", words.get("path"), PATHS)
     return Expected(**words)
 
 
 def _one_of(what: str, word: str | None, known: tuple[str, ...]) -> None:
     if word is not None and word not in known:
         raise UsageError(f"unknown {what} {word!r}; known are {', '.join(known)}")
-
-
-def _parse(text: str) -> Expected:
-    found: dict[str, Any] = {}
-
-    def say(key: str, word: str) -> None:
-        if not word:
-            raise UsageError(f"{text!r}: {key.replace('_', ' ')!r} needs a value")
-        if key in found:
-            raise UsageError(f"{text!r}: {key.replace('_', ' ')!r} occurs twice")
-        found[key] = word
-
-    for part in text.split(","):
-        words = part.split()
-        while words:
-            word = words.pop(0)
-            if word == "sees":
-                say("sees", words.pop(0) if words else "")
-            elif word in ("by", "dnat"):
-                say(word, " ".join(words))
-                words = []
-            elif word == "not" and words[:1] == ["by"]:
-                say("not_by", " ".join(words[1:]))
-                words = []
-            elif word in _OUTCOMES:
-                say("outcome", word)
-            elif word in _PATHS:
-                say("path", word)
-            else:
-                raise UsageError(f"{text!r}: {word!r} is neither an outcome nor a path{_near(word)}")
-    return Expected(**found)
-
-
-def _near(word: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, (*_OUTCOMES, *_PATHS), 1)
-    return (
-        f" (did you mean {near[0]}?)"
-        if near
-        else f"; outcomes: {', '.join(_OUTCOMES)}; paths: {', '.join(_PATHS)}"
-    )
 
 
 def claims_of(
@@ -172,6 +123,8 @@ def claims_of(
             flow.via,
             text=str(flow),
             source_port=flow.source_port,
+            source=flow.source,
+            size=flow.size,
         )
         found.append(Claim(Expectation(pattern, ((flow.family, wanted),), position), flow, wanted))
     return found

@@ -18,7 +18,8 @@ from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow, FlowProtocol, Target
 from netlab.model.limits import MATRIX
-from netlab.model.plan import Node, Plan
+from netlab.model.plan import Node, Plan, Unpublished
+from netlab.model.text import text_of
 
 if TYPE_CHECKING:
     from netlab.model.journey import Journey
@@ -268,12 +269,19 @@ class Column:
     The keys of ``answers`` are origin, target as written, and family. ``refusal`` says why the variant does
     not apply to this scenario, if it does not. ``replicas`` are the services of which two containers were
     measured instead of all.
+    ``silent`` and ``unpublished`` are the plan's: what the matrix has no flows to, or none through the host.
     """
 
     label: str
     answers: dict[Question, tuple[Cell, Journey]]
     refusal: str | None = None
     replicas: tuple[Replicas, ...] = ()
+    silent: tuple[str, ...] = ()
+    unpublished: tuple[Unpublished, ...] = ()
+
+    def __str__(self) -> str:
+        """What ``netlab matrix`` prints, where :mod:`netlab` itself is imported."""
+        return text_of(self) or repr(self)
 
 
 def question(cell: Cell) -> Question:

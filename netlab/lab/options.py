@@ -41,7 +41,7 @@ class Option(NamedTuple):
     #: The flags on the command line, the long one first; empty if only Python has the option.
     flags: tuple[str, ...] = ()
     metavar: str | None = None
-    #: What completes a value: ``file``, ``engine`` or ``firewall``.
+    #: What completes a value: ``file``, ``engine``, ``firewall`` or ``profile``.
     completes: str = ""
     #: Verbs that compare accept it several times, and the marker accepts a list: one lab for each value.
     axis: bool = False
@@ -140,7 +140,9 @@ class ScenarioOptions(TypedDict, total=False):
     project_name: Annotated[
         str | None, Option(TEXT, "Compose's project name", "load", ("--project-name", "-p"), "NAME")
     ]
-    profiles: Annotated[Sequence[str], Option(TEXTS, "a Compose profile", "load", ("--profile",), "NAME")]
+    profiles: Annotated[
+        Sequence[str], Option(TEXTS, "a Compose profile", "load", ("--profile",), "NAME", completes="profile")
+    ]
     env_files: Annotated[
         Sequence[Path],
         Option(

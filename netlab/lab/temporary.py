@@ -10,6 +10,7 @@ from netlab.journey.flow_diff import FlowDiff, compare
 from netlab.journey.matrix import Column, Selection
 from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.client.instrument import measure_matrix as ask
+from netlab.lab.client.process import ending
 from netlab.lab.lab import Lab
 from netlab.model.errors import UsageError
 from netlab.plan.diff import inapplicable
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
     from netlab.model.scenario import Scenario
 
 
-def verify(plan: Plan, scenario: Scenario, *, tell: Callable[[], None] = lambda: None) -> list[Verdict]:
+def verify(
+    plan: Plan,
+    scenario: Scenario,
+    *,
+    tell: Callable[[], None] = lambda: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> list[Verdict]:
     """Build the plan of a scenario, check its expectations, with the events in between, and take it down.
 
-    ``tell`` is called after each measured flow. A plan without expectations is not built. Raises UsageError
-    for an expectation without meaning, LabError and MachineError.
+    ``tell`` is called after each measured flow, ``warn`` with what you should know of the lab at its end. A
+    plan without expectations is not built. Raises UsageError for an expectation without meaning, LabError
+    and MachineError.
     """
     from netlab.lab.stages import stages
     from netlab.plan.change import History
@@ -35,7 +43,11 @@ def verify(plan: Plan, scenario: Scenario, *, tell: Callable[[], None] = lambda:
         return []
     stages(plan, History.of(scenario))  # their errors are reported before anything is built
     with Lab(plan=plan, scenario=scenario) as lab:
-        return lab.verify(tell=tell)
+        found = lab.verify(tell=tell)
+        for process in lab.client.status()["processes"]:
+            if process["kind"] == "command" and process["returncode"] is not None:
+                warn(f"the program of {process['node']} has ended ({ending(process['returncode'])})")
+        return found
 
 
 def compare_flows(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 2) -> FlowDiff:

@@ -60,6 +60,8 @@ _LOCAL_ERRORS: Final = frozenset(
 )
 _CONNECTION_ENDS: Final = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT))
 _REPLY_LIMIT: Final = 1 << 16
+#: What a header that fills a request up to its size has besides its value, and the empty line behind it.
+_X_DATA: Final = "X-Data: \r\n\r\n"
 _ECHO = struct.Struct(">BBHHH")
 
 
@@ -207,6 +209,11 @@ class SocketProbe(ABC):
             self.socket.close()
 
 
+def padded(data: bytes, size: int | None) -> bytes:
+    """The data, made ``size`` octets long if it is shorter."""
+    return data if size is None else data.ljust(size, b"x")
+
+
 def errno_word(error: OSError) -> str:
     """``ENETUNREACH``."""
     return errno.errorcode.get(error.errno or 0, str(error.errno))
@@ -247,7 +254,10 @@ class StreamProbe(SocketProbe):
         self.deadline = time.monotonic() + patience()  # a program answers now, no longer the kernel
         self.wants = select.EPOLLIN | select.EPOLLRDHUP
         host = f"[{self.flow.address}]" if ":" in self.flow.address else self.flow.address
-        request = f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+        lines = f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        if self.flow.size is not None:
+            lines += f"X-Data: {'x' * max(1, self.flow.size - len(lines) - len(_X_DATA))}\r\n"
+        request = f"{lines}\r\n".encode()
         try:
             self.socket.send(request)
         except OSError:
@@ -310,7 +320,7 @@ class DatagramProbe(SocketProbe):
             self._strays = socket.socket(self.flow.family.af, self.kind | socket.SOCK_NONBLOCK)
             self._strays.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._strays.bind(self.source if not self.scope else (*self.source, 0, self.scope))
-        self.socket.send(self.token.encode() + b"\n")
+        self.socket.send(padded(self.token.encode() + b"\n", self.flow.size))
 
     def readable(self) -> None:
         """Any answer counts; that of netlab's responder contains more."""
@@ -364,7 +374,7 @@ class EchoProbe(SocketProbe):
         self.socket.connect(self._to(0))
         self.note_key(self.number, identifier, 1)
         kind = 8 if self.flow.family is Family.IPV4 else 128
-        body = self.token.encode()
+        body = padded(self.token.encode(), self.flow.size)
         sum_of = checksum(_ECHO.pack(kind, 0, 0, identifier, 1) + body)
         self.socket.send(_ECHO.pack(kind, 0, sum_of, identifier, 1) + body)
 

@@ -198,6 +198,7 @@ def flow_json(flow: Flow) -> Json:
         "via": flow.via,
         "source": flow.source,
         "source_port": flow.source_port,
+        "size": flow.size,
     }
 
 

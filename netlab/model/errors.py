@@ -144,6 +144,24 @@ class NoNodeError(UsageError, LookupError):
     """
 
 
+class SeveralLabsError(UsageError):
+    """Nothing says which of ``labs``, which are all up, is meant; ``node`` was named without its lab."""
+
+    def __init__(self, message: str, labs: Sequence[str] = (), node: str = "") -> None:
+        super().__init__(message)
+        self.labs = tuple(labs)
+        self.node = node
+
+    def fields(self) -> dict[str, Any]:
+        """The names of the labs and the node."""
+        return {"labs": list(self.labs), "node": self.node}
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> SeveralLabsError:
+        """The inverse of :meth:`fields`."""
+        return cls(text, fields["labs"], fields["node"])
+
+
 class OptionError(UsageError):
     """The value of an option cannot be used. ``option`` is the option's name in Python.
 

@@ -2,7 +2,7 @@
 
 ::
 
-    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
+    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node] ["from" address] ["size" n]
     origins = name | glob | "[" list "]"
     target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 ["%" interface] "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
@@ -56,6 +56,8 @@ class FlowPattern:
     family: Family | None = None
     text: str = ""
     source_port: int | None = None  #: None: any that is free
+    source: str | None = None  #: the source address, forged if the origin does not have it
+    size: int | None = None  #: octets of data that the request carries at least
 
     @property
     def port_count(self) -> int:
@@ -76,13 +78,16 @@ class Flow:
     via: str | None = None  #: node to whose MAC the frame is sent, regardless of the routing table
     source: str | None = None  #: forged source address
     source_port: int | None = None
+    size: int | None = None  #: octets of data that the request carries at least; None: a few
 
     @property
     def to(self) -> str:
-        """``host:80/tcp``: the question as written."""
+        """``host:80/tcp``, or ``host:80/tcp size 4000``: the question as written."""
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.target}{port}/{self.protocol}"
+        size = "" if self.size is None else f" size {self.size}"
+        return f"{self.target}{port}/{self.protocol}{size}"
 
     def __str__(self) -> str:
         port = "" if self.source_port is None else f":{self.source_port}"
-        return f"{self.origin}{port} -> {self.to}" + (f" via {self.via}" if self.via else "")
+        via = f" via {self.via}" if self.via else ""
+        return f"{self.origin}{port} -> {self.to}{via}" + (f" from {self.source}" if self.source else "")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netlab.model.flow import OutcomeName, PathName
+from netlab.model.text import text_of
 
 SCHEMA_VERSION = 1
 
@@ -179,6 +180,10 @@ class Journey:
     errno: str | None = None
     problem: str | None = None  #: why the flow is unmeasured
     notes: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        """What ``netlab probe`` prints, where :mod:`netlab` itself is imported."""
+        return text_of(self) or repr(self)
 
     def to_json(self) -> dict[str, Any]:
         """The journey as a JSON object, as ``netlab probe --json`` prints it.

@@ -121,6 +121,16 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A port that the file publishes and the engine does not, and why."""
+
+    node: str
+    port: int
+    protocol: Protocol
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DnsName:
     """A name of a container network, in lower case, and the addresses of all who have it."""
 
@@ -280,6 +290,9 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     resolvers: tuple[Resolver, ...] = ()
     notes: tuple[Note, ...] = ()
+    unpublished: tuple[Unpublished, ...] = ()
+    #: services whose containers answer on no port, as far as the scenario and their images say
+    silent: tuple[str, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError if there is none.

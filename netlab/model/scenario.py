@@ -77,11 +77,17 @@ class Service:
     network_mode: str | None = None
     networks: tuple[Attachment, ...] = ()
     ports: tuple[PortMapping, ...] = ()
+    #: ports that Docker does not publish in the service's network mode; it listens on them all the same
+    discarded: tuple[PortMapping, ...] = ()
     expose: tuple[ExposedPort, ...] = ()
-    #: x-netlab ``listen``: more ports on which the built-in responder answers
-    listen: tuple[ExposedPort, ...] = ()
     #: x-netlab ``udp_source: routed``: it answers datagrams from the address that the routing table picks
     udp_routed: bool = False
+    #: what its image is known to declare (EXPOSE)
+    image_ports: tuple[ExposedPort, ...] = ()
+    #: x-netlab ``listen``: ports on which it answers in place of ``image_ports``; None if it does not say
+    listen: tuple[ExposedPort, ...] | None = None
+    #: x-netlab ``rules``: typed in its namespace once everything is up
+    rules: tuple[HostRule, ...] = ()
     #: x-netlab ``command``: a real program that runs in the responder's place
     command: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
@@ -133,6 +139,7 @@ class OutsideInterface:
     name: str
     addresses: tuple[str, ...]  #: with prefix length
     segment: str = "ext"
+    mtu: int = 1500  #: of the interface, and of the segment's port that it is plugged into
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,20 @@ class HostRule:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A route of the host's own: to a prefix or ``default``, by a next hop or right on an interface.
+
+    ``table`` is that of ``ip rule``; None is the main one.
+    """
+
+    destination: str
+    via: str | None
+    interface: str | None
+    position: Position
+    table: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One emulated container host."""
 
@@ -185,6 +206,8 @@ class Host:
     interfaces: tuple[OutsideInterface, ...] = ()
     bridges: tuple[TenantBridge, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    #: there before the engine starts
+    routes: tuple[HostRoute, ...] = ()
     listen: tuple[ExposedPort, ...] = ()
     rules: tuple[HostRule, ...] = ()
     udp_routed: bool = False
@@ -207,6 +230,11 @@ class Outside:
     routes: Literal["host", "none"] | tuple[tuple[str, str], ...] = "host"
     listen: tuple[ExposedPort, ...] = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
     udp_routed: bool = False
+    #: a router: it forwards between its interfaces
+    forward: bool = False
+    rules: tuple[HostRule, ...] = ()
+    #: it answers for every address that no route leads elsewhere
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +252,8 @@ class Scenario:
     expect: tuple[Expectation, ...] = ()
     #: what the user should know, and what ``lenient`` left out
     warnings: tuple[Problem, ...] = ()
+    #: the profiles that services name, active or not
+    profiles: tuple[str, ...] = ()
 
     def host(self, name: str) -> Host:
         """The host of that name; raises KeyError."""

@@ -24,13 +24,18 @@ from netlab.model.plan import (
     RealFirewall,
     Resolver,
     Responder,
+    Route,
+    Unpublished,
 )
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
-from netlab.model.scenario import Host, Scenario, Service
+from netlab.model.scenario import Host, HostRule, Scenario, Service
 from netlab.plan.events import positioned_events, replicas
 from netlab.plan.kernel_check import check_kernel
 from netlab.plan.node_names import distinct
 from netlab.plan.outside import Segments, outside_node
+from netlab.plan.placeholders import with_bridges
+from netlab.plan.publications import unpublished
+from netlab.plan.responders import responders
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
     nodes: list[Node] = []
     networks: list[NetworkFacts] = []
     publications: list[Publication] = []
+    withheld: list[Unpublished] = []
+    silent: dict[str, None] = {}
     notes: list[Note] = []
     resolvers: list[Resolver] = []
     segments = Segments.of(scenario)
@@ -76,7 +83,13 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         host, facts = on_host.host, on_host.facts
         _check_ports(scenario, host, facts)
         nodes.append(_host_node(host, facts, segments, tuple(segments.guests(scenario, host.name))))
-        nodes += [_container_node(host, facts, c, services[c.spec.node]) for c in facts.containers]
+        answers = responders(host, facts, services)
+        for container in facts.containers:
+            node = container.spec.node
+            nodes.append(_container_node(host, facts, container, services[node], answers.get(node, ())))
+            if container.running and not services[node].command and not answers.get(node):
+                silent[services[node].name] = None
+        withheld += unpublished(facts, services)
         resolvers += facts.resolvers
         networks += [network.facts for network in facts.networks]
         publications += facts.publications
@@ -94,6 +107,8 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         expect=scenario.expect,
         resolvers=tuple(resolvers),
         notes=tuple(dict.fromkeys(notes)),
+        unpublished=tuple(withheld),
+        silent=tuple(silent),
     )
 
 
@@ -203,8 +218,8 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         sysctls=facts.sysctls,
         rulesets=stands,
         firewall=_real(host, facts, stands),
-        routes=facts.routes,
-        commands=host.rules,
+        routes=(*facts.routes, *_own_routes(host)),
+        commands=(*_policy_routes(host), *with_bridges(host.rules, facts.networks)),
         listeners=facts.listeners,
         responders=tuple(
             Responder(own.protocol, own.port, host.name, host.udp_routed and own.protocol == "udp")
@@ -214,6 +229,22 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         host=host.name,
         proxy=facts.proxy if facts.proxy and host.proxy == "shared" else host.proxy,
     )
+
+
+def _own_routes(host: Host) -> Iterator[Route]:
+    """The host's routes in the main table."""
+    for route in host.routes:
+        if route.table is None:
+            yield Route(route.destination, via=route.via, interface=route.interface)
+
+
+def _policy_routes(host: Host) -> Iterator[HostRule]:
+    """The host's routes in other tables, which only rules of ``ip rule`` lead to."""
+    for route in host.routes:
+        if route.table is not None:
+            by = (("via", route.via), ("dev", route.interface), ("table", str(route.table)))
+            words = [word for key, value in by if value for word in (key, value)]
+            yield HostRule(("ip", "route", "add", route.destination, *words), route.position)
 
 
 def _own_interfaces(host: Host, segments: Segments) -> Iterator[Interface]:
@@ -231,7 +262,9 @@ def _own_interfaces(host: Host, segments: Segments) -> Iterator[Interface]:
         )
 
 
-def _container_node(host: Host, facts: HostFacts, container: ContainerState, service: Service) -> Node:
+def _container_node(
+    host: Host, facts: HostFacts, container: ContainerState, service: Service, answers: tuple[Responder, ...]
+) -> Node:
     """The node of a container; one that is stopped is a namespace with nothing in it."""
     spec = container.spec
     return Node(
@@ -244,8 +277,9 @@ def _container_node(host: Host, facts: HostFacts, container: ContainerState, ser
         routes=container.routes,
         sysctls=container.sysctls,
         rulesets=container.rulesets,
-        responders=tuple(_responders(service)) if container.running else (),
+        responders=answers,
         command=service.command if container.running else (),
+        commands=service.rules if container.running else (),
         hosts_file=container.hosts_file,
         resolv_conf=container.resolv_conf,
         engine=facts.engine,
@@ -253,16 +287,6 @@ def _container_node(host: Host, facts: HostFacts, container: ContainerState, ser
         host=host.name,
         forgets=container.forgets,
     )
-
-
-def _responders(service: Service) -> Iterator[Responder]:
-    """Each published port, exposed port and port in ``listen``; none if a real program runs instead."""
-    if service.command:
-        return
-    published = ((m.protocol, m.container_port) for m in service.ports)
-    exposed = ((e.protocol, e.port) for e in (*service.expose, *service.listen))
-    for protocol, number in dict.fromkeys((*published, *exposed)):
-        yield Responder(protocol, number, service.name, service.udp_routed and protocol == "udp")
 
 
 # -- rulesets

@@ -143,7 +143,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         network_mode=_network_mode(scenario, service, endpoints),
         endpoints=endpoints,
         ports=service.ports,
-        expose=service.expose,
+        expose=(*service.expose, *service.image_ports),
         hostname=service.hostname or "",
         domainname=service.domainname or "",
         uts_host=service.uts_host,
@@ -155,7 +155,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         sysctls=service.sysctls,
         privileged=service.privileged,
         restart=service.restart,
-        listen=service.listen,
+        listen=service.listen or (),
     )
 
 

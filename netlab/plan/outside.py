@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.identifiers import digest, mac
-from netlab.model.plan import Interface, Node, Responder, Route
-from netlab.model.scenario import Host, Outside, OutsideInterface, Scenario
+from netlab.model.plan import Interface, Node, Responder, Route, Sysctl
+from netlab.model.scenario import Host, HostRule, Outside, OutsideInterface, Scenario
 
 #: The length of an interface's name (IFNAMSIZ, less the final zero).
 IFNAMSIZ = 15
@@ -52,6 +52,7 @@ class Segments:
                         name=self._tap(outside.name, interface),
                         kind="veth",
                         mac=mac(self.project, "tenant", interface.segment, outside.name, interface.name),
+                        mtu=interface.mtu,
                         peer=(outside.name, interface.name),
                         master=interface.segment,
                         reason=f"{outside.name} on {interface.segment}",
@@ -70,6 +71,7 @@ class Segments:
                 kind="veth",
                 mac=mac(self.project, "outside", node, interface.name),
                 peer=(self.tenants[name], self._tap(node, interface)),
+                mtu=interface.mtu,
                 addresses=interface.addresses,
                 index=index,
                 reason=f"guest of {name}",
@@ -80,6 +82,7 @@ class Segments:
                 name=port_name,
                 kind="veth",
                 mac=mac(self.project, "segment", name, node, interface.name),
+                mtu=interface.mtu,
                 peer=(node, interface.name),
                 master=fitting(name),
                 reason=f"{node} on segment {name}",
@@ -89,6 +92,7 @@ class Segments:
             name=interface.name,
             kind="veth",
             mac=mac(self.project, "outside", node, interface.name),
+            mtu=interface.mtu,
             peer=(self.node_name(name), port_name),
             addresses=interface.addresses,
             index=index,
@@ -112,6 +116,23 @@ class Segments:
             yield Node(name=node, kind="segment", namespace=node, hostname=node, interfaces=(bridge, *ports))
 
 
+_FORWARDING = tuple(
+    Sysctl(key, "1", "a router (forward)") for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+)
+
+
+def _answers_everywhere(outside: Outside) -> Iterator[HostRule]:
+    """What makes every address that no route leads elsewhere the node's own, in its families."""
+    families = {Family.of(address) for one in outside.interfaces for address in one.addresses}
+    for family in FAMILIES:
+        if family in families:
+            option = ("-6",) if family is Family.IPV6 else ()
+            yield HostRule(
+                ("ip", *option, "route", "add", "local", "default", "dev", "lo", "table", "main"),
+                outside.position,
+            )
+
+
 def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segments) -> Node:
     """An outside node, with default routes through the first host on one of its segments."""
     return Node(
@@ -121,6 +142,8 @@ def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segm
         hostname=name,
         interfaces=tuple(segments.plug(name, interface) for interface in outside.interfaces),
         routes=tuple(_routes(scenario, outside)),
+        sysctls=_FORWARDING if outside.forward else (),
+        commands=(*(_answers_everywhere(outside) if outside.everywhere else ()), *outside.rules),
         responders=tuple(
             Responder(port.protocol, port.port, name, outside.udp_routed and port.protocol == "udp")
             for port in outside.listen
@@ -136,7 +159,9 @@ def _routes(scenario: Scenario, outside: Outside) -> Iterator[Route]:
             yield Route(destination, via=via)
         return
     for family in FAMILIES:
-        found = next(_gateways(scenario.hosts, outside, family), None)
+        found = next(_gateways(scenario.hosts, outside, family), None) or next(
+            _routers(scenario, outside, family), None
+        )
         if found is not None:
             via, interface = found
             yield Route("default", via=via, interface=interface)
@@ -149,6 +174,17 @@ def _gateways(hosts: tuple[Host, ...], outside: Outside, family: Family) -> Iter
             for ours in outside.interfaces:
                 if ours.segment == segment and _has(ours, family):
                     for address in addresses:
+                        if Family.of(address) is family:
+                            yield bare(address), ours.name
+
+
+def _routers(scenario: Scenario, outside: Outside, family: Family) -> Iterator[tuple[str, str]]:
+    """Routers on a segment where no host is."""
+    for router in scenario.outside:
+        for theirs in router.interfaces if router.forward and router is not outside else ():
+            for ours in outside.interfaces:
+                if ours.segment == theirs.segment and _has(ours, family):
+                    for address in theirs.addresses:
                         if Family.of(address) is family:
                             yield bare(address), ours.name
 

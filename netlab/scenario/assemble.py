@@ -10,7 +10,8 @@ from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
 from netlab.scenario.events import event_names, is_command, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
-from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts, read_outside
+from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts
+from netlab.scenario.outside import read_outside, with_internet
 from netlab.scenario.services import Draft, read_service
 from netlab.scenario.tree import Report, Value, hint, shown
 
@@ -58,6 +59,8 @@ def assemble(
     empty = Value({}, root.at)
     netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
+    outside = read_outside(netlab, at, hosts, report)
+    hosts, outside = with_internet(netlab, hosts, outside, report)
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
     drafts = with_containers(_scaled(drafts, overrides.scale, report), project, report)
     events = _events(netlab.get("events"), report)
@@ -73,7 +76,7 @@ def assemble(
     networks, drafts = attach(declared, drafts, named, report)
     return Parts(
         hosts=hosts,
-        outside=read_outside(netlab, at, hosts, report),
+        outside=outside,
         networks=networks,
         drafts=drafts,
         disabled=disabled,

@@ -152,7 +152,8 @@ def _alone(draft: Draft, mode: str) -> Draft:
     service = draft.service
     ports = [ExposedPort(port.container_port, port.protocol) for port in service.ports]
     expose = tuple(dict.fromkeys((*service.expose, *ports)))
-    plain = replace(service, network_mode=mode, networks=(), ports=(), expose=expose)
+    discarded = (*service.discarded, *service.ports)
+    plain = replace(service, network_mode=mode, networks=(), ports=(), discarded=discarded, expose=expose)
     return replace(draft, service=plain, ports=())
 
 

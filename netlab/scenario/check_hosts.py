@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from netlab.model.errors import Position
 from netlab.model.family import Address
 from netlab.model.scenario import Host, OutsideInterface
@@ -22,11 +24,15 @@ def check_hosts(parts: Parts, report: Report) -> None:
             report.add((written or draft.source).at, what + hint(draft.service.host, hosts))
     segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
     segments |= {bridge.name for host in parts.hosts for bridge in host.bridges}
+    beyond = Counter(name for node in parts.outside for name in {one.segment for one in node.interfaces})
+    segments |= {name for name, nodes in beyond.items() if nodes > 1}
     for node in parts.outside:
         for interface in node.interfaces:
             if interface.segment not in segments:
                 more = hint(interface.segment, segments)
-                what = f"x-netlab.outside.{node.name}: no host is on the segment {shown(interface.segment)}"
+                what = (
+                    f"x-netlab.outside.{node.name}: nobody else is on the segment {shown(interface.segment)}"
+                )
                 report.add(node.position, what + more)
     _addresses(parts, report)
 

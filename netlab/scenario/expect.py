@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import cast
 
-from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.expectation import Expectation, Expected, ScenarioEvent
+from netlab.model.expectation_words import parse_words
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import FlowPattern, OutcomeName, PathName
 from netlab.scenario.events import made_by, parse_event
 from netlab.scenario.flow import parse_flow
-from netlab.scenario.tree import Report, Value, shown
+from netlab.scenario.tree import Report, Value, made, shown
 
 _ENDPOINT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")
 
@@ -103,6 +104,8 @@ def _over(both: Expected | None, own: Expected | None) -> Expected:
 def _expected(value: Value | None, family: Family | None, report: Report) -> Expected | None:
     if value is None:
         return None
+    if isinstance(value.data, str):
+        value = _in_words(value, report)
     words = {key: entry.text for key, entry in value.pairs()}
     sees, dnat = value.get("sees"), value.get("dnat")
     if sees is not None and family is not None:
@@ -119,6 +122,17 @@ def _expected(value: Value | None, family: Family | None, report: Report) -> Exp
         not_by=words.get("not-by"),
         dnat=words.get("dnat"),
     )
+
+
+def _in_words(value: Value, report: Report) -> Value:
+    """``ok forward, sees client`` as the mapping that says the same."""
+    try:
+        found = parse_words(value.text)
+    except UsageError as error:
+        report.add(value.at, str(error))
+        return Value({}, value.at)
+    named = {field.name.replace("_", "-"): getattr(found, field.name) for field in fields(found)}
+    return made({key: word for key, word in named.items() if word is not None}, value.at)
 
 
 def _canonical(text: str | None) -> str | None:

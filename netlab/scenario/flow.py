@@ -2,13 +2,14 @@
 
 ::
 
-    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node]
+    flow    = origins [":" port] "->" target [":" ports] ["/" proto] ["via" node] ["from" address] ["size" n]
     origins = name | glob | "[" list "]"
     target  = name ["@" network] | "localhost" | "gateway" ["@" network] | IPv4 | "[" IPv6 ["%" interface] "]"
     ports   = n | n-m | list | "*"          proto = tcp (default) | udp | sctp | icmp
 
 A list of ports may have brackets (``[80,443]``) or not (``80,443``). The port of the origins is the source
-port; without one, any free port is used.
+port; without one, any free port is used. ``via``, ``from`` (the source address) and ``size`` (octets of data
+that the request carries) come in any order.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _GLOB = re.compile(r"(?:(?:service|host|outside)/)?[A-Za-z0-9_.*?!-]+")
 _PORTS = re.compile(r"\*|\[[^\]]*\]|[0-9][0-9,\s-]*")
 _SPACE = re.compile(r"\s*")
 _RANGE = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?\Z")
+#: what a responder reads of a request before it answers is twice this
+MOST_DATA = 8000
 _EXAMPLE = 'write it as "client -> host:80/tcp"'
 
 
@@ -81,13 +84,17 @@ class _Parser:
             self._fail(
                 f'a {protocol} flow needs a port: "{target}:80/{protocol}", or "{target}:*/{protocol}"'
             )
-        via = self._via()
+        via, source, size = self._tail()
         self._skip()
         if self.at < len(self.text):
             self._fail(f"{shown(self.text[self.at :])} does not belong here; {_EXAMPLE}")
         family = None if target.address is None else Family.of(target.address)
+        if source is not None:
+            if family not in (None, Family.of(source)):
+                self._fail(f"{target} and {source} are not of one family")
+            family = Family.of(source)
         text = " ".join(self.text.split())
-        return FlowPattern(origins, target, ports, protocol, via, family, text, source_port)
+        return FlowPattern(origins, target, ports, protocol, via, family, text, source_port, source, size)
 
     # -- parts
 
@@ -210,11 +217,39 @@ class _Parser:
         self.at += len(word)
         return cast(FlowProtocol, word)
 
-    def _via(self) -> str | None:
-        match = re.compile(r"\s+via\b\s*").match(self.text, self.at)
-        if not match:
-            return None
+    def _tail(self) -> tuple[str | None, str | None, int | None]:
+        """``via NODE``, ``from ADDRESS`` and ``size N``, in any order."""
+        via, source, size = None, None, None
+        while match := re.compile(r"\s+(via|from|size)\b\s*").match(self.text, self.at):
+            if {"via": via, "from": source, "size": size}[match[1]] is not None:
+                self._fail(f"{match[1]} is there twice")
+            self.at = match.end()
+            if match[1] == "via":
+                via = self._via()
+            elif match[1] == "from":
+                source = self._source()
+            else:
+                size = self._size()
+        return via, source, size
+
+    def _source(self) -> str:
+        match = re.compile(r"\[([^\]\s]*)\]|\S+").match(self.text, self.at)
+        word = (match[1] or match[0]) if match else ""
+        if not _is_address(word, 4) and not _is_address(word, 6):
+            self._fail(f"{shown(word)} is not the address that packets come from")
+        assert match is not None
         self.at = match.end()
+        return str(ipaddress.ip_address(word))
+
+    def _size(self) -> int:
+        match = re.compile(r"\S+").match(self.text, self.at)
+        word = match.group() if match else ""
+        if not re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) or not 1 <= int(word) <= MOST_DATA:
+            self._fail(f"{shown(word)} is not a number of octets (1-{MOST_DATA})")
+        self.at += len(word)
+        return int(word)
+
+    def _via(self) -> str:
         start = self.at
         for kind in KINDS:
             if self._take(f"{kind}/"):

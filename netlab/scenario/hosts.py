@@ -1,8 +1,7 @@
-"""``x-netlab``'s hosts and outside nodes, with the defaults that a plain Compose file gets."""
+"""``x-netlab``'s hosts, with the defaults that a plain Compose file gets."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,33 +9,28 @@ from typing import Literal, cast
 
 from netlab.model.errors import OptionName, Position
 from netlab.model.scenario import (
-    ExposedPort,
     Firewall,
     Host,
     HostRule,
     JsonValue,
-    Outside,
     OutsideInterface,
     TenantBridge,
 )
-from netlab.scenario.addresses import address, interface_address, subnet
+from netlab.scenario.addresses import interface_address
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed, udp_routed
+from netlab.scenario.routes import read_host_routes
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
-from netlab.scenario.tree import Mark, Report, Value, made, shown
+from netlab.scenario.tree import Mark, Report, Value, made
 
 HOST_INTERFACE = "ext0"
-OUTSIDE_INTERFACE = "eth0"
 SEGMENT = "ext"
 WINDOWS_INTERFACE = "loopback0"
 #: documentation addresses (RFC 5737, RFC 3849)
 HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
-#: the nodes of a lab that says nothing of them, with their place in the host's subnets
-DEFAULT_OUTSIDE = (("client", 2), ("neighbour", 3))
-DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
 
 #: nft's include statement, wherever one is possible
 _INCLUDE = re.compile(r"(?:^|[;{}\n])(?:[ \t]|\\\n)*(include)(?:[ \t]|\\\n)*[\"']")
@@ -114,13 +108,14 @@ def _host(
         firewall=firewall,
         interfaces=_mirrored(value, _interfaces(path, value, alone, report)),
         bridges=tuple(
-            TenantBridge(key, _addresses(entry.get("addresses")))
+            TenantBridge(key, read_addresses(entry.get("addresses")))
             for key, entry in (bridges.pairs() if bridges is not None else ())
         ),
         sysctls=_sysctls(path, sysctls, report),
+        routes=read_host_routes(path, value.get("routes"), report),
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
         udp_routed=udp_routed(value),
-        rules=_rules(firewall, (value.get("rules"), rules), report),
+        rules=read_rules((value.get("rules"), rules), report, firewall.files.values()),
         proxy=proxy.text if proxy is not None else "shared",
         wsl2_mirrored=value.get("wsl2") is not None,
         environment={key: entry.text for key, entry in (env.pairs() if env is not None else ())},
@@ -221,7 +216,7 @@ def _parse_override(text: str, report: Report) -> Value | None:
 # -- interfaces
 
 
-def _addresses(value: Value | None) -> tuple[str, ...]:
+def read_addresses(value: Value | None) -> tuple[str, ...]:
     """As they were checked, in the shortest spelling."""
     return tuple(dict.fromkeys(str(interface_address(item.text)) for item in value or ()))
 
@@ -231,9 +226,9 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
     if several is None:
         if addresses is None and not alone:
             report.add(value.at, f"{path} needs addresses, since there are several hosts")
-        own = HOST_ADDRESSES if addresses is None else _addresses(addresses)
+        own = HOST_ADDRESSES if addresses is None else read_addresses(addresses)
         return (OutsideInterface(HOST_INTERFACE, own, SEGMENT),)
-    found = {name: _interface(name, entry) for name, entry in several.pairs()}
+    found = {name: read_interface(name, entry) for name, entry in several.pairs()}
     if addresses is not None:
         first = found.get(HOST_INTERFACE)
         if first is not None and first.addresses:
@@ -241,7 +236,7 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
                 addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is given, too"
             )
         segment = first.segment if first is not None else SEGMENT
-        found = {HOST_INTERFACE: OutsideInterface(HOST_INTERFACE, _addresses(addresses), segment)} | {
+        found = {HOST_INTERFACE: OutsideInterface(HOST_INTERFACE, read_addresses(addresses), segment)} | {
             name: interface for name, interface in found.items() if name != HOST_INTERFACE
         }
     return tuple(found.values())
@@ -255,16 +250,22 @@ def _mirrored(value: Value, interfaces: tuple[OutsideInterface, ...]) -> tuple[O
     return (*interfaces, OutsideInterface(WINDOWS_INTERFACE, (), "windows"))
 
 
-def _interface(name: str, value: Value) -> OutsideInterface:
-    segment = value.get("segment")
+def read_interface(name: str, value: Value) -> OutsideInterface:
+    """An interface of a host's or an outside node's."""
+    segment, mtu = value.get("segment"), value.get("mtu")
     return OutsideInterface(
-        name, _addresses(value.get("addresses")), segment.text if segment is not None else SEGMENT
+        name,
+        read_addresses(value.get("addresses")),
+        segment.text if segment is not None else SEGMENT,
+        mtu.number if mtu is not None else 1500,
     )
 
 
-def _rules(firewall: Firewall, lists: Sequence[Value | None], report: Report) -> tuple[HostRule, ...]:
-    """The administrator's lines, which may jump to chains of the lines above and of the host's own files."""
-    chains = _chains_of(firewall)
+def read_rules(
+    lists: Sequence[Value | None], report: Report, files: Iterable[str] = ()
+) -> tuple[HostRule, ...]:
+    """The administrator's lines, which may jump to chains of the lines above and of the host's ``files``."""
+    chains = {name for text in files for name in _CHAIN.findall(text)}
     found = []
     for item in (item for value in lists for item in value or ()):
         try:
@@ -285,110 +286,3 @@ def own_chains(hosts: Iterable[Host]) -> frozenset[str]:
     """The chains of the administrators' own, from their files and lines."""
     files = [_chains_of(host.firewall) for host in hosts]
     return frozenset().union(*files, *(made_chains(rule.argv) for host in hosts for rule in host.rules))
-
-
-# -- outside
-
-
-def read_outside(netlab: Value, at: Mark, hosts: Sequence[Host], report: Report) -> tuple[Outside, ...]:
-    """The nodes outside; a client and a neighbour of the first host if the file names none."""
-    written = netlab.get("outside")
-    if written is None:
-        return _default_outside(at, hosts)
-    found = []
-    for name, value in written.pairs():
-        entry = value if value.data is not None else Value({}, value.at)
-        found.append(_outside(name, written.key_at(name), entry, report))
-    return tuple(found)
-
-
-def _outside(name: str, at: Mark, value: Value, report: Report) -> Outside:
-    path = f"x-netlab.outside.{name}"
-    segment, listen = value.get("segment"), value.get("listen")
-    interface = OutsideInterface(
-        OUTSIDE_INTERFACE,
-        _addresses(value.get("addresses")),
-        segment.text if segment is not None else SEGMENT,
-    )
-    if not interface.addresses and not report.broken(path):
-        report.add(at, f"{path} needs addresses")
-    return Outside(
-        name=name,
-        position=Position(*at),
-        interfaces=(interface,),
-        routes=_routes(path, value.get("routes"), report),
-        listen=DEFAULT_LISTEN if listen is None else read_exposed(listen, f"{path}.listen", report),
-        udp_routed=udp_routed(value),
-    )
-
-
-def _routes(
-    path: str, value: Value | None, report: Report
-) -> Literal["host", "none"] | tuple[tuple[str, str], ...]:
-    if value is None:
-        return "host"
-    if isinstance(value.data, str):
-        return cast(Literal["host", "none"], value.text)
-    found = []
-    for item in value:
-        destination, via = _route_words(item)
-        if isinstance(item.data, dict) and not (destination and via):
-            continue  # a key is missing, which was reported
-        try:
-            hop = address(via)
-            target = None if destination == "default" else subnet(destination)
-        except ValueError as error:
-            written = destination if isinstance(item.data, dict) else item.text
-            what = error if via else f"{shown(written)} is not DESTINATION via ADDRESS"
-            report.add(item.at, f"{path}.routes: {what}")
-            continue
-        if target is not None and target.version != hop.version:
-            report.add(item.at, f"{path}.routes: {target} and {hop} are not of one family")
-        found.append((str(target or "default"), str(hop)))
-    return tuple(found)
-
-
-def _route_words(item: Value) -> tuple[str, str]:
-    if isinstance(item.data, dict):
-        to, hop = item.get("to"), item.get("via")
-        return (to.text if to is not None else "", hop.text if hop is not None else "")
-    destination, _, via = item.text.partition(" via ")
-    return destination.strip(), via.strip()
-
-
-def _default_outside(at: Mark, hosts: Sequence[Host]) -> tuple[Outside, ...]:
-    """The nth address of each subnet on the first host's first interface, past those that hosts have."""
-    if not hosts or not hosts[0].interfaces:
-        return ()
-    first = hosts[0].interfaces[0]
-    taken = {
-        interface_address(text).ip
-        for host in hosts
-        for interface in host.interfaces
-        for text in interface.addresses
-    }
-    found = []
-    for name, number in DEFAULT_OUTSIDE:
-        mine = []
-        for text in first.addresses:
-            free = _free(interface_address(text), number, taken)
-            if free is not None:
-                taken.add(free.ip)
-                mine.append(str(free))
-        interface = OutsideInterface(OUTSIDE_INTERFACE, tuple(mine), first.segment)
-        found.append(Outside(name, Position(*at), (interface,), "host", DEFAULT_LISTEN))
-    return tuple(node for node in found if node.interfaces[0].addresses)
-
-
-def _free(
-    own: ipaddress.IPv4Interface | ipaddress.IPv6Interface,
-    number: int,
-    taken: set[ipaddress.IPv4Address | ipaddress.IPv6Address],
-) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
-    net = own.network
-    last = net.num_addresses - (2 if own.version == 4 and net.prefixlen < 31 else 1)
-    for offset in range(number, min(last, number + 64) + 1):
-        candidate = net.network_address + offset
-        if candidate not in taken:
-            return ipaddress.ip_interface(f"{candidate}/{net.prefixlen}")
-    return None

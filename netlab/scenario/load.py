@@ -99,7 +99,15 @@ def _scenario(name: str, project: str, places: Sequence[Place], parts: Parts, re
         events=tuple(event for event, _ in parts.events),
         expect=tuple(expectation for expectation, _ in parts.expect),
         warnings=tuple(in_order(report.warnings)),
+        profiles=tuple(_profiles(parts)),
     )
+
+
+def _profiles(parts: Parts) -> dict[str, None]:
+    """Every profile that some service names, in the order of the file."""
+    services = parts.root.get("services")
+    pairs = services.pairs() if services is not None else ()
+    return dict.fromkeys(item.text for _, service in pairs for item in service.get("profiles") or ())
 
 
 def _project_folder(places: Sequence[Place], chosen: str | Path | None, report: Report) -> Place:

@@ -34,13 +34,22 @@ def find_default(
     """
     folder, environ = Path(folder), environ or {}
     if named_by_variable(folder, environ):
-        separator = environ.get("COMPOSE_PATH_SEPARATOR") or ":"
-        return [folder / part for part in environ["COMPOSE_FILE"].split(separator) if part]
+        return _in_variable(folder, environ)
     for place in (folder, *(folder.resolve().parents if above else ())):
         found = _files_in(place)
         if found:
             return found
     return []
+
+
+def find_compose(folder: str | Path, environ: Mapping[str, str]) -> list[Path]:
+    """The files that Compose itself reads in a folder: those of ``COMPOSE_FILE``, else of its own names."""
+    return _in_variable(Path(folder), environ) or _compose_files_in(Path(folder))
+
+
+def _in_variable(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+    separator = environ.get("COMPOSE_PATH_SEPARATOR") or ":"
+    return [folder / part for part in environ.get("COMPOSE_FILE", "").split(separator) if part]
 
 
 def named_by_variable(folder: str | Path, environ: Mapping[str, str]) -> bool:
@@ -54,6 +63,10 @@ def _files_in(folder: Path) -> list[Path]:
     for name in NETLAB_FILES:
         if (folder / name).is_file():
             return [folder / name]
+    return _compose_files_in(folder)
+
+
+def _compose_files_in(folder: Path) -> list[Path]:
     for name in COMPOSE_FILES:
         if (folder / name).is_file():
             overrides = [folder / other for other in COMPOSE_OVERRIDES if (folder / other).is_file()]

@@ -88,10 +88,25 @@ def _wrong_proxy(text: str) -> str | None:
     return f'{shown(text)} is neither "shared", "per-port" nor the absolute path of a docker-proxy'
 
 
+_UFW_POLICY = Choice(("allow", "deny", "reject"))
 _UFW = _record(
     {
         "allow": (ListOf(Atom()), "ports and services that are let in, as ufw allow takes them"),
         "route_allow": (ListOf(Atom()), "what ufw route allow lets through"),
+        "rules": (
+            ListOf(Text("a rule", free=True)),
+            "rules as ufw takes them, after those: deny 80/tcp, limit 22, deny out 25",
+        ),
+        "default": (
+            _record(
+                {
+                    "incoming": (_UFW_POLICY, "what becomes of incoming packets (deny)"),
+                    "outgoing": (_UFW_POLICY, "of outgoing ones (allow)"),
+                    "routed": (_UFW_POLICY, "of forwarded ones (deny)"),
+                }
+            ),
+            "ufw default, for each direction",
+        ),
         "after_rules": (Text("a file"), "lines for /etc/ufw/after.rules"),
         "after6_rules": (Text("a file"), "lines for /etc/ufw/after6.rules"),
         "run": (Choice(("real",)), "run the tool itself, kept inside the lab"),
@@ -138,12 +153,15 @@ FIREWALL = Either(
     ),
 )
 
+_MTU = Whole(68, 65535)
 _INTERFACE = _record(
     {
         "addresses": (_ADDRESSES, "its addresses"),
         "segment": (_SEGMENT, "the segment that it is plugged into (ext)"),
+        "mtu": (_MTU, "the largest packet that it sends and takes (1500)"),
     }
 )
+_INTERFACES = MapOf(Either(Nothing(), _INTERFACE), _LINK, "the name of an interface", check=wrong_interface)
 
 HOST = _record(
     {
@@ -152,7 +170,7 @@ HOST = _record(
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
         "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
         "interfaces": (
-            MapOf(Either(Nothing(), _INTERFACE), _LINK, "the name of an interface", check=wrong_interface),
+            _INTERFACES,
             "the host's interfaces on external segments, in place of ext0",
         ),
         "bridges": (
@@ -165,6 +183,10 @@ HOST = _record(
             "other tenants' bridges, there before the engine starts",
         ),
         "sysctls": (_SYSCTLS, "the state before the engine starts"),
+        "routes": (
+            ListOf(Text("a route: 10.8.0.0/16 via 198.51.100.9", free=True)),
+            "routes that are there before the engine starts",
+        ),
         "wsl2": (
             Choice(("mirrored",)),
             "the host is a WSL2 guest whose Windows sends to 127.0.0.1 by an interface loopback0",
@@ -201,14 +223,19 @@ OUTSIDE = _record(
         ),
         "listen": (_LISTEN, "ports on which it answers (7000/tcp and 7000/udp)"),
         "udp_source": _UDP_SOURCE,
+        "interfaces": (_INTERFACES, "several interfaces, in place of addresses and segment"),
+        "mtu": (_MTU, "the largest packet that its interface sends and takes (1500)"),
+        "forward": (Flag(), "a router: it forwards between its interfaces"),
+        "rules": (_RULES, "typed on it once everything is up"),
     }
 )
 
 SERVICE = _record(
     {
         "host": (Text("the name of a host"), "the host on which it runs"),
-        "listen": (_LISTEN, "further ports on which the built-in responder answers"),
         "udp_source": _UDP_SOURCE,
+        "listen": (_LISTEN, "ports on which it answers, in place of those that its image declares"),
+        "rules": (_RULES, "typed in its namespace once everything is up"),
         "command": (
             Either(Text("a command line", free=True), ListOf(Atom(free=True), least=1)),
             "a real program that runs in the responder's place",
@@ -265,12 +292,13 @@ SIDE = Record(
     },
     filled=True,
 )
+SIDE_OR_WORDS = Either(SIDE, Text("words (ok forward, sees client)", free=True))
 EXPECTATION = _record(
     {
         "flow": (Text("a flow", free=True), "client -> host:80/tcp, client:40000 -> host:53/udp"),
-        "ipv4": (SIDE, "what is expected of IPv4"),
-        "ipv6": (SIDE, "what is expected of IPv6"),
-        "both": (SIDE, "what is expected of both families"),
+        "ipv4": (SIDE_OR_WORDS, "what is expected of IPv4"),
+        "ipv6": (SIDE_OR_WORDS, "what is expected of IPv6"),
+        "both": (SIDE_OR_WORDS, "what is expected of both families"),
     },
     "flow",
 )
@@ -292,18 +320,32 @@ class _Entry(Either):
 
 
 _NAMED = "a name (letters, digits, . _ -)"
-NETLAB = _record(
-    {
-        "host": (HOST, "short for hosts with one named host"),
-        "hosts": (MapOf(Either(Nothing(), HOST), NODE_NAME, _NAMED), "the emulated hosts"),
-        "outside": (
-            MapOf(Either(Nothing(), OUTSIDE), NODE_NAME, _NAMED),
-            "nodes outside, in place of the default",
-        ),
-        "networks": (MapOf(EXTERNAL, NAME, _NAMED), "what Compose's external networks are like"),
-        "services": (MapOf(SERVICE, NAME, _NAMED), "what Compose cannot say of a service"),
-        "rules": (_RULES, "short for the host's rules"),
-        "events": (ListOf(Text("an event", free=True)), "what happens once everything is up, in order"),
-        "expect": (ListOf(_Entry()), "what the lab must measure, and what happens in between"),
-    }
+
+
+def _of_the_host(key: str) -> str | None:
+    """A key of the host's stands one level too high."""
+    return f' (did you mean "host: {{{key}: …}}"?)' if key in HOST.fields else None
+
+
+NETLAB = replace(
+    _record(
+        {
+            "host": (HOST, "short for hosts with one named host"),
+            "hosts": (MapOf(Either(Nothing(), HOST), NODE_NAME, _NAMED), "the emulated hosts"),
+            "outside": (
+                MapOf(Either(Nothing(), OUTSIDE), NODE_NAME, _NAMED),
+                "nodes outside, in place of the default",
+            ),
+            "networks": (MapOf(EXTERNAL, NAME, _NAMED), "what Compose's external networks are like"),
+            "internet": (
+                Flag(),
+                "a router behind the host's default route, which answers for every other address",
+            ),
+            "services": (MapOf(SERVICE, NAME, _NAMED), "what Compose cannot say of a service"),
+            "rules": (_RULES, "short for the host's rules"),
+            "events": (ListOf(Text("an event", free=True)), "what happens once everything is up, in order"),
+            "expect": (ListOf(_Entry()), "what the lab must measure, and what happens in between"),
+        }
+    ),
+    explain=_of_the_host,
 )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from netlab.model.errors import Position
 from netlab.model.scenario import Attachment, ExposedPort, PortMapping, RestartPolicy, Service
 from netlab.scenario.addresses import address, wrong_interface, wrong_mac
+from netlab.scenario.hosts import read_rules
+from netlab.scenario.image_ports import image_ports
 from netlab.scenario.ports import read_exposed, read_ports, udp_routed
 from netlab.scenario.sysctls import wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
@@ -62,14 +64,16 @@ def read_service(
     mappings = read_ports(value.get("ports"), f"services.{name}.ports", report)
     ports = tuple(mapping for mapping, _ in mappings)
     expose = read_exposed(value.get("expose"), f"services.{name}.expose", report, warn=True)
+    discarded: tuple[PortMapping, ...] = ()
     if mode in ("host", "none"):
         # Docker discards the published ports; the program still listens on its ports
         expose = tuple(dict.fromkeys((*expose, *(ExposedPort(p.container_port, p.protocol) for p in ports))))
-        ports, mappings = (), []
+        discarded, ports, mappings = ports, (), []
     depends, optional = _dependencies(value)
     implied = _implied(value)
     links = _links(value.get("links"))
     external_links = _links(value.get("external_links"))
+    listen = extra.get("listen") if extra is not None else None
     service = Service(
         name=name,
         position=Position(*at),
@@ -82,9 +86,14 @@ def read_service(
         network_mode=mode,
         networks=attachments,
         ports=ports,
+        discarded=discarded,
         expose=expose,
-        listen=read_exposed(extra.get("listen"), f"x-netlab.services.{name}.listen", report) if extra else (),
         udp_routed=udp_routed(extra),
+        image_ports=image_ports(_said(value, "image")),
+        listen=read_exposed(listen, f"x-netlab.services.{name}.listen", report)
+        if listen is not None
+        else None,
+        rules=read_rules([extra.get("rules")], report) if extra is not None else (),
         command=_command(name, extra.get("command") if extra else None, report),
         depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
         links=tuple((target, alias) for target, alias, _ in links),

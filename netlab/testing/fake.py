@@ -17,6 +17,7 @@ from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
 from netlab.model.journey import Journey
 from netlab.plan import make
+from netlab.view.texts import register
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: What identifies a recorded journey: origin, target, family and ``via``.
 Key = tuple[str, str, str, str | None]
+
+
+register()
 
 
 class FakeLab(Questions):
@@ -115,7 +119,7 @@ class FakeLab(Questions):
         __tracebackhide__ = True
         answers = {question(cell): (cell, self._answer(cell.flow)) for cell in matrix(self.plan)}
         refuse_unmeasured(journey for _, journey in answers.values())
-        return Column("", answers)
+        return Column("", answers, silent=self.plan.silent, unpublished=self.plan.unpublished)
 
     def close(self) -> None:
         """Do nothing: a helper that closes its lab works with a fake one, too.

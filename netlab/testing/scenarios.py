@@ -195,10 +195,11 @@ class ScenarioItem(pytest.Item):
 
             claim = error.verdict.claim
             expected, measured = expected_words(claim.expected), measured_words(error.verdict.journey)
+            flow = f"{claim.flow} {claim.flow.family.word}"
             lines = [
-                f"expected {expected}; measured {measured}",  # pytest's summary shows the first line
+                f"{flow}: expected {expected}; measured {measured}",  # pytest's summary shows the first line
                 *(f"  {problem}" for problem in error.verdict.check.problems),
-                f"{claim.expectation.position}: {claim.flow} {claim.flow.family.word}",
+                f"{claim.expectation.position}: {flow}",
             ]
             return visible("\n".join(lines))
         if isinstance(error, NetlabError):

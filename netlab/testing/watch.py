@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from netlab.plan.live_rules import Rules
     from netlab.testing.labs import SuiteLab
 
 #: No more packets of one test are written: a test with so many is about throughput.
 MOST_PACKETS: Final = 50_000
 #: Older journeys of a test are shown in one line each, and whole in the files.
 _WHOLE_JOURNEYS: Final = 6
+_COUNTER: Final = re.compile(r"counter packets (\d+)")
 
 
 @dataclass
@@ -63,12 +65,16 @@ class Watch:
         folder.mkdir(parents=True, exist_ok=True)
         yield f"netlab: journeys in {name}", self._journeys(folder)
         for host in [node.name for node in self.lab.plan.nodes if node.kind == "host"]:
+            path = folder / f"{name}.{host}.rules"
             try:
-                rules = str(self.lab.rules(host))
+                found = self.lab.rules(host)
             except NetlabError as error:
-                rules = f"not to be had: {error}"
-            (folder / f"{name}.{host}.rules").write_text(rules + "\n")
-            yield f"netlab: rules of {name}.{host}", rules
+                path.write_text(f"not to be had: {error}\n")
+                yield f"netlab: rules of {name}.{host}", f"not to be had: {error}"
+                continue
+            path.write_text(f"{found}\n")
+            hit = list(_hit(found)) or ["no rule was hit"]
+            yield f"netlab: rules of {name}.{host} that were hit", "\n".join([*hit, f"all rules: {path}"])
         if self.capturing is not None:
             yield f"netlab: packets in {name}", self._packets(folder)
 
@@ -103,6 +109,27 @@ class Watch:
             shutil.copyfileobj(self.output, file)
         lost = f", {self.capturing.lost} lost" if self.capturing.lost else ""
         return f"{self.capturing.packets} packets{lost}: {path}"
+
+
+def _hit(rules: Rules) -> Iterator[str]:
+    """The rules and policies that some packet met, with their counters and reasons."""
+    for family, chains in rules.iptables.items():
+        for chain in chains:
+            where = f"{family.iptables} -t {chain.table}"
+            for rule in chain.rules:
+                if rule.packets:
+                    line = f"-A {chain.name} {rule.text}".rstrip()
+                    yield f"{rule.packets} packets  {where}  {line}  # {rule.reason}"
+            if chain.packets and chain.policy == "DROP":
+                yield f"{chain.packets} packets  {where}  -P {chain.name} DROP"
+    for table in rules.native:
+        chain_name = ""
+        for line in table.text.splitlines():
+            words = line.split()
+            if words[:1] == ["chain"]:
+                chain_name = words[1]
+            elif (found := _COUNTER.search(line)) is not None and found[1] != "0":
+                yield f"{found[1]} packets  nft {table.family} {table.name}  {chain_name}: {' '.join(words)}"
 
 
 def folder_of(item: pytest.Item) -> Path:

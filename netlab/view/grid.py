@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.journey.grid import Answer, Grid, Row
+from netlab.journey.grid import Answer, Grid, Row, grid
 from netlab.model.family import FAMILIES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from netlab.journey.matrix import Replicas
+    from netlab.journey.matrix import Column, Replicas
 
 _COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
 #: Columns side by side; more origins need another table below.
@@ -34,10 +34,19 @@ _MEANINGS = {
 }
 
 
-def tables(grid: Grid, replicas: Sequence[Replicas] = ()) -> Iterator[RenderableType]:
+def report(column: Column) -> Iterator[RenderableType]:
+    """The grid of one lab's answers, with its legend."""
+    folded = grid(list(column.answers.values()), column.replicas)
+    for one in tables(folded, column.replicas):
+        yield one
+        yield ""
+    yield from legend(folded, column.replicas)
+
+
+def tables(found: Grid, replicas: Sequence[Replicas] = ()) -> Iterator[RenderableType]:
     """The grid, as one table for each four columns of origins."""
-    for first in range(0, max(1, len(grid.origins)), _ABREAST):
-        yield _table(grid, slice(first, first + _ABREAST), replicas, with_itself=first == 0)
+    for first in range(0, max(1, len(found.origins)), _ABREAST):
+        yield _table(found, slice(first, first + _ABREAST), replicas, with_itself=first == 0)
 
 
 def _table(grid: Grid, part: slice, replicas: Sequence[Replicas], *, with_itself: bool) -> RenderableType:

@@ -5,8 +5,8 @@
     client -> host:80/tcp  IPv4   ok, forward
     └─ host  198.51.100.2:40001 → 198.51.100.1:80
        ├─ prerouting  in ext0
-       │  ├─ ip nat PREROUTING   -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-       │  │  └─ ip nat DOCKER   -A DOCKER ! -i docker_httpd … -j DNAT --to-destination 192.168.10.10:80
+       │  ├─ ip nat PREROUTING   -m addrtype --dst-type LOCAL -j DOCKER
+       │  │  └─ ip nat DOCKER   ! -i docker_httpd … -j DNAT --to-destination 192.168.10.10:80
        │  └─ ⇒ 198.51.100.2:40001 → 192.168.10.10:80
        ├─ forward  ext0 → docker_httpd
        …
@@ -242,7 +242,8 @@ def _hit(hit: RuleHit, decides: bool) -> Text:
         (f"{hit.family} {hit.table} {hit.chain}  ", "cyan"),
     ]
     if hit.rule is not None:
-        parts.append((hit.rule, f"bold {colour}" if decides else ""))
+        own = hit.rule.removeprefix(f"-A {hit.chain} ")  # the chain's name is there already
+        parts.append((own, f"bold {colour}" if decides else ""))
         if not hit.verdict.startswith(("jump", "goto")):
             parts.append((f"  {hit.verdict}", f"bold {colour}" if decides else "dim"))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from netlab.model.family import bare, endpoint
@@ -10,7 +11,7 @@ from netlab.view.plain import BOLD, DIM, RESET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.model.plan import Listener, NetworkFacts, Node, Plan, Publication
+    from netlab.model.plan import Listener, NetworkFacts, Node, Plan, Publication, Unpublished
 
 
 class _Ink:
@@ -41,6 +42,21 @@ def picture(plan: Plan, *, colour: bool = False, most: int = 24) -> Iterator[str
     if plan.publications:
         yield ""
         yield from _published(plan, ink, most)
+    if plan.unpublished or plan.silent:
+        yield ""
+        yield from (f"  {line}" for line in remarks(plan.silent, plan.unpublished, most))
+
+
+def remarks(silent: Sequence[str], unpublished: Sequence[Unpublished], most: int = 24) -> Iterator[str]:
+    """What a person may miss: unpublished ports, services without a known port, and what to write."""
+    for entry in unpublished[:most]:
+        yield f"not published: {entry.node} {entry.port}/{entry.protocol}, {entry.reason}"
+    if len(unpublished) > most:
+        yield f"… and {len(unpublished) - most} more"
+    if silent:
+        names = ", ".join(silent[:most]) + (f" and {len(silent) - most} more" if len(silent) > most else "")
+        yield from wrap(f"no known port: {names}", 76, subsequent_indent="  ")
+        yield f"  (to have one answer: x-netlab: {{services: {{{silent[0]}: {{listen: [PORT]}}}}}})"
 
 
 def summary(plan: Plan) -> str:
@@ -83,7 +99,8 @@ def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
     guests = [
         n for n in plan.nodes if n.kind == "container" and n.host == host.name and n.namespace == host.name
     ]
-    branches = [list(_network(network, ink, most)) for network in networks]
+    told: set[str] = set()
+    branches = [list(_network(network, plan, ink, most, told)) for network in networks]
     branches += [[f"{guest.name}  {ink.dim('in the network of ' + host.name)}"] for guest in guests[:most]]
     branches += [[f"{node.name}  {ink.dim('without a network')}"] for node in _loners(plan, host)[:most]]
     for number, (first, *others) in enumerate(branches):
@@ -103,7 +120,8 @@ def _loners(plan: Plan, host: Node) -> list[Node]:
     ]
 
 
-def _network(network: NetworkFacts, ink: _Ink, most: int) -> Iterator[str]:
+def _network(network: NetworkFacts, plan: Plan, ink: _Ink, most: int, told: set[str]) -> Iterator[str]:
+    """A network and its members, each with those that share its namespace, unless ``told`` has it already."""
     gateways = "  ".join(network.gateways)
     kind = ", internal" if network.internal else ""
     name = f"network {network.key}" if network.key != network.bridge else "network"
@@ -114,6 +132,11 @@ def _network(network: NetworkFacts, ink: _Ink, most: int) -> Iterator[str]:
         last = number == len(network.members) - 1
         where = "  ".join(map(bare, addresses))
         yield f"{'└─' if last else '├─'} {node:<{width}}  {where}  {ink.dim(interface)}"
+        guests = [one.name for one in plan.nodes if one.namespace == node and one.name not in (node, *told)]
+        told.update(guests)
+        for guest in guests:
+            sign = "└─" if guest == guests[-1] else "├─"
+            yield f"{'  ' if last else '│ '} {sign} {guest}  {ink.dim(f'in the network of {node}')}"
     if len(network.members) > most:
         yield f"└─ … and {len(network.members) - most} more"
 
@@ -184,6 +207,11 @@ def document(plan: Plan) -> dict[str, Any]:
             }
             for entry in plan.publications
         ],
+        "unpublished": [
+            {"node": entry.node, "port": entry.port, "protocol": entry.protocol, "reason": entry.reason}
+            for entry in plan.unpublished
+        ],
+        "silent": list(plan.silent),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.model.family import endpoint
 from netlab.model.plan import RESOLVER
 from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.view.lab import remarks
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -27,6 +28,7 @@ def tree(plan: Plan) -> Tree:
     root = Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
     _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
+    _branch(root, "remarks", map(_safe, remarks(plan.silent, plan.unpublished)))
     _branch(root, "notes", (_safe(str(note)) for note in plan.notes))
     servers = {server.node: server for server in plan.resolvers}
     for node in plan.nodes:

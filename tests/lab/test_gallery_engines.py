@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Netlab
 
-from netlab.cli.gallery import entry_of
+from netlab.cli.gallery_page import entry_of
 
 ENDS = [
     (file, engine)

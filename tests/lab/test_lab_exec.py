@@ -64,16 +64,17 @@ def test_a_node_alone_is_enough_where_one_lab_is_up(netlab: Any) -> None:
     assert netlab("exec", "client", "hostname").stdout == "client\n"
     assert netlab("exec", "outside/client", "hostname").stdout == "client\n"
     other = netlab.up(SEED)
-    said = netlab("exec", "client", "hostname", code=2).stderr
+    said = netlab("exec", "client", "hostname", code=125).stderr
     assert "several labs are up" in said
+    assert "; for example: netlab exec " in said
     assert lab in said
     assert other in said
 
 
 def test_a_wrong_name_gets_a_suggestion(netlab: Any) -> None:
-    assert "no lab is up" in netlab("exec", "client", "true", code=2).stderr
+    assert "no lab is up" in netlab("exec", "client", "true", code=125).stderr
     lab = netlab.up(SEED)
-    assert "did you mean client?" in netlab("exec", f"{lab}.clint", "true", code=2).stderr
+    assert "did you mean client?" in netlab("exec", f"{lab}.clint", "true", code=125).stderr
     assert "did you mean" in netlab("status", f"{lab}x", code=2).stderr
     assert "say what to run" in netlab("exec", f"{lab}.client", code=2).stderr
 

@@ -41,6 +41,8 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "diff": ("LAB", "FILE"),
     "explain": ("LAB", "client -> host:80"),
     "capture": ("LAB", "-w", "/dev/null", "--count", "1"),
+    "gallery": None,
+    "init": None,
     "plan": None,
     "doctor": (),
     "clean": (),

@@ -31,12 +31,14 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "verify": ("SEED", "scenarios/hairpin.yaml", "scenarios/udp.yaml", "--json"),
     "diff": ("SEED", "--engine", "docker-28", "--json"),
     "plan": ("scenarios/dual-stack.yaml", "--json"),
+    "gallery": ("--json",),
     "clean": ("--dry-run",),
     "completion": ("bash",),
     "down": ("LAB", "--json"),
     "shell": None,
     "trace": None,
     "capture": None,
+    "init": None,
     "doctor": None,  # whose very task it is to tell them apart: tests/lab/test_doctor.py
 }
 #: What differs from one call to the next, whoever calls: process numbers, times, ports that were chosen,

@@ -138,7 +138,7 @@ def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_pa
         ("verify", file, "--json"): 1,
         ("do", name, "restart web"): 0,
         ("do", name, f"restart {EVIL}"): 2,
-        ("exec", f"{name}.{EVIL}", "--", "true"): 2,
+        ("exec", f"{name}.{EVIL}", "--", "true"): 125,
         ("exec", f"{name}.host", "--", EVIL): 127,
         ("shell", f"{name}.{EVIL}"): 2,
         ("capture", f"{name}.host", "-w", packets / EVIL): 2,

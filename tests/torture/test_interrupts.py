@@ -38,13 +38,14 @@ VERBS: dict[str, tuple[str, ...]] = {
     "diff": ("SEED", "--engine", "docker-28"),
     "explain": ("LAB", "client -> host:80"),
     "capture": ("LAB", "-w", "OUT"),
+    "gallery": (),
     "plan": ("SEED",),
     "doctor": (),
     "clean": (),
     "completion": ("bash",),
 }
 #: These need no lab that stands.
-ALONE = {"up", "ls", "verify", "diff", "plan", "doctor", "clean", "completion"}
+ALONE = {"up", "ls", "verify", "diff", "gallery", "plan", "doctor", "clean", "completion"}
 
 
 def command(verb: str, lab: str, netlab: Any) -> list[str]:

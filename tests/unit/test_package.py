@@ -1,4 +1,4 @@
-"""The wheel: everything of the package is in it, and nothing else."""
+"""The wheel: everything of the package and the gallery is in it, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
         for path in (ROOT / "netlab").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    scenarios = (path for path in (ROOT / "scenarios").rglob("*") if path.is_file())
+    there |= {f"netlab/gallery/{path.relative_to(ROOT / 'scenarios')}" for path in scenarios}
     assert packed == there
     assert {"netlab/py.typed", "netlab/cli/main.py"} <= packed
 

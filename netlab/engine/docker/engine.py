@@ -92,7 +92,7 @@ class DockerEngine:
             sysctls=self._sysctls(host),
             tables=tables_of(host),
             nft=NftTables(),
-            pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host)),
+            pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host, self.traits)),
         )
         world.next_index = _first_index(host)
         self._note_ignored(world)
@@ -181,6 +181,7 @@ class DockerEngine:
                     tables.flush_table("nat")
             case FirewallReload():
                 firewalld.reload(world, rules)
+                _reload_ufw(world)
             case HostFound():
                 _take_over(world, event)
             case DaemonConfigure(settings):
@@ -330,10 +331,33 @@ def _default_pools(
     return pools
 
 
-def _foreign(host: Host) -> tuple[Network, ...]:
-    """The subnets of the host's own interfaces, which a predefined pool must not overlap."""
+def _reload_ufw(world: HostState) -> None:
+    """``ufw reload`` sets the policies again that the engine may have changed; others' rules stay."""
+    if world.host.firewall.kind != "ufw":
+        return
+    for ruleset in world.host.firewall.rulesets:
+        for table in ruleset.tables:
+            for chain in table.chains:
+                if chain.policy is not None:
+                    world.tables[ruleset.family].policy(table.name, chain.name, chain.policy)
+
+
+def _foreign(host: Host, traits: Traits) -> tuple[Network, ...]:
+    """The subnets of the host's own interfaces and routes, which a predefined pool must not overlap.
+
+    Source: moby's libnetwork/netutils, CheckRouteOverlaps (every IPv4 route but the default one; from
+    20.10.15 on those without a next hop: moby#42598), InferReservedNetworks.
+    """
     addresses = [a for interface in host.interfaces for a in interface.addresses]
     addresses += [a for bridge in host.bridges for a in bridge.addresses]
+    addresses += [
+        route.destination
+        for route in host.routes
+        if route.table is None
+        and route.destination != "default"
+        and ":" not in route.destination
+        and (route.via is None or traits.avoids_far_routes)
+    ]
     return tuple(ipaddress.ip_interface(address).network for address in addresses)
 
 

@@ -113,6 +113,8 @@ class Traits:
     dockerd_backlog = changes("ss of 27.5.1, 28.0.0, 28.5.2 and 29.0.0", {OLDEST: 4096, "28": 0, "29": 4096})
     #: dockerd binds, and passes the socket to docker-proxy
     listen_fd = during("28", STILL, "ps of 27.5.1 and 28.0.0; moby#48132")
+    #: predefined subnets avoid every IPv4 route of the host but the default one, else those on a link
+    avoids_far_routes = during(OLDEST, "20.10.14", "libnetwork/netutils; moby#42598, in 20.10 by moby#43360")
     #: an IPv6 network without a subnet gets a unique local one
     ula_pools = during("27", STILL, "26.1.5 and 28.5.2; moby#47853")
     #: gateway modes that the bridge driver knows; none: it does not know the options

@@ -24,6 +24,7 @@ from netlab.model.errors import (
     NoLabError,
     NoNodeError,
     Position,
+    SeveralLabsError,
     UsageError,
     from_message,
 )
@@ -488,5 +489,6 @@ def find_node(text: str) -> tuple[Client, str]:
         raise NoLabError(_no_lab(lab, [found.name for found in standing]))
     if not standing:
         raise NoNodeError(f"no node {text!r}: no lab is up (netlab up FILE)")
-    names = ", ".join(found.name for found in standing)
-    raise UsageError(f"several labs are up ({names}): name one, for example {standing[0].name}.{text}")
+    names = [found.name for found in standing]
+    what = f"several labs are up ({', '.join(names)}): name one, for example {names[0]}.{text}"
+    raise SeveralLabsError(what, names, text)

@@ -138,4 +138,10 @@ def measure_matrix(
     folded = () if selection is None or selection.every_replica else tuple(replicas(client.plan))
     with lent(client, session) as using:
         journeys = using.measure([cell.flow for cell in cells])
-    return Column(label, {question(c): (c, j) for c, j in zip(cells, journeys, strict=True)}, replicas=folded)
+    return Column(
+        label,
+        {question(c): (c, j) for c, j in zip(cells, journeys, strict=True)},
+        replicas=folded,
+        silent=client.plan.silent,
+        unpublished=client.plan.unpublished,
+    )

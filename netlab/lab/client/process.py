@@ -126,3 +126,15 @@ def collect(
 def _text(fd: int) -> str:
     size = os.fstat(fd).st_size
     return os.pread(fd, size, 0).decode(errors="replace") if size else ""
+
+
+def ending(returncode: int) -> str:
+    """``exit code 1``, or ``SIGKILL``."""
+    import signal
+
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"

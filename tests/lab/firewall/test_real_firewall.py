@@ -34,8 +34,20 @@ LIKE_THE_MODEL = subprocess.run(
 
 BUILTIN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
+DEFAULTS = {"incoming": "reject", "outgoing": "deny", "routed": "allow"}
+UFW = {
+    "allow": ["22/tcp"],
+    "rules": [
+        "limit 2222/tcp",
+        "reject 25",
+        "deny from 198.51.100.99",
+        "deny out 26/tcp",
+        "route reject in on ext0 out on docker0 from 10.0.0.0/8",
+    ],
+    "run": "real",
+}
 REAL = {
-    "ufw": ({"ufw": {"allow": ["22/tcp"], "run": "real"}}, "timeout", "ufw-user-input"),
+    "ufw": ({"ufw": UFW}, "timeout", "ufw-user-input"),
     "nftables": ({"firewalld": {"run": "real"}}, "unreachable", "filter_IN_public_allow"),
     "iptables": ({"firewalld": {"backend": "iptables", "run": "real"}}, "unreachable", "IN_public_allow"),
 }
@@ -169,7 +181,7 @@ def test_what_happens_to_a_real_firewall_s_host_is_as_in_the_model(
     netlab: Netlab, tmp_path: Path, kind: str, engine: str
 ) -> None:
     """After each event the rules are those of a lab whose firewall is data, to which the same happened."""
-    firewall = REAL[kind][0]
+    firewall = REAL[kind][0] if kind != "ufw" else {"ufw": UFW | {"default": DEFAULTS}}
     modelled = {
         tool: {key: value for key, value in options.items() if key != "run"}
         for tool, options in firewall.items()

@@ -282,8 +282,9 @@ def test_an_unmet_expectation_says_what_was_measured(suite: Suite) -> None:
     result = suite.run("httpd.yaml", "--netlab-artifacts=evidence", "-n", "2", "-rf")
     result.counts(passed=2, failed=2)
     assert re.search(r"httpd\.yaml:\d+:7: client -> host:443/tcp ipv6\n", result.text)
-    assert "\nexpected ok, forward, sees gateway; measured ok, proxy, sees 192.168.10.1\n" in result.text
-    assert "FAILED httpd.yaml::client -> host:80/tcp[ipv6] - expected ok, forw" in result.text
+    said = "expected ok, forward, sees gateway; measured ok, proxy, sees 192.168.10.1"
+    assert f"\nclient -> host:80/tcp ipv6: {said}\n" in result.text
+    assert "FAILED httpd.yaml::client -> host:80/tcp[ipv6] - client -> host:80/tcp ipv6" in result.text
     folders = sorted((suite.path / "evidence").iterdir())
     assert [folder.name for folder in folders] == [
         f"httpd.yaml-client-host-{port}-tcp-ipv6" for port in (443, 80)
@@ -339,7 +340,10 @@ def test_assertions_show_journeys(own_suite: Suite) -> None:
         "path: expected proxy, measured forward",
         "netlab: journeys in httpd-",
         "netlab: rules of httpd-",
+        ".host that were hit",
+        " packets  iptables -t nat  -A DOCKER ! -i docker_httpd -p tcp -m tcp --dport 80 -j DNAT",
         "netlab: packets in httpd-",
+        "client -> host:80/tcp ipv4: path: expected proxy, measured forward",
     ):
         assert line in result.text
     assert "def expect(" not in result.text  # the traceback ends in the test

@@ -48,6 +48,16 @@ def test_values_of_options() -> None:
     assert words("completion", "b") == ["bash"]
 
 
+def test_profiles_of_this_folder_s_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words("up", "--profile", "") == []
+    (tmp_path / "compose.yaml").write_text(
+        "services: {web: {image: a}, db: {image: b, profiles: [dev, debug]}, x: {profiles: [dev]}}\n"
+    )
+    assert words("up", "--profile", "") == ["dev", "debug"]
+    assert words("matrix", "--profile", "deb") == ["debug"]
+
+
 def test_names_of_labs_and_nodes_need_no_right() -> None:
     assert words("down", "") == ["bank", "shop"]
     assert words("down", "bank", "s") == ["shop"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from netlab.cli.gallery import entry_of, main, markdown
+from netlab.cli.gallery_page import entry_of, main, markdown
 
 ROOT = Path(__file__).parents[3]
 GALLERY = sorted((ROOT / "scenarios").glob("*.yaml"))
-AGAIN = "run: .venv/bin/python -m netlab.cli.gallery scenarios docs/gallery.md"
+AGAIN = "run: .venv/bin/python -m netlab.cli.gallery_page scenarios docs/gallery.md"
 
 COMMENT = """\
 # A title.

@@ -121,8 +121,9 @@ def test_sysctls_are_applied_unless_the_scenario_says_otherwise() -> None:
         ({"allow": ["80:90"]}, "must specify 'tcp' or 'udp'"),
         ({"allow": ["80/gre"]}, "protocol 'gre' is not reproduced"),
         ({"allow": ["from nowhere"]}, "'nowhere' is not an address"),
-        ({"allow": ["out on ext0 to any port 80"]}, "out on belongs to route_allow"),
-        ({"allow": ["in ext0"]}, "in on INTERFACE is expected"),
+        ({"allow": ["in on ext0 out on docker0"]}, "is a route rule"),
+        ({"allow": ["from any in ext0"]}, "in on INTERFACE is expected"),
+        ({"rules": ["block 80/tcp"]}, "'block' is none of allow, deny, reject, limit"),
         ({"route_allow": ["80/tcp log"]}, "'80/tcp' is not reproduced"),
         ({"deny": ["80/tcp"]}, "deny is not reproduced"),
     ],
@@ -136,3 +137,51 @@ def test_rule_files_and_no_firewall_stay_as_they_are() -> None:
     assert ready(Firewall()) == Firewall()
     own = Firewall("iptables", files={"iptables": "*filter\nCOMMIT\n"})
     assert ready(own) == own
+
+
+@pytest.mark.parametrize(
+    ("rule", "chain_name", "expected"),
+    [
+        ("deny 80/tcp", "ufw-user-input", ["-p tcp -m tcp --dport 80 -j DROP"]),
+        (
+            "reject 25",
+            "ufw-user-input",
+            [
+                "-p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset",
+                "-p udp -m udp --dport 25 -j REJECT --reject-with icmp-port-unreachable",
+            ],
+        ),
+        (
+            "limit 22/tcp",
+            "ufw-user-input",
+            [
+                "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name DEFAULT"
+                " --mask 255.255.255.255 --rsource",
+                "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --update"
+                " --seconds 30 --hitcount 6 --name DEFAULT --mask 255.255.255.255 --rsource"
+                " -j ufw-user-limit",
+                "-p tcp -m tcp --dport 22 -j ufw-user-limit-accept",
+            ],
+        ),
+        ("deny out 25/tcp", "ufw-user-output", ["-p tcp -m tcp --dport 25 -j DROP"]),
+        ("reject out on ext0 to any port 53 proto udp", "ufw-user-output",
+         ["-o ext0 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-port-unreachable"]),
+        ("route deny in on ext0 out on docker0", "ufw-user-forward", ["-i ext0 -o docker0 -j DROP"]),
+    ],
+)  # fmt: skip
+def test_rules_as_ufw_0_36_2_writes_them(rule: str, chain_name: str, expected: list[str]) -> None:
+    """Compared with the tool itself in tests/lab/firewall/test_real_firewall.py."""
+    assert chain(Firewall("ufw", {"rules": [rule]}), Family.IPV4, chain_name) == expected
+
+
+def test_defaults_change_policies_logging_and_tracking() -> None:
+    firewall = Firewall("ufw", {"default": {"outgoing": "deny", "routed": "allow", "incoming": "reject"}})
+    (filter_table,) = (t for t in ready(firewall).rulesets[0].tables if t.name == "filter")
+    policies = {c.name: c.policy for c in filter_table.chains if c.policy}
+    assert policies == {"INPUT": "DROP", "FORWARD": "ACCEPT", "OUTPUT": "DROP"}
+    assert chain(firewall, Family.IPV4, "ufw-track-output") == []
+    assert len(chain(firewall, Family.IPV4, "ufw-track-forward")) == 2
+    assert chain(firewall, Family.IPV6, "ufw6-reject-input") == [
+        "-j REJECT --reject-with icmp6-port-unreachable"
+    ]
+    assert chain(firewall, Family.IPV4, "ufw-skip-to-policy-output") == ["-j DROP"]

@@ -11,6 +11,7 @@ from rich.console import Console
 from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import sentence
 from netlab.kernel.trace.handles import parse_listing, parse_save
+from netlab.model import text
 from netlab.model.journey import (
     DecidedBy,
     HookVisit,
@@ -24,6 +25,7 @@ from netlab.model.journey import (
     Sees,
 )
 from netlab.view.journey import journey_view, summary
+from netlab.view.texts import register
 
 FIRST = Packet("198.51.100.2:4000", "198.51.100.1:80")
 THEN = Packet("198.51.100.2:4000", "192.168.10.10:80")
@@ -90,8 +92,8 @@ def test_the_tree() -> None:
         "client -> host:80/tcp  IPv4  ok, forward",
         "└── host  198.51.100.2:4000 → 198.51.100.1:80",
         "    ├── prerouting  in by ext0",
-        "    │   ├── ip nat PREROUTING  -A PREROUTING -j DOCKER",
-        "    │   │   └── ip nat DOCKER  -A DOCKER -p tcp -j DNAT  accept  # port 80 of httpd, published",
+        "    │   ├── ip nat PREROUTING  -j DOCKER",
+        "    │   │   └── ip nat DOCKER  -p tcp -j DNAT  accept  # port 80 of httpd, published",
         "    │   └── ⇒ 198.51.100.2:4000 → 192.168.10.10:80",
         "    ├── forward  ext0 → br0",
         "    │   └── ◆ ip filter FORWARD  policy accept",
@@ -115,12 +117,12 @@ def test_many_jumps_that_lead_nowhere_are_one_line() -> None:
     journey = replace(DROPPED, legs=(Leg("host", None, Nat(), (visit,)),))
     assert picture(journey).splitlines()[3:7] == [
         "        ├── ⋯ 5 jumps that lead nowhere: IN_a, IN_b, IN_c and 1 more (-v shows them)",
-        "        ├── ip filter INPUT  -A INPUT -j IN_e",
-        "        │   └── ip filter IN_e  -A IN_e -p tcp -j RETURN  return",
+        "        ├── ip filter INPUT  -j IN_e",
+        "        │   └── ip filter IN_e  -p tcp -j RETURN  return",
         "        └── ip filter INPUT  policy drop",
     ]
     assert "jump" not in picture(journey, whole=True)
-    assert "│   └── ip filter IN_b  -A IN_b -j IN_b_log" in picture(journey, whole=True)
+    assert "│   └── ip filter IN_b  -j IN_b_log" in picture(journey, whole=True)
 
 
 def test_three_jumps_stay() -> None:
@@ -134,7 +136,7 @@ def test_three_jumps_stay() -> None:
 
 
 def test_the_deciding_rule_is_marked_and_brackets_of_addresses_are_no_markup() -> None:
-    assert "◆ ip filter DOCKER-USER  -A DOCKER-USER -j DROP  drop" in picture(DROPPED)
+    assert "◆ ip filter DOCKER-USER  -j DROP  drop" in picture(DROPPED)
     v6 = replace(FORWARDED, flow=replace(FORWARDED.flow, to="[2001:db8:1::1]:80/tcp", family="ipv6"))
     assert "[2001:db8:1::1]:80/tcp  IPv6" in picture(v6)
 
@@ -353,3 +355,11 @@ table inet mine { # handle 4
         ): 'tcp dport { 80, 443 } counter accept comment "two # ports"',
         ("inet", "mine", "c", 2): "drop",
     }
+
+
+def test_a_journey_is_printed_as_the_command_line_prints_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_RENDERERS", {})
+    assert str(FORWARDED) == repr(FORWARDED)  # the core alone draws nothing
+    register()
+    assert str(FORWARDED).splitlines()[0] == "client -> host:80/tcp  IPv4  ok, forward"
+    assert str(FORWARDED).splitlines()[-1].startswith("IPv4 reached httpd")

@@ -103,3 +103,32 @@ def test_tables_that_iptables_did_not_make_are_native(seed: Plan) -> None:
         "table ip filter\ntable ip docker-bridges\ntable inet own\n", {"ip": chains}
     )
     assert found == [("ip", "docker-bridges"), ("inet", "own")]
+
+
+def test_on_a_terminal_a_wide_rule_has_its_reason_below() -> None:
+    listing = """\
+Chain DOCKER (1 references)
+ pkts bytes target     prot opt in     out     source               destination
+    0     0 ACCEPT     6    --  !br-104a8f535298 br-104a8f535298  0.0.0.0/0            172.18.0.2  tcp dpt:80
+    7   420 DROP       0    --  *      *       0.0.0.0/0            0.0.0.0/0
+"""
+    rules = [
+        ruleset.LiveRule(0, 0, "…", "port 80 of web on default, published"),
+        ruleset.LiveRule(7, 420, "…", "the rest"),
+    ]
+    chains = [ruleset.LiveChain("filter", "DOCKER", None, rules=rules)]
+    assert list(ruleset.annotate(listing, chains, 80)) == [
+        "Chain DOCKER (1 references)",
+        "pkts bytes target prot opt in               out             source",
+        "            destination",
+        "   0     0 ACCEPT 6    --  !br-104a8f535298 br-104a8f535298 0.0.0.0/0 172.18.0.2",
+        "            tcp dpt:80",
+        "            # port 80 of web on default, published",
+        "   7   420 DROP   0    --  *                *               0.0.0.0/0 0.0.0.0/0",
+        "            # the rest",
+    ]
+    assert [line.rpartition("  # ")[2] for line in ruleset.annotate(listing, chains)][2:] == [
+        "port 80 of web on default, published",
+        "the rest",
+    ]
+    assert len(list(ruleset.annotate(listing, chains, 140))) == 4

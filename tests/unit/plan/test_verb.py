@@ -27,8 +27,24 @@ def test_rules_are_exactly_what_the_tool_prints(
     assert shown(capsys, "--engine", "docker-20.10", "--rules", family) == expected
 
 
-def test_there_are_no_nft_rules_of_an_iptables_engine(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, "--engine", "docker-20.10", "--rules", "nft") == ""
+def test_rules_that_an_engine_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
+    for engine, kind, others in (
+        ("docker-20.10", "nft", "--rules ipv4 and --rules ipv6"),
+        ("docker-29-nftables", "ipv4", "--rules nft"),
+    ):
+        assert main(["plan", str(SEED), "--engine", engine, "--rules", kind]) == 0
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.splitlines()[-1] == (
+            f"{engine} writes no rules for --rules {kind} here; it has some for {others}"
+        )
+
+
+def test_by_default_the_plan_is_what_up_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--engine", "docker-20.10")
+    assert text.splitlines()[0].endswith(": docker-20.10, 1 container on 2 networks, 2 ports published")
+    assert "*:80/tcp  → httpd:80   docker-proxy on 0.0.0.0 and [::]" in text
+    assert "-j ACCEPT" not in text
 
 
 def test_the_document_has_a_version_and_every_reason(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +64,7 @@ def test_the_document_has_a_version_and_every_reason(capsys: pytest.CaptureFixtu
 
 
 def test_the_tree_names_what_is_published_and_why(capsys: pytest.CaptureFixture[str]) -> None:
-    tree = shown(capsys, "--engine", "docker-20.10")
+    tree = shown(capsys, "--engine", "docker-20.10", "--full")
     assert "host port 80/tcp -> httpd:80" in tree
     assert "--dport 80 -j ACCEPT  port 80 of httpd on nw, published" in tree
     assert "docker-proxy [::]:443/tcp -> [fd00:10::10]:443" in tree

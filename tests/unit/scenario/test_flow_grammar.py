@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,3 +159,26 @@ def test_anything_is_a_pattern_or_a_problem(text: str) -> None:
     except ScenarioError:
         return
     assert found.origins
+
+
+def test_what_follows_a_target_comes_in_any_order() -> None:
+    found = parse_flow("web -> far:7000 size 4000 via host from 203.0.113.9", AT)
+    assert (found.size, found.via, found.source, found.family) == (4000, "host", "203.0.113.9", 4)
+    six = parse_flow("web -> far/icmp from [2001:db8::9]", AT)
+    assert (six.source, six.family, six.size) == ("2001:db8::9", 6, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a -> b:80 size 0", "is not a number of octets (1-8000)"),
+        ("a -> b:80 size 9000", "is not a number of octets (1-8000)"),
+        ("a -> b:80 size", "is not a number of octets"),
+        ("a -> b:80 from home", '"home" is not the address that packets come from'),
+        ("a -> b:80 size 5 size 6", "size is there twice"),
+        ("a -> 192.0.2.1:80 from 2001:db8::1", "are not of one family"),
+    ],
+)
+def test_what_may_not_follow_a_target(text: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(said)):
+        parse_flow(text, AT)

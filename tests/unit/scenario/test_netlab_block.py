@@ -415,3 +415,32 @@ def test_expectations_of_both_families_and_one(loaded: Callable) -> None:
     assert [family for family, _ in second.expected] == [Family.IPV4, Family.IPV6]
     assert third.expected == ((Family.IPV6, Expected(sees="2001:db8:1::2", dnat="[fd00::1]:80")),)
     assert first.position.line == 6
+
+
+def test_what_is_expected_may_be_said_in_words(loaded: Callable) -> None:
+    (said,) = loaded(
+        """
+        services: {web: {image: nginx, ports: ["80:80"]}}
+        x-netlab:
+          expect:
+            - {flow: "client -> host:80", both: ok forward, ipv6: "ok proxy, not by DOCKER-USER"}
+        """
+    ).expect
+    four, six = (expected for _, expected in said.expected)
+    assert (four.outcome, four.path) == ("ok", "forward")
+    assert (six.outcome, six.path, six.not_by) == ("ok", "proxy", "DOCKER-USER")
+
+
+def test_words_that_mean_nothing(problems: Callable) -> None:
+    found = problems(
+        """
+        services: {web: {image: nginx, ports: ["80:80"]}}
+        x-netlab:
+          expect: [{flow: "client -> host:80", both: okay}]
+          engine: docker-28
+        """
+    )
+    assert found == [
+        "f:4:46: 'okay': 'okay' is neither an outcome nor a path (did you mean ok?)",
+        'f:5:3: unknown key "engine" in x-netlab (did you mean "host: {engine: …}"?)',
+    ]

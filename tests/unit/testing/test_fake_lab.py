@@ -46,6 +46,18 @@ def test_a_helper_cannot_tell_it_from_a_lab() -> None:
             lab.expect("client -> host:80", ipv4="proxy")
 
 
+def test_what_is_printed_is_what_the_command_line_prints() -> None:
+    lab = FakeLab(SEED, journeys=[IPV4, IPV6])
+    assert (
+        str(lab.probe("client -> host:80", 4)).splitlines()[0] == "client -> host:80/tcp  IPv4  ok, forward"
+    )
+    with pytest.raises(netlab.ExpectationFailed) as caught:
+        lab.expect("client -> host:80", ipv6="timeout")
+    first, second, *_ = str(caught.value).splitlines()
+    assert first == "client -> host:80/tcp ipv6: outcome: expected timeout, measured ok"
+    assert second == "client -> host:80/tcp  IPv6  ok, proxy"
+
+
 def test_journeys_come_from_what_probe_printed(tmp_path: Path) -> None:
     file = tmp_path / "journeys.jsonl"
     file.write_text("".join(json.dumps(one.to_json()) + "\n" for one in (IPV4, IPV6)))
@@ -96,6 +108,9 @@ def test_verify_and_matrix_are_of_what_was_recorded() -> None:
     answers = lab.matrix().answers
     assert len(answers) == len(cells)
     assert {journey.outcome for _, journey in answers.values()} == {"refused"}
+    head, *_, foot = str(lab.matrix()).splitlines()
+    assert head.split() == ["TO", "host", "client,", "neighbour", "ITSELF"]
+    assert foot == "refused: a reset came back"
     verdicts = lab.verify()
     assert len(verdicts) == len(claims(plan.expect, plan))
     assert "failed" in {verdict.word for verdict in verdicts}

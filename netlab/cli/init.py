@@ -1,0 +1,98 @@
+"""``netlab init``: a scenario for a folder's Compose file, with the defaults as comments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING
+
+from netlab.cli.common import open_output, say
+from netlab.cli.help import examples
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.model.plan import Plan
+
+FILE = "netlab.yaml"
+
+_STARTER = """\
+services:
+  web:
+    image: nginx
+    ports: ["8080:80"]
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="default: this folder")
+    parser.add_argument("--force", action="store_true", help=f"replace a {FILE} that is there")
+    parser.epilog = (
+        f"Writes {FILE}, which includes the folder's Compose file and leaves it as it is. Every default of "
+        "netlab is there as a comment. In a folder without a Compose file, it starts with a web server."
+    )
+    examples(parser, ("netlab init && netlab up", "a lab of this folder's Compose file"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the scenario; returns 0. Raises UsageError, or ScenarioError for a wrong Compose file."""
+    from netlab.lab.options import load_plan
+    from netlab.model.errors import UsageError
+    from netlab.scenario import find_compose, folder_environment
+
+    target = os.path.normpath(os.path.join(args.folder, FILE))
+    if os.path.lexists(target) and not args.force:
+        raise UsageError(f"{target} is there already; --force replaces it")
+    if not os.path.isdir(args.folder):
+        raise UsageError(f"{args.folder} is no folder")
+    environ = folder_environment(args.folder, os.environ)
+    paths = find_compose(args.folder, environ)
+    for path in paths:
+        if path.is_file() and re.search(r"^x-netlab\s*:", path.read_text(encoding="utf-8"), re.MULTILINE):
+            raise UsageError(f"{path} is a scenario already: it has an x-netlab block")
+    files = [os.path.relpath(path, args.folder) for path in paths]
+    plan = load_plan(paths, environ=environ) if paths else None
+    with open_output(target) as file:
+        file.write(scenario(files, plan).encode())
+    say(f"wrote {target}" + (f", which includes {', '.join(files)}" if files else ""))
+    say("now: netlab up" + ("" if args.folder == "." else f" {args.folder}"))
+    return 0
+
+
+def scenario(files: list[str], plan: Plan | None) -> str:
+    """The text of a scenario that includes ``files``; ``plan`` is that of these files alone."""
+    head = _STARTER
+    what = "a web server"
+    if files:
+        one = json.dumps(files[0]) if len(files) == 1 else f"{{path: {json.dumps(files)}}}"
+        head, what = f"include:\n  - {one}\n", ", ".join(files)
+    ports = _ports(plan)
+    silent = plan.silent[0] if plan is not None and plan.silent else "NAME"
+    return f"""\
+# A scenario for netlab: {what}, and the machine that it runs on.
+# What is commented out is the default, unless it says "example".
+{head}
+x-netlab:
+  host:
+    engine: docker  # the newest; example: docker-28, docker-29-nftables
+    # firewall: none  # example: ufw, firewalld
+    # addresses: [198.51.100.1/24, "2001:db8:1::1/64"]
+    # daemon: {{}}  # daemon.json; example: {{userland-proxy: false}}
+    # listen: []  # ports on which the host itself answers; example: [22]
+  # outside:
+  #   client: {{addresses: [198.51.100.2/24, "2001:db8:1::2/64"]}}
+  #   neighbour: {{addresses: [198.51.100.3/24, "2001:db8:1::3/64"]}}
+  # services:  # example: the ports on which a service listens, where its image does not say
+  #   {silent}: {{listen: [8000]}}
+  # rules:  # example: what you would type on the host
+  #   - iptables -I DOCKER-USER -i ext0 -p tcp -m conntrack --ctorigdstport {ports[0]} -j DROP
+  # expect:  # example: what netlab verify measures
+""" + "".join(f"  #   - {{flow: 'client -> host:{port}', ipv4: {{outcome: ok}}}}\n" for port in ports)
+
+
+def _ports(plan: Plan | None) -> list[int]:
+    """Some of the host's published TCP ports."""
+    found = [entry.host_port for entry in plan.publications if entry.protocol == "tcp"] if plan else []
+    return list(dict.fromkeys(found))[:4] or [8080]

@@ -1,0 +1,35 @@
+"""``{bridge:NETWORK}`` in an administrator's line: the name of that bridge, which the engine makes up."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from netlab.engine.contract import NetworkState
+from netlab.model.errors import Problem, ScenarioError
+from netlab.model.scenario import HostRule
+
+_PLACE = re.compile(r"\{bridge:([^{}]*)\}")
+
+
+def with_bridges(rules: Sequence[HostRule], networks: Sequence[NetworkState]) -> Iterator[HostRule]:
+    """The lines with the names of bridges; raises ScenarioError, at the line, for an unknown network.
+
+    A network is named by its Compose key, or as Docker calls it.
+    """
+    facts = [network.facts for network in networks]
+    bridges = {known.name: known.bridge for known in facts} | {known.key: known.bridge for known in facts}
+
+    def bridge(rule: HostRule, name: str) -> str:
+        if name in bridges:
+            return bridges[name]
+        near = difflib.get_close_matches(name, bridges, 1)
+        more = f" (did you mean {near[0]}?)" if near else ""
+        what = f"{{bridge:{name}}}: there is no network {name!r}{more}"
+        raise ScenarioError([Problem(rule.position, what)])
+
+    for rule in rules:
+        words = tuple(_PLACE.sub(lambda found: bridge(rule, found[1]), word) for word in rule.argv)  # noqa: B023
+        yield rule if words == rule.argv else replace(rule, argv=words)

@@ -1,0 +1,44 @@
+"""Journeys and matrices as the text that the command line prints, for ``str()`` and for error messages."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from netlab.model.text import show_with
+
+if TYPE_CHECKING:
+    from netlab.journey.matrix import Column
+    from netlab.model.journey import Journey
+
+
+def journey_text(journey: Journey) -> str:
+    """What ``netlab probe`` prints."""
+    from netlab.view.console import console
+    from netlab.view.journey import journey_view
+
+    text = StringIO()
+    console(text).print(journey_view(journey))
+    return text.getvalue().rstrip()
+
+
+def column_text(column: Column) -> str:
+    """What ``netlab matrix`` prints of one lab."""
+    from netlab.view.console import console
+    from netlab.view.grid import report
+    from netlab.view.lab import remarks
+
+    text = StringIO()
+    screen = console(text)
+    for part in report(column):
+        screen.print(part)
+    for line in remarks(column.silent, column.unpublished):
+        screen.print(line)
+    lines = (line.rstrip() for line in text.getvalue().splitlines())
+    return "\n".join(lines).rstrip()
+
+
+def register() -> None:
+    """Let ``str()`` of a journey and of a matrix be these texts."""
+    show_with("Journey", journey_text)
+    show_with("Column", column_text)
