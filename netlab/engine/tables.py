@@ -115,7 +115,7 @@ class Tables:
         if found is None or (target.startswith("DOCKER") and not self.has_chain(table, target)):
             raise IptablesError(
                 f"iptables failed: {self.family.iptables} --wait -t {table} {action} {chain} {text}: "
-                "No chain/target/match by that name."
+                "No chain/target/match by that name"
             )
         return found
 

@@ -38,6 +38,11 @@ def find(tool: str) -> str:
     raise MachineError(f"the program {tool} is not on this machine{hint}")
 
 
+def has(tool: str) -> bool:
+    """Whether the machine has a tool."""
+    return any(os.access(f"{directory}/{tool}", os.X_OK) for directory in PATH.split(":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """How a program ended: its exit code (negative: the signal), and what it wrote, both streams."""

@@ -216,7 +216,7 @@ def test_an_event_acts_on_the_host_as_it_is(netlab: Any, engine: str) -> None:
     netlab.exec(lab, "host", "nft", "flush", "ruleset")
     failed = netlab("do", lab, "restart", "web", code=1)
     assert f"{engine}: driver failed programming external connectivity" in failed.stderr
-    assert "No chain/target/match by that name.; web does not run" in failed.stderr
+    assert "No chain/target/match by that name; web does not run" in failed.stderr
     assert "-j DNAT" not in netlab.exec(lab, "host", "iptables-save")
     netlab.exec(lab, "host", "iptables", "-I", "FORWARD", "-s", "198.51.100.77", "-j", "DROP")
     netlab("do", lab, "restart", "daemon")

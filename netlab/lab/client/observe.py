@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.kernel import sysctl
+from netlab.kernel import process, sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES
 from netlab.model.observation import READ, Observation
@@ -29,7 +29,8 @@ def observe(client: Client) -> dict[str, Observation]:
 
 
 def _read(client: Client, node: Node) -> Observation:
-    rules = {family: _ask(client, node, f"{family.iptables}-save") for family in FAMILIES}
+    tools = {family: f"{family.iptables}-save" for family in FAMILIES}
+    rules = {family: _ask(client, node, tool) for family, tool in tools.items() if process.has(tool)}
     values = _ask(client, node, "cat", *(sysctl.path(key) for key in READ)).splitlines()
     tables = [(r.family, r.name) for r in node.rulesets if isinstance(r, NftTable)]
     there = _ask(client, node, "nft", "list", "tables").splitlines() if tables else []

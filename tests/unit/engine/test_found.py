@@ -104,7 +104,7 @@ def test_a_container_does_not_start_where_docker_s_chains_are_gone(engine: str) 
     assert failure.startswith(
         "driver failed programming external connectivity on endpoint web: iptables failed"
     )
-    assert "No chain/target/match by that name.; web does not run" in failure
+    assert "No chain/target/match by that name; web does not run" in failure
     assert not [line for line in lines(stood) if "192.0.2.2" in line and "DNAT" in line]
     assert not facts.publications
     back = stood.after(RESTART).facts
