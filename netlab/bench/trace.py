@@ -27,7 +27,7 @@ from netlab.bench.frame import Effort, NoYardstick, Result, at_least, at_most, i
 from netlab.bench.labs import plan_of, state_of_its_own
 from netlab.kernel import netns
 from netlab.kernel.netlink.nf_tables import NETLINK_NETFILTER
-from netlab.kernel.packet import Shape, template
+from netlab.kernel.packet import template
 from netlab.kernel.trace.nftrace import NFNLGRP_NFTRACE, TraceSocket
 from netlab.kernel.trace.table import TraceTable
 from netlab.lab.lab import Lab
@@ -36,6 +36,7 @@ from netlab.measure.tracer import Tracer
 from netlab.model.errors import LabError, Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
+from netlab.model.shape import Shape
 
 END_TO_END, EVENTS, FLAT = 0.35, 5.0, 1.3
 CLIENT, HOST, PORT = "198.51.100.2", "198.51.100.1", 10000

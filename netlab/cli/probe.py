@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from netlab.kernel.packet import Shape
     from netlab.lab.client.client import Client
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
+    from netlab.model.shape import Shape
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,17 +7,23 @@ and reports; everything disappears with it. Rules use modules that the kernel lo
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import json
 import os
 import select
 import socket
 import struct
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.kernel import libc
-from netlab.kernel.machine import Finding, Status, find_tool
+from netlab.kernel.machine import Finding, Status, check_limits, check_privileges, check_tools, find_tool
+from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.family import Family
+from netlab.model.trace import TraceFault
 
 NETLINK_ROUTE, NETLINK_NETFILTER, SOL_NETLINK = 0, 12, 270
 NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE = 1, 9
@@ -71,8 +77,6 @@ def try_link(kind: str) -> str:
 
 
 def _run(tool: str, arguments: Sequence[str], text: str) -> None:
-    import subprocess
-
     path = find_tool(tool)
     if path is None:
         raise Lacking(f"{tool} is not there to try it with")
@@ -141,9 +145,6 @@ def try_trace() -> str:
 
 def describe_trace(messages: Sequence[bytes]) -> str:
     """What the decoder makes of trace messages; raises Lacking if this kernel's are not understood."""
-    from netlab.kernel.trace.nftrace import Decoder
-    from netlab.model.trace import TraceFault
-
     decoder = Decoder()
     for message in messages:
         answer = decoder.decode(message)
@@ -197,9 +198,6 @@ def try_ipv6() -> str:
 
 def try_system_calls() -> str:
     """Calls by which a process is shut in and watched: open_tree, mount_setattr (5.12), pidfd_open."""
-    import ctypes
-    import errno
-
     library = ctypes.CDLL(None, use_errno=True)
     for name, number in (
         ("open_tree", SYS_OPEN_TREE),
@@ -363,8 +361,6 @@ def enter_namespaces() -> None:
 
 def in_child(work: Callable[[], object]) -> object:
     """What ``work`` returns (JSON's types), run in a child process; raises Lacking if the child died."""
-    import json
-
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -408,8 +404,6 @@ def _as_list(finding: Finding) -> list[str]:
 
 def examine() -> Iterator[Finding]:
     """Everything, in the order of the report: privileges, tools, kernel, limits."""
-    from netlab.kernel.machine import check_limits, check_privileges, check_tools
-
     error, findings = check_kernel()
     yield check_privileges(error)
     yield from check_tools()

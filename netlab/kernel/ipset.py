@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 
+from netlab.kernel import libraries
 from netlab.model.errors import MachineError
 from netlab.model.family import Family
 from netlab.model.rules import IpSet
@@ -18,18 +19,15 @@ def ensure(wanted: Iterable[IpSet]) -> None:
     found = tuple(wanted)
     if not found:
         return
-    from pyroute2 import IPSet
-    from pyroute2.netlink.exceptions import NetlinkError
-
     try:
-        with IPSet() as sets:
+        with libraries.IPSet() as sets:
             for one in found:
                 family = socket.AF_INET if one.family is Family.IPV4 else socket.AF_INET6
                 sets.create(one.name, stype=_TYPE, family=family, exclusive=False)
                 sets.flush(one.name)
                 for member in one.members:
                     sets.add(one.name, member, family=family, etype="net")
-    except NetlinkError as error:
+    except libraries.NetlinkError as error:
         raise MachineError(
             f"the kernel has no {_TYPE} ipset ({error}): Docker 28.0.0's rules need CONFIG_IP_SET_HASH_NET"
         ) from error

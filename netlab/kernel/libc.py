@@ -6,6 +6,7 @@ need it only before Python 3.12.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -73,15 +74,11 @@ _CAP_VERSION_3 = 0x20080522
 
 @cache
 def _libc() -> Any:
-    import ctypes
-
     return ctypes.CDLL(None, use_errno=True)
 
 
 def _call(name: str, *arguments: object, doing: str) -> int:
     """Call ``name`` of libc; raises OSError with what was being done."""
-    import ctypes
-
     result: int = getattr(_libc(), name)(*arguments)
     if result == -1:
         number = ctypes.get_errno()
@@ -91,14 +88,10 @@ def _call(name: str, *arguments: object, doing: str) -> int:
 
 def last_error() -> int:
     """The errno of the last failed call of this thread."""
-    import ctypes
-
     return ctypes.get_errno()
 
 
 def _syscall(number: int, *arguments: object, doing: str) -> int:
-    import ctypes
-
     longs = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return _call("syscall", ctypes.c_long(number), *longs, doing=doing)
 
@@ -133,8 +126,6 @@ def sethostname(name: str) -> None:
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     """``mount(2)``; raises OSError."""
-    import ctypes
-
     _call(
         "mount",
         os.fsencode(source),
@@ -164,8 +155,6 @@ def open_tree(path: str, *, recursive: bool = False, directory: int = AT_FDCWD) 
 
 def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool = False) -> None:
     """Set MOUNT_ATTR_* on the (detached) mount of ``fd``; raises OSError."""
-    import ctypes
-
     block = (ctypes.c_uint64 * 4)(attributes, clear, 0, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _syscall(
@@ -203,8 +192,6 @@ def step(name: str, *arguments: object, doing: str) -> Step:
 
 def step_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> Step:
     """A later :func:`mount`."""
-    import ctypes
-
     texts = [os.fsencode(text) if text else None for text in (source, target, kind, data)]
     doing = f"mounting {kind or source} on {target}"
     return step("mount", *texts[:3], ctypes.c_ulong(flags), texts[3], doing=doing)
@@ -212,8 +199,6 @@ def step_mount(source: str, target: str, kind: str, flags: int, data: str = "") 
 
 def step_move_mount(fd: int, target: str) -> Step:
     """A later :func:`move_mount`."""
-    import ctypes
-
     numbers = [ctypes.c_long(n) for n in (_SYS_MOVE_MOUNT, fd)]
     flags = ctypes.c_long(MOVE_MOUNT_F_EMPTY_PATH)
     where = (b"", ctypes.c_long(AT_FDCWD), os.fsencode(target), flags)
@@ -222,16 +207,12 @@ def step_move_mount(fd: int, target: str) -> Step:
 
 def step_prctl(option: int, argument: int = 0, second: int = 0, *, doing: str) -> Step:
     """A later ``prctl(2)``."""
-    import ctypes
-
     arguments = [ctypes.c_ulong(value) for value in (argument, second, 0, 0)]
     return step("prctl", option, *arguments, doing=doing)
 
 
 def step_close_on_exec(first: int) -> Step:
     """Marking every descriptor from ``first`` on as closed when a program starts."""
-    import ctypes
-
     numbers = [ctypes.c_long(n) for n in (_SYS_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)]
     return step("syscall", *numbers, doing="marking descriptors as private")
 
@@ -241,8 +222,6 @@ def steps_default_signals(numbers: Iterable[int]) -> Iterator[Step]:
 
     Not with Python's own functions: their enumerations touch some seventy pages, each of which is copied.
     """
-    import ctypes
-
     for number in numbers:
         yield step("signal", int(number), None, doing="resetting a signal")
     none = ctypes.create_string_buffer(128)  # sigset_t
@@ -251,8 +230,6 @@ def steps_default_signals(numbers: Iterable[int]) -> Iterator[Step]:
 
 def step_capset(mask: int, inheritable: int = 0) -> Step:
     """Making ``mask`` (bit = capability number) the effective and permitted set."""
-    import ctypes
-
     low, high = 0xFFFFFFFF, 32
     header = (ctypes.c_uint32 * 2)(_CAP_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)(

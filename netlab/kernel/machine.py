@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +104,6 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def _said_version(path: str, arguments: Sequence[str]) -> str:
-    import subprocess
-
     try:
         result = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -198,8 +198,6 @@ def _number(path: Path) -> int | None:
 
 def check_limits(sysctls: Path = Path("/proc/sys")) -> Iterator[Finding]:
     """Limits that big labs meet: open files, neighbours, namespaces."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
     enough = hard == resource.RLIM_INFINITY or hard >= 16384

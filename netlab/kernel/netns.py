@@ -7,6 +7,7 @@ descriptor, socket or process that holds it. Everything here affects the calling
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,6 @@ def of_socket(fd: int) -> int:
 
     Needs no /proc, which a fresh PID namespace may not have yet.
     """
-    import fcntl
-
     return fcntl.ioctl(fd, _SIOCGSKNS)
 
 

@@ -8,13 +8,14 @@ it 3 to 5 µs. Layouts: RFC 791, 8200, 9293, 768, 792, 4443.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
+from netlab.kernel import libraries
 from netlab.kernel import netns as namespaces
 from netlab.model.family import Family
+from netlab.model.shape import Shape
 
 ETH_P: Final = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
 ETH_P_ALL: Final = 3
@@ -26,23 +27,6 @@ _U16 = Struct(">H")
 _PSEUDO_TAIL = Struct(">IxxxB")
 PACKET_OUTGOING: Final = 4
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What packets of one template have in common.
-
-    ``protocol`` is ``tcp``, ``udp`` or ``icmp`` (an echo request; ICMPv6's for IPv6). ``flags`` are TCP's, as
-    scapy writes them (``S``, ``SA``, ``FPU``). ``fragment`` is the most octets of payload that a fragment
-    carries, 0 for a whole packet.
-    """
-
-    family: Family
-    protocol: str
-    flags: str = "S"
-    payload: bytes = b""
-    hops: int = 64
-    fragment: int = 0
 
 
 class Template:
@@ -120,7 +104,10 @@ def _octets_of(address: str) -> bytes:
 @lru_cache(maxsize=256)
 def template(shape: Shape) -> Template:
     """The template of a shape, built by scapy at the first call."""
-    inet, inet6, packet = _scapy()
+    # Without a look at the machine's routes, and without the layers that nobody asked for.
+    libraries.conf.route_autoload = libraries.conf.route6_autoload = False
+    libraries.conf.load_layers = []
+    inet, inet6 = libraries.inet, libraries.inet6
     if shape.family is Family.IPV4:
         layers: Any = inet.IP(src="192.0.2.1", dst="192.0.2.2", ttl=shape.hops, flags=0)
     else:
@@ -135,21 +122,8 @@ def template(shape: Shape) -> Template:
     else:
         layers = layers / inet6.ICMPv6EchoRequest(id=1, seq=1)
     if shape.payload:
-        layers = layers / packet.Raw(shape.payload)
+        layers = layers / libraries.Raw(shape.payload)
     return Template(bytes(layers), shape)
-
-
-def _scapy() -> tuple[Any, Any, Any]:
-    """Import the three necessary modules of scapy without its reading of the machine's routes."""
-    from scapy.config import conf
-
-    conf.route_autoload = False
-    conf.route6_autoload = False
-    conf.load_layers = []
-    from scapy import packet
-    from scapy.layers import inet, inet6
-
-    return inet, inet6, packet
 
 
 class PacketSocket:

@@ -11,9 +11,9 @@ from netlab.model.flow import Flow
 
 if TYPE_CHECKING:
     from netlab.journey.resolve import Resolver
-    from netlab.kernel.packet import Shape
     from netlab.model.flow import FlowProtocol
     from netlab.model.plan import Plan
+    from netlab.model.shape import Shape
 
 
 class PacketOptions(TypedDict, total=False):
@@ -102,7 +102,7 @@ def shape(options: PacketOptions) -> Shape | None:
     """The shape of hand-made packets; None if an ordinary socket is enough."""
     if not any(options.get(key) for key in ("syn", "flags", "payload", "hops", "fragment")):
         return None
-    from netlab.kernel.packet import Shape
+    from netlab.model.shape import Shape
 
     payload = options.get("payload") or b""
     return Shape(

@@ -14,12 +14,13 @@ from netlab.journey.evidence import ProbeResult
 from netlab.journey.headers import ICMP, PROTOCOLS, key_of_sections, make_key, reverse
 from netlab.kernel.netlink import interfaces
 from netlab.kernel.netlink.interfaces import KernelInterface
-from netlab.kernel.packet import PacketSocket, Shape, template
+from netlab.kernel.packet import PacketSocket, template
 from netlab.measure.probes import errno_word
 from netlab.model.errors import UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.journey import Icmp
+from netlab.model.shape import Shape
 
 
 class CraftedProbe:

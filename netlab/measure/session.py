@@ -31,7 +31,6 @@ from netlab.journey.topology import Topology, topology_of
 from netlab.kernel import neighbours
 from netlab.kernel import netns as namespaces_of
 from netlab.kernel.netlink import interfaces
-from netlab.kernel.packet import Shape
 from netlab.measure.closer import closer
 from netlab.measure.crafted import CraftedProbe, CraftedProbes
 from netlab.measure.harvest import Found, Harvest, Pairs
@@ -44,6 +43,7 @@ from netlab.model.family import Family
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan
+from netlab.model.shape import Shape
 
 #: The maximum number of flows in flight; lower if the receive buffer is small.
 WINDOW: Final = 256

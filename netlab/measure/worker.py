@@ -23,13 +23,13 @@ from typing import Any
 
 from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
-from netlab.kernel.packet import Shape
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.session import Session
 from netlab.model.errors import Unmeasured, from_message, to_message
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Journey
+from netlab.model.shape import Shape
 
 Json = dict[str, Any]
 

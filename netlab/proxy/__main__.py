@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import time
 
 from netlab.proxy import identity, sockets
 from netlab.proxy.child import LISTEN_FD, READY_FD
@@ -94,8 +95,6 @@ def spec_of(options: dict[str, str]) -> Spec:
 
 def log(text: str) -> None:
     """A line on stderr, stamped as Go's log package does."""
-    import time
-
     sys.stderr.write(f"{time.strftime('%Y/%m/%d %H:%M:%S')} {text}\n")
     sys.stderr.flush()
 

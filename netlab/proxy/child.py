@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy import identity
 from netlab.proxy.forked import keep_only, raise_descriptor_limit, reset_signals, run
+from netlab.proxy.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +62,6 @@ def _serve(fd: int, argv: list[str], enter: Callable[[], None], parent: int, hel
     # Connections make no cycles, so the collector would only copy the parent's pages.
     gc.disable()
     gc.freeze()
-    from netlab.proxy.server import Server
-
     server = Server(helped=helped)
     server.control(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd))
     server.run()

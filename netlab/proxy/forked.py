@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -37,8 +38,6 @@ def reset_signals() -> None:
 
 def raise_descriptor_limit() -> None:
     """Raise the limit of descriptors to the hard limit, as Go's runtime does at its start."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

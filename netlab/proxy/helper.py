@@ -10,7 +10,9 @@ helper ends when the first process does.
 from __future__ import annotations
 
 import _socket
+import mmap
 import os
+import resource
 import select
 import signal
 from struct import pack, unpack
@@ -109,9 +111,6 @@ class Helper:
 
     def _start(self) -> bool:
         """Fork; False if that cannot be now."""
-        import mmap
-        import resource
-
         self._most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHERS) // 2
         if self._most <= 0:
             return False

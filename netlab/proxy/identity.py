@@ -7,6 +7,7 @@ kernel/sys.c ``prctl_set_mm_map``; needs CONFIG_CHECKPOINT_RESTORE); otherwise, 
 
 from __future__ import annotations
 
+import ctypes
 import os
 from typing import Any
 
@@ -21,8 +22,6 @@ _arguments: Any = None
 
 def rename(argv: tuple[str, ...] | list[str]) -> None:
     """Appear as the program ``argv[0]`` with these arguments; raises OSError."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NAME, argv[0].encode(), 0, 0, 0) != 0:
         code = ctypes.get_errno()
@@ -36,8 +35,6 @@ def rename(argv: tuple[str, ...] | list[str]) -> None:
 
 def end_with_parent(parent: int) -> None:
     """Be killed when ``parent`` (a process id, the caller's parent) ends; raises OSError."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0) != 0:
         code = ctypes.get_errno()
@@ -67,8 +64,6 @@ def _bounds() -> dict[str, int]:
 
 def _move(libc: Any, text: bytes, bounds: dict[str, int]) -> bool:
     """Point the kernel at a new argument vector; False if that is unsupported."""
-    import ctypes
-
     global _arguments
     new = ctypes.create_string_buffer(text, len(text))
     start = ctypes.addressof(new)

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pyroute2 import NetlinkError, NFCTSocket
-
+from netlab.kernel import libraries
 from netlab.kernel import netns as namespaces
 from netlab.model.family import FAMILIES, Family
 
@@ -58,7 +57,7 @@ def entries(netns: int | None, family: Family) -> tuple[Entry, ...]:
 
     Empty if conntrack does not run; the query does not enable it.
     """
-    with namespaces.inside(netns), NFCTSocket(nfgen_family=family.af) as table:
+    with namespaces.inside(netns), libraries.NFCTSocket(nfgen_family=family.af) as table:
         return tuple(_entry(message) for message in _dump(table))
 
 
@@ -96,7 +95,7 @@ def delete(netns: int | None, chosen: Callable[[Entry], bool]) -> int:
 
 def _delete(family: Family, chosen: Callable[[Entry], bool]) -> int:
     count = 0
-    with NFCTSocket(nfgen_family=family.af) as table:
+    with libraries.NFCTSocket(nfgen_family=family.af) as table:
         for message in _dump(table):
             if not chosen(_entry(message)):
                 continue
@@ -104,21 +103,21 @@ def _delete(family: Family, chosen: Callable[[Entry], bool]) -> int:
             which = {"tuple_orig": _plain(message.get("tuple_orig")), "id": message.get("id")}
             try:
                 table.entry("del", **which, zone=message.get("zone"))
-            except NetlinkError as error:
+            except libraries.NetlinkError as error:
                 if error.code != errno.ENOENT:
                     raise _failed("deleting a connection", error) from error
             count += 1
     return count
 
 
-def _dump(table: NFCTSocket) -> list[Any]:
+def _dump(table: libraries.NFCTSocket) -> list[Any]:
     try:
         return list(table.dump())
-    except NetlinkError as error:
+    except libraries.NetlinkError as error:
         raise _failed("listing connections", error) from error
 
 
-def _failed(doing: str, error: NetlinkError) -> OSError:
+def _failed(doing: str, error: libraries.NetlinkError) -> OSError:
     return OSError(error.code, f"{doing}: {os.strerror(error.code)}")
 
 

@@ -7,6 +7,7 @@ are of families that belong to a network namespace: a vsock reaches the machine'
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from functools import cache
@@ -114,8 +115,6 @@ def steps(*, one_id: bool = False) -> tuple[libc.Step, ...]:
     code = program(os.uname().machine, one_id=one_id)
     if not code:
         return ()
-    import ctypes
-
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: a length of 16 bits, and a pointer on its own alignment
     head = ctypes.create_string_buffer(

@@ -6,6 +6,7 @@ import os
 import socket
 
 from netlab.kernel import libc
+from netlab.model.errors import MachineError
 
 
 def open_log(path: str) -> None:
@@ -23,8 +24,6 @@ def own_mounts(private: str) -> None:
     try:
         libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
     except PermissionError as error:
-        from netlab.model.errors import MachineError
-
         raise MachineError(  # mount_too_revealing, fs/namespace.c
             "cannot mount a /proc of the lab's own: this container hides parts of its /proc, so the "
             "kernel refuses another; run it with --security-opt systempaths=unconfined, or netlab outside"

@@ -10,37 +10,31 @@ import signal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from netlab.kernel.sandbox.etc_files import EtcFiles
+from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
 from netlab.lab import codec
+from netlab.lab.services import ready
+from netlab.lab.services.proxies import Proxies
 from netlab.lab.supervisor.children import Child
 from netlab.lab.supervisor.log import Log
+from netlab.lab.supervisor.responding import Responding
+from netlab.lab.supervisor.runtime import Runtime
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
     from netlab.kernel.channel import Message
-    from netlab.kernel.sandbox.etc_files import EtcFiles
-    from netlab.kernel.sandbox.launcher import Sandbox
-    from netlab.lab.services.proxies import ProxiedConnection, Proxies
-    from netlab.lab.supervisor.responding import Responding
-    from netlab.lab.supervisor.supervisor import Supervisor
+    from netlab.lab.services.proxies import ProxiedConnection
 
 
 #: Seconds that a waiting child may take longer than it waits.
 _MARGIN = 5.0
 
 
-def warm_up() -> None:
-    """Import what the lab's processes will need, while the owner still reads the scenario."""
-    import netlab.lab.services.proxies
-    import netlab.lab.supervisor.responding  # noqa: F401
-
-    codec.warm_up()
-
-
 class Processes:
     """The processes that serve a lab. ``awaited`` are those that have yet to say that they answer."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._proxies: dict[str, Proxies] = {}
         self._proxy_pids: dict[str, set[int]] = {}
         self._sandbox: Sandbox | None = None
@@ -53,13 +47,13 @@ class Processes:
     def start(self, report: Message) -> None:
         """Start everything that the building child names; raises NetlabError for what cannot be started.
 
-        What takes longer is ``awaited``, and ends in the supervisor's ``settled`` or ``report_failure``.
+        What takes longer is ``awaited``, and ends in the runtime's ``on_settled`` or ``on_failure``.
         """
         for entry in report["proxies"]:
             self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
         for entry in report["commands"]:
             self._start_command(entry)
-        self._supervisor.children.forget_strangers()
+        self._runtime.children.forget_strangers()
         self.responding.start(report["responders"])
 
     def pairs(self, node: str, since: int) -> tuple[tuple[ProxiedConnection, ...], bool]:
@@ -70,9 +64,7 @@ class Processes:
     # -- the userland proxy
 
     def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
-        from netlab.lab.services.proxies import Proxies
-
-        namespace = self._supervisor.open_namespace(node)  # kept open: Proxies may start more later
+        namespace = self._runtime.open_namespace(node)  # kept open: Proxies may start more later
         self._proxies[node] = Proxies.start(namespace, listeners, mode)
         self._know_proxies(node)
 
@@ -81,14 +73,14 @@ class Processes:
     def _start_command(self, entry: Message) -> None:
         """Start a program of the scenario's, alone with its node's network, and wait for its ports."""
         node, argv = entry["node"], entry["argv"]
-        namespace = self._supervisor.open_namespace(node)
+        namespace = self._runtime.open_namespace(node)
         try:
             try:
                 pid = self._launch(entry, namespace)
             except (LabError, OSError) as error:
                 raise LabError(f"starting the command of {node}: {error}") from error
             command = Child(pid, "command", node, " ".join(argv), on_exit=self._forget)
-            self._supervisor.children.adopt(command)
+            self._runtime.children.adopt(command)
             if entry["ports"]:
                 self._await_ports(command, namespace, set(entry["ports"]))
         finally:
@@ -96,12 +88,9 @@ class Processes:
 
     def _launch(self, entry: Message, namespace: int) -> int:
         """The PID of a program; what it writes is kept in the lab's log. Raises LabError, OSError."""
-        from netlab.kernel.sandbox.etc_files import EtcFiles
-        from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
-
         if self._sandbox is None:
             self._sandbox = Sandbox()
-        log, etc = Log(f"{self._supervisor.path}/log"), EtcFiles(entry["etc"])
+        log, etc = Log(f"{self._runtime.path}/log"), EtcFiles(entry["etc"])
         program = Program(tuple(entry["argv"]), namespace, CONTAINER, entry["hostname"], etc)
         try:
             null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -116,13 +105,13 @@ class Processes:
         finally:
             log.started()
         self._logs[pid], self._etc[pid] = log, etc
-        self._supervisor.loop.watch(log.fileno(), lambda: self._take(pid, log))
+        self._runtime.loop.watch(log.fileno(), lambda: self._take(pid, log))
         return pid
 
     def _take(self, pid: int, log: Log) -> None:
         """Take what a program wrote; its pipe may outlive it."""
         if not log.take():
-            self._supervisor.loop.unwatch(log.fileno())
+            self._runtime.loop.unwatch(log.fileno())
             log.close()
             if self._logs.get(pid) is log:
                 del self._logs[pid]
@@ -134,19 +123,17 @@ class Processes:
             etc.close()
 
     def _await_ports(self, command: Child, namespace: int, ports: set[int]) -> None:
-        from netlab.lab.services import ready
-
-        supervisor = self._supervisor
+        runtime = self._runtime
 
         def looked(waiter: Child) -> None:
-            del supervisor.children.known[waiter.pid]
+            del runtime.children.known[waiter.pid]
             self.awaited.discard(waiter)
             patience.cancel()
             shown = ", ".join(map(str, sorted(ports)))
             if waiter.returncode == 1:
                 if (log := self._logs.get(command.pid)) is not None:
                     self._take(command.pid, log)
-                supervisor.report_failure(
+                runtime.on_failure(
                     f"the command of {command.node} ended before it listened on {shown}", with_log=True
                 )
                 return
@@ -156,11 +143,11 @@ class Processes:
                 )
             self._answered(waiter)
 
-        waiter = Child(0, "waiter", command.node, on_exit=looked, on_stop=supervisor.children.kill)
-        supervisor.children.fork(
+        waiter = Child(0, "waiter", command.node, on_exit=looked, on_stop=runtime.children.kill)
+        runtime.children.fork(
             waiter, lambda: ready.wait_for(command.pid, namespace, ports), keep=(namespace,)
         )
-        patience = supervisor.loop.after(ready.PATIENCE + _MARGIN, lambda: supervisor.children.kill(waiter))
+        patience = runtime.loop.after(ready.PATIENCE + _MARGIN, lambda: runtime.children.kill(waiter))
         self.awaited.add(waiter)
 
     # -- the built-in servers
@@ -168,13 +155,14 @@ class Processes:
     @cached_property
     def responding(self) -> Responding:
         """The responder's processes, or a dead one in their place."""
-        from netlab.lab.supervisor.responding import Responding
+        return Responding(self._runtime, self.awaited, self._note_lacking)
 
-        return Responding(self._supervisor, self.awaited)
+    def _note_lacking(self, words: list[str]) -> None:
+        self.warnings += words
 
     def _answered(self, waiter: Child) -> None:
         self.awaited.discard(waiter)
-        self._supervisor.settled()
+        self._runtime.on_settled()
 
     # -- a change of the running lab
 
@@ -191,7 +179,7 @@ class Processes:
             self._proxies[node].close()  # of a host that gets a new namespace
             self._know_proxies(node)
             self._proxies.pop(node).let_go()
-        for child in list(self._supervisor.children.known.values()):
+        for child in list(self._runtime.children.known.values()):
             if (child.kind == "exec" and child.node in gone) or (
                 child.kind in ("command", "waiter") and child.node in ended
             ):
@@ -201,7 +189,7 @@ class Processes:
                 if child.kind == "command":
                     self._forget(child)
                 if child.kind != "exec":
-                    del self._supervisor.children.known[child.pid]
+                    del self._runtime.children.known[child.pid]
                     self.awaited.discard(child)
 
     def join(self, report: Message) -> None:
@@ -215,14 +203,14 @@ class Processes:
                 self._start_proxies(entry["node"], entry["mode"], listeners)
         for entry in report["commands"]:
             self._start_command(entry)
-        for child in self._supervisor.children.known.values():
+        for child in self._runtime.children.known.values():
             if child.kind == "command" and child.node in report["etc"] and child.returncode is None:
                 self._etc[child.pid].write(report["etc"][child.node])
         self.responding.order(report["close"], report["responders"])
 
     def _know_proxies(self, node: str) -> None:
         """Take note of which processes serve a host by now."""
-        children, pids = self._supervisor.children, set(self._proxies[node].pids())
+        children, pids = self._runtime.children, set(self._proxies[node].pids())
         known = self._proxy_pids.get(node, set())
         for pid in known - pids:
             children.known.pop(pid, None)

@@ -17,18 +17,19 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected
 from netlab.lab.services.responder import serve
 from netlab.lab.supervisor.children import Child
+from netlab.lab.supervisor.runtime import Runtime
 from netlab.model.errors import UsageError
 from netlab.proxy.identity import rename
 
 if TYPE_CHECKING:
     from netlab.kernel.channel import Message
     from netlab.lab.supervisor.loop import Timer
-    from netlab.lab.supervisor.supervisor import Supervisor
 
 #: Seconds that the responder has for an answer to the supervisor, however many ports it is about.
 PATIENCE = 30.0
@@ -40,11 +41,12 @@ class Responding:
     """The responder of a lab; there is none until it has something to answer.
 
     ``awaited`` is shared with the code that waits until the lab is ready: it contains a mark of this object
-    while the responder owes an answer.
+    while the responder owes an answer. ``lacking`` is called with what this kernel cannot do.
     """
 
-    def __init__(self, supervisor: Supervisor, awaited: set[object]) -> None:
-        self._supervisor = supervisor
+    def __init__(self, runtime: Runtime, awaited: set[object], lacking: Callable[[list[str]], None]) -> None:
+        self._runtime = runtime
+        self._lacking = lacking
         self._awaited = awaited
         #: (protocol, port, node) → the node that owns the namespace, and the service
         self._ports: dict[tuple[str, int, str], tuple[str, str]] = {}
@@ -67,7 +69,7 @@ class Responding:
         """Let ports go, and listen on others."""
         self._note(close, ports)
         if self._child is not None and self._child.stopped:
-            self._supervisor.children.kill(self._child)  # otherwise nothing would answer any more
+            self._runtime.children.kill(self._child)  # otherwise nothing would answer any more
             self._dead("was stopped")
         if self._postponed or self._channel is None:
             self.revive()
@@ -90,20 +92,20 @@ class Responding:
     # -- the process
 
     def _fork(self) -> None:
-        supervisor = self._supervisor
+        runtime = self._runtime
         mine, its = socket.socketpair()
         mine.setblocking(False)
 
         def work() -> int:
-            rename(["responder", f"of {supervisor.name}"])
+            rename(["responder", f"of {runtime.name}"])
             orders = Channel(its)
-            return serve(self._spec(), supervisor.private, orders.send, orders)
+            return serve(self._spec(), runtime.private, orders.send, orders)
 
         child = Child(0, "responder", on_exit=self._ended)
-        self._child = supervisor.children.fork(child, work, keep=(its.fileno(),))
+        self._child = runtime.children.fork(child, work, keep=(its.fileno(),))
         its.close()
         self._channel = Channel(mine)
-        supervisor.loop.watch(mine.fileno(), self._read)
+        runtime.loop.watch(mine.fileno(), self._read)
         self._owe(1)
 
     def _spec(self) -> list[tuple[int, list[tuple[str, int, str, str]]]]:
@@ -114,13 +116,13 @@ class Responding:
         found = []
         for namespace, entries in spaces.items():
             try:
-                found.append((self._supervisor.open_namespace(namespace), entries))
+                found.append((self._runtime.open_namespace(namespace), entries))
             except UsageError:
                 continue
         return found
 
     def _send(self, channel: Channel, close: list[Any], ports: list[Any]) -> None:
-        opened = [self._supervisor.open_namespace(node) for node, _ in ports]
+        opened = [self._runtime.open_namespace(node) for node, _ in ports]
         try:
             for at in range(0, max(1, len(ports)), MAX_FDS):
                 some = slice(at, at + MAX_FDS)
@@ -134,7 +136,7 @@ class Responding:
         finally:
             for fd in opened:
                 os.close(fd)
-        self._supervisor.loop.also_writable(channel.fileno(), not channel.flush())
+        self._runtime.loop.also_writable(channel.fileno(), not channel.flush())
 
     # -- answers
 
@@ -145,7 +147,7 @@ class Responding:
             self._patience = None
         if self._owed:
             self._awaited.add(self)
-            self._patience = self._supervisor.loop.after(PATIENCE, self._late)
+            self._patience = self._runtime.loop.after(PATIENCE, self._late)
         else:
             self._awaited.discard(self)
 
@@ -153,10 +155,10 @@ class Responding:
         channel = self._channel
         assert channel is not None
         try:
-            self._supervisor.loop.also_writable(channel.fileno(), not channel.flush())
+            self._runtime.loop.also_writable(channel.fileno(), not channel.flush())
             channel.fill()
         except Disconnected:
-            self._supervisor.loop.unwatch(channel.fileno())  # its exit tells the rest
+            self._runtime.loop.unwatch(channel.fileno())  # its exit tells the rest
             return
         while self._channel is channel and (found := channel.take()) is not None:
             self._heard(found[0])
@@ -164,16 +166,16 @@ class Responding:
     def _heard(self, words: Message) -> None:
         self._owe(-1)
         if "error" in words:
-            self._supervisor.report_failure(words["text"])
+            self._runtime.on_failure(words["text"])
             return
-        self._supervisor.processes.warnings += words["lacking"]
+        self._lacking(words["lacking"])
         if not self._owed:
-            self._supervisor.settled()
+            self._runtime.on_settled()
 
     def _late(self) -> None:
         """It owes an answer for too long: it is stopped, or hangs."""
         assert self._child is not None
-        self._supervisor.children.kill(self._child)
+        self._runtime.children.kill(self._child)
         self._dead(f"did not answer within {PATIENCE:.0f} s")
         self._replace()
 
@@ -184,7 +186,7 @@ class Responding:
             self._dead(_how(child))
             self._replace()
         elif self._may_live():  # its death was noted before its exit was seen
-            self._supervisor.children.known.pop(child.pid, None)
+            self._runtime.children.known.pop(child.pid, None)
 
     def _may_live(self) -> bool:
         return len(self._deaths) <= DEATHS
@@ -194,24 +196,24 @@ class Responding:
         child, channel = self._child, self._channel
         self._child = self._channel = None
         if channel is not None:
-            if self._supervisor.loop.watches(channel.fileno()):
-                self._supervisor.loop.unwatch(channel.fileno())
+            if self._runtime.loop.watches(channel.fileno()):
+                self._runtime.loop.unwatch(channel.fileno())
             channel.close()
         self._owe(-self._owed)
         now = time.monotonic()
         self._deaths = [when for when in self._deaths if now - when < PERIOD] + [now]
         if child is not None and child.returncode is not None and self._may_live():
-            self._supervisor.children.known.pop(child.pid, None)
+            self._runtime.children.known.pop(child.pid, None)
         self._last = how
         after = "was started again" if self._may_live() else "is not started again, after so many times"
-        self._supervisor.warn(f"the responder {how}, and {after}; connections to it were cut")
+        self._runtime.on_warning(f"the responder {how}, and {after}; connections to it were cut")
 
     def _replace(self) -> None:
         """Replace a dead one, now or once the ports to listen on are known."""
-        supervisor = self._supervisor
-        if supervisor.phase == "building" or (supervisor.changing is not None and not self._may_live()):
-            supervisor.report_failure(f"the responder {self._last}")
-        elif supervisor.changing is not None and not supervisor.changing.changed:
+        runtime = self._runtime
+        if runtime.phase == "building" or (runtime.change != "none" and not self._may_live()):
+            runtime.on_failure(f"the responder {self._last}")
+        elif runtime.change == "begun":
             self._postponed = True
         else:
             self.revive()

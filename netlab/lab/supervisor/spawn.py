@@ -6,20 +6,17 @@ request closes. Its stdio are the first three descriptors of the request.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import Message
 from netlab.lab.node import process
 from netlab.lab.supervisor.children import Child
+from netlab.lab.supervisor.forked import main_of
+from netlab.lab.supervisor.runtime import Runtime
 
-if TYPE_CHECKING:
-    from netlab.lab.supervisor.supervisor import Supervisor
 
-
-def spawn(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+def spawn(runtime: Runtime, message: Message, fds: list[int]) -> Child:
     """Start the program or module in ``message``; raises ValueError or UsageError if that is impossible.
 
     ``argv``: a program in ``node``, with ``env`` and ``cwd``. ``module``: a module of netlab with a function
@@ -30,8 +27,8 @@ def spawn(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
     if len(fds) < 3:
         raise ValueError("a process needs stdin, stdout and stderr")
     if "argv" in message:
-        return _program(supervisor, message, fds)
-    return _module(supervisor, message, fds)
+        return _program(runtime, message, fds)
+    return _module(runtime, message, fds)
 
 
 def _stdio(fds: list[int]) -> None:
@@ -42,26 +39,26 @@ def _stdio(fds: list[int]) -> None:
         os.close(fd)
 
 
-def _program(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+def _program(runtime: Runtime, message: Message, fds: list[int]) -> Child:
     node: str = message["node"]
     argv: list[str] = message["argv"]
-    namespace = supervisor.open_namespace(node)
+    namespace = runtime.open_namespace(node)
 
     def work() -> int:
         _stdio(fds)
         for fd in fds:
             os.close(fd)
-        process.must(lambda: process.settle(namespace, supervisor.private, node), node)
+        process.must(lambda: process.settle(namespace, runtime.private, node), node)
         os.close(namespace)
         process.execute(argv, message["env"], message["cwd"])
 
     try:
-        return supervisor.children.fork(Child(0, "exec", node, " ".join(argv)), work, keep=(*fds, namespace))
+        return runtime.children.fork(Child(0, "exec", node, " ".join(argv)), work, keep=(*fds, namespace))
     finally:
         os.close(namespace)
 
 
-def _module(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
+def _module(runtime: Runtime, message: Message, fds: list[int]) -> Child:
     name: str = message["module"]
     if not name.startswith("netlab."):
         raise ValueError(f"{name} is not a netlab module")
@@ -72,17 +69,14 @@ def _module(supervisor: Supervisor, message: Message, fds: list[int]) -> Child:
         _stdio(fds)
         for fd in fds[:3]:
             os.close(fd)
-        main: Any = importlib.import_module(name).main
-        result: int = main(arguments, fds[3:], namespaces)
+        result = main_of(name)(arguments, fds[3:], namespaces)
         sys.stdout.flush()
         return result
 
     try:
         for node in message["nodes"]:
-            namespaces[node] = supervisor.open_namespace(node)
-        return supervisor.children.fork(
-            Child(0, "helper", label=name), work, keep=(*fds, *namespaces.values())
-        )
+            namespaces[node] = runtime.open_namespace(node)
+        return runtime.children.fork(Child(0, "helper", label=name), work, keep=(*fds, *namespaces.values()))
     finally:
         for fd in namespaces.values():
             os.close(fd)

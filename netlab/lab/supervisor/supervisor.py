@@ -22,22 +22,24 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from netlab.kernel import descriptors, libc
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
 from netlab.lab import lifetime, state
+from netlab.lab.node.isolation import own_namespaces, raise_limits
 from netlab.lab.peer import accept
-from netlab.lab.supervisor import home, processes
-from netlab.lab.supervisor.children import Child, Children, ending
+from netlab.lab.supervisor import home
+from netlab.lab.supervisor.change import LabChange
+from netlab.lab.supervisor.children import Child, ending
+from netlab.lab.supervisor.forked import main_of
 from netlab.lab.supervisor.journal import say, say_error
-from netlab.lab.supervisor.loop import Loop
+from netlab.lab.supervisor.processes import Processes
 from netlab.lab.supervisor.published import Published
-from netlab.model.errors import LabError, to_message
-
-if TYPE_CHECKING:
-    from netlab.lab.supervisor.change import LabChange
-
+from netlab.lab.supervisor.runtime import Runtime
+from netlab.lab.supervisor.spawn import spawn
+from netlab.model.errors import LabError, NetlabError, to_message
+from netlab.proxy.identity import rename
 
 #: Seconds that the child which builds a lab may take, and the one that changes it.
 PATIENCE = 600.0
@@ -47,8 +49,6 @@ def main(control: int, owner: int) -> NoReturn:
     """Become the supervisor. ``control``: a socket to the owner; ``owner``: a pidfd of it."""
     channel = Channel(socket.socket(fileno=control))
     try:
-        from netlab.lab.node.isolation import own_namespaces, raise_limits
-
         raise_limits()
         own_namespaces()
         pid = os.fork()
@@ -69,18 +69,13 @@ class Supervisor:
         self.owner_channel: Channel | None = channel
         self.owner = owner
         self.detached = False  #: whether the lab keeps running without its owner
-        self.name = ""
-        self.path = ""
-        self.record: dict[str, Any] = {}
-        self.phase = "new"  # then building, ready, committed
-        self.children = Children(self.survive)
-        self.loop = Loop(self.survive)
+        self.runtime = Runtime(self.survive, self.settled, self.report_failure, self.warn)
+        self.children, self.loop = self.runtime.children, self.runtime.loop
         self.clients: set[Channel] = set()
         self.served: dict[Channel, list[Child]] = {}
         self.published: Published | None = None  #: the machine's root only
-        self.private = ""
         self.listener: socket.socket | None = None
-        self.processes = processes.Processes(self)
+        self.processes = Processes(self.runtime)
         self.builder: Channel | None = None
         self.changing: LabChange | None = None
         self.lock: lifetime.SupervisorLock | None = None
@@ -102,7 +97,7 @@ class Supervisor:
     def survive(self, error: Exception) -> None:
         """A handler has failed: what was going on has too, and that is all. The log has the traceback."""
         say_error(error)
-        if self.phase in ("new", "building"):
+        if self.runtime.phase in ("new", "building"):
             self.tell_owner({"event": "error", **to_message(error)})
             self.stop()
         if self.changing is not None:
@@ -115,14 +110,14 @@ class Supervisor:
         say(text)
         if text not in self.processes.warnings:
             self.processes.warnings.append(text)
-        self.record["warnings"] = self.processes.warnings
-        if self.phase in ("ready", "committed") and self.changing is None:
+        self.runtime.record["warnings"] = self.processes.warnings
+        if self.runtime.phase in ("ready", "committed") and self.changing is None:
             self.note()
 
     def note(self) -> None:
         """Write the lab's record; a full disk must not end the lab."""
         try:
-            state.write(self.path, self.record)
+            state.write(self.runtime.path, self.runtime.record)
         except OSError as error:
             say(f"cannot write {error.filename}: {error.strerror}")
 
@@ -147,11 +142,11 @@ class Supervisor:
         try:
             if self.published is not None:
                 self.published.clear()
-            if self.private:
+            if self.runtime.private:
                 with contextlib.suppress(OSError):  # a lab without space for it has no mount yet
-                    libc.umount(self.private)
-            if self.path:
-                record = state.Record(self.name, self.path, self.record)
+                    libc.umount(self.runtime.private)
+            if self.runtime.path:
+                record = state.Record(self.runtime.name, self.runtime.path, self.runtime.record)
                 state.remove(record)
         finally:  # the next command removes the names that are left
             os._exit(0)
@@ -227,31 +222,33 @@ class Supervisor:
         ``fds``: the supervisor's lock, the lab's lock, the plan, and perhaps the lab's history, with which it
         can be changed later.
         """
-        if channel is not self.owner_channel or self.phase != "new":
+        if channel is not self.owner_channel or self.runtime.phase != "new":
             raise ValueError("a lab is built once, by its owner")
-        from netlab.proxy.identity import rename
-
-        self.phase = "building"
+        self.runtime.phase = "building"
         lock, building, *texts = fds
         self.lock = lifetime.SupervisorLock(os.dup(lock))
         self.building = os.dup(building)
         lifetime.keep_from_children(self.building)
         rename(["netlab", message["name"]])
-        self.name, self.path, self.private = message["name"], message["path"], f"{message['path']}/private"
-        self.record = {
+        self.runtime.name, self.runtime.path, self.runtime.private = (
+            message["name"],
+            message["path"],
+            f"{message['path']}/private",
+        )
+        self.runtime.record = {
             **message["record"],
-            "name": self.name,
+            "name": self.runtime.name,
             "pid": self.outer_pid,
             "ready": False,
         }
-        state.write(self.path, self.record)
-        home.open_log(self.path)
-        home.own_mounts(self.private)
-        self.listener = home.listen(self.path)
+        state.write(self.runtime.path, self.runtime.record)
+        home.open_log(self.runtime.path)
+        home.own_mounts(self.runtime.private)
+        self.listener = home.listen(self.runtime.path)
         self.loop.watch(self.listener.fileno(), self._accept, vital=True)
         self.loop.after(PATIENCE, self._still_building)
         assert self.builder is not None
-        self.builder.send({"path": self.path}, texts)
+        self.builder.send({"path": self.runtime.path}, texts)
 
     def _start_builder(self) -> None:
         """Fork the child that will build the lab; it prepares itself before the plan arrives."""
@@ -260,17 +257,15 @@ class Supervisor:
         read.setblocking(False)
 
         def work() -> int:
-            from netlab.lab.build.worker import main as build
-
-            return build(Channel(write))
+            return main_of("netlab.lab.build.worker")(Channel(write))
 
         def ended(child: Child) -> None:
             self._read_reports(reports)
-            if self.phase in ("new", "building") and child.returncode != 0:
+            if self.runtime.phase in ("new", "building") and child.returncode != 0:
                 self.fail(f"the process that builds the lab {ending(child)}")
 
         def stopped(_: Child) -> None:
-            if self.phase in ("new", "building"):
+            if self.runtime.phase in ("new", "building"):
                 self.fail("the process that builds the lab was stopped")
 
         builder = Child(0, "build", on_exit=ended, on_stop=stopped)
@@ -279,7 +274,7 @@ class Supervisor:
         self.loop.watch(reports.fileno(), lambda: self._read_reports(reports))
 
     def _still_building(self) -> None:
-        if self.phase == "building":
+        if self.runtime.phase == "building":
             self.fail(f"the lab is not built after {PATIENCE:.0f} s")
 
     def _read_reports(self, reports: Channel) -> None:
@@ -297,7 +292,6 @@ class Supervisor:
         """What the building child says."""
         match report["event"]:
             case "warm":
-                processes.warm_up()
                 self.tell_owner(report)
             case "built":
                 self._start(report)
@@ -310,8 +304,8 @@ class Supervisor:
     def fail(self, text: str, *, with_log: bool = False) -> NoReturn:
         """The lab cannot be: say why, and end."""
         log = ""
-        if self.path:
-            with open(f"{self.path}/log", encoding="utf-8", errors="replace") as file:
+        if self.runtime.path:
+            with open(f"{self.runtime.path}/log", encoding="utf-8", errors="replace") as file:
                 log = file.read()[-4000:].strip()
         error = LabError(f"{text}; its last words:\n{log}" if with_log and log else text)
         if log and not with_log:
@@ -323,23 +317,27 @@ class Supervisor:
         """A service of the lab failed: abandon a new lab, or report a failed change."""
         if self.changing is not None:
             self.changing.fail(LabError(text))
-        elif self.phase in ("new", "building"):
+        elif self.runtime.phase in ("new", "building"):
             self.fail(text, with_log=with_log)
         else:
             self.warn(text)
 
+    def _rename(self, names: list[str], gone: list[str]) -> None:
+        """Make nodes known to ``ip netns``, and others unknown; raises LabError."""
+        if self.published is not None:
+            self.published.remove(gone)
+        self.publish(names)
+
     def publish(self, names: list[str]) -> None:
         """Make the nodes known to ``ip netns`` (the machine's root only); raises LabError."""
-        if self.record.get("uid") != 0 or not state.is_machines_root():
+        if self.runtime.record.get("uid") != 0 or not state.is_machines_root():
             return
         if self.published is None:
-            self.published = Published(self.name, self.private, self.outer_pid)
+            self.published = Published(self.runtime.name, self.runtime.private, self.outer_pid)
         self.published.add(names)
 
     def _start(self, report: Message) -> None:
         """The namespaces exist: start the processes in them, and wait until all of them answer."""
-        from netlab.model.errors import NetlabError
-
         try:
             self.publish(report["names"])
             self.processes.start(report)
@@ -354,10 +352,10 @@ class Supervisor:
             return
         if self.changing is not None:
             self.changing.settled()
-        if self.phase != "building":
+        if self.runtime.phase != "building":
             return
-        self.phase = "ready"
-        self.record["warnings"] = self.processes.warnings
+        self.runtime.phase = "ready"
+        self.runtime.record["warnings"] = self.processes.warnings
         self.tell_owner({"event": "ready", "warnings": self.processes.warnings})
 
     def on_commit(self, channel: Channel, message: Message, fds: list[int]) -> None:
@@ -365,12 +363,12 @@ class Supervisor:
 
         An owner that did not detach may still do so later.
         """
-        if channel is not self.owner_channel or self.phase not in ("ready", "committed"):
+        if channel is not self.owner_channel or self.runtime.phase not in ("ready", "committed"):
             raise ValueError("only what is ready can be committed")
-        owner = None if message["detach"] else self.record["owner"]
-        record = {**self.record, "ready": True, "owner": owner}
-        state.write(self.path, record)
-        self.record, self.phase = record, "committed"
+        owner = None if message["detach"] else self.runtime.record["owner"]
+        record = {**self.runtime.record, "ready": True, "owner": owner}
+        state.write(self.runtime.path, record)
+        self.runtime.record, self.runtime.phase = record, "committed"
         if message["detach"] and not self.detached:
             self.detached = True
             self.loop.unwatch(self.owner)
@@ -387,17 +385,20 @@ class Supervisor:
             for c in self.children.known.values()
             if c.kind != "build"
         ]
-        self.send(channel, {"event": "status", "phase": self.phase, "processes": processes})
+        self.send(channel, {"event": "status", "phase": self.runtime.phase, "processes": processes})
 
     def on_change(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Turn the lab into another plan's; the answer comes when it is done: see LabChange."""
-        if self.phase not in ("ready", "committed") or self.changing is not None:
-            raise LabError(f"the lab {self.name} is being built or changed just now")
-        if self.record.get("broken"):
-            raise LabError(f"a change of {self.name} has failed: `netlab up` builds it anew")
-        from netlab.lab.supervisor.change import LabChange
+        if self.runtime.phase not in ("ready", "committed") or self.changing is not None:
+            raise LabError(f"the lab {self.runtime.name} is being built or changed just now")
+        if self.runtime.record.get("broken"):
+            raise LabError(f"a change of {self.runtime.name} has failed: `netlab up` builds it anew")
 
-        self.changing = LabChange(self, channel, message, fds)
+        def answer(found: Message) -> None:
+            self.changing = None
+            self.send(channel, found)
+
+        self.changing = LabChange(self.runtime, self.processes, self._rename, answer, message, fds)
 
     def on_namespaces(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Descriptors of the network namespaces of ``nodes``, in their order."""
@@ -407,7 +408,7 @@ class Supervisor:
         opened: list[int] = []
         try:
             for node in nodes:
-                opened.append(self.open_namespace(node))
+                opened.append(self.runtime.open_namespace(node))
             self.send(channel, {"event": "namespaces"}, opened)
         finally:
             for fd in opened:
@@ -420,26 +421,14 @@ class Supervisor:
         ]
         try:
             if message.get("node") is not None:
-                opened.append(self.open_namespace(message["node"]))
-            self.send(channel, {"event": "enter", "private": self.private}, opened)
+                opened.append(self.runtime.open_namespace(message["node"]))
+            self.send(channel, {"event": "enter", "private": self.runtime.private}, opened)
         finally:
             for fd in opened:
                 os.close(fd)
 
-    def open_namespace(self, node: str) -> int:
-        """A new descriptor of a node's network namespace; raises NoNodeError."""
-        from netlab.model.errors import NoNodeError
-
-        if "/" in node or node in (".", ".."):
-            raise NoNodeError(f"{self.name} has no node {node!r}")
-        try:
-            return os.open(f"{self.private}/netns/{node}", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise NoNodeError(f"{self.name} has no node {node!r}") from None
-
     def on_spawn(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Start a program, or a module of netlab's, in the lab; ends with the connection."""
-        from netlab.lab.supervisor.spawn import spawn
 
         def ended(child: Child) -> None:
             del self.children.known[child.pid]
@@ -450,7 +439,7 @@ class Supervisor:
                 except Disconnected:
                     self._drop(channel)
 
-        child = spawn(self, message, fds)
+        child = spawn(self.runtime, message, fds)
         child.on_exit = ended
         self.served.setdefault(channel, []).append(child)
         self.send(channel, {"event": "started", "pid": child.pid})
