@@ -159,8 +159,16 @@ def whole_graph() -> Graph:
     return {name: whole[name] | types[name] for name in whole}
 
 
+#: The one circle that is left, by imports for types: a client changes its lab with functions that take it.
+CLIENT = [f"netlab.lab.client.{name}" for name in ("client", "commands", "observe", "process")]
+
+
 def test_no_circles() -> None:
-    assert circles(whole_graph()) == []
+    assert circles(netlab_graph()) == []
+
+
+def test_imports_for_types_make_one_circle() -> None:
+    assert circles(whole_graph()) == [CLIENT]
 
 
 def test_no_circles_of_rooms() -> None:
