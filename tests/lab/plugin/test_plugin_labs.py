@@ -375,7 +375,7 @@ def test_refusals_are_told_where_the_test_asked(own_suite: Suite) -> None:
     result = own_suite.run()
     result.counts(passed=1, failed=3, errors=1)
     for line in (
-        "UsageError: there is no node 'cleint' (did you mean client?)",
+        "NoNodeError: there is no node 'cleint' (did you mean client?)",
         "UsageError: 'okay': 'okay' is neither an outcome nor a path (did you mean ok?)",
         "netlab: stderr of ip",
         'Device "wlan0" does not exist.',
