@@ -39,6 +39,7 @@ class ProbeResult:
     silence: str = ""  #: what ended the packet, if no rule decided
     lost: str = ""  #: what is known of a packet whose end the trace does not show
     lost_in: str | None = None  #: the node of ``silence`` and ``lost``
+    in_vain: bool = False  #: the kernel said that it searched for a neighbour in vain
     token: str = ""  #: the payload, for datagrams, whose beginning is in the trace
     problem: str | None = None
     notes: list[str] = field(default_factory=list)

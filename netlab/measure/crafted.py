@@ -28,6 +28,7 @@ class CraftedProbe:
 
     token = ""
     ambiguous = False
+    lasted = 0.0
 
     def __init__(self, flow: Flow, source: tuple[str, int], shape: Shape) -> None:
         self.flow = flow

@@ -119,7 +119,7 @@ class Harvest:
         if sighting.outcome == "unreachable" and end is not None and turned_away:
             sighting.route = self._route(end)
         if self._found_nobody(probe.flow, sighting, ways):
-            sighting.outcome, sighting.icmp = "timeout", None
+            sighting.outcome, sighting.icmp, sighting.in_vain = "timeout", None, True
         if sighting.outcome != "timeout":
             return
         if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger

@@ -84,6 +84,7 @@ class SocketProbe(ABC):
         self.wants = select.EPOLLIN
         self.deadline = 0.0
         self.began = 0.0
+        self.lasted = 0.0  #: seconds until it had its end
         self.scope = 0  #: the interface of a link-local address, by its index
         self.heeds_strays = False  #: whether answers from other addresses than was asked are looked for
         self.ambiguous = False  #: the client of a proxy's connection is unknown
@@ -182,6 +183,8 @@ class SocketProbe(ABC):
     def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
         if number == errno.EHOSTUNREACH and (queued is None or queued.icmp is None):
             self.expire()  # a neighbour was searched for in vain: see Harvest
+            assert self.sighting is not None
+            self.sighting.in_vain = True
         elif queued is not None and queued.icmp is not None:
             self._finish("unreachable")
             assert self.sighting is not None
@@ -200,6 +203,7 @@ class SocketProbe(ABC):
         self._finish("timeout")
 
     def _finish(self, outcome: OutcomeName, word: str | None = None) -> None:
+        self.lasted = time.monotonic() - self.began
         source = self.source if self.key is not None else None
         self.sighting = ProbeResult(outcome, source, self.key, errno=word)
 

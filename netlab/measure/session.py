@@ -57,6 +57,8 @@ _WILDCARDS: Final = ("0.0.0.0", "::")
 _CANARY_PATIENCE: Final = 2.0
 #: Seconds: if the loop is this late, the process was starved of CPU time.
 _STALL: Final = 0.05
+#: Seconds that the kernel searches for a neighbour (three times, one a second), less some room.
+_SEARCH: Final = 2.9
 
 
 class Session:
@@ -223,6 +225,8 @@ class Session:
                 raise Unmeasured(f"the rules of {tracer.node} changed while flows were measured")
         inquiry = Inquiry(self._namespaces, self.facts, self._fulls)
         found = self.harvest.journeys(probes, began, inquiry, replies)
+        if self._wide and any(_searched_before(probe) for probe in probes):
+            raise Unmeasured("a search for a neighbour had begun before, and was not seen whole")
         if len(flows) > 1:
             for number, probe in enumerate(probes):
                 if probe.ambiguous:  # one process, several connections: unambiguous if measured alone
@@ -362,6 +366,11 @@ class Session:
 
     def _stations(self) -> Iterable[HookPass]:
         return chain.from_iterable(tracer.assembler.stations for tracer in self.tracers)
+
+
+def _searched_before(probe: Probe) -> bool:
+    """Whether the kernel gave up a neighbour for which another packet had begun the search."""
+    return probe.sighting is not None and probe.sighting.in_vain and probe.lasted < _SEARCH
 
 
 @contextlib.contextmanager
