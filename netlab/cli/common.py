@@ -189,6 +189,26 @@ def open_output(path: str, *, buffered: bool = True) -> IO[bytes]:
         raise exhausted(error) or UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
+def write_anew(path: str, data: bytes, *, replace: bool) -> None:
+    """Write a file that is not there yet, or with ``replace`` in its place; a link is never followed.
+
+    Raises UsageError if that is impossible.
+    """
+    from netlab.model.errors import UsageError, exhausted
+
+    name = f"{path}.new" if replace else path
+    try:
+        if replace and os.path.lexists(name):
+            os.unlink(name)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        if replace:
+            os.replace(name, path)
+    except OSError as error:
+        raise exhausted(error) or UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
 class UntilInterrupted:
     """A block that runs until Ctrl-C, which calls ``stop``; then the block ends itself, with complete
     results.

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import open_output, print_json, print_text, say
+from netlab.cli.common import print_json, print_text, say, write_anew
 from netlab.cli.complete import hint
 from netlab.cli.help import examples
 
@@ -92,13 +92,15 @@ def write(path: str, output: str, *, force: bool = False) -> None:
     more = sorted(os.listdir(beside)) if os.path.isdir(beside) else []
     own = os.path.join(os.path.dirname(output), os.path.basename(beside))
     copies = [(path, output), *((os.path.join(beside, name), os.path.join(own, name)) for name in more)]
-    there = [target for _, target in copies if os.path.exists(target)]
+    there = [target for _, target in copies if os.path.lexists(target)]
     if there and not force:
         raise UsageError(f"{there[0]} is there already; --force replaces it")
     if more:
+        if os.path.islink(own):
+            raise UsageError(f"{own} is a link, which is not followed")
         os.makedirs(own, exist_ok=True)
     for source, target in copies:
-        with open(source, "rb") as file, open_output(target) as copy:
-            copy.write(file.read())
+        with open(source, "rb") as file:
+            write_anew(target, file.read(), replace=force)
     say(f"wrote {', '.join(target for _, target in copies)}")
     say(f"now: netlab up {output}, or netlab verify {output}")

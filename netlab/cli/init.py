@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import open_output, say
+from netlab.cli.common import say, write_anew
 from netlab.cli.help import examples
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.folder} is no folder")
     environ = folder_environment(args.folder, os.environ)
     paths = find_compose(args.folder, environ)
+    # First: the loader opens regular files of the folder only, and of a bounded size.
+    plan = load_plan(paths, environ=environ) if paths else None
     for path in paths:
-        if path.is_file() and re.search(r"^x-netlab\s*:", path.read_text(encoding="utf-8"), re.MULTILINE):
+        if re.search(r"^x-netlab\s*:", path.read_text(encoding="utf-8"), re.MULTILINE):
             raise UsageError(f"{path} is a scenario already: it has an x-netlab block")
     files = [os.path.relpath(path, args.folder) for path in paths]
-    plan = load_plan(paths, environ=environ) if paths else None
-    with open_output(target) as file:
-        file.write(scenario(files, plan).encode())
+    write_anew(target, scenario(files, plan).encode(), replace=args.force)
     say(f"wrote {target}" + (f", which includes {', '.join(files)}" if files else ""))
     say("now: netlab up" + ("" if args.folder == "." else f" {args.folder}"))
     return 0
@@ -67,7 +67,8 @@ def scenario(files: list[str], plan: Plan | None) -> str:
     what = "a web server"
     if files:
         one = json.dumps(files[0]) if len(files) == 1 else f"{{path: {json.dumps(files)}}}"
-        head, what = f"include:\n  - {one}\n", ", ".join(files)
+        head = f"include:\n  - {one}\n"
+        what = ", ".join(name if name.isprintable() else json.dumps(name) for name in files)
     ports = _ports(plan)
     silent = plan.silent[0] if plan is not None and plan.silent else "NAME"
     return f"""\

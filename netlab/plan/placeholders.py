@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import replace
 
 from netlab.engine.contract import NetworkState
 from netlab.model.errors import Problem, ScenarioError
 from netlab.model.scenario import HostRule
+from netlab.scenario.rules import RuleError, parse_rule
 
 _PLACE = re.compile(r"\{bridge:([^{}]*)\}")
+
+
+class _AllBut(Container[str]):
+    """Every name but these: a line may jump to the administrator's chains, which were checked before."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._names
 
 
 def with_bridges(rules: Sequence[HostRule], networks: Sequence[NetworkState]) -> Iterator[HostRule]:
     """The lines with the names of bridges; raises ScenarioError, at the line, for an unknown network.
 
-    A network is named by its Compose key, or as Docker calls it.
+    A network is named by its Compose key, or as Docker calls it. The scenario chooses the name of a bridge,
+    so a line is checked again with it: a bridge can be called ``monitor`` or ``-f``.
     """
     facts = [network.facts for network in networks]
     bridges = {known.name: known.bridge for known in facts} | {known.key: known.bridge for known in facts}
@@ -32,4 +45,11 @@ def with_bridges(rules: Sequence[HostRule], networks: Sequence[NetworkState]) ->
 
     for rule in rules:
         words = tuple(_PLACE.sub(lambda found: bridge(rule, found[1]), word) for word in rule.argv)  # noqa: B023
-        yield rule if words == rule.argv else replace(rule, argv=words)
+        if words == rule.argv:
+            yield rule
+            continue
+        try:
+            parse_rule(shlex.join(words), _AllBut(bridges.values()))
+        except RuleError as error:
+            raise ScenarioError([Problem(rule.position, str(error))]) from None
+        yield replace(rule, argv=words)

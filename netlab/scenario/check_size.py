@@ -111,6 +111,9 @@ def _service(value: Value, extra: Value | None, containers: int, tally: Tally) -
     times = max(1, containers)
     for item in _port_lists(value, extra):
         tally.add(limits.PORTS, times * count_ports(item), item.at)
+    rules = extra.get("rules") if extra is not None else None
+    if rules is not None:
+        tally.add(limits.LINES, times * _length(rules), rules.at)
     networks = value.get("networks")
     tally.add(limits.ATTACHMENTS, containers * max(1, _length(networks)), (networks or value).at)
     for key in _PER_CONTAINER:

@@ -141,7 +141,7 @@ CASES = {
     ),
     "the answer's data are dropped": Case(
         WEB, "closed", (("host", iptables("DOCKER-USER -p tcp -m length --length 80:65535 -j DROP")),),
-        "forward", "rule", ("ip", "filter", "DOCKER-USER"), "what followed was dropped in FORWARD",
+        "forward", "rule", ("ip", "filter", "DOCKER-USER"), "later packets were dropped in FORWARD",
     ),
     "established packets are dropped": Case(
         WEB, "timeout", (("host", iptables("DOCKER-USER -m conntrack --ctstate ESTABLISHED -j DROP")),),

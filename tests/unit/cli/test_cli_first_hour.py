@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -115,3 +116,32 @@ def test_init_of_an_empty_folder_and_of_a_scenario(
     (other / "compose.yaml").write_text(COMPOSE + "x-netlab: {host: {engine: docker-28}}\n")
     assert main(["init", str(other)]) == 2
     assert "is a scenario already" in capsys.readouterr().err
+
+
+def test_what_is_written_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = tmp_path / "outside"
+    folder = tmp_path / "folder"
+    for place in (outside, folder):
+        place.mkdir()
+    monkeypatch.chdir(folder)
+    Path("httpd.yaml").symlink_to(outside / "dangling")
+    assert main(["gallery", "httpd"]) == 2
+    assert list(outside.iterdir()) == []
+    Path("netlab.yaml").symlink_to(outside / "victim")
+    assert main(["init", "--force"]) == 0
+    assert list(outside.iterdir()) == []
+    assert not Path("netlab.yaml").is_symlink()
+    Path("ufw-docker").symlink_to(outside)
+    assert main(["gallery", "ufw-docker"]) == 2
+    assert list(outside.iterdir()) == []
+
+
+def test_init_opens_what_the_loader_takes_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("compose.yaml").write_bytes(b"services: {a: {image: '\xff'}}\n")
+    assert main(["init"]) == 2
+    assert not Path("netlab.yaml").exists()
+    Path("compose.yaml").unlink()
+    os.mkfifo("compose.yaml")
+    assert main(["init"]) == 0  # there is no Compose file: nothing waits for what a FIFO gives
+    assert "include" not in Path("netlab.yaml").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +149,38 @@ def test_what_is_wrong_has_its_place(planned: Callable[[str], Plan], wrong: str,
         planned(f"services: {{web: {{image: nginx}}}}\nx-netlab: {text}\n")
     assert said.replace("'", '"') in str(caught.value).replace("'", '"')
     assert "lab.yaml:2:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bridge", "line"),
+    [
+        ("-f", "nft {bridge:a} /etc/passwd"),
+        ("include", "nft {bridge:a} '\"/etc/passwd\"'"),
+        ("monitor", "ip {bridge:a}"),
+        ("AUDIT", "iptables -A FORWARD -j {bridge:a} --type accept"),
+        ("--modprobe=sh", "iptables {bridge:a} -A FORWARD -j ACCEPT"),
+        ("netns", "ip link set dev lo {bridge:a} 1"),
+    ],
+)
+def test_a_line_is_checked_with_the_name_that_a_scenario_gives_its_bridge(
+    tmp_path: Path, bridge: str, line: str
+) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(
+        "services: {c: {image: x, networks: [a]}}\n"
+        f"networks: {{a: {{driver_opts: {{com.docker.network.bridge.name: {bridge!r}}}}}}}\n"
+        f"x-netlab: {{rules: [{json.dumps(line)}]}}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        load_plan([file])
+    assert caught.value.problems[0].position.line == 3
+
+
+def test_rules_of_containers_are_counted_before_they_are_multiplied(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    lines = json.dumps(["ip link set lo up"] * 101)
+    file.write_text(
+        f"services: {{c: {{image: x, scale: 100}}}}\nx-netlab: {{services: {{c: {{rules: {lines}}}}}}}\n"
+    )
+    with pytest.raises(ScenarioError, match=r"10,?000"):
+        load_plan([file])
