@@ -27,7 +27,7 @@ _EVERY_BIT = {Family.IPV4: "255.255.255.255", Family.IPV6: "ffff:ffff:ffff:ffff:
 _UNREACHABLE = {Family.IPV4: "icmp-port-unreachable", Family.IPV6: "icmp6-port-unreachable"}
 _PORTS = re.compile(r"\d{1,5}(?::\d{1,5})?(?:,\d{1,5}(?::\d{1,5})?)*\Z")
 _OPTIONS = {"allow", "default", "route_allow", "rules", "run"}
-#: ``default``: each direction's chains, and what ufw does there unless it is told.
+#: ``default``: each direction's chains, and the policy that ufw has there by default.
 _DEFAULTS = {"incoming": ("input", "deny"), "outgoing": ("output", "allow"), "routed": ("forward", "deny")}
 _POLICIES = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
 _ACTIONS = (*_POLICIES, "limit")

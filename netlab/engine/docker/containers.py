@@ -138,16 +138,6 @@ def _note_chance(world: HostState, container: Container) -> None:
     )
 
 
-def take_up(world: HostState, rules: Firewaller, container: Container) -> None:
-    """Write the rules of a container that outlived the daemon, which has new ones made of its ports."""
-    for endpoint in container.endpoints:
-        rules.add_endpoint(world, world.networks[endpoint.spec.network], endpoint)
-    for binding in container.bindings:
-        rules.add_binding(world, world.networks[binding.network], binding)
-    for link in container.links:
-        rules.add_link(world, world.networks[link.network], link)
-
-
 def take_out(world: HostState, rules: Firewaller, container: Container) -> None:
     """Take a container's rules out, and leave the container as it is."""
     for link in container.links:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from netlab.engine.contract import HostFacts
 from netlab.engine.docker import containers, daemon_json, facts, firewalld, networks, options
-from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.firewaller import Firewaller, write_container
 from netlab.engine.docker.host_state import Container, HostState
 from netlab.engine.docker.ports import PortAllocator, port_set
 from netlab.engine.docker.traits import Traits
@@ -232,7 +232,7 @@ class DockerEngine:
         chosen._start(world, live=True)
         for container in world.containers.values():
             if container.running:
-                containers.take_up(world, chosen.rules, container)
+                write_container(world, chosen.rules, container)
         chosen._start_containers(world)
 
     def _clean(self, world: HostState) -> None:

@@ -5,7 +5,7 @@ Measured on 20.10.24, 26.1.5 and 28.5.2 beside firewalld 1.3.3, with either back
 
 from __future__ import annotations
 
-from netlab.engine.docker.firewaller import Firewaller
+from netlab.engine.docker.firewaller import Firewaller, write_container
 from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.tables import Tables
 from netlab.model.family import FAMILIES, Family
@@ -51,12 +51,7 @@ def reload(world: HostState, rules: Firewaller) -> None:
         if world.traits.reload_forgets:
             rules.forget_isolation(world, network)
     for container in world.containers.values():
-        for endpoint in container.endpoints:
-            rules.add_endpoint(world, world.networks[endpoint.spec.network], endpoint)
-        for binding in container.bindings:
-            rules.add_binding(world, world.networks[binding.network], binding)
-        for link in container.links:
-            rules.add_link(world, world.networks[link.network], link)
+        write_container(world, rules, container)
     if not world.traits.reload_forgets:
         rules.user_chain(world)
 

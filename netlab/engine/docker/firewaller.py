@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.engine.docker.host_state import Binding, Endpoint, HostState, Link, LiveNetwork
+from netlab.engine.docker.host_state import Binding, Container, Endpoint, HostState, Link, LiveNetwork
 
 OnHost = Callable[[HostState], None]
 OnNetwork = Callable[[HostState, LiveNetwork], None]
@@ -39,3 +39,13 @@ class Firewaller:
     leave: OnHost = lambda world: None  # noqa: ARG005
     #: take out what a reload of firewalld does not bring back (see :attr:`Traits.reload_forgets`)
     forget_isolation: OnNetwork = lambda world, network: None  # noqa: ARG005
+
+
+def write_container(world: HostState, rules: Firewaller, container: Container) -> None:
+    """Write the rules of a container that runs already: the host lost them, or the daemon starts anew."""
+    for endpoint in container.endpoints:
+        rules.add_endpoint(world, world.networks[endpoint.spec.network], endpoint)
+    for binding in container.bindings:
+        rules.add_binding(world, world.networks[binding.network], binding)
+    for link in container.links:
+        rules.add_link(world, world.networks[link.network], link)

@@ -94,7 +94,7 @@ class Replay:
             case DaemonConfigure(settings):
                 self.daemon.configure(dict(settings))
             case FirewallReload() | HostReboot() | HostFound():
-                raise NotImplementedError(f"a world does not do {event}")
+                raise ValueError(f"no recording of a real daemon has this event: {event}")
             case _:
                 assert_never(event)
 
