@@ -30,6 +30,7 @@ _OPTIONS = {"allow", "default", "route_allow", "rules", "run"}
 #: ``default``: each direction's chains, and the policy that ufw has there by default.
 _DEFAULTS = {"incoming": ("input", "deny"), "outgoing": ("output", "allow"), "routed": ("forward", "deny")}
 _POLICIES = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
+_TABLES = ("filter", "nat", "mangle", "raw", "security")
 _ACTIONS = (*_POLICIES, "limit")
 
 
@@ -138,7 +139,12 @@ def _after(family: Family, firewall: Firewall) -> str:
     lines = []
     for line in firewall.files.get(AFTER[family], "").splitlines():
         if line.startswith("-A "):
-            _, chain, *words = shlex.split(line)
+            try:
+                _, chain, *words = shlex.split(line)
+            except ValueError:  # a quote without its end, or no chain
+                raise UsageError(
+                    f"firewall: {AFTER[family]}: {line!r} is not a line of iptables-save"
+                ) from None
             line = f"-A {chain} {arguments.canonical(family, words)}"
         lines.append(line)
     return "".join(line + "\n" for line in lines)
@@ -156,7 +162,10 @@ def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if line.startswith("*"):
-            table = tables.setdefault(line[1:].strip(), {})
+            name = line[1:].strip()
+            if name not in _TABLES:
+                raise UsageError(f"firewall: {reason}: {line!r} names no table ({', '.join(_TABLES)})")
+            table = tables.setdefault(name, {})
         elif line.startswith(":"):
             policy = rest.split(" ")[0]
             table.setdefault(word[1:], _Chain(None if policy == "-" else policy, []))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from netlab.firewall import prepared
-from netlab.model.errors import Position, UsageError
+from netlab.lab.options import load_plan
+from netlab.model.errors import Position, ScenarioError, UsageError
 from netlab.model.family import Family
 from netlab.model.scenario import Firewall, Host, JsonValue
 
@@ -185,3 +187,19 @@ def test_defaults_change_policies_logging_and_tracking() -> None:
         "-j REJECT --reject-with icmp6-port-unreachable"
     ]
     assert chain(firewall, Family.IPV4, "ufw-skip-to-policy-output") == ["-j DROP"]
+
+
+@pytest.mark.parametrize("key", ["after_rules", "after6_rules"])
+@pytest.mark.parametrize("line", ['-A ufw-after-input -m comment --comment "x -j DROP', "-A ", "*evil"])
+def test_a_line_of_after_rules_that_is_wrong_is_an_error_with_a_place(
+    tmp_path: Path, key: str, line: str
+) -> None:
+    (tmp_path / "a.rules").write_text(f"*filter\n{line}\nCOMMIT\n")
+    file = tmp_path / "f.yaml"
+    file.write_text(
+        f"services: {{c: {{image: x}}}}\nx-netlab: {{host: {{firewall: {{ufw: {{{key}: a.rules}}}}}}}}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        load_plan([file])
+    assert caught.value.problems[0].position.line == 2
+    assert line in str(caught.value)
