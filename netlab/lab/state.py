@@ -264,6 +264,7 @@ class Lock:
                     continue
                 fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
                 if self.holds():
+                    self._check()
                     return
                 lifetime.let_go(self.fd)
                 self.fd = -1
@@ -290,11 +291,19 @@ class Lock:
                 f"{self.path} is not a directory of yours that only you may write to"
             ) from error
         lifetime.keep_from_children(self.fd)
+        return True
+
+    def _check(self) -> None:
+        """Raise MachineError if the directory is somebody's other than a lab's.
+
+        Only who holds the lock may look: before, another process may be writing the lab's first files.
+        """
+        from netlab.model.errors import MachineError
+
         if _is_lab(self.fd):
             self._ours = True
         elif os.listdir(self.fd):
             raise MachineError(f"{self.path} holds other files than a lab's: use another name")
-        return True
 
     def _let_go(self) -> None:
         lifetime.let_go(self.fd)

@@ -52,4 +52,4 @@ def test_one_interface_to_a_pipe_and_a_count(netlab: Netlab) -> None:
 def test_what_is_not_there(netlab: Netlab) -> None:
     lab = netlab.up()
     done = netlab("capture", f"{lab}.host:ext9", "-w", "/dev/null", code=2)
-    assert "there are lo, ext0, docker0, docker_httpd" in done.stderr
+    assert "it has lo, ext0, docker0, docker_httpd" in done.stderr

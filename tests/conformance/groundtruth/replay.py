@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, assert_never
@@ -134,11 +135,17 @@ class Replay:
         for endpoint in spec.endpoints[1:]:
             self._connect(spec.name, endpoint)
 
+    @functools.cached_property
+    def knows_priorities(self) -> bool:
+        """Whether the daemon reads an endpoint's gateway priority."""
+        return int(self.daemon.version().split(".")[0]) >= 28
+
     def _rank(self, wish: EndpointSpec) -> tuple[bool, int, bool, str]:
         """libnetwork's order of endpoints (Endpoint.Less), in which netlab joins them."""
         spec = self.specs.get(wish.network)
         internal, ipv6 = (spec.internal, spec.enable_ipv6) if spec else (False, None)
-        return internal, -wish.gw_priority, not ipv6, wish.network
+        priority = wish.gw_priority if self.knows_priorities else 0
+        return internal, -priority, not ipv6, wish.network
 
     def _connect(self, container: str, endpoint: EndpointSpec) -> None:
         self.daemon.api.post(

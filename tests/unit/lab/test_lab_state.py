@@ -210,6 +210,23 @@ def test_a_lock_whose_folder_was_replaced_leaves_the_new_one() -> None:
         assert second.holds()
 
 
+def test_who_waits_for_a_lock_judges_the_folder_only_then() -> None:
+    """The holder may just be writing the lab's first file under its provisional name."""
+    first = state.Lock("one")
+    half_written = Path(first.path) / "lab.json.new"
+    half_written.touch()
+    got: list[state.Lock] = []
+    waiter = threading.Thread(target=lambda: got.append(state.Lock("one")))
+    waiter.start()
+    waiter.join(0.2)
+    assert waiter.is_alive(), "it must wait, not refuse"
+    half_written.unlink()
+    first.release()
+    waiter.join(10)
+    assert [lock.holds() for lock in got] == [True]
+    got[0].release()
+
+
 def test_what_is_no_lab_s_is_left_alone(places: Path) -> None:
     """As with NETLAB_STATE=/, where every command would have removed /media."""
     root = places / "labs"
