@@ -9,16 +9,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from netlab.first_use import at_first_use
 from netlab.version import __version__
 
 if TYPE_CHECKING:
     from netlab.journey.expect_words import ExpectationFailed
-    from netlab.lab.client.client import attach
     from netlab.lab.lab import Lab
-    from netlab.lab.options import load_plan
-    from netlab.lab.standing import up
+    from netlab.lab.load import load_plan
+    from netlab.lab.standing import attach, up
     from netlab.model.errors import (
         EngineFailed,
         LabError,
@@ -55,29 +55,28 @@ __all__ = [
     "up",
 ]
 
-_WHERE = {
+_ERRORS = "netlab.model.errors"
+_WHERE = dict.fromkeys(__all__, _ERRORS) | {
     "ExpectationFailed": "netlab.journey.expect_words",
     "Lab": "netlab.lab.lab",
-    "attach": "netlab.lab.client.client",
-    "load_plan": "netlab.lab.options",
+    "attach": "netlab.lab.standing",
+    "load_plan": "netlab.lab.load",
     "up": "netlab.lab.standing",
 }
+_get = at_first_use(__name__, _WHERE)
+_private = at_first_use(__name__, {"held": "netlab.lab.interrupts", "register": "netlab.view.texts"})
 
 
 def __getattr__(name: str) -> object:
     """Import a public name at its first use, so that `netlab ls` need not pay for it."""
-    if name not in __all__:
-        raise AttributeError(f"module 'netlab' has no attribute {name!r}")
-    import importlib
-
-    from netlab.lab.interrupts import held
-
+    if name not in _WHERE:
+        return _get(name)  # raises AttributeError
+    held: Any = _private("held")
     with held():  # half a module would be left of an import that Ctrl-C breaks off
         if name in ("Lab", "attach", "up"):
-            from netlab.view.texts import register
-
+            register: Any = _private("register")
             register()
-        return getattr(importlib.import_module(_WHERE.get(name, "netlab.model.errors")), name)
+        return _get(name)
 
 
 def __dir__() -> list[str]:

@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
-import pkgutil
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import netlab.bench
+from netlab.bench import (
+    bringup,
+    docker,
+    isolation,
+    matrix,
+    mininet,
+    netlink,
+    proxy,
+    ready,
+    rules,
+    startup,
+    teardown,
+    trace,
+)
 from netlab.bench.frame import Effort, Result, table
 from netlab.model.errors import MachineError, NothingTested, Unmeasured, UsageError
 
 SCHEMA_VERSION = 1
 
 
-def benchmarks() -> Iterator[str]:
-    """The names of the modules of this package that have a ``run``."""
-    for module in pkgutil.iter_modules(netlab.bench.__path__):
-        if module.name not in ("frame", "__main__") and hasattr(_load(module.name), "run"):
-            yield module.name
-
-
-def _load(name: str) -> object:
-    return importlib.import_module(f"netlab.bench.{name}")
+#: Every benchmark by name; each has ``run(effort)``.
+BENCHMARKS = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        bringup,
+        docker,
+        isolation,
+        matrix,
+        mininet,
+        netlink,
+        proxy,
+        ready,
+        rules,
+        startup,
+        teardown,
+        trace,
+    )
+}
 
 
 def chosen(wanted: Sequence[str]) -> list[str]:
     """The benchmarks to run: those named, or all; raises UsageError on an unknown name."""
-    there = list(benchmarks())
+    there = list(BENCHMARKS)
     unknown = [name for name in wanted if name not in there]
     if unknown:
         raise UsageError(f"no benchmark {', '.join(unknown)}; there are: {', '.join(there)}")
@@ -48,9 +68,8 @@ def measure(names: Sequence[str], effort: Effort) -> tuple[list[Result], dict[st
     for name in names:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         start = time.monotonic()
-        module = importlib.import_module(f"netlab.bench.{name}")
         try:
-            for result in module.run(effort):
+            for result in BENCHMARKS[name].run(effort):
                 results.append(result)
                 print(f"  {result.name}: {result.ratio:.2f}, goal {result.goal}", file=sys.stderr, flush=True)
         except (MachineError, Unmeasured) as error:
@@ -95,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="show the benchmarks and stop")
     options = parser.parse_args(arguments)
     if options.list:
-        print("\n".join(benchmarks()))
+        print("\n".join(BENCHMARKS))
         return 0
     effort = Effort(rounds=3 if options.quick else 7, seconds=options.seconds, quick=options.quick)
     try:

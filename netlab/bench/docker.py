@@ -6,22 +6,19 @@ and image exist before the clock starts.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from netlab.bench.drain import drain
 from netlab.bench.frame import Effort, NoYardstick, Result, faster, interleaved
 from netlab.bench.labs import plan_of, state_of_its_own, up_and_down
+from netlab.bench.real.daemon import IMAGE, Daemon
+from netlab.bench.real.world import World
 from netlab.kernel.machine import find_tool
 
 GOAL = 150.0
 """So many times faster than ``docker run``."""
 
-GROUNDTRUTH = Path(__file__).parents[2] / "tests" / "conformance"
 SIZES = (10, 100)
 ROUNDS = {10: 3, 100: 1}
 
@@ -32,16 +29,9 @@ class Real:
     def __init__(self) -> None:
         if find_tool("dockerd") is None or find_tool("docker") is None:
             raise NoYardstick("Docker is not installed: run ./install --dev")
-        if not (GROUNDTRUTH / "groundtruth").is_dir():
-            raise NoYardstick(
-                "this is not a checkout of netlab, whose tests have the cell for a real dockerd"
-            )
-        sys.path.insert(0, str(GROUNDTRUTH))
-        world = importlib.import_module("groundtruth.world")
-        daemon = importlib.import_module("groundtruth.daemon")
-        self.image: str = daemon.IMAGE
-        self.world: Any = world.World()
-        self.daemon: Any = daemon.Daemon(self.world, {})
+        self.image = IMAGE
+        self.world = World()
+        self.daemon = Daemon(self.world, {})
 
     def __enter__(self) -> Real:
         self.daemon.start()

@@ -6,12 +6,16 @@ Both sides start the same program from a process as small as a lab's supervisor,
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from netlab.bench.frame import Effort, NoYardstick, Result, at_most, interleaved
+from netlab.kernel import libc, userns
+from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
 from netlab.model.errors import LabError
 
 GOAL = 3.0
@@ -25,12 +29,6 @@ def main() -> None:
     """The starting process: prints the seconds of a sample for each line of input (``ours`` or
     ``theirs``).
     """
-    import os
-    import time
-
-    from netlab.kernel import libc, userns
-    from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
-
     libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWNET | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC)
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
     sandbox, program = Sandbox(), Program((PROGRAM,), userns.create_network(), CONTAINER)
@@ -51,8 +49,6 @@ def main() -> None:
 
 def run(effort: Effort) -> Iterator[Result]:
     """One line: seconds a program."""
-    import os
-
     if os.geteuid() != 0:
         raise NoYardstick("starting isolated programs is measured as root")
     command = [sys.executable, "-I", "-c", "from netlab.bench.isolation import main; main()"]

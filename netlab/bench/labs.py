@@ -13,7 +13,8 @@ from time import perf_counter
 from netlab.bench.drain import drain
 from netlab.lab import codec, state
 from netlab.lab.client.launch import Launch
-from netlab.lab.options import load_plan, record_of
+from netlab.lab.load import load_plan
+from netlab.lab.record import record_of
 from netlab.model.plan import Plan
 
 

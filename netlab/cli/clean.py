@@ -5,27 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, print_text, say
+from netlab.cli.output import print_json, print_text, say
+from netlab.lab import state
 from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    parser.add_argument("-n", "--dry-run", action="store_true", help="only list what would be removed")
-    parser.add_argument("--json", action="store_true", help="print what was removed as JSON")
-    parser.epilog = (
-        "A lab that was killed leaves only names behind: its directory, and symlinks in /run/netns. "
-        "`up`, `down` and `ls` remove them too, whenever you run them."
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """List, then remove; returns 0."""
-    from netlab.lab import state
-
     stale = state.dead()
     paths = [path for record in stale for path in state.leftovers(record) if os.path.lexists(path)]
     if not args.json:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
+import argparse
 
 BASH = """\
 # bash completion for netlab: source <(netlab completion bash)
@@ -61,14 +58,6 @@ complete -c netlab -f -a '(__netlab_complete)'
 """
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell")
-    parser.epilog = (
-        "In bash: source <(netlab completion bash). Completes verbs, options, labs, nodes and files."
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import add_scenario_options, load_group, print_json, scenario_groups
-from netlab.cli.help import examples
+from netlab.cli.matrix import variants_of
+from netlab.cli.output import print_json
+from netlab.cli.scenarios import load_group, scenario_groups
+from netlab.lab import state
+from netlab.lab.client.client import Client
+from netlab.lab.temporary import compare_flows
+from netlab.model.errors import UsageError
+from netlab.plan.diff import diff
+from netlab.view.console import console
+from netlab.view.diff import document, report
 
 if TYPE_CHECKING:
-    import argparse
-
-    from netlab.cli.common import Files
-    from netlab.lab.client.client import Client
+    from netlab.cli.scenarios import Files
     from netlab.model.plan import Plan
 
 
@@ -27,50 +33,17 @@ class Side:
     client: Client | None = None
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    add_scenario_options(parser, variants=True)
-    parser.add_argument(
-        "--plan-only", action="store_true", help="compare the plans and measure nothing; needs no root"
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="show every rule, MAC address, file and argument that differs"
-    )
-    parser.add_argument("--json", action="store_true", help="print every difference as JSON")
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
-    )
-    parser.epilog = (
-        "Give two engines, two firewalls, --daemon KEY=both or two files to compare these two; give "
-        "one engine or firewall to compare the file as written with it. A running lab can take a "
-        "file's place. Flows that open or close come first."
-    )
-    examples(
-        parser,
-        ("netlab diff compose.yaml --engine docker-20.10 --engine docker-28", "what an upgrade changes"),
-        ("netlab diff compose.yaml --daemon userland-proxy=both", "what the userland proxy changes"),
-        ("netlab diff old.yaml new.yaml", "what your edit changes"),
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Compare the two; returns 0, 2 if a side refuses to be built, 3 if an answer could not be measured."""
-    from netlab.plan.diff import diff
-    from netlab.view.diff import document, report
-
     first, second = sides(args)
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)
     flows = None
     if not args.plan_only:
-        from netlab.lab.temporary import compare_flows
-
         flows = compare_flows([(side.label, side.plan, side.client) for side in (first, second)], args.jobs)
     if args.json:
         print_json(document(labels, plans, flows))
     else:
-        from netlab.view.console import console
-
         out = console(sys.stdout)
         for line in report(labels, plans, flows, full=args.full):
             out.print(line)
@@ -83,9 +56,6 @@ def run(args: argparse.Namespace) -> int:
 
 def sides(args: argparse.Namespace) -> tuple[Side, Side]:
     """Both sides; raises UsageError unless the command line says exactly two."""
-    from netlab.cli.matrix import variants_of
-    from netlab.model.errors import UsageError
-
     standing = _standing(args)
     if standing is not None:
         return standing
@@ -110,13 +80,6 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
 
 def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
     """Both sides, if at least one is a running lab and no file has its name; otherwise None."""
-    import argparse
-
-    from netlab.cli.matrix import variants_of
-    from netlab.lab import state
-    from netlab.lab.client.client import Client
-    from netlab.model.errors import UsageError
-
     names = [name for name in args.files if not os.path.exists(name)]
     found = state.standing() if names else []
     labs = {record.name: Client(record) for record in found if record.name in names}
@@ -143,8 +106,6 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
 
 
 def _as_written(args: argparse.Namespace) -> argparse.Namespace:
-    import argparse
-
     return argparse.Namespace(**{**vars(args), "engine": None, "firewall": None, "daemon": []})
 
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_text
+from netlab.cli.output import colours, print_json, print_text
+from netlab.kernel.features import examine
+from netlab.kernel.machine import Finding
+from netlab.lab import state
+from netlab.model.errors import MachineError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from netlab.kernel.machine import Finding
-
 MARKS = {"ok": ("✓", "32"), "limited": ("!", "33"), "missing": ("✗", "31")}
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def stale_labs() -> Iterator[Finding]:
     """The remains of killed labs: only names, because nothing else of a lab outlives its supervisor."""
-    from netlab.kernel.machine import Finding
-    from netlab.lab import state
-    from netlab.model.errors import MachineError
-
     use = "the names of labs"
     try:
         records = state.records()
@@ -75,15 +70,8 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Examine the machine; returns 0, or 4 if something needed is missing."""
-    import sys
-
-    from netlab.cli.common import colours, print_json
-    from netlab.kernel.features import examine
-
     findings = [*examine(), *stale_labs()]
     if args.json:
-        from dataclasses import asdict
-
         works = exit_code(findings) == 0
         print_json({"works": works, "findings": [asdict(finding) for finding in findings]})
     else:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, say
-from netlab.cli.complete import hint
+from netlab.cli.output import print_json, say
+from netlab.lab import state
+from netlab.lab.bring_up import take_down
+from netlab.model.errors import UsageError
+from netlab.scenario.names import lab_name
 
 if TYPE_CHECKING:
     import argparse
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(
-        parser.add_argument("labs", nargs="*", metavar="LAB", help="a lab's name, or its scenario file"),
-        "lab",
-    )
-    parser.add_argument("-a", "--all", action="store_true", help="every lab")
-    parser.add_argument("--json", action="store_true", help="print the names of the labs as JSON")
-    parser.epilog = "Without LAB: the one running lab, or the lab of this folder's scenario."
-
-
 def run(args: argparse.Namespace) -> int:
     """Take the labs down; returns 0 also if there was none."""
-    from netlab.lab.standing import take_down
-
     taken = [name for name in _names(args) if take_down(name, say)]
     if args.json:
         print_json({"down": taken})
@@ -38,9 +29,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(args: argparse.Namespace) -> list[str]:
-    from netlab.lab import state
-    from netlab.model.errors import UsageError
-
     records = [record.name for record in state.records()]
     if args.all:
         return records
@@ -52,16 +40,10 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 
 def _name_of(text: str) -> str:
-    from netlab.lab import state
-
     if os.sep not in text and not text.endswith((".yaml", ".yml")):
         return text
     path = os.path.abspath(text)
     for record in state.records():
         if path in record.data.get("files", ()):
             return record.name
-    from pathlib import Path
-
-    from netlab.scenario.names import lab_name
-
     return lab_name(Path(path))

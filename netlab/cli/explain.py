@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import print_json
-from netlab.cli.complete import hint
-from netlab.cli.help import FLOW_GRAMMAR, examples
+from netlab.cli.output import print_json
 from netlab.cli.probe import flows_of, question
+from netlab.journey.sentence import sentence
+from netlab.lab.explain import explain
+from netlab.view.console import console
+from netlab.view.journey import summary
 
 if TYPE_CHECKING:
     import argparse
@@ -16,32 +18,8 @@ if TYPE_CHECKING:
     from netlab.lab.explain import Explanation
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    option = parser.add_argument
-    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one running lab"), "lab")
-    option("flows", nargs="*", metavar="FLOW", help="'client -> host:80/tcp'")
-    family = parser.add_mutually_exclusive_group()
-    family.add_argument("-4", dest="family", action="store_const", const=4, help="IPv4 only")
-    family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6 only")
-    option("--json", action="store_true", help="print JSON")
-    parser.set_defaults(protocol=None, via=None, from_address=None, from_port=None)
-    parser.epilog = (
-        f"{FLOW_GRAMMAR}\n\n"
-        "netlab adds the rule in the lab, measures the whole matrix again, and removes the rule. If a "
-        "route or a sysctl decided, it tries to change that in the same way. It suggests only changes that "
-        "help. Exit code: 0 if each rule changed its own flow and no other, 1 if not, 3 if that could "
-        "not be measured."
-    )
-    examples(
-        parser, ("netlab explain -4 'client -> host:80'", "which rule lets it through, and how to block it")
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Explain each flow; returns the exit code."""
-    from netlab.lab.explain import explain
-
     client, texts = question(args)
     found = []
     for flow in flows_of(client.plan, texts, args):
@@ -58,10 +36,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(explanation: Explanation) -> None:
-    from netlab.journey.sentence import sentence
-    from netlab.view.console import console
-    from netlab.view.journey import summary
-
     screen = console(sys.stdout)
     screen.print(summary(explanation.before), style="bold")
     screen.print(f"  {sentence(explanation.before)}")
@@ -86,9 +60,6 @@ def _nodes(explanation: Explanation) -> str:
 
 
 def _proof(explanation: Explanation) -> None:
-    from netlab.view.console import console
-    from netlab.view.journey import summary
-
     screen = console(sys.stdout)
     after = explanation.after
     if after is not None:

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, print_text, say, write_anew
-from netlab.cli.complete import hint
-from netlab.cli.help import examples
+from netlab.cli.gallery_page import entry_of, scenarios
+from netlab.cli.output import print_json, print_text, say, write_anew
+from netlab.model.errors import UsageError
+from netlab.model.near import nearest
+from netlab.view import rich
+from netlab.view.console import console
 
 if TYPE_CHECKING:
     import argparse
@@ -17,28 +20,8 @@ if TYPE_CHECKING:
     from netlab.cli.gallery_page import Entry
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(parser.add_argument("name", nargs="?", metavar="NAME", help="write this scenario"), "gallery")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to; default: NAME.yaml; - is stdout")
-    parser.add_argument("--force", action="store_true", help="replace files that are there")
-    parser.add_argument("--json", action="store_true", help="print the list as JSON")
-    parser.epilog = (
-        "Each scenario answers a question that people ask, and states its answer as expectations that "
-        "`netlab verify` measures. Files that a scenario names are written beside it."
-    )
-    examples(
-        parser,
-        ("netlab gallery", "list the scenarios"),
-        ("netlab gallery ufw-published && netlab verify ufw-published.yaml", "see for yourself"),
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """List, or write one; returns 0. Raises UsageError for an unknown name and for files that are there."""
-    from netlab.cli.gallery_page import entry_of, scenarios
-    from netlab.model.errors import UsageError
-
     names = scenarios()
     if args.name is None:
         if args.output or args.force:
@@ -47,9 +30,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     name = args.name.removesuffix(".yaml")
     if name not in names:
-        import difflib
-
-        near = [known for known in names if name in known] or difflib.get_close_matches(name, names, 1)
+        one = nearest(name, names)
+        near = [known for known in names if name in known] or ([one] if one else [])
         more = f" (did you mean {' or '.join(near)}?)" if near else "; netlab gallery lists them"
         raise UsageError(f"the gallery has no scenario {args.name!r}{more}")
     write(names[name], args.output or f"{name}.yaml", force=args.force)
@@ -57,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(entries: list[Entry], *, as_json: bool) -> None:
-    from netlab.view.console import console
-
     if as_json:
         fields = ("name", "title", "question", "claim", "engine", "holds")
         documents = [
@@ -67,22 +47,17 @@ def _list(entries: list[Entry], *, as_json: bool) -> None:
         ]
         print_json({"scenarios": documents})
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = rich.Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for entry in entries:
-        table.add_row(Text(entry.name, style="bold"), Text(entry.question))
+        table.add_row(rich.Text(entry.name, style="bold"), rich.Text(entry.question))
     console(sys.stdout).print(table)
     say("netlab gallery NAME writes one to this folder")
 
 
 def write(path: str, output: str, *, force: bool = False) -> None:
     """Copy a scenario and the files that it names; raises UsageError for what is there already."""
-    from netlab.model.errors import UsageError
-
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if output == "-":

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from netlab.model.errors import MachineError
+
 #: Where each tracker's issues are.
 _ISSUES = "https://github.com/{repository}/issues/{number}"
 _REPOSITORIES = {"moby": "moby/moby", "docker/docs": "docker/docs", "gluetun": "qdm12/gluetun"}
@@ -71,8 +73,6 @@ def entry_of(path: Path) -> Entry:
 
 def folder() -> str:
     """Where the gallery's files are; raises MachineError if netlab was installed without them."""
-    from netlab.model.errors import MachineError
-
     here = os.path.dirname(__file__)
     for place in _PLACES:
         path = os.path.normpath(os.path.join(here, place))

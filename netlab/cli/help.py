@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 #: What a FLOW may be, for the help of the verbs that take one.
 FLOW_GRAMMAR = """\
@@ -19,6 +20,20 @@ def examples(parser: argparse.ArgumentParser, *shown: tuple[str, str]) -> None:
     parser.shown_examples = shown  # type: ignore[attr-defined]
     lines = "\n".join(f"  {command}\n      {meaning}" for command, meaning in shown)
     parser.epilog = "\n\n".join(filter(None, (parser.epilog, f"examples:\n{lines}")))
+
+
+def hint(action: argparse.Action, kind: str) -> argparse.Action:
+    """Say what completes ``action``: file, lab, node, target (lab or node), event, engine or firewall."""
+    action.completes = kind  # type: ignore[attr-defined]
+    return action
+
+
+def columns() -> int:
+    """The terminal's width; argparse would use shutil, which imports three compressors."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns) or 80
+    except (OSError, ValueError):  # no terminal, or COLUMNS is not a number
+        return 80
 
 
 class HelpFormatter(argparse.HelpFormatter):

@@ -7,15 +7,17 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import say, write_anew
-from netlab.cli.help import examples
+from netlab.cli.arguments.init import FILE
+from netlab.cli.output import say, write_anew
+from netlab.lab.load import load_plan
+from netlab.model.errors import UsageError
+from netlab.scenario import find_compose, folder_environment
 
 if TYPE_CHECKING:
     import argparse
 
     from netlab.model.plan import Plan
 
-FILE = "netlab.yaml"
 
 _STARTER = """\
 services:
@@ -25,23 +27,8 @@ services:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="default: this folder")
-    parser.add_argument("--force", action="store_true", help=f"replace a {FILE} that is there")
-    parser.epilog = (
-        f"Writes {FILE}, which includes the folder's Compose file and leaves it as it is. Every default of "
-        "netlab is there as a comment. In a folder without a Compose file, it starts with a web server."
-    )
-    examples(parser, ("netlab init && netlab up", "a lab of this folder's Compose file"))
-
-
 def run(args: argparse.Namespace) -> int:
     """Write the scenario; returns 0. Raises UsageError, or ScenarioError for a wrong Compose file."""
-    from netlab.lab.options import load_plan
-    from netlab.model.errors import UsageError
-    from netlab.scenario import find_compose, folder_environment
-
     target = os.path.normpath(os.path.join(args.folder, FILE))
     if os.path.lexists(target) and not args.force:
         raise UsageError(f"{target} is there already; --force replaces it")

@@ -5,26 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from netlab.cli.output import print_json
+from netlab.lab import state
 from netlab.model.shown import shown_in_line
 
 if TYPE_CHECKING:
     import argparse
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="print the labs as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="names only")
-
-
 def run(args: argparse.Namespace) -> int:
     """List the labs; returns 0."""
-    from netlab.lab import state
-
     labs = state.standing()
     if args.json:
-        from netlab.cli.common import print_json
-
         print_json({"labs": [_document(record.name, record.data) for record in labs]})
     elif args.quiet:
         for record in labs:

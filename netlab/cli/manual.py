@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from netlab.cli.verbs import VERBS, parser_of
+from netlab.cli.run import parser_of
+from netlab.cli.verbs import VERBS
 
 EXIT_CODES = (
     (0, "as expected"),
@@ -90,14 +91,14 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 def verb(name: str) -> Verb:
     """The manual's entry from the parser of a verb."""
-    parser, _ = parser_of(name)
+    parser = parser_of(name)
     shown = [action for action in parser._actions if action.help is not argparse.SUPPRESS]
     positionals = [action for action in shown if not action.option_strings]
     options = [action for action in shown if action.option_strings]
     usage = " ".join(["netlab", name, "[OPTION…]", *map(_positional_usage, positionals)])
     return Verb(
         name,
-        VERBS[name][1],
+        VERBS[name],
         usage,
         tuple(Argument(_metavar(action), _help(parser, action)) for action in positionals),
         tuple(Argument(_option_form(action), _help(parser, action)) for action in options),
@@ -124,7 +125,7 @@ def _markdown_of(entry: Verb) -> Iterator[str]:
 def markdown() -> str:
     """The whole of ``docs/verbs.md``."""
     lines = [PREAMBLE, "| verb | |", "|---|---|"]
-    lines += [f"| [`{name}`](#{name}) | {about} |" for name, (_, about) in VERBS.items()]
+    lines += [f"| [`{name}`](#{name}) | {about} |" for name, about in VERBS.items()]
     for name in VERBS:
         lines += _markdown_of(verb(name))
     lines += ["", "## Exit codes", "", "| code | |", "|---|---|"]
@@ -169,7 +170,7 @@ def main_page() -> str:
     lines = ['.TH NETLAB 1 "" netlab "netlab"', ".SH NAME"]
     lines += [_roff("netlab - a Docker host's network, built from a Compose file in network namespaces")]
     lines += [".SH SYNOPSIS", "\\fBnetlab\\fR \\fIVERB\\fR [OPTION…]", ".SH VERBS"]
-    lines += _roff_list([(f"netlab-{name}(1)", about) for name, (_, about) in VERBS.items()])
+    lines += _roff_list([(f"netlab-{name}(1)", about) for name, about in VERBS.items()])
     lines += [".SH FILES", *_roff_list(FILES), *_roff_exit_codes(), ".SH SEE ALSO"]
     lines += ["\\fBip\\-netns\\fR(8), \\fBiptables\\fR(8), \\fBnft\\fR(8)", ""]
     return "\n".join(lines)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import TYPE_CHECKING
+
+from netlab.cli.arguments.plan import RULES
+from netlab.cli.output import colours, print_text, say
+from netlab.cli.scenarios import load_plan
+from netlab.model.errors import UsageError
+from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.plan.render import nft_input, restore_text
+from netlab.view import lab as view
+from netlab.view.console import console
+from netlab.view.plain import visible
+from netlab.view.plan import document, tree
 
 if TYPE_CHECKING:
     import argparse
 
     from netlab.model.plan import Node, Plan
 
-#: ``--rules``: which part of the ruleset.
-RULES = ("ipv4", "ipv6", "nft")
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    from netlab.cli.common import add_scenario_options
-
-    add_scenario_options(parser)
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--full", action="store_true", help="print every interface, sysctl, rule and listener")
-    form.add_argument("--json", action="store_true", help="print all of it as JSON")
-    form.add_argument("--rules", choices=RULES, help="print one host's ruleset, as iptables-save or nft does")
-    parser.add_argument("--host", metavar="NAME", help="with --rules: the host, if there are several")
-
 
 def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
-    import sys
-
-    from netlab.cli.common import colours, load_plan, print_text, say
-    from netlab.view.plain import visible
-
     plan = load_plan(args)
     if args.rules:
         host = _host(plan, args.host)
@@ -43,19 +36,11 @@ def run(args: argparse.Namespace) -> int:
             say(f"{host.engine} writes no rules for --rules {args.rules} here{more}")
         return 0
     if args.json:
-        import json
-
-        from netlab.view.plan import document
-
         print_text(json.dumps(document(plan), indent=2, ensure_ascii=False))
         return 0
     if args.full:
-        from netlab.view.console import console
-        from netlab.view.plan import tree
-
         console(sys.stdout, markup=True).print(tree(plan))
         return 0
-    from netlab.view import lab as view
 
     colour = colours(sys.stdout)
     print_text("\n".join(view.picture(plan, colour=colour)), styles=colour)
@@ -66,8 +51,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _host(plan: Plan, name: str | None) -> Node:
-    from netlab.model.errors import UsageError
-
     hosts = {node.name: node for node in plan.nodes if node.kind == "host"}
     if name is None and len(hosts) == 1:
         return next(iter(hosts.values()))
@@ -80,9 +63,6 @@ def _host(plan: Plan, name: str | None) -> Node:
 
 def rules_text(host: Node, which: str) -> str:
     """The ruleset of one kind, exactly as its tool prints it; empty if there is none."""
-    from netlab.model.rules import IptablesRuleset, NftTable
-    from netlab.plan.render import nft_input, restore_text
-
     texts = []
     for ruleset in host.rulesets:
         if isinstance(ruleset, IptablesRuleset):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Progress:
         if not self._live or elapsed < PATIENCE or not doing:
             return
         text = f"{elapsed:4.1f} s  " + ", ".join(doing)
-        width = shutil.get_terminal_size().columns
+        width = os.get_terminal_size(self._stream.fileno()).columns
         self._redraw(shown_in_line(text)[: width - 1])
         self._shown = True
 

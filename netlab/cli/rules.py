@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import print_json, print_text, width
-from netlab.cli.complete import hint
+from netlab.cli.output import print_json, print_text, width
+from netlab.cli.status import the_lab
+from netlab.lab.client.client import find_lab, find_node
 from netlab.lab.client.rules import RulesReader
+from netlab.lab.state import read
+from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.view import ruleset as view
 
@@ -16,26 +19,6 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.lab.client.client import Client
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(
-        parser.add_argument(
-            "node", nargs="?", metavar="[LAB.]NODE", help="default: the host of the one running lab"
-        ),
-        "node",
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--save", action="store_true", help="print the rules as iptables-save does")
-    form.add_argument("--nft", action="store_true", help="print the rules as nft list ruleset does")
-    form.add_argument("--json", action="store_true", help="print JSON")
-    family = parser.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_true", help="IPv4 only")
-    family.add_argument("-6", "--ipv6", action="store_true", help="IPv6 only")
-    parser.add_argument("-t", "--table", metavar="TABLE", help="this table only")
-    hint(parser.add_argument("-c", "--chain", metavar="CHAIN", help="this chain only"), "chain")
-    parser.add_argument("--no-reasons", action="store_true", help="leave the reasons out")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,14 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _target(text: str | None) -> tuple[Client, str]:
-    from netlab.cli.status import the_lab
-    from netlab.lab.client.client import attach, find_node
-    from netlab.lab.state import read
-
     if text is not None and "." not in text:
         record = read(text)
         if record is not None and record.ready:
-            client = attach(text)
+            client = find_lab(text)
             if not any(node.name == text for node in client.plan.nodes):
                 return client, _host(client)
     if text is not None:
@@ -77,8 +56,6 @@ def _target(text: str | None) -> tuple[Client, str]:
 
 def _host(client: Client) -> str:
     """The lab's host; raises UsageError if there are several."""
-    from netlab.model.errors import UsageError
-
     hosts = [node.name for node in client.plan.nodes if node.kind == "host"]
     if len(hosts) != 1:
         raise UsageError(

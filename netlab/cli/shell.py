@@ -5,36 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from netlab.cli.complete import hint
+from netlab.lab import state
+from netlab.lab.client.client import Client, find_lab, find_node
+from netlab.lab.client.terminal import run_inside
+from netlab.lab.node.ip_netns import name_all
+from netlab.model.errors import SeveralLabsError, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab.client.client import Client
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(
-        parser.add_argument(
-            "target",
-            nargs="?",
-            metavar="[LAB.]NODE|LAB",
-            help="a node, or a lab; default: the one running lab",
-        ),
-        "target",
-    )
-    parser.add_argument("--shell", metavar="PROGRAM", help="the shell; default: $SHELL")
-    parser.epilog = (
-        "A shell in a node sees what `netlab exec` shows there. In the shell of a lab, `ip netns exec "
-        "NODE COMMAND` works for every node, also without root. The prompt says where you are."
-    )
-
 
 def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit code."""
-    from netlab.lab.client.terminal import run_inside
-
     client, node = find_target(args.target)
     place = f"{client.name}.{node}" if node else client.name
     shell = args.shell or os.environ.get("SHELL") or "/bin/sh"
@@ -48,8 +30,6 @@ def run(args: argparse.Namespace) -> int:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(content)
         if nodes:
-            from netlab.lab.node.ip_netns import name_all
-
             name_all(private, client.name, nodes)
 
     return run_inside(client, node, argv, env=env, prepare=prepare, interactive=True)
@@ -57,10 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
 def find_target(text: str | None) -> tuple[Client, str | None]:
     """The lab, and the node if one is meant; raises UsageError."""
-    from netlab.lab import state
-    from netlab.lab.client.client import Client, attach, find_node
-    from netlab.model.errors import SeveralLabsError, UsageError
-
     if text is None:
         standing = state.standing()
         if len(standing) == 1:
@@ -72,15 +48,12 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
         raise SeveralLabsError(what, names)
     record = state.read(text) if "." not in text and "/" not in text else None
     if record is not None and record.ready and not _is_node_of_the_only_lab(text):
-        return attach(text), None
+        return find_lab(text), None
     return find_node(text)
 
 
 def _is_node_of_the_only_lab(text: str) -> bool:
     """Whether the name of a lab is its own node's as well (httpd in httpd): then the node is meant."""
-    from netlab.lab import state
-    from netlab.lab.client.client import Client
-
     standing = state.standing()
     return len(standing) == 1 and any(node.name == text for node in Client(standing[0]).plan.nodes)
 

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import print_json, print_text, width
-from netlab.cli.complete import hint
+from netlab.cli.output import print_json, print_text, width
+from netlab.cli.shell import find_target
+from netlab.lab.client.sockets import sockets
 from netlab.model.family import endpoint
+from netlab.view.ruleset import beside
 
 if TYPE_CHECKING:
     import argparse
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(
-        parser.add_argument(
-            "target",
-            nargs="?",
-            metavar="LAB|[LAB.]NODE",
-            help="a lab or one of its nodes; default: the one running lab",
-        ),
-        "target",
-    )
-    parser.epilog = "PIDs are those that programs in the lab see."
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
 def run(args: argparse.Namespace) -> int:
     """Show the sockets; returns 0."""
-    from dataclasses import asdict
-
-    from netlab.cli.shell import find_target
-    from netlab.lab.client.sockets import sockets
-    from netlab.view.ruleset import beside
-
     client, node = find_target(args.target)
     found = sockets(client, node)
     if args.json:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.common import colours, print_json, print_text, say
-from netlab.cli.complete import hint
+from netlab.cli.output import colours, print_json, print_text, say
+from netlab.lab import state
+from netlab.lab.client.client import Client, find_lab
 from netlab.lab.client.process import ending
+from netlab.model.errors import SeveralLabsError, UsageError
 from netlab.model.shown import shown_in_line
+from netlab.view import lab as view
 
 if TYPE_CHECKING:
     import argparse
-
-    from netlab.lab.client.client import Client
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    hint(parser.add_argument("lab", nargs="?", metavar="LAB", help="default: the one running lab"), "lab")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,8 +25,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_document(client, status))
     else:
-        from netlab.view import lab as view
-
         colour = colours(sys.stdout)
         print_text("\n".join(view.picture(client.plan, colour=colour)), styles=colour)
         print_text()
@@ -45,12 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 def the_lab(name: str | None) -> Client:
     """The lab of that name, or the only one; raises UsageError."""
-    from netlab.lab import state
-    from netlab.lab.client.client import Client, attach
-    from netlab.model.errors import SeveralLabsError, UsageError
-
     if name is not None:
-        return attach(name)
+        return find_lab(name)
     standing = state.standing()
     if len(standing) == 1:
         return Client(standing[0])
@@ -61,8 +50,6 @@ def the_lab(name: str | None) -> Client:
 
 
 def _document(client: Client, status: dict[str, Any]) -> dict[str, Any]:
-    from netlab.view import lab as view
-
     keys = ("files", "created", "pid", "owner", "version", "warnings")
     return {
         **view.document(client.plan),

@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import sys
+import time
 from typing import IO, TYPE_CHECKING
 
-from netlab.cli.common import UntilInterrupted, open_output, print_text, say
-from netlab.cli.complete import hint
-from netlab.cli.help import examples
+from netlab.cli.interrupted import UntilInterrupted
+from netlab.cli.output import open_output, print_text, say
+from netlab.cli.shell import find_target
+from netlab.journey.filter import WORDS, parse_filter
+from netlab.lab import state
+from netlab.lab.client.instrument import watching
+from netlab.measure import pcapng
+from netlab.measure.live import Live
+from netlab.measure.pcapng import section
+from netlab.measure.watch import told
+from netlab.model.errors import MachineError, UsageError
+from netlab.view.console import console
+from netlab.view.journey import journey_view, summary
 
 if TYPE_CHECKING:
     import argparse
 
     from netlab.journey.filter import Test
-    from netlab.measure.live import Live
     from netlab.measure.watch import JourneyReport, RemoteWatch
 
 _PACKETS_OF = 40 + 20  #: octets of headers that a trace event carries at most
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    option = parser.add_argument
-    hint(option("lab", nargs="?", metavar="LAB", help="the lab; default: the one running lab"), "lab")
-    option("filter", nargs="*", metavar="FILTER", help="such as: tcp and port 80 and not from client")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--netns", metavar="NAME|PATH", help="trace any network namespace on this machine")
-    place.add_argument("--host", action="store_true", help="trace the namespace that netlab was started in")
-    option("--tree", action="store_true", help="print each journey as a tree instead of one line")
-    option("--json", action="store_true", help="print one JSON object per line")
-    option("--pcapng", metavar="FILE", help="also write the packets, with hook and rules as comments")
-    option("-c", "--count", type=int, metavar="N", help="stop after N journeys")
-    parser.epilog = (
-        "Tracing stops at Ctrl-C, after --count journeys, or with the lab. --netns and --host add one "
-        "nftables table per family (the output names them) and change nothing else; the kernel "
-        "removes the tables when this command ends, however it ends.\n\n"
-        "FILTER joins these tests with and, or, not: tcp, udp, icmp, ipv4, ipv6, port N, from NODE, "
-        "src ADDRESS, dst ADDRESS, host ADDRESS, by CHAIN (or: by FAMILY TABLE CHAIN), "
-        "an outcome (timeout) or a path (proxy)."
-    )
-    examples(
-        parser,
-        ("netlab trace tcp and port 80 and not from client", "in the one running lab"),
-        ("sudo netlab trace --host port 8080", "the traffic of this machine"),
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Trace; returns 0, or 3 if events were lost."""
-    from netlab.journey.filter import parse_filter
-
     words = list(args.filter)
     foreign = args.host or args.netns is not None
     lab = args.lab
@@ -69,20 +52,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_lab(word: str) -> bool:
     """Whether the first word names a lab; it may also belong to the filter."""
-    from netlab.lab import state
-
     if word in (record.name for record in state.standing()):
         return True
-    from netlab.journey.filter import WORDS
-
     return word not in WORDS
 
 
 def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> RemoteWatch:
-    from netlab.cli.shell import find_target
-    from netlab.lab.client.instrument import watching
-    from netlab.model.errors import UsageError
-
     client, node = find_target(name)
     if node is not None:
         raise UsageError(f"{name} is a node; the hosts of a lab are traced")
@@ -100,12 +75,6 @@ def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) 
 
 def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> Live:
     """Trace a namespace outside any lab, from this process."""
-    import os
-
-    from netlab.measure.live import Live
-    from netlab.measure.watch import told
-    from netlab.model.errors import MachineError
-
     name = "host" if args.host else os.path.basename(args.netns)
     where = "this machine's own namespace" if args.host else args.netns
 
@@ -135,10 +104,6 @@ def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> Live:
 
 
 def _open(args: argparse.Namespace) -> int:
-    import os
-
-    from netlab.model.errors import UsageError
-
     if args.host:
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     path = args.netns if "/" in args.netns else f"/run/netns/{args.netns}"
@@ -159,8 +124,6 @@ class _Show:
         self._file = file
         self._nodes: dict[str, int] = {}
         if file is not None:
-            from netlab.measure.pcapng import section
-
             file.write(section())
 
     @property
@@ -174,14 +137,9 @@ class _Show:
         if self._file is not None:
             self._file.write(self._packets(told))
         if self._json:
-            import json
-
             document = {"when": told.when, **told.journey.to_json()}
             print_text(json.dumps(document, ensure_ascii=False))
         elif self._tree:
-            from netlab.view.console import console
-            from netlab.view.journey import journey_view
-
             screen = console(sys.stdout)
             screen.print(journey_view(told.journey, whole=self._whole))
             screen.print()
@@ -191,8 +149,6 @@ class _Show:
 
     def _packets(self, told: JourneyReport) -> bytes:
         """The packets of a journey, once at each hook; a trace has only their headers."""
-        from netlab.measure import pcapng
-
         blocks = []
         for node, octets, comments in told.packets:
             if node not in self._nodes:
@@ -216,10 +172,6 @@ def _length(octets: bytes) -> int:
 
 def _line(told: JourneyReport) -> str:
     """``12:00:01.250 client -> 198.51.100.1:80/tcp ipv4: ok, forward, sees 198.51.100.2``."""
-    import time
-
-    from netlab.view.journey import summary
-
     whole = int(told.when)
     clock = time.strftime("%H:%M:%S", time.localtime(whole))
     return f"{clock}.{int((told.when - whole) * 1000):03d} {summary(told.journey)}"

@@ -5,55 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import (
-    add_scenario_options,
-    as_typed,
-    print_json,
-    print_text,
-    read_group,
-    say,
-    scenario_groups,
-)
-from netlab.cli.help import examples
+from netlab.cli.output import colours, print_json, print_text, say
 from netlab.cli.progress import Progress
+from netlab.cli.verbs import load
+from netlab.lab.bring_up import Job, bring_up
+from netlab.view import lab as view
 
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.cli.common import Files
-    from netlab.lab.standing import Job
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    add_scenario_options(parser, several=True, programs=True)
-    parser.add_argument("--json", action="store_true", help="print the lab as JSON")
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", help="print nothing unless something goes wrong"
-    )
-    parser.epilog = (
-        "If the lab is already running, only the services and networks that changed are created, "
-        "removed or restarted, as with `docker compose up`. A change to a host or to the nodes "
-        "outside rebuilds the whole lab. When the command returns, everything that it shows is ready "
-        "to answer."
-    )
-    examples(
-        parser,
-        ("netlab up scenarios/httpd.yaml", "build the example of the README"),
-        (
-            "netlab up --engine docker-28 --firewall ufw",
-            "this folder's Compose file, with another engine and ufw",
-        ),
-    )
-
 
 def run(args: argparse.Namespace) -> int:
     """Bring the labs up; returns 0, or the exit code of the first that failed."""
-    from netlab.lab.standing import bring_up
-
-    groups = scenario_groups(args)
     with Progress(sys.stderr) as progress:
-        jobs = bring_up(lambda: load_all(args, groups), say, progress.show)
+        jobs = bring_up(lambda: jobs_of(args), say, progress.show)
     report(args, jobs)
     errors = [job.error for job in jobs if job.error is not None]
     if errors:
@@ -61,42 +26,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Job]:
-    """Read every scenario; raises one error with all that is wrong with any of them."""
-    from netlab.lab.options import refuse_programs
-    from netlab.lab.standing import Job
-    from netlab.model.errors import Problem, ScenarioError, UsageError
-
-    jobs: list[Job] = []
-    problems: list[Problem] = []
-    for files in groups:
-        try:
-            job = Job(read_group(args, files), files)
-        except ScenarioError as error:
-            problems += error.problems
-            continue
-        if not args.allow_programs:
-            try:
-                refuse_programs(job.plan)
-            except UsageError as error:
-                raise error.spelled(as_typed) from error
-        jobs.append(job)
-    if problems:
-        raise ScenarioError(problems)
-    names = [job.name for job in jobs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(
-                f"two scenarios would make a lab named {name}; bring them up one by one, with --name"
-            )
+def jobs_of(args: argparse.Namespace) -> list[Job]:
+    """The jobs, made by modules that are imported when the first supervisor has been started."""
+    jobs: list[Job] = load("up_jobs").jobs_of(args)
     return jobs
 
 
 def report(args: argparse.Namespace, jobs: list[Job]) -> None:
     """Show the labs: messages and warnings on stderr, the picture or JSON on stdout."""
-    from netlab.cli.common import colours
-    from netlab.view import lab as view
-
     standing = [job for job in jobs if job.error is None]
     for job in standing:
         for note in job.plan.notes if not args.quiet else ():

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.cli.common import (
-    add_scenario_options,
-    open_output,
-    print_json,
-    print_text,
-    read_group,
-    say,
-    scenario_groups,
-)
-from netlab.cli.help import examples
+from netlab.cli.output import open_output, print_json, print_text, say
+from netlab.cli.scenarios import read_group, scenario_groups
+from netlab.journey.expect import exit_code
+from netlab.lab.temporary import verify
+from netlab.model.errors import Problem, ScenarioError
+from netlab.plan import make
+from netlab.view.console import console
+from netlab.view.journey import journey_view
+from netlab.view.verify import after, counts, junit, table, verdict_json
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from netlab.cli.common import Files
+    from netlab.cli.scenarios import Files
     from netlab.journey.expect import Verdict
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
@@ -28,28 +29,8 @@ if TYPE_CHECKING:
     Loaded = tuple[Files, Scenario, Plan]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    add_scenario_options(parser, several=True)
-    parser.add_argument("--json", action="store_true", help="print every verdict with its journey as JSON")
-    parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML to FILE")
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", help="show only what did not pass, and the counts"
-    )
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
-    )
-    parser.epilog = (
-        "Exit code: 1 if an expectation failed, else 3 if one could not be measured, else 5 if there "
-        "was none, else 0."
-    )
-    examples(parser, ("netlab verify scenarios/*.yaml --junit results.xml", "for CI"))
-
-
 def run(args: argparse.Namespace) -> int:
     """Verify; returns the exit code."""
-    from netlab.journey.expect import exit_code
-
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
     results: dict[str, Sequence[Verdict]] = {}
@@ -59,8 +40,6 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             _show(name, plan, verdicts, args)
     if args.junit:
-        from netlab.view.verify import junit
-
         with open_output(args.junit) as file:
             file.write(junit(results))
     code = exit_code(verdict for verdicts in results.values() for verdict in verdicts)
@@ -69,8 +48,6 @@ def run(args: argparse.Namespace) -> int:
     elif code == 5:
         say("nothing was tested: no scenario expects anything (x-netlab.expect)")
     elif len(results) > 1:
-        from netlab.view.verify import counts
-
         everything = [verdict for verdicts in results.values() for verdict in verdicts]
         print_text(f"{len(results)} scenarios: {counts(everything)}")
     return code
@@ -78,9 +55,6 @@ def run(args: argparse.Namespace) -> int:
 
 def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     """All scenarios and their plans; raises ScenarioError with everything that is wrong with any of them."""
-    from netlab.model.errors import Problem, ScenarioError
-    from netlab.plan import make
-
     loaded: list[Loaded] = []
     problems: list[Problem] = []
     for files in groups:
@@ -96,11 +70,6 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
 
 def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
     """All verdicts, in the order of the scenarios; the first error cancels the labs that have not begun."""
-    from concurrent.futures import ThreadPoolExecutor
-    from functools import partial
-
-    from netlab.lab.temporary import verify
-
     with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
         futures = [
             pool.submit(verify, plan, scenario, warn=partial(_warn, ", ".join(files)))
@@ -118,10 +87,6 @@ def _warn(name: str, text: str) -> None:
 
 
 def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Namespace) -> None:
-    from netlab.view.console import console
-    from netlab.view.journey import journey_view
-    from netlab.view.verify import after, counts, table
-
     screen = console(sys.stdout)
     engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
     screen.print(f"{name} ({engines}): {counts(verdicts)}")
@@ -141,8 +106,6 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Nam
 
 
 def _print_json(results: dict[str, Sequence[Verdict]], code: int) -> None:
-    from netlab.view.verify import verdict_json
-
     print_json(
         {
             "exit_code": code,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from netlab.journey.expand import Claim
 from netlab.journey.sentence import sentence
 from netlab.model.errors import Position, UsageError
 from netlab.model.expectation import Expectation, Expected
@@ -15,7 +16,6 @@ from netlab.model.text import text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netlab.journey.expand import Claim
     from netlab.journey.expect import Verdict
     from netlab.model.flow import Flow
 
@@ -101,8 +101,6 @@ def claims_of(
 
     Raises UsageError if nothing is expected.
     """
-    from netlab.journey.expand import Claim
-
     asked: list[tuple[Flow, Expected]] = []
     for family, own in by_family.items():
         if own is not None:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Callable
 from typing import get_args
@@ -19,6 +18,7 @@ from netlab.journey.expect import names_chain
 from netlab.model.errors import UsageError
 from netlab.model.flow import FlowProtocol, OutcomeName, PathName
 from netlab.model.journey import Journey
+from netlab.model.near import nearest
 
 Test = Callable[[Journey], bool]
 
@@ -74,8 +74,8 @@ def _test(word: str, words: list[str]) -> Test:
         if word == "by" and value in _FAMILIES and len(words) > 1:
             value = " ".join((value, words.pop(0), words.pop(0)))
         return _valued(word, value)
-    near = difflib.get_close_matches(word, WORDS, 1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(word, WORDS)
+    hint = f" (did you mean {near}?)" if near else ""
     raise UsageError(f"filter: unknown word {word!r}{hint}")
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from netlab.model.errors import NoNodeError, UsageError
 from netlab.model.family import Family, bare
 from netlab.model.flow import Target
+from netlab.model.near import nearest
 from netlab.model.plan import Interface, NetworkFacts, Node, Plan
 
 _KINDS = {"service": "container", "host": "host", "outside": "outside"}
@@ -74,11 +75,9 @@ class Resolver:
         return [Target(name=node.name, network=target.network) for node in replicas] or [target]
 
     def _hint(self, name: str) -> str:
-        import difflib
-
-        near = difflib.get_close_matches(name, self._nodes, 1)
+        near = nearest(name, self._nodes)
         if near:
-            return f" (did you mean {near[0]}?)"
+            return f" (did you mean {near}?)"
         names = ", ".join(node.name for node in self.plan.nodes[:12] if node.kind != "segment")
         return f"; there are: {names}" if names else ""
 

@@ -1,25 +1,24 @@
 """Encode a plan as JSON text and decode it, for the supervisor and for later commands.
 
-A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
-value; all else in a plan are scalars. A scenario and its events also contain lists and mappings, which become
-``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the plan, so its digest tells
-whether a running lab matches a scenario.
+A dataclass or named tuple becomes ``{"ClassName": [field, …]}`` with its fields in order, any other tuple a
+list, an enum member its value; all else in a plan are scalars. A scenario and its events also contain lists
+and mappings, which become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the
+plan, so its digest tells whether a running lab matches a scenario.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType, ModuleType
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
-
-    from netlab.model.plan import Plan
-    from netlab.plan.change import History
-
+from netlab.model import errors, expectation, family, flow, plan, rules, scenario
+from netlab.model.plan import Plan
+from netlab.version import __version__
 
 #: What many nodes may have in common.
 SHARED = ("IptablesRuleset", "NftTable")
@@ -61,24 +60,29 @@ class _Encoder:
             return (kind.__name__, int, True)
         if issubclass(kind, str):  # the name of an option, in the place of a file
             return (kind.__name__, str, True)
-        if not is_dataclass(kind):
+        if not _is_data(kind):
             raise TypeError(f"a plan cannot hold a {kind.__name__}")
-        names = [field.name for field in fields(kind)]
+        names = _fields_of(kind)
         if not names:
             return (kind.__name__, lambda _: (), False)
         return (kind.__name__, attrgetter(*names), len(names) == 1)
 
 
+def _is_data(kind: type) -> bool:
+    """Whether a class is a dataclass or a named tuple."""
+    return is_dataclass(kind) or bool(_fields_of(kind))
+
+
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields, or of a named tuple's; nothing for any other class."""
+    if is_dataclass(kind):
+        return tuple(field.name for field in fields(kind))
+    return getattr(kind, "_fields", ()) if issubclass(kind, tuple) else ()
+
+
 def dumps(plan: Plan) -> str:
     """The plan as JSON text; the same plan gives the same text on every machine."""
-    import json
-
     return json.dumps(_Encoder().encode(plan), ensure_ascii=False, separators=(",", ":"))
-
-
-def warm_up() -> None:
-    """Import what :func:`loads` needs, before there is anything to load."""
-    _classes()
 
 
 def encode(value: Any) -> Any:
@@ -86,33 +90,19 @@ def encode(value: Any) -> Any:
     return _Encoder().encode(value)
 
 
-def dump(value: Any) -> str:
-    """:func:`encode`, as JSON text."""
-    import json
-
-    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
-
-
-@cache
-def _classes() -> dict[str, Callable[..., Any]]:
-    """Every class that a plan may hold, by name."""
-    from netlab.model import errors, expectation, family, flow, plan, rules, scenario
-
-    found: dict[str, Callable[..., Any]] = {
-        "Family": family.Family,
-        "OptionName": errors.OptionName,
-        "list": _list,
-        "dict": _dict,
-    }
-    _learn(found, errors, expectation, flow, plan, rules, scenario)
+def classes_of(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The dataclasses and named tuples that modules define, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, type) and _is_data(value) and value.__module__ == module.__name__:
+                found[name] = value
     return found
 
 
-def _learn(found: dict[str, Callable[..., Any]], *modules: ModuleType) -> None:
-    for module in modules:
-        for name, value in vars(module).items():
-            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
-                found[name] = value
+def dump(value: Any) -> str:
+    """:func:`encode`, as JSON text."""
+    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def _list(*items: Any) -> list[Any]:
@@ -123,10 +113,23 @@ def _dict(*items: tuple[str, Any]) -> dict[str, Any]:
     return dict(items)
 
 
-def decode(value: Any) -> Any:
-    """What :func:`encode` encoded; raises KeyError, TypeError, ValueError, IndexError for what it did not."""
+#: Every class that a plan may hold, by name.
+_CLASSES: dict[str, Callable[..., Any]] = {
+    "Family": family.Family,
+    "OptionName": errors.OptionName,
+    "list": _list,
+    "dict": _dict,
+    **classes_of(errors, expectation, flow, plan, rules, scenario),
+}
+
+
+def decode(value: Any, more: Mapping[str, Callable[..., Any]] = MappingProxyType({})) -> Any:
+    """What :func:`encode` encoded; ``more``: classes that no plan holds, by name.
+
+    Raises KeyError, TypeError, ValueError, IndexError for what it did not encode.
+    """
     seen: list[Any] = []
-    known = _classes()
+    known = {**_CLASSES, **more}
 
     def remembered(make: Callable[..., Any]) -> Callable[..., Any]:
         def made(*values: Any) -> Any:
@@ -150,10 +153,6 @@ def _decode(value: Any, classes: dict[str, Callable[..., Any]]) -> Any:
 
 def loads(text: str | bytes) -> Plan:
     """The plan that :func:`dumps` wrote; raises ValueError if the text is not one."""
-    import json
-
-    from netlab.model.plan import Plan
-
     try:
         plan = decode(json.loads(text))
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -163,34 +162,6 @@ def loads(text: str | bytes) -> Plan:
     return plan
 
 
-def dump_history(history: History) -> str:
-    """What a lab came from and what happened to it, as JSON text."""
-    import json
-
-    return json.dumps(_Encoder().encode(history), ensure_ascii=False, separators=(",", ":"))
-
-
-def load_history(text: str | bytes) -> History:
-    """The history that :func:`dump_history` wrote; raises ValueError if the text is not one."""
-    import json
-
-    from netlab.model import event
-    from netlab.plan import change
-
-    _learn(_classes(), event, change)
-    try:
-        history = decode(json.loads(text))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not a history of this netlab: {error}") from error
-    if not isinstance(history, change.History):
-        raise ValueError("not a history of this netlab")
-    return history
-
-
 def digest(text: str) -> str:
     """The name of a plan's content: hex digits, over the text of :func:`dumps` and netlab's own version."""
-    import hashlib
-
-    from netlab.version import __version__
-
     return hashlib.sha256(f"{__version__}\n{text}".encode()).hexdigest()[:32]

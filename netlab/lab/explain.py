@@ -9,7 +9,7 @@ from netlab.journey.advise import Advice, Wish, advise, granted, wish_of
 from netlab.journey.matrix import matrix
 from netlab.journey.remedies import cause, remedies
 from netlab.lab.client.instrument import lent
-from netlab.lab.client.process import collect
+from netlab.lab.client.programs import collect
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:

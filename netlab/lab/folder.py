@@ -12,6 +12,8 @@ import os
 import stat
 from contextlib import suppress
 
+from netlab.model.errors import MachineError
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: As many links as the kernel follows (path_resolution(7)).
@@ -156,6 +158,4 @@ def _refused(path: str, error: OSError) -> Exception:
 
 
 def _machine(text: str) -> Exception:
-    from netlab.model.errors import MachineError  # dataclasses: `netlab ls` does without them
-
     return MachineError(text)

@@ -5,38 +5,43 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import codec, state
-from netlab.lab.client.client import Client
-from netlab.lab.client.instrument import Instrument
+from netlab.lab.bring_up import claim
+from netlab.lab.client import changes
+from netlab.lab.client.capture import Capture, sources_in
+from netlab.lab.client.instrument import Instrument, measure_matrix
 from netlab.lab.client.launch import Launch
 from netlab.lab.client.nodes import resolve
 from netlab.lab.client.per_process import PerProcess
+from netlab.lab.client.programs import RunsPrograms
+from netlab.lab.client.rules import read_rules
+from netlab.lab.client.sockets import sockets
+from netlab.lab.explain import explain
+from netlab.lab.history import dump_history
 from netlab.lab.interrupts import Hold
-from netlab.lab.options import (
-    check,
-    load_scenario,
-    of_scenario,
-    record_of,
-    refuse_programs,
-    show_warnings,
-)
+from netlab.lab.load import load_scenario, show_warnings
+from netlab.lab.options import check, of_scenario, refuse_programs
+from netlab.lab.probe_options import shape
 from netlab.lab.questions import Questions, refuse_unmeasured
-from netlab.lab.standing import claim
+from netlab.lab.record import record_of
+from netlab.lab.stages import judge, stages
+from netlab.lab.standing import StandingLab
 from netlab.lab.unbroken import unbroken
 from netlab.model.errors import EngineFailed, LabError, OptionError, UsageError
+from netlab.model.family import FAMILIES, Family
 from netlab.plan import make
+from netlab.plan.change import History
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
     from netlab.journey.expect import Verdict
     from netlab.journey.matrix import Column
-    from netlab.lab.client.capture import Capture
     from netlab.lab.client.sockets import Listening
     from netlab.lab.explain import Explanation
     from netlab.lab.options import LabOptions
@@ -46,13 +51,12 @@ if TYPE_CHECKING:
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
-    from netlab.plan.change import History
     from netlab.plan.live_rules import Rules
 
 _numbers = itertools.count(1)
 
 
-class Lab(Questions):
+class Lab(Questions, RunsPrograms):
     """A running lab, from the constructor until :meth:`close` or the end of its ``with`` block.
 
     ::
@@ -146,7 +150,7 @@ class Lab(Questions):
         return self._client.plan
 
     @property
-    def client(self) -> Client:
+    def client(self) -> StandingLab:
         """The connection to the supervisor, for what this class does not offer.
 
         ::
@@ -172,28 +176,9 @@ class Lab(Questions):
                 self._namespaces = self._client.namespaces(node.name for node in self.plan.nodes)
             return self._namespaces
 
-    def exec(
-        self,
-        node: str,
-        argv: Sequence[str],
-        *,
-        input: str | None = None,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        check: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
-
-        ::
-
-            page = lab.exec("client", ["curl", "-s", "http://198.51.100.1/"], timeout=5, check=True).stdout
-
-        ``timeout`` is in seconds. Raises NoNodeError, subprocess.TimeoutExpired (the program is killed), and
-        with ``check`` subprocess.CalledProcessError.
-        """
+    def _running(self) -> StandingLab:
         self._check()
-        return self._client.exec(node, argv, input=input, timeout=timeout, env=env, cwd=cwd, check=check)
+        return self._client
 
     def do(self, event: str) -> tuple[Happening, ...]:
         """Change the state of the lab's engine, in the words of ``netlab do``.
@@ -212,7 +197,7 @@ class Lab(Questions):
         with self._lock(), state.Lock(self.name) as lock, self.instrument.suspended():
             self._check()
             try:
-                events, warnings = self._client.do(event, lock=lock)
+                events, warnings = changes.do(self._client, event, lock=lock)
             except EngineFailed:
                 self._forget()
                 raise
@@ -247,8 +232,6 @@ class Lab(Questions):
         Events between flows happen in this lab. A flow that cannot be measured has a verdict, too. Without
         expectations, the list is empty. ``tell`` is called after each measured flow.
         """
-        from netlab.lab.stages import judge, stages
-
         self._check()
         verdicts: list[Verdict] = []
         for stage in stages(self.plan, self._history()):
@@ -261,7 +244,7 @@ class Lab(Questions):
 
     def _history(self) -> History | None:
         """What has happened to the lab so far; None if it was built from a plan alone."""
-        return self._client.history if self._client.has_history else None
+        return changes.history_of(self._client) if self._client.has_history else None
 
     def matrix(self) -> Column:
         """Measure who can reach what: every origin, every port of every service, each way in, each family.
@@ -275,8 +258,6 @@ class Lab(Questions):
         Raises Unmeasured.
         """
         __tracebackhide__ = True
-        from netlab.lab.client.instrument import measure_matrix
-
         self._check()
         with self.instrument.held() as session:
             column = measure_matrix(self._client, session=session)
@@ -296,8 +277,6 @@ class Lab(Questions):
 
         Raises LabError if a rule cannot be added or removed; other errors are those of :meth:`probe`.
         """
-        from netlab.lab.explain import explain
-
         (asked,) = self._flows(flow, family, {}, alone=True)
         with self.instrument.held() as session:
             explanation = explain(self._client, asked, session=session)
@@ -306,8 +285,6 @@ class Lab(Questions):
 
     def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
         __tracebackhide__ = True
-        from netlab.lab.probe_options import shape
-
         with self.instrument.held() as session:
             journeys = session.measure(flows, shape=shape(options), replies=options.get("replies", False))
         self._note(journeys)
@@ -330,9 +307,6 @@ class Lab(Questions):
 
         Raises NoNodeError, and UsageError if you name no node and there are several hosts.
         """
-        from netlab.lab.client.rules import read_rules
-        from netlab.model.family import FAMILIES, Family
-
         self._check()
         hosts = [found.name for found in self.plan.nodes if found.kind == "host"]
         if node is None and len(hosts) != 1:
@@ -353,8 +327,6 @@ class Lab(Questions):
 
         Raises NoNodeError, LabError.
         """
-        from netlab.lab.client.sockets import sockets
-
         self._check()
         return sockets(self._client, None if node is None else resolve(self.plan, node))
 
@@ -370,8 +342,6 @@ class Lab(Questions):
         When it ends, all packets of its body are in the file. Raises NoNodeError, and UsageError for an
         unknown interface.
         """
-        from netlab.lab.client.capture import Capture, sources_in
-
         self._check()
         return Capture(self._client, path, sources_in(self.plan, node, interface))
 
@@ -455,7 +425,7 @@ def _build(
     name: str | None,
     names: Iterator[str],
     files: Sequence[Any],
-) -> Client:
+) -> StandingLab:
     """Build the plan under a free name; raises UsageError if ``name`` is taken."""
     while True:
         lock, taken = claim(name or next(names), lambda _: True)
@@ -469,18 +439,14 @@ def _build(
 
 def _build_as(
     launch: Launch, lock: state.Lock, plan: Plan, scenario: Scenario | None, files: Sequence[Any]
-) -> Client:
-    from dataclasses import replace
-
+) -> StandingLab:
     name = lock.name
     text = codec.dumps(replace(plan, name=name))
     history = ""
     if scenario is not None:
-        from netlab.plan.change import History
-
-        history = codec.dump_history(History.of(replace(scenario, name=name)))
+        history = dump_history(History.of(replace(scenario, name=name)))
     launch.build(lock, text, record_of(plan, text, files, owner=os.getpid()), history=history)
     launch.commit(detach=False)
     found = state.read(name)
     assert found is not None
-    return Client(found)
+    return StandingLab(found)

@@ -1,4 +1,4 @@
-"""The options of a lab, each declared once; turn files and options into a plan and a lab's record.
+"""The options of a lab, each declared once.
 
 The constructor of :class:`netlab.Lab`, the scenario options of the command line and the ``netlab`` marker of
 pytest all derive from :class:`LabOptions`. To add an option, add one entry there.
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict, get_type_hints
 
 from netlab.model.errors import OptionError
+from netlab.model.near import nearest
 
 if TYPE_CHECKING:
-    from typing import Literal, Unpack
+    from typing import Literal
 
     from netlab.model.plan import Plan
-    from netlab.model.scenario import Scenario
 
 #: A file or folder as the user writes it.
 Path = str | os.PathLike[str]
@@ -47,8 +47,6 @@ class Option(NamedTuple):
     axis: bool = False
     #: Whether the marker accepts it. The plugin names its labs itself.
     marker: bool = True
-    #: What a value becomes before it is read; raises ValueError.
-    convert: Callable[[Any], object] | None = None
 
 
 def _is_path(value: object) -> bool:
@@ -97,18 +95,6 @@ VARIABLES = Kind(
 )
 
 
-def _settings(value: Mapping[str, Any] | Sequence[str]) -> Mapping[str, Any]:
-    from netlab.scenario import daemon_setting
-
-    return dict(value if isinstance(value, Mapping) else map(daemon_setting, value))
-
-
-def _numbers(value: Mapping[str, int] | Sequence[str]) -> Mapping[str, int]:
-    from netlab.scenario import scale_setting
-
-    return dict(value if isinstance(value, Mapping) else map(scale_setting, value))
-
-
 class ScenarioOptions(TypedDict, total=False):
     """The options that change what a scenario's files mean."""
 
@@ -130,7 +116,7 @@ class ScenarioOptions(TypedDict, total=False):
         Mapping[str, Any] | Sequence[str],
         Option(
             SETTINGS, "daemon.json setting, such as userland-proxy=false", "overrides", ("--daemon",),
-            "KEY=VALUE", axis=True, convert=_settings,
+            "KEY=VALUE", axis=True,
         ),
     ]  # fmt: skip
     name: Annotated[
@@ -161,14 +147,12 @@ class ScenarioOptions(TypedDict, total=False):
         Mapping[str, int] | Sequence[str],
         Option(
             NUMBERS, "run N containers of a service", "overrides", ("--scale",), "SERVICE=N",
-            convert=_numbers,
         ),
     ]  # fmt: skip
     environ: Annotated[
         Mapping[str, str] | None,
         Option(
-            VARIABLES, "the environment that Compose interpolates; default: this process's",
-            convert=lambda value: os.environ if value is None else value,
+            VARIABLES, "the environment that Compose interpolates; default: this process's"
         ),
     ]  # fmt: skip
     allow_outside_files: Annotated[
@@ -217,103 +201,14 @@ def check(options: Mapping[str, object]) -> None:
 
 
 def _near(name: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, OPTIONS, 1)
-    return f" (did you mean {near[0]}=?)" if near else ""
-
-
-def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan:
-    """Plan one scenario without building it; needs no root.
-
-    >>> plan = netlab.load_plan(["scenarios/httpd.yaml"], engine="docker-28")
-    >>> plan.name, plan.node("httpd").interfaces[0].addresses
-    ('httpd', ('192.168.10.10/24',))
-
-    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`, without
-    ``allow_programs``. Warnings are Python warnings of the category ScenarioWarning. Raises ScenarioError
-    with all problems, OptionError, TypeError for an unknown option, and UsageError without files.
-    """
-    from netlab.plan import make
-
-    scenario = load_scenario(files, **options)
-    show_warnings(scenario, stacklevel=3)
-    return make(scenario)
-
-
-def show_warnings(scenario: Scenario, stacklevel: int) -> None:
-    """The scenario's warnings as Python's; ``stacklevel`` as warnings.warn counts it, from here."""
-    import warnings
-
-    from netlab.model.errors import ScenarioWarning
-
-    for problem in scenario.warnings:
-        warnings.warn(str(problem), ScenarioWarning, stacklevel=stacklevel)
-
-
-def load_scenario(
-    files: Sequence[Path], *, found_in: Path | None = None, **options: Unpack[ScenarioOptions]
-) -> Scenario:
-    """One scenario from ``files``, merged by Compose's rules, with :class:`ScenarioOptions`.
-
-    ``found_in``: the folder in which the files were found, if the user did not name them. Raises
-    ScenarioError with every problem, OptionError, UsageError.
-    """
-    from netlab.scenario import Overrides, load  # start-up: the parser of a verb needs no YAML
-
-    check(options)
-    given = {"environ": None, **options}
-    read: dict[str, dict[str, Any]] = {"load": {}, "overrides": {}, "lab": {}}
-    for name, value in given.items():
-        option = OPTIONS[name]
-        try:
-            read[option.reader][name] = option.convert(value) if option.convert else value
-        except ValueError as error:
-            raise OptionError(str(error), name) from error
-    if read["lab"]:
-        raise TypeError(f"{', '.join(read['lab'])}: an option of a lab, not of a scenario")
-    return load(
-        [os.fspath(file) for file in files],
-        found_in=None if found_in is None else os.fspath(found_in),
-        overrides=Overrides(**read["overrides"]),
-        **read["load"],
-    )
+    near = nearest(name, OPTIONS)
+    return f" (did you mean {near}=?)" if near else ""
 
 
 def of_scenario(options: Mapping[str, Any]) -> ScenarioOptions:
     """The options of a lab that change its scenario."""
     found = {name: value for name, value in options.items() if OPTIONS[name].reader != "lab"}
     return found  # type: ignore[return-value]  # the keys were checked
-
-
-def record_of(plan: Plan, text: str, files: Sequence[Path], *, owner: int | None = None) -> dict[str, Any]:
-    """The contents of ``lab.json``; the supervisor adds to it. The lab ends with the process ``owner``."""
-    import time
-
-    from netlab.lab import codec
-    from netlab.version import __version__
-
-    return {
-        "version": __version__,
-        "uid": os.geteuid(),
-        "digest": codec.digest(text),
-        "files": [os.path.abspath(file) for file in files],
-        "created": int(time.time()),
-        "owner": owner,
-        **counts_of(plan),
-    }
-
-
-def counts_of(plan: Plan) -> dict[str, Any]:
-    """What ``netlab ls`` shows of a plan."""
-    kinds = [node.kind for node in plan.nodes]
-    return {
-        "engines": sorted({node.engine for node in plan.nodes if node.engine}),
-        "hosts": kinds.count("host"),
-        "containers": kinds.count("container"),
-        "outside": kinds.count("outside"),
-        "published": len(plan.publications),
-    }
 
 
 def refuse_programs(plan: Plan) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
-from netlab.model.errors import Position, ScenarioError, UsageError
+from netlab.journey.expand import expand
+from netlab.journey.resolve import Resolver
+from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow
+from netlab.model.shape import Shape
+from netlab.scenario.flow import parse_flow
 
 if TYPE_CHECKING:
-    from netlab.journey.resolve import Resolver
     from netlab.model.flow import FlowProtocol
     from netlab.model.plan import Plan
-    from netlab.model.shape import Shape
 
 
 class PacketOptions(TypedDict, total=False):
@@ -52,9 +54,6 @@ def flows(
     Raises ScenarioError for a syntax error, with a position relative to ``position``, and UsageError for an
     unknown name, an unknown option, or a family in which the target has no address.
     """
-    from netlab.journey.expand import expand
-    from netlab.scenario.flow import parse_flow
-
     said = options or {}
     unknown = [key for key in said if key not in PacketOptions.__annotations__]
     if unknown:
@@ -79,9 +78,6 @@ def gathered(
     plan: Plan, texts: list[tuple[str, int]], family: int | None, options: PacketOptions
 ) -> list[Flow]:
     """The flows of several texts, each with its number; raises one ScenarioError for all that is wrong."""
-    from netlab.journey.resolve import Resolver
-    from netlab.model.errors import Problem
-
     resolver = Resolver(plan)
     found: list[Flow] = []
     problems: list[Problem] = []
@@ -102,8 +98,6 @@ def shape(options: PacketOptions) -> Shape | None:
     """The shape of hand-made packets; None if an ordinary socket is enough."""
     if not any(options.get(key) for key in ("syn", "flags", "payload", "hops", "fragment")):
         return None
-    from netlab.model.shape import Shape
-
     payload = options.get("payload") or b""
     return Shape(
         Family.IPV4,  # a shape's family and protocol are each flow's own

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from netlab.journey.expand import Claim, claims
 from netlab.journey.expect import Verdict, check
 from netlab.model.errors import UsageError
+from netlab.plan.change import happen
 from netlab.scenario.events import is_command
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
 
 def _happen(history: History | None, event: ScenarioEvent) -> Change | None:
     """What an event changes in the plan; None for a command, whose effect is unknown."""
-    from netlab.plan.change import happen
-
     if is_command(event):
         return None
     if history is None:

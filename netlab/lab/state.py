@@ -20,13 +20,16 @@ ROOT is ``$NETLAB_STATE``, else ``/run/netlab`` for root, else ``$XDG_RUNTIME_DI
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from netlab.lab import folder, lifetime
 from netlab.lab.unbroken import unbroken
+from netlab.model.errors import LabError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,8 +139,6 @@ def read(name: str) -> Record | None:
 
 
 def _load(fd: int) -> dict[str, Any]:
-    import json
-
     try:
         data = json.loads(folder.read_file(fd, "lab.json"))
     except FileNotFoundError:
@@ -149,8 +150,6 @@ def _load(fd: int) -> dict[str, Any]:
 
 def write(path: str, data: dict[str, Any]) -> None:
     """Write a lab's record, whole or not at all."""
-    import json
-
     put(f"{path}/lab.json", json.dumps(data).encode())
 
 
@@ -202,8 +201,6 @@ class Prepared:
 
 def _of_disk(error: OSError, path: str) -> OSError:
     """The error with the name of its file and, if there is no space, of the disk."""
-    import errno
-
     text = error.strerror
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         mount = os.path.dirname(path)
@@ -275,8 +272,6 @@ class Lock:
     @unbroken
     def _open(self) -> bool:
         """Open the lab's directory, which is made if it is missing; False if it goes just then."""
-        from netlab.model.errors import MachineError
-
         try:
             os.mkdir(self.name, 0o700, dir_fd=self._above)
             self._ours = True
@@ -336,8 +331,6 @@ class Lock:
 
     def supervisor_lock(self) -> lifetime.SupervisorLock:
         """The lock for a new supervisor, which the caller passes on; raises LabError if one is alive."""
-        from netlab.model.errors import LabError
-
         lock = lifetime.SupervisorLock.take(self.fd)
         if lock is None:
             raise LabError(f"the lab {self.name} has a supervisor already")

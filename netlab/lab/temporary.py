@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.client.instrument import measure_matrix as ask
 from netlab.lab.client.process import ending
 from netlab.lab.lab import Lab
+from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
+from netlab.plan.change import History
 from netlab.plan.diff import inapplicable
 
 if TYPE_CHECKING:
@@ -36,9 +39,6 @@ def verify(
     plan without expectations is not built. Raises UsageError for an expectation without meaning, LabError
     and MachineError.
     """
-    from netlab.lab.stages import stages
-    from netlab.plan.change import History
-
     if not plan.expect:
         return []
     stages(plan, History.of(scenario))  # their errors are reported before anything is built
@@ -56,8 +56,6 @@ def compare_flows(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 
     A side is a label, a plan, and the running lab of that plan, if there is one; otherwise it is built,
     without those of the administrator's rules that its chains cannot take.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(max(1, min(jobs, len(sides)))) as pool:
         before, after = pool.map(_answers, sides)
     return compare(before, after)

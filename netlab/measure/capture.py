@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from netlab.kernel.channel import Channel, Disconnected
 from netlab.kernel.netns import entered
 from netlab.measure import pcapng
-from netlab.model.errors import LabError, to_message
+from netlab.model.error_messages import to_message
+from netlab.model.errors import LabError
 
 _ETH_P_ALL = 3
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6

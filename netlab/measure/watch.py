@@ -21,7 +21,8 @@ from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, 
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.worker import Pair
-from netlab.model.errors import Unmeasured, from_message, to_message
+from netlab.model.error_messages import from_message, to_message
+from netlab.model.errors import Unmeasured
 from netlab.model.journey import Journey
 
 

@@ -10,7 +10,7 @@ ends with the lab. The other end has a :class:`RemoteSession`::
     → {"pairs": [[protocol, client, asked, own, backend], …]}
                                            ← {"done": true}
 
-Errors are messages of :func:`netlab.model.errors.to_message`. The worker ends when the socket closes.
+Errors are messages of :mod:`netlab.model.error_messages`. The worker ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.session import Session
-from netlab.model.errors import Unmeasured, from_message, to_message
+from netlab.model.error_messages import from_message, to_message
+from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Journey

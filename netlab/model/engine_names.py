@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from netlab.first_use import at_first_use
 from netlab.model.version import engine_version
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ GROUP = "netlab.engines"
 #: What an engine may be called; names that begin with ``docker`` are Docker's versions.
 NAME = re.compile(r"(?!docker)[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
+#: It takes as long to import as all of `netlab ls`.
+_metadata = at_first_use(__name__, {"entry_points": "importlib.metadata"})
+
 #: The engines that this program has registered, by name.
 registered: dict[str, Any] = {}
 
@@ -28,8 +32,7 @@ registered: dict[str, Any] = {}
 @cache
 def packaged() -> Mapping[str, EntryPoint]:
     """The engines that installed packages add, by name; none of them is imported."""
-    from importlib.metadata import entry_points  # takes as long to import as all of `netlab ls`
-
+    entry_points: Any = _metadata("entry_points")
     return {point.name: point for point in entry_points(group=GROUP) if NAME.fullmatch(point.name)}
 
 

@@ -18,15 +18,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from netlab.model.shown import shown_in_line
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place in a user's file; lines and columns count from 1."""
 
     file: str
@@ -45,8 +43,7 @@ class OptionName(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One problem in a user's file."""
 
     position: Position
@@ -62,8 +59,8 @@ class Problem:
     def spelled(self, spell: Callable[[str], str]) -> Problem:
         """The same problem, with the names of options as ``spell`` writes them."""
         file = self.position.file
-        position = replace(self.position, file=OptionName(spell(file))) if _is_option(file) else self.position
-        return replace(self, position=position, option=self.option and spell(self.option))
+        position = self.position._replace(file=OptionName(spell(file))) if _is_option(file) else self.position
+        return self._replace(position=position, option=self.option and spell(self.option))
 
 
 def _is_option(file: str) -> bool:
@@ -83,9 +80,12 @@ class NetlabError(Exception):
     """
 
     exit_code = 1
+    #: Whether each line of the text begins with the place in a file that it is about.
+    positioned = False
 
     def fields(self) -> dict[str, Any]:
-        """What a message to another process must contain besides the text, as JSON: see :func:`to_message`.
+        """What a message to another process must contain besides the text, as JSON: see
+        :mod:`netlab.model.error_messages`.
 
         >>> netlab.OptionError("unknown engine", "engine").fields()
         {'message': 'unknown engine', 'option': 'engine'}
@@ -214,6 +214,8 @@ class ScenarioError(UsageError):
     unknown engine "dokker-28" (did you mean "docker-28"?)
     """
 
+    positioned = True
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
@@ -226,7 +228,7 @@ class ScenarioError(UsageError):
         """
         return {
             "problems": [
-                [_is_option(p.position.file), *astuple(p.position), p.message, p.option, p.effect]
+                [_is_option(p.position.file), *p.position, p.message, p.option, p.effect]
                 for p in self.problems
             ]
         }
@@ -353,52 +355,3 @@ def exhausted(error: BaseException, doing: str = "") -> MachineError | None:
     path = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
     what = ": ".join(filter(None, (doing, path and str(path), error.strerror)))
     return MachineError("; ".join(filter(None, (what, _EXHAUSTED[error.errno]))))
-
-
-def to_message(error: BaseException, doing: str = "in the lab") -> dict[str, Any]:
-    """An error as a message to another process, which turns it into an error again with :func:`from_message`.
-
-    ``error`` is the name of its class, ``kinds`` the names of this class and its base classes, followed by
-    the ``text``, ``fields`` and ``notes`` of a NetlabError. Any other error is a bug: the message has its
-    ``traceback``. ``doing`` says what the process was doing, in case it ran out of files, space or memory.
-    """
-    error = exhausted(error, doing) or error
-    found: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
-    if notes := getattr(error, "__notes__", None):
-        found["notes"] = list(notes)
-    if isinstance(error, NetlabError):
-        found["kinds"] = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, NetlabError)]
-        found["fields"] = error.fields()
-    else:
-        import traceback  # what a lab without bugs never needs
-
-        found["traceback"] = "".join(traceback.format_exception(error))
-    return found
-
-
-def from_message(
-    message: Mapping[str, Any], doing: str, bug: Callable[[str], NetlabError] = LabError
-) -> NetlabError:
-    """The error that another process sent with :func:`to_message`.
-
-    If this process has not imported the class, the error has the nearest base class. A bug in the other
-    process becomes a ``bug`` that says what that process was ``doing``, with the traceback as a note.
-    """
-    text = message["text"]
-    if "kinds" in message:
-        known: dict[str, type[NetlabError]] = {kind.__name__: kind for kind in _all_kinds(NetlabError)}
-        kind = next(known[name] for name in message["kinds"] if name in known)
-        error = kind.of(text, message["fields"])
-    else:
-        error = bug(f"{doing}: {text}" if text else doing)
-        error.add_note(message["traceback"])
-    for note in message.get("notes", ()):
-        error.add_note(note)
-    return error
-
-
-def _all_kinds(kind: type[NetlabError]) -> Iterator[type[NetlabError]]:
-    """The class itself, and all its subclasses that have been imported."""
-    yield kind
-    for one in kind.__subclasses__():
-        yield from _all_kinds(one)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.flow import OutcomeName, PathName
+from netlab.model.near import nearest
 
 OUTCOMES: tuple[str, ...] = get_args(OutcomeName)
 PATHS: tuple[str, ...] = get_args(PathName)
@@ -48,11 +49,9 @@ def parse_words(text: str) -> Expected:
 
 
 def _near(word: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, (*OUTCOMES, *PATHS), 1)
+    near = nearest(word, (*OUTCOMES, *PATHS))
     return (
-        f" (did you mean {near[0]}?)"
+        f" (did you mean {near}?)"
         if near
         else f"; outcomes: {', '.join(OUTCOMES)}; paths: {', '.join(PATHS)}"
     )

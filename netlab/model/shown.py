@@ -8,11 +8,12 @@ invisible. They are escaped as in JSON (``\u001b``), so JSON means the same afte
 from __future__ import annotations
 
 import re
+from functools import cache
 
 #: What is escaped: controls (C0 but tab and newline, DEL, C1), format characters (Cf), line and paragraph
 #: separators, surrogates, noncharacters, and all other Default_Ignorable_Code_Points of Unicode, which are
 #: invisible. XML 1.0 accepts the rest.
-_ESCAPED = re.compile(
+_ESCAPED = (
     "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
     "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f"
@@ -32,9 +33,15 @@ def _escape(found: re.Match[str]) -> str:
 
 def shown(text: str) -> str:
     r"""The text with everything escaped that is obeyed or not seen (``\u001b``); newline and tab stay."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return _ESCAPED.sub(_escape, text)
+    return _escaped().sub(_escape, text)
+
+
+@cache
+def _escaped() -> re.Pattern[str]:
+    """The pattern of :data:`_ESCAPED`: it takes longer to compile than most commands take to print."""
+    return re.compile(_ESCAPED)
 
 
 def shown_in_line(text: str) -> str:

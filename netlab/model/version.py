@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from netlab.model.near import nearest
+
 #: In the place of a last version: the newest one that is known still has it.
 STILL = ""
 
@@ -182,8 +184,6 @@ def _checked(found: EngineVersion) -> EngineVersion:
 
 
 def _suggestion(name: str) -> str:
-    from difflib import get_close_matches  # takes a millisecond of each start
-
-    near = get_close_matches(name, ("docker", *ENGINES), 1)
+    near = nearest(name, ("docker", *ENGINES))
     known = f": it is docker, {', '.join(ENGINES)}, or a version such as docker-28.1.1"
-    return f' (did you mean "{near[0]}"?)' if near else known
+    return f' (did you mean "{near}"?)' if near else known

@@ -7,20 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.first_use import at_first_use
+
 if TYPE_CHECKING:
     from netlab.plan.build import make
     from netlab.plan.events import events_of
 
 __all__ = ["events_of", "make"]
 
-
-def __getattr__(name: str) -> object:
-    if name == "make":
-        from netlab.plan.build import make
-
-        return make
-    if name == "events_of":
-        from netlab.plan.events import events_of
-
-        return events_of
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = at_first_use(__name__, {"events_of": "netlab.plan.events", "make": "netlab.plan.build"})

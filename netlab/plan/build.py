@@ -9,6 +9,8 @@ from typing import Any
 
 from netlab import engine
 from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
+from netlab.firewall import completed, prepared
+from netlab.firewall.real import real
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import FAMILIES
@@ -165,8 +167,6 @@ def _prepared(host: Host) -> Host:
     """The host with the rulesets of its own firewall, if it has one."""
     if host.firewall.kind == "none":
         return host
-    from netlab.firewall import prepared
-
     return prepared(host)
 
 
@@ -311,8 +311,6 @@ def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset])
     """The engine's rules together with those of a firewall that knows the engine's bridges."""
     if host.firewall.kind != "firewalld":
         return written
-    from netlab.firewall import completed
-
     return completed(host, facts.firewalld.bridges, facts.firewalld.policy, written)
 
 
@@ -320,6 +318,4 @@ def _real(host: Host, facts: HostFacts, stands: Sequence[Ruleset]) -> RealFirewa
     """The real firewall tool, if the scenario has one (``run: real``)."""
     if "run" not in host.firewall.options:
         return None
-    from netlab.firewall.real import real
-
     return real(host, facts.firewalld.bridges, facts.firewalld.policy, stands)

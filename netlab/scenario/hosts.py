@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from netlab.model.errors import OptionName, Position
+from netlab.model.errors import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
     Host,
@@ -20,6 +20,7 @@ from netlab.scenario.addresses import interface_address
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed, udp_routed
+from netlab.scenario.reader import read
 from netlab.scenario.routes import read_host_routes
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
 from netlab.scenario.settings import json_or_text
@@ -202,9 +203,6 @@ def _no_include(name: str, content: str, report: Report) -> None:
 
 def _parse_override(text: str, report: Report) -> Value | None:
     """``--firewall`` takes a word, or a mapping as a file would hold it."""
-    from netlab.model.errors import ScenarioError
-    from netlab.scenario.reader import read
-
     try:
         value = read(text.encode("utf-8", "surrogateescape"), OptionName("firewall"))
         return FIREWALL.clean(value, "firewall", report)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from netlab.model.scenario import JsonValue
 from netlab.scenario.netlab_shapes import NETLAB
 
@@ -22,6 +24,4 @@ def json_schema() -> dict[str, JsonValue]:
 
 def rendered() -> str:
     """The text of :data:`FILE`."""
-    import json
-
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

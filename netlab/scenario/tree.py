@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.near import nearest
 from netlab.model.scenario import JsonValue
 
 #: file, line and column (from 1): cheaper than a :class:`Position`, which is created only when needed
@@ -205,12 +206,10 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 def hint(word: str, options: Iterable[str]) -> str:
     """A suggestion in brackets for a misspelt word, beginning with a space, or nothing."""
-    from difflib import get_close_matches
-
     known = list(dict.fromkeys(options))
     folded = {option.casefold().replace("_", "-"): option for option in known}
-    close = get_close_matches(word[:64].casefold().replace("_", "-"), folded, n=1, cutoff=0.6)
-    return f' (did you mean "{folded[close[0]]}"?)' if close else ""
+    close = nearest(word.casefold().replace("_", "-"), folded)
+    return f' (did you mean "{folded[close]}"?)' if close else ""
 
 
 def shown(text: str, limit: int = 60) -> str:

@@ -13,19 +13,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.first_use import at_first_use
+
 if TYPE_CHECKING:
+    from netlab.testing import explain as explain
+    from netlab.testing import failing as failing
+    from netlab.testing import junit as junit
+    from netlab.testing import labs as labs
+    from netlab.testing import scenarios as scenarios
+    from netlab.testing import variants as variants
     from netlab.testing.expected import Expected
     from netlab.testing.fake import FakeLab
 
 __all__ = ["Expected", "FakeLab"]
 
-_WHERE = {"Expected": "netlab.testing.expected", "FakeLab": "netlab.testing.fake"}
+#: The public names, and the modules that the plugin needs once a test has to do with a lab.
+_WHERE = {"Expected": "netlab.testing.expected", "FakeLab": "netlab.testing.fake"} | {
+    name: f"netlab.testing.{name}"
+    for name in ("explain", "failing", "junit", "labs", "scenarios", "variants")
+}
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name at its first use: pytest imports this package at every start."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'netlab.testing' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_WHERE[name]), name)
+__getattr__ = at_first_use(__name__, _WHERE)

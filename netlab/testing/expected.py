@@ -12,6 +12,7 @@ from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.journey import Journey
 from netlab.model.plan import Plan
 from netlab.testing.labs import plan_of
+from netlab.view.verify import expected_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +82,6 @@ class Expected:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        from netlab.view.verify import expected_words
-
         return f"Expected({expected_words(self.expected)!r})"
 
 

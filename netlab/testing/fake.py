@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.journey.expect import Verdict, check
 from netlab.journey.matrix import Column, matrix, question
+from netlab.lab.load import load_scenario
 from netlab.lab.options import check as check_options
-from netlab.lab.options import load_scenario
 from netlab.lab.probe_options import PacketOptions
 from netlab.lab.questions import Questions, refuse_unmeasured
 from netlab.lab.stages import stages

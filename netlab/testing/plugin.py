@@ -1,7 +1,7 @@
 """The pytest plugin: labs as fixtures, scenario files as tests.
 
 pytest imports this module in every project of an environment with netlab, so it imports only pytest; the
-first test with a lab imports everything else.
+first test with a lab imports everything else, as attributes of :mod:`netlab.testing`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from netlab import testing
 from netlab.testing.files import _matches, is_named
 
 if TYPE_CHECKING:
@@ -64,24 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--netlab-shell needs the terminal: run without -n and --dist")
     engines = config.getoption("netlab_engine")
     if engines:
-        from netlab.engine import get
-        from netlab.model.errors import UsageError
-
-        try:
-            for engine in engines:
-                get(engine)
-        except UsageError as error:
-            raise pytest.UsageError(f"--netlab-engine: {error}") from None
+        testing.variants.check_engines(engines)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Have JUnit's XML say what pytest says."""
     if session.config.getoption("xmlpath", None):
-        from netlab.testing.junit import UnmeasuredAsErrors, writer_in
-
-        writer = writer_in(session.config)
+        writer = testing.junit.writer_in(session.config)
         if writer is not None:
-            session.config.pluginmanager.register(UnmeasuredAsErrors(writer))
+            session.config.pluginmanager.register(testing.junit.UnmeasuredAsErrors(writer))
 
 
 # -- collection
@@ -93,9 +85,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
         return None
     if not is_named(file_path, parent.config) and not _matches(file_path, parent.config):
         return None
-    from netlab.testing.scenarios import ScenarioFile, is_scenario
-
-    return ScenarioFile.from_parent(parent, path=file_path) if is_scenario(file_path) else None
+    if not testing.scenarios.is_scenario(file_path):
+        return None
+    return testing.scenarios.ScenarioFile.from_parent(parent, path=file_path)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -107,11 +99,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = marker.args[0] if marker.args else marker.kwargs.get("argnames", ())
         if "lab" in (names.replace(",", " ").split() if isinstance(names, str) else names):
             return
-    from netlab.testing.variants import MarkerError
-
     try:
         variants = _wanted(metafunc.definition, None)
-    except MarkerError:
+    except testing.variants.MarkerError:
         return  # the fixture says it again, as the error of this test alone
     if len(variants) > 1 or variants[0].id:
         metafunc.parametrize("lab", variants, indirect=True, ids=[variant.id for variant in variants])
@@ -119,10 +109,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _wanted(item: pytest.Item, param: object) -> list[Variant]:
     """The labs that a test uses; raises MarkerError."""
-    from netlab.testing.variants import Wish
-
     folders = dict.fromkeys((item.path.parent, item.config.rootpath))
-    wish = Wish.of(item.iter_markers("netlab"), param)
+    wish = testing.variants.Wish.of(item.iter_markers("netlab"), param)
     return wish.variants(list(folders), item.config.getoption("netlab_engine"))
 
 
@@ -153,25 +141,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[SuiteLab]:
     """The lab of the test's ``netlab`` marker, or of its own parameter."""
-    from netlab.testing import failing
-    from netlab.testing.labs import build
-    from netlab.testing.variants import Variant
-
     param = getattr(request, "param", None)
-    variant = param if isinstance(param, Variant) else _only(request.node, param)
+    variant = param if isinstance(param, testing.variants.Variant) else _only(request.node, param)
     if variant.mismatch:
         pytest.skip(f"the test is {variant.mismatch} (--netlab-engine)")
     shared = variant.scope != "function"
     if shared:
         found = _shared(request.config).get(request.config, _sharing(request, variant), variant)
     else:
-        found = build(request.config, variant)
+        found = testing.labs.build(request.config, variant)
     try:
-        watched = failing.watch(request.node, found)
+        watched = testing.failing.watch(request.node, found)
         try:
             yield found
         finally:
-            failing.release(watched)
+            testing.failing.release(watched)
     finally:
         if not shared:
             found.close()
@@ -180,12 +164,10 @@ def lab(request: pytest.FixtureRequest) -> Iterator[SuiteLab]:
 def _only(item: pytest.Item, param: object) -> Variant:
     """The one lab that a test uses; none or several are an error in the test."""
     __tracebackhide__ = True
-    from netlab.testing.variants import MarkerError
-
     problem, variants = "one parameter of lab means several labs", []
     try:
         variants = _wanted(item, param)
-    except MarkerError as error:
+    except testing.variants.MarkerError as error:
         problem = str(error)
     if len(variants) != 1:
         pytest.fail(problem, pytrace=False)
@@ -198,9 +180,7 @@ def _sharing(request: pytest.FixtureRequest, variant: Variant) -> pytest.Collect
 
 
 def _shared(config: pytest.Config) -> Shared:
-    from netlab.testing.labs import Shared
-
-    return config.stash.setdefault(_SHARED, Shared())
+    return config.stash.setdefault(_SHARED, testing.labs.Shared())
 
 
 @pytest.fixture
@@ -209,16 +189,13 @@ def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., SuiteLab]
 
     They end with the test. A relative file is searched beside the test, and then in the root directory.
     """
-    from netlab.testing import failing
-    from netlab.testing.labs import SuiteLab, able
-
     watched = []
 
     def make(*files: str | Path, **options: Any) -> SuiteLab:
-        with able(request.config):
-            found = SuiteLab(*(_beside(request, file) for file in files), **options)
+        with testing.labs.able(request.config):
+            found = testing.labs.SuiteLab(*(_beside(request, file) for file in files), **options)
         try:
-            watched.append(failing.watch(request.node, found))
+            watched.append(testing.failing.watch(request.node, found))
         except BaseException:
             found.close()
             raise
@@ -227,7 +204,7 @@ def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., SuiteLab]
     yield make
     for one in reversed(watched):
         try:
-            failing.release(one)
+            testing.failing.release(one)
         finally:
             one.lab.close()
 
@@ -249,12 +226,10 @@ def pytest_runtest_makereport(
     """Add journeys, rules and captures to the report of a failed test with a lab."""
     if call.excinfo is None or "netlab.model.errors" not in sys.modules:
         return (yield)
-    from netlab.testing import failing
-
     if not item.config.getoption("fulltrace"):
-        failing.shorten(call.excinfo)
+        testing.failing.shorten(call.excinfo)
     report = yield
-    failing.examine(item, call, report)
+    testing.failing.examine(item, call, report)
     return report
 
 
@@ -273,9 +248,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
         return None
     if not isinstance(left, journeys.Journey) and not isinstance(right, journeys.Journey):
         return None
-    from netlab.testing.explain import compare
-
-    return compare(op, left, right)
+    return testing.explain.compare(op, left, right)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

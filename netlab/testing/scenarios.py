@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.lab.options import load_scenario
-from netlab.lab.stages import stages
+from netlab.lab.load import load_scenario
+from netlab.lab.stages import judge, stages
 from netlab.model.errors import NetlabError, Unmeasured
 from netlab.plan import make
 from netlab.plan.change import History
@@ -28,6 +28,7 @@ from netlab.testing.files import is_named
 from netlab.testing.labs import SuiteLab, build
 from netlab.testing.variants import Variant
 from netlab.view.plain import visible
+from netlab.view.verify import expected_words, measured_words
 
 if TYPE_CHECKING:
     import os
@@ -168,8 +169,6 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Measure the flow."""
-        from netlab.lab.stages import judge
-
         assert self.watch is not None
         lab = self.watch.lab
         assert isinstance(self.parent, LabHolder)
@@ -191,8 +190,6 @@ class ScenarioItem(pytest.Item):
         """Expected and measured values; the journey is in a section of the report."""
         error = excinfo.value
         if isinstance(error, UnmetExpectation):
-            from netlab.view.verify import expected_words, measured_words
-
             claim = error.verdict.claim
             expected, measured = expected_words(claim.expected), measured_words(error.verdict.journey)
             flow = f"{claim.flow} {claim.flow.family.word}"

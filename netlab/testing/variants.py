@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
+import pytest
+
+from netlab.engine import get
 from netlab.lab.options import OPTIONS
-
-if TYPE_CHECKING:
-    import pytest
+from netlab.model.errors import UsageError
 
 Scope = Literal["function", "module", "session"]
 SCOPES: tuple[Scope, ...] = ("function", "module", "session")
@@ -20,6 +21,15 @@ SCOPES: tuple[Scope, ...] = ("function", "module", "session")
 
 class MarkerError(Exception):
     """A marker, or a parameter of ``lab``, cannot be understood; the text says why."""
+
+
+def check_engines(names: Iterable[str]) -> None:
+    """Raise pytest.UsageError for a name of the command line that is no engine's."""
+    try:
+        for name in names:
+            get(name)
+    except UsageError as error:
+        raise pytest.UsageError(f"--netlab-engine: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 from netlab.lab.client.capture import Capturing, sources_in
 from netlab.model.errors import NetlabError
+from netlab.view.console import console
+from netlab.view.journey import journey_view, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +82,6 @@ class Watch:
             yield f"netlab: packets in {name}", self._packets(folder)
 
     def _journeys(self, folder: Path) -> str:
-        from netlab.view.console import console
-        from netlab.view.journey import journey_view, summary
-
         journeys = list(self.lab.journeys)
         lines = [json.dumps(journey.to_json(), ensure_ascii=False) for journey in journeys]
         (folder / f"{self.lab.name}.journeys.jsonl").write_text("".join(f"{line}\n" for line in lines))
@@ -148,8 +148,6 @@ def _short(name: str) -> str:
     """A name that every file system takes: the end of a long one is replaced by its digest."""
     if len(name) <= 150:
         return name
-    import hashlib
-
     return f"{name[:130]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
+from netlab.view import rich
 from netlab.view.plain import visible
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
     Colour on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says no. Off a terminal a line is never
     wrapped, so that grep sees it whole. ``markup``: strings may hold rich's own, and nothing unescaped.
     """
-    from rich.console import Console
-    from rich.segment import Segment
 
-    class Plain(Console):
+    class Plain(rich.Console):
         """Escapes control characters in printed text; those of rich's own styles are added later."""
 
         def on_broken_pipe(self) -> None:
@@ -33,7 +32,7 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterator[Segment]:
             for text, style, control in super().render(renderable, options):
-                yield Segment(text if control else visible(text), style, control)
+                yield rich.Segment(text if control else visible(text), style, control)
 
     colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     wide = None if stream.isatty() else 10_000

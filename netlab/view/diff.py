@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from netlab.plan.diff import PlacedRule, PlanDiff, PlanDifference, RuleChange, changed_lines
+from netlab.view import rich
 from netlab.view.flow_diff import flow_lines, heading
 
 if TYPE_CHECKING:
@@ -50,15 +51,13 @@ def report(
     Unless it is ``full``, rules that differ in numbers only are one line, and MAC addresses, arguments of
     docker-proxy and the contents of files are counted, not shown.
     """
-    from rich.text import Text
-
-    yield Text.assemble((labels[0], "bold"), " -> ", (labels[1], "bold"))
+    yield rich.Text.assemble((labels[0], "bold"), " -> ", (labels[1], "bold"))
     for label, lines in zip(labels, plans.inapplicable, strict=True):
         for entry in lines:
-            yield Text(f"does not apply to {label}: {entry.rule.text} ({entry.reason})", style="magenta")
+            yield rich.Text(f"does not apply to {label}: {entry.rule.text} ({entry.reason})", style="magenta")
     for label, notes in zip(labels, plans.notes, strict=True):
         for note in notes:
-            yield Text(f"note on {label}: {note.text}", style="magenta")
+            yield rich.Text(f"note on {label}: {note.text}", style="magenta")
     if flows is not None:
         yield from flow_lines(flows)
     yield from _rules(plans, full=full)
@@ -72,20 +71,18 @@ def report(
             for change in shown:
                 yield from _change(change)
     if hidden:
-        yield Text("")
-        yield Text(
+        yield rich.Text("")
+        yield rich.Text(
             f"{hidden} more in files, MAC addresses and arguments of docker-proxy: --full", style="dim"
         )
     if plans.empty:
-        yield Text("\nThe two plans are the same.")
+        yield rich.Text("\nThe two plans are the same.")
 
 
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _rules(plans: PlanDiff, *, full: bool) -> Iterator[Text]:
-    from rich.text import Text
-
     several = len({change.node for change in plans.rules}) > 1
     if plans.rules or plans.about("policy", "chain", "map"):
         yield from heading("rules", _count(plans))
@@ -94,7 +91,7 @@ def _rules(plans: PlanDiff, *, full: bool) -> Iterator[Text]:
     yield from _named_together(plans.about("chain"), "chains")
     yield from _named_together(plans.about("map"), "maps and sets")
     for (node, place), group in groupby(_by_chain(plans), key=lambda c: (c.node, c.rule.place)):
-        yield Text(f"  {node + ': ' if several else ''}{place}", style="bold cyan")
+        yield rich.Text(f"  {node + ': ' if several else ''}{place}", style="bold cyan")
         alike: dict[object, list[RuleChange]] = {}
         for number, entry in enumerate(group):
             alike.setdefault(number if full else _likeness(entry), []).append(entry)
@@ -104,15 +101,13 @@ def _rules(plans: PlanDiff, *, full: bool) -> Iterator[Text]:
 
 def _named_together(changes: tuple[PlanDifference, ...], what: str) -> Iterator[Text]:
     """Chains and maps by name alone, a line for each node and table: their rules are shown one by one."""
-    from rich.text import Text
-
     lines: dict[tuple[str, str, str], list[str]] = {}
     for change in changes:
         family, table, name = change.name.split(" ", 2)
         lines.setdefault((change.kind, change.node, f"{family} {table}"), []).append(name)
     for (kind, node, table), names in lines.items():
         sign, colour = _SIGNS[kind]
-        yield Text.assemble((f"  {sign} {node}: {what} of {table}", colour), f"  {', '.join(names)}")
+        yield rich.Text.assemble((f"  {sign} {node}: {what} of {table}", colour), f"  {', '.join(names)}")
 
 
 def _count(plans: PlanDiff) -> str:
@@ -145,8 +140,6 @@ def _likeness(change: RuleChange) -> tuple[object, ...]:
 
 def _rule(change: RuleChange, others: int = 0) -> Text:
     """One rule, and how many ``others`` differ from it in numbers only."""
-    from rich.text import Text
-
     sign, colour = _SIGNS[change.kind]
     rule = change.rule
     words = rule.reason
@@ -158,7 +151,7 @@ def _rule(change: RuleChange, others: int = 0) -> Text:
     if change.after is not None and change.after.text != text:
         text += f"  =>  {change.after.text}"
     more = f"  and {others} more like it" if others else ""
-    return Text.assemble((f"    {sign} {words}", colour), ("  " + text, "dim"), more)
+    return rich.Text.assemble((f"    {sign} {words}", colour), ("  " + text, "dim"), more)
 
 
 def _short(change: PlanDifference) -> PlanDifference | None:
@@ -178,20 +171,18 @@ def _short(change: PlanDifference) -> PlanDifference | None:
 
 
 def _change(change: PlanDifference, what: str = "") -> Iterator[Text]:
-    from rich.text import Text
-
     sign, colour = _SIGNS[change.kind]
     name = " ".join(word for word in (f"{change.node}:" if change.node else "", what + change.name) if word)
     if change.topic == "file":
-        yield Text(f"  {sign} {name}", style=colour)
+        yield rich.Text(f"  {sign} {name}", style=colour)
         for old, new in changed_lines(change):
-            yield Text(f"      {_arrow(old, new)}", style="dim")
+            yield rich.Text(f"      {_arrow(old, new)}", style="dim")
         return
     if change.kind == "changes":
         words = "; ".join(f"{key}: {_arrow(*_differing(old, new))}" for key, old, new in change.fields)
     else:
         words = ", ".join(f"{key} {value}" for key, value in (change.before or change.after or {}).items())
-    yield Text.assemble(
+    yield rich.Text.assemble(
         (f"  {sign} {name}", colour), f"  {words}" if words else "", (f"  {change.reason}", "dim")
     )
 

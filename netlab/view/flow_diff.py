@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netlab.journey.advise import stopped_by
 from netlab.journey.expect import describe
 from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
+from netlab.view import rich
 from netlab.view.matrix import answer_words
 
 if TYPE_CHECKING:
@@ -36,11 +37,9 @@ class _Flows:
 
 def flow_lines(flows: FlowDiff) -> Iterator[Text]:
     """Every kind of change with a heading, followed by each change and the flows that it concerns."""
-    from rich.text import Text
-
     for label, reason in flows.refusals:
         yield from heading("reachability was not measured")
-        yield Text(f"  {label} does not apply: {reason}")
+        yield rich.Text(f"  {label} does not apply: {reason}")
     if flows.refusals:
         return
     for kind, title in KINDS.items():
@@ -54,21 +53,19 @@ def flow_lines(flows: FlowDiff) -> Iterator[Text]:
                 change
             )
         for (before, after, *reasons), changes in groups.items():
-            yield Text.assemble(f"  {before}", (" -> ", "bold"), after)
+            yield rich.Text.assemble(f"  {before}", (" -> ", "bold"), after)
             for words in reasons:
-                yield Text(f"      {words}", style="dim")
+                yield rich.Text(f"      {words}", style="dim")
             for one in _folded(changes):
-                yield Text.assemble(f"    {one}  ", (f"{', '.join(one.families)}, {one.about}", "dim"))
-    yield Text("")
-    yield Text(f"{flows.same} flows stay the same.")
+                yield rich.Text.assemble(f"    {one}  ", (f"{', '.join(one.families)}, {one.about}", "dim"))
+    yield rich.Text("")
+    yield rich.Text(f"{flows.same} flows stay the same.")
 
 
 def heading(title: str, note: str = "") -> Iterator[Text]:
     """An empty line and a title, followed by ``note``."""
-    from rich.text import Text
-
-    yield Text("")
-    yield Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+    yield rich.Text("")
+    yield rich.Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
 
 
 def _words(journey: Journey | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.journey.grid import Answer, Grid, Row, grid
 from netlab.model.family import FAMILIES
+from netlab.view import rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,16 +51,12 @@ def tables(found: Grid, replicas: Sequence[Replicas] = ()) -> Iterator[Renderabl
 
 
 def _table(grid: Grid, part: slice, replicas: Sequence[Replicas], *, with_itself: bool) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
     alone = with_itself and any(row.itself is not None for row in grid.rows)
-    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    found = rich.Table(box=rich.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     found.add_column("TO", overflow="fold")
     found.add_column("", overflow="fold")
     for names in grid.origins[part]:
-        found.add_column(Text(origin_words(names, replicas)), overflow="fold")
+        found.add_column(rich.Text(origin_words(names, replicas)), overflow="fold")
     if alone:
         found.add_column("ITSELF", overflow="fold")
     last = ""
@@ -68,7 +65,7 @@ def _table(grid: Grid, part: slice, replicas: Sequence[Replicas], *, with_itself
             found.add_section()
         last = row.service
         cells = [*row.answers[part], *((row.itself,) if alone else ())]
-        found.add_row(Text(row.target), Text(_row_words(row), style="dim"), *map(_cell, cells))
+        found.add_row(rich.Text(row.target), rich.Text(_row_words(row), style="dim"), *map(_cell, cells))
     return found
 
 
@@ -88,11 +85,9 @@ def _row_words(row: Row) -> str:
 
 
 def _cell(answer: Answer | None) -> Text:
-    from rich.text import Text
-
     if answer is None:
-        return Text("-", style="dim")
-    return Text(str(answer), style=_COLOURS.get(answer.outcome, "yellow"))
+        return rich.Text("-", style="dim")
+    return rich.Text(str(answer), style=_COLOURS.get(answer.outcome, "yellow"))
 
 
 def legend(grid: Grid, replicas: Sequence[Replicas]) -> Iterator[str]:

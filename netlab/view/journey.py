@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import icmp_words, sentence
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
+from netlab.view import rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,17 +52,12 @@ _STOPPED: Final = ("drop", "policy drop")
 
 def journey_view(journey: Journey, *, whole: bool = False) -> RenderableType:
     """The whole picture: the tree, and the closing sentence; ``whole`` as in :func:`journey_tree`."""
-    from rich.console import Group
-    from rich.text import Text
-
-    return Group(journey_tree(journey, whole=whole), Text(sentence(journey), style="bold"))
+    return rich.Group(journey_tree(journey, whole=whole), rich.Text(sentence(journey), style="bold"))
 
 
 def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
     """The tree alone; ``whole`` shows every jump, also where many lead nowhere."""
-    from rich.tree import Tree
-
-    tree = Tree(_title(journey), guide_style="dim")
+    tree = rich.Tree(_title(journey), guide_style="dim")
     # An answer may match the rule that let the request pass: the rule is marked where it decided.
     forth, back = journey.decided_by, DecidedBy("none")
     if stopped_by(journey) is not None and not any(
@@ -98,9 +94,7 @@ def summary(journey: Journey) -> str:
 
 
 def _text(*parts: tuple[str, str]) -> Text:
-    from rich.text import Text
-
-    return Text.assemble(*parts, overflow="fold")
+    return rich.Text.assemble(*parts, overflow="fold")
 
 
 def _title(journey: Journey) -> Text:

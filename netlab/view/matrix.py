@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.matrix import Column, answer_key, differs, questions
+from netlab.view import rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,11 +21,7 @@ _COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
 
 def table(columns: Sequence[Column], *, only_differences: bool = False) -> RenderableType:
     """One line a flow; a line that differs between the variants is marked."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    found = rich.Table(box=rich.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     several = len(columns) > 1
     for title in (*(("",) if several else ()), "FROM", "", "TO", "", "FAMILY"):
         found.add_column(title, overflow="fold")
@@ -39,25 +36,23 @@ def table(columns: Sequence[Column], *, only_differences: bool = False) -> Rende
         if last not in ("", asked[0]):
             found.add_section()
         last = asked[0]
-        mark = [Text("≠" if marked else "", style="bold yellow")] if several else []
+        mark = [rich.Text("≠" if marked else "", style="bold yellow")] if several else []
         found.add_row(
             *mark,
-            Text(asked[0]),
-            Text(cell.role, style="dim"),
-            Text(asked[1]),
-            Text(cell.publication, style="dim"),
-            Text(asked[2].word),
+            rich.Text(asked[0]),
+            rich.Text(cell.role, style="dim"),
+            rich.Text(asked[1]),
+            rich.Text(cell.publication, style="dim"),
+            rich.Text(asked[2].word),
             *[_answer(column, column.answers.get(asked)) for column in columns],
         )
     return found
 
 
 def _answer(column: Column, answer: tuple[Cell, Journey] | None) -> Text:
-    from rich.text import Text
-
     if answer is None:
-        return Text("does not apply" if column.refusal else "-", style="dim")
-    return Text(answer_words(answer[1]), style=_COLOURS.get(answer[1].outcome, "yellow"))
+        return rich.Text("does not apply" if column.refusal else "-", style="dim")
+    return rich.Text(answer_words(answer[1]), style=_COLOURS.get(answer[1].outcome, "yellow"))
 
 
 def answer_words(journey: Journey) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.model.family import endpoint
 from netlab.model.plan import RESOLVER
 from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.view import rich
 from netlab.view.lab import remarks
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ SCHEMA_VERSION = 1
 
 def tree(plan: Plan) -> Tree:
     """The plan as a tree: networks, published ports, then every node with what it holds."""
-    from rich.tree import Tree
-
-    root = Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
+    root = rich.Tree(f"[bold]{_safe(plan.name)}[/] [dim]project {_safe(plan.project)}[/]")
     _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
     _branch(root, "remarks", map(_safe, remarks(plan.silent, plan.unpublished)))
@@ -37,9 +36,7 @@ def tree(plan: Plan) -> Tree:
 
 
 def _safe(text: object) -> str:
-    from rich.markup import escape
-
-    return escape(str(text))
+    return rich.escape(str(text))
 
 
 def _branch(parent: Tree, title: str, lines: Iterable[str]) -> None:

@@ -6,6 +6,10 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from netlab.model.text import show_with
+from netlab.view.console import console
+from netlab.view.grid import report
+from netlab.view.journey import journey_view
+from netlab.view.lab import remarks
 
 if TYPE_CHECKING:
     from netlab.journey.matrix import Column
@@ -14,9 +18,6 @@ if TYPE_CHECKING:
 
 def journey_text(journey: Journey) -> str:
     """What ``netlab probe`` prints."""
-    from netlab.view.console import console
-    from netlab.view.journey import journey_view
-
     text = StringIO()
     console(text).print(journey_view(journey))
     return text.getvalue().rstrip()
@@ -24,10 +25,6 @@ def journey_text(journey: Journey) -> str:
 
 def column_text(column: Column) -> str:
     """What ``netlab matrix`` prints of one lab."""
-    from netlab.view.console import console
-    from netlab.view.grid import report
-    from netlab.view.lab import remarks
-
     text = StringIO()
     screen = console(text)
     for part in report(column):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 from netlab.journey.advise import stopped_by
 from netlab.model.expectation import Expected
 from netlab.model.shown import shown
+from netlab.view import rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,28 +53,24 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
 
     If one expectation means many flows, those that passed share a line for each family.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    found = rich.Table(box=rich.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("", "FLOW", "FAMILY", "EXPECTED", "MEASURED"):
         found.add_column(title, overflow="fold")
     happened = 0
     for verdict, number in _rows(verdicts):
         events = verdict.claim.expectation.after
         for event in events[happened:]:
-            found.add_row(Text("event", style="bold"), Text(event.text, style="bold"))
+            found.add_row(rich.Text("event", style="bold"), rich.Text(event.text, style="bold"))
         happened = len(events)
         colour = _COLOURS[verdict.word]
         flow = verdict.claim.flow
         many = f"{verdict.claim.expectation.pattern.text}  ({number} flows)"
         found.add_row(
-            Text(verdict.word, style=colour),
-            Text(str(flow) if number == 1 else many),
+            rich.Text(verdict.word, style=colour),
+            rich.Text(str(flow) if number == 1 else many),
             flow.family.word,
-            Text(expected_words(verdict.claim.expected)),
-            Text(measured_words(verdict.journey), style=colour if verdict.word != "passed" else ""),
+            rich.Text(expected_words(verdict.claim.expected)),
+            rich.Text(measured_words(verdict.journey), style=colour if verdict.word != "passed" else ""),
         )
     return found
 
@@ -133,8 +131,6 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
     """JUnit's XML: a suite a scenario, a case a flow; what could not be measured is an error."""
-    from xml.etree import ElementTree as ET
-
     root = ET.Element("testsuites", name="netlab verify")
     for name, verdicts in results.items():
         words = [verdict.word for verdict in verdicts]

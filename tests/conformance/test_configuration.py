@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundtruth.compare import Difference
-from groundtruth.daemon import DaemonError
 from groundtruth.daemons import Installed
-from groundtruth.docker import ApiError
 from groundtruth.facts import Facts
 from groundtruth.living import facts_of_lab, not_living
 from groundtruth.matrix import Case
@@ -20,6 +18,8 @@ from groundtruth.real import real_host
 from groundtruth.source import events, plan, scenario_of
 from groundtruth.verdict import Verdict
 
+from netlab.bench.real.api import ApiError
+from netlab.bench.real.daemon import DaemonError
 from netlab.model.errors import UsageError
 from netlab.model.plan import Plan
 from netlab.model.scenario import Scenario

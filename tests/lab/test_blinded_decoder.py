@@ -18,7 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import ROOT, SEED, Netlab
+from support.labs import ROOT, SEED, Netlab
 
 #: what befalls the decoder → (lines behind its module, what the reason must say)
 BLINDINGS = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Netlab
+from support.labs import ROOT, Netlab
 
 from netlab.cli.gallery_page import entry_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Netlab
+from support.labs import Netlab
 
 SCENARIO = """\
 services:

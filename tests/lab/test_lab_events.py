@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from netlab.kernel import netns
-from netlab.lab.client.client import Client, attach
+from netlab.lab.client.client import Client
 from netlab.lab.client.sockets import sockets
 from netlab.lab.lab import Lab
+from netlab.lab.standing import attach
 
 SCENARIO = """
 services:

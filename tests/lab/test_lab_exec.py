@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOBODYS_UID, ROOT
+from support.labs import NOBODYS_UID, ROOT
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
 PATIENCE = 60.0

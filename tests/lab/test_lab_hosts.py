@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import Netlab
+from support.labs import Netlab
 
 
 def test_every_member_of_a_large_network_knows_every_other(netlab: Netlab, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SEED, Netlab
 from support.entry_points import installed
+from support.labs import SEED, Netlab
 from support.toy_engine import TOY
 
 import netlab as api

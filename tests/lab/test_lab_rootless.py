@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOBODYS_UID, ROOT
+from support.labs import NOBODYS_UID, ROOT
 
 from netlab.cli.verbs import VERBS
 

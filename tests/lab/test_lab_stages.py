@@ -11,18 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.captures import CAPTURES, DAEMONS, scenario_file
 
-CAPTURES = Path(__file__).parents[1] / "data" / "captures"
-DAEMONS = {
-    "19.03.15": "docker-19.03",
-    "20.10.24": "docker-20.10",
-    "24.0.9": "docker-24",
-    "26.1.5": "docker-26",
-    "27.5.1": "docker-27",
-    "28.5.2": "docker-28",
-    "29-iptables": "docker-29",
-    "29-nftables": "docker-29-nftables",
-}
 #: What is done for each stage, by the number that its file's name begins with; the lab comes up at the first.
 SEED = {
     "06": (),
@@ -41,9 +31,10 @@ TWO_NETWORKS = {
     "11": ("remove network nwb",),
 }
 HISTORIES = {"c02": SEED, "c03": SEED, "c04": SEED, "c09": TWO_NETWORKS}
+GENERATIONS = ("19.03.15", "20.10.24", "24.0.9", "26.1.5", "27.5.1", "28.5.2", "29-iptables")
 #: Every generation with two networks, but for 29-nftables: there the daemon joined the networks of one
 #: container in the other order, since it iterates over a Go map. The others: the proxy on, off, and IPv6.
-CASES = [(daemon, "c09") for daemon in DAEMONS if daemon != "29-nftables"] + [
+CASES = [(daemon, "c09") for daemon in GENERATIONS] + [
     ("19.03.15", "c02"),
     ("20.10.24", "c03"),
     ("26.1.5", "c04"),
@@ -52,12 +43,6 @@ CASES = [(daemon, "c09") for daemon in DAEMONS if daemon != "29-nftables"] + [
     ("29-nftables", "c02"),
     ("29-nftables", "c04"),
 ]
-
-
-def scenario_file(daemon: str, config: str) -> Path:
-    special = {"19.03.15": "1903", "20.10.24": "old", "24.0.9": "old", "26.1.5": "old"}.get(daemon, "")
-    chosen = CAPTURES / "scenarios" / f"{config}.{special}.flows.yaml"
-    return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.flows.yaml"
 
 
 def tables(text: str) -> dict[str, list[str]]:

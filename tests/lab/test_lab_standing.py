@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import ROOT, SEED
+from support.labs import ROOT, SEED
 
 import netlab as package
 from netlab.lab import state

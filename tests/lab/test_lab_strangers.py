@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import Netlab
+from support.labs import Netlab
 
 HEAD = "services:\n  web: {image: x, ports: ['80:80']}\nx-netlab:\n  host:\n    engine: docker-20.10\n"
 

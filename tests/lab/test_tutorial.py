@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from conftest import Netlab
+from support.labs import Netlab
 
 TUTORIAL = (Path(__file__).parents[2] / "docs/tutorial.md").read_text()
 BLOCKS = [

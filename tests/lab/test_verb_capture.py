@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from conftest import Netlab
+from support.labs import Netlab
 
 
 def read(file: Path) -> list[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conftest import ROOT, SEED, Netlab
+from support.labs import ROOT, SEED, Netlab
 
 SCENARIOS = ROOT / "scenarios"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import ROOT, SEED, Netlab
+from support.labs import ROOT, SEED, Netlab
 
 TWIN = ROOT / "scenarios" / "httpd-no-proxy.yaml"
 

@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from conftest import SEED, Netlab
+from support.labs import SEED, Netlab
 
 
 def journeys(output: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import Netlab
+from support.labs import Netlab
 
 ASK = "import socket, sys; print(socket.socket().connect_ex(('127.0.0.1', 81)))"
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from conftest import SEED, Netlab
+from support.labs import SEED, Netlab
 
 HEAD = """
 services:

@@ -10,7 +10,6 @@ Every test prints what it did; the figures stand together at the end.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import sys
@@ -18,37 +17,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support.labs import anyones, before_all, make_netlab, netlab, untouched
+from support.proxy_field import field
+from support.witness import witness
 
-TESTS = Path(__file__).parents[1]
+__all__ = ["anyones", "before_all", "field", "make_netlab", "netlab", "untouched", "witness"]
 
-
-def borrowed(path: str) -> ModuleType:
-    """A module of the other tests, whose vocabulary is used here too."""
-    name = "torture_" + path.removesuffix(".py").replace("/", "_")
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TESTS / path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_lab, _kill, _proxy = (
-    borrowed(path) for path in ("lab/conftest.py", "lab/test_lab_kill.py", "lab/proxy/conftest.py")
-)
-before_all, untouched, make_netlab, netlab, anyones = (
-    _lab.before_all,
-    _lab.untouched,
-    _lab.make_netlab,
-    _lab.netlab,
-    _lab.anyones,
-)
-witness = _kill.witness
-field = _proxy.field
 
 #: What runs in the background is born deaf to these, and so would be all that it starts.
 for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .conftest import Scale, borrowed
+from support.witness import until
+
+from .conftest import Scale
 from .traces import names, processes
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-until = borrowed("lab/test_lab_kill.py").until
 #: The first cycles fill caches.
 WARM = 10
 #: Objects that a cycle may leave: Python keeps up to 2,000 free tuples of each length. Its memory grows by

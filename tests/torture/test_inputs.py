@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fuzz import scenario_fuzz as fuzzer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.trace import TraceEvent, TraceFault
 
-from .conftest import Scale, borrowed
+from .conftest import Scale
 
-fuzzer = borrowed("fuzz/scenario_fuzz.py")
 MESSAGES = [
     bytes.fromhex(message)
     for path in sorted((Path(__file__).parents[1] / "data" / "traces").glob("*.json"))

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.witness import until
 
-from .conftest import Scale, borrowed
+from .conftest import Scale
 from .traces import in_namespaces, names, namespaces_of, processes
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-until = borrowed("lab/test_lab_kill.py").until
 #: Every verb, with arguments that make it work for a while.
 VERBS: dict[str, tuple[str, ...]] = {
     "up": ("SEED", "--name", "LAB"),

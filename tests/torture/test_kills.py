@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.labs import NOBODYS_UID
+from support.witness import until
 
-from .conftest import Scale, borrowed
+from .conftest import Scale
 from .traces import in_namespaces, names, namespaces_of, processes
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-until = borrowed("lab/test_lab_kill.py").until
 VERBS = ("up", "probe", "verify", "capture", "matrix", "down")
 
 
@@ -116,7 +117,7 @@ def test_kills(
 ) -> None:
     if os.geteuid() != 0 and who == "root":
         pytest.skip("the tests run without root: the other half of this test is theirs")
-    uid = borrowed("lab/conftest.py").NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
+    uid = NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
     netlab = make_netlab(uid)
     count = scale(12, 270) if who == "root" else scale(4, 90)
     chance = random.Random(scale.seed)
@@ -231,7 +232,7 @@ def test_kills_during_changes(
 ) -> None:
     if os.geteuid() != 0 and who == "root":
         pytest.skip("the tests run without root: the other half of this test is theirs")
-    uid = borrowed("lab/conftest.py").NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
+    uid = NOBODYS_UID if who == "user" and os.geteuid() == 0 else 0
     netlab = make_netlab(uid)
     file = netlab.state / "k.yaml"
     file.write_text(CHANGING)

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.labs import NOBODYS_UID
+from support.witness import until
 
-from .conftest import Scale, borrowed
+from .conftest import Scale
 from .traces import names, processes
 from .withheld import Withheld
 
@@ -24,8 +26,6 @@ ROOT = Path(__file__).parents[2]
 SEED = ROOT / "scenarios" / "httpd.yaml"
 NATIVE = ROOT / "scenarios" / "nftables-accept.yaml"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-until = borrowed("lab/test_lab_kill.py").until
-NOBODYS_UID = borrowed("lab/conftest.py").NOBODYS_UID
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="what a machine has is root's to hide")
 

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .conftest import Scale, borrowed
+from support.witness import until
+
+from .conftest import Scale
 from .traces import names, processes
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-until = borrowed("lab/test_lab_kill.py").until
 
 
 def test_labs_at_once(anyones: Any, scale: Scale, figure: Callable[[str], None]) -> None:

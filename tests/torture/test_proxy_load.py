@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.slow_readers import EACH, descriptors, peak, slow_readers
 
-from .conftest import Scale, borrowed
+from .conftest import Scale
 
-thousands = borrowed("lab/proxy/test_proxy_thousands.py")
-descriptors = thousands.descriptors
+__all__ = ["descriptors"]
 BLOCK = random.Random(11).randbytes(40_000)
 #: Octets of the proxy's own memory that a connection may take at its height.
 A_CONNECTION = 24 * 1024
@@ -113,7 +113,7 @@ def test_half_open_and_resets(
     """A third is reset half-way, a third never says a word, a third sends, closes its side and reads all."""
     count = scale(300, 5000)
     pid = echoing.start(echoing.listener()).pids()[0]
-    before = thousands.peak(pid)
+    before = peak(pid)
     clients = [echoing.connect(80) for _ in range(count)]
     rude, silent, polite = clients[0::3], clients[1::3], clients[2::3]
     for client in rude:
@@ -123,7 +123,7 @@ def test_half_open_and_resets(
     compared = _exchange(polite)
     for client in silent:
         client.close()
-    grown = thousands.peak(pid) - before
+    grown = peak(pid) - before
     assert compared == len(polite) * len(BLOCK)
     assert grown < count * A_CONNECTION
     echoing.until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 40, "all is closed")
@@ -140,7 +140,7 @@ def test_a_flood_of_udp_clients(
     backend = field.backend(kind=socket.SOCK_DGRAM)
     backend.setblocking(False)
     pid = field.start(field.listener(protocol="udp"), udp_timeout=2.0).pids()[0]
-    before = thousands.peak(pid)
+    before = peak(pid)
     most = 0
     with field.inside(field.client):
         for number in range(count):
@@ -163,7 +163,7 @@ def test_a_flood_of_udp_clients(
 
     field.until(answered, "the proxy answers after the flood")
     assert last.recv(100) == b"are you there"
-    grown = thousands.peak(pid) - before
+    grown = peak(pid) - before
     assert grown < 64 << 20
     field.until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 40, "silent flows are closed")
     figure(f"{count} UDP clients: at most {most} descriptors and {grown / 1024:.0f} KiB, and it answers")
@@ -177,12 +177,10 @@ def _discard(backend: socket.socket) -> None:
 def test_slow_readers(
     field: Any,
     descriptors: None,
-    monkeypatch: pytest.MonkeyPatch,
     scale: Scale,
     figure: Callable[[str], None],
 ) -> None:
     """The suite's own test, with its figure said."""
     count = scale(500, 5000)
-    monkeypatch.setattr(thousands, "CONNECTIONS", count)
-    thousands.test_five_thousand_slow_readers(field, None)
-    figure(f"{count} slow readers at once: {count * thousands.EACH:,} octets equal, memory bounded")
+    slow_readers(field, count)
+    figure(f"{count} slow readers at once: {count * EACH:,} octets equal, memory bounded")

@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .conftest import borrowed
-
-is_forgotten = borrowed("lab/test_lab_kill.py").is_forgotten
+from support.witness import is_forgotten
 
 
 def processes(state: Path) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Which module imports which: no circles, and the drawing of the rooms in the architecture page is true.
 
 The graph is read from the syntax trees, so an import inside a function counts as one at the top of the
-file. Imports below ``if TYPE_CHECKING`` make a graph of their own.
+file. Imports below ``if TYPE_CHECKING`` count for circles, and are left out of the drawing.
 """
 
 from __future__ import annotations
@@ -159,21 +159,8 @@ def whole_graph() -> Graph:
     return {name: whole[name] | types[name] for name in whole}
 
 
-#: The one circle that is left, by imports for types: a client changes its lab with functions that take it.
-CLIENT = [f"netlab.lab.client.{name}" for name in ("client", "commands", "observe", "process")]
-
-
 def test_no_circles() -> None:
-    assert circles(netlab_graph()) == []
-
-
-def test_imports_for_types_make_one_circle() -> None:
-    assert circles(whole_graph()) == [CLIENT]
-
-
-def test_no_circles_of_rooms() -> None:
-    edges = rooms(whole_graph())
-    assert circles({name: frozenset(others) for name, others in edges.items()}) == []
+    assert circles(whole_graph()) == []
 
 
 def test_engines_are_known_by_their_contract() -> None:
@@ -194,9 +181,75 @@ def in_engine(module: str) -> bool:
     return module == "netlab.engine" or module.startswith("netlab.engine.")
 
 
+def test_no_circles_of_rooms() -> None:
+    edges = rooms(whole_graph())
+    assert circles({name: frozenset(others) for name, others in edges.items()}) == []
+
+
 def test_the_drawing_of_the_rooms_is_true() -> None:
     drawn = drawing(rooms(netlab_graph()))
     assert f"```\n{drawn}\n```" in ARCHITECTURE.read_text(), f"docs/architecture.md should have:\n{drawn}"
+
+
+#: Where modules are loaded by their names; each says why. Nothing is imported inside a function.
+DOORS = {
+    "netlab.cli.verbs": "a verb's own modules",
+    "netlab.first_use": "what the names of a package stand for",
+    "netlab.lab.supervisor.forked": "what a process of a lab runs",
+}
+
+
+def inner_imports(tree: ast.AST) -> list[str]:
+    """The import statements of a module that are inside its functions."""
+    return [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+
+def loads_by_name(tree: ast.AST) -> bool:
+    """Whether a module calls ``__import__`` or something of importlib's."""
+    names = {
+        ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)
+    }
+    return bool(names & {"__import__", "import_module", "exec_module", "load_module", "run_module"})
+
+
+def test_imports_are_at_the_top() -> None:
+    found = {name: inner for name, tree in sources().items() if (inner := inner_imports(tree))}
+    assert found == {}
+
+
+def test_modules_are_loaded_by_name_at_three_doors() -> None:
+    found = {name for name, tree in sources().items() if loads_by_name(tree)}
+    assert found == set(DOORS)
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_every_door_says_why(name: str) -> None:
+    path = ROOT / f"{name.replace('.', '/')}.py"
+    assert path.read_text().count("A door: ") == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    import os",
+        "class A:\n    async def f(self):\n        if x:\n            from os import path",
+    ],
+)
+def test_imports_inside_functions_are_found(code: str) -> None:
+    assert len(inner_imports(ast.parse(code))) == 1
+    assert inner_imports(ast.parse("import os\nif x:\n    import re")) == []
+
+
+@pytest.mark.parametrize("call", ["__import__(n)", "importlib.import_module(n)", "import_module(n)"])
+def test_loading_by_name_is_found(call: str) -> None:
+    assert loads_by_name(ast.parse(f"def f():\n    return {call}"))
+    assert not loads_by_name(ast.parse("load(n)"))
 
 
 @pytest.mark.parametrize(

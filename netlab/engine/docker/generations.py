@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
+from typing import Any
 
 from netlab.engine.docker.engine import DockerEngine
 from netlab.engine.docker.traits import Traits
+from netlab.first_use import at_first_use
 from netlab.model.version import NFTABLES, NFTABLES_SPAN, EngineVersion, engine_version
 
 #: The folder that has the rules of the nftables backend.
@@ -22,7 +23,8 @@ def layout_of(traits: Traits) -> str:
 def engine(found: EngineVersion) -> DockerEngine:
     """The engine of that version, its layout imported now."""
     traits = Traits(found)
-    rules = import_module(f"netlab.engine.{layout_of(traits)}").FIREWALLER
+    layout = layout_of(traits)
+    rules: Any = at_first_use(layout, {"FIREWALLER": f"netlab.engine.{layout}"})("FIREWALLER")
     if found.version not in NFTABLES_SPAN:
         return DockerEngine(traits, rules)
     other = found.name.removesuffix(NFTABLES) if found.nftables else found.name + NFTABLES

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -30,6 +31,8 @@ from netlab.kernel import netns, process, sysctl
 from netlab.kernel.netlink import dump, message
 from netlab.kernel.netlink.message import End, Message
 from netlab.kernel.netlink.socket import BATCH, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
+from netlab.kernel.sandbox.launcher import TOOL, Program, Sandbox
+from netlab.lab.build import real_firewall
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.namespaces import Namespaces
 from netlab.lab.build.rulesets import Rulesets
@@ -63,8 +66,6 @@ class Applied:
         """
         if not any(node.commands for node in self.plan.nodes):
             return
-        from netlab.kernel.sandbox.launcher import TOOL, Program, Sandbox
-
         sandbox = Sandbox()
         try:
             for node in self.plan.nodes:
@@ -217,8 +218,6 @@ class Build:
     def _run_firewalls(self) -> None:
         for space in self.layout.spaces.values():
             if space.firewall is not None and space.name not in self.standing:
-                from netlab.lab.build import real_firewall
-
                 place = real_firewall.Place(space.name, self.namespaces[space.name], self.private)
                 real_firewall.start(space.firewall, place)
 
@@ -352,8 +351,6 @@ def _is_ipv6(route: Route) -> bool:
 
 def _allow_descriptors(count: int) -> None:
     """Raise this process's soft limit of open files as far as needed; MachineError if it cannot be."""
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= count:
         return

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
 
-from netlab.kernel import libc, netns, sysctl
+from netlab.kernel import libc, netns, sysctl, userns
 from netlab.kernel.netlink.socket import RouteSocket
 from netlab.lab.build.layout import Space
 
@@ -118,8 +118,6 @@ class Namespaces:
         if space.name in self.standing:
             netns.enter(self.standing[space.name])
         elif space.programs:
-            from netlab.kernel import userns
-
             fd = self.descriptors[space.name] = userns.create_network()
             netns.enter(fd)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from netlab.kernel.netlink import conntrack
 from netlab.lab import codec
 from netlab.lab.build import workloads
 
@@ -138,8 +139,6 @@ class PlanChange:
 
     def forget_connections(self, host: Node, namespace: int) -> None:
         """Have a host's conntrack forget what the engine makes it forget when a container goes or comes."""
-        from netlab.kernel.netlink import conntrack  # pyroute2 takes 0.2 s to import
-
         addresses: set[str] = set()
         endpoints: set[tuple[str, int]] = set()
         for nodes, opens in ((self._old, False), (self._new, True)):

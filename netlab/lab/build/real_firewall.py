@@ -24,6 +24,7 @@ from netlab.lab.node import firewall_view
 from netlab.model.errors import LabError, MachineError
 from netlab.model.family import FAMILIES
 from netlab.model.plan import Node, RealFirewall
+from netlab.plan import render
 
 #: Programs that each tool needs, and the Debian packages that have them.
 _PROGRAMS = {
@@ -158,8 +159,6 @@ def _put_in(firewall: RealFirewall, place: Place) -> None:
     while loading:
         loading.pop().finish()
     if firewall.tables:
-        from netlab.plan import render
-
         ruleset.load_nft("".join(render.nft_input(table) for table in firewall.tables))
 
 

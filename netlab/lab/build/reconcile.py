@@ -23,7 +23,8 @@ from netlab.lab.build.layout import Layout, Space, VethPair, layout, link_local
 from netlab.lab.build.plan_change import PlanChange
 from netlab.lab.node import process
 from netlab.lab.services import dns
-from netlab.model.errors import LabError, to_message
+from netlab.model.error_messages import to_message
+from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES, bare
 from netlab.model.plan import Sysctl
 from netlab.model.rules import ADDED_SINCE

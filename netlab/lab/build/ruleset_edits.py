@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from netlab.model.rules import IptablesRuleset, NftTable, Ruleset
+from netlab.plan import render
 
 #: The tables that an administrator's flush, or a firewall's reload, empties.
 FLUSHED = ("filter", "nat")
@@ -165,8 +167,6 @@ def _matches(one: Sequence[str], other: Sequence[str]) -> dict[int, int]:
         at += 1
     else:
         return found
-    from difflib import SequenceMatcher
-
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return {m.a + n: m.b + n for m in matcher.get_matching_blocks() for n in range(m.size)}
 
@@ -186,8 +186,6 @@ def of_family(rulesets: Iterable[Ruleset], family: int) -> IptablesRuleset | Non
 
 def nft_edits(before: Iterable[Ruleset], after: Iterable[Ruleset]) -> str:
     """Input for nft that replaces every native table which is not as before; empty if all are."""
-    from netlab.plan import render
-
     old = {(r.family, r.name): r for r in before if isinstance(r, NftTable)}
     new = {(r.family, r.name): r for r in after if isinstance(r, NftTable)}
     parts: list[str] = []

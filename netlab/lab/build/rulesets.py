@@ -12,6 +12,7 @@ from netlab.kernel.netlink import rulecopy
 from netlab.lab.build.layout import Space
 from netlab.model.family import Family
 from netlab.model.rules import IptablesRuleset, NftFile, NftTable, Ruleset
+from netlab.plan import render
 
 
 class Rulesets:
@@ -114,6 +115,4 @@ class _Loader:
 def _text(rules: Ruleset) -> str:
     if isinstance(rules, NftFile):
         return rules.text
-    from netlab.plan import render
-
     return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_input(rules)

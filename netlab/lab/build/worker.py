@@ -6,17 +6,19 @@ each node's /etc says (``etc.json``), and for the supervisor what it must start 
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from typing import TYPE_CHECKING
 
 from netlab.kernel.channel import Channel, Disconnected
 from netlab.lab import codec, state
+from netlab.lab.build.apply import apply
 from netlab.lab.build.namespaces import bind_namespace
 from netlab.lab.build.workloads import command_of, proxies_of, responders_of
 from netlab.lab.node import process
 from netlab.lab.services import dns
-from netlab.model.errors import to_message
+from netlab.model.error_messages import to_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +31,7 @@ def main(reports: Channel) -> int:
 
     Slow imports happen before the plan arrives, while the owner is still reading the scenario.
     """
-    import gc
-
-    import netlab.lab.build.apply
-    import netlab.plan.render  # noqa: F401
-
     gc.disable()  # all that there will be is needed until the end
-    codec.warm_up()
     try:
         reports.send({"event": "warm"})
         message, (plan, *history) = reports.receive()
@@ -70,8 +66,6 @@ def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()
 
 
 def _build(plan: Plan, private: str, reports: Channel) -> None:
-    from netlab.lab.build.apply import apply
-
     began = time.monotonic()
     reports.send({"event": "progress", "doing": f"building {len(plan.nodes)} nodes"})
     applied = apply(plan, private)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from typing import TYPE_CHECKING
 
 from netlab.kernel.channel import Channel, Disconnected, Message
-from netlab.model.errors import LabError, UsageError, from_message
+from netlab.lab.client.nodes import resolve
+from netlab.model.error_messages import from_message
+from netlab.model.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +33,6 @@ class Capturing:
     def __init__(
         self, client: Client, sources: Sequence[Source], output: int, most: int | None = None
     ) -> None:
-        import json
-
         self.packets = 0
         self.lost = 0
         request = json.dumps({"sources": sources, "most": most})
@@ -151,8 +152,6 @@ class Capture:
 
 def sources_in(plan: Plan, node: str | None = None, interface: str | None = None) -> list[Source]:
     """What to capture: one interface, those of a node, or (without ``node``) of all; raises UsageError."""
-    from netlab.lab.client.nodes import resolve
-
     if node is None:
         if interface is not None:
             raise UsageError(f"name the node of the interface {interface}, too")

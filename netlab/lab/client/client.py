@@ -7,41 +7,27 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
-from netlab.lab import state
+from netlab.lab import codec, state
 from netlab.lab.client.launch import end
 from netlab.lab.client.nodes import resolve
-from netlab.lab.client.process import Process, collect
+from netlab.lab.client.process import Process
 from netlab.lab.folder import read_file
 from netlab.lab.peer import pidfd_of_peer, refuse_others
-from netlab.model.errors import (
-    EngineFailed,
-    LabError,
-    NoLabError,
-    NoNodeError,
-    Position,
-    SeveralLabsError,
-    UsageError,
-    from_message,
-)
+from netlab.model.error_messages import from_message
+from netlab.model.errors import LabError, NoLabError, NoNodeError, SeveralLabsError
+from netlab.model.near import nearest
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Mapping, Sequence
 
-    from netlab.model.event import Happening
     from netlab.model.plan import Plan
-    from netlab.plan.change import Change, History
 
 
 #: Seconds to wait for the supervisor's answer: longer than it waits for any of its own processes.
 PATIENCE = 30.0
-#: The same for a change to the lab.
-CHANGE_PATIENCE = 600.0
 
 
 class Client:
@@ -74,8 +60,6 @@ class Client:
         Raises LabError if another version of netlab wrote it.
         """
         if self._plan is None:
-            from netlab.lab import codec
-
             try:
                 self._plan = codec.loads(self._read("plan.json"))
             except (FileNotFoundError, ValueError) as error:
@@ -83,6 +67,11 @@ class Client:
                     f"cannot read the plan of {self.name}: {error}; take the lab down and up again"
                 ) from error
         return self._plan
+
+    def _became(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """The lab was changed: to ``plan``, and with this in its record."""
+        self._plan = plan
+        self.record.update(record)
 
     def _read(self, name: str) -> bytes:
         """Read a file in the lab's folder; raises FileNotFoundError, MachineError."""
@@ -298,127 +287,6 @@ class Client:
             return False
         return True
 
-    @property
-    def history(self) -> History:
-        """The scenario that the lab was built from, and the events since then.
-
-        ::
-
-            print(lab.client.history.events("host"))
-
-        Raises UsageError if the lab has no history, or was built by another version of netlab, and LabError
-        if the history cannot be read.
-        """
-        from netlab.lab import codec
-        from netlab.version import __version__
-
-        if self.record.get("version") != __version__:
-            raise UsageError(f"{self.name} was built by another version of netlab: take it down and up again")
-        try:
-            return codec.load_history(self._read(state.HISTORY))
-        except FileNotFoundError:
-            raise UsageError(
-                f"{self.name} was built from a plan alone, so its engine cannot be changed"
-            ) from None
-        except ValueError as error:
-            raise LabError(f"cannot read the history of {self.name}: {error}") from error
-
-    def change(self, lock: state.Lock, change: Change, record: Mapping[str, Any]) -> list[str]:
-        """Change the lab as ``change`` says; returns warnings. ``lock`` is the lab's lock.
-
-        ::
-
-            with state.Lock(lab.name) as lock:
-                lab.client.change(lock, happen(lab.client.history, event), {})
-
-        ``record`` has new entries for ``lab.json``. Connections and rules that the change does not concern
-        stay. Raises NetlabError.
-        """
-        from netlab.lab import codec
-        from netlab.lab.client.launch import memory_file
-
-        found = tuple((host, seen.rulesets, seen.sysctls) for host, seen in change.found.items())
-        texts = (codec.dumps(change.plan), codec.dump_history(change.history), codec.dump(found))
-        message = {
-            "op": "change",
-            "renewed": change.renewed,
-            "flushed": change.flushed,
-            "reloaded": change.reloaded,
-            "record": record,
-        }
-        fds = [memory_file(text) for text in texts]
-        try:
-            answer, _ = self.ask(message, [*fds, lock.fd], patience=CHANGE_PATIENCE)
-        finally:
-            for fd in fds:
-                os.close(fd)
-        self._plan = change.plan
-        self.record.update(record)
-        warnings: list[str] = answer["warnings"]
-        return warnings
-
-    def do(
-        self, event: str, where: str = "event", lock: state.Lock | None = None
-    ) -> tuple[tuple[Happening, ...], list[str]]:
-        """Change the state of the lab's engine, in the words of ``netlab do``.
-
-        ::
-
-            events, warnings = netlab.attach("shop").do("restart httpd")
-
-        Returns what happened, as the engine's events, and warnings. ``where`` is the position that errors in
-        ``event`` have; ``lock`` is the lab's lock, if you hold it. The engine acts on the host as it is,
-        including changes that others made; namespaces, connections and rules that the event does not concern
-        stay. Raises ScenarioError if ``event`` has an error, UsageError if the engine refuses it or the lab
-        was built from a plan alone, and EngineFailed if the engine fails midway, as the real one would.
-        """
-        from netlab.lab.client.commands import known_chains, run_commands
-        from netlab.lab.client.observe import observe
-        from netlab.lab.options import counts_of
-        from netlab.plan.change import check_hosts, happen
-        from netlab.plan.commands import commands_of
-        from netlab.scenario.events import is_command, parse_event
-
-        asked = parse_event(event, Position(where, 1, 1), known_chains(self.plan))
-        with nullcontext(lock) if lock is not None else state.Lock(self.name) as held:
-            if is_command(asked):
-                check_hosts(self.history.scenario, asked)
-                commands = commands_of(self.history.scenario, asked)
-                named = [replace(one, node=resolve(self.plan, one.node)) for one in commands]
-                return run_commands(self, named), []
-            change = happen(self.history, asked, observe(self))
-            if not change.events:
-                return (), []
-            record = {"digest": "", **counts_of(change.plan)}
-            warnings = self.change(held, change, record)
-            if change.failed:
-                raise EngineFailed("\n".join(change.failed))
-            return change.events, warnings
-
-    def exec(
-        self,
-        node: str,
-        argv: Sequence[str],
-        *,
-        input: str | None = None,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        check: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a node and wait for it, as :func:`subprocess.run` does with captured text.
-
-        ::
-
-            lab = netlab.attach("shop")
-            print(lab.exec("client", ["ip", "-br", "address"], timeout=5, check=True).stdout)
-
-        ``timeout`` is in seconds. Raises NoNodeError, subprocess.TimeoutExpired (the program is killed), and
-        with ``check`` subprocess.CalledProcessError.
-        """
-        found = resolve(self.plan, node)
-        return collect(self, found, argv, given=input, timeout=timeout, env=env, cwd=cwd, check=check)
-
     def down(self) -> None:
         """Take the lab down; returns when only the kernel's own cleanup is left.
 
@@ -445,29 +313,25 @@ class Client:
             channel.close()
 
 
-def attach(name: str) -> Client:
-    """Connect to the running lab of that name; raises NoLabError with a suggestion.
+def find_lab(name: str) -> Client:
+    """The running lab of that name; raises NoLabError with a suggestion."""
+    return Client(find_record(name))
 
-    ::
 
-        lab = netlab.attach("shop")
-        print(lab.exec("web", ["ip", "-br", "address"]).stdout)
-        lab.do("restart web")
-    """
+def find_record(name: str) -> state.Record:
+    """The record of the running lab of that name; raises NoLabError with a suggestion."""
     record = state.read(name)
     if record is not None and record.ready:
-        return Client(record)
+        return record
     standing = [found.name for found in state.standing()]
     raise NoLabError(_no_lab(name, standing))
 
 
 def _no_lab(name: str, standing: list[str]) -> str:
-    import difflib
-
     if not standing:
         return f"no lab {name!r}: none is up (netlab up FILE)"
-    near = difflib.get_close_matches(name, standing, 1)
-    hint = f"did you mean {near[0]}?" if near else "up: " + ", ".join(standing)
+    near = nearest(name, standing)
+    hint = f"did you mean {near}?" if near else "up: " + ", ".join(standing)
     return f"no lab {name!r} is up ({hint})"
 
 

@@ -7,6 +7,8 @@ lab before :meth:`Launch.build`.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import select
 import signal
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from netlab.kernel.channel import Channel, Disconnected, Message
 from netlab.lab import state
 from netlab.lab.unbroken import unbroken
-from netlab.model.errors import LabError, MachineError, exhausted, from_message
+from netlab.model.error_messages import from_message
+from netlab.model.errors import LabError, MachineError, exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,8 +209,6 @@ def memory_file(text: str) -> int:
 
 
 def _start(control: int) -> int:
-    import fcntl
-
     owner = os.pidfd_open(os.getpid())
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OWNER + 1) for fd in (control, owner)]
@@ -272,8 +273,6 @@ def _ends_by_itself(channel: Channel) -> bool:
 
 
 def _not_started(error: OSError) -> Exception:
-    import errno
-
     if error.errno == errno.EINVAL:  # of F_DUPFD: no descriptor of that number may be (fcntl(2))
         error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     doing = f"cannot start {sys.executable or 'python'}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from netlab.model.errors import NoNodeError
+from netlab.model.near import nearest
 
 if TYPE_CHECKING:
     from netlab.model.plan import Plan
@@ -23,7 +23,7 @@ def resolve(plan: Plan, text: str) -> str:
         if node.name == text or mine:
             return node.name
     names = [node.name for node in plan.nodes if node.kind != "segment"]
-    near = difflib.get_close_matches(text, names, 1)
+    near = nearest(text, names)
     few = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    hint = f"did you mean {near[0]}?" if near else f"there are: {few}"
+    hint = f"did you mean {near}?" if near else f"there are: {few}"
     raise NoNodeError(f"the lab {plan.name} has no node {text!r} ({hint})")

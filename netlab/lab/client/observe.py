@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlab.kernel import process, sysctl
+from netlab.lab.client.programs import collect
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES
 from netlab.model.observation import READ, Observation
@@ -44,7 +45,7 @@ def _read(client: Client, node: Node) -> Observation:
 
 
 def _ask(client: Client, node: Node, *argv: str) -> str:
-    done = client.exec(node.name, argv, cwd="/")
+    done = collect(client, node.name, argv, cwd="/")
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv[:2])} in {client.name}.{node.name}: {done.stderr.strip()}")
     return done.stdout

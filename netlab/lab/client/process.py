@@ -1,21 +1,17 @@
-"""Processes in a lab, from the client's side: wait for them, signal them, collect their output."""
+"""Processes in a lab, from the client's side: wait for them, signal them."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import signal
 from typing import TYPE_CHECKING
 
 from netlab.kernel.channel import Disconnected
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from netlab.kernel.channel import Channel
-    from netlab.lab.client.client import Client
 
 
 class Process:
@@ -90,48 +86,8 @@ class Process:
         self.close()
 
 
-def collect(
-    client: Client,
-    node: str,
-    argv: Sequence[str],
-    *,
-    given: str | None = None,
-    timeout: float | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-    check: bool = False,
-) -> subprocess.CompletedProcess[str]:
-    """:func:`subprocess.run` with captured text, in a node: input and output are files, so nothing blocks.
-
-    Raises subprocess.TimeoutExpired, subprocess.CalledProcessError, NoNodeError.
-    """
-    import subprocess
-
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        if given is not None:
-            stdin.write(given.encode())
-            stdin.seek(0)
-        stdio = (stdin.fileno(), out.fileno(), err.fileno())
-        with client.start(node, argv, stdio=stdio, env=env, cwd=cwd) as process:
-            try:
-                code = process.wait(timeout)
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(list(argv), timeout or 0, _text(out.fileno())) from None
-        stdout, stderr = _text(out.fileno()), _text(err.fileno())
-    if check and code != 0:
-        raise subprocess.CalledProcessError(code, list(argv), stdout, stderr)
-    return subprocess.CompletedProcess(list(argv), code, stdout, stderr)
-
-
-def _text(fd: int) -> str:
-    size = os.fstat(fd).st_size
-    return os.pread(fd, size, 0).decode(errors="replace") if size else ""
-
-
 def ending(returncode: int) -> str:
     """``exit code 1``, or ``SIGKILL``."""
-    import signal
-
     if returncode >= 0:
         return f"exit code {returncode}"
     try:

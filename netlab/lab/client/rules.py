@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.kernel.trace.table import TABLE_PREFIX
+from netlab.lab.client.programs import collect
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES, Family
 from netlab.plan.live_rules import LiveChain, NativeTable, Reasons, Rules, native_tables, parse_save
@@ -24,8 +26,6 @@ class RulesReader:
 
     def ask(self, *argv: str) -> str:
         """A tool's output; raises LabError with what it says."""
-        from netlab.lab.client.process import collect
-
         done = collect(self.client, self.node.name, argv, cwd="/")
         if done.returncode != 0:
             raise LabError(f"{' '.join(argv)} in {self.client.name}.{self.node.name}: {done.stderr.strip()}")
@@ -45,8 +45,6 @@ class RulesReader:
 
 def read_rules(client: Client, node: str, families: Iterable[Family] = FAMILIES) -> Rules:
     """Everything that a node's kernel would do to a packet of these families; raises LabError."""
-    from netlab.kernel.trace.table import TABLE_PREFIX
-
     reader = RulesReader(client, node)
     chains = {family: tuple(reader.chains(family)) for family in families}
     native = [

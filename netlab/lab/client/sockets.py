@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from netlab.model.errors import LabError
 from netlab.model.plan import RESOLVER
 
 if TYPE_CHECKING:
@@ -40,11 +43,6 @@ class Listening:
 
 def sockets(client: Client, node: str | None = None) -> list[Listening]:
     """Every listening socket of the lab, or of one node's namespace, in the order of the plan."""
-    import json
-    import tempfile
-
-    from netlab.model.errors import LabError
-
     plan = client.plan
     wanted = [n.name for n in plan.nodes if n.namespace == n.name and n.kind != "segment"]
     if node is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab.kernel import descriptors
 from netlab.lab.node import process
+from netlab.model.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,6 @@ def run_inside(
     try:
         process.join(user, mount, pid_namespace)
     except OSError as error:
-        from netlab.model.errors import MachineError
-
         raise MachineError(f"cannot enter the lab {client.name}: {error.strerror}") from error
     own_group = interactive and _has_terminal()
     # Ctrl-C waits until parent and child have separated: no child may continue its parent's work.

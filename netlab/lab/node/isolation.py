@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 from netlab.kernel import libc
+from netlab.model.errors import MachineError
 
 #: Descriptors that every lab may use: four a container.
 NOFILE = 1 << 20
@@ -29,8 +31,6 @@ def own_namespaces() -> None:
             _unshare_user(flags)
         libc.mount("none", "/", "", libc.MS_REC | libc.MS_SLAVE)
     except OSError as error:
-        from netlab.model.errors import MachineError
-
         if error.errno == errno.ENOSPC:  # inc_ucount, kernel/ucount.c
             raise MachineError(
                 "cannot make namespaces for the lab: a limit of them is reached "
@@ -44,8 +44,6 @@ def own_namespaces() -> None:
 
 def raise_limits() -> None:
     """Let the process and all its children have as many descriptors as they may."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if os.geteuid() == 0 and hard < NOFILE:
         try:

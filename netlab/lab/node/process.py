@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.kernel import libc
@@ -122,8 +123,6 @@ def must(work: Callable[[], None], doing: str) -> None:
     except OSError as error:
         fail(f"{doing}: {error.strerror or error}", NO_SANDBOX)
     except BaseException as error:
-        import traceback
-
         traceback.print_exc()
         fail(f"{doing}: {error}", NO_SANDBOX)
 

@@ -13,6 +13,7 @@ caused it (:meth:`Responder._survive`).
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import select
 import socket
@@ -21,10 +22,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from netlab.kernel import netns
 from netlab.kernel.channel import Channel, Message
 from netlab.lab.services import dns
 from netlab.lab.supervisor.journal import say_error
-from netlab.model.errors import LabError, to_message
+from netlab.model.error_messages import to_message
+from netlab.model.errors import LabError
 from netlab.model.family import unmapped
 from netlab.model.reply import Reply, token_of
 
@@ -206,8 +209,6 @@ class Responder:
 
     def open(self, spec: Spec) -> list[str]:
         """Listen on everything; returns what this kernel cannot do. Raises LabError for a taken port."""
-        from netlab.kernel import netns
-
         lacking = []
         with netns.returning():
             for namespace, ports in spec:
@@ -454,8 +455,6 @@ def serve(spec: Spec, private: str, say: Callable[[Message], None], orders: Chan
     It reports ``{"lacking": […]}``, or an error. An order is ``{"close": [(protocol, port, node), …], "open":
     [ports of the first namespace, …]}``, together with the namespaces; each one gets the same kind of answer.
     """
-    import gc
-
     responder = Responder(private)
     try:
         lacking = responder.open(spec)

@@ -25,7 +25,8 @@ from netlab.lab.supervisor.forked import main_of
 from netlab.lab.supervisor.journal import say
 from netlab.lab.supervisor.processes import Processes
 from netlab.lab.supervisor.runtime import Runtime
-from netlab.model.errors import LabError, NetlabError, to_message
+from netlab.model.error_messages import to_message
+from netlab.model.errors import LabError, NetlabError
 
 #: Seconds that a change may take.
 PATIENCE = 300.0

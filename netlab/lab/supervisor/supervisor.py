@@ -38,7 +38,8 @@ from netlab.lab.supervisor.processes import Processes
 from netlab.lab.supervisor.published import Published
 from netlab.lab.supervisor.runtime import Runtime
 from netlab.lab.supervisor.spawn import spawn
-from netlab.model.errors import LabError, NetlabError, to_message
+from netlab.model.error_messages import to_message
+from netlab.model.errors import LabError, NetlabError
 from netlab.proxy.identity import rename
 
 #: Seconds that the child which builds a lab may take, and the one that changes it.

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundtruth.daemon import Daemon, image_tar
 from groundtruth.daemons import CACHE, COMPOSE, SUITES
-from groundtruth.world import World
+from netlab.bench.real.daemon import Daemon, image_tar
+from netlab.bench.real.world import World
 
 TABLE = Path(__file__).parents[1] / "refusals.toml"
 #: The project's name, and its folder's: networks are ``proj_KEY``.

@@ -13,7 +13,8 @@ from pathlib import Path
 import netlab
 from groundtruth.facts import Facts
 from groundtruth.real import RealHost
-from groundtruth.world import UNLIMITED, sysctl_path
+from groundtruth.world import UNLIMITED
+from netlab.bench.real.world import sysctl_path
 from netlab.journey.matrix import matrix
 from netlab.kernel import netns
 from netlab.measure.session import Session

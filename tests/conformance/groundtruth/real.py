@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from groundtruth.daemon import Daemon
 from groundtruth.facts import Facts, Place, facts_of, look
 from groundtruth.replay import Replay
-from groundtruth.world import World, lay_out
+from groundtruth.world import lay_out
+from netlab.bench.real.daemon import Daemon
+from netlab.bench.real.world import World
 from netlab.model.event import ContainerStart, Event
 from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
 

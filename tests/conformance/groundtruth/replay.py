@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 from urllib.parse import quote
 
-from groundtruth.daemon import IMAGE, Daemon
+from netlab.bench.real.daemon import IMAGE, Daemon
 from netlab.model.event import (
     Connect,
     ContainerRemove,

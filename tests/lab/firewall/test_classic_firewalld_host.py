@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, Netlab
+from support.labs import ROOT, Netlab
 
 SCENARIO = ROOT / "scenarios" / "httpd-firewalld.yaml"
 

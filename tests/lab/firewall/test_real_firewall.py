@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from conftest import Netlab
+from support.labs import Netlab
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="the processes of a lab of another user's are hidden"

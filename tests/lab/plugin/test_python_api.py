@@ -13,7 +13,7 @@ import pytest
 
 import netlab
 from netlab.lab import state
-from netlab.lab.client.client import attach
+from netlab.lab.standing import attach
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 SEED = SCENARIOS / "httpd.yaml"

@@ -18,7 +18,7 @@ from netlab.lab.services.proxies import Proxies
 from netlab.model.errors import LabError
 
 if TYPE_CHECKING:
-    from .conftest import Field
+    from support.proxy_field import Field
 
 
 def test_tools_show_docker_proxy(any_proxy: Field) -> None:

@@ -17,7 +17,7 @@ from netlab.model.errors import LabError
 from netlab.proxy import helper
 
 if TYPE_CHECKING:
-    from .conftest import Field
+    from support.proxy_field import Field
 
 MANY = 40
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Field
+    from support.proxy_field import Field
 
 OURS = (sys.executable, "-m", "netlab.proxy")
 

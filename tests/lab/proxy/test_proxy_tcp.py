@@ -15,7 +15,7 @@ import pytest
 from netlab.proxy import pipes
 
 if TYPE_CHECKING:
-    from .conftest import Field
+    from support.proxy_field import Field
 
 
 def reset(sock: socket.socket) -> None:

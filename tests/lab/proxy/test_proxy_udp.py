@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Field
+    from support.proxy_field import Field
 
 DGRAM = socket.SOCK_DGRAM
 

@@ -21,7 +21,7 @@ def words(*typed: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def some_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETLAB_STATE", str(tmp_path / "labs"))
-    monkeypatch.setattr("netlab.cli.complete._ROOTS_LABS", str(tmp_path / "root"))
+    monkeypatch.setattr("netlab.cli.complete_names._ROOTS_LABS", str(tmp_path / "root"))
     monkeypatch.setattr("netlab.lab.state.NETNS_DIR", str(tmp_path / "netns"))
     for lab in ("shop", "bank"):
         (tmp_path / "root" / lab).mkdir(parents=True)

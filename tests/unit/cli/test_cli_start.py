@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from netlab import __version__
-from netlab.cli.main import main, parsed
-from netlab.cli.verbs import VERBS, parser_of
+from netlab.cli.main import main
+from netlab.cli.run import parsed, parser_of
+from netlab.cli.verbs import VERBS, load
 
 SEED = str(Path(__file__).parents[3] / "scenarios/httpd.yaml")
 HEAVY = {
@@ -48,7 +49,7 @@ def test_what_must_be_instant_imports_nothing_heavy(arguments: list[str], tmp_pa
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for verb, (_, about) in VERBS.items():
+    for verb, about in VERBS.items():
         assert f"  {verb} " in shown
         assert about in shown
 
@@ -57,7 +58,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: netlab {verb} ")
-    parser, module = parser_of(verb)
+    parser, module = parser_of(verb), load(verb)
     assert callable(module.run)
     assert all(action.help for action in parser._actions)
 
@@ -145,13 +146,13 @@ def test_a_reader_that_left_is_no_traceback(arguments: tuple[str, ...]) -> None:
     ],
 )
 def test_options_stand_anywhere(arguments: tuple[str, ...]) -> None:
-    parser, _ = parser_of("probe")
+    parser = parser_of("probe")
     args = parsed(parser, list(arguments))
     assert (args.lab, args.flows, args.family) == ("lab", ["a -> b"], 4)
 
 
 def test_what_belongs_to_a_command_is_left_to_it() -> None:
-    parser, _ = parser_of("exec")
+    parser = parser_of("exec")
     args = parsed(parser, ["-e", "A=1", "host", "ls", "-e", "--json"])
     assert (args.env, args.node, args.command) == (["A=1"], "host", ["ls", "-e", "--json"])
 
@@ -160,7 +161,7 @@ def test_what_belongs_to_a_command_is_left_to_it() -> None:
 def test_help_fits_the_terminal_where_it_can_be_wrapped(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples and tables keep their lines; everything else fits 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    parser, _ = parser_of(verb)
+    parser = parser_of(verb)
     wrapped = parser.format_help().partition("examples:\n")[0]
     assert [line for line in wrapped.splitlines() if len(line) > 88] == []
 

@@ -6,9 +6,8 @@ absent, which is itself part of the claim.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from support.captures import CAPTURES, DAEMONS, scenario_file
 
 from netlab import engine
 from netlab.engine.docker import containers
@@ -25,25 +24,6 @@ from netlab.plan.events import events_of
 from netlab.plan.render import nft_text, restore_text
 from netlab.scenario import Overrides, load
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures"
-DAEMONS = {
-    "19.03.15": "docker-19.03",
-    "20.10.24": "docker-20.10",
-    "23.0.18": "docker-23",
-    "24.0.9": "docker-24",
-    "25.0.6": "docker-25",
-    "26.1.5": "docker-26",
-    "27.5.1": "docker-27",
-    "28.0.0": "docker-28.0.0",
-    "28.0.1": "docker-28.0.1",
-    "28.1.1": "docker-28.1.1",
-    "28.5.2": "docker-28",
-    "29.0.0": "docker-29.0.0",
-    "29-iptables": "docker-29",
-    "29-nftables": "docker-29-nftables",
-}
-#: Where IPv6 rules must be asked for.
-OLD = ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5")
 SEED = (
     "01-daemon",
     "02-network-nw",
@@ -72,12 +52,6 @@ TWO_NETWORKS = (
 )
 HISTORIES = {"c02": SEED, "c03": SEED, "c04": SEED, "c09": TWO_NETWORKS}
 CASES = [pytest.param(daemon, config, id=f"{daemon}-{config}") for daemon in DAEMONS for config in HISTORIES]
-
-
-def scenario_file(daemon: str, config: str) -> Path:
-    special = {"19.03.15": "1903", **dict.fromkeys(OLD, "old")}.get(daemon, "")
-    chosen = CAPTURES / "scenarios" / f"{config}.{special}.flows.yaml"
-    return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.flows.yaml"
 
 
 def step_events(stage: str, caused: tuple[Event, ...]) -> list[Event]:

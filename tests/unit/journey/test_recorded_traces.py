@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
+from support import recorded_traces as recorded
 
 from netlab.journey.build import build
 from netlab.journey.headers import key_of, packet_of, reverse
 from netlab.journey.hook_passes import Assembler
 from netlab.model.journey import Journey
-
-_spec = importlib.util.spec_from_file_location("recorded_traces", Path(__file__).parent / "recorded.py")
-assert _spec is not None
-assert _spec.loader is not None
-recorded = importlib.util.module_from_spec(_spec)
-sys.modules["recorded_traces"] = recorded
-_spec.loader.exec_module(recorded)
 
 
 def journey_of(name: str, second: bytes | None = None) -> Journey:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from netlab.lab import codec
-from netlab.lab.options import load_plan, load_scenario, record_of, refuse_programs
+from netlab.lab import history as lab_history
+from netlab.lab.load import load_plan, load_scenario
+from netlab.lab.options import refuse_programs
+from netlab.lab.record import record_of
 from netlab.model.errors import OptionName, UsageError
 from netlab.model.plan import Plan
 from netlab.plan.change import History
@@ -65,9 +68,9 @@ def test_the_history_of_a_lab_with_options_comes_back() -> None:
     seed = Path(__file__).parents[3] / "scenarios" / "httpd.yaml"
     scenario = load_scenario([seed], daemon=["userland-proxy=false"], engine="docker-28")
     history = History.of(scenario)
-    found = codec.load_history(codec.dump_history(history))
+    found = lab_history.load_history(lab_history.dump_history(history))
     assert found == history
-    assert "OptionName" in codec.dump_history(history)
+    assert "OptionName" in lab_history.dump_history(history)
     assert codec.decode(codec.encode(OptionName("daemon"))).__class__ is OptionName
 
 

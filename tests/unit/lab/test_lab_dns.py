@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.lab.options import load_plan
+from netlab.lab.load import load_plan
 from netlab.lab.services import dns
 from netlab.model.plan import Plan
 

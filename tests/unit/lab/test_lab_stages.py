@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.lab.options import load_scenario
+from netlab.lab.load import load_scenario
 from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
 from netlab.plan import make

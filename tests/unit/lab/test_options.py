@@ -11,10 +11,12 @@ import pytest
 
 import netlab
 import netlab.scenario
-from netlab.cli.common import Files, add_scenario_options, read_group
+from netlab.cli.arguments.scenario import add_scenario_options
 from netlab.cli.main import main
+from netlab.cli.scenarios import Files, read_group
 from netlab.lab import options
-from netlab.lab.options import OPTIONS, PATHS, TEXT, LabOptions, Option, declared, load_scenario
+from netlab.lab.load import load_scenario
+from netlab.lab.options import OPTIONS, PATHS, TEXT, LabOptions, Option, declared
 from netlab.model.errors import OptionError
 from netlab.testing.variants import MarkerError, Variant, Wish
 
@@ -43,7 +45,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"toy": toy, "toy_files": list(toy_files)})
         return real(files, **more)
 
-    monkeypatch.setattr(netlab.scenario, "load", load)
+    monkeypatch.setattr("netlab.lab.load.load", load)
     return calls
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import netlab
 from netlab.engine.refusal import Refused
 from netlab.measure import worker
+from netlab.model.error_messages import from_message, to_message
 from netlab.model.errors import (
     LabError,
     MachineError,
@@ -29,8 +30,6 @@ from netlab.model.errors import (
     ScenarioError,
     Unmeasured,
     UsageError,
-    from_message,
-    to_message,
 )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
+from support.captures import CAPTURES, DAEMONS, scenario_file
 
 from netlab.engine.docker import containers
 from netlab.model.family import FAMILIES, Family
@@ -24,25 +24,6 @@ from netlab.plan import make
 from netlab.plan.render import nft_text, restore_text
 from netlab.scenario import Overrides, load
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures"
-DAEMONS = {
-    "19.03.15": "docker-19.03",
-    "20.10.24": "docker-20.10",
-    "23.0.18": "docker-23",
-    "24.0.9": "docker-24",
-    "25.0.6": "docker-25",
-    "26.1.5": "docker-26",
-    "27.5.1": "docker-27",
-    "28.0.0": "docker-28.0.0",
-    "28.0.1": "docker-28.0.1",
-    "28.1.1": "docker-28.1.1",
-    "28.5.2": "docker-28",
-    "29.0.0": "docker-29.0.0",
-    "29-iptables": "docker-29",
-    "29-nftables": "docker-29-nftables",
-}
-#: Where IPv6 rules must be asked for.
-OLD = ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5")
 CONFIGS = ("c01", "c01b", "c02", "c03", "c04", "c06", "c07", "c09", "c13", "c14a", "c18", "c20")
 CASES = [
     pytest.param(daemon, config, id=f"{daemon}-{config}")
@@ -56,12 +37,6 @@ TYPED = {
         "-A DOCKER-USER -s 198.51.100.2/32 -i ext0 -j DROP"
     )
 }
-
-
-def scenario_file(daemon: str, config: str, kind: str) -> Path:
-    special = {"19.03.15": "1903", **dict.fromkeys(OLD, "old")}.get(daemon, "")
-    chosen = CAPTURES / "scenarios" / f"{config}.{special}.{kind}.yaml"
-    return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
 
 
 #: Captures whose daemon joined a container's networks in the other order (it iterates over a Go map).

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netlab.cli.main import main
-from netlab.lab.options import load_plan
+from netlab.lab.load import load_plan
 from netlab.model.family import Family
 from netlab.model.plan import Node, Plan
 from netlab.model.rules import Chain, IptablesRuleset, Rule, Table

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
+from support.captures import CAPTURES
 
 from netlab.cli.main import main
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures"
 SEED = CAPTURES / "scenarios" / "c04.old.rules.yaml"
 
 

@@ -212,6 +212,7 @@ def test_pytest_s_start_imports_nothing_of_the_labs() -> None:
     program = "import sys, netlab.testing.plugin; print(*(m for m in sys.modules if m.startswith('netlab')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
+        "netlab.first_use",
         "netlab.version",
         "netlab",
         "netlab.testing",

@@ -17,7 +17,7 @@ from netlab.model.flow import Flow, Target
 from netlab.model.journey import Icmp
 from netlab.model.trace import BaseChain, TraceEvent
 
-FOLDER = Path(__file__).parents[2] / "data" / "traces"
+FOLDER = Path(__file__).parents[1] / "data" / "traces"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 

@@ -35,7 +35,7 @@ def call(what: str, result: int) -> None:
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-    """mount(2)."""
+    """Mount something: the system call of that name."""
 
     def text(value: str | None) -> bytes | None:
         return None if value is None else value.encode()

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from groundtruth.docker import ApiError, Docker
-from groundtruth.world import CGROUP, CommandError, World, sweep_cgroups
+from netlab.bench.real.api import ApiError, Docker
+from netlab.bench.real.world import CGROUP, World, sweep_cgroups
 from netlab.model.scenario import JsonValue
 
 IMAGE = "netlab:latest"
@@ -147,6 +147,3 @@ class Daemon:
             self._process.wait(timeout=60)
         self._log.close()
         sweep_cgroups(self._cgroup)
-
-
-__all__ = ["IMAGE", "CommandError", "Daemon", "DaemonError"]

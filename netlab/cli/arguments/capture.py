@@ -1,0 +1,28 @@
+"""The arguments of ``netlab capture``."""
+
+from __future__ import annotations
+
+import argparse
+
+from netlab.cli.help import examples, hint
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    option = parser.add_argument
+    hint(
+        option("target", nargs="?", metavar="LAB|[LAB.]NODE[:IF]", help="default: all nodes of the one lab"),
+        "target",
+    )
+    option("-w", "--write", required=True, metavar="FILE", help="pcapng file; - is standard output")
+    option("-c", "--count", type=int, metavar="N", help="stop after N packets")
+    option("-q", "--quiet", action="store_true", help="say nothing")
+    parser.epilog = (
+        "The file names interfaces NODE:IF. "
+        "Capturing stops at Ctrl-C, after --count packets, or with the lab."
+    )
+    examples(
+        parser,
+        ("netlab capture -w lab.pcapng", "every interface of the lab"),
+        ("netlab capture httpd.host:ext0 -w - | tcpdump -nr -", "print the packets of one interface"),
+    )

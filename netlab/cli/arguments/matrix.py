@@ -1,0 +1,55 @@
+"""The arguments of ``netlab matrix``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.help import examples
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    add_scenario_options(parser, variants=True)
+    parser.add_argument(
+        "--from", action="append", default=[], metavar="NODE", dest="origins",
+        help="only flows from these nodes: a name, a glob, outside, hosts or containers; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", action="append", default=[], metavar="TARGET", dest="targets",
+        help="only flows to these services, or to targets such as host:80; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--published", action="store_true", help="only published ports")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="TARGET",
+        help="exit with 1 if any other port than these (such as host:443) can be reached; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="a line for each flow, and all replicas")
+    parser.add_argument(
+        "--json", action="store_true", help="every flow with its journeys, as JSON; includes --all"
+    )
+    parser.add_argument(
+        "--differences", action="store_true", help="only the flows that differ between the variants"
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=2 * (os.cpu_count() or 1),  # a lab waits most of the time
+        metavar="N",
+        help="labs to run at once; default: two for each processor",
+    )
+    parser.epilog = (
+        "FILE may be the name of a running lab. Several --engine and --firewall, and --daemon KEY=both "
+        "(true and false), put the variants side by side and mark what differs."
+    )
+    examples(
+        parser,
+        ("netlab matrix compose.yaml --from outside --published", "which ports are open from outside"),
+        (
+            "netlab matrix compose.yaml --from outside --allow host:80 --allow host:443",
+            "for CI: fail if anything else is open",
+        ),
+        ("netlab matrix compose.yaml --engine docker-20.10 --engine docker-28 --differences", "an upgrade"),
+    )

@@ -1,0 +1,59 @@
+"""Labs to bring up, each from a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netlab.lab import codec, state
+from netlab.lab.bring_up import Job, Tell
+from netlab.lab.client.changes import change_lab, history_of
+from netlab.lab.client.client import Client
+from netlab.lab.client.observe import observe
+from netlab.lab.history import dump_history
+from netlab.lab.options import Path
+from netlab.lab.record import record_of
+from netlab.lab.state import Lock
+from netlab.model.errors import NetlabError, UsageError
+from netlab.model.event import words_of
+from netlab.model.scenario import Scenario
+from netlab.plan import make
+from netlab.plan.change import History, towards
+
+
+class ScenarioJob(Job):
+    """The lab of one scenario."""
+
+    def __init__(self, scenario: Scenario, files: Sequence[Path]) -> None:
+        self.scenario = scenario
+        plan = make(scenario)
+        text = codec.dumps(plan)
+        super().__init__(plan, text, record_of(plan, text, files))
+
+    def history(self) -> str:
+        """The history from which a later change starts, as text."""
+        return dump_history(History.of(self.scenario))
+
+    def change(self, client: Client, lock: Lock, tell: Tell) -> bool:
+        """Change a running lab to the scenario; False if only a new lab will do."""
+        try:
+            change = towards(history_of(client), self.scenario, observe(client))
+        except UsageError:
+            return False  # another netlab's, or its engine would refuse
+        if change is None:
+            return False
+        if change.plan == client.plan:
+            self.unchanged = True
+            self.warnings = client.record.get("warnings", [])
+        else:
+            for event in change.events:
+                tell(f"{self.name}: {words_of(event)}")
+            try:
+                self.warnings = change_lab(client, lock, change, self.record)
+            except NetlabError as error:
+                record = state.read(self.name)
+                if record is not None and record.ready and not record.data.get("broken"):
+                    raise  # it is as it was: no reason to take it down
+                tell(f"{self.name}: {error}")
+                return False
+        self.plan = change.plan
+        return True

@@ -1,0 +1,77 @@
+"""From files and options to a scenario, and to its plan."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
+
+from netlab.lab.options import OPTIONS, Path, ScenarioOptions, check
+from netlab.model.errors import OptionError, ScenarioWarning
+from netlab.model.plan import Plan
+from netlab.model.scenario import Scenario
+from netlab.plan import make
+from netlab.scenario import Overrides, daemon_setting, load, scale_setting
+
+#: What the value of an option becomes before it is read; raises ValueError.
+_CONVERT: dict[str, Callable[[Any], object]] = {
+    "daemon": lambda value: _pairs(value, daemon_setting),
+    "scale": lambda value: _pairs(value, scale_setting),
+    "environ": lambda value: os.environ if value is None else value,
+}
+
+
+def _pairs(
+    value: Mapping[str, Any] | Sequence[str], read: Callable[[str], tuple[str, Any]]
+) -> dict[str, Any]:
+    return dict(value if isinstance(value, Mapping) else map(read, value))
+
+
+def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan:
+    """Plan one scenario without building it; needs no root.
+
+    >>> plan = netlab.load_plan(["scenarios/httpd.yaml"], engine="docker-28")
+    >>> plan.name, plan.node("httpd").interfaces[0].addresses
+    ('httpd', ('192.168.10.10/24',))
+
+    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`, without
+    ``allow_programs``. Warnings are Python warnings of the category ScenarioWarning. Raises ScenarioError
+    with all problems, OptionError, TypeError for an unknown option, and UsageError without files.
+    """
+    scenario = load_scenario(files, **options)
+    show_warnings(scenario, stacklevel=3)
+    return make(scenario)
+
+
+def show_warnings(scenario: Scenario, stacklevel: int) -> None:
+    """The scenario's warnings as Python's; ``stacklevel`` as warnings.warn counts it, from here."""
+    for problem in scenario.warnings:
+        warnings.warn(str(problem), ScenarioWarning, stacklevel=stacklevel)
+
+
+def load_scenario(
+    files: Sequence[Path], *, found_in: Path | None = None, **options: Unpack[ScenarioOptions]
+) -> Scenario:
+    """One scenario from ``files``, merged by Compose's rules, with :class:`ScenarioOptions`.
+
+    ``found_in``: the folder in which the files were found, if the user did not name them. Raises
+    ScenarioError with every problem, OptionError, UsageError.
+    """
+    check(options)
+    given = {"environ": None, **options}
+    read: dict[str, dict[str, Any]] = {"load": {}, "overrides": {}, "lab": {}}
+    for name, value in given.items():
+        option = OPTIONS[name]
+        try:
+            read[option.reader][name] = _CONVERT[name](value) if name in _CONVERT else value
+        except ValueError as error:
+            raise OptionError(str(error), name) from error
+    if read["lab"]:
+        raise TypeError(f"{', '.join(read['lab'])}: an option of a lab, not of a scenario")
+    return load(
+        [os.fspath(file) for file in files],
+        found_in=None if found_in is None else os.fspath(found_in),
+        overrides=Overrides(**read["overrides"]),
+        **read["load"],
+    )
