@@ -11,7 +11,7 @@ import pytest
 
 from netlab.cli import gallery_page
 from netlab.cli.main import main
-from netlab.lab.options import load_plan
+from netlab.lab.load import load_plan
 from netlab.model.plan import Plan
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.lab.options import load_plan
+from netlab.lab.load import load_plan
 from netlab.model.plan import Plan
 from netlab.scenario.image_ports import image_ports
 from netlab.view.lab import document, picture

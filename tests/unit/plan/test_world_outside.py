@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.lab.options import load_plan
+from netlab.lab.load import load_plan
 from netlab.model.errors import ScenarioError
 from netlab.model.plan import Plan, Route
 
