@@ -71,7 +71,7 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
     if action.choices is not None:
         yield from ((str(choice), "") for choice in action.choices)
     elif kind in ("profile", "chain", "gallery"):
-        yield from load("complete_names").NAMED[kind]()
+        yield from load("complete_plans").NAMED[kind]()
     elif action.nargs == "...":
         yield COMMANDS, ""
     elif kind == "file":
@@ -79,10 +79,10 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
     elif kind == "lab":
         yield from ((name, "a lab") for name in load("complete_names").labs())
     elif kind == "node":
-        yield from ((name, "a node") for name in load("complete_names").nodes())
+        yield from ((name, "a node") for name in load("complete_plans").nodes())
     elif kind == "target":
         yield from ((name, "a lab") for name in load("complete_names").labs())
-        yield from ((name, "a node") for name in load("complete_names").nodes())
+        yield from ((name, "a node") for name in load("complete_plans").nodes())
     elif kind == "engine":
         yield from ((name, "an engine") for name in ("docker", *ENGINES, *added()))
     elif kind == "firewall":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.cli.complete import COMMANDS
-from netlab.cli.complete_names import labs, nodes
+from netlab.cli.complete_names import labs
+from netlab.cli.complete_plans import nodes
 from netlab.scenario.events import FORMS
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import IO, Any
 
+from netlab import json_text
 from netlab.cli.help import columns
 from netlab.cli.stream import in_colour
 from netlab.model.errors import UsageError, exhausted
@@ -58,7 +58,7 @@ def print_text(text: str = "", *, styles: bool = False) -> None:
 
 def print_json(document: dict[str, Any]) -> None:
     """A JSON document on stdout, with its schema version in front."""
-    print_text(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+    print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
 
 
 def width() -> int | None:

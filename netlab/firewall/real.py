@@ -21,7 +21,7 @@ _POLICY = f"""<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-def real(
+def run_real(
     host: Host, bridges: tuple[str, ...], forwarding: bool, rulesets: Sequence[Ruleset]
 ) -> RealFirewall | None:
     """The real tool, which writes its part of ``rulesets`` itself; None if the scenario has none.

@@ -79,12 +79,14 @@ def _nobody(_: object) -> None:
     """The default of ``tell`` and ``show``: do nothing."""
 
 
-def bring_up(load: Callable[[], list[Job]], tell: Tell = _nobody, show: Show = _nobody) -> list[Job]:
+def bring_up(
+    load: Callable[[], list[Job]], tell: Tell = _nobody, show: Show = _nobody, early: Launch | None = None
+) -> list[Job]:
     """Finish all jobs that ``load`` returns, at the same time; a job that failed has an ``error``.
 
-    The interpreter of the first supervisor starts while ``load`` reads the scenarios.
+    The interpreter of the first supervisor starts while ``load`` reads the scenarios, or is ``early``.
     """
-    early = Launch()
+    early = early or Launch()
     jobs: list[Job] = []
     try:
         jobs = load()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netlab.lab import client as parts
 from netlab.lab import codec, state
 from netlab.lab.bring_up import Job, Tell
-from netlab.lab.client.changes import change_lab, history_of
 from netlab.lab.client.client import Client
-from netlab.lab.client.observe import observe
 from netlab.lab.history import dump_history
 from netlab.lab.options import Path
 from netlab.lab.record import record_of
@@ -17,7 +16,7 @@ from netlab.model.errors import NetlabError, UsageError
 from netlab.model.event import words_of
 from netlab.model.scenario import Scenario
 from netlab.plan import make
-from netlab.plan.change import History, towards
+from netlab.plan.change import History
 
 
 class ScenarioJob(Job):
@@ -36,7 +35,7 @@ class ScenarioJob(Job):
     def change(self, client: Client, lock: Lock, tell: Tell) -> bool:
         """Change a running lab to the scenario; False if only a new lab will do."""
         try:
-            change = towards(history_of(client), self.scenario, observe(client))
+            change = parts.changes.change_towards(client, self.scenario)
         except UsageError:
             return False  # another netlab's, or its engine would refuse
         if change is None:
@@ -48,7 +47,7 @@ class ScenarioJob(Job):
             for event in change.events:
                 tell(f"{self.name}: {words_of(event)}")
             try:
-                self.warnings = change_lab(client, lock, change, self.record)
+                self.warnings = parts.changes.change_lab(client, lock, change, self.record)
             except NetlabError as error:
                 record = state.read(self.name)
                 if record is not None and record.ready and not record.data.get("broken"):

@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from netlab import json_text
 from netlab.lab import folder, lifetime
 from netlab.lab.unbroken import unbroken
 from netlab.model.errors import LabError, MachineError
@@ -140,7 +140,7 @@ def read(name: str) -> Record | None:
 
 def _load(fd: int) -> dict[str, Any]:
     try:
-        data = json.loads(folder.read_file(fd, "lab.json"))
+        data = json_text.loads(folder.read_file(fd, "lab.json"))
     except FileNotFoundError:
         return {}
     except ValueError:  # written with one rename, so only a foreign hand can have done this
@@ -150,7 +150,7 @@ def _load(fd: int) -> dict[str, Any]:
 
 def write(path: str, data: dict[str, Any]) -> None:
     """Write a lab's record, whole or not at all."""
-    put(f"{path}/lab.json", json.dumps(data).encode())
+    put(f"{path}/lab.json", json_text.dumps(data).encode())
 
 
 def put(path: str, content: bytes) -> None:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from netlab import engine
+from netlab import engine, firewall
 from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
-from netlab.firewall import completed, prepared
-from netlab.firewall.real import real
 from netlab.model.errors import Position, Problem, ScenarioError, UsageError
 from netlab.model.event import Event
 from netlab.model.family import FAMILIES
@@ -167,7 +165,7 @@ def _prepared(host: Host) -> Host:
     """The host with the rulesets of its own firewall, if it has one."""
     if host.firewall.kind == "none":
         return host
-    return prepared(host)
+    return firewall.prepared(host)
 
 
 def _position(scenario: Scenario, refused: Refused, otherwise: Position) -> Position:
@@ -311,11 +309,11 @@ def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset])
     """The engine's rules together with those of a firewall that knows the engine's bridges."""
     if host.firewall.kind != "firewalld":
         return written
-    return completed(host, facts.firewalld.bridges, facts.firewalld.policy, written)
+    return firewall.completed(host, facts.firewalld.bridges, facts.firewalld.policy, written)
 
 
 def _real(host: Host, facts: HostFacts, stands: Sequence[Ruleset]) -> RealFirewall | None:
     """The real firewall tool, if the scenario has one (``run: real``)."""
     if "run" not in host.firewall.options:
         return None
-    return real(host, facts.firewalld.bridges, facts.firewalld.policy, stands)
+    return firewall.run_real(host, facts.firewalld.bridges, facts.firewalld.policy, stands)

@@ -18,7 +18,8 @@ from netlab.lab.history import dump_history, load_history
 from netlab.lab.record import counts_of
 from netlab.model.errors import EngineFailed, LabError, Position, UsageError
 from netlab.model.event import Happening
-from netlab.plan.change import Change, History, check_hosts, happen
+from netlab.model.scenario import Scenario
+from netlab.plan.change import Change, History, check_hosts, happen, towards
 from netlab.plan.commands import commands_of
 from netlab.scenario.events import is_command, parse_event
 from netlab.version import __version__
@@ -39,6 +40,11 @@ def history_of(client: Client) -> History:
         ) from None
     except ValueError as error:
         raise LabError(f"cannot read the history of {client.name}: {error}") from error
+
+
+def change_towards(client: Client, scenario: Scenario) -> Change | None:
+    """What makes the lab that of a scenario; None if only a new lab will do. Raises UsageError."""
+    return towards(history_of(client), scenario, observe(client))
 
 
 def change_lab(client: Client, lock: state.Lock, change: Change, record: Mapping[str, Any]) -> list[str]:

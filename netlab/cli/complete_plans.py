@@ -1,0 +1,79 @@
+"""Names that are in the plans of labs or in scenarios, to complete a command line with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from netlab.cli.complete_names import labs, published
+from netlab.cli.gallery_page import scenarios
+from netlab.lab import state
+from netlab.lab.client.client import Client
+from netlab.lab.state import Record
+from netlab.model.errors import MachineError, NetlabError
+from netlab.model.plan import Node, Plan
+from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftTable
+from netlab.scenario import find_default, folder_environment, load
+
+
+def nodes() -> list[str]:
+    """LAB.NODE of every lab, and NODE alone if there is only one lab."""
+    known = labs()
+    found = published(known)
+    for record in _records():
+        if record.alive and not any(name.startswith(f"{record.name}.") for name in found):
+            found += [
+                f"{record.name}.{node.name}" for node in Client(record).plan.nodes if node.kind != "segment"
+            ]
+    if len(known) == 1:
+        found += [name.partition(".")[2] for name in found]
+    return found
+
+
+def _records() -> list[Record]:
+    """The user's own labs; none if another user may change their folder, which other commands report."""
+    try:
+        return state.records()
+    except MachineError:
+        return []
+
+
+def _profiles() -> Iterator[tuple[str, str]]:
+    """The profiles of the scenario that this folder offers."""
+    with suppress(NetlabError):
+        environ = folder_environment(".", os.environ)
+        files = find_default(".", environ, above=True)
+        if files:
+            yield from ((name, "a profile") for name in load(files, environ=environ).profiles)
+
+
+def _chains() -> Iterator[tuple[str, str]]:
+    """The chains of one's own labs' hosts."""
+    names = {chain.name for plan in _plans() for node in plan.nodes for chain in _chains_of(node)}
+    yield from ((name, "a chain") for name in sorted(names))
+
+
+def _chains_of(node: Node) -> Iterator[Chain | NftChain]:
+    for ruleset in node.rulesets:
+        if isinstance(ruleset, IptablesRuleset):
+            yield from (chain for table in ruleset.tables for chain in table.chains)
+        elif isinstance(ruleset, NftTable):
+            yield from ruleset.chains
+
+
+def _plans() -> Iterator[Plan]:
+    yield from (Client(record).plan for record in _records() if record.alive)
+
+
+def _gallery() -> Iterator[tuple[str, str]]:
+    """The scenarios that come with netlab."""
+    yield from ((name, "a scenario") for name in scenarios())
+
+
+#: What completes words of these kinds.
+NAMED: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "profile": _profiles,
+    "chain": _chains,
+    "gallery": _gallery,
+}
