@@ -28,11 +28,11 @@ if TYPE_CHECKING:
         NoNodeError,
         NothingTested,
         OptionError,
-        ScenarioError,
         ScenarioWarning,
         Unmeasured,
         UsageError,
     )
+    from netlab.model.problem import ScenarioError
 
 __all__ = [
     "EngineFailed",
@@ -59,6 +59,7 @@ _ERRORS = "netlab.model.errors"
 _WHERE = dict.fromkeys(__all__, _ERRORS) | {
     "ExpectationFailed": "netlab.journey.expect_words",
     "Lab": "netlab.lab.lab",
+    "ScenarioError": "netlab.model.problem",
     "attach": "netlab.lab.standing",
     "load_plan": "netlab.lab.load",
     "up": "netlab.lab.standing",

@@ -10,8 +10,9 @@ from typing import Any
 from netlab.cli.output import say
 from netlab.lab.load import load_scenario
 from netlab.lab.options import OPTIONS
-from netlab.model.errors import Problem, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.plan import Plan
+from netlab.model.problem import Problem
 from netlab.model.scenario import Scenario
 from netlab.plan import make
 from netlab.scenario import find_default, folder_environment, named_by_variable

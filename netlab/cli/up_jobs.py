@@ -12,7 +12,8 @@ from netlab.lab.bring_up import Job, bring_up
 from netlab.lab.client.launch import Launch
 from netlab.lab.jobs import ScenarioJob
 from netlab.lab.options import refuse_programs
-from netlab.model.errors import Problem, ScenarioError, UsageError
+from netlab.model.errors import UsageError
+from netlab.model.problem import Problem, ScenarioError
 from netlab.view import lab as view
 
 

@@ -11,7 +11,7 @@ from netlab.cli.output import open_output, print_json, print_text, say
 from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.journey.expect import exit_code
 from netlab.lab.temporary import verify
-from netlab.model.errors import Problem, ScenarioError
+from netlab.model.problem import Problem, ScenarioError
 from netlab.plan import make
 from netlab.view.console import console
 from netlab.view.journey import journey_view

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from netlab.journey.expand import Claim
 from netlab.journey.sentence import sentence
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.expectation import Expectation, Expected
 from netlab.model.expectation_words import OUTCOMES, PATHS, parse_words
 from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.problem import Position
 from netlab.model.text import text_of
 
 if TYPE_CHECKING:

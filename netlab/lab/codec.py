@@ -1,7 +1,7 @@
 """Encode a plan as JSON text and decode it, for the supervisor and for later commands.
 
-A dataclass or named tuple becomes ``{"ClassName": [field, …]}`` with its fields in order, any other tuple a
-list, an enum member its value; all else in a plan are scalars. A scenario and its events also contain lists
+A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
+value; all else in a plan are scalars. A scenario and its events also contain lists
 and mappings, which become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the
 plan, so its digest tells whether a running lab matches a scenario.
 """
@@ -16,7 +16,7 @@ from operator import attrgetter
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from netlab.model import errors, expectation, family, flow, plan, rules, scenario
+from netlab.model import expectation, family, flow, plan, problem, rules, scenario
 from netlab.model.plan import Plan
 from netlab.version import __version__
 
@@ -60,24 +60,12 @@ class _Encoder:
             return (kind.__name__, int, True)
         if issubclass(kind, str):  # the name of an option, in the place of a file
             return (kind.__name__, str, True)
-        if not _is_data(kind):
+        if not is_dataclass(kind):
             raise TypeError(f"a plan cannot hold a {kind.__name__}")
-        names = _fields_of(kind)
+        names = [field.name for field in fields(kind)]
         if not names:
             return (kind.__name__, lambda _: (), False)
         return (kind.__name__, attrgetter(*names), len(names) == 1)
-
-
-def _is_data(kind: type) -> bool:
-    """Whether a class is a dataclass or a named tuple."""
-    return is_dataclass(kind) or bool(_fields_of(kind))
-
-
-def _fields_of(kind: type) -> tuple[str, ...]:
-    """The names of a dataclass's fields, or of a named tuple's; nothing for any other class."""
-    if is_dataclass(kind):
-        return tuple(field.name for field in fields(kind))
-    return getattr(kind, "_fields", ()) if issubclass(kind, tuple) else ()
 
 
 def dumps(plan: Plan) -> str:
@@ -95,7 +83,7 @@ def classes_of(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, type) and _is_data(value) and value.__module__ == module.__name__:
+            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
                 found[name] = value
     return found
 
@@ -116,10 +104,10 @@ def _dict(*items: tuple[str, Any]) -> dict[str, Any]:
 #: Every class that a plan may hold, by name.
 _CLASSES: dict[str, Callable[..., Any]] = {
     "Family": family.Family,
-    "OptionName": errors.OptionName,
+    "OptionName": problem.OptionName,
     "list": _list,
     "dict": _dict,
-    **classes_of(errors, expectation, flow, plan, rules, scenario),
+    **classes_of(expectation, flow, plan, problem, rules, scenario),
 }
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypedDict
 
 from netlab.journey.expand import expand
 from netlab.journey.resolve import Resolver
-from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.family import Family
 from netlab.model.flow import Flow
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.shape import Shape
 from netlab.scenario.flow import parse_flow
 

@@ -10,8 +10,9 @@ from netlab.journey.expect import Verdict, check
 from netlab.journey.expect_words import ExpectationFailed, claims_of
 from netlab.journey.expect_words import expected as made
 from netlab.lab.probe_options import flows as flows_of
-from netlab.model.errors import Position, Unmeasured, UsageError
+from netlab.model.errors import Unmeasured, UsageError
 from netlab.model.flow import Flow
+from netlab.model.problem import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

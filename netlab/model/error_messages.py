@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from netlab.model import problem  # noqa: F401  its class is among those that a message may name
 from netlab.model.errors import LabError, NetlabError, exhausted
 
 

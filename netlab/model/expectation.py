@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from netlab.model.errors import Position
 from netlab.model.family import Family
 from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.problem import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from netlab.model.errors import Position
 from netlab.model.expectation import Expectation
 from netlab.model.family import Family
+from netlab.model.problem import Position
 from netlab.model.rules import IpSet, NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netlab.model.errors import Position, Problem
 from netlab.model.expectation import Expectation, ScenarioEvent
+from netlab.model.problem import Position, Problem
 from netlab.model.rules import IptablesRuleset
 
 Protocol = Literal["tcp", "udp", "sctp"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from netlab import engine, firewall
 from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
-from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.event import Event
 from netlab.model.family import FAMILIES
 from netlab.model.identifiers import mac
@@ -27,6 +27,7 @@ from netlab.model.plan import (
     Route,
     Unpublished,
 )
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
 from netlab.model.scenario import Host, HostRule, Scenario, Service
 from netlab.plan.events import positioned_events, replicas

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from netlab.engine.contract import HostFacts, Refused
 from netlab.engine.found import changes
-from netlab.model.errors import Position, Problem, ScenarioError, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.event import (
     ContainerRemove,
     ContainerRestart,
@@ -26,6 +26,7 @@ from netlab.model.event import (
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.observation import Observation
 from netlab.model.plan import Plan
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Host, Scenario
 from netlab.plan.build import EngineOnHost, make, refold
 from netlab.plan.events import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -28,6 +27,7 @@ from netlab.model.event import (
 )
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.identifiers import digest
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
 from netlab.scenario.events import event_names, is_command, settings_of
 from netlab.scenario.settings import daemon_setting

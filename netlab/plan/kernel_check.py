@@ -12,9 +12,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.family import Address, Family, Network, bare
 from netlab.model.plan import Interface, Node, Publication, Route
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Scenario
 from netlab.plan.events import replicas
 from netlab.scenario.addresses import unfit, wrong_interface

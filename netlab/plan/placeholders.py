@@ -9,7 +9,7 @@ from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import replace
 
 from netlab.engine.contract import NetworkState
-from netlab.model.errors import Problem, ScenarioError
+from netlab.model.problem import Problem, ScenarioError
 from netlab.model.scenario import HostRule
 from netlab.scenario.rules import RuleError, parse_rule
 

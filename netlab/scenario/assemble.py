@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from netlab.model.errors import OptionName, ScenarioError
+from netlab.model.problem import OptionName, ScenarioError
 from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
 from netlab.scenario.events import event_names, is_command, parse_event

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from netlab.model.errors import Position
+from netlab.model.problem import Position
 from netlab.model.scenario import Attachment, ComposeNetwork, ExposedPort
 from netlab.scenario.derive import with_subnets
 from netlab.scenario.networks import PREDEFINED, docker_name, is_external, predefined, read_network

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from netlab.model.errors import Position
 from netlab.model.family import Address
+from netlab.model.problem import Position
 from netlab.model.scenario import Host, OutsideInterface
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.assemble import Parts

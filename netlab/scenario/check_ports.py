@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netlab.model.errors import Position
 from netlab.model.family import Address, parse_address
+from netlab.model.problem import Position
 from netlab.model.scenario import PortMapping
 from netlab.scenario.assemble import Parts
 from netlab.scenario.services import Draft

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.interpolate import Lookup, TemplateError, substitute
 from netlab.scenario.tree import shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from netlab.model.errors import OptionName, Position, Problem, ScenarioError
+from netlab.model.problem import OptionName, Position, Problem, ScenarioError
 from netlab.scenario.dotenv import parse
 from netlab.scenario.files import Files
 from netlab.scenario.interpolate import TemplateError, substitute

@@ -19,8 +19,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Container, Sequence
 
-from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.expectation import ScenarioEvent
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.rules import made_chains, parse_rule
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown

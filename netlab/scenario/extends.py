@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netlab.model.errors import Position
+from netlab.model.problem import Position
 from netlab.scenario.merge import merge, without_resets
 from netlab.scenario.places import Place
 from netlab.scenario.tree import Report, Value, hint, shown

@@ -15,7 +15,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.reader import FILE_LIMIT, decode
 from netlab.scenario.tree import Report, Value, shown
 

@@ -18,9 +18,9 @@ import ipaddress
 import re
 from typing import cast, get_args
 
-from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.family import Family
 from netlab.model.flow import FlowPattern, FlowProtocol, Target
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.tree import hint, shown
 
 PROTOCOLS: tuple[str, ...] = get_args(FlowProtocol)

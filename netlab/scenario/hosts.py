@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from netlab.model.errors import OptionName, Position, ScenarioError
+from netlab.model.problem import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
     Host,

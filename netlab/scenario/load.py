@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from netlab.model.errors import OptionName, UsageError
+from netlab.model.errors import UsageError
+from netlab.model.problem import OptionName
 from netlab.model.scenario import Scenario
 from netlab.scenario import compose_shapes
 from netlab.scenario.assemble import Parts, assemble

@@ -6,8 +6,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from netlab.model.errors import Position
 from netlab.model.family import Network
+from netlab.model.problem import Position
 from netlab.model.scenario import ComposeNetwork, Pool
 from netlab.scenario.addresses import address, loose_subnet, wrong_interface
 from netlab.scenario.tree import Mark, Report, Value, hint, shown

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netlab.model.errors import Position
 from netlab.model.family import Family
+from netlab.model.problem import Position
 from netlab.model.scenario import ExposedPort, Host, HostRoute, Outside, OutsideInterface
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.hosts import read_interface, read_rules

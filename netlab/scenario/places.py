@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from netlab.model.errors import Position, ScenarioError
+from netlab.model.problem import Position, ScenarioError
 from netlab.scenario.files import Files
 from netlab.scenario.reader import read_all
 from netlab.scenario.tree import Report, Value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 
-from netlab.model.errors import Position
+from netlab.model.problem import Position
 from netlab.scenario.environment import (
     main_environment,
     project_name,

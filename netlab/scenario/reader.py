@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from netlab.model.errors import Position, Problem, ScenarioError
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.tree import Data, Mark, Report, Scalar, Value, shown
 
 FILE_LIMIT = 32 << 20  #: bytes in a file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
-from netlab.model.errors import Position
+from netlab.model.problem import Position
 from netlab.model.scenario import HostRoute
 from netlab.scenario.addresses import address, subnet
 from netlab.scenario.tree import Report, Value, shown

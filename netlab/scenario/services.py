@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from netlab.model.errors import Position
+from netlab.model.problem import Position
 from netlab.model.scenario import Attachment, ExposedPort, PortMapping, RestartPolicy, Service
 from netlab.scenario.addresses import address, wrong_interface, wrong_mac
 from netlab.scenario.hosts import read_rules

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from netlab.model.errors import Position, Problem, ScenarioError
 from netlab.model.near import nearest
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import JsonValue
 
 #: file, line and column (from 1): cheaper than a :class:`Position`, which is created only when needed

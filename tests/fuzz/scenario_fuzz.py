@@ -24,8 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netlab.lab.lab import Lab
-from netlab.model.errors import NetlabError, ScenarioError
+from netlab.model.errors import NetlabError
 from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
 from netlab.plan import make
 from netlab.scenario import Overrides, load
 

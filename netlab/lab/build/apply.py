@@ -36,8 +36,9 @@ from netlab.lab.build import real_firewall
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.namespaces import Namespaces
 from netlab.lab.build.rulesets import Rulesets
-from netlab.model.errors import LabError, MachineError, Problem, ScenarioError
+from netlab.model.errors import LabError, MachineError
 from netlab.model.plan import Interface, Plan, Route
+from netlab.model.problem import Problem, ScenarioError
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64

@@ -16,8 +16,9 @@ from netlab.lab.client.nodes import resolve
 from netlab.lab.client.observe import observe
 from netlab.lab.history import dump_history, load_history
 from netlab.lab.record import counts_of
-from netlab.model.errors import EngineFailed, LabError, Position, UsageError
+from netlab.model.errors import EngineFailed, LabError, UsageError
 from netlab.model.event import Happening
+from netlab.model.problem import Position
 from netlab.model.scenario import Scenario
 from netlab.plan.change import Change, History, check_hosts, happen, towards
 from netlab.plan.commands import commands_of

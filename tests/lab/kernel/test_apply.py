@@ -22,9 +22,10 @@ from netlab.bench.plans import star
 from netlab.kernel import netns, ruleset, sysctl
 from netlab.lab.build.apply import Applied, apply
 from netlab.lab.build.layout import MANY, layout
-from netlab.model.errors import LabError, MachineError, Position, ScenarioError, UsageError
+from netlab.model.errors import LabError, MachineError, UsageError
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.plan import Interface, Node, Plan, Route, Sysctl
+from netlab.model.problem import Position, ScenarioError
 from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Table
 from netlab.model.scenario import HostRule
 

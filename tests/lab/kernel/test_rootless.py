@@ -14,9 +14,9 @@ import netlab.plan.render  # an ordinary user may be unable to read the checkout
 from netlab.bench.plans import published, star
 from netlab.kernel import libc, netns, ruleset, sysctl, userns
 from netlab.lab.build.apply import apply
-from netlab.model.errors import Position
 from netlab.model.family import Family
 from netlab.model.plan import Sysctl
+from netlab.model.problem import Position
 from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import HostRule
 

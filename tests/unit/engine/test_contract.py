@@ -14,10 +14,11 @@ from support.toy_engine import ToyEngine
 from netlab import engine
 from netlab.engine.contract import Refused
 from netlab.model import engine_names
-from netlab.model.errors import Position, ScenarioError, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.family import FAMILIES
 from netlab.model.plan import Plan
+from netlab.model.problem import Position, ScenarioError
 from netlab.plan import make
 from netlab.plan.change import History, happen, towards
 from netlab.plan.diff import diff

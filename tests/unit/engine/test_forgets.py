@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.model.errors import Position
 from netlab.model.event import ContainerSpec, ContainerStart, EndpointSpec, NetworkCreate, NetworkSpec
 from netlab.model.plan import ForgottenConnections
+from netlab.model.problem import Position
 from netlab.model.scenario import Host, Pool, PortMapping
 from netlab.plan.build import refold
 

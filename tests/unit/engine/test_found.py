@@ -8,7 +8,6 @@ import pytest
 
 from netlab.engine.contract import Refused
 from netlab.engine.found import changes
-from netlab.model.errors import Position
 from netlab.model.event import (
     ContainerRestart,
     ContainerSpec,
@@ -26,6 +25,7 @@ from netlab.model.event import (
 )
 from netlab.model.family import FAMILIES, Family
 from netlab.model.observation import Observation
+from netlab.model.problem import Position
 from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable
 from netlab.model.scenario import Host, OutsideInterface, Pool, PortMapping
 from netlab.plan.build import EngineOnHost, refold

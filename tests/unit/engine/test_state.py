@@ -8,7 +8,7 @@ import pytest
 
 from netlab import engine
 from netlab.engine.contract import Refused
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -27,6 +27,7 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.family import Family
+from netlab.model.problem import Position
 from netlab.model.scenario import Firewall, Host, OutsideInterface, Pool, PortMapping
 
 HERE = Position("scenario.yaml", 1, 1)

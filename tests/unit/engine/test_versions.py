@@ -13,8 +13,8 @@ from netlab.engine.docker import endpoint_options, options
 from netlab.engine.docker.behaviour import OLDEST, Behaviour, changes, during
 from netlab.engine.docker.option import Option
 from netlab.engine.docker.traits import Traits
-from netlab.model.errors import ScenarioError
 from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.version import ENGINE_PATTERN, GENERATIONS, STILL, Span, Version, engine_version
 from netlab.plan import make

@@ -14,7 +14,7 @@ from netlab import engine
 from netlab.firewall import completed, prepared
 from netlab.firewall.firewalld_config import service
 from netlab.firewall.firewalld_services import SERVICES
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.event import (
     ContainerRemove,
     ContainerSpec,
@@ -30,6 +30,7 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family
+from netlab.model.problem import Position
 from netlab.model.rules import IptablesRuleset, NftTable, Ruleset
 from netlab.model.scenario import Firewall, Host, JsonValue, OutsideInterface, Pool, PortMapping
 from netlab.plan.render import nft_text, restore_text

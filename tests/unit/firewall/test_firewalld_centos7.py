@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from netlab.firewall import prepared
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
+from netlab.model.problem import Position
 from netlab.model.rules import IptablesRuleset
 from netlab.model.scenario import Firewall, Host, JsonValue, OutsideInterface
 from netlab.plan.render import restore_text

@@ -9,8 +9,9 @@ import pytest
 
 from netlab.firewall import prepared
 from netlab.lab.options import load_plan
-from netlab.model.errors import Position, ScenarioError, UsageError
+from netlab.model.errors import ScenarioError, UsageError
 from netlab.model.family import Family
+from netlab.model.problem import Position
 from netlab.model.scenario import Firewall, Host, JsonValue
 
 HERE = Position("scenario.yaml", 1, 1)

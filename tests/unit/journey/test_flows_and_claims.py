@@ -12,12 +12,13 @@ from netlab.journey.expand import claims, expand
 from netlab.journey.expect import check
 from netlab.journey.matrix import matrix
 from netlab.journey.topology import Topology, topology_of
-from netlab.model.errors import Position, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy, Icmp, Journey, JourneyFlow, Leg, Nat, Sees
 from netlab.model.plan import Plan
+from netlab.model.problem import Position
 from netlab.scenario.flow import parse_flow
 
 NOWHERE = Position("-", 1, 1)

@@ -12,8 +12,9 @@ from netlab.lab import history as lab_history
 from netlab.lab.load import load_plan, load_scenario
 from netlab.lab.options import refuse_programs
 from netlab.lab.record import record_of
-from netlab.model.errors import OptionName, UsageError
+from netlab.model.errors import UsageError
 from netlab.model.plan import Plan
+from netlab.model.problem import OptionName
 from netlab.plan.change import History
 
 GALLERY = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))

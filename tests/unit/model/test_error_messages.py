@@ -20,17 +20,8 @@ import netlab
 from netlab.engine.refusal import Refused
 from netlab.measure import worker
 from netlab.model.error_messages import from_message, to_message
-from netlab.model.errors import (
-    LabError,
-    MachineError,
-    NetlabError,
-    OptionName,
-    Position,
-    Problem,
-    ScenarioError,
-    Unmeasured,
-    UsageError,
-)
+from netlab.model.errors import LabError, MachineError, NetlabError, Unmeasured, UsageError
+from netlab.model.problem import OptionName, Position, Problem, ScenarioError
 
 
 def subclasses(kind: type[NetlabError]) -> set[type[NetlabError]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import ScenarioError
 from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.plan import make
 from netlab.scenario import Overrides, load

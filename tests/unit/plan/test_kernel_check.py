@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import ScenarioError
+from netlab.model.problem import ScenarioError
 from netlab.plan import make
 from netlab.scenario import load
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from netlab.journey.expand import expand
-from netlab.model.errors import Position, ScenarioError
 from netlab.model.event import ContainerStart, NetworkCreate
 from netlab.model.plan import Plan
+from netlab.model.problem import Position, ScenarioError
 from netlab.model.rules import NftFile
 from netlab.plan import events_of, make
 from netlab.scenario import Overrides, load

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from netlab.lab.load import load_plan
-from netlab.model.errors import ScenarioError
 from netlab.model.plan import Plan, Route
+from netlab.model.problem import ScenarioError
 
 ROUTER = """
 services: {web: {image: nginx, ports: ["8080:80"]}}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netlab.model.errors import ScenarioError
+from netlab.model.problem import ScenarioError
 from netlab.model.scenario import Scenario
 from netlab.scenario import load
 

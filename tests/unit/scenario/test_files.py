@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import ScenarioError
+from netlab.model.problem import ScenarioError
 from netlab.scenario import files, find_default, folder_environment, load, named_by_variable
 
 SECRET = "root:$y$j9T$secret:19000:0\nPASSWORD=secret\n"

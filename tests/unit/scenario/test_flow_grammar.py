@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.model.errors import Position, ScenarioError
 from netlab.model.family import Family
 from netlab.model.flow import FlowPattern, Target
+from netlab.model.problem import Position, ScenarioError
 from netlab.scenario.flow import parse_flow
 
 AT = Position("f", 3, 10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.model.errors import ScenarioError
+from netlab.model.problem import ScenarioError
 from netlab.scenario import dotenv
 from netlab.scenario.interpolate import TemplateError, substitute
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.model.errors import Position, ScenarioError
 from netlab.model.expectation import Expected
 from netlab.model.family import Family
+from netlab.model.problem import Position, ScenarioError
 from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
 from netlab.model.version import ENGINES
 from netlab.scenario.events import event_names, is_command, parse_event

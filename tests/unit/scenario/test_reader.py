@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.model.errors import ScenarioError
+from netlab.model.problem import ScenarioError
 from netlab.model.scenario import JsonValue
 from netlab.scenario.reader import read, scalar
 

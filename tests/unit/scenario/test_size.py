@@ -86,7 +86,7 @@ def test_attacks_are_refused_at_their_place_and_cost_little(tmp_path: Path) -> N
         (tmp_path / f"{number}.yaml").write_text(text + "\n")
     code = (
         "import sys\n"
-        "from netlab.model.errors import ScenarioError\n"
+        "from netlab.model.problem import ScenarioError\n"
         "from netlab.scenario import load\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
