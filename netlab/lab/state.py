@@ -293,8 +293,6 @@ class Lock:
 
         Only who holds the lock may look: before, another process may be writing the lab's first files.
         """
-        from netlab.model.errors import MachineError
-
         if _is_lab(self.fd):
             self._ours = True
         elif os.listdir(self.fd):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from netlab.firewall import prepared
-from netlab.lab.options import load_plan
-from netlab.model.errors import ScenarioError, UsageError
+from netlab.lab.load import load_plan
+from netlab.model.errors import UsageError
 from netlab.model.family import Family
-from netlab.model.problem import Position
+from netlab.model.problem import Position, ScenarioError
 from netlab.model.scenario import Firewall, Host, JsonValue
 
 HERE = Position("scenario.yaml", 1, 1)
