@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
 SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
 NOTHING_TESTED = 5
+#: Tests of labs spend half of their time waiting for packets, so there are more workers than processors.
+WORKERS = str((os.cpu_count() or 1) * 3 // 2)
 CONSTRAINTS = """\
 # The exact versions that the tests ran with, for ./install; pyproject.toml says which ones are allowed.
 # Written by `nox -s constraints`.
@@ -72,7 +75,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some."""
-    pytest(session, "-n", "auto", *(session.posargs or ("tests/unit", "tests/lab")))
+    pytest(session, "-n", WORKERS, *(session.posargs or ("tests/unit", "tests/lab")))
 
 
 @nox.session

@@ -10,9 +10,7 @@ from collections.abc import Callable
 
 from groundtruth.compare import Difference
 from groundtruth.compare import diff as lines_diff
-from groundtruth.daemon import DaemonError
 from groundtruth.daemons import Installed
-from groundtruth.docker import ApiError
 from groundtruth.facts import rules
 from groundtruth.matrix import Case
 from groundtruth.real import RealHost, real_host
@@ -20,6 +18,8 @@ from groundtruth.source import events, scenario_of
 from groundtruth.verdict import Verdict
 
 import netlab
+from netlab.bench.real.api import ApiError
+from netlab.bench.real.daemon import DaemonError
 from netlab.model.errors import EngineFailed, UsageError
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.family import FAMILIES
