@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netlab.engine.refusal import Refused
 from netlab.model.family import FAMILIES, Family
+from netlab.model.iptables_save import saved_lines
 from netlab.model.rules import BASE_CHAINS, Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Host
 
@@ -180,37 +181,25 @@ class Tables:
 
     def load(self, text: str, origin: str) -> None:
         """Take in an ``iptables-save`` file without its counters; raises ValueError with the line."""
-        table = ""
-        for number, raw in enumerate(text.splitlines(), 1):
-            line = raw.strip()
-            if line.startswith("["):
-                line = line.partition("]")[2].strip()
-            if not line or line.startswith("#") or line == "COMMIT":
-                continue
-            if line.startswith("*"):
-                table = line[1:]
+        reason = "ufw's own" if origin == "ufw" else f"the administrator's own, from {origin}"
+        for saved in saved_lines(text):
+            table, where = saved.table, f"{origin}, line {saved.number}"
+            if saved.kind == "other" and table:
+                raise ValueError(f"{where}: {saved.line!r} is not a line of an iptables-save file")
+            if not table and saved.kind != "table":
+                raise ValueError(f"{where}: {saved.line!r} comes before any *table line")
+            if saved.kind == "table":
                 if table not in BASE_CHAINS:
-                    raise ValueError(f"{origin}, line {number}: there is no table {table!r}")
+                    raise ValueError(f"{where}: there is no table {table!r}")
                 self._table(table)
-            elif not table:
-                raise ValueError(f"{origin}, line {number}: {line!r} comes before any *table line")
-            elif line.startswith(":"):
-                name, _, rest = line[1:].partition(" ")
-                policy = rest.split(" ")[0] if rest else "-"
-                if name in BASE_CHAINS[table]:
-                    self.chain(table, name).policy = "ACCEPT" if policy == "-" else policy
-                else:
-                    self.new_chain(table, name)
-            elif line.startswith(("-A ", "-I ")):
-                chain, _, rule = line[3:].partition(" ")
-                if not self.has_chain(table, chain):
-                    raise ValueError(f"{origin}, line {number}: there is no chain {chain!r} in table {table}")
-                entry = Rule(
-                    rule, "ufw's own" if origin == "ufw" else f"the administrator's own, from {origin}"
-                )
-                self.chain(table, chain).add(entry, 0 if line.startswith("-I ") else None)
+            elif saved.kind == "chain" and saved.chain in BASE_CHAINS[table]:
+                self.chain(table, saved.chain).policy = saved.policy or "ACCEPT"
+            elif saved.kind == "chain":
+                self.new_chain(table, saved.chain)
+            elif not self.has_chain(table, saved.chain):
+                raise ValueError(f"{where}: there is no chain {saved.chain!r} in table {table}")
             else:
-                raise ValueError(f"{origin}, line {number}: {line!r} is not a line of an iptables-save file")
+                self.chain(table, saved.chain).add(Rule(saved.text, reason), 0 if saved.inserted else None)
 
 
 def tables_of(host: Host) -> dict[Family, Tables]:

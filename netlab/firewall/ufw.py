@@ -11,6 +11,7 @@ from netlab.firewall import arguments
 from netlab.firewall.ufw_rules import RULES
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
+from netlab.model.iptables_save import saved_lines
 from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Firewall, JsonValue
 
@@ -159,22 +160,18 @@ class _Chain:
 def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
     """Add the tables of an iptables-save text; raises UsageError for an invalid line."""
     table: dict[str, _Chain] = {}
-    for line in text.splitlines():
-        word, _, rest = line.partition(" ")
-        if line.startswith("*"):
-            name = line[1:].strip()
-            if name not in _TABLES:
-                raise UsageError(f"firewall: {reason}: {line!r} names no table ({', '.join(_TABLES)})")
-            table = tables.setdefault(name, {})
-        elif line.startswith(":"):
-            policy = rest.split(" ")[0]
-            table.setdefault(word[1:], _Chain(None if policy == "-" else policy, []))
-        elif word == "-A" and rest.partition(" ")[0] in table:
-            chain, _, rule = rest.partition(" ")
-            table[chain].rules.append(Rule(rule, _reason(chain, rule, reason)))
-        elif line and not line.startswith("#") and line != "COMMIT":
+    for one in saved_lines(text):
+        if one.kind == "table":
+            if one.text not in _TABLES:
+                raise UsageError(f"firewall: {reason}: {one.line!r} names no table ({', '.join(_TABLES)})")
+            table = tables.setdefault(one.text, {})
+        elif one.kind == "chain":
+            table.setdefault(one.chain, _Chain(one.policy, []))
+        elif one.kind == "rule" and not one.inserted and one.chain in table:
+            table[one.chain].rules.append(Rule(one.text, _reason(one.chain, one.text, reason)))
+        else:
             raise UsageError(
-                f"firewall: {reason}: {line!r} is not a line of iptables-save for a chain of that table"
+                f"firewall: {reason}: {one.line!r} is not a line of iptables-save for a chain of that table"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.family import split_endpoint
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet
 
 Wish = Literal["block", "allow"]
@@ -192,18 +193,7 @@ def _ends(journey: Journey) -> _Ends:
 
 def _ends_of(journey: Journey, packet: Packet, *, answer: bool = False) -> _Ends:
     protocol = journey.flow.to.rpartition("/")[2]
-    (src, sport), (dst, dport) = _split(packet.src), _split(packet.dst)
+    (src, sport), (dst, dport) = split_endpoint(packet.src), split_endpoint(packet.dst)
     if protocol == "icmp":
         return _Ends(src, dst, "icmpv6" if ":" in src else "icmp", None, answer)
-    return _Ends(src, dst, protocol, sport if answer else dport, answer)
-
-
-def _split(endpoint: str) -> tuple[str, str | None]:
-    """``[2001:db8::1]:80`` → address and port; a bare address has no port."""
-    if endpoint.startswith("["):
-        address, _, port = endpoint[1:].partition("]")
-        return address, port.removeprefix(":") or None
-    if endpoint.count(":") == 1:
-        address, _, port = endpoint.partition(":")
-        return address, port
-    return endpoint, None
+    return _Ends(src, dst, protocol, (sport if answer else dport) or None, answer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netlab.journey.expand import Claim
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
-from netlab.model.family import bare
+from netlab.model.family import bare, split_endpoint
 from netlab.model.journey import DecidedBy, Journey
 from netlab.model.plan import Plan
 
@@ -76,7 +76,7 @@ def _allowed(expected: str, journey: Journey, plan: Plan) -> set[str]:
     if expected == "sender":
         found = _node_addresses(plan, journey.flow.origin)
         if journey.flow.src is not None:
-            found.add(_host_part(journey.flow.src))
+            found.add(split_endpoint(journey.flow.src)[0])
         return found
     if expected == "gateway":
         return _gateways(journey, plan)
@@ -117,18 +117,15 @@ def _gateways(journey: Journey, plan: Plan) -> set[str]:
 
 def _reached(journey: Journey) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address at which the packet arrived in the end."""
-    endpoint = journey.flow.dst
-    if journey.legs:
-        last = journey.legs[-1]
-        endpoint = last.nat.dnat or (last.hooks[-1].packet.dst if last.hooks else endpoint)
-    return ipaddress.ip_address(_host_part(endpoint))
+    return ipaddress.ip_address(split_endpoint(destination(journey))[0])
 
 
-def _host_part(endpoint: str) -> str:
-    """``192.0.2.1:80`` → ``192.0.2.1``; ``[2001:db8::1]:80`` → ``2001:db8::1``; bare addresses stay."""
-    if endpoint.startswith("["):
-        return endpoint[1 : endpoint.index("]")]
-    return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint
+def destination(journey: Journey) -> str:
+    """The endpoint to which the packet went in the end: behind DNAT, of the last leg."""
+    if not journey.legs:
+        return journey.flow.dst
+    last = journey.legs[-1]
+    return last.nat.dnat or (last.hooks[-1].packet.dst if last.hooks else journey.flow.dst)
 
 
 def names_chain(word: str, decision: DecidedBy) -> bool:

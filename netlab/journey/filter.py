@@ -16,6 +16,7 @@ from typing import get_args
 
 from netlab.journey.expect import names_chain
 from netlab.model.errors import UsageError
+from netlab.model.family import split_endpoint
 from netlab.model.flow import FlowProtocol, OutcomeName, PathName
 from netlab.model.journey import Journey
 from netlab.model.near import nearest
@@ -83,7 +84,7 @@ def _valued(word: str, value: str) -> Test:
     if word == "port":
         if not value.isdecimal():
             raise UsageError(f"filter: {value!r} is not a port")
-        return lambda journey: value in (_end(journey.flow.src)[1], _end(journey.flow.dst)[1])
+        return lambda journey: value in {port for _, port in _ends(journey)}
     if word == "from":
         return lambda journey: journey.flow.origin == value
     if word == "by":
@@ -93,20 +94,12 @@ def _valued(word: str, value: str) -> Test:
     except ValueError:
         raise UsageError(f"filter: {value!r} is not an address") from None
     if word == "src":
-        return lambda journey: _end(journey.flow.src)[0] == address
+        return lambda journey: _ends(journey)[0][0] == address
     if word == "dst":
-        return lambda journey: _end(journey.flow.dst)[0] == address
-    return lambda journey: address in (_end(journey.flow.src)[0], _end(journey.flow.dst)[0])
+        return lambda journey: _ends(journey)[1][0] == address
+    return lambda journey: address in {end for end, _ in _ends(journey)}
 
 
-def _end(endpoint: str | None) -> tuple[str, str]:
-    """Address and port of ``192.0.2.1:80`` or ``[2001:db8::1]:80``; a bare address has no port."""
-    if endpoint is None:
-        return "", ""
-    if endpoint.startswith("["):
-        address, _, port = endpoint[1:].partition("]")
-        return address, port.removeprefix(":")
-    if endpoint.count(":") == 1:
-        address, _, port = endpoint.partition(":")
-        return address, port
-    return endpoint, ""
+def _ends(journey: Journey) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Address and port of the source and of the destination."""
+    return split_endpoint(journey.flow.src or ""), split_endpoint(journey.flow.dst)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from netlab.journey.advise import stopped_by
+from netlab.journey.fold import folded
 from netlab.journey.matrix import Cell, Replicas
 from netlab.model.family import Family
 from netlab.model.journey import Journey
 
 Answers = Sequence[tuple[Cell, Journey]]
 _Row = tuple[str, str, Family]  # service, target as written, family
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def grid(answers: Answers, replicas: Sequence[Replicas] = ()) -> Grid:
             found[cell.flow.origin] = answer(journey)
     columns = _columns(table, list(dict.fromkeys(cell.flow.origin for cell, _ in answers)))
     rows = [_row(cell, names, _across(table[row], columns), itself.get(row)) for row, cell in cells.items()]
-    return Grid(columns, tuple(_with_equal_ports(_with_equal_families(rows))))
+    return Grid(columns, tuple(folded(rows, "families", "ports")))
 
 
 def _row(
@@ -118,26 +117,6 @@ def _row(
         answers=answers,
         itself=itself,
     )
-
-
-def _with_equal_families(rows: Sequence[Row]) -> list[Row]:
-    kept: dict[Row, Row] = {}
-    for row in rows:
-        key = replace(row, families=())
-        kept[key] = replace(row, families=_union(kept[key].families, row.families)) if key in kept else row
-    return list(kept.values())
-
-
-def _with_equal_ports(rows: Sequence[Row]) -> list[Row]:
-    kept: dict[Row, Row] = {}
-    for row in rows:
-        key = replace(row, ports=())
-        kept[key] = replace(row, ports=_union(kept[key].ports, row.ports)) if key in kept else row
-    return list(kept.values())
-
-
-def _union(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:
-    return tuple(dict.fromkeys((*one, *other)))
 
 
 def _columns(table: dict[_Row, dict[str, Answer]], origins: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from netlab.model.family import Family, endpoint
+from netlab.model.family import Family, af_of, endpoint
 from netlab.model.journey import Icmp, Packet
 from netlab.model.trace import Headers
 
@@ -65,7 +65,7 @@ def _other_ports(protocol: int, transport: bytes) -> bytes:
 
 def make_key(protocol: int, src: str, sport: int, dst: str, dport: int) -> bytes:
     """The key of a packet; of an ICMP echo, ``sport`` is the identifier and ``dport`` the number."""
-    family = socket.AF_INET6 if ":" in src else socket.AF_INET
+    family = af_of(src)
     version = 6 if ":" in src else 4
     addresses = socket.inet_pton(family, src) + socket.inet_pton(family, dst)
     return bytes((version, protocol)) + addresses + _PORTS.pack(sport, dport)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from netlab.journey.advise import Advice
-from netlab.model.family import Family, bare
+from netlab.journey.expect import destination
+from netlab.model.family import Family, bare, split_endpoint
 from netlab.model.journey import Journey
 from netlab.model.plan import Node, Plan
 
@@ -40,19 +41,11 @@ def cause(journey: Journey) -> str:
     if decision.kind != "socket" or journey.outcome not in ("refused", "unreachable", "closed"):
         return ""
     node = decision.node or "the node that was reached"
-    port, protocol = _destination(journey).rpartition(":")[2], journey.flow.to.rpartition("/")[2]
+    port, protocol = split_endpoint(destination(journey))[1], journey.flow.to.rpartition("/")[2]
     return (
         f"Nothing on {node} listens on {port}/{protocol}: start a program there that does,"
         f" or write {port} under listen in the scenario."
     )
-
-
-def _destination(journey: Journey) -> str:
-    """Where the packet went in the end."""
-    last = journey.legs[-1] if journey.legs else None
-    if last is None:
-        return journey.flow.dst
-    return last.nat.dnat or last.hooks[-1].packet.dst
 
 
 def remedies(journey: Journey, plan: Plan, settings: Settings) -> Iterator[Advice]:
@@ -63,7 +56,7 @@ def remedies(journey: Journey, plan: Plan, settings: Settings) -> Iterator[Advic
         return
     question, _, answer = (decision.rule or "").partition(": ")
     asked = _QUESTION.match(question)
-    dst, iif = (asked[1], asked[2]) if asked is not None else (_host(_destination(journey)), None)
+    dst, iif = (asked[1], asked[2]) if asked is not None else (split_endpoint(destination(journey))[0], None)
     if asked is None:
         answer = {"ENETUNREACH": _NO_NETWORK, "EHOSTUNREACH": _NO_HOST}.get(journey.errno or "", "")
     family = Family.of(dst)
@@ -186,9 +179,3 @@ def _on(node: Node, link: str) -> str | None:
             if ipaddress.ip_interface(address).network == network:
                 return bare(address)
     return None
-
-
-def _host(endpoint: str) -> str:
-    if endpoint.startswith("["):
-        return endpoint[1 : endpoint.index("]")]
-    return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint

@@ -11,7 +11,8 @@ from typing import Final
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import message as m
-from netlab.kernel.netlink.socket import RouteSocket, attributes
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.socket import RouteSocket
 
 _IFINFO = Struct("=BxHiII")
 _TCMSG = Struct("=BxxxiIII")

@@ -21,6 +21,9 @@ import socket
 from collections import deque
 from typing import Any
 
+from netlab.model.error_messages import from_message
+from netlab.model.errors import LabError, NetlabError
+
 Message = dict[str, Any]
 
 #: Descriptors in one message.
@@ -143,6 +146,20 @@ class Channel:
         """Wait for the next message (blocking sockets); raises :class:`Disconnected`."""
         while (found := self.take()) is None:
             self.fill()
+        return found
+
+    def answer(self, process: str, bug: type[NetlabError] = LabError) -> Message:
+        """The next message of another process of netlab's; raises the error that it sent instead.
+
+        ``process`` is its name in messages; it raises ``bug`` if the process ended, or failed for no reason
+        that netlab knows.
+        """
+        try:
+            found, _ = self.receive()
+        except Disconnected:
+            raise bug(f"{process} ended before it answered") from None
+        if "error" in found:
+            raise from_message(found, f"{process} failed", bug)
         return found
 
 

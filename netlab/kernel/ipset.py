@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 
 from netlab.kernel import libraries
 from netlab.model.errors import MachineError
-from netlab.model.family import Family
 from netlab.model.rules import IpSet
 
 #: The revision is the kernel's choice (include/uapi/linux/netfilter/ipset/ip_set.h).
@@ -22,7 +20,7 @@ def ensure(wanted: Iterable[IpSet]) -> None:
     try:
         with libraries.IPSet() as sets:
             for one in found:
-                family = socket.AF_INET if one.family is Family.IPV4 else socket.AF_INET6
+                family = one.family.af
                 sets.create(one.name, stype=_TYPE, family=family, exclusive=False)
                 sets.flush(one.name)
                 for member in one.members:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from netlab.kernel.process import SYSTEM_FOLDERS
+
 Status = Literal["ok", "limited", "missing"]
 
 
@@ -71,9 +73,6 @@ TOOLS = (
     Tool("sysctl", "procps", "sysctl lines in the rules of a scenario", ("--version",), needed=False),
     Tool("docker-proxy", "docker.io", "x-netlab.host.proxy with Docker's own proxy", needed=False),
 )
-
-#: Root's folders, which a plain user's PATH lacks on Debian.
-SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
 """Bits of CapEff (linux/capability.h) without which root is root in name only."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import nullcontext
 from struct import Struct
 from typing import Final
 
 from netlab.kernel import netns as namespaces
-from netlab.kernel.netlink.socket import RouteSocket, attributes
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.socket import RouteSocket
 from netlab.model.family import Family
 
 _RTM_GETNEIGH, _RTM_GETNEIGHTBL = 30, 66
@@ -31,7 +31,7 @@ _UNRESOLVED: Final = 0x01 | 0x20
 
 def unresolved(netns: int | None) -> frozenset[str]:
     """The addresses that were searched for in a namespace, and did not answer (so far); raises OSError."""
-    with nullcontext() if netns is None else namespaces.entered(netns):
+    with namespaces.inside(netns):
         sock = RouteSocket()
     found = set()
     with sock:

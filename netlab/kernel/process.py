@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from netlab.model.errors import MachineError
 
-#: Where administrators' tools are: an ordinary user's PATH often lacks the sbin directories.
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Where iptables and ip are; an ordinary user's PATH lacks these folders on Debian.
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+PATH = ":".join((*SYSTEM_FOLDERS, "/usr/local/bin", "/usr/bin", "/bin"))
 #: RES_OPTIONS (resolv.conf(5)): a tool that looks up a name, which no node can, gives up after a second
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C", "RES_OPTIONS": "timeout:1 attempts:1"}
 
@@ -101,6 +102,10 @@ def held_sockets() -> Iterator[tuple[int, frozenset[int]]]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended, or belongs to another user namespace
         yield int(name), frozenset(int(link[8:-1]) for link in links if link.startswith("socket:["))
+
+
+#: States of a process that a signal has stopped, or a debugger: it answers nothing.
+STOPPED = ("T", "t")
 
 
 def state(pid: int) -> str:

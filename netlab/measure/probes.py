@@ -21,7 +21,7 @@ from netlab.journey.headers import ICMP, PROTOCOLS, make_key
 from netlab.kernel.packet import checksum
 from netlab.measure import errqueue
 from netlab.model.errors import Unmeasured
-from netlab.model.family import Family
+from netlab.model.family import Family, bracketed
 from netlab.model.flow import Flow, OutcomeName
 from netlab.model.reply import parse_reply
 
@@ -257,8 +257,7 @@ class StreamProbe(SocketProbe):
         self.connected = True
         self.deadline = time.monotonic() + patience()  # a program answers now, no longer the kernel
         self.wants = select.EPOLLIN | select.EPOLLRDHUP
-        host = f"[{self.flow.address}]" if ":" in self.flow.address else self.flow.address
-        lines = f"GET /{self.token} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        lines = f"GET /{self.token} HTTP/1.1\r\nHost: {bracketed(self.flow.address)}\r\nConnection: close\r\n"
         if self.flow.size is not None:
             lines += f"X-Data: {'x' * max(1, self.flow.size - len(lines) - len(_X_DATA))}\r\n"
         request = f"{lines}\r\n".encode()

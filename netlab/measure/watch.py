@@ -21,7 +21,7 @@ from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, 
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.live import Live, Seen, SeenPacket
 from netlab.measure.worker import Pair
-from netlab.model.error_messages import from_message, to_message
+from netlab.model.error_messages import to_message
 from netlab.model.errors import Unmeasured
 from netlab.model.journey import Journey
 
@@ -103,10 +103,10 @@ class RemoteWatch:
         self.faults = 0  #: how often the instrument failed; known once the iteration is over
         self.problem = ""  #: how it did so first
         self._send({"facts": facts.to_json(), "packets": packets})
-        self.tables: dict[str, str] = self._receive()["tables"]
+        self.tables: dict[str, str] = self._channel.answer("the watching process", Unmeasured)["tables"]
 
     def __iter__(self) -> Iterator[JourneyReport]:
-        while "faults" not in (answer := self._receive()):
+        while "faults" not in (answer := self._channel.answer("the watching process", Unmeasured)):
             if "pairs" in answer:
                 node, since = answer["pairs"]
                 found = [[p.protocol, p.client, p.asked, p.own, p.backend] for p in self._pairs(node, since)]
@@ -136,15 +136,6 @@ class RemoteWatch:
         if self._to_stop:
             self._to_stop = False
             self._send({"stop": True})
-
-    def _receive(self) -> Message:
-        try:
-            answer, _ = self._channel.receive()
-        except Disconnected:
-            raise Unmeasured("the watching process ended too early") from None
-        if "error" in answer:
-            raise from_message(answer, "the watching process failed", Unmeasured)
-        return answer
 
     def close(self) -> None:
         """Let go; idempotent."""

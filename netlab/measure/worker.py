@@ -25,7 +25,7 @@ from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.session import Session
-from netlab.model.error_messages import from_message, to_message
+from netlab.model.error_messages import to_message
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
@@ -126,7 +126,7 @@ class RemoteSession:
                 "hosts": None if hosts is None else list(hosts),
             }
         )
-        self._answer()
+        self._channel.answer("the measuring process", Unmeasured)
 
     def __enter__(self) -> RemoteSession:
         return self
@@ -151,7 +151,7 @@ class RemoteSession:
             }
         )
         journeys: list[Journey] = []
-        while "done" not in (answer := self._answer()):
+        while "done" not in (answer := self._channel.answer("the measuring process", Unmeasured)):
             if "pairs" in answer:
                 node, since = answer["pairs"]
                 found = self._pairs(node, since) if self._pairs is not None else ()
@@ -169,15 +169,6 @@ class RemoteSession:
             self._channel.send(message)
         except Disconnected:
             raise Unmeasured("the measuring process ended before it was asked") from None
-
-    def _answer(self) -> Message:
-        try:
-            answer, _ = self._channel.receive()
-        except Disconnected:
-            raise Unmeasured("the measuring process ended before it answered") from None
-        if "error" in answer:
-            raise from_message(answer, "the measuring process failed", Unmeasured)
-        return answer
 
     def close(self) -> None:
         """End the session; idempotent."""

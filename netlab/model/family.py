@@ -66,6 +66,11 @@ def parse_address(text: str) -> Address:
     return ipaddress.ip_address(text)
 
 
+def af_of(address: str) -> int:
+    """AF_INET or AF_INET6 of an address; as :attr:`Family.af`, where many messages are packed."""
+    return 10 if ":" in address else 2
+
+
 def bare(address: str) -> str:
     """``192.0.2.1/24`` → ``192.0.2.1``."""
     return address.partition("/")[0]
@@ -78,4 +83,20 @@ def unmapped(address: str) -> str:
 
 def endpoint(address: str, port: int) -> str:
     """``192.0.2.1:80`` or ``[2001:db8::1]:80``: an address and a port as people write them."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{bracketed(address)}:{port}"
+
+
+def bracketed(address: str) -> str:
+    """``192.0.2.1`` or ``[2001:db8::1]``: an address before a port, or in a URL."""
+    return f"[{address}]" if ":" in address else address
+
+
+def split_endpoint(text: str) -> tuple[str, str]:
+    """Address and port of ``192.0.2.1:80`` or ``[2001:db8::1]:80``; an address alone has the port ``""``."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        return address, port.removeprefix(":")
+    if text.count(":") == 1:
+        address, _, port = text.partition(":")
+        return address, port
+    return text, ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from netlab.model.family import Family
+from netlab.model.family import Family, bracketed
 
 FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
 OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
@@ -36,7 +36,7 @@ class Target:
     def __str__(self) -> str:
         if self.address is not None:
             scope = f"%{self.scope}" if self.scope else ""
-            return f"[{self.address}{scope}]" if ":" in self.address else self.address
+            return bracketed(f"{self.address}{scope}")
         return f"{self.name}@{self.network}" if self.network else str(self.name)
 
 

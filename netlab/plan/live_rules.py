@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netlab.model.family import Family
+from netlab.model.iptables_save import saved_lines
 from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 #: The reason of a rule that the plan does not know.
 FOREIGN = ADDED_SINCE
-_SAVED = re.compile(r"^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$")
-_CHAIN = re.compile(r"^:(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +79,13 @@ class Reasons:
 def parse_save(dump: str, family: Family, reasons: Reasons) -> list[LiveChain]:
     """The chains of ``iptables-save -c`` output, in its order."""
     chains: dict[tuple[str, str], LiveChain] = {}
-    table = ""
-    for line in dump.splitlines():
-        if line.startswith("*"):
-            table = line[1:]
-        elif found := _CHAIN.match(line):
-            name, policy, packets, size = found.groups()
-            chains[table, name] = LiveChain(
-                table, name, None if policy == "-" else policy, int(packets or 0), int(size or 0)
-            )
-        elif found := _SAVED.match(line):
-            packets, size, name, text = found.groups()
-            reason = reasons.take(family.nft, table, name, text)
-            chains[table, name].rules.append(LiveRule(int(packets or 0), int(size or 0), text, reason))
+    for one in saved_lines(dump):
+        key = (one.table, one.chain)
+        if one.kind == "chain":
+            chains[key] = LiveChain(*key, one.policy, one.packets, one.bytes)
+        elif one.kind == "rule":
+            reason = reasons.take(family.nft, *key, one.text)
+            chains[key].rules.append(LiveRule(one.packets, one.bytes, one.text, reason))
     return list(chains.values())
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.expect import describe
 from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
+from netlab.journey.fold import folded
 from netlab.view import rich
 from netlab.view.matrix import answer_words
 
@@ -106,20 +107,4 @@ def _folded(changes: Sequence[FlowChange]) -> list[_Flows]:
         )
         for change in changes
     ]
-    kept: dict[_Flows, _Flows] = {}
-    for one in found:
-        key = replace(one, families=())
-        kept[key] = replace(one, families=_union(kept[key].families, one.families)) if key in kept else one
-    found, kept = list(kept.values()), {}
-    for one in found:
-        key = replace(one, ports=())
-        kept[key] = replace(one, ports=_union(kept[key].ports, one.ports)) if key in kept else one
-    found, kept = list(kept.values()), {}
-    for one in found:
-        key = replace(one, origins=())
-        kept[key] = replace(one, origins=_union(kept[key].origins, one.origins)) if key in kept else one
-    return list(kept.values())
-
-
-def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*one, *other)))
+    return folded(found, "families", "ports", "origins")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from netlab.model.family import bare, endpoint
+from netlab.model.family import bare, bracketed, endpoint
 from netlab.view.plain import BOLD, DIM, RESET
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ def held_by(plan: Plan, entry: Publication) -> str:
     found: dict[str, list[str]] = {}
     for listener in plan.node(entry.host).listeners:
         if serves(listener, entry):
-            where = f"[{listener.address}]" if ":" in listener.address else listener.address
-            found.setdefault(listener.process, []).append(where)
+            found.setdefault(listener.process, []).append(bracketed(listener.address))
     if not found:
         return "by rules alone: nothing listens"
     return ", ".join(f"{process} on {' and '.join(where)}" for process, where in found.items())

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.model.iptables_save import saved_lines
+
 SCENARIO = """
 services:
   httpd:
@@ -166,16 +168,11 @@ def chains(text: str) -> dict[str, list[str]]:
     The order in which firewalld dispatches by a policy's zone is that of a Python set, another at each start.
     """
     found: dict[str, list[str]] = {}
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line[1:]
-        elif line.startswith(":"):
-            name, policy = line[1:].split()[:2]
-            found[f"{table} {name}"] = [policy]
-        elif line.startswith("-A "):
-            _, name, rule = line.split(" ", 2)
-            found[f"{table} {name}"].append(rule)
+    for one in saved_lines(text):
+        if one.kind == "chain":
+            found[f"{one.table} {one.chain}"] = [one.text]
+        elif one.kind == "rule":
+            found[f"{one.table} {one.chain}"].append(one.text)
     return {name: sorted(rules) if name.endswith("_POLICIES_pre") else rules for name, rules in found.items()}
 
 

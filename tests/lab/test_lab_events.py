@@ -23,6 +23,7 @@ from netlab.lab.client.client import Client
 from netlab.lab.client.sockets import sockets
 from netlab.lab.lab import Lab
 from netlab.lab.standing import attach
+from netlab.model.iptables_save import saved_lines
 
 SCENARIO = """
 services:
@@ -127,16 +128,12 @@ def links(text: str) -> list[Any]:
 def chains(text: str) -> dict[str, list[str]]:
     """Every chain that does something: an empty one that accepts may be left over."""
     rules: dict[str, list[str]] = {}
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line
-        elif line.startswith(":"):
-            chain, policy, _ = line[1:].split(" ")
-            if policy != "ACCEPT":
-                rules.setdefault(f"{table} {chain}", []).append(policy)
-        elif line.startswith("-A"):
-            rules.setdefault(f"{table} {line.split()[1]}", []).append(line)
+    for one in saved_lines(text):
+        name = f"*{one.table} {one.chain}"
+        if one.kind == "rule":
+            rules.setdefault(name, []).append(one.line)
+        elif one.kind == "chain" and one.text != "ACCEPT":
+            rules.setdefault(name, []).append(one.text)
     return rules
 
 

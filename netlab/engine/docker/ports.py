@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netlab.model.family import bracketed
+
 #: The kernel's default ip_local_port_range, inclusive.
 EPHEMERAL = (32768, 60999)
 
@@ -49,7 +51,7 @@ class PortAllocator:
     def request(self, address: str, protocol: str, ports: tuple[int, int] | None) -> int:
         """A port of the inclusive range (None: ephemeral); raises PortError."""
         have = self._map(address, protocol)
-        shown = f"[{address}]" if ":" in address else address
+        shown = bracketed(address)
         if ports is not None and ports[0] == ports[1]:
             if ports[0] in have.taken:
                 raise PortError(f"Bind for {shown}:{ports[0]} failed: port is already allocated")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from netlab.engine.docker.host_state import Binding, Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.docker.ports import PortError
 from netlab.engine.refusal import Refused
-from netlab.model.family import Family, bare
+from netlab.model.family import Family, bare, endpoint
 from netlab.model.plan import Backend, Listener
 from netlab.model.scenario import PortMapping
 
@@ -193,9 +193,9 @@ def _request(world: HostState, host: str, mapping: PortMapping, twin: Binding | 
         allocator.release(host, mapping.protocol, port)
         if ports is not None and ports[0] == ports[1]:
             break  # there is no other
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     kind = f"{mapping.protocol}{Family.of(host).value}"
-    raise PortError(f"Error starting userland proxy: listen {kind} {shown}: bind: address already in use")
+    where = f"{kind} {endpoint(host, port)}"
+    raise PortError(f"Error starting userland proxy: listen {where}: bind: address already in use")
 
 
 def _in_use(world: HostState, host: str, protocol: str, port: int) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from struct import Struct
 
 from netlab.kernel.netlink import message as m
-from netlab.kernel.netlink.socket import RouteSocket, attributes
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.socket import RouteSocket
 
 _IFINFO = Struct("=BxHiII")
 _U32 = Struct("=I")

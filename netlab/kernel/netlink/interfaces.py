@@ -13,7 +13,8 @@ from struct import Struct
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import message as m
-from netlab.kernel.netlink.socket import RouteSocket, attributes
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.socket import RouteSocket
 
 _IFINFO = Struct("=BxHiII")
 _IFADDR = Struct("=BBBBI")

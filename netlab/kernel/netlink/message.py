@@ -10,6 +10,8 @@ import _socket
 from struct import Struct
 from typing import NamedTuple
 
+from netlab.model.family import af_of
+
 AF_INET = 2
 AF_INET6 = 10
 AF_BRIDGE = 7
@@ -71,6 +73,19 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(length + 4, kind) + value + _PAD[length & 3]
 
 
+def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
+    """Attribute number (without flags) → value, from ``start`` on; raises ValueError on an overrun."""
+    found: dict[int, bytes] = {}
+    end = len(data)
+    while start + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if length < 4 or start + length > end:
+            raise ValueError(f"attribute of length {length} at {start} of {end}")
+        found[kind & NLA_TYPE_MASK] = data[start + 4 : start + length]
+        start += (length + 3) & ~3
+    return found
+
+
 def _u32(kind: int, value: int) -> bytes:
     return attribute(kind, _U32.pack(value))
 
@@ -86,7 +101,7 @@ def mac_bytes(mac: str) -> bytes:
 
 def address_bytes(address: str) -> tuple[int, bytes]:
     """(AF_INET or AF_INET6, the address in network byte order); raises OSError if it is not an address."""
-    family = AF_INET6 if ":" in address else AF_INET
+    family = af_of(address)
     return family, _socket.inet_pton(family, address)
 
 
@@ -246,7 +261,7 @@ def route(
     ``destination`` is a prefix, or ``default`` (with the family of ``via`` or ``source``, or else IPv4).
     """
     if destination == "default":
-        family = AF_INET6 if ":" in (via or source or "") else AF_INET
+        family = af_of(via or source or "")
         length, body = 0, b""
     else:
         text, _, length_text = destination.partition("/")

@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Final
 
 from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink.message import attribute, attributes
 from netlab.model.errors import MachineError
 from netlab.model.trace import BaseChain
 
@@ -35,15 +36,9 @@ _DORMANT: Final = 1  #: NFT_TABLE_F_DORMANT: the chains are listed, but no packe
 
 _HEADER = Struct("=IHHIIBBH")
 _NLMSG = Struct("=IH")
-_NLA = Struct("=HH")
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR_TYPE, _DONE = 2, 3
 _NESTED = 0x8000
-
-
-def attribute(number: int, value: bytes) -> bytes:
-    """One netlink attribute, padded to four octets."""
-    return _NLA.pack(len(value) + 4, number) + value + bytes(-len(value) % 4)
 
 
 def nest(number: int, value: bytes) -> bytes:
@@ -88,19 +83,6 @@ def open_socket(netns: int | None, flags: int = 0) -> socket.socket:
         )
     sock.bind((0, 0))
     return sock
-
-
-def attributes(data: bytes, start: int = 0, end: int | None = None) -> dict[int, bytes]:
-    """Attribute number → value; raises ValueError on an overrun."""
-    end = len(data) if end is None else end
-    values = {}
-    while start + 4 <= end:
-        length, kind = _NLA.unpack_from(data, start)
-        if length < 4 or start + length > end:
-            raise ValueError(f"attribute of length {length} at {start} of {end}")
-        values[kind & 0x3FFF] = data[start + 4 : start + length]
-        start += (length + 3) & ~3
-    return values
 
 
 def messages(sock: socket.socket, *, single: bool = False) -> Iterator[bytes]:

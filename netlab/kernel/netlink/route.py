@@ -10,7 +10,8 @@ from typing import Final
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import message as m
-from netlab.kernel.netlink.socket import NetlinkError, RouteSocket, attributes
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
 from netlab.model.family import Family
 
 _RTMSG = Struct("=BBBBBBBBI")

@@ -15,6 +15,7 @@ import socket
 from struct import Struct
 
 from netlab.kernel.netlink import nf_tables
+from netlab.kernel.netlink.message import attribute
 from netlab.model.errors import LabError
 
 _CREATE, _APPEND = 0x400, 0x800
@@ -43,7 +44,7 @@ def read() -> bytes:
             kind = nf_tables.NFNL_SUBSYS_NFTABLES << 8 | asked
             for values, family in nf_tables.dump(sock, kind, _ALL):
                 body = b"".join(
-                    nf_tables.attribute(number | (_NESTED if number in _LISTS else 0), values[number])
+                    attribute(number | (_NESTED if number in _LISTS else 0), values[number])
                     for number in wanted
                     if number in values
                 )

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel import process
-from netlab.kernel.netlink.nf_tables import attributes, messages
+from netlab.kernel.netlink.message import attributes
+from netlab.kernel.netlink.nf_tables import messages
 from netlab.model.family import FAMILIES, unmapped
 
 _NETLINK_SOCK_DIAG: Final = 4

@@ -22,7 +22,6 @@ _NLM_F_CAPPED, _NLM_F_ACK_TLVS = 0x100, 0x200
 _NLMSGERR_ATTR_MSG = 1
 _HEADER = Struct("=IHHII")  # length, type, flags, sequence, port
 _ERROR = Struct("=i")
-_ATTRIBUTE = Struct("=HH")
 
 #: messages a send: enough to amortise the system call, few enough for the socket's buffers
 BATCH = 64
@@ -189,23 +188,11 @@ def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def attributes(data: bytes, offset: int) -> dict[int, bytes]:
-    """The attributes from ``offset`` on, by type without flags."""
-    found: dict[int, bytes] = {}
-    while offset + 4 <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < 4:
-            break
-        found[kind & m.NLA_TYPE_MASK] = data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-    return found
-
-
 def _reason(flags: int, data: bytes) -> str:
     """The extended acknowledgement's text in an NLMSG_ERROR payload."""
     if not flags & _NLM_F_ACK_TLVS:
         return ""
     inner = _HEADER.unpack_from(data, 4)[0]
     offset = 20 if flags & _NLM_F_CAPPED else 4 + ((inner + 3) & ~3)
-    text = attributes(data, offset).get(_NLMSGERR_ATTR_MSG, b"")
+    text = m.attributes(data, offset).get(_NLMSGERR_ATTR_MSG, b"")
     return text.rstrip(b"\0").decode(errors="replace")

@@ -17,6 +17,7 @@ from netlab.kernel import ruleset
 from netlab.kernel.netlink.nf_tables import Tables
 from netlab.model.errors import LabError, MachineError, Unmeasured
 from netlab.model.family import FAMILIES, Family
+from netlab.model.iptables_save import saved_lines
 
 #: (family, table, chain, handle), the words as nft's
 RuleName = tuple[str, str, str, int]
@@ -87,7 +88,7 @@ class RuleBook:
     @staticmethod
     def _saved(family: Family) -> dict[tuple[str, str], list[str]]:
         try:
-            return parse_save(ruleset.save(family))
+            return append_lines(ruleset.save(family))
         except (LabError, MachineError):
             return {}
 
@@ -102,15 +103,12 @@ class RuleBook:
         return True
 
 
-def parse_save(text: str) -> dict[tuple[str, str], list[str]]:
+def append_lines(text: str) -> dict[tuple[str, str], list[str]]:
     """``iptables-save`` → (table, chain) → its ``-A`` lines."""
     found: dict[tuple[str, str], list[str]] = {}
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line[1:].strip()
-        elif line.startswith("-A "):
-            found.setdefault((table, line.split(" ", 2)[1]), []).append(line)
+    for one in saved_lines(text):
+        if one.kind == "rule":
+            found.setdefault((one.table, one.chain), []).append(one.line)
     return found
 
 

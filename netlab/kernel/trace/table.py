@@ -22,12 +22,12 @@ from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import Final
 
+from netlab.kernel.netlink.message import attribute
 from netlab.kernel.netlink.nf_tables import (
     NFT_MSG_NEWCHAIN,
     NFT_MSG_NEWRULE,
     NFT_MSG_NEWTABLE,
     Family,
-    attribute,
     hook_words,
     message,
     nest,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv6Address
 
 from netlab.kernel import sysctl
 from netlab.model.errors import LabError
 from netlab.model.family import bare
+from netlab.model.identifiers import link_local
 from netlab.model.plan import Interface, Node, Plan, RealFirewall, Route
 from netlab.model.rules import Ruleset
 
@@ -161,13 +161,6 @@ class Layout:
             for address in master.addresses:
                 if (":" in address) in here:
                     yield pair.far, pair.far.indexes[pair.far_end.name], bare(address), master.mac
-
-
-def link_local(mac: str) -> str:
-    """The address that the kernel makes of a MAC (EUI-64, RFC 4291 appendix A)."""
-    raw = bytearray.fromhex(mac.replace(":", ""))
-    raw[0] ^= 2
-    return str(IPv6Address(b"\xfe\x80" + bytes(6) + bytes(raw[:3]) + b"\xff\xfe" + bytes(raw[3:])))
 
 
 def layout(plan: Plan) -> Layout:

@@ -121,10 +121,10 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
     ipset.ensure(wanted.sets)
     for family in FAMILIES:
         texts = [dict(one.rules).get(family, "") for one in (was, wanted)]
-        old, new = map(ruleset_edits.put_in, texts)
+        old, new = map(ruleset_edits.read, texts)
         if not reloaded and old == new:
             continue
-        now = ruleset_edits.living(ruleset.save(family))
+        now = ruleset_edits.read(ruleset.save(family))
         text = texts[1]
         if not reloaded or not ruleset_edits.emptied(old, now):
             whole = [ruleset_edits.of_family(node.rulesets, family) for node in (before, after)]

@@ -19,13 +19,14 @@ from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
 from netlab.lab import codec, state
 from netlab.lab.build import namespaces, real_firewall, ruleset_edits
 from netlab.lab.build.apply import Build, addresses_of, wait_for_addresses
-from netlab.lab.build.layout import Layout, Space, VethPair, layout, link_local
+from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.plan_change import PlanChange
 from netlab.lab.node import process
 from netlab.lab.services import dns
 from netlab.model.error_messages import to_message
 from netlab.model.errors import LabError
 from netlab.model.family import FAMILIES, bare
+from netlab.model.identifiers import link_local
 from netlab.model.plan import Sysctl
 from netlab.model.rules import ADDED_SINCE
 

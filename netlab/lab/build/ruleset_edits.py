@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from netlab.model.iptables_save import saved_lines
 from netlab.model.rules import IptablesRuleset, NftTable, Ruleset
 from netlab.plan import render
 
@@ -28,37 +29,17 @@ class _Chain:
 _Tables = dict[str, dict[str, _Chain]]
 
 
-def living(text: str) -> _Tables:
-    """What ``iptables-save`` printed, without counters."""
+def read(text: str) -> _Tables:
+    """What ``iptables-save`` printed, or what input for ``iptables-restore --noflush`` puts among others."""
     tables: _Tables = {}
-    chains: dict[str, _Chain] = {}
-    for line in text.splitlines():
-        if line.startswith("*"):
-            chains = tables.setdefault(line[1:].strip(), {})
-        elif line.startswith(":"):
-            name, policy, *_ = line[1:].split(" ")
-            chains[name] = _Chain(None if policy == "-" else policy)
-        elif line.startswith("-A "):
-            _, name, *rest = line.split(" ", 2)
-            chains[name].rules.append(rest[0].rstrip() if rest else "")
-    return tables
-
-
-def put_in(text: str) -> _Tables:
-    """The rules that input for ``iptables-restore --noflush`` inserts among others, in order."""
-    tables: _Tables = {}
-    chains: dict[str, _Chain] = {}
-    for line in text.splitlines():
-        if line.startswith(("-A ", "-I ")):
-            _, name, rule = line.split(" ", 2)
-            if line.startswith("-I"):
-                _, _, rule = rule.partition(" ")  # its number; they come in the chain's order
-            chains.setdefault(name, _Chain(ours=False)).rules.append(rule)
-        elif line.startswith("*"):
-            chains = tables.setdefault(line[1:], {})
-        elif line.startswith(":"):
-            name, policy = line[1:].split(" ")
-            chains[name] = _Chain(None if policy == "-" else policy)
+    for one in saved_lines(text):
+        chains = tables.setdefault(one.table, {})
+        if one.kind == "chain":
+            chains[one.chain] = _Chain(one.policy)
+        elif one.kind == "rule":
+            # The number after -I CHAIN goes: the rules come in the chain's order.
+            rule = one.text.partition(" ")[2] if one.inserted else one.text
+            chains.setdefault(one.chain, _Chain(ours=False)).rules.append(rule)
     return tables
 
 
@@ -79,7 +60,7 @@ def iptables_edits(
 
     Empty if there is nothing to do. ``flushed``: all rules of the tables filter and nat were removed before.
     """
-    return edits_of_tables(planned(before), planned(after), living(saved), flushed=flushed)
+    return edits_of_tables(planned(before), planned(after), read(saved), flushed=flushed)
 
 
 def touched(tables: _Tables, *parts: _Tables) -> _Tables:

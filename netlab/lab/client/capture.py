@@ -7,9 +7,8 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from netlab.kernel.channel import Channel, Disconnected, Message
+from netlab.kernel.channel import Channel
 from netlab.lab.client.nodes import resolve
-from netlab.model.error_messages import from_message
 from netlab.model.errors import LabError, UsageError
 
 if TYPE_CHECKING:
@@ -48,14 +47,14 @@ class Capturing:
             self._hang_up()
             raise
         try:
-            self._answer()
+            self._channel.answer("the capturing process")
         except BaseException:
             self.abandon()
             raise
 
     def wait(self) -> None:
         """Wait until it ends by itself, after ``most`` packets; raises LabError if the lab ends first."""
-        found = self._answer()
+        found = self._channel.answer("the capturing process")
         self.packets, self.lost = found["packets"], found["lost"]
         self._process.wait(10)
         self.abandon()
@@ -77,15 +76,6 @@ class Capturing:
 
     def _hang_up(self) -> None:
         self._channel.close()
-
-    def _answer(self) -> Message:
-        try:
-            found, _ = self._channel.receive()
-        except Disconnected:
-            raise LabError("the capture ended too early") from None
-        if "error" in found:
-            raise from_message(found, "capturing")
-        return found
 
 
 class Capture:

@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from netlab.kernel.process import memory_file
 from netlab.lab import codec, state
 from netlab.lab.client.client import Client
 from netlab.lab.client.commands import known_chains, run_commands
-from netlab.lab.client.launch import memory_file
 from netlab.lab.client.nodes import resolve
 from netlab.lab.client.observe import observe
 from netlab.lab.history import dump_history, load_history
@@ -59,7 +59,7 @@ def change_lab(client: Client, lock: state.Lock, change: Change, record: Mapping
         "reloaded": change.reloaded,
         "record": record,
     }
-    fds = [memory_file(text) for text in texts]
+    fds = [memory_file("netlab", text.encode()) for text in texts]
     try:
         answer, _ = client.ask(message, [*fds, lock.fd], patience=PATIENCE)
     finally:

@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import Channel, Disconnected, Message
+from netlab.kernel.process import memory_file
 from netlab.lab import state
 from netlab.lab.unbroken import unbroken
 from netlab.model.error_messages import from_message
@@ -88,7 +89,7 @@ class Launch:
         """
         self.name = lock.name
         proof = lock.supervisor_lock()
-        fds = [memory_file(text) for text in (plan, history) if text]
+        fds = [memory_file("netlab", text.encode()) for text in (plan, history) if text]
         try:
             message = {"op": "build", "name": self.name, "path": lock.path, "record": record}
             self.channel.send(message, [proof.fd, lock.fd, *fds])
@@ -197,15 +198,6 @@ class Launch:
         """The error for a supervisor that went without a word."""
         self.abandon()
         return LabError(f"bringing up {self.name}: its supervisor was killed")
-
-
-def memory_file(text: str) -> int:
-    """An anonymous file that holds ``text``, positioned at its start."""
-    fd = os.memfd_create("netlab", os.MFD_CLOEXEC)
-    with open(fd, "w", encoding="utf-8", closefd=False) as file:
-        file.write(text)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 def _start(control: int) -> int:

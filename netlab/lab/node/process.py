@@ -14,6 +14,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.kernel import libc
+from netlab.kernel.process import SYSTEM_FOLDERS
 from netlab.lab import state
 from netlab.lab.node import firewall_view, isolation
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from netlab.model.plan import Plan
-
-#: An ordinary user's PATH lacks these directories on Debian, but iptables and ip are there.
-SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 #: What sh(1) and env(1) say of a command that cannot be started.
 NOT_FOUND = 127
@@ -112,7 +110,7 @@ def _file(private: str, node: str, name: str, content: str) -> str:
 def with_system_path(env: dict[str, str]) -> dict[str, str]:
     """The environment with root's folders in PATH."""
     path = env.get("PATH", os.defpath)
-    missing = [folder for folder in SYSTEM_PATH if folder not in path.split(":")]
+    missing = [folder for folder in SYSTEM_FOLDERS if folder not in path.split(":")]
     return {**env, "PATH": ":".join([path, *missing])}
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.kernel import netns
+from netlab.kernel.process import STOPPED, state
 from netlab.model.errors import LabError
 from netlab.model.plan import Listener
 from netlab.proxy import child, sockets
@@ -135,7 +136,7 @@ class _Process:
         poll = select.poll()
         poll.register(self.control.fileno(), select.POLLIN)
         while not poll.poll(LOOK * 1000):
-            if _is_stopped(self.pid):
+            if state(self.pid) in STOPPED:
                 raise TimeoutError("it is stopped (kill -CONT lets it go on)")
             if time.monotonic() > until:
                 raise TimeoutError(f"{ANSWER_TIMEOUT:.0f} s have passed")
@@ -150,7 +151,7 @@ class _Process:
         poll.register(self.pidfd, select.POLLIN)
         if self.control is not None:
             self.control.close()  # netlab's proxy ends then, and its helper before it
-        patience = 0.0 if self.control is None or _is_stopped(self.pid) else END_TIMEOUT
+        patience = 0.0 if self.control is None or state(self.pid) in STOPPED else END_TIMEOUT
         if not poll.poll(patience * 1000):
             with contextlib.suppress(ProcessLookupError):  # it ended and was reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -158,15 +159,6 @@ class _Process:
         with contextlib.suppress(ChildProcessError):  # the supervisor's own loop was faster
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         os.close(self.pidfd)
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal (proc(5), state in stat): it will not answer."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Proxies:

@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from support.plans import rules
 
 from netlab import engine
 from netlab.engine.docker import endpoint_options, options
@@ -15,7 +16,7 @@ from netlab.engine.docker.option import Option
 from netlab.engine.docker.traits import Traits
 from netlab.model.plan import Plan
 from netlab.model.problem import ScenarioError
-from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.model.rules import NftTable
 from netlab.model.version import ENGINE_PATTERN, GENERATIONS, STILL, Span, Version, engine_version
 from netlab.plan import make
 from netlab.scenario import Overrides, load
@@ -44,19 +45,6 @@ def network(
 
 def notes(made: Plan) -> list[str]:
     return [note.text for note in made.notes]
-
-
-def rules(made: Plan, table: str, chain: str, family: int = 4) -> list[str]:
-    return [
-        rule.text
-        for ruleset in made.node("host").rulesets
-        if isinstance(ruleset, IptablesRuleset) and ruleset.family.value == family
-        for found in ruleset.tables
-        if found.name == table
-        for each in found.chains
-        if each.name == chain
-        for rule in each.rules
-    ]
 
 
 # -- what can be written down

@@ -30,6 +30,7 @@ from netlab.model.event import (
     NetworkSpec,
 )
 from netlab.model.family import FAMILIES, Family
+from netlab.model.iptables_save import saved_lines
 from netlab.model.problem import Position
 from netlab.model.rules import IptablesRuleset, NftTable, Ruleset
 from netlab.model.scenario import Firewall, Host, JsonValue, OutsideInterface, Pool, PortMapping
@@ -109,15 +110,11 @@ def alone(**options: JsonValue) -> tuple[Ruleset, ...]:
 def iptables(text: str) -> dict[str, list[str]]:
     """Table and chain → rules in order. firewalld dispatches by a policy in the order of a Python set."""
     found: dict[str, list[str]] = {}
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line
-        elif line.startswith(":"):
-            name, policy = line[1:].split()
-            found[table + name] = [policy]
-        elif line.startswith("-A "):
-            found[table + line.split()[1]].append(line)
+    for one in saved_lines(text):
+        if one.kind == "chain":
+            found[f"*{one.table}{one.chain}"] = [one.text]
+        elif one.kind == "rule":
+            found[f"*{one.table}{one.chain}"].append(one.line)
     return {name: sorted(r) if name.endswith("_POLICIES_pre") else r for name, r in found.items()}
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import sentence
-from netlab.kernel.trace.handles import parse_listing, parse_save
+from netlab.kernel.trace.handles import append_lines, parse_listing
 from netlab.model import text
 from netlab.model.journey import (
     DecidedBy,
@@ -318,7 +318,7 @@ def test_a_journey_in_one_line() -> None:
 def test_rules_of_iptables_save_are_found_by_table_and_chain() -> None:
     text = "*nat\n:DOCKER - [0:0]\n-A DOCKER -i br0 -j RETURN\n-A DOCKER -j LOG\nCOMMIT\n"
     text += "*filter\n-A DOCKER -j DROP\nCOMMIT\n"
-    assert parse_save(text) == {
+    assert append_lines(text) == {
         ("nat", "DOCKER"): ["-A DOCKER -i br0 -j RETURN", "-A DOCKER -j LOG"],
         ("filter", "DOCKER"): ["-A DOCKER -j DROP"],
     }

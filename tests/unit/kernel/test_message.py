@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import struct
 
@@ -11,22 +12,23 @@ from hypothesis import strategies as st
 
 from netlab.kernel import sysctl
 from netlab.kernel.netlink import dump, message
-from netlab.kernel.netlink.socket import NetlinkError, attributes
+from netlab.kernel.netlink.socket import NetlinkError
 from netlab.kernel.sandbox import seccomp
-from netlab.lab.build.layout import link_local
 from netlab.model.errors import UsageError
+from netlab.model.identifiers import link_local
 
 
 @given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40)), unique_by=lambda item: item[0]))
 def test_attributes_are_read_as_they_were_written(items: list[tuple[int, bytes]]) -> None:
     data = b"".join(message.attribute(kind, value) for kind, value in items)
     assert len(data) % 4 == 0
-    assert attributes(data, 0) == dict(items)
+    assert message.attributes(data) == dict(items)
 
 
 @given(st.binary(max_size=200))
 def test_reading_broken_attributes_ends(data: bytes) -> None:
-    assert all(len(value) <= len(data) for value in attributes(data, 0).values())
+    with contextlib.suppress(ValueError):  # one that is longer than what is left
+        assert all(len(value) <= len(data) - 4 for value in message.attributes(data).values())
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def test_reading_broken_attributes_ends(data: bytes) -> None:
 def test_broadcast_is_that_of_the_prefix(address: str, broadcast: str | None) -> None:
     body = message.add_address(3, "eth0", address).body
     family, length, _, _, index = struct.unpack_from("=BBBBI", body)
-    found = attributes(body, 8).get(message.IFA_BROADCAST)
+    found = message.attributes(body, 8).get(message.IFA_BROADCAST)
     assert (family, index) == (2, 3)
     assert length == int(address.partition("/")[2] or 32)
     assert found == (bytes.fromhex(broadcast) if broadcast else None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.plans import rules
 
 from netlab.model.plan import Plan
 from netlab.model.problem import ScenarioError
-from netlab.model.rules import IptablesRuleset, NftTable
+from netlab.model.rules import NftTable
 from netlab.plan import make
 from netlab.scenario import Overrides, load
 
@@ -26,20 +27,6 @@ def plan(folder: Path, text: str, engine: str) -> Plan:
 
 def host(daemon: str) -> str:
     return f"x-netlab: {{host: {{daemon: {daemon}}}}}\n"
-
-
-def rules(made: Plan, table: str, chain: str, family: int = 4) -> list[str]:
-    """The rules of one chain of the host."""
-    return [
-        rule.text
-        for ruleset in made.node("host").rulesets
-        if isinstance(ruleset, IptablesRuleset) and ruleset.family.value == family
-        for found in ruleset.tables
-        if found.name == table
-        for each in found.chains
-        if each.name == chain
-        for rule in each.rules
-    ]
 
 
 def hosts(made: Plan) -> list[str]:
