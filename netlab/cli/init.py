@@ -69,6 +69,7 @@ x-netlab:
     # addresses: [198.51.100.1/24, "2001:db8:1::1/64"]
     # daemon: {{}}  # daemon.json; example: {{userland-proxy: false}}
     # listen: []  # ports on which the host itself answers; example: [22]
+  internet: true  # containers' way out leads to a router that answers for every other address
   # outside:
   #   client: {{addresses: [198.51.100.2/24, "2001:db8:1::2/64"]}}
   #   neighbour: {{addresses: [198.51.100.3/24, "2001:db8:1::3/64"]}}

@@ -80,6 +80,7 @@ def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
         for cell, journey in column.answers.values()
         if journey.outcome == "ok"
         and cell.flow.port is not None
+        and cell.way != "outside"
         and not any(names_target(pattern, cell.flow) for pattern in allowed)
     ]
 

@@ -49,7 +49,7 @@ class Row:
     protocol: str
     ports: tuple[int, ...]
     families: tuple[Family, ...]
-    published: bool
+    publication: str
     answers: tuple[Answer | None, ...]
     itself: Answer | None
 
@@ -113,7 +113,7 @@ def _row(
         protocol=cell.flow.protocol,
         ports=() if port is None else (port,),
         families=(cell.flow.family,),
-        published=cell.published,
+        publication=cell.publication,
         answers=answers,
         itself=itself,
     )

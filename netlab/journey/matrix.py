@@ -1,7 +1,8 @@
 """Who can reach what: which flows the table of a lab consists of.
 
 Every origin × every way in (host address, localhost, gateway, container address) × every published and
-unpublished port × family × protocol; and an ICMP echo to each address.
+unpublished port × family × protocol; and an ICMP echo to each address. Then every container's and host's way
+out: to the node ``internet`` if there is one, or else to the first node outside.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from netlab.model.journey import Journey
 
 
-WayIn = Literal["host address", "localhost", "gateway", "container address"]
+WayIn = Literal["host address", "localhost", "gateway", "container address", "outside"]
 
 
 #: Replicas of one service that are measured; what these two see of each other holds for the others.
@@ -43,6 +44,8 @@ Question = tuple[str, str, "Family"]
 class Cell:
     """One flow. ``role`` is the relation of the origin to the node ``service``; ``published``: the port
     is.
+
+    On the way out, ``service`` is the node outside.
     """
 
     flow: Flow
@@ -53,8 +56,8 @@ class Cell:
 
     @property
     def publication(self) -> str:
-        """``published`` or ``unpublished``; empty if there is no port."""
-        if self.flow.port is None:
+        """``published`` or ``unpublished``; empty if there is no port, or nothing to publish."""
+        if self.flow.port is None or self.way == "outside":
             return ""
         return "published" if self.published else "unpublished"
 
@@ -84,7 +87,7 @@ class Replicas:
 
 
 def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
-    """The flows of a lab's matrix, by origin, then service, way in, family, port.
+    """The flows of a lab's matrix, by origin, then service, way in, family, port; then those that lead out.
 
     Raises UsageError for a pattern of ``selection`` that matches nothing.
     """
@@ -93,22 +96,55 @@ def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
     left_out = set()
     if not selection.every_replica:
         left_out = {name for group in replicas(plan) for name in group.members if name not in group.measured}
-    origins = [node for node in plan.nodes if node.kind != "segment" and node.name not in left_out]
+    asking = [node for node in plan.nodes if node.kind != "segment" and not node.everywhere]
+    origins = [node for node in asking if node.name not in left_out]
     services = [node for node in origins if node.kind == "container" and _ports_of(plan, node)]
     cells: dict[Flow, Cell] = {}
+    for cell in _all_cells(resolver, origins, services):
+        cells.setdefault(cell.flow, cell)
+        wrong = MATRIX.exceeded(len(cells))
+        if wrong:
+            raise UsageError(f"the matrix stops at {wrong}")
+    return _selected(
+        list(cells.values()),
+        selection,
+        {node.name: node.kind for node in plan.nodes if node.kind != "segment"},
+    )
+
+
+def _all_cells(resolver: Resolver, origins: Sequence[Node], services: Sequence[Node]) -> Iterator[Cell]:
     for origin in origins:
         for service in services:
-            for cell in _cells(resolver, origin, service):
-                cells.setdefault(cell.flow, cell)
-                wrong = MATRIX.exceeded(len(cells))
-                if wrong:
-                    raise UsageError(f"the matrix stops at {wrong}")
-    return _selected(list(cells.values()), selection, {node.name: node.kind for node in plan.nodes})
+            yield from _cells(resolver, origin, service)
+    there = _way_out(resolver.plan)
+    for origin in origins:
+        if there is not None and origin.kind != "outside":
+            yield from _cells_out(resolver, origin, there)
+
+
+def _way_out(plan: Plan) -> Node | None:
+    """The node that the flows out of the host lead to."""
+    outside = [node for node in plan.nodes if node.kind == "outside"]
+    return next((node for node in outside if node.everywhere), outside[0] if outside else None)
+
+
+def _cells_out(resolver: Resolver, origin: Node, there: Node) -> Iterator[Cell]:
+    """To the first port of each protocol that the node answers on, and an echo."""
+    first: dict[FlowProtocol, int | None] = {}
+    for responder in there.responders:
+        first.setdefault(responder.protocol, responder.port)
+    target = Target(name=there.name)
+    for family in FAMILIES:
+        address = _address(resolver, origin, target, family)
+        if address is not None:
+            for protocol, port in {**first, "icmp": None}.items():
+                flow = Flow(origin.name, target, family, protocol, port, address)
+                yield Cell(flow, "outbound", "outside", False, there.name)
 
 
 def _selected(cells: list[Cell], selection: Selection, kinds: Mapping[str, str]) -> list[Cell]:
     for pattern in selection.origins:
-        if not any(_named(pattern, name, kind) for name, kind in kinds.items() if kind != "segment"):
+        if not any(_named(pattern, name, kind) for name, kind in kinds.items()):
             raise UsageError(f"no node is named {pattern!r}; {_choices(kinds)}")
     for pattern in selection.targets:
         if not any(_leads_to(pattern, cell, kinds) for cell in cells):
@@ -144,8 +180,7 @@ def names_target(pattern: str, flow: Flow) -> bool:
 
 
 def _choices(kinds: Mapping[str, str]) -> str:
-    names = [name for name, kind in kinds.items() if kind != "segment"]
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    shown = ", ".join(list(kinds)[:12]) + (", …" if len(kinds) > 12 else "")
     return f"there are {shown}; or write {', '.join(KINDS)}"
 
 

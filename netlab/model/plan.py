@@ -247,6 +247,8 @@ class Node:
     firewall: RealFirewall | None = None
     #: of a container: what its host's conntrack forgets with it
     forgets: ForgottenConnections | None = None
+    #: of an outside node: it answers for every address that no route leads elsewhere
+    everywhere: bool = False
 
     @property
     def etc_hostname(self) -> str:

@@ -148,6 +148,7 @@ def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segm
             Responder(port.protocol, port.port, name, outside.udp_routed and port.protocol == "udp")
             for port in outside.listen
         ),
+        everywhere=outside.everywhere,
     )
 
 

@@ -57,10 +57,11 @@ def assemble(
 ) -> Parts:
     """Read every part of the tree; problems go to ``report``."""
     empty = Value({}, root.at)
-    netlab, at = root.get("x-netlab") or empty, root.key_at("x-netlab")
+    block = root.get("x-netlab")
+    netlab, at = block or empty, root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     outside = read_outside(netlab, at, hosts, report)
-    hosts, outside = with_internet(netlab, hosts, outside, report)
+    hosts, outside = with_internet(netlab, hosts, outside, report, plain=block is None)
     drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
     drafts = with_containers(_scaled(drafts, overrides.scale, report), project, report)
     events = _events(netlab.get("events"), report)

@@ -23,7 +23,7 @@ DEFAULT_LISTEN = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
 INTERNET = "internet"
 _INTERNET_PLACE = 254
 _INTERNET_LISTEN = (
-    *(ExposedPort(port, "tcp") for port in (53, 80, 443, 7000)),
+    *(ExposedPort(port, "tcp") for port in (443, 80, 53, 7000)),
     *(ExposedPort(port, "udp") for port in (53, 123, 443, 7000)),
 )
 
@@ -103,14 +103,16 @@ def _free(
 
 
 def with_internet(
-    netlab: Value, hosts: tuple[Host, ...], outside: tuple[Outside, ...], report: Report
+    netlab: Value, hosts: tuple[Host, ...], outside: tuple[Outside, ...], report: Report, *, plain: bool
 ) -> tuple[tuple[Host, ...], tuple[Outside, ...]]:
-    """If ``internet: true`` asks for it, the node ``internet``, and hosts with default routes to it.
+    """The node ``internet`` and hosts with default routes to it, if ``internet: true`` or ``plain`` say so.
 
-    It is on the segment of the first host's first interface, and so are the hosts that get the routes.
+    ``plain``: the file has no ``x-netlab`` block. The node is on the segment of the first host's first
+    interface, and so are the hosts that get the routes.
     """
     asked = netlab.get("internet")
-    if asked is None or not asked.flag or not hosts or not hosts[0].interfaces:
+    wanted = plain if asked is None else asked.flag
+    if not wanted or not hosts or not hosts[0].interfaces:
         return hosts, outside
     at = netlab.key_at("internet")
     if any(node.name == INTERNET for node in outside):

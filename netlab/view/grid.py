@@ -81,7 +81,7 @@ def origin_words(names: Sequence[str], replicas: Sequence[Replicas] = ()) -> str
 
 def _row_words(row: Row) -> str:
     families = "" if len(row.families) == len(FAMILIES) else row.families[0].word
-    return " ".join(filter(None, (families, "" if row.published or not row.ports else "unpublished")))
+    return " ".join(filter(None, (families, "" if row.publication == "published" else row.publication)))
 
 
 def _cell(answer: Answer | None) -> Text:

@@ -34,8 +34,10 @@ def picture(plan: Plan, *, colour: bool = False, most: int = 24) -> Iterator[str
     yield ""
     outside = [node for node in plan.nodes if node.kind == "outside"]
     width = max((len(node.name) for node in outside), default=0)
+    there = max((len(_addresses(node)) for node in outside), default=0)
     for node in outside:
-        yield f"  {node.name:<{width}}  {_addresses(node)}  {ink.dim('on ' + _segments(node, plan))}"
+        where = f"on {_segments(node, plan)}" + (", for every other address" if node.everywhere else "")
+        yield f"  {node.name:<{width}}  {_addresses(node):<{there}}  {ink.dim(where)}"
     for host in (node for node in plan.nodes if node.kind == "host"):
         yield ""
         yield from _host(plan, host, ink, most)

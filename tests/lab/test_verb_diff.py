@@ -25,18 +25,25 @@ def test_an_upgrade_closes_direct_access(netlab: Netlab) -> None:
     assert ("client", "host:80/tcp", "ipv4") not in found
 
 
-def test_a_minor_update_drops_unpublished_ports_elsewhere(netlab: Netlab) -> None:
-    """From 28.0.4 to 28.5.2 they are dropped in raw, where no accept in DOCKER-USER comes before it."""
+def test_a_minor_update_closes_a_way_out_and_drops_unpublished_ports_elsewhere(netlab: Netlab) -> None:
+    """From 28.0.4 to 28.5.2 they are dropped in raw, where no accept in DOCKER-USER comes before it, and
+    which also drops the answers to a container that keeps its own address.
+    """
     engines = ("--engine", "docker-28.0.4", "--engine", "docker-28.5.2")
     found = flows(netlab("diff", SCENARIOS / "masquerade-off-28.0.yaml", *engines, "--json"))
-    assert {key[:2] for key in found} == {
+    ways_out = {("httpd", target) for target in ("client:7000/tcp", "client:7000/udp", "client/icmp")}
+    unpublished = {
         (origin, target)
         for origin in ("client", "neighbour")
         for target in ("httpd@nw:9/tcp", "httpd@nw/icmp")
     }
-    for change in found.values():
-        assert change["kind"] == "otherwise"
-        assert change["before"]["decided_by"]["chain"] == "DOCKER"
+    assert {key[:2] for key in found} == unpublished | ways_out
+    for key, change in found.items():
+        if key[:2] in ways_out:
+            assert (change["kind"], change["before"]["outcome"]) == ("closes", "ok")
+        else:
+            assert change["kind"] == "otherwise"
+            assert change["before"]["decided_by"]["chain"] == "DOCKER"
         decided = change["after"]["decided_by"]
         assert decided["rule"] == "-A PREROUTING -d 192.168.10.10/32 ! -i docker_httpd -j DROP"
 

@@ -29,7 +29,7 @@ def test_the_matrix_of_a_standing_lab(netlab: Netlab) -> None:
     lab = netlab.up()
     document = json.loads(netlab("matrix", lab, "--json").stdout)
     ways = {one["way"] for one in document["flows"]}
-    assert ways == {"host address", "localhost", "gateway", "container address"}
+    assert ways == {"host address", "localhost", "gateway", "container address", "outside"}
     assert {one["role"] for one in document["flows"]} == {"host", "self", "LAN"}
     answers = [one["answers"][""] for one in document["flows"]]
     assert len(answers) == 70

@@ -10,8 +10,9 @@ import pytest
 import netlab
 from netlab.journey.expand import claims, expand
 from netlab.journey.expect import check
-from netlab.journey.matrix import matrix
+from netlab.journey.matrix import Selection, matrix
 from netlab.journey.topology import Topology, topology_of
+from netlab.lab.load import load_plan
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.family import FAMILIES, Family
@@ -242,7 +243,13 @@ def test_json_of_everything_optional_goes_there_and_back() -> None:
 def test_the_matrix_asks_each_flow_once(plan: Plan) -> None:
     cells = matrix(plan)
     assert len({cell.flow for cell in cells}) == len(cells)
-    assert {cell.way for cell in cells} == {"host address", "localhost", "gateway", "container address"}
+    assert {cell.way for cell in cells} == {
+        "host address",
+        "localhost",
+        "gateway",
+        "container address",
+        "outside",
+    }
     roles = {(cell.flow.origin, cell.role) for cell in cells if cell.flow.target.name == "db"}
     assert roles == {
         ("web", "other network"),
@@ -254,6 +261,43 @@ def test_the_matrix_asks_each_flow_once(plan: Plan) -> None:
         ("client", "LAN"),
         ("neighbour", "LAN"),
     }
+
+
+WAYS_OUT = [
+    ("", "internet", {("tcp", 443), ("udp", 53), ("icmp", None)}),
+    ("x-netlab: {}\n", "client", {("tcp", 7000), ("udp", 7000), ("icmp", None)}),
+    (
+        "x-netlab: {outside: {far: {addresses: [198.51.100.9/24], listen: [22]}}}\n",
+        "far",
+        {("tcp", 22), ("icmp", None)},
+    ),
+    (
+        "x-netlab: {internet: true, outside: {far: {addresses: [198.51.100.9/24]}}}\n",
+        "internet",
+        {("tcp", 443), ("udp", 53), ("icmp", None)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "there", "asked"), WAYS_OUT)
+def test_containers_and_the_host_ask_their_way_out(
+    tmp_path: Path, block: str, there: str, asked: set[tuple[str, int | None]]
+) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(
+        'services: {web: {image: "nginx:1"}, lone: {image: "nginx:1", network_mode: none}}\n' + block
+    )
+    plan = load_plan([file])
+    out = [cell for cell in matrix(plan) if cell.way == "outside"]
+    assert {cell.service for cell in out} == {there}
+    assert {cell.flow.origin for cell in out} == {"web", "lone", "host"}
+    assert {(cell.flow.protocol, cell.flow.port) for cell in out} == asked
+    assert {cell.publication for cell in out} == {""}
+    assert not [cell for cell in matrix(plan) if cell.flow.origin == "internet"]
+    assert not [cell for cell in matrix(plan, Selection(published=True)) if cell.way == "outside"]
+    assert matrix(plan, Selection(targets=[there])) == out
+    with pytest.raises(UsageError, match="no node is named"):
+        matrix(plan, Selection(origins=["nobody"]))
 
 
 def test_localhost_is_asked_by_the_host_alone(plan: Plan) -> None:

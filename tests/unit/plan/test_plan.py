@@ -153,7 +153,7 @@ def test_a_bridge_takes_1023_ports(tmp_path: Path) -> None:
 networks:
   nw: {ipam: {config: [{subnet: 10.0.0.0/16}]}}
 """
-    assert len(plan(tmp_path, text % 1023).nodes) == 1023 + 4
+    assert len(plan(tmp_path, text % 1023).nodes) == 1023 + 5
     with pytest.raises(
         ScenarioError, match=r"shop\.yaml:3:.*1024 containers on nw: a bridge takes 1023 ports"
     ):
@@ -237,7 +237,7 @@ def test_the_outside_is_plugged_into_its_segments(tmp_path: Path) -> None:
         if end.kind == "veth":
             assert end.peer is not None
             assert ends[end.peer].peer == (name, interface)
-    assert {p.peer[0] for p in ports if p.peer} == {"host", "client", "neighbour"}
+    assert {p.peer[0] for p in ports if p.peer} == {"host", "client", "neighbour", "internet"}
     client = made.node("client")
     assert [route.via for route in client.routes] == ["198.51.100.1", "2001:db8:1::1"]
 

@@ -105,6 +105,7 @@ def test_a_plain_file_gets_the_default_world() -> None:
     assert [(node.name, node.interfaces[0].addresses, node.routes) for node in scenario.outside] == [
         ("client", ("198.51.100.2/24", "2001:db8:1::2/64"), "host"),
         ("neighbour", ("198.51.100.3/24", "2001:db8:1::3/64"), "host"),
+        ("internet", ("198.51.100.254/24", "2001:db8:1::fe/64"), "none"),
     ]
     assert scenario.outside[0].listen == (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
 

@@ -109,7 +109,7 @@ def test_verify_and_matrix_are_of_what_was_recorded() -> None:
     assert len(answers) == len(cells)
     assert {journey.outcome for _, journey in answers.values()} == {"refused"}
     head, *_, foot = str(lab.matrix()).splitlines()
-    assert head.split() == ["TO", "host", "client,", "neighbour", "ITSELF"]
+    assert head.split() == ["TO", "host,", "httpd", "client,", "neighbour", "ITSELF"]
     assert foot == "refused: a reset came back"
     verdicts = lab.verify()
     assert len(verdicts) == len(claims(plan.expect, plan))
