@@ -105,11 +105,8 @@ def matrix(plan: Plan, selection: Selection | None = None) -> list[Cell]:
         wrong = MATRIX.exceeded(len(cells))
         if wrong:
             raise UsageError(f"the matrix stops at {wrong}")
-    return _selected(
-        list(cells.values()),
-        selection,
-        {node.name: node.kind for node in plan.nodes if node.kind != "segment"},
-    )
+    kinds = {node.name: node.kind for node in plan.nodes if node.kind != "segment"}
+    return _selected(list(cells.values()), selection, kinds)
 
 
 def _all_cells(resolver: Resolver, origins: Sequence[Node], services: Sequence[Node]) -> Iterator[Cell]:

@@ -30,9 +30,9 @@ def test_the_matrix_of_a_standing_lab(netlab: Netlab) -> None:
     document = json.loads(netlab("matrix", lab, "--json").stdout)
     ways = {one["way"] for one in document["flows"]}
     assert ways == {"host address", "localhost", "gateway", "container address", "outside"}
-    assert {one["role"] for one in document["flows"]} == {"host", "self", "LAN"}
+    assert {one["role"] for one in document["flows"]} == {"host", "self", "LAN", "outbound"}
     answers = [one["answers"][""] for one in document["flows"]]
-    assert len(answers) == 70
+    assert len(answers) == 82
     assert all(answer["outcome"] != "unmeasured" for answer in answers)
 
 
