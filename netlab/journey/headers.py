@@ -35,13 +35,11 @@ _DISCOVERY: Final = (135, 136)
 _OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 
 
-def key_of(headers: Headers) -> bytes | None:
-    """The key of a packet; None for what has none: a later fragment, an ICMP error, no IP at all."""
-    return key_of_sections(headers.network, headers.transport)
-
-
 def key_of_sections(network: bytes, transport: bytes) -> bytes | None:
-    """:func:`key_of` a packet of which the network and the transport header are at hand."""
+    """The key of a packet, from its network and its transport header.
+
+    None for what has none: a later fragment, an ICMP error, no IP at all.
+    """
     if len(network) < 20:
         return None
     if network[0] >> 4 == 4:

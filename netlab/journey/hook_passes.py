@@ -22,10 +22,8 @@ from netlab.model.trace import (
     Headers,
     Layout,
     Step,
-    TraceEvent,
     TraceKind,
     VerdictCode,
-    Whole,
 )
 
 #: after these verdicts, a packet is no longer at the hook
@@ -171,13 +169,6 @@ class Assembler:
         """Take over a new list of base chains."""
         self._chains = {(chain.family, chain.table, chain.name): chain for chain in base_chains}
         self._roles.clear()
-
-    def feed(self, event: TraceEvent) -> None:
-        """Take one event."""
-        if event.headers is None:
-            self.step(event.id, event.step)
-        else:
-            self.packet(event.id, event.step, Whole(event.headers), b"")
 
     def _role(self, step: Step) -> _Role:
         chain = self._chains.get((step.family, step.table, step.chain))

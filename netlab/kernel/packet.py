@@ -25,7 +25,6 @@ SEQUENCE: Final = 0x6E6C7371
 _PORTS = Struct(">HH")
 _U16 = Struct(">H")
 _PSEUDO_TAIL = Struct(">IxxxB")
-PACKET_OUTGOING: Final = 4
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 
 

@@ -60,11 +60,6 @@ def is_machines_root() -> bool:
     return os.stat("/run").st_uid == os.geteuid() and os.access("/run", os.W_OK)
 
 
-def lab_dir(name: str) -> str:
-    """The directory of the lab of that name."""
-    return f"{root()}/{name}"
-
-
 class Record:
     """The contents of one lab's ``lab.json``."""
 

@@ -102,8 +102,6 @@ class Service:
     replicas: int = 1
     restart: RestartPolicy = "no"
     privileged: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

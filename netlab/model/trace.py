@@ -73,8 +73,7 @@ class Headers(NamedTuple):
     """The packet on entering a base chain.
 
     Interfaces are indexes in the traced namespace. ``network`` is at most 40 octets, ``transport`` at most 20
-    and ``link`` at most 20 (empty if the kernel has none, as for an outgoing packet). The four fields of
-    conntrack are None before conntrack has seen the packet, and without conntrack.
+    and ``link`` at most 20 (empty if the kernel has none, as for an outgoing packet).
     """
 
     iif: int | None
@@ -82,10 +81,6 @@ class Headers(NamedTuple):
     link: bytes
     network: bytes
     transport: bytes
-    ct_id: int | None
-    ct_direction: int | None
-    ct_status: int | None
-    ct_state: int | None
     mark: int = 0
 
 

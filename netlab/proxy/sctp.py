@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from netlab.proxy.spec import Spec
 
 # linux/sctp.h: enum sctp_cmsg_type, SCTP_EVENTS and struct sctp_event_subscribe (its first byte)
-SCTP_SNDRCV = 1
 SCTP_EVENTS = 11
 _SNDRCVINFO = 32  # sizeof struct sctp_sndrcvinfo
 MSG_NOTIFICATION = 0x8000

@@ -1,4 +1,9 @@
-"""The JSON schema of ``x-netlab``, for editors: made from the shapes that check it."""
+"""The JSON schema of ``x-netlab``, for editors: made from the shapes that check it.
+
+::
+
+    python -m netlab.scenario.schema > docs/x-netlab.schema.json
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,6 @@ import json
 
 from netlab.model.scenario import JsonValue
 from netlab.scenario.netlab_shapes import NETLAB
-
-#: where the generated file is in the project
-FILE = "docs/x-netlab.schema.json"
 
 
 def json_schema() -> dict[str, JsonValue]:
@@ -22,6 +24,5 @@ def json_schema() -> dict[str, JsonValue]:
     }
 
 
-def rendered() -> str:
-    """The text of :data:`FILE`."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

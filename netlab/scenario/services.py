@@ -32,7 +32,6 @@ CONDITIONS: dict[str, RestartPolicy] = {
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 _DOTTED_MAC = re.compile(r"[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}", re.ASCII)
-_CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,6 @@ def read_service(
         replicas=_replicas(name, value, report),
         restart=_restart(name, value, report),
         privileged=bool((flag := value.get("privileged")) and flag.data),
-        cap_add=_capabilities(value.get("cap_add")),
-        cap_drop=_capabilities(value.get("cap_drop")),
     )
     needs = [("depends on", word, mark) for word, mark in depends]
     needs += [
@@ -390,12 +387,6 @@ def dotted(key: str) -> str:
     """A sysctl's name with dots; its first dot or slash says which of them separates its parts."""
     sign = re.search("[./]", key)
     return key.translate(str.maketrans("./", "/.")) if sign is not None and sign[0] == "/" else key
-
-
-def _capabilities(value: Value | None) -> tuple[str, ...]:
-    """Without ``CAP_``, in capitals."""
-    words = [_CAPABILITY.fullmatch(item.text) for item in value or ()]
-    return tuple(dict.fromkeys(word[1].upper() for word in words if word))
 
 
 def _hostname(name: str, value: Value, report: Report) -> str | None:

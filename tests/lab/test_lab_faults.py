@@ -49,7 +49,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
         began = time.monotonic()
         lab.close()
         assert time.monotonic() - began < SOON
-        assert not os.path.exists(state.lab_dir(name))
+        assert not os.path.exists(f"{state.root()}/{name}")
         assert not [link for link in state.netns_names() if link.startswith(f"{name}.")]
 
 

@@ -119,7 +119,7 @@ def test_the_lab_ends_with_its_program_however_that_ends() -> None:
     poll.register(pidfd, select.POLLIN)
     assert poll.poll(60_000), "the supervisor outlived its owner"
     os.close(pidfd)
-    assert not os.path.exists(state.lab_dir(name))
+    assert not os.path.exists(f"{state.root()}/{name}")
 
 
 def test_a_name_that_is_taken_is_refused() -> None:

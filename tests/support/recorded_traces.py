@@ -15,7 +15,7 @@ from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Icmp
-from netlab.model.trace import BaseChain, TraceEvent
+from netlab.model.trace import BaseChain, TraceEvent, Whole
 
 FOLDER = Path(__file__).parents[1] / "data" / "traces"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -41,7 +41,7 @@ class Recording:
     def stations(self) -> list[HookPass]:
         assembler = Assembler("host", self.base_chains)
         for event in self.events():
-            assembler.feed(event)
+            feed(assembler, event)
         return assembler.stations
 
     def ways(self, second: bytes | None = None) -> PacketPaths:
@@ -49,6 +49,14 @@ class Recording:
 
     def sighting(self, second: bytes | None = None) -> ProbeResult:
         return ProbeResult(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
+
+
+def feed(assembler: Assembler, event: TraceEvent) -> None:
+    """Give one event to an assembler, as the decoder does."""
+    if event.headers is None:
+        assembler.step(event.id, event.step)
+    else:
+        assembler.packet(event.id, event.step, Whole(event.headers), b"")
 
 
 def load(name: str) -> Recording:

@@ -17,7 +17,7 @@ from netlab.kernel import netns as namespaces
 from netlab.model.family import FAMILIES, Family
 
 #: enum ip_conntrack_status of include/uapi/linux/netfilter/nf_conntrack_common.h
-SEEN_REPLY, SRC_NAT, DST_NAT = 2, 16, 32
+SRC_NAT, DST_NAT = 16, 32
 UDP: Final = 17
 
 

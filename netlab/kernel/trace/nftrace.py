@@ -254,7 +254,7 @@ class _Known:
     one and the header of the next, which must be unchanged.
     """
 
-    __slots__ = ("_mask", "_network", "_rest", "_seams", "_transport", "iif", "mark", "oif", "start")
+    __slots__ = ("_link", "_mask", "_network", "_seams", "_transport", "iif", "mark", "oif", "start")
 
     def __init__(
         self, body: bytes, parts: dict[int, slice], iif: int | None, oif: int | None, mark: int = 0
@@ -269,9 +269,7 @@ class _Known:
         self._seams = int.from_bytes(body[self.start :], "big") & self._mask
         self._network = parts[_NETWORK]
         self._transport = parts.get(_TRANSPORT, _NOWHERE)
-        self._rest = tuple(
-            parts.get(kind, _NOWHERE) for kind in (_LINK, _CT_ID, _CT_DIRECTION, _CT_STATUS, _CT_STATE)
-        )
+        self._link = parts.get(_LINK, _NOWHERE)
 
     @classmethod
     def of(cls, data: bytes, places: dict[int, tuple[int, int]]) -> _Known | None:
@@ -301,10 +299,7 @@ class _Known:
 
     def headers(self, body: bytes) -> Headers:
         """As a :class:`~netlab.model.trace.Layout`."""
-        link, *numbers = (body[place] for place in self._rest)
-        ct = [int.from_bytes(octets, "big") if octets else None for octets in numbers]
-        network, transport = self.sections(body)
-        return Headers(self.iif, self.oif, link, network, transport, ct[0], ct[1], ct[2], ct[3], self.mark)
+        return Headers(self.iif, self.oif, body[self._link], *self.sections(body), self.mark)
 
 
 _NOWHERE: Final = slice(0, 0)
@@ -363,10 +358,6 @@ def _headers(data: bytes, places: dict[int, tuple[int, int]]) -> Headers:
         octets(_LINK),
         octets(_NETWORK),
         octets(_TRANSPORT),
-        value(_CT_ID, 4),
-        value(_CT_DIRECTION, 1),
-        value(_CT_STATUS, 4),
-        value(_CT_STATE, 4),
         value(_MARK, 4) or 0,
     )
 

@@ -21,6 +21,7 @@ from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import HostRule
 
 ORDINARY = 65533
+PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def as_ordinary_user(work: Callable[[], None]) -> str:
@@ -33,7 +34,7 @@ def as_ordinary_user(work: Callable[[], None]) -> str:
                 os.setgroups([])
                 os.setresgid(ORDINARY, ORDINARY, ORDINARY)
                 os.setresuid(ORDINARY, ORDINARY, ORDINARY)
-            libc.step_prctl(libc.PR_SET_DUMPABLE, 1, doing="")[0](libc.PR_SET_DUMPABLE, 1, 0, 0, 0)
+            libc.step_prctl(PR_SET_DUMPABLE, 1, doing="")[0](PR_SET_DUMPABLE, 1, 0, 0, 0)
             uid, gid = os.getuid(), os.getgid()
             libc.unshare(libc.CLONE_NEWUSER | libc.CLONE_NEWNS | libc.CLONE_NEWNET | libc.CLONE_NEWPID)
             for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):

@@ -109,7 +109,7 @@ def test_the_lock_is_exclusive_and_its_directory_goes_with_it() -> None:
         assert lock.holds()
         with pytest.raises(BlockingIOError):
             state.Lock("one", wait=False)
-    assert not os.path.exists(state.lab_dir("one"))
+    assert not os.path.exists(f"{state.root()}/one")
 
 
 def test_whoever_waited_gets_a_lock_of_the_new_directory() -> None:
@@ -124,7 +124,7 @@ def test_whoever_waited_gets_a_lock_of_the_new_directory() -> None:
 
 
 def test_a_directory_that_goes_while_its_lock_is_taken_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    path, make = state.lab_dir("one"), os.mkdir
+    path, make = f"{state.root()}/one", os.mkdir
 
     def gone_again(name: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         make(name, mode, dir_fd=dir_fd)
@@ -199,7 +199,7 @@ def test_a_forked_child_holds_no_lock_of_its_parent() -> None:
 def test_a_lock_that_came_to_nothing_leaves_no_folder() -> None:
     with state.Lock("one") as lock:
         lock.supervisor_lock().close()
-    assert not os.path.exists(state.lab_dir("one"))
+    assert not os.path.exists(f"{state.root()}/one")
 
 
 def test_a_lock_whose_folder_was_replaced_leaves_the_new_one() -> None:

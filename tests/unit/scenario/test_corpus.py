@@ -163,7 +163,6 @@ def test_mail_has_host_addresses_of_both_families_and_dns() -> None:
         ("ndots:1",),
     )
     assert (server.hostname, server.domainname) == ("mail.example.com", "example.com")
-    assert server.cap_add == ("NET_ADMIN",)
 
 
 def test_pihole_has_two_pools_and_static_addresses() -> None:
@@ -251,7 +250,6 @@ def test_extends_is_followed_through_files() -> None:
     web = service(scenario, "web")
     assert web.image == "nginx"
     assert web.expose == (ExposedPort(7777),)
-    assert web.cap_add == ("NET_ADMIN",)
     assert web.depends_on == ("db",)
     assert published(scenario, "web") == ["8080:80/tcp", "8081:81/tcp"]
     assert published(scenario, "admin") == ["9000:80/tcp"]

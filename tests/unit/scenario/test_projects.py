@@ -24,17 +24,17 @@ def ports(scenario: Scenario, name: str) -> list[tuple[int, int]]:
 
 def test_three_files_from_left_to_right(loaded: Callable) -> None:
     scenario = loaded(
-        "services: {web: {image: a, ports: ['1:1'], cap_add: [NET_RAW]}}",
+        "services: {web: {image: a, ports: ['1:1'], expose: [1]}}",
         {
             "g": "services: {web: {image: b, ports: ['2:2', '1:1']}, api: {image: c}}",
-            "h": "services: {api: {expose: [9]}, web: {cap_add: [NET_ADMIN, NET_RAW]}}",
+            "h": "services: {api: {expose: [9]}, web: {expose: [2, 1]}}",
         },
         files=("f", "g", "h"),
     )
     assert [service.name for service in scenario.services] == ["web", "api"]
     assert scenario.services[0].image == "b"
     assert ports(scenario, "web") == [(1, 1), (2, 2)]
-    assert scenario.services[0].cap_add == ("NET_RAW", "NET_ADMIN")
+    assert scenario.services[0].expose == (ExposedPort(1), ExposedPort(2))
     assert scenario.services[1].expose == (ExposedPort(9),)
     assert scenario.files == ("f", "g", "h")
 
