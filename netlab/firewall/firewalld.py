@@ -34,7 +34,7 @@ def prepared(host: Host) -> Host:
     On CentOS 7, forwarding is on, so Docker leaves the policy of FORWARD at ACCEPT; a zone that masquerades
     has the same effect, because firewalld enables forwarding for it. The scenario's sysctls take precedence.
     """
-    config = firewalld_config.read(host.firewall.options)
+    config = firewalld_config.read(host.firewall)
     rules = _iptables(kind(host), host, config, (), forwarding=False)
     masquerades = any(zone.masquerade for zone in config.used())
     sysctls = dict(host.sysctls)
@@ -45,7 +45,7 @@ def prepared(host: Host) -> Host:
 
 def written(host: Host, bridges: tuple[str, ...], forwarding: bool) -> tuple[IptablesRuleset, ...]:
     """The iptables rules of firewalld itself, once it knows the engine's bridges."""
-    config = firewalld_config.read(host.firewall.options)
+    config = firewalld_config.read(host.firewall)
     return _iptables(kind(host), host, config, bridges, forwarding)
 
 
@@ -53,7 +53,7 @@ def completed(
     host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
 ) -> tuple[Ruleset, ...]:
     """All rules: see :func:`netlab.firewall.completed`."""
-    config = firewalld_config.read(host.firewall.options)
+    config = firewalld_config.read(host.firewall)
     which = kind(host)
     if which == NFTABLES:
         return (firewalld_nft.table(config, bridges, forwarding), *written)

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from netlab.firewall import arguments
 from netlab.firewall.firewalld_rich import RichRule
 from netlab.firewall.firewalld_services import SERVICES
+from netlab.firewall.places import at
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.rules import BASE_CHAINS
-from netlab.model.scenario import JsonValue
+from netlab.model.scenario import Firewall, JsonValue
+from netlab.scenario.tree import hint
+from netlab.scenario.xtables import ExtensionError, check_iptables
+
+T = TypeVar("T")
 
 #: Zones that firewalld ships: target and services. All of them but drop and block end in the default target.
 SHIPPED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -37,6 +44,9 @@ TARGETS = {"default": "default", "ACCEPT": "ACCEPT", "DROP": "DROP", "REJECT": "
 _GRE = "helper=proto-gre"
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?/(tcp|udp|sctp|dccp)\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_/-]{1,17}\Z")
+#: What becomes a word of a rule may hold nothing that makes two of it, or another rule.
+_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,14}\Z", re.ASCII)
+_PROTOCOL = re.compile(r"[a-z0-9][a-z0-9-]*\Z", re.ASCII)
 _KEYS = {
     "target", "interfaces", "sources", "services", "ports", "protocols", "source_ports", "rich_rules",
     "masquerade", "forward",
@@ -125,23 +135,27 @@ def refuse(what: str) -> UsageError:
     return UsageError(f"firewall: firewalld: {what}")
 
 
-def read(options: Mapping[str, JsonValue]) -> Config:
-    """Check and complete the scenario's settings; raises UsageError with the error."""
+def read(firewall: Firewall) -> Config:
+    """Check and complete the scenario's settings; raises UsageError with the error, at its place if known."""
+    options = firewall.options
     wished = options.get("zones")
     if wished is not None and not isinstance(wished, dict):
         raise refuse("zones is a mapping of zones by name")
-    zones = {name: _zone(name, {}) for name in SHIPPED}
+    zones = {name: _zone(name, {}, firewall) for name in SHIPPED}
     for name, said in (wished or {}).items():
-        if not _ZONE.match(name):
-            raise refuse(f"{name!r} is not a zone name: at most 17 letters, digits, _, - or /")
-        if said is not None and not isinstance(said, dict):
-            raise refuse(f"zone {name}: a mapping is expected")
-        zones[name] = _zone(name, said or {})
+        with at(firewall, f"zones.{name}"):
+            if not _ZONE.match(name):
+                raise refuse(f"{name!r} is not a zone name: at most 17 letters, digits, _, - or /")
+            if said is not None and not isinstance(said, dict):
+                raise refuse(f"zone {name}: a mapping is expected")
+            zones[name] = _zone(name, said or {}, firewall)
     default = options.get("default_zone", "public")
     if default not in zones:
-        raise refuse(f"there is no zone {default!r} for default_zone")
-    _once(zones)
-    return Config(str(default), zones, tuple(_direct(options.get("direct"))))
+        with at(firewall, "default_zone"):
+            raise refuse(f"there is no zone {default!r} for default_zone{hint(str(default), zones)}")
+    with at(firewall, "zones"):
+        _once(zones)
+    return Config(str(default), zones, tuple(_direct(firewall)))
 
 
 def _once(zones: Mapping[str, Zone]) -> None:
@@ -152,10 +166,19 @@ def _once(zones: Mapping[str, Zone]) -> None:
                 raise refuse(f"{name} is in zone {seen[name]} and in zone {zone.name}: it can be in one only")
 
 
-def _zone(name: str, said: Mapping[str, JsonValue]) -> Zone:
+def _zone(name: str, said: Mapping[str, JsonValue], firewall: Firewall) -> Zone:
     unknown = sorted(set(said) - _KEYS)
     if unknown:
         raise refuse(f"zone {name}: {', '.join(unknown)} is not reproduced, only {', '.join(sorted(_KEYS))}")
+
+    def each(key: str, read: Callable[[str], T], first: Sequence[T] = ()) -> tuple[T, ...]:
+        """The entries of a list, each read and once, after the ``first``."""
+        found = list(first)
+        for number, word in enumerate(_words(name, said, key)):
+            with at(firewall, f"zones.{name}.{key}.{number}"):
+                found.append(read(word))
+        return tuple(dict.fromkeys(found))
+
     target, services = SHIPPED.get(name, ("default", ()))
     if "target" in said:
         if said["target"] not in TARGETS:
@@ -164,16 +187,54 @@ def _zone(name: str, said: Mapping[str, JsonValue]) -> Zone:
     return Zone(
         name=name,
         target=target,
-        interfaces=_words(name, said, "interfaces"),
-        sources=_words(name, said, "sources"),
-        services=tuple(service(s) for s in _merged(services, _words(name, said, "services"))),
-        ports=tuple(port(p) for p in _merged((), _words(name, said, "ports"))),
-        protocols=_merged((), _words(name, said, "protocols")),
-        source_ports=tuple(port(p) for p in _merged((), _words(name, said, "source_ports"))),
-        rich_rules=tuple(RichRule.parse(text) for text in _words(name, said, "rich_rules")),
+        interfaces=each("interfaces", _interface),
+        sources=each("sources", _source),
+        services=tuple(service(one) for one in each("services", _known_service, services)),
+        ports=each("ports", port),
+        protocols=each("protocols", protocol),
+        source_ports=each("source_ports", port),
+        rich_rules=tuple(map(RichRule.parse, each("rich_rules", _known_rich))),
         masquerade=_flag(name, said, "masquerade", default=name == "external"),
         forward=_flag(name, said, "forward", default=name in SHIPPED),
     )
+
+
+def _interface(text: str) -> str:
+    if not _INTERFACE.match(text):
+        raise refuse(f"{text!r} is not the name of an interface")
+    return text
+
+
+def _source(text: str) -> str:
+    arguments.network(Family.of(text), text)
+    return text
+
+
+def protocol(text: str) -> str:
+    """The name or number of a protocol; raises UsageError."""
+    if not _PROTOCOL.match(text):
+        raise refuse(f"{text!r} is not the name of a protocol")
+    return text
+
+
+def _known_service(name: str) -> str:
+    service(name)
+    return name
+
+
+def _known_rich(text: str) -> str:
+    found = RichRule.parse(text)
+    said = found.attributes
+    if found.element == "service":
+        service(said["name"])
+    elif found.element in ("port", "source-port"):
+        port(f"{said['port']}/{said['protocol']}")
+    elif found.element == "protocol":
+        protocol(said["value"])
+    for address in (found.source, found.destination):
+        if address is not None and found.family is not None:
+            arguments.network(found.family, address.text)
+    return text
 
 
 def _words(zone: str, said: Mapping[str, JsonValue], key: str) -> tuple[str, ...]:
@@ -184,10 +245,6 @@ def _words(zone: str, said: Mapping[str, JsonValue], key: str) -> tuple[str, ...
     if any(isinstance(entry, list | dict | bool) or entry is None for entry in entries):
         raise refuse(f"zone {zone}: {key} is a list of words")
     return tuple(str(entry) for entry in entries)
-
-
-def _merged(first: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*first, *more)))
 
 
 def _flag(zone: str, said: Mapping[str, JsonValue], key: str, default: bool) -> bool:
@@ -229,22 +286,27 @@ def _included(name: str, within: tuple[str, ...]) -> Iterator[str]:
             yield from _included(word[8:], (*within, name))
 
 
-def _direct(value: JsonValue) -> Iterator[DirectRule]:
+def _direct(firewall: Firewall) -> Iterator[DirectRule]:
+    value, path = firewall.options.get("direct"), "direct"
     if value is None:
         return
     if isinstance(value, dict):
         if set(value) != {"rules"}:
             raise refuse("direct: a list of rules, or a mapping with rules alone, is reproduced")
-        value = value["rules"]
+        value, path = value["rules"], "direct.rules"
     if not isinstance(value, list):
         raise refuse("direct is a list of rules")
-    for entry in value:
-        yield _direct_rule(entry)
+    for number, entry in enumerate(value):
+        with at(firewall, f"{path}.{number}"):
+            yield _direct_rule(entry)
 
 
 def _direct_rule(entry: JsonValue) -> DirectRule:
     """``ipv6 filter INPUT 0 -p tcp --dport 80 -j ACCEPT``: the words after ``--direct --add-rule``."""
-    words = shlex.split(entry) if isinstance(entry, str) else []
+    try:
+        words = shlex.split(entry) if isinstance(entry, str) else []
+    except ValueError as error:
+        raise refuse(f"direct rule {entry!r}: {str(error).lower()}") from None
     if len(words) < 6 or words[0] not in ("ipv4", "ipv6") or not re.match(r"-?\d+\Z", words[3]):
         raise refuse(
             f"direct rule {entry!r}: write FAMILY TABLE CHAIN PRIORITY ARGUMENTS, "
@@ -254,4 +316,8 @@ def _direct_rule(entry: JsonValue) -> DirectRule:
     table, chain = words[1], words[2]
     if chain not in BASE_CHAINS.get(table, ()) or (table, chain) == ("nat", "INPUT"):
         raise refuse(f"direct rule {entry!r}: there is no chain {chain} of table {table} for direct rules")
+    try:
+        check_iptables(words[4:], ())
+    except ExtensionError as error:
+        raise refuse(f"direct rule {entry!r}: {error}") from None
     return DirectRule(family, table, chain, int(words[3]), tuple(words[4:]))

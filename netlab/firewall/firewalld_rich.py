@@ -43,6 +43,8 @@ REJECTS = {
     "icmp6-no-route": "icmpv6 no-route",
     "tcp-reset": "tcp reset",
 }
+#: Syslog's names, as firewalld takes them; audit, the machine's own log, is another element there.
+LEVELS = ("emerg", "alert", "crit", "error", "err", "warning", "warn", "notice", "info", "debug")
 _MATCHED = ("service", "port", "source-port", "protocol")
 _ACTIONS = ("accept", "reject", "drop")
 _LIMIT = re.compile(r"(\d+)/(s|second|m|minute|h|hour|d|day)\Z")
@@ -121,6 +123,7 @@ class RichRule:
             raise _wrong(text, "it has neither an action nor a log")
         if "reject" in found and found["reject"].get("type", next(iter(REJECTS))) not in REJECTS:
             raise _wrong(text, f"reject type {found['reject']['type']!r} is not reproduced")
+        _check_log(text, found.get("log", {}))
         families = {family.word: family for family in FAMILIES}
         wanted = found["rule"].get("family")
         if wanted is not None and wanted not in families:
@@ -149,6 +152,13 @@ class RichRule:
             log=found.get("log"),
             log_limit=limits.get("log", ""),
         )
+
+
+def _check_log(text: str, log: Mapping[str, str]) -> None:
+    if log.get("level", LEVELS[0]) not in LEVELS:
+        raise _wrong(text, f"{log['level']!r} is none of the log levels {', '.join(LEVELS)}")
+    if not re.match(r'[^"\\]{0,127}\Z', log.get("prefix", "")) or not log.get("prefix", "").isprintable():
+        raise _wrong(text, f"{log['prefix']!r} is not a prefix: up to 127 letters, without quotes")
 
 
 def _split(text: str) -> list[str]:

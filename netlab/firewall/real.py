@@ -63,7 +63,7 @@ def _ufw(host: Host) -> RealFirewall:
 
 
 def _firewalld(host: Host, bridges: tuple[str, ...], forwarding: bool) -> RealFirewall:
-    config = firewalld_config.read(host.firewall.options)
+    config = firewalld_config.read(host.firewall)
     if bridges:
         config = with_docker(config, ())
     files = firewalld_files.files(config, firewalld.kind(host))

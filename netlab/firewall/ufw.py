@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netlab.firewall import arguments
+from netlab.firewall.places import at, at_line
 from netlab.firewall.ufw_rules import RULES
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
 from netlab.model.iptables_save import saved_lines
 from netlab.model.rules import Chain, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Firewall, JsonValue
+from netlab.scenario.rule_files import words_of
+from netlab.scenario.tree import hint
 
 #: Where the lines of ``after.rules`` and ``after6.rules`` go.
 AFTER = {Family.IPV4: "after_rules", Family.IPV6: "after6_rules"}
@@ -31,8 +33,14 @@ _OPTIONS = {"allow", "default", "route_allow", "rules", "run"}
 #: ``default``: each direction's chains, and the policy that ufw has there by default.
 _DEFAULTS = {"incoming": ("input", "deny"), "outgoing": ("output", "allow"), "routed": ("forward", "deny")}
 _POLICIES = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
-_TABLES = ("filter", "nat", "mangle", "raw", "security")
 _ACTIONS = (*_POLICIES, "limit")
+_PORTLESS = ("esp", "ah", "gre")
+_PROTOCOLS = ("tcp", "udp", *_PORTLESS)
+_WORDS = ("in", "out", "on", "proto", "from", "to", "port")
+#: as ufw takes it (UFWRule.set_interface), but not the beginning of an option
+_INTERFACE = re.compile(r"(?!-|\.{1,2}\Z)[A-Za-z0-9_.+,=%@-]{1,15}\Z", re.ASCII)
+#: what xt_multiport takes
+_MOST_PORTS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,8 @@ def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
         if family is Family.IPV6 and any(added.values()):
             added |= {chain: [Rule(text, "ufw's own, for ufw limit")] for chain, text in _LIMIT_V6.items()}
         tables: dict[str, dict[str, _Chain]] = {}
-        _take(tables, RULES[family], "ufw")
-        _take(tables, _after(family, firewall), AFTER[family])
+        _take(tables, RULES[family], "ufw", firewall)
+        _take(tables, _after(family, firewall), AFTER[family], firewall)
         for chain, rules in added.items():
             tables["filter"][chain].rules.extend(rules)
         for direction, policy in defaults(firewall).items():
@@ -136,17 +144,17 @@ _LOGS = '-m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK
 
 
 def _after(family: Family, firewall: Firewall) -> str:
-    """after.rules, or after6.rules, in the words of iptables-save."""
+    """after.rules, or after6.rules, in the words of iptables-save, line by line."""
+    key = AFTER[family]
     lines = []
-    for line in firewall.files.get(AFTER[family], "").splitlines():
+    for number, line in enumerate(firewall.files.get(key, "").split("\n"), 1):
         if line.startswith("-A "):
-            try:
-                _, chain, *words = shlex.split(line)
-            except ValueError:  # a quote without its end, or no chain
-                raise UsageError(
-                    f"firewall: {AFTER[family]}: {line!r} is not a line of iptables-save"
-                ) from None
-            line = f"-A {chain} {arguments.canonical(family, words)}"
+            with at_line(firewall, key, number):
+                try:
+                    _, chain, *words = (word for word, _ in words_of(line))
+                except ValueError:  # a quote without its end, or no chain
+                    raise UsageError(f"firewall: {key}: {line!r} is not a line of iptables-save") from None
+                line = f"-A {chain} {arguments.canonical(family, words)}"
         lines.append(line)
     return "".join(line + "\n" for line in lines)
 
@@ -157,22 +165,20 @@ class _Chain:
     rules: list[Rule]
 
 
-def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str) -> None:
+def _take(tables: dict[str, dict[str, _Chain]], text: str, reason: str, firewall: Firewall) -> None:
     """Add the tables of an iptables-save text; raises UsageError for an invalid line."""
     table: dict[str, _Chain] = {}
     for one in saved_lines(text):
         if one.kind == "table":
-            if one.text not in _TABLES:
-                raise UsageError(f"firewall: {reason}: {one.line!r} names no table ({', '.join(_TABLES)})")
             table = tables.setdefault(one.text, {})
         elif one.kind == "chain":
             table.setdefault(one.chain, _Chain(one.policy, []))
         elif one.kind == "rule" and not one.inserted and one.chain in table:
             table[one.chain].rules.append(Rule(one.text, _reason(one.chain, one.text, reason)))
         else:
-            raise UsageError(
-                f"firewall: {reason}: {one.line!r} is not a line of iptables-save for a chain of that table"
-            )
+            with at_line(firewall, reason, one.number):
+                what = "is not a line of iptables-save for a chain of that table"
+                raise UsageError(f"firewall: {reason}: {one.line!r} {what}")
 
 
 def _reason(chain: str, rule: str, origin: str) -> str:
@@ -190,11 +196,16 @@ def _frozen(name: str, chains: dict[str, _Chain]) -> Table:
 
 
 def entries(firewall: Firewall) -> list[Allowed]:
-    """What the scenario lists below ``allow``, ``route_allow`` and ``rules``, in order; raises UsageError."""
-    found = [f"allow {one}" for one in _list(firewall.options.get("allow"))]
-    found += [f"route allow {one}" for one in _list(firewall.options.get("route_allow"))]
-    found += _list(firewall.options.get("rules"))
-    return [_entry(text) for text in found]
+    """What the scenario lists below ``allow``, ``route_allow`` and ``rules``, in order.
+
+    Raises UsageError for what ufw would not take, or what is not reproduced.
+    """
+    found = []
+    for key, before in (("allow", "allow "), ("route_allow", "route allow "), ("rules", "")):
+        for number, text in enumerate(_list(firewall.options.get(key))):
+            with at(firewall, f"{key}.{number}"):
+                found.append(_entry(before + text))
+    return found
 
 
 def _list(value: JsonValue) -> list[str]:
@@ -208,41 +219,70 @@ def _entry(text: str) -> Allowed:
     del words[: int(route)]
     action = words.pop(0) if words else ""
     if action not in _ACTIONS:
-        raise _wrong(text, f"{action!r} is none of {', '.join(_ACTIONS)}")
+        raise _wrong(text, f"{action!r} is none of {', '.join(_ACTIONS)}{hint(action, _ACTIONS)}")
     chain = "forward" if route else "input"
     if not route and words[:1] in (["in"], ["out"]):
         chain = {"in": "input", "out": "output"}[words[0]]
         if words[1:2] != ["on"]:
             del words[0]
+    if not words:
+        raise _wrong(text, f"what is it to {action}? Write {action} 80/tcp, or {action} from 192.0.2.1")
     if len(words) == 1:
         ports, _, protocol = words[0].partition("/")
         _check(text, ports, protocol)
         return Allowed(text, protocol=protocol, dports=ports, action=action, chain=chain)
-    found: dict[str, str] = {}
-    side = ""
-    rest = iter(words)
-    for word in rest:
-        if word in ("in", "out"):
-            if next(rest, "") != "on":
-                raise _wrong(text, f"{word} on INTERFACE is expected")
-            found[{"in": "incoming", "out": "outgoing"}[word]] = next(rest, "")
-        elif word == "proto":
-            found["protocol"] = next(rest, "")
-        elif word in ("from", "to"):
-            side = word
-            address = next(rest, "")
-            if address != "any":
-                found[{"from": "source", "to": "destination"}[word]] = _address(text, address)
-        elif word == "port" and side:
-            found[{"from": "sports", "to": "dports"}[side]] = next(rest, "")
-        else:
-            raise _wrong(text, f"{word!r} is not reproduced")
+    found = _parts(text, words)
     for key in ("sports", "dports"):
         if key in found:
             _check(text, found[key], found.get("protocol", ""))
     if ("outgoing" in found and chain == "input") or ("incoming" in found and chain == "output"):
         raise _wrong(text, "what passes from one interface to another is a route rule")
+    if len({Family.of(found[key]) for key in ("source", "destination") if key in found}) > 1:
+        raise _wrong(text, f"{found['source']} and {found['destination']} are not of one family")
     return Allowed(text, action=action, chain=chain, **found)
+
+
+def _parts(text: str, words: Sequence[str]) -> dict[str, str]:
+    """The fields of an :class:`Allowed` that the words of the long form say."""
+    found: dict[str, str] = {}
+    side = ""
+    rest = iter(words)
+
+    def say(key: str, value: str) -> None:
+        if key in found:
+            raise _wrong(text, f"{found[key]} and {value} cannot be combined")
+        found[key] = value
+
+    for word in rest:
+        if word in ("in", "out"):
+            if next(rest, "") != "on":
+                raise _wrong(text, f"{word} on INTERFACE is expected")
+            say({"in": "incoming", "out": "outgoing"}[word], _interface(text, next(rest, "")))
+        elif word == "proto":
+            say("protocol", _protocol(text, next(rest, "")))
+        elif word in ("from", "to"):
+            side = word
+            address = next(rest, "")
+            if address != "any":
+                say({"from": "source", "to": "destination"}[word], _address(text, address))
+        elif word == "port" and side:
+            say({"from": "sports", "to": "dports"}[side], next(rest, ""))
+        else:
+            raise _wrong(text, f"{word!r} is not reproduced{hint(word, _WORDS)}")
+    return found
+
+
+def _interface(text: str, name: str) -> str:
+    if not _INTERFACE.match(name):
+        raise _wrong(text, f"{name!r} is not the name of an interface")
+    return name
+
+
+def _protocol(text: str, name: str) -> str:
+    if name not in (*_PROTOCOLS, "any"):
+        more = hint(name, _PROTOCOLS) or f": only {', '.join(_PROTOCOLS)} are"
+        raise _wrong(text, f"protocol {name!r} is not reproduced{more}")
+    return "" if name == "any" else name
 
 
 def _address(text: str, address: str) -> str:
@@ -255,8 +295,14 @@ def _address(text: str, address: str) -> str:
 def _check(text: str, ports: str, protocol: str) -> None:
     if not _PORTS.match(ports):
         raise _wrong(text, f"{ports!r} is not a port: services by name are not reproduced")
-    if protocol not in ("", "tcp", "udp"):
-        raise _wrong(text, f"protocol {protocol!r} is not reproduced")
+    for part in ports.split(","):
+        low, _, high = part.partition(":")
+        if not 1 <= int(low) <= int(high or low) <= 65535:
+            raise _wrong(text, f"{part!r} is not a port or a range of ports (1-65535)")
+    if ports.count(",") + ports.count(":") >= _MOST_PORTS:
+        raise _wrong(text, f"{ports!r} has more than {_MOST_PORTS} ports (a range counts as two)")
+    if _protocol(text, protocol or "any") in _PORTLESS:
+        raise _wrong(text, f"the protocol {protocol} has no ports")
     if ("," in ports or ":" in ports) and not protocol:
         raise _wrong(text, "must specify 'tcp' or 'udp' with multiple ports")
 

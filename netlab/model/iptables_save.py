@@ -37,7 +37,7 @@ class SavedLine(NamedTuple):
 def saved_lines(text: str) -> Iterator[SavedLine]:
     """The tables, chains and rules in their order, with or without counters; comments are left out."""
     table = ""
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.split("\n"), 1):
         line, packets, size = raw.strip(), 0, 0
         if line.startswith("["):
             counters, _, rest = line[1:].partition("]")

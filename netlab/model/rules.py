@@ -112,7 +112,7 @@ class NftTable:
 
 @dataclass(frozen=True, slots=True)
 class NftFile:
-    """An administrator's own nftables file, loaded as it is, before anything else."""
+    """An administrator's own nftables file, loaded as it is, before anything else; ``origin`` is its name."""
 
     text: str
     origin: str

@@ -155,13 +155,16 @@ class Firewall:
     ``kind``: none, ufw, firewalld, iptables (rule files) or nftables (a rule file). ``files`` holds the
     *contents*, by key (``iptables``, ``ip6tables``, ``nftables``, ``after_rules``). ``options`` is the rest
     as written. ``rulesets`` is what the tool has written before the engine starts; :mod:`netlab.firewall`
-    creates it, and it is empty in a scenario that was just read.
+    creates it, and it is empty in a scenario that was just read. ``names`` has the names of the files as
+    written, ``positions`` where each option is (``rules.0``, ``zones.public.ports.1``).
     """
 
     kind: Literal["none", "ufw", "firewalld", "iptables", "nftables"] = "none"
     options: Mapping[str, JsonValue] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     rulesets: tuple[IptablesRuleset, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    positions: Mapping[str, Position] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

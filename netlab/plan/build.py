@@ -138,6 +138,8 @@ def fold(scenario: Scenario, host: Host) -> EngineOnHost:
         raise ScenarioError(
             [Problem(position, f"{host.engine} refuses to start: {refused.reason}")]
         ) from None
+    except ScenarioError:  # the firewall's, with a place of its own
+        raise
     except UsageError as error:
         raise ScenarioError([Problem(host.position, str(error))]) from None
     for event, position in positioned_events(scenario, host.name):
@@ -295,7 +297,7 @@ def rulesets(host: Host, facts: HostFacts) -> Iterator[Ruleset]:
     """What is loaded, in order: the administrator's nftables file, iptables' tables, the engine's own."""
     own = host.firewall.files.get("nftables")
     if own is not None:
-        yield NftFile(own, "firewall.nftables")
+        yield NftFile(own, host.firewall.names.get("nftables", "firewall.nftables"))
     written = {family: IptablesRuleset(family) for family in FAMILIES}
     written |= {r.family: r for r in facts.rulesets if isinstance(r, IptablesRuleset)}
     for ruleset in _with_firewall(host, facts, list(written.values())):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -22,6 +21,7 @@ from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.reader import read
 from netlab.scenario.routes import read_host_routes
+from netlab.scenario.rule_files import chains_of, check_iptables_file, check_nft_file
 from netlab.scenario.rules import RuleError, made_chains, parse_rule
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
@@ -32,12 +32,6 @@ SEGMENT = "ext"
 WINDOWS_INTERFACE = "loopback0"
 #: documentation addresses (RFC 5737, RFC 3849)
 HOST_ADDRESSES = ("198.51.100.1/24", "2001:db8:1::1/64")
-
-#: nft's include statement, wherever one is possible
-_INCLUDE = re.compile(r"(?:^|[;{}\n])(?:[ \t]|\\\n)*(include)(?:[ \t]|\\\n)*[\"']")
-
-#: a chain that iptables-restore makes
-_CHAIN = re.compile(r"^:(\S+) ", re.MULTILINE)
 
 #: reads a file that a scenario refers to; None after a reported problem
 ReadFile = Callable[[Value], str | None]
@@ -180,25 +174,33 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
     kind = cast(Literal["ufw", "firewalld", "iptables", "nftables"], kinds[0])
     options: dict[str, JsonValue] = {}
     files: dict[str, str] = {}
+    names: dict[str, str] = {}
+    positions: dict[str, Position] = {}
     inner = value.get(kind) if kind in ("ufw", "firewalld") else value
     for key, entry in inner.pairs() if inner is not None else ():
         if key in ("iptables", "ip6tables", "nftables", "after_rules", "after6_rules"):
             content = read_file(entry)
             if content is not None:
-                files[key] = content
-                if key == "nftables":
-                    _no_include(entry.text, content, report)
+                files[key], names[key] = content.replace("\r\n", "\n"), entry.text
+                _check_file(key, entry.text, files[key], report)
         else:
             options[key] = entry.plain()
-    return Firewall(kind, options, files)
+            positions.update(_positions(key, entry))
+    return Firewall(kind, options, files, (), names, positions)
 
 
-def _no_include(name: str, content: str, report: Report) -> None:
-    """Report include statements in a ruleset, with which nft would read other files."""
-    for match in _INCLUDE.finditer(content):
-        line = content.count("\n", 0, match.start(1)) + 1
-        column = match.start(1) - content.rfind("\n", 0, match.start(1))
-        report.add((name, line, column), "include is not allowed here: it reads another file")
+def _positions(path: str, value: Value) -> Iterator[tuple[str, Position]]:
+    """The place of everything below a value, by its path: ``zones.public.ports.1``."""
+    yield path, value.position
+    for key, entry in (*value.pairs(), *((str(number), item) for number, item in enumerate(value))):
+        yield from _positions(f"{path}.{key}", entry)
+
+
+def _check_file(key: str, name: str, content: str, report: Report) -> None:
+    if key == "nftables":
+        check_nft_file(name, content, report)
+    else:
+        check_iptables_file(name, content, report, "ufw" if key in ("after_rules", "after6_rules") else "")
 
 
 def _parse_override(text: str, report: Report) -> Value | None:
@@ -263,7 +265,7 @@ def read_rules(
     lists: Sequence[Value | None], report: Report, files: Iterable[str] = ()
 ) -> tuple[HostRule, ...]:
     """The administrator's lines, which may jump to chains of the lines above and of the host's ``files``."""
-    chains = {name for text in files for name in _CHAIN.findall(text)}
+    chains = {name for text in files for name in chains_of(text)}
     found = []
     for item in (item for value in lists for item in value or ()):
         try:
@@ -277,7 +279,7 @@ def read_rules(
 
 
 def _chains_of(firewall: Firewall) -> frozenset[str]:
-    return frozenset(name for text in firewall.files.values() for name in _CHAIN.findall(text))
+    return frozenset(name for text in firewall.files.values() for name in chains_of(text))
 
 
 def own_chains(hosts: Iterable[Host]) -> frozenset[str]:

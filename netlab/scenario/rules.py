@@ -11,9 +11,10 @@ import re
 import shlex
 from collections.abc import Container, Sequence
 
+from netlab.scenario.nft_text import wrong_nft
 from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import hint, shown
-from netlab.scenario.xtables import ExtensionError, check_iptables, means, new_chains, options
+from netlab.scenario.xtables import ExtensionError, check_iptables, new_chains
 
 PROGRAMS = ("iptables", "ip6tables", "nft", "ip", "sysctl")
 _SHELL = frozenset(";|&<>()`\n\r")
@@ -69,13 +70,6 @@ _IP_WORDS = {
     "xdpdrv": "loads a program from a file",
     "xdpoffload": "loads a program from a file",
 }
-#: where nft resolves a word as a host name if it is not an address: after saddr, daddr, and "to" of a
-#: translation
-_NFT_ADDRESS = re.compile(
-    r"\b(?:(?:ip6?|arp) [sd]addr(?: ip)?(?: ?(?:!=|==|eq|ne))?|[ds]nat (?:ip6? )?to) ?(\{[^}]*\}|[^\s;]+)"
-)
-#: a host name: instead of it, nft allows numbers, sets, variables and expressions
-_NAME = re.compile(r"(?=.*\.)(?=.*[G-Zg-z_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|localhost", re.ASCII)
 _NET_KEY = re.compile(r"net[./][A-Za-z0-9_./@:-]+", re.ASCII)
 
 
@@ -136,11 +130,6 @@ def _refuse(word: str, why: str) -> None:
 
 
 def _iptables(arguments: Sequence[str], chains: Container[str]) -> None:
-    for option, _ in options(arguments):
-        if option == "M" or means(option, "modprobe", 2):
-            _refuse(f"-{option}" if option == "M" else f"--{option}", "names a program to run")
-        if means(option, "object-pinned", 2):  # of xt_bpf
-            _refuse(f"--{option}", "reads a file")
     try:
         check_iptables(arguments, chains)
     except ExtensionError as error:
@@ -151,21 +140,8 @@ def _nft(arguments: Sequence[str]) -> None:
     for word in arguments:
         if re.match(r"--(f|inc|int)", word) or re.match(r"-[A-Za-z]*[fiI]", word):
             _refuse(word, "reads commands or files from elsewhere")
-    text = " ".join(arguments)
-    refused = (
-        ("include", "reads a file"),
-        ("monitor", "never ends"),
-        ("level audit", "writes to the machine's audit log"),
-        ("secmark", "sets the machine's security labels"),
-    )
-    for word, why in refused:
-        if re.search(rf"(?<![\w-]){word}(?![\w-])", text):
-            _refuse(word, why)
-    for match in _NFT_ADDRESS.finditer(text):
-        for word in match[1].strip("{} ").split(","):
-            if _NAME.fullmatch(word.strip()):
-                what = f"{shown(word.strip())} is not an address"
-                raise RuleError(f"{what}: names are not looked up: write the address or number")
+    for _, wrong in wrong_nft(" ".join(arguments)):
+        raise RuleError(wrong)
 
 
 def _ip(arguments: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""Which extensions of iptables a line may use, and where it may name an address.
+"""Which extensions of iptables a rule may use, and where it may name an address.
+
+One check for every rule, wherever it is written: a line of ``rules``, a ``run`` event, a file of the host's
+firewall, a direct rule of firewalld's.
 
 An extension runs in the kernel, so only those are allowed whose effect stays within the network namespace:
 ``tests/data/extension_rules.txt`` has a line for each, and a test loads it in a throw-away namespace and
@@ -12,6 +15,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
 from netlab.scenario.tree import hint, shown
 
@@ -32,10 +37,14 @@ _MATCHES = """
 MATCHES = frozenset(_MATCHES.split())
 #: the built-in chains of all tables, and the engine's chain DOCKER
 _CHAINS = frozenset(("INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING", "DOCKER"))
+#: Targets that affect the machine, or that would if it had them (xtables-addons, ULOG). To iptables the name
+#: is the target's even where a chain has it, so no chain may.
+REACHING = frozenset(("ACCOUNT", "AUDIT", "CONNSECMARK", "IDLETIMER", "LED", "SECMARK", "SYSRQ", "ULOG"))
 #: the short options of iptables(8) without an argument; others take the rest of the word, or the next
 _ALONE = frozenset("Vfbvnx46")
-#: long options whose value is resolved as a host name (XTTYPE_HOST, XTTYPE_HOSTMASK in xtables.h)
-_HOSTS = (
+#: Long options whose value is resolved as a host name (XTTYPE_HOST, XTTYPE_HOSTMASK); a test reads them from
+#: the extensions' libraries.
+HOSTS = (
     "source",
     "src",
     "destination",
@@ -49,20 +58,44 @@ _HOSTS = (
     "gateway",
     "on-ip",
     "vaddr",
+    "src-pfx",
+    "dst-pfx",
+    "srh-psid",
+    "srh-nsid",
+    "srh-lsid",
 )
-_NEW_CHAIN = "new-chain"
+#: the same of options that take other values in other extensions: (extension, option)
+ITS_HOSTS = (("NETMAP", "to"), ("recent", "mask"))
+#: a mask, or an address of inet_aton(3)
+_NUMBER = re.compile(r"0x[0-9A-Fa-f]+", re.ASCII)
 #: "10" and "192.168", which iptables takes for 10.0.0.0 and 192.168.0.0
 _SHORT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}", re.ASCII)
 
 
 class ExtensionError(ValueError):
-    """A line uses something that is not allowed; the text is for the user."""
+    """A rule uses something that is not allowed; the text is for the user. ``at``: the index of the word."""
+
+    def __init__(self, message: str, at: int = 0) -> None:
+        super().__init__(message)
+        self.at = at
 
 
-def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(option, value) of iptables' arguments: short ones by their letter, long ones as written.
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option among iptables' arguments: a short one by its letter, a long one as written.
 
-    A long option may take no value; the pair then has the next word nevertheless.
+    ``at`` is the index of the word that holds the value.
+    """
+
+    name: str
+    value: str
+    at: int
+
+
+def options(arguments: Sequence[str]) -> Iterator[Option]:
+    """The options among iptables' arguments.
+
+    A long option may take no value; it then has the next word nevertheless.
     """
     words = iter(range(len(arguments)))
     for at in words:
@@ -70,27 +103,31 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         following = _value(arguments, at + 1)
         if word.startswith("--"):
             name, sign, value = word[2:].partition("=")
-            yield name, value if sign else following
+            yield Option(name, value, at) if sign else Option(name, *following)
         elif word.startswith("-") and len(word) > 1:
             for number, letter in enumerate(word[1:], 2):
                 if letter not in _ALONE:
-                    yield letter, word[number:] or following
+                    yield Option(letter, word[number:], at) if word[number:] else Option(letter, *following)
                     if letter in "jgmsd" and not word[number:]:
                         next(words, None)
                     break
 
 
-def _value(arguments: Sequence[str], at: int) -> str:
-    """The word at an index, or the one after a ``!``."""
-    rest = [word for word in arguments[at : at + 2] if word != "!"]
-    return rest[0] if rest else ""
+def _value(arguments: Sequence[str], at: int) -> tuple[str, int]:
+    """The word at an index, or the one after a ``!``, and its index."""
+    for index in range(at, min(at + 2, len(arguments))):
+        if arguments[index] != "!":
+            return arguments[index], index
+    return "", min(at, len(arguments) - 1)
 
 
 def new_chains(arguments: Sequence[str]) -> frozenset[str]:
     """The chains that a line makes."""
-    return frozenset(
-        value for option, value in options(arguments) if option == "N" or means(option, _NEW_CHAIN, 3)
-    )
+    return frozenset(one.value for one in options(arguments) if _makes_chain(one.name))
+
+
+def _makes_chain(option: str) -> bool:
+    return option == "N" or means(option, "new-chain", 1)
 
 
 def means(option: str, whole: str, least: int) -> bool:
@@ -98,35 +135,72 @@ def means(option: str, whole: str, least: int) -> bool:
     return len(option) >= least and whole.startswith(option)
 
 
+def _jumps(option: str) -> bool:
+    return option in ("j", "g") or means(option, "jump", 1) or means(option, "goto", 1)
+
+
 def check_iptables(arguments: Sequence[str], chains: Container[str]) -> None:
     """Raise ExtensionError for a target, match or address that is not allowed; ``chains`` are the user's."""
-    for option, value in options(arguments):
-        if option in ("j", "g") or means(option, "jump", 2) or means(option, "goto", 2):
-            _jump(value, chains)
-        elif option == "m" or means(option, "match", 3):
+    _check_negation(arguments)
+    used = {one.value for one in options(arguments) if _jumps(one.name) or _matches(one.name)}
+    for one in options(arguments):
+        name, value = one.name, one.value
+        if name == "M" or means(name, "modprobe", 2):
+            _refuse(one, "names a program to run")
+        elif means(name, "object-pinned", 2):  # of xt_bpf
+            _refuse(one, "reads a file")
+        elif _jumps(name):
+            _jump(one, chains)
+        elif _makes_chain(name) and value in REACHING:
+            raise ExtensionError(
+                f"no chain can be called {shown(value)}: iptables has a target of that name", one.at
+            )
+        elif _matches(name):
             if value not in MATCHES:
                 more = hint(value, MATCHES) or f"; matches are {', '.join(sorted(MATCHES))}"
-                raise ExtensionError(f"the match {shown(value)} is not allowed here{more}")
-        elif option in ("s", "d") or any(means(option, host, 2) for host in _HOSTS):
-            _addresses(value)
+                raise ExtensionError(f"the match {shown(value)} is not allowed here{more}", one.at)
+        elif (
+            name in ("s", "d")
+            or any(means(name, host, 2) for host in HOSTS)
+            or any(means(name, option, 2) and extension in used for extension, option in ITS_HOSTS)
+        ):
+            _addresses(one)
 
 
-def _jump(value: str, chains: Container[str]) -> None:
+def _check_negation(arguments: Sequence[str]) -> None:
+    for at, (option, word, value) in enumerate(zip(arguments, arguments[1:], arguments[2:], strict=False)):
+        if word == "!" and option.startswith("-") and not value.startswith("-"):
+            raise ExtensionError(f'"!" belongs before the option: ! {option} {value}', at + 1)
+
+
+def _matches(option: str) -> bool:
+    return option == "m" or means(option, "match", 2)
+
+
+def _refuse(one: Option, why: str) -> NoReturn:
+    written = f"-{one.name}" if len(one.name) == 1 else f"--{one.name}"
+    raise ExtensionError(f"{shown(written)} is not allowed here: it {why}", one.at)
+
+
+def _jump(one: Option, chains: Container[str]) -> None:
     """A target or a chain; a word of capitals may be an extension's name unless it is a known chain's."""
-    if value in TARGETS or value in VERDICTS or value in _CHAINS or value in chains:
+    value = one.value
+    if value in TARGETS or value in VERDICTS or value in _CHAINS:
+        return
+    if value not in REACHING and value in chains:
         return
     if not (value.isascii() and value.isalnum() and value == value.upper()):
         return
     more = hint(value, TARGETS | VERDICTS)
     raise ExtensionError(
-        f"{shown(value)} is neither a target that is allowed here nor a chain from a line above{more}"
+        f"{shown(value)} is neither a target that is allowed here nor a chain from a line above{more}", one.at
     )
 
 
-def _addresses(text: str) -> None:
-    for part in text.split(","):
+def _addresses(one: Option) -> None:
+    for part in one.value.split(","):
         address, _, mask = part.strip().partition("/")
-        if _SHORT.fullmatch(address):
+        if _SHORT.fullmatch(address) or _NUMBER.fullmatch(address):
             continue
         try:
             ipaddress.ip_address(address)
@@ -134,5 +208,6 @@ def _addresses(text: str) -> None:
                 ipaddress.ip_address(mask)
         except ValueError:
             raise ExtensionError(
-                f"{shown(part)} is not an address: names are not looked up: write the address or number"
+                f"{shown(part)} is not an address: names are not looked up: write the address or number",
+                one.at,
             ) from None

@@ -236,3 +236,25 @@ def test_what_netlab_changes_in_a_program_leads_nowhere_else(anyones: Netlab) ->
     assert "10.9.1." not in anyones.exec(lab, "host", "cat", f"/proc/{pids['link']}/root/etc/hosts")
     assert {path.read_text() for path in folder.iterdir()} == {"untouched\n"}
     assert sorted(path.name for path in folder.iterdir()) == ["hostname", "hosts", "resolv.conf"]
+
+
+def test_a_file_of_rules_is_loaded_in_isolation(netlab: Netlab, tmp_path: Path) -> None:
+    """Whether nft looks up a name, no text shows: it runs where nothing can be asked. Errors have a place."""
+    file = tmp_path / "stranger.yaml"
+    file.write_text(HEAD + "    firewall: {nftables: r.nft}\n")
+    good = 'table inet t {\n  set s { type ipv4_addr; elements = { 192.0.2.1 comment "a.example" }; }\n}\n'
+    rules = tmp_path / "r.nft"
+    rules.write_text(good)
+    name = netlab.name()
+    netlab("up", "-q", file, "--name", name)
+    assert "192.0.2.1" in netlab.exec(name, "host", "nft", "list", "ruleset")
+    netlab("down", name)
+    rules.write_text("define x = localhost\ntable inet t {\n  chain c { ip saddr $x drop; }\n}\n")
+    netlab("up", "-q", file, "--name", name)  # /etc/hosts is there
+    netlab("down", name)
+    rules.write_text("define x = a.invalid\ntable inet t {\n  chain c { ip saddr $x drop; }\n}\n")
+    done = netlab("up", "-q", file, "--name", name, code=2)
+    assert "r.nft:1:12: nft: Could not resolve hostname" in done.stderr
+    rules.write_text("table inet t {\n  chain c { tcp dport 80 acept; }\n}\n")
+    assert "r.nft:2:31: nft: syntax error" in netlab("up", "-q", file, "--name", name, code=2).stderr
+    assert name not in netlab("ls").stdout

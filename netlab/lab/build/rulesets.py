@@ -5,14 +5,20 @@ Containers that have the same rules get them from the first of them, which is fo
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from netlab.kernel import ipset, netns, ruleset
 from netlab.kernel.netlink import rulecopy
+from netlab.kernel.sandbox.launcher import TOOL, Program, Sandbox
 from netlab.lab.build.layout import Space
 from netlab.model.family import Family
-from netlab.model.rules import IptablesRuleset, NftFile, NftTable, Ruleset
+from netlab.model.problem import Position, Problem, ScenarioError
+from netlab.model.rules import IptablesRuleset, NftFile, NftTable
 from netlab.plan import render
+
+#: "/dev/stdin:3:11-13: Error: invalid log level"
+_NFT_PLACE = re.compile(r"^/dev/stdin:([0-9]+):([0-9]+)(?:-[0-9]+)?: (?:Error: )?(.*)", re.MULTILINE)
 
 
 class Rulesets:
@@ -86,18 +92,25 @@ class _Loader:
         families: set[Family] = set()
         while self.waiting:
             first = self.waiting[0]
-            if not isinstance(first, IptablesRuleset):
-                if not families:
-                    self.fresh.clear()
-                    self.loading.append(ruleset.start_nft(_text(self.waiting.pop(0))))
+            if isinstance(first, IptablesRuleset):
+                if first.family in families:
+                    return
+                families.add(first.family)
+                ipset.ensure(first.sets)
+                fresh = first.family in self.fresh
+                self.fresh.discard(first.family)
+                text = render.restore_text(first)
+                self.loading.append(ruleset.start_iptables(first.family, text, fresh=fresh))
+                self.waiting.pop(0)
+                continue
+            if families:
                 return
-            if first.family in families:
+            self.fresh.clear()
+            self.waiting.pop(0)
+            if isinstance(first, NftTable):
+                self.loading.append(ruleset.start_nft(render.nft_input(first)))
                 return
-            families.add(first.family)
-            ipset.ensure(first.sets)
-            fresh = first.family in self.fresh
-            self.fresh.discard(first.family)
-            self.loading.append(ruleset.start_iptables(first.family, _text(self.waiting.pop(0)), fresh=fresh))
+            _load_file(first, namespaces[self.space.name])
 
     def finish(self, namespaces: Mapping[str, int]) -> None:
         """Wait until all are in; raises LabError, and nothing is loading then."""
@@ -112,7 +125,24 @@ class _Loader:
             self.loading.pop().cancel()
 
 
-def _text(rules: Ruleset) -> str:
-    if isinstance(rules, NftFile):
-        return rules.text
-    return render.restore_text(rules) if isinstance(rules, IptablesRuleset) else render.nft_input(rules)
+def _load_file(file: NftFile, network: int) -> None:
+    """Load a file of the scenario's, isolated as its lines are: whether nft looks up a name, no text shows.
+
+    Raises ScenarioError with the place in the file.
+    """
+    sandbox = Sandbox()
+    try:
+        done = sandbox.run(Program(("nft", "-f", "-"), network, TOOL), file.text.encode())
+    finally:
+        sandbox.close()
+    if done.code != 0:
+        raise ScenarioError(list(_nft_problems(file, done.errors.strip() or f"exit code {done.code}")))
+
+
+def _nft_problems(file: NftFile, words: str) -> Iterator[Problem]:
+    """The messages of nft, each at its place; all of them at the beginning of the file if there is none."""
+    found = list(_NFT_PLACE.finditer(words))
+    for match in found:
+        yield Problem(Position(file.origin, int(match[1]), int(match[2])), f"nft: {match[3]}")
+    if not found:
+        yield Problem(Position(file.origin, 1, 1), f"nft: {words}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import struct
 import subprocess
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from netlab.kernel import netns, sysctl
 from netlab.model.errors import MachineError
-from netlab.scenario.xtables import MATCHES, TARGETS, ExtensionError, check_iptables
+from netlab.scenario.xtables import HOSTS, ITS_HOSTS, MATCHES, TARGETS, ExtensionError, check_iptables
 
 DATA = Path(__file__).parents[2] / "data"
 LINES = (DATA / "ordinary_rules.txt").read_text().splitlines()
@@ -70,6 +73,48 @@ def test_each_allowed_extension_is_tried() -> None:
 def test_what_reaches_the_machine_is_refused(target: str) -> None:
     with pytest.raises(ExtensionError, match="neither a target that is allowed"):
         check_iptables(["-A", "INPUT", "-j", *target.split()], ())
+
+
+def relocated(blob: bytes) -> Iterator[tuple[int, int]]:
+    """(offset of a pointer, offset of what it points to) in a shared object of 64 bits (elf(5))."""
+    table, entry, count = *struct.unpack_from("<Q", blob, 0x28), *struct.unpack_from("<HH", blob, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", blob, table + entry * one) for one in range(count)]
+
+    def offset(address: int) -> int | None:
+        for _, kind, _, start, at, size, *_ in sections:
+            if kind != 8 and start and start <= address < start + size:  # 8: SHT_NOBITS
+                return int(at + address - start)
+        return None
+
+    for _, kind, _, _, at, size, *_ in sections:
+        for place in range(at, at + size, 24) if kind == 4 else ():  # 4: SHT_RELA
+            pointer, info, target = struct.unpack_from("<QQq", blob, place)
+            found = offset(pointer), offset(target)
+            if info >> 32 == 0 and found[0] is not None and found[1] is not None:
+                yield found[0], found[1]
+
+
+def resolving(library: Path) -> set[str]:
+    """The options of an extension that look a host name up: struct xt_option_entry of xtables.h."""
+    blob = library.read_bytes()
+    found = set()
+    for entry, name in relocated(blob):
+        if entry + 16 <= len(blob) and struct.unpack_from("<I", blob, entry + 8)[0] in (14, 15):
+            text = blob[name : blob.index(b"\0", name)]
+            if re.fullmatch(rb"[a-z][a-z0-9-]+", text):  # 14: XTTYPE_HOST, 15: XTTYPE_HOSTMASK
+                found.add(text.decode())
+    return found
+
+
+def test_options_that_look_names_up_are_known() -> None:
+    libraries = [path for path in Path("/usr/lib").glob("*/xtables/lib*t_*.so") if not path.is_symlink()]
+    its = {(path.stem.partition("_")[2], option) for path in libraries for option in resolving(path)}
+    assert ("NETMAP", "to") in its
+    assert {option for extension, option in its if extension in TARGETS | MATCHES} > {"vaddr", "gateway"}
+    unknown = {
+        one for one in its if one[0] in TARGETS | MATCHES and one[1] not in HOSTS and one not in ITS_HOSTS
+    }
+    assert unknown == set()
 
 
 def test_ordinary_lines_are_taken_in_a_throw_away_namespace() -> None:

@@ -122,7 +122,8 @@ def test_sysctls_are_applied_unless_the_scenario_says_otherwise() -> None:
     [
         ({"allow": ["OpenSSH"]}, "'OpenSSH' is not a port"),
         ({"allow": ["80:90"]}, "must specify 'tcp' or 'udp'"),
-        ({"allow": ["80/gre"]}, "protocol 'gre' is not reproduced"),
+        ({"allow": ["80/gre"]}, "the protocol gre has no ports"),
+        ({"allow": ["80/sctp"]}, "protocol 'sctp' is not reproduced"),
         ({"allow": ["from nowhere"]}, "'nowhere' is not an address"),
         ({"allow": ["in on ext0 out on docker0"]}, "is a route rule"),
         ({"allow": ["from any in ext0"]}, "in on INTERFACE is expected"),
@@ -191,9 +192,18 @@ def test_defaults_change_policies_logging_and_tracking() -> None:
 
 
 @pytest.mark.parametrize("key", ["after_rules", "after6_rules"])
-@pytest.mark.parametrize("line", ['-A ufw-after-input -m comment --comment "x -j DROP', "-A ", "*evil"])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('-A ufw-after-input -m comment --comment "x -j DROP', "2:41: the quote that begins here has no end"),
+        ("-A ", '"-A" is not a line of an iptables-save file'),
+        ("*evil", 'there is no table "evil"'),
+        ("-A ufw-after-input -j LED --led-trigger-id x", '2:23: "LED" is neither a target'),
+        ("-A ufw-after-inputs -j DROP", "is not a line of iptables-save for a chain of that table"),
+    ],
+)
 def test_a_line_of_after_rules_that_is_wrong_is_an_error_with_a_place(
-    tmp_path: Path, key: str, line: str
+    tmp_path: Path, key: str, line: str, said: str
 ) -> None:
     (tmp_path / "a.rules").write_text(f"*filter\n{line}\nCOMMIT\n")
     file = tmp_path / "f.yaml"
@@ -202,5 +212,5 @@ def test_a_line_of_after_rules_that_is_wrong_is_an_error_with_a_place(
     )
     with pytest.raises(ScenarioError) as caught:
         load_plan([file])
-    assert caught.value.problems[0].position.line == 2
-    assert line in str(caught.value)
+    assert {(p.position.file, p.position.line) for p in caught.value.problems} == {("a.rules", 2)}
+    assert said in str(caught.value)

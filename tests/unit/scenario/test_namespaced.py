@@ -19,6 +19,16 @@ REFUSED = [
     ("iptables -A INPUT -j IDLETIMER --timeout 5 --label x", '"IDLETIMER" is neither a target'),
     ("iptables -A INPUT -jIDLETIMER --timeout 5 --label x", '"IDLETIMER" is neither a target'),
     ("iptables -A INPUT --jump=IDLETIMER", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT --j IDLETIMER", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT --g=IDLETIMER", '"IDLETIMER" is neither a target'),
+    ("iptables -A INPUT --ma cgroup --path x -j DROP", 'the match "cgroup" is not allowed'),
+    ("iptables -N IDLETIMER", 'no chain can be called "IDLETIMER"'),
+    ("iptables --n LED", 'no chain can be called "LED"'),
+    ("iptables -t nat -A PREROUTING -j NETMAP --to web", '"web" is not an address'),
+    ("iptables -A INPUT -m recent --set --mask web", '"web" is not an address'),
+    ("ip6tables -t mangle -A POSTROUTING -j SNPT --src-pfx web --dst-pfx ::/64", '"web" is not an address'),
+    ("ip6tables -A INPUT -m srh --srh-psid web -j DROP", '"web" is not an address'),
+    ("iptables -A INPUT -s ! 192.0.2.1", '"!" belongs before the option: ! -s 192.0.2.1'),
     ("iptables -A INPUT --ju IDLETIMER", '"IDLETIMER" is neither a target'),
     ("ip6tables -vA INPUT -vjLED --led-trigger-id x", '"LED" is neither a target'),
     ("iptables -A INPUT -g AUDIT", '"AUDIT" is neither a target'),
@@ -37,6 +47,8 @@ REFUSED = [
     ("nft 'add rule ip filter INPUT ip daddr { 10.0.0.1, a.example } drop'", '"a.example" is not an address'),
     ("nft add rule ip nat PREROUTING dnat to localhost", '"localhost" is not an address'),
     ("nft 'add rule ip filter INPUT log level audit'", "audit log"),
+    ("""nft 'add rule ip filter INPUT log level  "audit"'""", "audit log"),
+    ("""nft 'add rule ip filter INPUT ip saddr "example.com" drop'""", '"example.com" is not an address'),
     ("sysctl -w net.netfilter.nf_hooks_lwtunnel=1", "the whole machine's"),
     ("sysctl -w net/core/rmem_max=1", "the whole machine's"),
     ("sysctl -w net.ipv4.ip_forwrd=1", '(did you mean "net.ipv4.ip_forward"?)'),
@@ -63,6 +75,8 @@ def test_a_chain_of_capitals_is_one_that_was_made() -> None:
     with pytest.raises(RuleError, match="BLOCK"):
         parse_rule("iptables -A INPUT -j BLOCK")
     assert parse_rule("iptables -A INPUT -j BLOCK", {"BLOCK"})
+    with pytest.raises(RuleError, match="LED"):  # a target to iptables even if there is such a chain
+        parse_rule("iptables -A INPUT -j LED", {"LED"})
     assert parse_rule("iptables -A INPUT -j DOCKER-USER")
     assert shlex.split("iptables -A INPUT -j DOCKER") == list(parse_rule("iptables -A INPUT -j DOCKER"))
 

@@ -220,8 +220,8 @@ def test_an_nft_file_includes_nothing(problems: Callable, loaded: Callable) -> N
     assert loaded(text, {"rules.nft": good}).hosts[0].firewall.files == {"nftables": good}
     bad = good + " include \"/etc/shadow\"\nadd table x; include 'y'\n"
     assert problems(text, {"rules.nft": bad}) == [
-        "rules.nft:5:2: include is not allowed here: it reads another file",
-        "rules.nft:6:14: include is not allowed here: it reads another file",
+        'rules.nft:5:2: "include" is not allowed here: it reads another file',
+        'rules.nft:6:14: "include" is not allowed here: it reads another file',
     ]
 
 

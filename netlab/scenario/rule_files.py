@@ -1,0 +1,171 @@
+"""Files of firewall rules: each rule in them is held to what a line of ``rules`` may do.
+
+A file of iptables-save's is read as iptables-restore reads it (iptables, iptables/xshared.c), not as a shell
+would: only double quotes group words, and only within them a backslash escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netlab.model.iptables_save import SavedLine, saved_lines
+from netlab.model.rules import BASE_CHAINS
+from netlab.scenario.nft_text import wrong_nft
+from netlab.scenario.tree import Mark, Report, hint, shown
+from netlab.scenario.xtables import REACHING, ExtensionError, check_iptables
+
+#: iptables-restore reads a longer line as two
+_LONGEST = 10239
+#: the tool would end the text or a word there, or netlab a line
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+_CHAIN = re.compile(r"^\s*:(\S+)", re.MULTILINE)
+
+
+def chains_of(text: str) -> frozenset[str]:
+    """The chains that a file of iptables-save's creates."""
+    return frozenset(_CHAIN.findall(text))
+
+
+def check_iptables_file(name: str, text: str, report: Report, others: str = "") -> None:
+    """Report everything in a file of iptables-save's that is not allowed, or that is no line of one.
+
+    ``others``: the beginning of the names of chains that exist without the file (ufw's).
+    """
+    if _unprintable(name, text, report):
+        return
+    reader = _Reader(name, report, others)
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line.encode("utf-8", "surrogateescape")) > _LONGEST:
+            what = f"the line is too long for iptables-restore: {_LONGEST} bytes at most"
+            report.add((name, number, 1), what)
+    for saved in saved_lines(text):
+        reader.read(saved, lines[saved.number - 1].index(saved.line))
+
+
+def check_nft_file(name: str, text: str, report: Report) -> None:
+    """Report everything in a file of nft's that is not allowed."""
+    if not _unprintable(name, text, report):
+        for offset, wrong in wrong_nft(text):
+            report.add(_mark(name, text, offset), wrong)
+
+
+def _unprintable(name: str, text: str, report: Report) -> bool:
+    """Whether a character would be taken for another thing by the tool than by netlab, which is reported."""
+    found = _CONTROL.search(text)
+    if found is not None:
+        what = f"the character {shown(found[0])} is not allowed in a file of rules"
+        report.add(_mark(name, text, found.start()), what)
+    return found is not None
+
+
+def _mark(name: str, text: str, offset: int) -> Mark:
+    return name, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+class _Reader:
+    """Goes through the lines, and knows the tables and chains so far."""
+
+    def __init__(self, name: str, report: Report, others: str) -> None:
+        self.name = name
+        self.report = report
+        self.others = others
+        self.table = ""
+        #: whether the file has named a table, even one that does not exist
+        self.begun = False
+        self.chains: dict[str, set[str]] = {}
+
+    def read(self, saved: SavedLine, start: int) -> None:
+        """Check one line, which begins at the offset ``start``."""
+        at = (self.name, saved.number, start + 1)
+        if saved.kind == "table":
+            self._begin(saved.table, at)
+        elif not self.begun:
+            self.report.add(at, f"{shown(saved.line)} comes before any *table line")
+        elif saved.kind == "chain":
+            self._chain(saved, at)
+        elif saved.kind == "rule":
+            self._rule(saved, start)
+        else:
+            self.report.add(at, f"{shown(saved.line)} is not a line of an iptables-save file")
+
+    def _begin(self, table: str, at: Mark) -> None:
+        self.begun, self.table = True, table
+        if table not in BASE_CHAINS:
+            more = hint(table, BASE_CHAINS) or f": the tables are {', '.join(BASE_CHAINS)}"
+            self.report.add(at, f"there is no table {shown(table)}{more}")
+        self.chains.setdefault(table, set(BASE_CHAINS.get(table, ())))
+
+    def _chain(self, saved: SavedLine, at: Mark) -> None:
+        chain, policy = saved.chain, saved.text
+        if chain in REACHING:
+            self.report.add(at, f"no chain can be called {shown(chain)}: iptables has a target of that name")
+        base = chain in BASE_CHAINS.get(self.table, ())
+        if self.table in BASE_CHAINS and policy not in (("ACCEPT", "DROP", "-") if base else ("-",)):
+            which = "ACCEPT or DROP" if base else '"-", since only built-in chains have one'
+            self.report.add(at, f"{shown(policy)} is no policy of the chain {shown(chain)}: it is {which}")
+        self.chains[self.table].add(chain)
+
+    def _rule(self, saved: SavedLine, start: int) -> None:
+        try:
+            words = list(words_of(saved.line))
+        except OpenQuoteError as error:
+            at = (self.name, saved.number, start + error.at + 1)
+            self.report.add(at, "the quote that begins here has no end")
+            return
+
+        def say(index: int, what: str) -> None:
+            offset = words[index][1] if index < len(words) else 0
+            self.report.add((self.name, saved.number, start + offset + 1), what)
+
+        chain = words[1][0] if len(words) > 1 else ""
+        here = self.chains[self.table]
+        theirs = bool(self.others) and chain.startswith(self.others)
+        if chain not in here and not theirs and self.table in BASE_CHAINS:
+            say(1, f"there is no chain {shown(chain)} in the table {self.table}{hint(chain, here)}")
+        arguments = [word for word, _ in words[2:]]
+        if saved.inserted and arguments and arguments[0].isdigit():
+            say(2, "a number after -I is not taken: put the lines in their order, each with -A")
+            return
+        try:
+            check_iptables(arguments, here)
+        except ExtensionError as error:
+            say(2 + error.at, str(error))
+
+
+class OpenQuoteError(ValueError):
+    """A quote has no end; ``at`` is its offset in the line."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+def words_of(line: str) -> Iterator[tuple[str, int]]:
+    """(word, its offset in the line): as iptables-restore splits a line, where a quote ends its word.
+
+    Raises OpenQuoteError.
+    """
+    word, begin, opened, quoted, escaped = "", 0, 0, False, False
+    for at in range(len(line) + 1):
+        character = line[at : at + 1]
+        if quoted and character:
+            if escaped or character not in '\\"':
+                word, escaped = word + character, False
+            elif character == "\\":
+                escaped = True
+            else:
+                quoted = False
+                yield word, begin
+                word = ""
+        elif character == '"':
+            quoted, opened, begin = True, at, begin if word else at
+        elif character.strip():
+            begin = begin if word else at
+            word += character
+        elif word:
+            yield word, begin
+            word = ""
+    if quoted:
+        raise OpenQuoteError(opened)
