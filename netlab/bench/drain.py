@@ -15,7 +15,7 @@ from netlab.kernel.netlink.message import End
 from netlab.kernel.netlink.socket import RTNLGRP_LINK, RouteSocket
 from netlab.model.errors import LabError
 
-#: A thousand namespaces take 0.3 s; this is for a machine in trouble.
+#: A thousand namespaces take 0.3 s; this is for an overloaded machine.
 _LIMIT = 120.0
 _INDEX = 2
 

@@ -40,21 +40,21 @@ def run(effort: Effort) -> Iterator[Result]:
         with Lab(SEED) as lab, Session(lab.namespaces, lab.plan) as session:
             flows = [cell.flow for cell in matrix(lab.plan) if cell.flow.protocol == "tcp"]  # as connects are
             journeys = session.measure(flows)
-            told: Counter[str] = Counter(journey.outcome for journey in journeys)
+            outcomes: Counter[str] = Counter(journey.outcome for journey in journeys)
             answered = [flow for flow, one in zip(flows, journeys, strict=True) if one.outcome == "ok"]
-            if not told["timeout"] or not answered:
-                raise LabError(f"the matrix has no drop, or no answer: {dict(told)}")
+            if not outcomes["timeout"] or not answered:
+                raise LabError(f"the matrix has no drop, or no answer: {dict(outcomes)}")
             as_many = list(itertools.islice(itertools.cycle(answered), len(flows)))
             samples = interleaved(
                 Effort(5 * effort.rounds, effort.seconds, effort.quick),
-                partial(ours, session, flows, told),
+                partial(ours, session, flows, outcomes),
                 partial(connects, lab, as_many),
             )
             yield samples.result(
-                f"matrix of {len(flows)} flows, {told['timeout']} dropped",
+                f"matrix of {len(flows)} flows, {outcomes['timeout']} dropped",
                 "connects alone",
                 at_most(SOCKETS),
-                note=", ".join(f"{count} {word}" for word, count in sorted(told.items())),
+                note=", ".join(f"{count} {word}" for word, count in sorted(outcomes.items())),
             )
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NETLAB_STATE": f"{folder}/state"}
         engines, firewalls = (NAMES[-2:], FIREWALLS[:2]) if effort.quick else (NAMES, FIREWALLS)
@@ -72,9 +72,9 @@ def ours(session: Session, flows: Sequence[Flow], expected: Counter[str]) -> flo
     start = time.perf_counter()
     journeys = session.measure(flows)
     taken = time.perf_counter() - start
-    told: Counter[str] = Counter(journey.outcome for journey in journeys)
-    if told != expected:
-        raise Unmeasured(f"the matrix ended {dict(told)}, and before {dict(expected)}")
+    outcomes: Counter[str] = Counter(journey.outcome for journey in journeys)
+    if outcomes != expected:
+        raise Unmeasured(f"the matrix ended {dict(outcomes)}, and before {dict(expected)}")
     return taken
 
 

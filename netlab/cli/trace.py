@@ -18,7 +18,7 @@ from netlab.lab.client.instrument import watching
 from netlab.measure import pcapng
 from netlab.measure.live import Live
 from netlab.measure.pcapng import section
-from netlab.measure.watch import told
+from netlab.measure.watch import report_of
 from netlab.model.errors import MachineError, UsageError
 from netlab.view.console import console
 from netlab.view.journey import journey_view, summary
@@ -65,9 +65,9 @@ def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) 
         tables = ", ".join(f"{table} in {host}" for host, table in watch.tables.items())
         with UntilInterrupted(watch.stop):
             say(f"tracing {client.name} (table {tables}; Ctrl-C ends)")
-            for told in watch:
-                if wanted(told.journey) and not show.enough:
-                    show(told)
+            for report in watch:
+                if wanted(report.journey) and not show.enough:
+                    show(report)
                     if show.enough:
                         watch.stop()  # read the others to their end
         return watch
@@ -92,7 +92,7 @@ def _foreign(args: argparse.Namespace, wanted: Test, show: _Show) -> Live:
                 say("tracing (Ctrl-C ends)")
                 packets = args.pcapng is not None
                 for seen in live.watch(lambda: until.interrupted or show.enough):
-                    one = told(live, seen, packets=packets)
+                    one = report_of(live, seen, packets=packets)
                     if wanted(one.journey) and not show.enough:
                         show(one)
                 live.finish()
@@ -131,33 +131,37 @@ class _Show:
         """Whether the requested number of journeys was shown."""
         return self._left == 0
 
-    def __call__(self, told: JourneyReport) -> None:
+    def __call__(self, report: JourneyReport) -> None:
         if self._left is not None:
             self._left -= 1
         if self._file is not None:
-            self._file.write(self._packets(told))
+            self._file.write(self._packets(report))
         if self._json:
-            document = {"when": told.when, **told.journey.to_json()}
+            document = {"when": report.when, **report.journey.to_json()}
             print_text(json.dumps(document, ensure_ascii=False))
         elif self._tree:
             screen = console(sys.stdout)
-            screen.print(journey_view(told.journey, whole=self._whole))
+            screen.print(journey_view(report.journey, whole=self._whole))
             screen.print()
         else:
-            print_text(_line(told))
+            print_text(_line(report))
         sys.stdout.flush()
 
-    def _packets(self, told: JourneyReport) -> bytes:
+    def _packets(self, report: JourneyReport) -> bytes:
         """The packets of a journey, once at each hook; a trace has only their headers."""
         blocks = []
-        for node, octets, comments in told.packets:
+        for node, octets, comments in report.packets:
             if node not in self._nodes:
                 self._nodes[node] = len(self._nodes)
                 blocks.append(pcapng.interface(node, pcapng.RAW_IP, _PACKETS_OF))
             length = _length(octets)
             blocks.append(
                 pcapng.packet(
-                    self._nodes[node], int(told.when * 1e9), octets[:length], length=length, comments=comments
+                    self._nodes[node],
+                    int(report.when * 1e9),
+                    octets[:length],
+                    length=length,
+                    comments=comments,
                 )
             )
         return b"".join(blocks)
@@ -170,8 +174,8 @@ def _length(octets: bytes) -> int:
     return 40 + int.from_bytes(octets[4:6], "big")
 
 
-def _line(told: JourneyReport) -> str:
+def _line(report: JourneyReport) -> str:
     """``12:00:01.250 client -> 198.51.100.1:80/tcp ipv4: ok, forward, sees 198.51.100.2``."""
-    whole = int(told.when)
+    whole = int(report.when)
     clock = time.strftime("%H:%M:%S", time.localtime(whole))
-    return f"{clock}.{int((told.when - whole) * 1000):03d} {summary(told.journey)}"
+    return f"{clock}.{int((report.when - whole) * 1000):03d} {summary(report.journey)}"

@@ -18,42 +18,44 @@ PROXY = "docker-proxy"
 
 
 def build(
-    flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology, *, replies: bool = False
+    flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology, *, replies: bool = False
 ) -> Journey:
     """Build the journey. ``replies`` adds the legs of the answers even if the outcome is not ``timeout``."""
-    proxied = _proxied(flow, sighting, ways, facts)
-    outcome = sighting.outcome
-    legs = [leg_of(run, None, facts) for run in shown(ways.forth, facts)]
-    legs += [leg_of(run, PROXY, facts) for run in shown(ways.proxied, facts)]
+    proxied = _proxied(flow, result, paths, facts)
+    outcome = result.outcome
+    legs = [leg_of(run, None, facts) for run in shown(paths.forth, facts)]
+    legs += [leg_of(run, PROXY, facts) for run in shown(paths.proxied, facts)]
     back: list[Leg] = []
     if replies or outcome == "timeout":
-        back = [leg_of(run, None, facts) for run in shown(ways.back, facts)]
-        back += [leg_of(run, PROXY, facts) for run in shown(ways.returned, facts)]
-    answered_by, sees = _answer(flow, sighting, ways, facts)
-    path = path_of(flow, outcome, ways, facts, proxied=proxied)
+        back = [leg_of(run, None, facts) for run in shown(paths.back, facts)]
+        back += [leg_of(run, PROXY, facts) for run in shown(paths.returned, facts)]
+    answered_by, sees = _answer(flow, result, paths, facts)
+    path = path_of(flow, outcome, paths, facts, proxied=proxied)
     return Journey(
-        flow=question(flow, sighting.source),
+        flow=question(flow, result.source),
         outcome=outcome,
         path=path,
         answered_by=answered_by,
         sees=sees,
-        decided_by=decide(flow, sighting, ways, facts) if outcome != "unmeasured" else DecidedBy("none"),
+        decided_by=decide(flow, result, paths, facts) if outcome != "unmeasured" else DecidedBy("none"),
         legs=tuple(legs),
         replies=tuple(back),
-        switched=tuple(visit_of(station, facts.traced[station.node], facts) for station in ways.switched),
-        probe=sighting.probe,
-        icmp=sighting.icmp,
-        errno=sighting.errno,
-        problem=sighting.problem,
-        notes=tuple(sighting.notes),
+        switched=tuple(
+            visit_of(hook_pass, facts.traced[hook_pass.node], facts) for hook_pass in paths.switched
+        ),
+        probe=result.probe,
+        icmp=result.icmp,
+        errno=result.errno,
+        problem=result.problem,
+        notes=tuple(result.notes),
     )
 
 
-def shown(way: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
+def shown(passes: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
     """The runs that become legs: those in hosts, and others in which a rule ended or rewrote the packet."""
     return [
         run
-        for run in split_by_node(way)
+        for run in split_by_node(passes)
         if run[0].node in facts.hosts or run[-1].dropped or run[-1].left != run[0].key
     ]
 
@@ -68,18 +70,18 @@ def question(flow: Flow, source: tuple[str, int] | None) -> JourneyFlow:
 
 
 def path_of(
-    flow: Flow, outcome: OutcomeName, ways: PacketPaths, facts: Topology, *, proxied: bool
+    flow: Flow, outcome: OutcomeName, paths: PacketPaths, facts: Topology, *, proxied: bool
 ) -> PathName:
     """How far the first packet got in the hosts' IP hooks, by the design's words."""
-    runs = [run for run in split_by_node(ways.forth) if run[0].node in facts.hosts]
+    runs = [run for run in split_by_node(paths.forth) if run[0].node in facts.hosts]
     if not runs:
         if outcome in ("no-route", "unmeasured"):
             return "none"
         if facts.owns(flow.origin, flow.address) and flow.via is None:
             return "inside"
-        return "bridge" if ways.switched else "none"
+        return "bridge" if paths.switched else "none"
     run = runs[-1]
-    hooks = [station.hook for station in run]
+    hooks = [hook_pass.hook for hook_pass in run]
     if hooks[-1] == "input":
         return "proxy" if proxied else "local"
     if "forward" in hooks:
@@ -94,48 +96,48 @@ def _to_host(first: HookPass, facts: Topology) -> bool:
     return len(link) < 6 or node is None or not node.macs or link[:6] in node.macs
 
 
-def _proxied(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> bool:
-    if ways.proxied:
-        return ways.proxied[0].node in facts.hosts
-    end = ways.forth[-1] if ways.forth else None
-    if end is None or end.hook != "input" or end.dropped or sighting.outcome in ("refused", "unreachable"):
+def _proxied(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> bool:
+    if paths.proxied:
+        return paths.proxied[0].node in facts.hosts
+    end = paths.forth[-1] if paths.forth else None
+    if end is None or end.hook != "input" or end.dropped or result.outcome in ("refused", "unreachable"):
         return False
     key = end.left or end.key
     if key is None or flow.protocol == "icmp":
         return False
-    if any("tproxy" in line.lower() for line in _rules_met(ways.forth, end.node, facts)):
+    if any("tproxy" in line.lower() for line in _rules_met(paths.forth, end.node, facts)):
         return False  # the packet was handed to another socket, whatever its destination is
     address, port = endpoints(key)[1]
     return bool(facts.proxy(end.node, flow.protocol, address, port))
 
 
-def _rules_met(way: Sequence[HookPass], node: str, facts: Topology) -> Iterator[str]:
+def _rules_met(passes: Sequence[HookPass], node: str, facts: Topology) -> Iterator[str]:
     """The text of every rule that a packet met in a node."""
     traced = facts.traced.get(node)
     if traced is None:
         return
-    for station in way:
-        for step in station.steps if station.node == node else ():
+    for hook_pass in passes:
+        for step in hook_pass.steps if hook_pass.node == node else ():
             hit = hit_of(step, traced, facts)
             if hit.rule is not None:
                 yield hit.rule
 
 
 def _answer(
-    flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology
+    flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology
 ) -> tuple[str | None, Sees | None]:
     """Who answered, and which source address it saw (the latter only if data came back)."""
-    if sighting.outcome != "ok":
+    if result.outcome != "ok":
         return None, None
-    last = ways.proxied or ways.forth
-    final = (last[-1].left or last[-1].key) if last else sighting.key
+    last = paths.proxied or paths.forth
+    final = (last[-1].left or last[-1].key) if last else result.key
     ends = endpoints(final) if final is not None else None
-    reply = sighting.reply
+    reply = result.reply
     where = facts.namespace(flow.origin) if not last else last[-1].node
     if reply is not None:
         node, address = reply.node, unmapped(reply.peer)
         if ends is not None and ends[0][0] != address:
-            sighting.notes.append(
+            result.notes.append(
                 f"the server saw {address}, the last header that the trace shows has {ends[0][0]}"
             )
     elif ends is not None:

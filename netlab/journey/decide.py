@@ -19,61 +19,61 @@ _FILTER_PRIORITY = 0
 _PORT_UNREACHABLE = ((3, 3), (1, 4))
 
 
-def decide(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> DecidedBy:
+def decide(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> DecidedBy:
     """The decision: first a drop, then what the answer proves."""
-    if sighting.outcome == "no-route":
-        return DecidedBy("route", node=flow.origin, rule=sighting.route or sighting.errno)
-    if sighting.lost:
-        return DecidedBy("unmeasured", node=sighting.lost_in, rule=sighting.lost)
-    stop = stopped(ways)
-    if stop is not None and sighting.outcome != "ok":
+    if result.outcome == "no-route":
+        return DecidedBy("route", node=flow.origin, rule=result.route or result.errno)
+    if result.lost:
+        return DecidedBy("unmeasured", node=result.lost_in, rule=result.lost)
+    stop = stopped(paths)
+    if stop is not None and result.outcome != "ok":
         return replace(
             _by_step(stop, stop.steps[-1], facts),
             verdict=stop.steps[-1].verdict.word,
             node=stop.node,
             packet=packet_at(stop),
-            direction="reply" if _is_answer(stop, sighting, ways) else "original",
+            direction="reply" if _is_answer(stop, result, paths) else "original",
         )
-    if sighting.outcome in ("refused", "closed"):
-        return _socket(flow, ways, facts)
-    if sighting.outcome == "unreachable":
-        icmp = sighting.icmp
+    if result.outcome in ("refused", "closed"):
+        return _socket(flow, paths, facts)
+    if result.outcome == "unreachable":
+        icmp = result.icmp
         if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE:
-            return _socket(flow, ways, facts)
+            return _socket(flow, paths, facts)
         node = facts.owner(icmp.sender, flow.origin) if icmp is not None else None
-        return DecidedBy("route", node=node, rule=sighting.route)
-    if sighting.outcome == "timeout" and sighting.route is not None:
-        last = ways.forth[-1].node if ways.forth else None
+        return DecidedBy("route", node=node, rule=result.route)
+    if result.outcome == "timeout" and result.route is not None:
+        last = paths.forth[-1].node if paths.forth else None
         return DecidedBy(
             "route",
-            node=sighting.lost_in or last,
-            rule=sighting.route,
-            direction="reply" if sighting.answer_turned_away else None,
+            node=result.lost_in or last,
+            rule=result.route,
+            direction="reply" if result.answer_turned_away else None,
         )
-    if sighting.outcome == "timeout" and sighting.silence:
-        return DecidedBy("none", node=sighting.lost_in, rule=sighting.silence)
-    accepted = _accept((station for station in ways.forth if station.node in facts.hosts), facts)
+    if result.outcome == "timeout" and result.silence:
+        return DecidedBy("none", node=result.lost_in, rule=result.silence)
+    accepted = _accept((hook_pass for hook_pass in paths.forth if hook_pass.node in facts.hosts), facts)
     return _by_step(*accepted, facts) if accepted is not None else DecidedBy("none")
 
 
-def _is_answer(station: HookPass, sighting: ProbeResult, ways: PacketPaths) -> bool:
+def _is_answer(hook_pass: HookPass, result: ProbeResult, paths: PacketPaths) -> bool:
     """Whether a packet went from the target back to the origin."""
-    if any(station is one for one in (*ways.back, *ways.returned)):
+    if any(hook_pass is one for one in (*paths.back, *paths.returned)):
         return True
-    if station.key is None or any(station is one for one in (*ways.forth, *ways.proxied)):
+    if hook_pass.key is None or any(hook_pass is one for one in (*paths.forth, *paths.proxied)):
         return False
-    forth = {sighting.key} | {key for one in (*ways.forth, *ways.proxied) for key in (one.key, one.left)}
-    return station.key not in forth and reverse(station.key) in forth
+    forth = {result.key} | {key for one in (*paths.forth, *paths.proxied) for key in (one.key, one.left)}
+    return hook_pass.key not in forth and reverse(hook_pass.key) in forth
 
 
-def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
-    node = facts.traced.get(station.node) or TracedNode(station.node)
+def _by_step(hook_pass: HookPass, step: Step, facts: Topology) -> DecidedBy:
+    node = facts.traced.get(hook_pass.node) or TracedNode(hook_pass.node)
     hit = hit_of(step, node, facts)
     policy = step.kind is TraceKind.POLICY
     return DecidedBy(
         "policy" if policy else "rule",
         family=step.family,
-        hook=station.hook,
+        hook=hook_pass.hook,
         table=step.table,
         chain=step.chain,
         rule=hit.rule,
@@ -82,19 +82,19 @@ def _by_step(station: HookPass, step: Step, facts: Topology) -> DecidedBy:
     )
 
 
-def _socket(flow: Flow, ways: PacketPaths, facts: Topology) -> DecidedBy:
+def _socket(flow: Flow, paths: PacketPaths, facts: Topology) -> DecidedBy:
     """Nothing listens at the end of the path: the node there sent the RST or the port unreachable."""
-    way = ways.proxied or ways.forth
-    final = (way[-1].left or way[-1].key) if way else None
+    passes = paths.proxied or paths.forth
+    final = (passes[-1].left or passes[-1].key) if passes else None
     if final is None:
         return DecidedBy("socket", node=facts.owner(flow.address, flow.origin))
     address = endpoints(final)[1][0]
-    at_host = way[-1].hook == "input"
-    node = way[-1].node if at_host else facts.owner(address, way[-1].node)
+    at_host = passes[-1].hook == "input"
+    node = passes[-1].node if at_host else facts.owner(address, passes[-1].node)
     return DecidedBy("socket", node=node)
 
 
-def _accept(way: Iterable[HookPass], facts: Topology) -> tuple[HookPass, Step] | None:
+def _accept(passes: Iterable[HookPass], facts: Topology) -> tuple[HookPass, Step] | None:
     """What let a packet through: the last rule of a filter chain that accepted it, or else the last policy.
 
     An accept ends only one base chain; later chains still see the packet. A chain with only a policy (the
@@ -102,15 +102,15 @@ def _accept(way: Iterable[HookPass], facts: Topology) -> tuple[HookPass, Step] |
     """
     by_rule: tuple[HookPass, Step] | None = None
     by_policy: tuple[HookPass, Step] | None = None
-    for station in way:
-        node = facts.traced.get(station.node)
+    for hook_pass in passes:
+        node = facts.traced.get(hook_pass.node)
         if node is None:
             continue
-        rule, policy = _accepts_at(tuple(station.steps), node)
+        rule, policy = _accepts_at(tuple(hook_pass.steps), node)
         if rule is not None:
-            by_rule = station, rule
+            by_rule = hook_pass, rule
         if policy is not None:
-            by_policy = station, policy
+            by_policy = hook_pass, policy
     return by_rule or by_policy
 
 

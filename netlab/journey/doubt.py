@@ -23,12 +23,12 @@ _IP_FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 _WILDCARDS = ("0.0.0.0", "::")
 
 
-def doubt(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
+def doubt(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
     """What is not proven, in words; empty if everything is."""
-    if sighting.outcome == "unmeasured":
+    if result.outcome == "unmeasured":
         return ""
-    if sighting.probe is not None:  # packets made by hand may be anything: their trace is all there is
-        return "" if ways.forth or sighting.outcome != "timeout" else _unseen(flow, facts)
+    if result.probe is not None:  # packets made by hand may be anything: their trace is all there is
+        return "" if paths.forth or result.outcome != "timeout" else _unseen(flow, facts)
     question = {
         "ok": _ok,
         "refused": _refused,
@@ -36,36 +36,35 @@ def doubt(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology)
         "unreachable": _unreachable,
         "timeout": _timeout,
     }
-    ask = question.get(sighting.outcome)
-    return (ask(flow, sighting, ways, facts) if ask is not None else "") or hidden(ways, facts)
+    ask = question.get(result.outcome)
+    return (ask(flow, result, paths, facts) if ask is not None else "") or hidden(paths, facts)
 
 
-def hidden(ways: PacketPaths, facts: Topology) -> str:
+def hidden(paths: PacketPaths, facts: Topology) -> str:
     """A base chain that a packet must have passed without an event: a rule switched the trace off."""
-    for station in ways.forth:
-        node = facts.traced.get(station.node)
-        if node is None or station.left is None or station.key is None or station.fragment:
+    for hook_pass in paths.forth:
+        node = facts.traced.get(hook_pass.node)
+        if node is None or hook_pass.left is None or hook_pass.key is None or hook_pass.fragment:
             continue
-        missing = _missing(tuple(station.steps), station, node)
+        missing = _missing(tuple(hook_pass.steps), hook_pass, node)
         if missing:
-            return (
-                f"a rule switched tracing off (nftrace) before {missing} in {station.hook} of {station.node}"
-            )
+            where = f"{missing} in {hook_pass.hook} of {hook_pass.node}"
+            return f"a rule switched tracing off (nftrace) before {where}"
     return ""
 
 
-def _missing(steps: tuple[Step, ...], station: HookPass, node: TracedNode) -> str:
-    assert station.key is not None
-    place = steps, station.hook, station.key[0]
+def _missing(steps: tuple[Step, ...], hook_pass: HookPass, node: TracedNode) -> str:
+    assert hook_pass.key is not None
+    place = steps, hook_pass.hook, hook_pass.key[0]
     found = node.gaps.get(place)
     if found is None:
-        families = _IP_FAMILIES[station.key[0]]
+        families = _IP_FAMILIES[hook_pass.key[0]]
         seen = {(step.family, step.table, step.chain) for step in steps}
         absent = (
             f"{family} {table} {chain}"
             for (family, table, chain), base in node.base_chains.items()
             if family in families
-            and base.hook == station.hook
+            and base.hook == hook_pass.hook
             and base.type in ("filter", "route")
             and not base.own
             and base.priority <= _LAST
@@ -75,12 +74,12 @@ def _missing(steps: tuple[Step, ...], station: HookPass, node: TracedNode) -> st
     return found
 
 
-def _ok(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
-    reply = sighting.reply
-    way = ways.proxied or ways.forth
-    if not way:
-        return _ok_unseen(flow, sighting, ways, facts)
-    end = way[-1]
+def _ok(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
+    reply = result.reply
+    passes = paths.proxied or paths.forth
+    if not passes:
+        return _ok_unseen(flow, result, paths, facts)
+    end = passes[-1]
     if end.dropped:
         return f"an answer came, though {end.node} dropped the packet in {end.hook}"
     if end.left is None or end.hook not in _LAST_HOOKS:
@@ -88,7 +87,7 @@ def _ok(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -
     if reply is not None:
         there = end.node if end.hook == "input" else facts.owner(endpoints(end.left)[1][0], end.node)
         return contradiction(reply, end.left) or _impostor(reply, there, facts)
-    return sighting.inner
+    return result.inner
 
 
 def _impostor(reply: Reply, there: str | None, facts: Topology) -> str:
@@ -111,17 +110,17 @@ def contradiction(reply: Reply, key: bytes) -> str:
     return ""
 
 
-def _ok_unseen(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
+def _ok_unseen(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
     """An answer to a packet that no host's IP hooks showed."""
-    if sighting.key is None:
+    if result.key is None:
         return ""
     inside = facts.owns(flow.origin, flow.address) and flow.via is None
-    if sighting.reply is not None:
-        there = facts.owner(endpoints(sighting.key)[1][0], flow.origin)
-        said = contradiction(sighting.reply, sighting.key) or _impostor(sighting.reply, there, facts)
+    if result.reply is not None:
+        there = facts.owner(endpoints(result.key)[1][0], flow.origin)
+        said = contradiction(result.reply, result.key) or _impostor(result.reply, there, facts)
         if said:
             return said
-    if inside or ways.switched:
+    if inside or paths.switched:
         return ""
     return _unseen(flow, facts)
 
@@ -141,44 +140,42 @@ def _unseen(flow: Flow, facts: Topology) -> str:
     return "no host saw the packet"
 
 
-def _refused(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
-    if stopped(ways):
+def _refused(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
+    if stopped(paths):
         return ""
-    if ways.forth and ways.forth[-1].left is None:
-        return f"it was refused before the packet came to the end of {ways.forth[-1].hook}"
-    if sighting.listens:
-        return f"it was refused, though a socket listens there on {sighting.listens}"
-    return "" if ways.forth or ways.switched else _unseen(flow, facts)
+    if paths.forth and paths.forth[-1].left is None:
+        return f"it was refused before the packet came to the end of {paths.forth[-1].hook}"
+    if result.listens:
+        return f"it was refused, though a socket listens there on {result.listens}"
+    return "" if paths.forth or paths.switched else _unseen(flow, facts)
 
 
-def _closed(_: Flow, sighting: ProbeResult, ways: PacketPaths, __: Topology) -> str:
-    if stopped(ways):
+def _closed(_: Flow, result: ProbeResult, paths: PacketPaths, __: Topology) -> str:
+    if stopped(paths):
         return ""
-    if ways.proxied and ways.back and not sighting.listens:
+    if paths.proxied and paths.back and not result.listens:
         return ""  # the proxy's own connection was refused, and nothing listens there
     return "the connection was accepted, but only its first packet was traced"
 
 
-def _unreachable(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology) -> str:
-    if stopped(ways):
+def _unreachable(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
+    if stopped(paths):
         return ""
-    icmp = sighting.icmp
+    icmp = result.icmp
     if icmp is not None and (icmp.type, icmp.code) in ((3, 3), (1, 4)):
-        if sighting.listens:
-            return f"it was refused, though a socket listens there on {sighting.listens}"
-        return "" if ways.forth or ways.switched else _unseen(flow, facts)
-    return (
-        "" if refusing(sighting.route) else "an ICMP error came, and neither a rule nor a route explains it"
-    )
+        if result.listens:
+            return f"it was refused, though a socket listens there on {result.listens}"
+        return "" if paths.forth or paths.switched else _unseen(flow, facts)
+    return "" if refusing(result.route) else "an ICMP error came, and neither a rule nor a route explains it"
 
 
-def _timeout(_: Flow, sighting: ProbeResult, ways: PacketPaths, __: Topology) -> str:
-    end = stopped(ways)
+def _timeout(_: Flow, result: ProbeResult, paths: PacketPaths, __: Topology) -> str:
+    end = stopped(paths)
     if end is not None:
         return (
-            f"a copy of the packet was dropped in {end.hook}, another was not" if end in ways.unsure else ""
+            f"a copy of the packet was dropped in {end.hook}, another was not" if end in paths.unsure else ""
         )
-    if refusing(sighting.route) or sighting.silence:
+    if refusing(result.route) or result.silence:
         return ""
     return "no answer came, and neither a rule nor a route explains it"
 
@@ -191,30 +188,30 @@ def refusing(route: str | None) -> bool:
     return not answer[0].islower() or answer[0] in ("blackhole", "unreachable", "prohibit")
 
 
-def conclude(flow: Flow, sighting: ProbeResult, ways: PacketPaths, facts: Topology, reason: str) -> None:
+def conclude(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology, reason: str) -> None:
     """Something is still unproven after the wide instrument: record that, and where the packet was lost."""
-    if sighting.outcome == "ok" and not hidden(ways, facts):
-        sighting.outcome, sighting.problem = "unmeasured", reason
+    if result.outcome == "ok" and not hidden(paths, facts):
+        result.outcome, result.problem = "unmeasured", reason
         return
-    sighting.lost_in = _last_node(flow, ways)
-    if sighting.outcome in ("timeout", "closed") and not hidden(ways, facts):
-        sighting.lost = lost_between(flow, ways, facts)
+    result.lost_in = _last_node(flow, paths)
+    if result.outcome in ("timeout", "closed") and not hidden(paths, facts):
+        result.lost = lost_between(flow, paths, facts)
     else:
-        sighting.lost = reason
+        result.lost = reason
 
 
-def _last_node(flow: Flow, ways: PacketPaths) -> str:
-    way = ways.returned or ways.back or ways.proxied or ways.forth
-    return way[-1].node if way else flow.origin
+def _last_node(flow: Flow, paths: PacketPaths) -> str:
+    passes = paths.returned or paths.back or paths.proxied or paths.forth
+    return passes[-1].node if passes else flow.origin
 
 
-def lost_between(flow: Flow, ways: PacketPaths, facts: Topology) -> str:
+def lost_between(flow: Flow, paths: PacketPaths, facts: Topology) -> str:
     """Between which two places the packet, or its answer, was seen last and not any more."""
-    way = ways.returned or ways.back or ways.proxied or ways.forth
-    whose = "its answer was lost" if ways.back or ways.returned else "lost"
-    if not way:
+    passes = paths.returned or paths.back or paths.proxied or paths.forth
+    whose = "its answer was lost" if paths.back or paths.returned else "lost"
+    if not passes:
         return f"{whose} before OUTPUT of {flow.origin}"
-    end = way[-1]
+    end = passes[-1]
     hook = end.hook.upper()
     if end.left is None:
         step = end.steps[-1] if end.steps else None

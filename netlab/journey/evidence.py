@@ -1,4 +1,4 @@
-"""What is known of one flow before it is a journey: the probe's sighting, and its packets in the trace."""
+"""What is known of one flow before it is a journey: the probe's result, and its packets in the trace."""
 
 from __future__ import annotations
 
@@ -78,87 +78,87 @@ class PacketPaths:
         ]
 
 
-def stopped(ways: PacketPaths) -> HookPass | None:
+def stopped(paths: PacketPaths) -> HookPass | None:
     """Where a rule ended the packet or its answer, or handed it to a program that did not give it back."""
-    for way in (ways.forth, ways.proxied, ways.back, ways.returned):
-        for station in way:
-            if station.dropped or (station is way[-1] and station.taken):
-                return station
-    return next((station for station in (*ways.switched, *ways.lost) if station.dropped), None)
+    for passes in (paths.forth, paths.proxied, paths.back, paths.returned):
+        for hook_pass in passes:
+            if hook_pass.dropped or (hook_pass is passes[-1] and hook_pass.taken):
+                return hook_pass
+    return next((hook_pass for hook_pass in (*paths.switched, *paths.lost) if hook_pass.dropped), None)
 
 
 def find_paths(
-    flow: Flow, sighting: ProbeResult, index: Index, facts: Topology, *, back: bool = True
+    flow: Flow, result: ProbeResult, index: Index, facts: Topology, *, back: bool = True
 ) -> PacketPaths:
     """Find the flow's packets among the hook passes of the measurement; with ``back``, the answers, too."""
-    ways = PacketPaths()
-    if sighting.key is None:
-        return ways
-    arrived = sighting.outcome in ("ok", "closed")
+    paths = PacketPaths()
+    if result.key is None:
+        return paths
+    arrived = result.outcome in ("ok", "closed")
     hosts, start = facts.traced_nodes, facts.start(flow.origin)
-    ways.forth = index.follow(sighting.key, hosts, start, passed=arrived)
-    if sighting.second is not None:
-        ways.proxied = index.follow(sighting.second, hosts, _end(ways.forth), passed=arrived)
-    if not ways.proxied and sighting.reply is not None:
-        ways.proxied = _by_reply(flow, sighting.reply, ways.forth, index, facts)
-    if not ways.proxied and flow.protocol == "udp" and sighting.token:
-        ways.proxied = _by_token(sighting.token, ways.forth, index, facts)
+    paths.forth = index.follow(result.key, hosts, start, passed=arrived)
+    if result.second is not None:
+        paths.proxied = index.follow(result.second, hosts, _end(paths.forth), passed=arrived)
+    if not paths.proxied and result.reply is not None:
+        paths.proxied = _by_reply(flow, result.reply, paths.forth, index, facts)
+    if not paths.proxied and flow.protocol == "udp" and result.token:
+        paths.proxied = _by_token(result.token, paths.forth, index, facts)
     if back:
-        last = ways.proxied or ways.forth
-        final = (last[-1].left or last[-1].key) if last else sighting.key
+        last = paths.proxied or paths.forth
+        final = (last[-1].left or last[-1].key) if last else result.key
         if final is not None:
-            ways.back = index.follow(reverse(final), hosts, _end(last))
-        if ways.proxied and (end := ways.forth[-1].left) is not None:
-            ways.returned = index.follow(reverse(end), hosts, _end(ways.forth))
-    _jump(ways, index, facts)
-    keys = [sighting.key, *(station.left for station in ways.forth if station.left)]
-    ways.switched = index.switched(keys)
-    if back and sighting.outcome != "ok":
-        _find_lost(sighting, ways, index, facts)
-    return ways
+            paths.back = index.follow(reverse(final), hosts, _end(last))
+        if paths.proxied and (end := paths.forth[-1].left) is not None:
+            paths.returned = index.follow(reverse(end), hosts, _end(paths.forth))
+    _jump(paths, index, facts)
+    keys = [result.key, *(hook_pass.left for hook_pass in paths.forth if hook_pass.left)]
+    paths.switched = index.switched(keys)
+    if back and result.outcome != "ok":
+        _find_lost(result, paths, index, facts)
+    return paths
 
 
-def _jump(ways: PacketPaths, index: Index, facts: Topology) -> None:
+def _jump(paths: PacketPaths, index: Index, facts: Topology) -> None:
     """Continue after the packet's addresses changed between two hooks, by its contents, which are
     unchanged.
     """
-    while ways.forth and facts.looked_at:
-        end = ways.forth[-1]
+    while paths.forth and facts.looked_at:
+        end = paths.forth[-1]
         if end.hook != "postrouting" or end.left is None:
             return
-        found = index.same_packet(end, {station.node for station in ways.forth})
+        found = index.same_packet(end, {hook_pass.node for hook_pass in paths.forth})
         if found is None or found.key is None:
             return
-        ways.forth += index.follow(found.key, facts.traced_nodes, found.node)
+        paths.forth += index.follow(found.key, facts.traced_nodes, found.node)
 
 
-def _find_lost(sighting: ProbeResult, ways: PacketPaths, index: Index, facts: Topology) -> None:
-    """Drops of the flow's packets that are on none of its ways."""
-    known = ways.all()
-    keys = {sighting.key, *(s.key for s in known), *(s.left for s in known)}
+def _find_lost(result: ProbeResult, paths: PacketPaths, index: Index, facts: Topology) -> None:
+    """Drops of the flow's packets that are on none of its paths."""
+    known = paths.all()
+    keys = {result.key, *(s.key for s in known), *(s.left for s in known)}
     found = [
-        station
+        hook_pass
         for key in keys
         if key is not None
         for one in (key, reverse(key))
-        for station in index.entering(one)
-        if station.dropped and not any(station is other for other in known)
+        for hook_pass in index.entering(one)
+        if hook_pass.dropped and not any(hook_pass is other for other in known)
     ]
-    ways.lost = [station for station in found if not index.copies(station) or index.meant(station)]
-    if not ways.lost and facts.looked_at:
-        ways.lost = index.dropped_searches({key for key in keys if key is not None})
-    ends = [station for station in known if station.dropped]
-    ways.unsure = [station for station in ends if index.copies(station) and not index.meant(station)]
+    paths.lost = [hook_pass for hook_pass in found if not index.copies(hook_pass) or index.meant(hook_pass)]
+    if not paths.lost and facts.looked_at:
+        paths.lost = index.dropped_searches({key for key in keys if key is not None})
+    ends = [hook_pass for hook_pass in known if hook_pass.dropped]
+    paths.unsure = [hook_pass for hook_pass in ends if index.copies(hook_pass) and not index.meant(hook_pass)]
 
 
-def _end(way: list[HookPass]) -> str | None:
-    return way[-1].node if way else None
+def _end(passes: list[HookPass]) -> str | None:
+    return passes[-1].node if passes else None
 
 
-def find_error(ways: PacketPaths, index: Index) -> Icmp | None:
-    """The ICMP error about the packet of ``ways``, as the trace shows it: they hold its stations then."""
-    found = index.errors(ways.forth)
-    ways.errors = [station for station, _ in found]
+def find_error(paths: PacketPaths, index: Index) -> Icmp | None:
+    """The ICMP error about the packet of ``paths``, as the trace shows it: they hold its hook passes then."""
+    found = index.errors(paths.forth)
+    paths.errors = [hook_pass for hook_pass, _ in found]
     return found[0][1] if found else None
 
 

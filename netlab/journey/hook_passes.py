@@ -1,4 +1,4 @@
-"""Trace events of one namespace → stations: one packet at one hook, from its first chain to its last.
+"""Trace events of one namespace → hook passes: one packet at one hook, from its first to its last chain.
 
 ::
 
@@ -8,7 +8,8 @@
 Events of several packets come mixed; within one packet they are in order. What holds a packet's events
 together inside one hook is its trace id, which does not change there. From hook to hook it may
 (net/netfilter/nf_tables_trace.c hashes the incoming interface into it, and a bridged frame's becomes the
-bridge), so stations are joined into legs by the addresses with which a packet left one and entered the next.
+bridge), so hook passes are joined into legs by the addresses with which a packet left one and entered the
+next.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Assembler:
         on_drop: Callable[[HookPass], None] | None = None,
     ) -> None:
         self.node = node
-        self.stations: list[HookPass] = []
+        self.hook_passes: list[HookPass] = []
         self._open: dict[int, HookPass] = {}
         self._chains: dict[tuple[str, str, str], BaseChain] = {}
         self._roles: dict[Step, _Role] = {}
@@ -190,58 +191,58 @@ class Assembler:
         _, base, _, own, noted, ends = self._roles.get(step) or self._role(step)
         if own == "other":
             return
-        station = self._open.get(number | base)
-        if station is not None:
+        hook_pass = self._open.get(number | base)
+        if hook_pass is not None:
             if noted:
-                station.steps.append(step)
+                hook_pass.steps.append(step)
             if ends:
-                self._ended(number | base, station, step)
+                self._ended(number | base, hook_pass, step)
 
     def packet(self, number: int, step: Step, layout: Layout, body: bytes) -> None:
         """Take an event with headers, which ``layout`` reads from ``body``: a base chain was entered."""
         layer, base, hook, own, noted, ends = self._roles.get(step) or self._role(step)
         number |= base
         if own == "first":
-            station = self._open.get(number)
-            if station is None or not station.early or station.hook != hook:
+            hook_pass = self._open.get(number)
+            if hook_pass is None or not hook_pass.early or hook_pass.hook != hook:
                 self._begin(number, layer, hook, layout, body)
             else:
-                station.early = False
+                hook_pass.early = False
         elif own == "last":
-            station = self._open.pop(number, None)
-            if station is None or station.hook != hook:
+            hook_pass = self._open.pop(number, None)
+            if hook_pass is None or hook_pass.hook != hook:
                 # In a bridge's postrouting, netlab has only a last chain: frames that the host sent end
                 # there.
-                station = self._begin(number, layer, hook, layout, body)
+                hook_pass = self._begin(number, layer, hook, layout, body)
                 del self._open[number]
-            station.leave(layout, body)
+            hook_pass.leave(layout, body)
         elif not own:
-            station = self._open.get(number)
-            if hook and (station is None or station.hook != hook):
-                station = self._begin(number, layer, hook, layout, body)
-                station.early = True
-            if station is not None:
+            hook_pass = self._open.get(number)
+            if hook and (hook_pass is None or hook_pass.hook != hook):
+                hook_pass = self._begin(number, layer, hook, layout, body)
+                hook_pass.early = True
+            if hook_pass is not None:
                 if noted:
-                    station.steps.append(step)
+                    hook_pass.steps.append(step)
                 if ends:
-                    self._ended(number, station, step)
+                    self._ended(number, hook_pass, step)
 
-    def _ended(self, number: int, station: HookPass, step: Step) -> None:
+    def _ended(self, number: int, hook_pass: HookPass, step: Step) -> None:
         self._open.pop(number, None)
         if step.dropped:
-            station.dropped = True
+            hook_pass.dropped = True
             if self._on_drop is not None:
-                self._on_drop(station)
+                self._on_drop(hook_pass)
 
     def _begin(self, number: int, layer: str, hook: str, layout: Layout, body: bytes) -> HookPass:
-        station = HookPass(self.node, layer, hook, self._order, layout, body, number & 0xFFFFFFFF)
+        hook_pass = HookPass(self.node, layer, hook, self._order, layout, body, number & 0xFFFFFFFF)
         self._order += 1
-        self.stations.append(station)
+        self.hook_passes.append(hook_pass)
         if len(self._open) >= _OPEN_LIMIT:
             del self._open[next(iter(self._open))]
-        self._open[number] = station
-        return station
+        self._open[number] = hook_pass
+        return hook_pass
 
     def clear(self) -> None:
         """Forget finished hook passes; those of packets in flight are kept."""
-        self.stations.clear()
+        self.hook_passes.clear()

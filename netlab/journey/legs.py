@@ -42,62 +42,62 @@ _NEXT: Final = {
 
 
 class Index:
-    """The stations of a measurement, found by the addresses with which a packet came or left."""
+    """The hook passes of a measurement, found by the addresses with which a packet came or left."""
 
-    def __init__(self, stations: Iterable[HookPass], facts: Topology | None = None) -> None:
+    def __init__(self, hook_passes: Iterable[HookPass], facts: Topology | None = None) -> None:
         self._facts = facts
-        self._stations = list(stations)
+        self._stations = list(hook_passes)
         self._by_entry: dict[bytes, list[HookPass]] = {}
         self._by_payload: dict[tuple[str, bytes], list[bytes]] | None = None
         by_entry = self._by_entry
-        for station in self._stations:
-            key = station.key
+        for hook_pass in self._stations:
+            key = hook_pass.key
             if key is not None:
                 if key in by_entry:
-                    by_entry[key].append(station)
+                    by_entry[key].append(hook_pass)
                 else:
-                    by_entry[key] = [station]
+                    by_entry[key] = [hook_pass]
 
     @cached_property
     def _by_exit(self) -> dict[bytes, list[HookPass]]:
         found: dict[bytes, list[HookPass]] = {}
-        for station in self._stations:
-            if station.left is not None:
-                found.setdefault(station.left, []).append(station)
+        for hook_pass in self._stations:
+            if hook_pass.left is not None:
+                found.setdefault(hook_pass.left, []).append(hook_pass)
         return found
 
     @cached_property
     def _fragments(self) -> list[HookPass]:
-        return [station for station in self._stations if station.fragment]
+        return [hook_pass for hook_pass in self._stations if hook_pass.fragment]
 
     @cached_property
     def _errors(self) -> dict[bytes, list[tuple[HookPass, Icmp]]]:
         found: dict[bytes, list[tuple[HookPass, Icmp]]] = {}
-        for station in self._stations:
-            if station.key is None and station.family == "ip":
-                error = icmp_error(station.entry)
+        for hook_pass in self._stations:
+            if hook_pass.key is None and hook_pass.family == "ip":
+                error = icmp_error(hook_pass.entry)
                 if error is not None:
-                    found.setdefault(error[1], []).append((station, error[0]))
+                    found.setdefault(error[1], []).append((hook_pass, error[0]))
         return found
 
-    def errors(self, way: Sequence[HookPass]) -> list[tuple[HookPass, Icmp]]:
+    def errors(self, passes: Sequence[HookPass]) -> list[tuple[HookPass, Icmp]]:
         """The ICMP error about a packet that ended on this path, at each hook that showed it."""
-        if not way or not self._errors:
+        if not passes or not self._errors:
             return []
-        ends = [headers for headers in (way[-1].exit, way[-1].entry) if headers is not None]
+        ends = [headers for headers in (passes[-1].exit, passes[-1].entry) if headers is not None]
         return next((found for end in ends if (found := self._errors.get(error_key(end)))), [])
 
     def entering(self, key: bytes) -> Sequence[HookPass]:
-        """Stations that a packet with this key entered, in order; the first fragment of one counts."""
+        """Hook passes that a packet with this key entered, in order; the first fragment of one counts."""
         found = self._by_entry.get(key)
         if found is None and key[0] == 6:
             found = self._by_entry.get(as_fragment(key)) or [
-                station for station in self._fragments if echo_of_fragment(station.entry) == key
+                hook_pass for hook_pass in self._fragments if echo_of_fragment(hook_pass.entry) == key
             ]
         return found or ()
 
     def leaving(self, key: bytes) -> Sequence[HookPass]:
-        """Stations that a packet with this key left."""
+        """Hook passes that a packet with this key left."""
         return self._by_exit.get(key, ())
 
     def follow(
@@ -108,76 +108,76 @@ class Index:
         ``start``: the host in which it began, if known. ``passed``: it is known to have arrived, so it is not
         one of the dropped copies.
         """
-        way: list[HookPass] = []
+        passes: list[HookPass] = []
         last: HookPass | None = None
         seen: bytes | None = key
         while seen is not None:
-            station = self._next(seen, last, hosts, start, passed=passed)
-            if station is None:
+            hook_pass = self._next(seen, last, hosts, start, passed=passed)
+            if hook_pass is None:
                 break
-            seen, last = station.left, station
-            if seen is None and not station.dropped and station.fragment:
-                last = self._whole(station)
+            seen, last = hook_pass.left, hook_pass
+            if seen is None and not hook_pass.dropped and hook_pass.fragment:
+                last = self._whole(hook_pass)
                 seen = last.left
-            way.append(last)
-        return way
+            passes.append(last)
+        return passes
 
     def _next(
         self, key: bytes, last: HookPass | None, hosts: frozenset[str], start: str | None, *, passed: bool
     ) -> HookPass | None:
         """Where the packet came next: of several copies the one with its id, or to its receiver's port."""
         found: list[HookPass] = []
-        for station in self.entering(key):
-            if station.family != "ip" or station.node not in hosts or not _follows(last, station):
+        for hook_pass in self.entering(key):
+            if hook_pass.family != "ip" or hook_pass.node not in hosts or not _follows(last, hook_pass):
                 continue
             if last is None:
-                if station.node == start or start is None:
-                    return station
-            elif station.id == last.id and station.node == last.node:
-                return station
-            found.append(station)
+                if hook_pass.node == start or start is None:
+                    return hook_pass
+            elif hook_pass.id == last.id and hook_pass.node == last.node:
+                return hook_pass
+            found.append(hook_pass)
         if len(found) > 1 and last is not None:
             found = [one for one in found if self.meant(one)] or found
             if passed:
                 found = [one for one in found if not one.dropped] or found
         return found[0] if found else None
 
-    def meant(self, station: HookPass) -> bool:
+    def meant(self, hook_pass: HookPass) -> bool:
         """Whether this is surely the one of a bridge's copies that goes to the port of its receiver."""
-        if self._facts is None or station.key is None:
+        if self._facts is None or hook_pass.key is None:
             return False
-        node = self._facts.traced.get(station.node)
+        node = self._facts.traced.get(hook_pass.node)
         before = [
             other
-            for other in self.entering(station.key)
-            if (other.family, other.hook, other.node) == ("bridge", "forward", station.node)
-            and other.order < station.order
+            for other in self.entering(hook_pass.key)
+            if (other.family, other.hook, other.node) == ("bridge", "forward", hook_pass.node)
+            and other.order < hook_pass.order
         ]
         if node is None or not before:
             return False
-        port = self._facts.port(station.node, before[-1].entry.link[:6])
+        port = self._facts.port(hook_pass.node, before[-1].entry.link[:6])
         return port is not None and port == node.interface(before[-1].oif)
 
-    def copies(self, station: HookPass) -> bool:
+    def copies(self, hook_pass: HookPass) -> bool:
         """Whether a packet may be a copy of another one: then its drop does not end the other.
 
         A copy that a rule made (TEE) leaves by OUTPUT with the addresses of one that came in before. A bridge
         that floods gives each port a copy.
         """
-        if station.key is None:
+        if hook_pass.key is None:
             return False
-        for other in self.entering(station.key):
-            if other.node != station.node or other.family != station.family or other.id == station.id:
+        for other in self.entering(hook_pass.key):
+            if other.node != hook_pass.node or other.family != hook_pass.family or other.id == hook_pass.id:
                 continue
-            elsewhere = other.hook == station.hook and other.hook in ("forward", "postrouting")
-            if elsewhere and not other.dropped and alike(other.entry, station.entry):
+            elsewhere = other.hook == hook_pass.hook and other.hook in ("forward", "postrouting")
+            if elsewhere and not other.dropped and alike(other.entry, hook_pass.entry):
                 return True
-        return self.teed(station)
+        return self.teed(hook_pass)
 
-    def teed(self, station: HookPass) -> bool:
+    def teed(self, hook_pass: HookPass) -> bool:
         """Whether a packet was sent by this machine as a copy of one that it was handling."""
-        same = self.entering(station.key) if station.key is not None else ()
-        begun = next((s for s in same if s.node == station.node and s.id == station.id), station)
+        same = self.entering(hook_pass.key) if hook_pass.key is not None else ()
+        begun = next((s for s in same if s.node == hook_pass.node and s.id == hook_pass.id), hook_pass)
         return begun.hook == "output" and any(
             other.node == begun.node
             and other.id != begun.id
@@ -187,11 +187,11 @@ class Index:
             for other in same
         )
 
-    def same_packet(self, station: HookPass, but: set[str]) -> HookPass | None:
-        """Where another node first saw the packet that left ``station``, with any addresses."""
-        if station.exit is None:
+    def same_packet(self, hook_pass: HookPass, but: set[str]) -> HookPass | None:
+        """Where another node first saw the packet that left ``hook_pass``, with any addresses."""
+        if hook_pass.exit is None:
             return None
-        mark = identity(station.exit)
+        mark = identity(hook_pass.exit)
         return next(
             (
                 other
@@ -208,42 +208,42 @@ class Index:
         """Dropped packets of ARP and neighbour discovery that are about one of these addresses."""
         known = {octets for key in keys for octets in address_octets(key)}
         return [
-            station
-            for station in self._stations
-            if station.dropped and station.key is None and searched(station.entry) & known
+            hook_pass
+            for hook_pass in self._stations
+            if hook_pass.dropped and hook_pass.key is None and searched(hook_pass.entry) & known
         ]
 
-    def _whole(self, station: HookPass) -> HookPass:
+    def _whole(self, hook_pass: HookPass) -> HookPass:
         """A first fragment, joined with the datagram that left the hook instead of it.
 
         Conntrack reassembles in PREROUTING and OUTPUT, after netlab's first chain; the datagram continues
         with the trace ID of the last fragment.
         """
-        addresses = addresses_of(station.entry)
+        addresses = addresses_of(hook_pass.entry)
         for other in self._fragments:
             if (
                 other.left is not None
-                and other.node == station.node
-                and other.hook == station.hook
-                and other.order > station.order
+                and other.node == hook_pass.node
+                and other.hook == hook_pass.hook
+                and other.order > hook_pass.order
                 and addresses_of(other.entry) == addresses
             ):
-                return station.whole(other)
-        return station
+                return hook_pass.whole(other)
+        return hook_pass
 
     def trace_back(self, key: bytes, node: str, hosts: frozenset[str]) -> list[HookPass]:
         """The path of the packet that left a node's POSTROUTING with this key, if the node sent it itself."""
-        for station in self.leaving(key):
-            if station.hook != "postrouting" or station.family != "ip" or station.node != node:
+        for hook_pass in self.leaving(key):
+            if hook_pass.hook != "postrouting" or hook_pass.family != "ip" or hook_pass.node != node:
                 continue
-            if station.key is None:
+            if hook_pass.key is None:
                 continue
-            for before in self.leaving(station.key):
+            for before in self.leaving(hook_pass.key):
                 if (
                     before.hook == "output"
                     and before.key
-                    and before.node == station.node
-                    and before.order < station.order
+                    and before.node == hook_pass.node
+                    and before.order < hook_pass.order
                 ):
                     return self.follow(before.key, hosts, node)
         return []
@@ -251,9 +251,9 @@ class Index:
     def sent_from(self, key: bytes, node: str) -> bytes | None:
         """The key with which a packet left a POSTROUTING from the source and to the port of ``key``."""
         size = 4 if key[0] == 4 else 16
-        for left, stations in self._by_exit.items():
+        for left, hook_passes in self._by_exit.items():
             alike = left[: 2 + size] == key[: 2 + size] and left[2 + 2 * size :] == key[2 + 2 * size :]
-            if alike and any(one.hook == "postrouting" and one.node == node for one in stations):
+            if alike and any(one.hook == "postrouting" and one.node == node for one in hook_passes):
                 return left
         return None
 
@@ -261,68 +261,68 @@ class Index:
         """The key of the datagram that the node sent with this payload (its first twelve octets)."""
         if self._by_payload is None:
             self._by_payload = {}
-            for key, stations in self._by_entry.items():
-                for station in stations:
-                    if station.family == "ip" and station.hook == "output" and station.iif is None:
-                        place = station.node, first_octets(station.entry)
+            for key, hook_passes in self._by_entry.items():
+                for hook_pass in hook_passes:
+                    if hook_pass.family == "ip" and hook_pass.hook == "output" and hook_pass.iif is None:
+                        place = hook_pass.node, first_octets(hook_pass.entry)
                         self._by_payload.setdefault(place, []).append(key)
         found = self._by_payload.get((node, payload[:12]), ())
         return found[-1] if found else None
 
     def switched(self, keys: Iterable[bytes]) -> list[HookPass]:
-        """The bridge-family stations of one packet, if a bridge passed it from port to port."""
+        """The bridge-family hook passes of one packet, if a bridge passed it from port to port."""
         found: list[HookPass] = []
         for key in dict.fromkeys(keys):
-            found += [station for station in self.entering(key) if station.family == "bridge"]
-        return found if any(station.hook == "forward" for station in found) else []
+            found += [hook_pass for hook_pass in self.entering(key) if hook_pass.family == "bridge"]
+        return found if any(hook_pass.hook == "forward" for hook_pass in found) else []
 
 
-def _follows(last: HookPass | None, station: HookPass) -> bool:
+def _follows(last: HookPass | None, hook_pass: HookPass) -> bool:
     if last is None:
-        return station.hook in ("prerouting", "output")
-    if station.hook not in _NEXT.get(last.hook, ()):
+        return hook_pass.hook in ("prerouting", "output")
+    if hook_pass.hook not in _NEXT.get(last.hook, ()):
         return False
-    if station.node != last.node:
+    if hook_pass.node != last.node:
         return last.hook == "postrouting"
-    if station.order <= last.order:
+    if hook_pass.order <= last.order:
         return False
     return last.hook != "postrouting" or last.oif == LOOPBACK_INDEX
 
 
-def split_by_node(way: Sequence[HookPass]) -> list[list[HookPass]]:
+def split_by_node(passes: Sequence[HookPass]) -> list[list[HookPass]]:
     """A path through several hosts, cut into one run for each host."""
     runs: list[list[HookPass]] = []
-    for station in way:
-        if runs and runs[-1][0].node == station.node:
-            runs[-1].append(station)
+    for hook_pass in passes:
+        if runs and runs[-1][0].node == hook_pass.node:
+            runs[-1].append(hook_pass)
         else:
-            runs.append([station])
+            runs.append([hook_pass])
     return runs
 
 
-def leg_of(way: Sequence[HookPass], by: str | None, facts: Topology) -> Leg:
+def leg_of(passes: Sequence[HookPass], by: str | None, facts: Topology) -> Leg:
     """One leg, in words."""
-    node = facts.traced.get(way[0].node) or TracedNode(way[0].node)
-    visits = tuple(visit_of(station, node, facts) for station in way)
-    return Leg(way[0].node, by, nat_of(way), visits)
+    node = facts.traced.get(passes[0].node) or TracedNode(passes[0].node)
+    visits = tuple(visit_of(hook_pass, node, facts) for hook_pass in passes)
+    return Leg(passes[0].node, by, nat_of(passes), visits)
 
 
-def packet_at(station: HookPass) -> Packet:
+def packet_at(hook_pass: HookPass) -> Packet:
     """The packet's addresses as it entered a hook."""
-    if station.key is not None:
-        return packet_of(station.key)
-    return addresses_of(station.entry) or Packet("?", "?")
+    if hook_pass.key is not None:
+        return packet_of(hook_pass.key)
+    return addresses_of(hook_pass.entry) or Packet("?", "?")
 
 
-def visit_of(station: HookPass, node: TracedNode, facts: Topology) -> HookVisit:
-    """One station, in words."""
-    packet = packet_at(station)
+def visit_of(hook_pass: HookPass, node: TracedNode, facts: Topology) -> HookVisit:
+    """One hook pass, in words."""
+    packet = packet_at(hook_pass)
     return HookVisit(
-        station.hook,
-        node.interface(station.iif),
-        node.interface(station.oif),
+        hook_pass.hook,
+        node.interface(hook_pass.iif),
+        node.interface(hook_pass.oif),
         packet,
-        _met(tuple(station.steps), node, facts),
+        _met(tuple(hook_pass.steps), node, facts),
     )
 
 
@@ -353,10 +353,10 @@ def _hit_of(step: Step, node: TracedNode, facts: Topology) -> RuleHit:
     return RuleHit(step.family, step.table, step.chain, shown, step.words, reason)
 
 
-def nat_of(way: Sequence[HookPass]) -> Nat:
+def nat_of(passes: Sequence[HookPass]) -> Nat:
     """What was rewritten between the first entry and the last exit."""
-    first = way[0].key
-    last = way[-1].left or way[-1].key
+    first = passes[0].key
+    last = passes[-1].left or passes[-1].key
     if first is None or last is None or first[:2] != last[:2]:
         return Nat()
     (src, sport), (dst, dport) = endpoints(first)
@@ -373,8 +373,11 @@ def _changed(old: tuple[str, int], new: tuple[str, int], echo: bool) -> str | No
     return endpoint(*new) if new != old else None
 
 
-def traced_tables(way: Iterable[HookPass]) -> set[tuple[str, str, str]]:
+def traced_tables(passes: Iterable[HookPass]) -> set[tuple[str, str, str]]:
     """(node, family, table) of all matched rules, which must be looked up to show them."""
     return {
-        (station.node, step.family, step.table) for station in way for step in station.steps if step.handle
+        (hook_pass.node, step.family, step.table)
+        for hook_pass in passes
+        for step in hook_pass.steps
+        if step.handle
     }

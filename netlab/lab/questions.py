@@ -135,5 +135,5 @@ def refuse_unmeasured(journeys: Iterable[Journey]) -> None:
     __tracebackhide__ = True
     failed = [journey for journey in journeys if journey.outcome == "unmeasured"]
     if failed:
-        told = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]
-        raise Unmeasured("\n".join(told))
+        problems = [f"{one.flow.origin} -> {one.flow.to} {one.flow.family}: {one.problem}" for one in failed]
+        raise Unmeasured("\n".join(problems))

@@ -80,10 +80,10 @@ def judge(
     """Measure claims in a running lab with this ``plan``."""
     known = list(claims)
 
-    def told(_number: int, _journey: Journey) -> None:
+    def each(_number: int, _journey: Journey) -> None:
         tell()
 
-    journeys = session.measure([claim.flow for claim in known], tell=told)
+    journeys = session.measure([claim.flow for claim in known], tell=each)
     return [
         Verdict(claim, journey, check(claim.expected, journey, plan))
         for claim, journey in zip(known, journeys, strict=True)

@@ -34,7 +34,7 @@ class CraftedProbe:
         self.flow = flow
         self.shape = shape
         self.source = source
-        self.sighting: ProbeResult | None = None
+        self.result: ProbeResult | None = None
         number = ICMP[flow.family] if flow.protocol == "icmp" else PROTOCOLS[flow.protocol]
         self.ports = (source[1], 1 if flow.port is None else flow.port)
         self.key = make_key(number, source[0], self.ports[0], flow.address, self.ports[1])
@@ -64,12 +64,12 @@ class CraftedProbe:
 
     def finish(self, outcome: OutcomeName, word: str | None = None) -> None:
         """The end."""
-        if self.sighting is None:
+        if self.result is None:
             probe = None
             if self.flow.protocol == "tcp":
                 probe = "syn" if "S" in self.shape.flags else "segment"
             key = None if outcome == "no-route" else self.key
-            self.sighting = ProbeResult(outcome, self.source, key, errno=word, probe=probe)
+            self.result = ProbeResult(outcome, self.source, key, errno=word, probe=probe)
 
     def expire(self) -> None:
         """Nobody answered in time, or the trace showed a drop."""
@@ -78,11 +78,11 @@ class CraftedProbe:
     def unreachable(self, icmp: Icmp) -> None:
         """An ICMP error about this packet came back."""
         self.finish("unreachable")
-        if self.sighting is not None:
-            self.sighting.icmp = icmp
+        if self.result is not None:
+            self.result.icmp = icmp
 
     def close(self) -> None:
-        """There is nothing to close: the sockets are the workshop's."""
+        """There is nothing to close: the sockets are those of :class:`CraftedProbes`."""
 
 
 class CraftedProbes:
@@ -138,7 +138,7 @@ class CraftedProbes:
             probe.failed(error)
 
     def owns(self, fd: int) -> bool:
-        """Whether ``fd`` is one of the workshop's sockets."""
+        """Whether ``fd`` is one of these sockets."""
         return any(sock.fileno() == fd for sock in self._sockets.values())
 
     def read(self, fd: int) -> None:

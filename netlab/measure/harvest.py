@@ -81,108 +81,108 @@ class Harvest:
         self._pairs = pairs
         self._wide = wide
 
-    def stations(self) -> Iterable[HookPass]:
-        """Every station of the round."""
-        return chain.from_iterable(tracer.assembler.stations for tracer in self._tracers)
+    def hook_passes(self) -> Iterable[HookPass]:
+        """Every hook pass of the round."""
+        return chain.from_iterable(tracer.assembler.hook_passes for tracer in self._tracers)
 
     def journeys(self, probes: Sequence[Probe], began: int, inquiry: Inquiry, replies: bool) -> list[Found]:
         """The journeys of probes that have landed; ``began`` is CLOCK_MONOTONIC in nanoseconds."""
-        index = Index(self.stations(), self._facts)
+        index = Index(self.hook_passes(), self._facts)
         seconds = self.second_legs(began)
         found: list[tuple[Flow, ProbeResult, PacketPaths]] = []
         doubts: list[str] = []
         for probe in probes:
-            sighting = probe.sighting
-            assert sighting is not None
-            sighting.token = probe.token
-            back = replies or sighting.outcome != "ok"  # an answer that is known need not be searched for
-            ways = find_paths(probe.flow, sighting, index, self._facts, back=back)
-            end = ways.forth[-1] if ways.forth else None
-            if not ways.proxied and end is not None and end.hook == "input" and end.left is not None:
+            result = probe.result
+            assert result is not None
+            result.token = probe.token
+            back = replies or result.outcome != "ok"  # an answer that is known need not be searched for
+            paths = find_paths(probe.flow, result, index, self._facts, back=back)
+            end = paths.forth[-1] if paths.forth else None
+            if not paths.proxied and end is not None and end.hook == "input" and end.left is not None:
                 second = seconds.get((end.node, end.left))
                 if second is not None:
-                    told = replace(sighting, second=second)
-                    ways = find_paths(probe.flow, told, index, self._facts, back=back)
-            self._judge(probe, sighting, ways, index)
-            doubts.append(self._doubt(probe.flow, sighting, ways, inquiry))
-            found.append((probe.flow, sighting, ways))
-        self._look_up(ways for _, _, ways in found)
+                    with_second = replace(result, second=second)
+                    paths = find_paths(probe.flow, with_second, index, self._facts, back=back)
+            self._judge(probe, result, paths, index)
+            doubts.append(self._doubt(probe.flow, result, paths, inquiry))
+            found.append((probe.flow, result, paths))
+        self._look_up(paths for _, _, paths in found)
         journeys = (build(*one, self._facts, replies=replies) for one in found)
         return [Found(journey, doubt) for journey, doubt in zip(journeys, doubts, strict=True)]
 
-    def _judge(self, probe: Probe, sighting: ProbeResult, ways: PacketPaths, index: Index) -> None:
+    def _judge(self, probe: Probe, result: ProbeResult, paths: PacketPaths, index: Index) -> None:
         """What the probe could not see, and the trace can."""
-        if sighting.outcome == "closed" and any(station.dropped for station in ways.proxied):
-            sighting.outcome = "timeout"
-        end = ways.forth[-1] if ways.forth else None
+        if result.outcome == "closed" and any(hook_pass.dropped for hook_pass in paths.proxied):
+            result.outcome = "timeout"
+        end = paths.forth[-1] if paths.forth else None
         turned_away = end is not None and end.hook == "prerouting" and end.left is not None
-        if sighting.outcome == "unreachable" and end is not None and turned_away:
-            sighting.route = self._route(end)
-        if self._found_nobody(probe.flow, sighting, ways):
-            sighting.outcome, sighting.icmp, sighting.in_vain = "timeout", None, True
-        if sighting.outcome != "timeout":
+        if result.outcome == "unreachable" and end is not None and turned_away:
+            result.route = self._route(end)
+        if self._found_nobody(probe.flow, result, paths):
+            result.outcome, result.icmp, result.in_vain = "timeout", None, True
+        if result.outcome != "timeout":
             return
         if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
-            if ways.back and not any(station.dropped for station in ways.back):
-                self._judge_forged(sighting, ways)
+            if paths.back and not any(hook_pass.dropped for hook_pass in paths.back):
+                self._judge_forged(result, paths)
                 return
-            sighting.icmp = find_error(ways, index)
-            if sighting.icmp is not None:
-                sighting.outcome = "unreachable"
+            result.icmp = find_error(paths, index)
+            if result.icmp is not None:
+                result.outcome = "unreachable"
                 return
-        if sighting.stray is not None:
+        if result.stray is not None:
             asked = endpoint(probe.flow.address, probe.flow.port or 0)
-            where = ways.forth[-1].node if ways.forth else probe.flow.origin
-            who = sighting.lost_in or self._facts.owner(sighting.stray[0], where) or "somebody"
-            sighting.lost_in = who if who != "somebody" else None
-            sighting.silence = f"{who} answered from {endpoint(*sighting.stray)}, not from {asked}"
+            where = paths.forth[-1].node if paths.forth else probe.flow.origin
+            who = result.lost_in or self._facts.owner(result.stray[0], where) or "somebody"
+            result.lost_in = who if who != "somebody" else None
+            result.silence = f"{who} answered from {endpoint(*result.stray)}, not from {asked}"
         elif end is not None and turned_away:
-            sighting.route = self._route(end)
+            result.route = self._route(end)
 
-    def _found_nobody(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> bool:
+    def _found_nobody(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> bool:
         """Whether an ICMP error says that no neighbour on a link has the next address.
 
         The kernel sends it after a search of three seconds, or earlier if another packet began the search. It
         counts as a timeout: otherwise, a flow's outcome would depend on the load, and on earlier flows.
         """
-        icmp = sighting.icmp
-        if sighting.outcome != "unreachable" or icmp is None or stopped(ways) is not None:
+        icmp = result.icmp
+        if result.outcome != "unreachable" or icmp is None or stopped(paths) is not None:
             return False
         if (icmp.type, icmp.code) != ((1, 3) if ":" in icmp.sender else (3, 1)):
             return False
-        end = ways.forth[-1] if ways.forth else None
+        end = paths.forth[-1] if paths.forth else None
         if end is None:
             return self._facts.owns(flow.origin, icmp.sender)
         return end.hook == "postrouting" and self._facts.owns(end.node, icmp.sender)
 
-    def _judge_forged(self, sighting: ProbeResult, ways: PacketPaths) -> None:
+    def _judge_forged(self, result: ProbeResult, paths: PacketPaths) -> None:
         """An answer to a forged source counts, unless it goes to another link than the one that asked."""
-        first, last = ways.forth[0], ways.back[-1]
+        first, last = paths.forth[0], paths.back[-1]
         inside, outside = self._interface(first, first.iif), self._interface(last, last.oif)
         asked, answered = self._facts.segment(first.node, inside), self._facts.segment(last.node, outside)
         if first.hook == "output" or last.hook not in ("input", "postrouting") or asked == answered:
-            sighting.outcome = "ok" if answers(ways.back[0].entry) else "refused"
+            result.outcome = "ok" if answers(paths.back[0].entry) else "refused"
             return
-        sighting.lost_in = last.node
+        result.lost_in = last.node
         if last.hook == "input":
-            sighting.silence = f"{last.node} has the source address, and took the answer itself"
+            result.silence = f"{last.node} has the source address, and took the answer itself"
         else:
-            sighting.silence = (
+            result.silence = (
                 f"{last.node} sent the answer out by {outside}, "
                 f"but the packet came in by {inside} of {first.node}"
             )
 
-    def _interface(self, station: HookPass, index: int | None) -> str | None:
-        return self._facts.traced[station.node].interface(index)
+    def _interface(self, hook_pass: HookPass, index: int | None) -> str | None:
+        return self._facts.traced[hook_pass.node].interface(index)
 
-    def _doubt(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, inquiry: Inquiry) -> str:
-        """What is not proven; after the closer look it is then said in the sighting."""
-        silent = sighting.outcome == "timeout" and self._wide
-        if (silent or sighting.outcome in ("refused", "closed", "unreachable")) and stopped(ways) is None:
-            inquiry.look(flow, sighting, ways)
-        reason = doubt(flow, sighting, ways, self._facts)
+    def _doubt(self, flow: Flow, result: ProbeResult, paths: PacketPaths, inquiry: Inquiry) -> str:
+        """What is not proven; after the closer look it goes into the probe's result."""
+        silent = result.outcome == "timeout" and self._wide
+        if (silent or result.outcome in ("refused", "closed", "unreachable")) and stopped(paths) is None:
+            inquiry.look(flow, result, paths)
+        reason = doubt(flow, result, paths, self._facts)
         if reason and self._wide:
-            inquiry.explain(flow, sighting, ways, reason)
+            inquiry.explain(flow, result, paths, reason)
         return reason
 
     def _route(self, end: HookPass) -> str:
@@ -210,8 +210,8 @@ class Harvest:
 
     def _look_up(self, all_ways: Iterable[PacketPaths]) -> None:
         wanted: dict[str, set[tuple[str, str]]] = {}
-        for ways in all_ways:
-            for node, family, table in traced_tables(ways.all()):
+        for paths in all_ways:
+            for node, family, table in traced_tables(paths.all()):
                 wanted.setdefault(node, set()).add((family, table))
         self.read_rules(wanted)
 

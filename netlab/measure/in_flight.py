@@ -19,13 +19,13 @@ Probe = SocketProbe | CraftedProbe
 class InFlight:
     """Everything in flight: sockets in one epoll, the traces, and hand-made packets."""
 
-    def __init__(self, tracers: Sequence[Tracer], workshop: CraftedProbes) -> None:
+    def __init__(self, tracers: Sequence[Tracer], crafted: CraftedProbes) -> None:
         self.poll = select.epoll()
-        self.workshop = workshop
+        self.crafted = crafted
         self._tracers = {tracer.fileno(): tracer for tracer in tracers}
         self._flying: dict[int, SocketProbe] = {}
         self.looked = time.monotonic()  #: when it was last seen what had come
-        for fd in (*self._tracers, *workshop.begin()):
+        for fd in (*self._tracers, *crafted.begin()):
             self.poll.register(fd, select.EPOLLIN)
 
     def add(self, probe: SocketProbe) -> None:
@@ -36,7 +36,7 @@ class InFlight:
 
     def finish(self, probe: Probe, *, expired: bool = False) -> None:
         """A probe has its answer, or gets none."""
-        if expired and probe.sighting is None:
+        if expired and probe.result is None:
             probe.expire()
         if isinstance(probe, SocketProbe) and probe.socket is not None:
             fd = probe.socket.fileno()
@@ -54,33 +54,33 @@ class InFlight:
             elif (probe := self._flying.get(fd)) is not None:
                 wants = probe.wants
                 probe.event(mask)
-                if probe.sighting is not None:
+                if probe.result is not None:
                     self.finish(probe)
                 elif probe.wants != wants:
                     self.poll.modify(fd, probe.wants)
-            elif self.workshop.owns(fd):
-                self.workshop.read(fd)
+            elif self.crafted.owns(fd):
+                self.crafted.read(fd)
 
     def _ask_sockets(self, probe: SocketProbe) -> None:
         """If the answer does not say who gave it, query the kernel while the connections exist."""
         if not isinstance(probe, StreamProbe) or not probe.anonymous or probe.key is None:
             return
-        assert probe.sighting is not None
+        assert probe.result is not None
         for tracer in self._tracers.values():
             client, asked = endpoints(probe.key)
-            told = sockdiag.other_ends(tracer.netns, client, asked)
-            if len(told) == 1:
-                probe.sighting.second = make_key(PROTOCOLS["tcp"], *told[0].local, *told[0].remote)
-            elif told:
+            ends = sockdiag.other_ends(tracer.netns, client, asked)
+            if len(ends) == 1:
+                probe.result.second = make_key(PROTOCOLS["tcp"], *ends[0].local, *ends[0].remote)
+            elif ends:
                 probe.ambiguous = True
 
     def close(self) -> None:
-        """Close what is the air's own."""
+        """Close its own descriptors."""
         self.poll.close()
 
 
 def rounds(flows: Sequence[Flow], size: int) -> Iterator[Sequence[Flow]]:
-    """Flows that may be in the air together: ``size`` at most, and no two from one port of a node."""
+    """Flows that may be in flight together: ``size`` at most, and no two from one port of a node."""
     start = 0
     taken: set[object] = set()
     for number, flow in enumerate(flows):

@@ -45,13 +45,13 @@ class Inquiry:
         self._others: dict[str, list[str]] = {}
         self._listening: dict[tuple[str, str], Mapping[tuple[str, int], int]] = {}
 
-    def look(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> None:
+    def look(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> None:
         """Record whether a socket listens where the packet arrived.
 
         If netlab's own server should have one but does not, the flow is unmeasured, because the server is
         gone.
         """
-        place = self._arrived(flow, sighting, ways)
+        place = self._arrived(flow, result, paths)
         if place is None:
             return
         node, address, port = place
@@ -59,29 +59,26 @@ class Inquiry:
         socket = self._waiting(home, flow.protocol)
         found = socket.get((address, port)) or socket.get((Family.of(address).any, port))
         server = self._facts.answers_itself(node, flow.protocol, address, port)
-        sighting.listens = node if found is not None else ""
+        result.listens = node if found is not None else ""
         if server and found is None:
             gone = f"the lab's {server} of {node} is gone: nothing listens on {port}/{flow.protocol} there"
         elif (
-            server
-            and found is not None
-            and sighting.outcome in ("timeout", "closed")
-            and self._stopped(found)
+            server and found is not None and result.outcome in ("timeout", "closed") and self._stopped(found)
         ):
             gone = f"the lab's {server} of {node} is stopped and does not answer"
         else:
             return
-        sighting.outcome, sighting.problem = "unmeasured", gone
+        result.outcome, result.problem = "unmeasured", gone
 
-    def _arrived(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths) -> tuple[str, str, int] | None:
+    def _arrived(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> tuple[str, str, int] | None:
         """Node, address and port to which the packet finally went, if that is a node of the lab."""
-        way = ways.proxied or ways.forth
-        key = (way[-1].left or way[-1].key) if way else sighting.key
+        passes = paths.proxied or paths.forth
+        key = (passes[-1].left or passes[-1].key) if passes else result.key
         if key is None or flow.protocol == "icmp":
             return None
         address, port = endpoints(key)[1]
-        here = way[-1].node if way else self._facts.namespace(flow.origin)
-        node = here if way and way[-1].hook == "input" else self._facts.owner(address, here)
+        here = passes[-1].node if passes else self._facts.namespace(flow.origin)
+        node = here if passes and passes[-1].hook == "input" else self._facts.owner(address, here)
         if node is None or self._facts.namespace(node) not in self._places:
             return None
         return node, address, port
@@ -91,35 +88,35 @@ class Inquiry:
         """Whether every process that holds a socket is stopped (a signal, a debugger) or dead."""
         return all(process.state(pid) in "TtZX" for pid in sockdiag.holders(inode))
 
-    def explain(self, flow: Flow, sighting: ProbeResult, ways: PacketPaths, reason: str) -> None:
+    def explain(self, flow: Flow, result: ProbeResult, paths: PacketPaths, reason: str) -> None:
         """Record what is unproven, and what else may have decided where the packet was lost."""
-        if sighting.outcome != "ok" and self._lacked_room(flow.family):
-            sighting.outcome, sighting.problem = "unmeasured", _TABLE_FULL.format(flow.family.word)
+        if result.outcome != "ok" and self._lacked_room(flow.family):
+            result.outcome, result.problem = "unmeasured", _TABLE_FULL.format(flow.family.word)
             return
-        if sighting.outcome == "timeout" and self._turned_away(sighting, ways):
+        if result.outcome == "timeout" and self._turned_away(result, paths):
             return
-        silence = self._silence(ways) if sighting.outcome == "timeout" else ""
+        silence = self._silence(paths) if result.outcome == "timeout" else ""
         if silence:
-            sighting.silence, sighting.lost_in = silence, ways.forth[-1].node
+            result.silence, result.lost_in = silence, paths.forth[-1].node
             return
-        conclude(flow, sighting, ways, self._facts, reason)
-        if sighting.lost:
-            where = self._facts.namespace(sighting.lost_in or flow.origin)
-            others = [f"{one} of {node}" for node in self._around(where, ways) for one in self._beside(node)]
+        conclude(flow, result, paths, self._facts, reason)
+        if result.lost:
+            where = self._facts.namespace(result.lost_in or flow.origin)
+            others = [f"{one} of {node}" for node in self._around(where, paths) for one in self._beside(node)]
             if others:
-                sighting.lost += f"; beside nftables' own rules there are {', '.join(others)}"
+                result.lost += f"; beside nftables' own rules there are {', '.join(others)}"
 
     def _lacked_room(self, family: Family) -> bool:
         """Whether the machine had no room for a neighbour since the flows were sent."""
         return neighbours.table_fulls().get(family, 0) > self._fulls.get(family, 0)
 
-    def _turned_away(self, sighting: ProbeResult, ways: PacketPaths) -> bool:
+    def _turned_away(self, result: ProbeResult, paths: PacketPaths) -> bool:
         """Record it if the routing table of the last node refused the packet, or its answer."""
-        answer = ways.returned or ways.back
-        way = answer or ways.proxied or ways.forth
-        if not way:
+        answer = paths.returned or paths.back
+        passes = answer or paths.proxied or paths.forth
+        if not passes:
             return False
-        end = way[-1]
+        end = passes[-1]
         if end.left is None:
             return False
         netns = self._places[self._facts.namespace(end.node)]
@@ -130,24 +127,24 @@ class Inquiry:
             found = way_after(end, netns, self._facts)
             if not refusing(found):
                 return False
-            sighting.route, sighting.answer_turned_away = found, True
-        elif end.hook == "prerouting" and sighting.route is not None and ": unicast" in sighting.route:
+            result.route, result.answer_turned_away = found, True
+        elif end.hook == "prerouting" and result.route is not None and ": unicast" in result.route:
             if ":" not in dst or _forwards(netns):
                 return False
-            sighting.route = f"{sighting.route}, but net.ipv6.conf.all.forwarding is 0"
+            result.route = f"{result.route}, but net.ipv6.conf.all.forwarding is 0"
         elif end.hook == "input":
             found = route.lookup(netns, dst, src, None, protocol=end.left[1], ports=(dport, sport))
             if not refusing(found):
                 return False
-            sighting.route, sighting.answer_turned_away = found, True
+            result.route, result.answer_turned_away = found, True
         else:
             return False
-        sighting.lost_in = end.node
+        result.lost_in = end.node
         return True
 
-    def _silence(self, ways: PacketPaths) -> str:
+    def _silence(self, paths: PacketPaths) -> str:
         """A neighbour that was searched for and did not answer."""
-        end = ways.forth[-1] if ways.forth and not (ways.back or ways.proxied) else None
+        end = paths.forth[-1] if paths.forth and not (paths.back or paths.proxied) else None
         if end is None or end.hook != "postrouting" or end.left is None:
             return ""
         node, address = end.node, endpoints(end.left)[1][0]
@@ -156,10 +153,10 @@ class Inquiry:
             return f"no neighbour of {node} has the address {address}"
         return ""
 
-    def _around(self, node: str, ways: PacketPaths) -> list[str]:
+    def _around(self, node: str, paths: PacketPaths) -> list[str]:
         """The node where the packet was last seen, and the node to which it went."""
-        way = ways.returned or ways.back or ways.proxied or ways.forth
-        end = way[-1] if way else None
+        passes = paths.returned or paths.back or paths.proxied or paths.forth
+        end = passes[-1] if passes else None
         to = None
         if end is not None and end.hook == "postrouting" and end.left is not None:
             to = self._facts.owner(endpoints(end.left)[1][0], node)

@@ -44,10 +44,10 @@ _WORDS: Final = {number: word for word, number in PROTOCOLS.items()} | dict.from
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One journey, and the stations that it was read from (for packet files)."""
+    """One journey, and the hook passes that it was read from (for packet files)."""
 
     journey: Journey
-    ways: PacketPaths
+    paths: PacketPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Live:
         """The journeys that are settled by now; does not wait."""
         lost = self._drain()
         now = time.monotonic()
-        index = Index(station for t in self._session.tracers for station in t.assembler.stations)
+        index = Index(hook_pass for t in self._session.tracers for hook_pass in t.assembler.hook_passes)
         seconds = self._session.harvest.second_legs(self._since) if self._begun else {}
         own = set(seconds.values())
         found = []
@@ -149,17 +149,17 @@ class Live:
 
     def packets(self, seen: Seen) -> Iterator[SeenPacket]:
         """The traced packets of a journey, hook by hook: first its own, then the answer's."""
-        ways, icmp = seen.ways, seen.journey.icmp
-        for station in (*ways.forth, *ways.proxied, *ways.back, *ways.returned, *ways.errors):
-            facts = self._session.facts.traced[station.node]
-            visit = visit_of(station, facts, self._session.facts)
-            octets = station.entry.network + station.entry.transport
+        paths, icmp = seen.paths, seen.journey.icmp
+        for hook_pass in (*paths.forth, *paths.proxied, *paths.back, *paths.returned, *paths.errors):
+            facts = self._session.facts.traced[hook_pass.node]
+            visit = visit_of(hook_pass, facts, self._session.facts)
+            octets = hook_pass.entry.network + hook_pass.entry.transport
             note = ""
-            if icmp is not None and station in ways.errors:
+            if icmp is not None and hook_pass in paths.errors:
                 note = icmp_words(icmp)
-            elif icmp is not None and station is ways.forth[-1]:
+            elif icmp is not None and hook_pass is paths.forth[-1]:
                 note = f"answered with {icmp_words(icmp)}"
-            yield SeenPacket(station.node, visit, octets, note)
+            yield SeenPacket(hook_pass.node, visit, octets, note)
 
     def _drain(self) -> str:
         """Read what waits and note what begins; the reason if events were lost."""
@@ -174,26 +174,26 @@ class Live:
             if tracer.changed():
                 tracer.refresh()
                 self._session.facts.traced[tracer.node] = tracer.facts
-            stations = tracer.assembler.stations
-            for station in stations[self._read.get(tracer.node, 0) :]:
-                self._note(station, now)
-            if len(stations) > _KEPT:
-                del stations[: len(stations) // 2]
-            self._read[tracer.node] = len(stations)
+            hook_passes = tracer.assembler.hook_passes
+            for hook_pass in hook_passes[self._read.get(tracer.node, 0) :]:
+                self._note(hook_pass, now)
+            if len(hook_passes) > _KEPT:
+                del hook_passes[: len(hook_passes) // 2]
+            self._read[tracer.node] = len(hook_passes)
         return lost
 
-    def _note(self, station: HookPass, now: float) -> None:
-        key = station.key
-        if key is None or station.family != "ip":
+    def _note(self, hook_pass: HookPass, now: float) -> None:
+        key = hook_pass.key
+        if key is None or hook_pass.family != "ip":
             return
         fresh = key not in self._told and reverse(key) not in self._told
-        if fresh and station.hook in ("prerouting", "output") and not is_answer(station.entry):
-            self._begun.setdefault(key, (now, station.node if station.hook == "output" else None))
+        if fresh and hook_pass.hook in ("prerouting", "output") and not is_answer(hook_pass.entry):
+            self._begun.setdefault(key, (now, hook_pass.node if hook_pass.hook == "output" else None))
             self._remember(key)
         if not fresh or key in self._begun:
             self._remember(key)
-        if station.left is not None and key in self._told:
-            self._remember(station.left)
+        if hook_pass.left is not None and key in self._told:
+            self._remember(hook_pass.left)
 
     def _remember(self, key: bytes) -> None:
         if len(self._told) >= _REMEMBERED:
@@ -211,34 +211,36 @@ class Live:
     ) -> Seen | None:
         if lost:
             return Seen(unmeasured(flow, lost), PacketPaths())
-        sighting = ProbeResult("timeout", endpoints(key)[0], key)
-        ways = find_paths(flow, sighting, index, self._session.facts)
-        end = ways.forth[-1] if ways.forth else None
+        result = ProbeResult("timeout", endpoints(key)[0], key)
+        paths = find_paths(flow, result, index, self._session.facts)
+        end = paths.forth[-1] if paths.forth else None
         if end is not None and end.hook == "input" and end.left:
-            sighting.second = seconds.get((end.node, end.left))
-            ways = find_paths(flow, sighting, index, self._session.facts)
-        if not ways.forth:
+            result.second = seconds.get((end.node, end.left))
+            paths = find_paths(flow, result, index, self._session.facts)
+        if not paths.forth:
             return (
-                None if age < SETTLED else Seen(unmeasured(flow, "its first packet was not seen whole"), ways)
+                None
+                if age < SETTLED
+                else Seen(unmeasured(flow, "its first packet was not seen whole"), paths)
             )
-        sighting.icmp = find_error(ways, index)
-        ended = sighting.icmp is not None or any(station.dropped for station in ways.all())
-        if age < (_LINGER if ended or ways.back else SETTLED):
+        result.icmp = find_error(paths, index)
+        ended = result.icmp is not None or any(hook_pass.dropped for hook_pass in paths.all())
+        if age < (_LINGER if ended or paths.back else SETTLED):
             return None
         wanted: dict[str, set[tuple[str, str]]] = {}
-        for node, family, table in traced_tables(ways.all()):
+        for node, family, table in traced_tables(paths.all()):
             wanted.setdefault(node, set()).add((family, table))
         self._session.harvest.read_rules(wanted)
-        sighting.outcome = self._outcome(sighting, ways)
-        return Seen(build(flow, sighting, ways, self._session.facts, replies=True), ways)
+        result.outcome = self._outcome(result, paths)
+        return Seen(build(flow, result, paths, self._session.facts, replies=True), paths)
 
-    def _outcome(self, sighting: ProbeResult, ways: PacketPaths) -> OutcomeName:
-        answer = ways.back[0] if ways.back else None
-        if answer is not None and not any(station.dropped for station in ways.back):
+    def _outcome(self, result: ProbeResult, paths: PacketPaths) -> OutcomeName:
+        answer = paths.back[0] if paths.back else None
+        if answer is not None and not any(hook_pass.dropped for hook_pass in paths.back):
             return "ok" if answers(answer.entry) else "refused"
-        stopped = next((station for station in ways.forth if station.dropped), None)
+        stopped = next((hook_pass for hook_pass in paths.forth if hook_pass.dropped), None)
         rejected = stopped is not None and self._session.rejects(stopped)
-        return "unreachable" if rejected or sighting.icmp is not None else "timeout"
+        return "unreachable" if rejected or result.icmp is not None else "timeout"
 
     def _flow(self, key: bytes, node: str | None) -> Flow:
         (src, sport), (dst, dport) = endpoints(key)

@@ -79,14 +79,14 @@ class SocketProbe(ABC):
         self.token = token
         self.source = source
         self.socket: socket.socket | None = None
-        self.sighting: ProbeResult | None = None
+        self.result: ProbeResult | None = None
         self.key: bytes | None = None
         self.wants = select.EPOLLIN
         self.deadline = 0.0
         self.began = 0.0
         self.lasted = 0.0  #: seconds until it had its end
         self.scope = 0  #: the interface of a link-local address, by its index
-        self.heeds_strays = False  #: whether answers from other addresses than was asked are looked for
+        self.looks_for_strays = False  #: whether answers from other addresses than was asked are looked for
         self.ambiguous = False  #: the client of a proxy's connection is unknown
 
     # -- each kind implements these
@@ -168,7 +168,7 @@ class SocketProbe(ABC):
                     return
             if mask & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLRDHUP):
                 self.readable()
-            if self.sighting is None and mask & select.EPOLLOUT:
+            if self.result is None and mask & select.EPOLLOUT:
                 self.writable()
         except BlockingIOError:
             return
@@ -183,12 +183,12 @@ class SocketProbe(ABC):
     def _error(self, number: int, queued: errqueue.QueuedError | None) -> None:
         if number == errno.EHOSTUNREACH and (queued is None or queued.icmp is None):
             self.expire()  # a neighbour was searched for in vain: see Harvest
-            assert self.sighting is not None
-            self.sighting.in_vain = True
+            assert self.result is not None
+            self.result.in_vain = True
         elif queued is not None and queued.icmp is not None:
             self._finish("unreachable")
-            assert self.sighting is not None
-            self.sighting.icmp = queued.icmp
+            assert self.result is not None
+            self.result.icmp = queued.icmp
         elif number == errno.ECONNREFUSED:
             self._finish("refused", "ECONNREFUSED")
         elif number in (errno.ECONNRESET, errno.EPIPE):
@@ -205,7 +205,7 @@ class SocketProbe(ABC):
     def _finish(self, outcome: OutcomeName, word: str | None = None) -> None:
         self.lasted = time.monotonic() - self.began
         source = self.source if self.key is not None else None
-        self.sighting = ProbeResult(outcome, source, self.key, errno=word)
+        self.result = ProbeResult(outcome, source, self.key, errno=word)
 
     def close(self) -> None:
         """Close the socket; idempotent."""
@@ -275,9 +275,9 @@ class StreamProbe(SocketProbe):
         if data and reply is None and len(self.received) < _REPLY_LIMIT:
             return
         self._finish("ok" if self.received else "closed")
-        assert self.sighting is not None
+        assert self.result is not None
         if reply is not None and reply.token == self.token:
-            self.sighting.reply = reply
+            self.result.reply = reply
 
     def expire(self) -> None:
         """Half an answer is one; a connection that was taken and never answered is ``closed``."""
@@ -296,7 +296,7 @@ class StreamProbe(SocketProbe):
         """Whether data came from something other than netlab's responder, so it does not tell its peer's
         address.
         """
-        return self.sighting is not None and self.sighting.outcome == "ok" and self.sighting.reply is None
+        return self.result is not None and self.result.outcome == "ok" and self.result.reply is None
 
     def failed(self, error: OSError) -> None:
         """A reset after some data does not invalidate the data."""
@@ -319,7 +319,7 @@ class DatagramProbe(SocketProbe):
         assert self.flow.port is not None
         self.socket.connect(self._to(self.flow.port))
         self.note_key(PROTOCOLS["udp"])
-        if self.heeds_strays:
+        if self.looks_for_strays:
             self._strays = socket.socket(self.flow.family.af, self.kind | socket.SOCK_NONBLOCK)
             self._strays.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._strays.bind(self.source if not self.scope else (*self.source, 0, self.scope))
@@ -330,15 +330,15 @@ class DatagramProbe(SocketProbe):
         assert self.socket is not None
         data = self.socket.recv(_REPLY_LIMIT)
         self._finish("ok")
-        assert self.sighting is not None
+        assert self.result is not None
         reply = parse_reply(data)
         if reply is not None and reply.token == self.token:
-            self.sighting.reply = reply
+            self.result.reply = reply
 
     def expire(self) -> None:
         """There was no answer from the target's address; there may be one from another address."""
         super().expire()
-        if self._strays is None or self.sighting is None:
+        if self._strays is None or self.result is None:
             return
         try:
             data, sender = self._strays.recvfrom(_REPLY_LIMIT)
@@ -346,8 +346,8 @@ class DatagramProbe(SocketProbe):
             return
         reply = parse_reply(data)
         if reply is not None and reply.token == self.token:
-            self.sighting.lost_in = reply.node
-        self.sighting.stray = sender[0].partition("%")[0], sender[1]
+            self.result.lost_in = reply.node
+        self.result.stray = sender[0].partition("%")[0], sender[1]
 
     def close(self) -> None:
         """Close the sockets; idempotent."""

@@ -100,7 +100,7 @@ class Session:
         self._token = f"{random.SystemRandom().getrandbits(24):06x}"
         self.tracers: list[Tracer] = []
         self._dropped: list[HookPass] = []
-        self._workshop = CraftedProbes(self._namespaces, self.facts.segments)
+        self._crafted = CraftedProbes(self._namespaces, self.facts.segments)
         self._patience = 0.0
         self._fulls: Mapping[Family, int] = {}
         try:
@@ -121,7 +121,7 @@ class Session:
 
     def close(self) -> None:
         """Remove the instrument; idempotent."""
-        self._workshop.close()
+        self._crafted.close()
         close_all(self.tracers)
         self.tracers.clear()
 
@@ -259,38 +259,38 @@ class Session:
             if waiting:
                 select.select([waiting[0]], [], [], left)
 
-    # -- the air
+    # -- packets in flight
 
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
         self._patience = patience()
-        air = InFlight(self.tracers, self._workshop)
+        in_flight = InFlight(self.tracers, self._crafted)
         probes = [self._probe(flow, shape) for flow in flows]
         try:
             for count, probe in enumerate(probes):
-                self._launch(probe, air)
+                self._launch(probe, in_flight)
                 if count % 16 == 15:
-                    air.wait(0)
+                    in_flight.wait(0)
             # Deadlines move (an established connection gets more time), so check the heap again.
-            waiting = [(p.deadline, n) for n, p in enumerate(probes) if p.sighting is None]
+            waiting = [(p.deadline, n) for n, p in enumerate(probes) if p.result is None]
             heapq.heapify(waiting)
             while waiting:
                 noted, number = waiting[0]
                 probe = probes[number]
-                if probe.sighting is not None:
+                if probe.result is not None:
                     heapq.heappop(waiting)
                 elif probe.deadline > noted:
                     heapq.heapreplace(waiting, (probe.deadline, number))
-                elif (left := noted - time.monotonic()) > 0 or air.looked < noted:
-                    air.wait(max(left, 0))
-                    self._end_dropped(probes, air)
-                elif (late := air.looked - noted) > _STALL:
+                elif (left := noted - time.monotonic()) > 0 or in_flight.looked < noted:
+                    in_flight.wait(max(left, 0))
+                    self._end_dropped(probes, in_flight)
+                elif (late := in_flight.looked - noted) > _STALL:
                     for other in probes:  # the answering process was starved of CPU time, too
-                        other.deadline = max(other.deadline, air.looked) + late
+                        other.deadline = max(other.deadline, in_flight.looked) + late
                 else:
-                    air.finish(probe, expired=True)
+                    in_flight.finish(probe, expired=True)
         finally:
-            air.close()
+            in_flight.close()
             for probe in probes:
                 probe.close()
         return probes
@@ -304,73 +304,73 @@ class Session:
             made = shape
             if shape is not None and (shape.family, shape.protocol) != (flow.family, flow.protocol):
                 made = replace(shape, family=flow.family, protocol=flow.protocol)
-            return self._workshop.probe(flow, self.facts.namespace(flow.origin), port, made)
+            return self._crafted.probe(flow, self.facts.namespace(flow.origin), port, made)
         probe = probe_for(flow, f"{self._token}{number % 0xFFFFF:x}", (flow.source or "", port))
-        probe.scope = self._workshop.scope(flow, self.facts.namespace(flow.origin))
-        probe.heeds_strays = self._wide
+        probe.scope = self._crafted.scope(flow, self.facts.namespace(flow.origin))
+        probe.looks_for_strays = self._wide
         return probe
 
-    def _launch(self, probe: Probe, air: InFlight) -> None:
+    def _launch(self, probe: Probe, in_flight: InFlight) -> None:
         netns = self._namespace(probe.flow.origin)
         if isinstance(probe, CraftedProbe):
             via = None if probe.flow.via is None else self.facts.namespace(probe.flow.via)
             probe.deadline = time.monotonic() + self._patience
-            air.workshop.launch(probe, self.facts.namespace(probe.flow.origin), via, air.poll)
+            in_flight.crafted.launch(probe, self.facts.namespace(probe.flow.origin), via, in_flight.poll)
             return
         with namespaces_of.entered(netns):
             probe.start()
-        if probe.sighting is None and probe.socket is not None:
+        if probe.result is None and probe.socket is not None:
             probe.deadline = time.monotonic() + self._patience
-            air.add(probe)
+            in_flight.add(probe)
 
-    def _end_dropped(self, probes: Sequence[Probe], air: InFlight) -> None:
+    def _end_dropped(self, probes: Sequence[Probe], in_flight: InFlight) -> None:
         """A drop ends the wait at once, except for a REJECT, which is a drop whose answer is still to
         come.
         """
         if not self._dropped:
             return
-        dropped = [station for station in self._dropped if not self.rejects(station)]
+        dropped = [hook_pass for hook_pass in self._dropped if not self.rejects(hook_pass)]
         self._dropped.clear()
         if not dropped:
             return
         owners = self._owners(probes)
-        index = Index(self.harvest.stations(), self.facts)
-        for station in dropped:
-            probe = owners.get(station.key) if station.key is not None else None
-            if probe is None or probe.sighting is not None or self._wide or index.copies(station):
+        index = Index(self.harvest.hook_passes(), self.facts)
+        for hook_pass in dropped:
+            probe = owners.get(hook_pass.key) if hook_pass.key is not None else None
+            if probe is None or probe.result is not None or self._wide or index.copies(hook_pass):
                 continue
-            air.finish(probe, expired=True)
+            in_flight.finish(probe, expired=True)
 
     def _owners(self, probes: Sequence[Probe]) -> dict[bytes, Probe]:
         """Every key that a flying probe's packet, or its answer, has had so far."""
-        owners = {probe.key: probe for probe in probes if probe.key is not None and probe.sighting is None}
+        owners = {probe.key: probe for probe in probes if probe.key is not None and probe.result is None}
         for tracer in self.tracers:
-            for station in tracer.assembler.stations:
-                probe = owners.get(station.key) if station.key is not None else None
-                if probe is not None and station.left is not None:
-                    owners.setdefault(station.left, probe)
+            for hook_pass in tracer.assembler.hook_passes:
+                probe = owners.get(hook_pass.key) if hook_pass.key is not None else None
+                if probe is not None and hook_pass.left is not None:
+                    owners.setdefault(hook_pass.left, probe)
         for key, probe in list(owners.items()):
             owners.setdefault(reverse(key), probe)
         return owners
 
-    def rejects(self, station: HookPass) -> bool:
+    def rejects(self, hook_pass: HookPass) -> bool:
         """Whether a packet was ended by a REJECT, whose verdict is a drop too, but which answers."""
-        step = station.steps[-1]
+        step = hook_pass.steps[-1]
         if step.handle is None:
             return False
-        tracer = next(tracer for tracer in self.tracers if tracer.node == station.node)
+        tracer = next(tracer for tracer in self.tracers if tracer.node == hook_pass.node)
         line = tracer.rules.lines([(step.family, step.table)]).get(
             (step.family, step.table, step.chain, step.handle), ""
         )
         return "reject" in line.lower()
 
     def _stations(self) -> Iterable[HookPass]:
-        return chain.from_iterable(tracer.assembler.stations for tracer in self.tracers)
+        return chain.from_iterable(tracer.assembler.hook_passes for tracer in self.tracers)
 
 
 def _searched_before(probe: Probe) -> bool:
     """Whether the kernel gave up a neighbour for which another packet had begun the search."""
-    return probe.sighting is not None and probe.sighting.in_vain and probe.lasted < _SEARCH
+    return probe.result is not None and probe.result.in_vain and probe.lasted < _SEARCH
 
 
 @contextlib.contextmanager

@@ -195,7 +195,7 @@ class Tracer:
         return bool(self._awaited)
 
     def forget(self) -> None:
-        """Drop the stations, faults and canaries of a measurement."""
+        """Drop the hook passes, faults and canaries of a measurement."""
         self.assembler.clear()
         self.faults.clear()
         self._awaited.clear()

@@ -37,7 +37,7 @@ class JourneyReport:
     packets: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()  #: (node, octets, comments), hook by hook
 
 
-def told(live: Live, seen: Seen, *, packets: bool) -> JourneyReport:
+def report_of(live: Live, seen: Seen, *, packets: bool) -> JourneyReport:
     """The report of a journey; ``packets`` is for packet files."""
     found: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
     if packets:
@@ -80,7 +80,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
             with Live(namespaces, Topology.from_json(request["facts"]), pairs=pairs) as live:
                 channel.send({"tables": live.tables})
                 for seen in live.watch(over):
-                    one = told(live, seen, packets=request["packets"])
+                    one = report_of(live, seen, packets=request["packets"])
                     packets = [[node, octets.hex(), lines] for node, octets, lines in one.packets]
                     channel.send({"journey": one.journey.to_json(), "when": one.when, "packets": packets})
                 live.finish()

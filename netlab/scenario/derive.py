@@ -31,8 +31,8 @@ def with_subnets(
 def _derived(network: ComposeNetwork, drafts: Iterable[Draft], report: Report) -> ComposeNetwork:
     for family in Family:
         statics = dict(_statics(network.key, family, drafts))
-        told = any(_family_of(pool) is family for pool in network.pools)
-        if statics and not told and not report.broken(f"networks.{network.key}"):
+        configured = any(_family_of(pool) is family for pool in network.pools)
+        if statics and not configured and not report.broken(f"networks.{network.key}"):
             pool = _pool(family, list(statics))
             first = next(iter(statics.values()))
             where = f"x-netlab.networks.{network.key}.ipam.config"

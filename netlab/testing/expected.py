@@ -66,10 +66,10 @@ class Expected:
         rest = check(replace(self.expected, sees=None), journey, _NO_PLAN)
         if rest.passed is None or seen.node == sees:
             return rest
-        told = f"sees: expected {sees}, the server saw {seen.address}" + (
+        wrong = f"sees: expected {sees}, the server saw {seen.address}" + (
             f" ({seen.node})" if seen.node else ""
         )
-        return Check(False, (*rest.problems, told))
+        return Check(False, (*rest.problems, wrong))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Journey):

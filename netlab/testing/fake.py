@@ -141,9 +141,9 @@ class FakeLab(Questions):
 
     def _measured(self, flows: Sequence[Flow], options: PacketOptions) -> list[Journey]:
         __tracebackhide__ = True
-        told = [key for key, value in options.items() if value and key not in ("protocol", "via")]
-        if told:
-            raise UsageError(f"{told[0]}: a recorded journey does not say how its packets were made")
+        given = [key for key, value in options.items() if value and key not in ("protocol", "via")]
+        if given:
+            raise UsageError(f"{given[0]}: a recorded journey does not say how its packets were made")
         journeys = [self._answer(flow) for flow in flows]
         refuse_unmeasured(journeys)
         return journeys

@@ -63,8 +63,8 @@ class LabHolder(pytest.Collector):
 
     variant: Variant
     lab: SuiteLab | None = None
-    story: tuple[Claim, ...] = ()  #: all claims, in order
-    told: int = 0  #: how many of them were measured in the lab, if events happen between them
+    claims: tuple[Claim, ...] = ()  #: all claims, in order
+    probed: int = 0  #: how many of them were measured in the lab, if events happen between them
 
     def items(self) -> Iterator[ScenarioItem]:
         """One item a claim."""
@@ -73,14 +73,14 @@ class LabHolder(pytest.Collector):
             found = stages(make(scenario), History.of(scenario))
         except NetlabError as error:
             raise self.CollectError(visible(str(error))) from error
-        self.story = tuple(claim for stage in found for claim in stage.claims)
-        if not self.story:
+        self.claims = tuple(claim for stage in found for claim in stage.claims)
+        if not self.claims:
             what = f"{self.path} expects nothing (x-netlab.expect)"
             if is_named(self.path, self.config):
                 raise self.CollectError(visible(what))
             self.warn(NothingExpected(visible(what)))
         seen: dict[str, int] = {}
-        for place, claim in enumerate(self.story):
+        for place, claim in enumerate(self.claims):
             words = claim.expectation.after_words
             name = f"{claim.flow}[{claim.flow.family.word}]" + (f" after {words}" if words else "")
             number = seen[name] = seen.get(name, 0) + 1
@@ -90,30 +90,30 @@ class LabHolder(pytest.Collector):
     def setup(self) -> None:
         """Bring the lab up, before the first item that runs here."""
         self.lab = build(self.config, self.variant)
-        self.told = 0
+        self.probed = 0
 
     def reach(self, place: int) -> SuiteLab:
         """The lab in the state in which the claim at ``place`` is next."""
         assert self.lab is not None
         if self.lab.closed:  # it was kept for inspection
             self.setup()
-        if not self.story[-1].expectation.after:
+        if not self.claims[-1].expectation.after:
             return self.lab
-        if self.told > place:
+        if self.probed > place:
             self.lab.close()
             self.setup()
-        while self.told < place:
-            self._happen(self.told)
-            self.lab.probe_all(self.story[self.told].flow)
-            self.told += 1
+        while self.probed < place:
+            self._happen(self.probed)
+            self.lab.probe_all(self.claims[self.probed].flow)
+            self.probed += 1
         self._happen(place)
         return self.lab
 
     def _happen(self, place: int) -> None:
         """The events between the claim before ``place`` and the one there."""
         assert self.lab is not None
-        before = len(self.story[place - 1].expectation.after) if place else 0
-        for event in self.story[place].expectation.after[before:]:
+        before = len(self.claims[place - 1].expectation.after) if place else 0
+        for event in self.claims[place].expectation.after[before:]:
             self.lab.let_happen(event.text)
 
     def teardown(self) -> None:
@@ -172,7 +172,7 @@ class ScenarioItem(pytest.Item):
         assert self.watch is not None
         lab = self.watch.lab
         assert isinstance(self.parent, LabHolder)
-        self.parent.told = self.place + 1
+        self.parent.probed = self.place + 1
         with lab.instrument.held() as session:
             (verdict,) = judge(session, [self.claim], lab.plan)
         lab.journeys.append(verdict.journey)

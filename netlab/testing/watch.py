@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -41,7 +41,6 @@ class Watch:
     capturing: Capturing | None = None
     output: IO[bytes] | None = None
     keep: bool = False
-    told: list[tuple[str, str]] = field(default_factory=list)
 
     @classmethod
     def begin(cls, lab: SuiteLab, *, capture: bool) -> Watch:

@@ -142,10 +142,12 @@ def _visit(
     whole: bool,
 ) -> None:
     stopped = _ends(visit)
-    station = branch.add(_text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim")))
-    _hits(station, _nested(visit.rules), partial(_decides, visit=visit, decision=decision), whole)
+    hook_pass = branch.add(
+        _text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim"))
+    )
+    _hits(hook_pass, _nested(visit.rules), partial(_decides, visit=visit, decision=decision), whole)
     if came is not None and left is not None and came != left:
-        station.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
+        hook_pass.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
 
 
 @dataclass

@@ -101,8 +101,8 @@ def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
     guests = [
         n for n in plan.nodes if n.kind == "container" and n.host == host.name and n.namespace == host.name
     ]
-    told: set[str] = set()
-    branches = [list(_network(network, plan, ink, most, told)) for network in networks]
+    drawn: set[str] = set()
+    branches = [list(_network(network, plan, ink, most, drawn)) for network in networks]
     branches += [[f"{guest.name}  {ink.dim('in the network of ' + host.name)}"] for guest in guests[:most]]
     branches += [[f"{node.name}  {ink.dim('without a network')}"] for node in _loners(plan, host)[:most]]
     for number, (first, *others) in enumerate(branches):
@@ -122,8 +122,8 @@ def _loners(plan: Plan, host: Node) -> list[Node]:
     ]
 
 
-def _network(network: NetworkFacts, plan: Plan, ink: _Ink, most: int, told: set[str]) -> Iterator[str]:
-    """A network and its members, each with those that share its namespace, unless ``told`` has it already."""
+def _network(network: NetworkFacts, plan: Plan, ink: _Ink, most: int, drawn: set[str]) -> Iterator[str]:
+    """A network and its members, each with those that share its namespace, unless ``drawn`` has it."""
     gateways = "  ".join(network.gateways)
     kind = ", internal" if network.internal else ""
     name = f"network {network.key}" if network.key != network.bridge else "network"
@@ -134,8 +134,8 @@ def _network(network: NetworkFacts, plan: Plan, ink: _Ink, most: int, told: set[
         last = number == len(network.members) - 1
         where = "  ".join(map(bare, addresses))
         yield f"{'└─' if last else '├─'} {node:<{width}}  {where}  {ink.dim(interface)}"
-        guests = [one.name for one in plan.nodes if one.namespace == node and one.name not in (node, *told)]
-        told.update(guests)
+        guests = [one.name for one in plan.nodes if one.namespace == node and one.name not in (node, *drawn)]
+        drawn.update(guests)
         for guest in guests:
             sign = "└─" if guest == guests[-1] else "├─"
             yield f"{'  ' if last else '│ '} {sign} {guest}  {ink.dim(f'in the network of {node}')}"

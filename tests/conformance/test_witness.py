@@ -28,12 +28,12 @@ def test_witness(daemon: Installed, case: Case) -> None:
             with witness(real.world.namespace(), knocked) as heard:
                 journeys = [journey for journey in session.measure(flows) if journey.legs]
                 heard.wait_for(knocked)
-                told = {journey: heard.verdicts(_port(journey.flow.src)) for journey in journeys}
+                printed = {journey: heard.verdicts(_port(journey.flow.src)) for journey in journeys}
     assert len(journeys) > 50
     wrong = [
-        f"{j.flow.origin} -> {j.flow.dst}:\n  netlab {own_verdicts(j)}\n  nft    {told[j]}"
+        f"{j.flow.origin} -> {j.flow.dst}:\n  netlab {own_verdicts(j)}\n  nft    {printed[j]}"
         for j in journeys
-        if not is_repetition(told[j], own_verdicts(j))
+        if not is_repetition(printed[j], own_verdicts(j))
     ]
     assert not wrong, "\n".join(wrong)
 

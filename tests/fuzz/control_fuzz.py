@@ -143,8 +143,8 @@ def run(count: int, seed: int) -> str:
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:]]
-    trouble = run(
+    failure = run(
         numbers[0] if numbers else 1000, numbers[1] if len(numbers) > 1 else random.randrange(1 << 30)
     )
-    if trouble:
-        sys.exit(trouble)
+    if failure:
+        sys.exit(failure)

@@ -65,7 +65,7 @@ def run(event, name):
         return "interrupted"
 
 for event, name in json.loads(sys.argv[2]):
-    told = run(event, name)
+    ending = run(event, name)
     try:
         left = os.listdir(os.environ["NETLAB_STATE"])
     except FileNotFoundError:
@@ -73,7 +73,7 @@ for event, name in json.loads(sys.argv[2]):
     children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
     handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     descriptors = len(os.listdir("/proc/self/fd"))
-    print(json.dumps([event, name, told, left, children, handler, descriptors]), flush=True)
+    print(json.dumps([event, name, ending, left, children, handler, descriptors]), flush=True)
 with netlab.Lab(sys.argv[1]) as lab:
     print(lab.probe("client -> host:80", 4).outcome)
 """
@@ -95,8 +95,8 @@ def test_at_each_stage_of_a_lab(tmp_path: Path) -> None:
     done = drive(DRIVER, str(ROOT / "scenarios/httpd.yaml"), json.dumps(STAGES), state=tmp_path / "labs")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    *told, last = done.stdout.splitlines()
-    found = [json.loads(line) for line in told]
+    *lines, last = done.stdout.splitlines()
+    found = [json.loads(line) for line in lines]
     assert [(event, name) for event, name, *_ in found] == STAGES
     assert [rest[:4] for _, _, *rest in found] == [["interrupted", [], [], True]] * len(STAGES)
     descriptors = [line[-1] for line in found]

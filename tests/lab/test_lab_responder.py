@@ -216,11 +216,11 @@ def test_a_taken_port_is_an_error_that_names_it(place: Field) -> None:
 
 
 def test_a_protocol_that_the_kernel_lacks_is_told_and_no_error(place: Field) -> None:
-    told = Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])])
+    problems = Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])])
     if has_sctp():
-        assert told == []
+        assert problems == []
     else:
-        assert told == ["this kernel has no SCTP: nothing answers on 9/sctp of web"]
+        assert problems == ["this kernel has no SCTP: nothing answers on 9/sctp of web"]
 
 
 # ── what containers may send ──────────────────────────────────────────────────────────────────────────────

@@ -64,20 +64,20 @@ def test_no_verb_is_forgotten() -> None:
 def test_every_verb_says_the_same_to_both(make_netlab: Callable[[int], Any]) -> None:
     if os.geteuid() != 0:
         pytest.skip("the tests run without root: nobody is there to be compared with")
-    told: dict[int, dict[str, str]] = {}
+    output: dict[int, dict[str, str]] = {}
     name = make_netlab(0).name()
     for uid in (0, NOBODYS_UID):
         netlab = make_netlab(uid)
         netlab.labs.append(name)
-        told[uid] = {}
+        output[uid] = {}
         for verb, words in WORDS.items():  # in this order: up first, down last
             if words is not None:
                 filled = [SEED if word == "SEED" else word.replace("LAB", name) for word in words]
                 done = netlab(verb, *filled)
-                told[uid][verb] = said(done.stdout).replace(str(netlab.state), "STATE")
-    for verb in told[0]:
-        assert told[NOBODYS_UID][verb] == told[0][verb], f"netlab {verb}"
-    assert [j["outcome"] for j in map(json.loads, told[0]["probe"].splitlines())].count("ok") >= 6
+                output[uid][verb] = said(done.stdout).replace(str(netlab.state), "STATE")
+    for verb in output[0]:
+        assert output[NOBODYS_UID][verb] == output[0][verb], f"netlab {verb}"
+    assert [j["outcome"] for j in map(json.loads, output[0]["probe"].splitlines())].count("ok") >= 6
 
 
 def test_an_ordinary_user_s_labs_are_nobody_else_s(make_netlab: Callable[[int], Any]) -> None:

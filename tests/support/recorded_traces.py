@@ -38,16 +38,16 @@ class Recording:
         assert all(isinstance(event, TraceEvent) for event in found)
         return [event for event in found if isinstance(event, TraceEvent)]
 
-    def stations(self) -> list[HookPass]:
+    def hook_passes(self) -> list[HookPass]:
         assembler = Assembler("host", self.base_chains)
         for event in self.events():
             feed(assembler, event)
-        return assembler.stations
+        return assembler.hook_passes
 
-    def ways(self, second: bytes | None = None) -> PacketPaths:
-        return find_paths(self.flow, self.sighting(second), Index(self.stations()), self.facts)
+    def paths(self, second: bytes | None = None) -> PacketPaths:
+        return find_paths(self.flow, self.result(second), Index(self.hook_passes()), self.facts)
 
-    def sighting(self, second: bytes | None = None) -> ProbeResult:
+    def result(self, second: bytes | None = None) -> ProbeResult:
         return ProbeResult(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
 
 

@@ -122,7 +122,7 @@ def test_kills(
     count = scale(12, 270) if who == "root" else scale(4, 90)
     chance = random.Random(scale.seed)
     typical: dict[str, float] = {}
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for number in range(count):
         one = Round(netlab, chance, typical)
         try:
@@ -131,12 +131,12 @@ def test_kills(
             figure(f"round {number} of seed {scale.seed}: {one.verb}, {one.victim} killed")
             raise
         (netlab.state / "out.pcapng").unlink(missing_ok=True)
-        told[one.victim] += 1
-        told[f"during {one.verb}"] += one.victim != "nobody"
-    killed = count - told["nobody"]
+        counts[one.victim] += 1
+        counts[f"during {one.verb}"] += one.victim != "nobody"
+    killed = count - counts["nobody"]
     figure(
         f"{killed} kills of {count} rounds, 0 left behind; "
-        + ", ".join(f"{n} {w}" for w, n in told.most_common())
+        + ", ".join(f"{n} {w}" for w, n in counts.most_common())
     )
 
 
@@ -240,7 +240,7 @@ def test_kills_during_changes(
     count = scale(10, 220) if who == "root" else scale(4, 100)
     chance = random.Random(scale.seed)
     typical: dict[str, float] = {}
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     lab, seen = "", set[int]()
 
     def all_is_gone() -> bool:
@@ -257,16 +257,16 @@ def test_kills_during_changes(
             figure(f"round {number} of seed {scale.seed}: {one.verb}, {one.victim} killed")
             raise
         seen |= one.seen
-        told[one.victim] += 1
-        told[one.after] += one.victim != "nobody"
+        counts[one.victim] += 1
+        counts[one.after] += one.victim != "nobody"
         if number % LIFE == LIFE - 1 or number == count - 1:
             netlab("down", lab)
             assert netlab("clean").stderr == "nothing to remove\n"
             until(all_is_gone, "every process of every lab is gone")
             assert list(names(netlab.state / "labs")) == []
             seen.clear()  # the kernel gives the numbers of namespaces to others by and by
-    killed = count - told["nobody"]
+    killed = count - counts["nobody"]
     figure(
         f"{killed} kills of {count} changes, 0 left behind; "
-        + ", ".join(f"{n} {w}" for w, n in told.most_common())
+        + ", ".join(f"{n} {w}" for w, n in counts.most_common())
     )

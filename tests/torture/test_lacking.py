@@ -102,7 +102,7 @@ def test_legacy_iptables_in_its_place(state: Path) -> None:
 
 def test_the_disk_is_full(state: Path, scale: Scale, figure: Callable[[str], None]) -> None:
     """A state directory of so many pages or files: up works, or says that there is no space."""
-    told = {"worked": 0, "failed": 0}
+    endings = {"worked": 0, "failed": 0}
     sizes = [f"size={4 * n}k" for n in range(1, 40, scale(13, 1))]
     sizes += [f"nr_inodes={n}" for n in range(2, 16, scale(5, 1))]
     for number, options in enumerate(sizes):
@@ -110,34 +110,37 @@ def test_the_disk_is_full(state: Path, scale: Scale, figure: Callable[[str], Non
         answers = apart(state, up_probe_down(name), tmpfs=[[str(state), f"{options},mode=755"]])
         code, _, err = answers[0]
         if code == 0:
-            told["worked"] += 1
+            endings["worked"] += 1
             assert [json.loads(line)["outcome"] for line in answers[1][1].splitlines()] == ["ok", "ok"]
         else:
-            told["failed"] += 1
+            endings["failed"] += 1
             assert code == 4, err
             assert f"{state}" in err, f"which file? {err}"
             assert "No space left on device" in err, err
         assert answers[2][0] == answers[3][0] == 0, answers[2:]
-    assert told["failed"]
-    assert told["worked"]
-    figure(f"{len(sizes)} full disks: {told['worked']} ups worked, {told['failed']} said no space, 0 left")
+    assert endings["failed"]
+    assert endings["worked"]
+    figure(
+        f"{len(sizes)} full disks: {endings['worked']} ups worked, {endings['failed']} said no space, 0 left"
+    )
 
 
 def test_no_descriptors(state: Path, scale: Scale, figure: Callable[[str], None]) -> None:
     """So few descriptors for the command line (root's supervisor gets its own): works, or says which."""
-    told = {"worked": 0, "failed": 0}
+    endings = {"worked": 0, "failed": 0}
     for limit in range(5, 126, scale(13, 4)):
         few = ["prlimit", f"--nofile={limit}:{limit}"]
         name = f"t-fds{limit}"
         commands = [[*few, *command] for command in up_probe_down(name)[:2]] + up_probe_down(name)[2:]
         answers = apart(state, commands)
-        told["failed" if answers[0][0] else "worked"] += 1
+        endings["failed" if answers[0][0] else "worked"] += 1
         if answers[0][0]:
             assert answers[0][0] == 4, answers[0]
             assert "ulimit -" in answers[0][2], answers[0]
         assert answers[2][0] == answers[3][0] == 0, answers[2:]
     figure(
-        f"{sum(told.values())} limits of descriptors: {told['worked']} ups worked, {told['failed']} said why"
+        f"{sum(endings.values())} limits of descriptors: "
+        f"{endings['worked']} ups worked, {endings['failed']} said why"
     )
 
 
@@ -276,7 +279,7 @@ def _removed(folder: str) -> bool:
 
 def test_no_memory_in_the_cgroup(anyones: Any, scale: Scale, figure: Callable[[str], None]) -> None:
     """The kernel kills whom it likes: what is left says so, or it is for the shell to say; nothing stays."""
-    told: Counter[str] = Counter()
+    endings: Counter[str] = Counter()
     for megabytes in range(4, 64, scale(12, 2)):
         lab = anyones.name()
         with memory_cgroup(megabytes << 20) as join:
@@ -284,18 +287,18 @@ def test_no_memory_in_the_cgroup(anyones: Any, scale: Scale, figure: Callable[[s
             inside = {"preexec_fn": lambda join=join: join.write_text(str(os.getpid()))}
             code, _, err = run(anyones, "up", SEED, "--name", lab, **inside)
             assert code in (0, 1, 4, -signal.SIGKILL), err
-            told["worked" if code == 0 else "killed" if code < 0 else "said why"] += 1
+            endings["worked" if code == 0 else "killed" if code < 0 else "said why"] += 1
             anyones("down", lab)
             nothing_left(anyones)
-    assert told["worked"]
-    figure(f"{sum(told.values())} limits of memory: " + ", ".join(f"{n} {w}" for w, n in told.items()))
+    assert endings["worked"]
+    figure(f"{sum(endings.values())} limits of memory: " + ", ".join(f"{n} {w}" for w, n in endings.items()))
 
 
 def test_no_address_space(anyones: Any, scale: Scale, figure: Callable[[str], None]) -> None:
     """``ulimit -v``: allocation itself fails, anywhere in Python and in the tools."""
     import resource
 
-    told: Counter[str] = Counter()
+    endings: Counter[str] = Counter()
     for megabytes in range(20, 140, scale(25, 3)):  # with less Python itself does not start
         lab = anyones.name()
 
@@ -304,10 +307,13 @@ def test_no_address_space(anyones: Any, scale: Scale, figure: Callable[[str], No
 
         code, _, err = run(anyones, "up", SEED, "--name", lab, preexec_fn=limit)
         assert code in (0, 1, 4), err
-        told["worked" if code == 0 else "said why"] += 1
+        endings["worked" if code == 0 else "said why"] += 1
         anyones("down", lab)
         nothing_left(anyones)
-    figure(f"{sum(told.values())} limits of address space: " + ", ".join(f"{n} {w}" for w, n in told.items()))
+    figure(
+        f"{sum(endings.values())} limits of address space: "
+        + ", ".join(f"{n} {w}" for w, n in endings.items())
+    )
 
 
 # ── limits on namespaces ─────────────────────────────────────────────────────────────────────────────────

@@ -191,9 +191,9 @@ def test_examples_without_a_kernel_work(name: Name, monkeypatch: pytest.MonkeyPa
     }
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     parsed = doctest.DocTestParser().get_doctest(name.doc, known, name.path, None, None)
-    told: list[str] = []
-    result = doctest.DocTestRunner(optionflags=options).run(parsed, out=told.append)
-    assert result.failed == 0, "".join(told)
+    output: list[str] = []
+    result = doctest.DocTestRunner(optionflags=options).run(parsed, out=output.append)
+    assert result.failed == 0, "".join(output)
     assert result.attempted > 0
 
 

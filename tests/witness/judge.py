@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.model.journey import Journey
-from witness.plain import Told
+from witness.plain import PlainAnswer
 from witness.rules import Planted
 
 #: ICMP errors that a socket reports as it does a reset
 _LIKE_A_RESET = ((3, 3), (1, 4))
 
 
-def disagreement(journey: Journey, told: Told, hit: Mapping[str, int], planted: list[Planted]) -> str:
+def disagreement(journey: Journey, asked: PlainAnswer, hit: Mapping[str, int], planted: list[Planted]) -> str:
     """What is false, in words; empty if nothing is. ``hit``: rule → packets during the plain flow."""
     if journey.outcome == "unmeasured":
         return ""
     # A datagram socket is not told of most ICMP errors.
-    unheard = journey.flow.to.endswith("/udp") and (journey.outcome, told.outcome) == (
+    unheard = journey.flow.to.endswith("/udp") and (journey.outcome, asked.outcome) == (
         "unreachable",
         "timeout",
     )
-    if _outcome(journey) != told.outcome and not unheard:
-        return f"outcome {journey.outcome}, plain sockets say {told.outcome} {told.error}"
-    if journey.outcome == "ok" and told.sees and journey.sees and journey.sees.address != told.sees:
-        return f"sees {journey.sees.address}, plain sockets were seen as {told.sees}"
+    if _outcome(journey) != asked.outcome and not unheard:
+        return f"outcome {journey.outcome}, plain sockets say {asked.outcome} {asked.error}"
+    if journey.outcome == "ok" and asked.sees and journey.sees and journey.sees.address != asked.sees:
+        return f"sees {journey.sees.address}, plain sockets were seen as {asked.sees}"
     return _decider(journey, hit, planted)
 
 

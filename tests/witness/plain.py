@@ -17,7 +17,7 @@ _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.ENOPR
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlainAnswer:
     """What a socket said: an outcome, and the bytes that came back."""
 
     outcome: str
@@ -41,7 +41,7 @@ class Asking:
         self._connected = False
         self._patience = patience()  #: seconds for the handshake, and again for the answer: netlab's own
         self._began = time.monotonic()
-        self.told: Told | None = None
+        self.found: PlainAnswer | None = None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
         with netns.entered(namespace):
@@ -74,12 +74,14 @@ class Asking:
             self._end("no-route", error)
 
     def _end(self, outcome: str, error: OSError | None = None) -> None:
-        self.told = Told(outcome, self._data, errno.errorcode.get(error.errno or 0, "") if error else "")
+        self.found = PlainAnswer(
+            outcome, self._data, errno.errorcode.get(error.errno or 0, "") if error else ""
+        )
 
-    def look(self) -> Told | None:
+    def look(self) -> PlainAnswer | None:
         """Take in what has come; the answer once there is one."""
-        if self.told is not None:
-            return self.told
+        if self.found is not None:
+            return self.found
         try:
             if not self._connected and not self._datagram:
                 try:
@@ -106,10 +108,10 @@ class Asking:
                 self._failed(error)
         return self._late()
 
-    def _late(self) -> Told | None:
-        if self.told is None and time.monotonic() - self._began > self._patience:
+    def _late(self) -> PlainAnswer | None:
+        if self.found is None and time.monotonic() - self._began > self._patience:
             self._end("ok" if self._data else "closed" if self._connected else "timeout")
-        return self.told
+        return self.found
 
     def fileno(self) -> int:
         """For a poll."""

@@ -25,7 +25,7 @@ from netlab.model.errors import NetlabError
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from witness.judge import disagreement
-from witness.plain import Asking, Told
+from witness.plain import Asking, PlainAnswer
 from witness.rules import KINDS, CommandFailed, Place, Planted, run
 
 ENGINES = ("docker-20.10", "docker-24", "docker-27", "docker-28", "docker-29")
@@ -91,18 +91,18 @@ def place_of(lab: netlab.Lab, rng: random.Random) -> tuple[Place, int]:
 
 def ask_plainly(
     lab: netlab.Lab, flows: list[Flow], planted: list[Planted]
-) -> list[tuple[Told, dict[str, int]]]:
+) -> list[tuple[PlainAnswer, dict[str, int]]]:
     """Each flow by ordinary sockets, one after the other, with the packets that each rule saw meanwhile."""
     found = []
     before = {rule.name: rule.hits(lab.namespaces) for rule in planted}
     for flow in flows:
         home = lab.plan.node(flow.origin).namespace
         asking = Asking(lab.namespaces[home], flow.address, flow.protocol, flow.port or 0)
-        while (told := asking.look()) is None:
+        while (plain := asking.look()) is None:
             os.sched_yield()
         asking.close()  # before it sends anything again, which the next flow's count would include
         after = {rule.name: rule.hits(lab.namespaces) for rule in planted}
-        found.append((told, {name: after[name] - before[name] for name in after}))
+        found.append((plain, {name: after[name] - before[name] for name in after}))
         before = after
     return found
 
@@ -115,13 +115,13 @@ def try_rules(lab: netlab.Lab, planted: list[Planted], flows: list[Flow]) -> lis
             rule.put_in(lab.namespaces)
             put.append(rule)
         _forget(lab)
-        told = ask_plainly(lab, flows, planted)
+        plain = ask_plainly(lab, flows, planted)
         _forget(lab)
         with measuring(lab.client) as session:
             journeys = session.measure(flows)
         return [
             (journey, disagreement(journey, seen, hits, planted))
-            for journey, (seen, hits) in zip(journeys, told, strict=True)
+            for journey, (seen, hits) in zip(journeys, plain, strict=True)
         ]
     finally:
         for rule in reversed(put):

@@ -112,7 +112,7 @@ class PlanChange:
 
     def _commands(self) -> dict[str, Any]:
         ended = set(self.leaving()["commands"])
-        starting, told = [], {}
+        starting, etc_files = [], {}
         for name, node in self._new.items():
             if not node.command:
                 continue
@@ -120,8 +120,8 @@ class PlanChange:
             if name in ended or name not in self._old or not self._old[name].command:
                 starting.append(command)
             elif command["etc"] != workloads.command_of(self.before, self._old[name])["etc"]:
-                told[name] = command["etc"]
-        return {"commands": starting, "etc": told}
+                etc_files[name] = command["etc"]
+        return {"commands": starting, "etc": etc_files}
 
     def _without(self, these: Iterable[Listener], those: Iterable[Listener]) -> list[Listener]:
         """Listeners that the others do not include, or that lead to a restarted container."""

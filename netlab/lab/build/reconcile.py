@@ -237,10 +237,10 @@ class _Reconcile:
             if interface.kind != "veth" or interface.mac is None or self.change.stays(name, interface.name):
                 continue
             speaks = self.after.spaces[name].speaks_ipv6(interface.name)
-            told = [bare(a) for a in interface.addresses if ":" not in a or speaks]
-            if told:
+            announced = [bare(a) for a in interface.addresses if ":" not in a or speaks]
+            if announced:
                 netns.enter(self.namespaces[name])
-                announce.send(interface.name, interface.mac, told)
+                announce.send(interface.name, interface.mac, announced)
 
     # -- rules
 

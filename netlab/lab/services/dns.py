@@ -225,8 +225,8 @@ def next_query(stream: bytes) -> tuple[bytes, bytes]:
 
 def stream_answer(server: Server, query: bytes) -> bytes:
     """The answer to a query over TCP, preceded by its length; empty if there is none."""
-    told = server.answer(query, _TCP_SIZE) or b""
-    return len(told).to_bytes(2, "big") + told if told else b""
+    answer = server.answer(query, _TCP_SIZE) or b""
+    return len(answer).to_bytes(2, "big") + answer if answer else b""
 
 
 # -- from the plan to the servers

@@ -451,8 +451,8 @@ class Supervisor:
         if type(since) is not int:  # it goes on to the proxy, which a word in its place would end
             raise ValueError(f"since is a time in nanoseconds, and not {since!r:.40}")
         pairs, whole = self.processes.pairs(message["node"], since)
-        told = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
-        self.send(channel, {"event": "pairs", "pairs": told, "whole": whole})
+        rows = [[p.when, p.protocol, p.client, p.asked, p.own, p.backend] for p in pairs]
+        self.send(channel, {"event": "pairs", "pairs": rows, "whole": whole})
 
     def on_signal(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Send a signal to the process group of a child that this client started."""

@@ -145,7 +145,7 @@ def diff(real: Sequence[str], ours: Sequence[str]) -> str:
     return "\n".join(list(difflib.unified_diff(real, ours, lineterm="", n=1))[2:])
 
 
-def told(differences: Sequence[Difference]) -> str:
+def listed(differences: Sequence[Difference]) -> str:
     """All differences for a reader."""
     return "\n".join(f"## {d.section}   (- the daemon's, + netlab's)\n{d.diff}" for d in differences)
 

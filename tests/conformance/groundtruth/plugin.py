@@ -131,13 +131,15 @@ class Conformance:
         """Say what no dot says."""
         for daemon, whole in self.daemons.items():
             extent = "everything" if whole else "a selection"
-            told = f"{daemon.engine} is {daemon.version} from {daemon.lower}: {extent}"
-            terminalreporter.line(f"conformance: {told}")
+            words = f"{daemon.engine} is {daemon.version} from {daemon.lower}: {extent}"
+            terminalreporter.line(f"conformance: {words}")
         for suite, reason in self.missing.items():
             terminalreporter.line(f"conformance: no daemon of {suite}: {reason}", red=True)
         if self.compose is None:
-            told = "no docker-compose, so nothing that is refused was compared"
-            terminalreporter.line(f"conformance: {told}; install it, or make the daemons of trixie", red=True)
+            words = "no docker-compose, so nothing that is refused was compared"
+            terminalreporter.line(
+                f"conformance: {words}; install it, or make the daemons of trixie", red=True
+            )
         if not self.daemons:
             terminalreporter.line(
                 "conformance: no dockerd of an engine that netlab has, so nothing was compared; "

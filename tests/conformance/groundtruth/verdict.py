@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from groundtruth.compare import Difference, chances, compare, departures, told
+from groundtruth.compare import Difference, chances, compare, departures, listed
 from groundtruth.daemons import Installed
 from groundtruth.facts import Facts
 from groundtruth.matrix import Case
@@ -50,7 +50,7 @@ class Verdict:
         }
         record_property("conformance", json.dumps(said))
         if self.differences:
-            raise AssertionError("\n" + told(self.differences))
+            raise AssertionError("\n" + listed(self.differences))
 
 
 def _topic(section: str) -> str:

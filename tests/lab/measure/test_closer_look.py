@@ -183,9 +183,9 @@ def plainly(lab: netlab.Lab, journey: Journey) -> Told:
     address, _, port = journey.flow.dst.rpartition(":")
     asking = Asking(lab.namespaces[journey.flow.origin], address.strip("[]"), "tcp", int(port))
     try:
-        while (told := asking.look()) is None:
+        while (plain := asking.look()) is None:
             os.sched_yield()
-        return told
+        return plain
     finally:
         asking.close()
 
@@ -205,12 +205,12 @@ def test_what_the_ordinary_trace_leaves_open(lab: netlab.Lab, name: str) -> None
         run(lab, node, add)
     try:
         journey = lab.probe(case.flow, family=4)
-        told = plainly(lab, journey)
+        plain = plainly(lab, journey)
     finally:
         for node, (_, remove) in reversed(case.rules):
             run(lab, node, remove)
     decision = journey.decided_by
-    assert (journey.outcome, told.outcome) == (case.outcome, case.outcome)
+    assert (journey.outcome, plain.outcome) == (case.outcome, case.outcome)
     assert (journey.path, decision.kind) == (case.path, case.kind)
     if case.place is not None:
         assert (decision.family, decision.table, decision.chain) == case.place
@@ -219,4 +219,4 @@ def test_what_the_ordinary_trace_leaves_open(lab: netlab.Lab, name: str) -> None
         assert tuple(leg.node for leg in journey.legs) == case.legs
     if journey.outcome == "ok":
         assert journey.sees is not None
-        assert journey.sees.address == told.sees
+        assert journey.sees.address == plain.sees

@@ -51,7 +51,7 @@ def test_journeys_of_others() -> None:
         ("client", "ipv6", "ok", "proxy"),
     ]
     assert [leg.letters for leg in journeys[2].legs] == ["PI", "OS"]
-    assert all(one.ways.forth for one in seen)
+    assert all(one.paths.forth for one in seen)
 
 
 REJECTING = """

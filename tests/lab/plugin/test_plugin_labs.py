@@ -422,9 +422,9 @@ def test_the_unmeasured_is_an_error_and_no_failure(own_suite: Suite) -> None:
         result.counts(passed=1, errors=2)
         assert result.code == 1
         assert "UNMEASURED" in result.text
-        (told,) = ElementTree.parse(own_suite.path / "report.xml").getroot()
-        assert (told.get("tests"), told.get("failures"), told.get("errors")) == ("3", "0", "2")
-        assert len(told.findall("testcase/error")) == 2
+        (element,) = ElementTree.parse(own_suite.path / "report.xml").getroot()
+        assert (element.get("tests"), element.get("failures"), element.get("errors")) == ("3", "0", "2")
+        assert len(element.findall("testcase/error")) == 2
 
 
 def test_labs_of_failed_tests_can_be_kept(suite: Suite) -> None:

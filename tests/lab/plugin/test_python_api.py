@@ -197,7 +197,7 @@ def test_a_lab_can_be_let_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "message"),
     [
         ({"engine": "dokker"}, "engine: unknown engine"),
         ({"scale": ["httpd"]}, "scale: "),
@@ -218,10 +218,10 @@ def test_a_lab_can_be_let_go() -> None:
         ({"allow_outside_files": "no"}, "allow_outside_files: 'no' is not True or False"),
     ],
 )
-def test_what_is_wrong_with_an_argument_names_it(argument: dict[str, Any], told: str) -> None:
+def test_what_is_wrong_with_an_argument_names_it(argument: dict[str, Any], message: str) -> None:
     with pytest.raises(netlab.UsageError) as caught:
         netlab.Lab(SEED, **argument)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_closed_lab_says_so() -> None:

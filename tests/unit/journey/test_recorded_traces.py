@@ -19,15 +19,15 @@ NETWORK_HEADER, CT_ID = 8, 18
 
 def journey_of(name: str, second: bytes | None = None) -> Journey:
     recording = recorded.load(name)
-    ways = recording.ways(second)
-    return build(recording.flow, recording.sighting(second), ways, recording.facts, replies=True)
+    paths = recording.paths(second)
+    return build(recording.flow, recording.result(second), paths, recording.facts, replies=True)
 
 
 def second_leg(name: str) -> bytes:
     """The key of the proxy's own packet: the one that the host sent to the container."""
-    for station in recorded.load(name).stations():
-        if station.hook == "output" and b"\xc0\xa8\x0a\x01\xc0\xa8\x0a\x0a" in station.key:
-            return bytes(station.key)
+    for hook_pass in recorded.load(name).hook_passes():
+        if hook_pass.hook == "output" and b"\xc0\xa8\x0a\x01\xc0\xa8\x0a\x0a" in hook_pass.key:
+            return bytes(hook_pass.key)
     raise AssertionError(f"{name} holds no proxy's leg")
 
 
@@ -113,7 +113,7 @@ def test_a_loopback_packet_changes_its_id_and_stays_one() -> None:
         and key_of_sections(event.headers.network, event.headers.transport) == recording.key
     }
     assert len(ids) == 2
-    hooks = [station.hook for station in recording.ways().forth]
+    hooks = [hook_pass.hook for hook_pass in recording.paths().forth]
     assert hooks == ["output", "postrouting", "prerouting", "input"]
 
 
@@ -145,10 +145,10 @@ def test_events_of_several_packets_may_come_mixed() -> None:
     while one or other:
         source = one if one and (not other or chooser.random() < 0.5) else other
         recorded.feed(assembler, source.pop(0))
-    index = recorded.Index(assembler.stations)
+    index = recorded.Index(assembler.hook_passes)
     for recording in (first, second):
-        ways = recorded.find_paths(recording.flow, recording.sighting(), index, recording.facts)
-        assert [station.hook for station in ways.forth] == ["prerouting", "forward", "postrouting"]
+        paths = recorded.find_paths(recording.flow, recording.result(), index, recording.facts)
+        assert [hook_pass.hook for hook_pass in paths.forth] == ["prerouting", "forward", "postrouting"]
 
 
 def test_a_key_reads_back_and_reverses() -> None:

@@ -160,8 +160,8 @@ def test_what_does_not_fit_is_cut_and_said_to_be(tmp_path: Path) -> None:
     assert short[2] & 2
     assert not long[2] & 2
     assert len(parsed(long)[1]) == 60
-    told = dns.stream_answer(server, query("web"))
-    assert len(parsed(told[2:])[1]) == 60
+    reply = dns.stream_answer(server, query("web"))
+    assert len(parsed(reply[2:])[1]) == 60
 
 
 def test_no_answer_is_longer_than_a_datagram(tmp_path: Path) -> None:
@@ -169,10 +169,10 @@ def test_no_answer_is_longer_than_a_datagram(tmp_path: Path) -> None:
     dns.keep(str(tmp_path), load_plan([tmp_path / "f.yaml"]))
     server = dns.Servers(str(tmp_path)).of("web")
     server.zones[0].names["web-0"] = ["10.0.0.1"] * 5000
-    told = server.answer(query("web-0", size=65535))
-    assert told is not None
-    assert 65000 < len(told) <= 65507
-    assert told[2] & 2
+    reply = server.answer(query("web-0", size=65535))
+    assert reply is not None
+    assert 65000 < len(reply) <= 65507
+    assert reply[2] & 2
 
 
 def test_a_stream_of_queries_is_taken_query_by_query(servers: dns.Servers) -> None:
@@ -181,9 +181,9 @@ def test_a_stream_of_queries_is_taken_query_by_query(servers: dns.Servers) -> No
     for _ in range(2):
         assert dns.whole(stream)
         found, stream = dns.next_query(stream)
-        told = dns.stream_answer(servers.of("app-1"), found)
-        assert int.from_bytes(told[:2], "big") == len(told) - 2
-        assert parsed(told[2:]) == (OK, ["10.11.1.2"])
+        reply = dns.stream_answer(servers.of("app-1"), found)
+        assert int.from_bytes(reply[:2], "big") == len(reply) - 2
+        assert parsed(reply[2:]) == (OK, ["10.11.1.2"])
     assert (stream, dns.whole(stream)) == (one[:5], False)
     assert dns.stream_answer(servers.of("app-1"), b"\0" * 5) == b""
 

@@ -140,9 +140,9 @@ def test_network_mode_names_a_network_that_is_there_already(loaded: Load) -> Non
         for name, column in (("a", 30), ("b", 56))
     ]
     declared = "services: {a: {network_mode: proxy}}\nnetworks: {p: {name: proxy, external: true}}"
-    told = "services: {a: {network_mode: proxy}}\nx-netlab: {networks: {proxy: {internal: true}}}"
-    assert warnings(loaded(declared)) == warnings(loaded(told)) == []
-    assert loaded(told).networks[0].internal
+    whole = "services: {a: {network_mode: proxy}}\nx-netlab: {networks: {proxy: {internal: true}}}"
+    assert warnings(loaded(declared)) == warnings(loaded(whole)) == []
+    assert loaded(whole).networks[0].internal
 
 
 # -- external links and external networks

@@ -331,8 +331,8 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
     text = "services: {web: {ports: ['8000-8009:80'], scale: 2}, db: {deploy: {replicas: 2}}}"
     web, db = loaded(text, overrides=Overrides(scale={"web": 3, "db": 0})).services
     assert (web.replicas, db.replicas) == (3, 0)
-    told = problems(text, overrides=Overrides(scale={"wbe": 3}))
-    assert told == ['scale: there is no service "wbe" (did you mean "web"?)']
+    wrong = problems(text, overrides=Overrides(scale={"wbe": 3}))
+    assert wrong == ['scale: there is no service "wbe" (did you mean "web"?)']
     named = "services: {web: {container_name: alone}}"
     assert problems(named, overrides=Overrides(scale={"web": 2})) == [
         "scale: services.web: 2 containers cannot share one container_name"
@@ -344,8 +344,8 @@ def test_scale_goes_over_the_file(loaded: Callable, problems: Callable) -> None:
 
 
 def test_a_project_directory_that_is_none(problems: Callable) -> None:
-    told = problems("services: {}", project_directory="gone")
-    assert told == ["project_directory: gone is not a folder"]
+    wrong = problems("services: {}", project_directory="gone")
+    assert wrong == ["project_directory: gone is not a folder"]
 
 
 def test_no_file_is_a_usage_error() -> None:
@@ -430,13 +430,13 @@ def test_what_comes_back_with_the_daemon(loaded: Callable, text: str, policy: st
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "wrong"),
     [
         ("{restart: allways}", 'restart cannot be "allways" (did you mean "always"?)'),
         ("{restart: true}", 'restart cannot be "true"'),
         ("{deploy: {restart_policy: {condition: never}}}", "deploy.restart_policy.condition cannot be"),
     ],
 )
-def test_no_such_restart_policy(problems: Callable, text: str, told: str) -> None:
+def test_no_such_restart_policy(problems: Callable, text: str, wrong: str) -> None:
     (line,) = problems(f"services: {{web: {text}}}")
-    assert told in line
+    assert wrong in line
