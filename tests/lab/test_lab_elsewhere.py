@@ -25,7 +25,7 @@ def elsewhere(netlab: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("verb", ["ls", "clean", "status", "doctor"])
-def test_no_command_in_other_namespaces_removes_a_living_lab(netlab: Any, verb: str) -> None:
+def test_no_command_in_other_namespaces_removes_a_running_lab(netlab: Any, verb: str) -> None:
     lab = netlab.up()
     listed = elsewhere(netlab, verb)
     assert (lab in listed.stdout) is (verb in ("ls", "status"))

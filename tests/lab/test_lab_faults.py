@@ -151,7 +151,7 @@ def test_a_responder_that_is_stopped_before_a_change(faulty: Faulty) -> None:
     assert answers(lab)
 
 
-def test_a_responder_that_dies_before_it_is_told_of_the_change(faulty: Faulty) -> None:
+def test_a_responder_that_dies_before_it_gets_the_change(faulty: Faulty) -> None:
     """A new one that listens where nobody is any more would be of no use: it waits for its orders."""
     lab = faulty(
         """

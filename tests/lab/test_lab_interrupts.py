@@ -74,7 +74,7 @@ return 0"""
     assert (done.returncode, done.stderr) == (INTERRUPTED, "")
 
 
-def test_what_else_python_cannot_raise_is_still_told() -> None:
+def test_other_errors_that_python_cannot_raise_are_still_printed() -> None:
     done = driven("class Thing:\n    def __del__(self): raise ValueError(7)\nThing()\nreturn 0")
     assert done.returncode == 0
     assert "ValueError: 7" in done.stderr

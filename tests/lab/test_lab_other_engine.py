@@ -15,7 +15,7 @@ from netlab.engine import register
 from netlab.model import engine_names
 
 
-def test_a_lab_of_another_engine_stands_and_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_of_another_engine_comes_up_and_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_names, "registered", {})
     register(TOY)
     with api.Lab(SEED, engine="toy") as lab:

@@ -215,7 +215,7 @@ def test_a_taken_port_is_an_error_that_names_it(place: Field) -> None:
         Responder().open([(place.namespace, [("tcp", 80, "other", "bank")])])
 
 
-def test_a_protocol_that_the_kernel_lacks_is_told_and_no_error(place: Field) -> None:
+def test_a_protocol_that_the_kernel_lacks_is_a_warning(place: Field) -> None:
     problems = Responder().open([(place.namespace, [("sctp", 9, "web", "shop")])])
     if has_sctp():
         assert problems == []

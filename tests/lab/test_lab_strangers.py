@@ -104,7 +104,7 @@ def hostile_scenario() -> dict[str, Any]:
     }
 
 
-def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
+def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
     folder = tmp_path / EVIL
     folder.mkdir()
     file, junit, packets = folder / f"{EVIL}\n.yaml", tmp_path / "junit.xml", tmp_path / "packets"
@@ -166,7 +166,7 @@ def test_nothing_of_a_strangers_is_obeyed_by_the_terminal(netlab: Netlab, tmp_pa
     "where",
     ["service", "network", "key", "event", "rule", "program", "yaml"],
 )
-def test_an_error_about_a_strangers_word_shows_it(netlab: Netlab, tmp_path: Path, where: str) -> None:
+def test_an_error_shows_control_characters_escaped(netlab: Netlab, tmp_path: Path, where: str) -> None:
     scenario = hostile_scenario()
     if where == "service":
         scenario["services"][EVIL] = {"image": "x"}

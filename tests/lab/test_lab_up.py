@@ -181,7 +181,7 @@ def test_a_real_program_runs_in_a_container(netlab: Any, tmp_path: Path) -> None
     assert netlab.exec(lab, "web", "hostname") == "shop\n"
 
 
-def test_a_program_that_ends_at_once_is_told_with_its_last_words(netlab: Any, tmp_path: Path) -> None:
+def test_a_program_that_ends_at_once_is_reported_with_its_output(netlab: Any, tmp_path: Path) -> None:
     file = tmp_path / f"{netlab.name()}.yaml"
     file.write_text(
         "services: {web: {image: python, ports: ['80:80']}}\n"

@@ -25,7 +25,7 @@ def test_an_upgrade_closes_direct_access(netlab: Netlab) -> None:
     assert ("client", "host:80/tcp", "ipv4") not in found
 
 
-def test_a_minor_update_closes_a_way_out_and_drops_unpublished_ports_elsewhere(netlab: Netlab) -> None:
+def test_a_minor_update_closes_a_way_out_and_drops_unpublished_ports_on_other_networks(netlab: Netlab) -> None:
     """From 28.0.4 to 28.5.2 they are dropped in raw, where no accept in DOCKER-USER comes before it, and
     which also drops the answers to a container that keeps its own address.
     """
@@ -73,7 +73,7 @@ def test_a_side_that_is_refused_is_not_measured(netlab: Netlab) -> None:
     assert "no-such-key" in done.stderr
 
 
-def test_a_lab_that_stands_is_asked_as_it_is(netlab: Netlab) -> None:
+def test_a_running_lab_is_measured_as_it_is(netlab: Netlab) -> None:
     lab = netlab.up(SEED)
     assert flows(netlab("diff", lab, SEED, "--json")) == {}
     netlab.exec(lab, "host", "iptables", "-I", "DOCKER-USER", "-s", "198.51.100.2", "-j", "DROP")

@@ -47,7 +47,7 @@ def test_flows_from_stdin_are_answered_in_order(netlab: Netlab) -> None:
     ]
 
 
-def test_a_person_reads_stations_rules_and_a_sentence(netlab: Netlab) -> None:
+def test_text_output_has_hooks_rules_and_a_sentence(netlab: Netlab) -> None:
     lab = netlab.up()
     text = netlab("probe", lab, "client -> host:80", "-6").stdout
     assert "├── prerouting  in by ext0" in text
@@ -79,7 +79,7 @@ def test_options_change_the_packet(netlab: Netlab) -> None:
     assert (lie["path"], lie["sees"]) == ("forward", {"address": "203.0.113.9", "node": None})
 
 
-def test_wrong_flows_are_told_all_at_once(netlab: Netlab) -> None:
+def test_all_wrong_flows_are_reported_at_once(netlab: Netlab) -> None:
     lab = netlab.up()
     done = netlab("probe", lab, "clent -> host:80", "client -> host:80/tpc", code=2)
     assert "did you mean client?" in done.stderr.replace('"', "")

@@ -15,7 +15,7 @@ from support.labs import Netlab
 ASK = "import socket, sys; print(socket.socket().connect_ex(('127.0.0.1', 81)))"
 
 
-def test_curl_in_a_node_is_told_with_its_packets(anyones: Netlab) -> None:
+def test_curl_in_a_node_is_reported_with_its_packets(anyones: Netlab) -> None:
     lab = anyones.up()
     file = anyones.state / "trace.pcapng"
     process = anyones.start("trace", lab, "--json", "--pcapng", file, "-c", "2")
@@ -67,7 +67,7 @@ def stranger() -> Iterator[int]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a namespace that is not its own")
-def test_any_namespace_is_traced_with_a_table_that_is_told_and_goes(netlab: Netlab, stranger: int) -> None:
+def test_trace_of_a_namespace_announces_its_table_and_removes_it(netlab: Netlab, stranger: int) -> None:
     path = f"/proc/{stranger}/ns/net"
     inside = ["nsenter", f"--net={path}"]
     process = netlab.start("trace", "--netns", path, "--json", "-c", "1")

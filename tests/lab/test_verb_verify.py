@@ -119,7 +119,7 @@ def test_the_table_has_a_line_for_each_event(netlab: Netlab, tmp_path: Path) -> 
     assert f"{file}:20:7: failed after stop web, start web, restart daemon" in done.stdout
 
 
-def test_an_event_that_the_engine_refuses_is_told_before_anything_is_built(
+def test_an_event_that_the_engine_refuses_is_reported_before_anything_is_built(
     netlab: Netlab, tmp_path: Path
 ) -> None:
     file = tmp_path / "refused.yaml"

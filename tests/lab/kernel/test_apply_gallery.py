@@ -43,7 +43,7 @@ def check(lab: Applied, node: Node) -> None:
 
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
-def test_what_stands_is_what_was_planned(applied: Callable[[Plan], Applied], path: Path) -> None:
+def test_the_kernel_has_what_was_planned(applied: Callable[[Plan], Applied], path: Path) -> None:
     plan = make(load([path]))
     lab = applied(plan)
     for node in plan.nodes:

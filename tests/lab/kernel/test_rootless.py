@@ -104,5 +104,5 @@ def test_a_ruleset_larger_than_a_send_buffer_is_loaded_without_root() -> None:
     assert as_ordinary_user(load_many_rules) == ""
 
 
-def test_a_lab_stands_without_root() -> None:
+def test_a_lab_comes_up_without_root() -> None:
     assert as_ordinary_user(build_and_use) == ""

@@ -72,7 +72,7 @@ def test_a_copy_that_a_rule_made_and_another_dropped_ends_nothing(lab: netlab.La
 
 
 @pytest.mark.parametrize(("dropped", "outcome"), [("third", "ok"), ("db", "timeout")])
-def test_a_flooding_bridges_copies_are_told_apart_by_their_ports(
+def test_a_flooding_bridges_copies_are_distinguished_by_their_ports(
     lab: netlab.Lab, dropped: str, outcome: str
 ) -> None:
     run(lab, "host", "ip", "link", "set", lab.plan.networks[0].bridge, "type", "bridge", "ageing_time", "0")

@@ -209,7 +209,7 @@ def test_two_sessions_do_not_see_each_other(lab: netlab.Lab) -> None:
         assert [leg.letters for leg in journey.legs] == ["PFS"]
 
 
-def test_hundreds_of_flows_at_once_are_told_apart(lab: netlab.Lab) -> None:
+def test_hundreds_of_flows_at_once_are_distinguished(lab: netlab.Lab) -> None:
     flows = [flow(family) for family in FAMILIES for _ in range(150)]
     with Session(lab.namespaces, lab.plan) as session:
         journeys = session.measure(flows)

@@ -73,7 +73,7 @@ REJECTED = {
 }
 
 
-def test_a_rejection_is_told_with_its_type_code_and_sender(tmp_path: Path) -> None:
+def test_a_rejection_is_reported_with_its_type_code_and_sender(tmp_path: Path) -> None:
     """Rejected by a rule of either family, by a socket that is not there, by the routing table."""
     file = tmp_path / "rejecting.yaml"
     file.write_text(REJECTING)

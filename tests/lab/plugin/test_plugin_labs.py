@@ -349,7 +349,7 @@ def test_assertions_show_journeys(own_suite: Suite) -> None:
     assert "def expect(" not in result.text  # the traceback ends in the test
 
 
-def test_refusals_are_told_where_the_test_asked(own_suite: Suite) -> None:
+def test_refusals_are_reported_where_the_test_asked(own_suite: Suite) -> None:
     """No line of netlab's own, no evidence that explains nothing, and what a failed program said."""
     own_suite.scenario()
     own_suite.write("""
@@ -553,7 +553,7 @@ def test_two_gateways_in_two_user_namespaces(suite: Suite) -> None:
     result.counts(passed=1 + 1 + 4)
 
 
-def test_flows_of_a_tale_are_told_in_order_whichever_is_asked_for(own_suite: Suite) -> None:
+def test_flows_after_events_are_measured_in_order_whichever_is_selected(own_suite: Suite) -> None:
     own_suite.scenario("stale-udp.yaml")
     result = own_suite.run("-v", "stale-udp.yaml")
     result.counts(passed=5)

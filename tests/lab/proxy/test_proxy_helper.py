@@ -141,7 +141,7 @@ def test_the_helper_ends_with_the_proxy(two: Field, how: str) -> None:
         assert sock.recv(1) == b""
 
 
-def test_an_error_in_the_helper_is_told(two: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_helper_is_reported(two: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("out of order")
 
@@ -160,7 +160,7 @@ def test_an_error_in_the_helper_is_told(two: Field, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("asked_before", [True, False])
-def test_last_words_are_heard_however_late_one_asks(asked_before: bool) -> None:
+def test_output_of_an_ended_program_is_kept_until_it_is_read(asked_before: bool) -> None:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         if asked_before:

@@ -61,7 +61,7 @@ def test_no_table_exists_until_it_is_touched() -> None:
     assert [table.name for table in made.freeze().tables] == ["nat"]
 
 
-def test_a_rule_that_stands_is_not_added_again() -> None:
+def test_a_rule_that_exists_is_not_added_again() -> None:
     made = tables()
     for _ in range(2):
         made.append("filter", "INPUT", "-i a -j ACCEPT", "")

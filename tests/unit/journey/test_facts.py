@@ -19,7 +19,7 @@ def test_an_address_is_that_of_the_node_on_the_same_host() -> None:
     assert facts.owner("192.0.2.1", "two") is None
 
 
-def test_facts_survive_the_way_to_another_process() -> None:
+def test_facts_can_be_sent_to_another_process() -> None:
     facts = Topology(homes={"web": "one"}, ports={"one": {"02:00:00:00:00:01": "veth1"}})
     again = Topology.from_json(facts.to_json())
     assert again == facts

@@ -304,7 +304,7 @@ def test_localhost_is_asked_by_the_host_alone(plan: Plan) -> None:
     assert {c.flow.origin for c in matrix(plan) if c.way == "localhost"} == {"host"}
 
 
-def test_each_way_has_a_port_that_nobody_has(plan: Plan) -> None:
+def test_each_row_has_a_port_on_which_nobody_listens(plan: Plan) -> None:
     ports = {cell.flow.port for cell in matrix(plan) if cell.way == "container address"}
     assert {80, 5432, 9} <= ports
     published = {(cell.flow.port, cell.published) for cell in matrix(plan) if cell.way == "host address"}

@@ -31,7 +31,7 @@ def test_every_plan_of_the_gallery_comes_back_as_it_was(file: Path) -> None:
     assert codec.loads(codec.dumps(plan)) == plan
 
 
-def test_a_ruleset_that_many_have_stands_once(tmp_path: Path) -> None:
+def test_a_ruleset_that_many_nodes_have_is_stored_once(tmp_path: Path) -> None:
     texts = []
     for number in (2, 40):
         (tmp_path / "f.yaml").write_text(f"services: {{web: {{deploy: {{replicas: {number}}}}}}}")
@@ -75,7 +75,7 @@ def test_the_history_of_a_lab_with_options_comes_back() -> None:
     assert codec.decode(codec.encode(OptionName("daemon"))).__class__ is OptionName
 
 
-def test_the_record_counts_what_stands(seed: Plan) -> None:
+def test_the_record_counts_nodes_and_rules(seed: Plan) -> None:
     record = record_of(seed, codec.dumps(seed), ["a.yaml"], owner=7)
     wanted = {
         "hosts": 1,
@@ -89,7 +89,7 @@ def test_the_record_counts_what_stands(seed: Plan) -> None:
     assert record["files"] == [str(Path("a.yaml").absolute())]
 
 
-def test_a_stranger_s_scenario_starts_no_program_of_ours(seed: Plan) -> None:
+def test_an_untrusted_scenario_starts_no_program_of_the_machine(seed: Plan) -> None:
     refuse_programs(seed)
     nodes = tuple(dataclasses.replace(n, proxy="/bin/evil") if n.kind == "host" else n for n in seed.nodes)
     with pytest.raises(UsageError, match=r"^allow_programs: needed to run /bin/evil, .* the proxy of host"):
@@ -97,6 +97,6 @@ def test_a_stranger_s_scenario_starts_no_program_of_ours(seed: Plan) -> None:
 
 
 @pytest.mark.parametrize(("line", "words"), [("nonsense", "is not KEY=VALUE"), ("=x", "is not KEY=VALUE")])
-def test_a_daemon_setting_that_is_none_is_told(line: str, words: str) -> None:
+def test_an_invalid_daemon_setting_is_reported(line: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load_plan([GALLERY[0]], daemon=[line])

@@ -271,7 +271,7 @@ SERVER = _server()
         (query("web", flags=0x2900), NOT_IMPLEMENTED),
     ],
 )
-def test_what_is_no_question_is_told_so(servers: dns.Servers, message: bytes, code: int) -> None:
+def test_invalid_queries_get_an_error_code(servers: dns.Servers, message: bytes, code: int) -> None:
     answer = servers.of("app-1").answer(message)
     assert answer is not None
     assert answer[3] & 15 == code

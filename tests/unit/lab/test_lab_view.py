@@ -73,7 +73,7 @@ COMMIT
 """
 
 
-def test_rules_carry_counters_and_reasons_and_strangers_are_called_so(seed: Plan) -> None:
+def test_rules_have_counters_and_reasons_and_unplanned_ones_say_so(seed: Plan) -> None:
     chains = ruleset.parse_save(DUMP, Family.IPV4, ruleset.Reasons(seed.node("host")))
     forward, docker, user = chains
     assert (forward.policy, forward.packets, forward.bytes) == ("DROP", 3, 180)
@@ -85,7 +85,7 @@ def test_rules_carry_counters_and_reasons_and_strangers_are_called_so(seed: Plan
     assert saved == DUMP
 
 
-def test_a_reason_stands_beside_each_listed_rule(seed: Plan) -> None:
+def test_each_listed_rule_has_its_reason(seed: Plan) -> None:
     chains = ruleset.parse_save(DUMP, Family.IPV4, ruleset.Reasons(seed.node("host")))
     listing = (
         "Chain DOCKER (1 references)\n pkts bytes target\n    1    60 ACCEPT\n\n"

@@ -66,7 +66,7 @@ def test_nonsense_ends_the_conversation(ends: tuple[Channel, Channel], line: byt
         ends[1].receive()
 
 
-def test_the_end_of_the_other_side_is_told(ends: tuple[Channel, Channel]) -> None:
+def test_the_end_of_the_other_side_is_reported(ends: tuple[Channel, Channel]) -> None:
     ends[0].sock.shutdown(socket.SHUT_WR)
     with pytest.raises(Disconnected):
         ends[1].receive()

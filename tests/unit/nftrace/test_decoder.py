@@ -94,7 +94,7 @@ def test_equal_events_share_their_step() -> None:
     assert len(steps) < len(MESSAGES)
 
 
-def test_families_with_chains_of_one_name_are_told_apart() -> None:
+def test_families_with_chains_of_one_name_are_distinguished() -> None:
     """A policy of ip filter FORWARD differs from that of ip6 in the octets before the id alone."""
     decoder = Decoder()
     families = [decoder.decode(policy(family)).step.family for family in (2, 10, 2, 10)]  # type: ignore[union-attr]

@@ -65,7 +65,7 @@ def test_a_container_answers_on_what_its_image_declares_unless_the_scenario_says
     assert answers(planned(tmp_path, none), "db") == []
 
 
-def test_a_declared_port_gives_way_in_a_shared_namespace(tmp_path: Path) -> None:
+def test_a_declared_port_yields_to_another_in_a_shared_namespace(tmp_path: Path) -> None:
     text = """
 services:
   vpn: {image: qmcgaw/gluetun, ports: ["8000:8000"]}

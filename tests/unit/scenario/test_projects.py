@@ -116,7 +116,7 @@ def test_extends_a_file_that_extends_a_file(loaded: Callable) -> None:
     assert scenario.services[0].image == "deep"
 
 
-def test_a_problem_in_an_extended_file_stands_there(problems: Callable) -> None:
+def test_a_problem_in_an_extended_file_has_that_files_position(problems: Callable) -> None:
     found = problems(
         "services: {web: {extends: {file: base.yaml, service: base}}}",
         {"base.yaml": "services:\n  base:\n    ports: ['80:tcp']\n"},
@@ -318,7 +318,7 @@ def test_an_environment_file_may_name_the_files(tmp_path: Path) -> None:
         folder_environment(tmp_path, {}, ["gone.env"])
 
 
-def test_the_project_directory_stands_for_the_file_s(loaded: Callable) -> None:
+def test_the_project_directory_replaces_the_files_folder(loaded: Callable) -> None:
     text = "services: {web: {image: 'nginx:${TAG-none}', extends: {file: base.yaml, service: base}}}"
     base = "services: {base: {ports: ['80:80']}}"
     others = {".env": "TAG=here", "Other Place/.env": "TAG=there", "Other Place/base.yaml": base}

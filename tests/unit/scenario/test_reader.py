@@ -140,7 +140,7 @@ def test_problems(text: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", "{", "{a: ", "- ", "? "])
-def test_depth_without_bounds_is_told_as_such_whichever_library_meets_it_first(opening: str) -> None:
+def test_unbounded_depth_is_reported_whichever_library_meets_it_first(opening: str) -> None:
     assert re.fullmatch(r"f:1:\d+: nested more than 64 levels deep", problem(opening * 100_000))
 
 
