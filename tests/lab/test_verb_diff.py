@@ -25,7 +25,9 @@ def test_an_upgrade_closes_direct_access(netlab: Netlab) -> None:
     assert ("client", "host:80/tcp", "ipv4") not in found
 
 
-def test_a_minor_update_closes_a_way_out_and_drops_unpublished_ports_on_other_networks(netlab: Netlab) -> None:
+def test_a_minor_update_closes_a_way_out_and_drops_unpublished_ports_of_others(
+    netlab: Netlab,
+) -> None:
     """From 28.0.4 to 28.5.2 they are dropped in raw, where no accept in DOCKER-USER comes before it, and
     which also drops the answers to a container that keeps its own address.
     """
