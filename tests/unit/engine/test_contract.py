@@ -6,19 +6,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.entry_points import installed
 from support.toy_engine import ToyEngine
 
 from netlab import engine
+from netlab.engine.bridges import BridgeHost
 from netlab.engine.contract import Refused
 from netlab.model import engine_names
 from netlab.model.errors import UsageError
+from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.family import FAMILIES
 from netlab.model.plan import Plan
 from netlab.model.problem import Position, ScenarioError
+from netlab.model.scenario import Host, Pool, PortMapping
 from netlab.plan import make
 from netlab.plan.change import History, happen, towards
 from netlab.plan.diff import diff
@@ -57,7 +61,7 @@ def test_the_hosts_own_firewall_is_beside_the_engines_rules() -> None:
         host = plan.node("host")
         assert {r.family for r in host.rulesets if hasattr(r, "sets")} >= {FAMILIES[0]}
         texts = str(host.rulesets)
-        assert "--to-destination 192.168.10.2:80" in texts
+        assert "--to-destination 192.168.10.10:80" in texts
         assert firewall in texts
 
 
@@ -89,6 +93,55 @@ def test_what_it_refuses_is_reported_in_its_words_at_the_place() -> None:
     engine.register(Stubborn())
     with pytest.raises(ScenarioError, match=r"httpd\.yaml:\d+:\d+: stubborn refuses: not today"):
         planned("stubborn")
+
+
+# -- what BridgeHost does for an engine
+
+HOST = Host("host", Position("f", 1, 1))
+NET = NetworkSpec(
+    "nw", "0" * 64, pools=(Pool("192.0.2.0/29", gateway="192.0.2.6"), Pool("2001:db8::/64")), label="nw"
+)
+
+
+def container(node: str, *networks: str, **more: Any) -> ContainerSpec:
+    endpoints = tuple(EndpointSpec(network, **more) for network in networks)
+    return ContainerSpec(node, node, "1" * 64, networks[0], endpoints, (PortMapping(80),))
+
+
+def test_containers_get_the_lowest_free_address_of_each_subnet() -> None:
+    made = BridgeHost(HOST).with_network(NET, "br0", "10.0.0.0/24")
+    made = made.with_container(container("a", "nw", ipv4_address="192.0.2.2"), "p")
+    for node in ("b", "c"):
+        made = made.with_container(container(node, "nw"), "p")
+    facts = made.facts("toy")
+    assert [c.interfaces[0].addresses for c in facts.containers] == [
+        ("192.0.2.2/29", "2001:db8::2/64"),
+        ("192.0.2.1/29", "2001:db8::3/64"),
+        ("192.0.2.3/29", "2001:db8::4/64"),
+    ]
+    assert facts.interfaces[0].addresses == ("192.0.2.6/29", "2001:db8::1/64")
+    assert [route.via for route in facts.containers[0].routes] == ["192.0.2.6", "2001:db8::1"]
+    assert [i.name for i in facts.interfaces] == ["br0", "p0", "p1", "p2"]
+    assert [(p.node, p.host_port) for p in facts.publications] == [("a", 80), ("b", 80), ("c", 80)]
+    with pytest.raises(Refused, match="Address already in use"):
+        made.with_container(container("d", "nw", ipv4_address="192.0.2.3"), "p")
+    with pytest.raises(Refused, match="there is no network gone"):
+        made.with_container(container("d", "gone"), "p")
+
+
+def test_a_container_has_a_link_for_each_network_and_its_way_out_by_the_first() -> None:
+    outer = NetworkSpec("one", "1" * 64, label="one")
+    made = BridgeHost(HOST).with_network(outer, "br0", "10.1.0.0/24")
+    inner = NetworkSpec("two", "2" * 64, label="two", internal=True)
+    made = made.with_network(inner, "br1", "10.2.0.0/24")
+    facts = made.with_container(container("a", "one", "two"), "p").facts("toy")
+    assert [(i.name, i.addresses) for i in facts.containers[0].interfaces] == [
+        ("eth0", ("10.1.0.2/24",)),
+        ("eth1", ("10.2.0.2/24",)),
+    ]
+    assert [route.via for route in facts.containers[0].routes] == ["10.1.0.1"]
+    alone = made.with_container(container("b", "two"), "p").facts("toy")
+    assert alone.containers[0].routes == ()
 
 
 # -- names
