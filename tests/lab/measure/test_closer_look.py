@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from witness.plain import Asking, Told
+from witness.plain import Asking, PlainAnswer
 
 import netlab
 from netlab.journey.sentence import sentence
@@ -178,7 +178,7 @@ def run(lab: netlab.Lab, node: str, argv: list[str]) -> None:
             subprocess.run(words, check=True, capture_output=True)
 
 
-def plainly(lab: netlab.Lab, journey: Journey) -> Told:
+def plainly(lab: netlab.Lab, journey: Journey) -> PlainAnswer:
     """What ordinary sockets say of the same flow."""
     address, _, port = journey.flow.dst.rpartition(":")
     asking = Asking(lab.namespaces[journey.flow.origin], address.strip("[]"), "tcp", int(port))
