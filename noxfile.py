@@ -19,8 +19,10 @@ ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
 SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
 NOTHING_TESTED = 5
-#: Tests of labs spend half of their time waiting for packets, so there are more workers than processors.
-WORKERS = str((os.cpu_count() or 1) * 3 // 2)
+#: Tests wait for packets and for daemons half of their time and more, so workers outnumber processors.
+PROCESSORS = os.cpu_count() or 1
+LAB_WORKERS = str(PROCESSORS * 2)
+DAEMON_WORKERS = str(PROCESSORS * 3)
 CONSTRAINTS = """\
 # The exact versions that the tests ran with, for ./install; pyproject.toml says which ones are allowed.
 # Written by `nox -s constraints`.
@@ -75,7 +77,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some."""
-    pytest(session, "-n", WORKERS, *(session.posargs or ("tests/unit", "tests/lab")))
+    pytest(session, "-n", LAB_WORKERS, *(session.posargs or ("tests/unit", "tests/lab")))
 
 
 @nox.session
@@ -92,7 +94,7 @@ def conformance(session: nox.Session) -> None:
     Brings those of other Debian suites first, once. The machine's own is compared with everything, they
     with a selection; ``nox -s conformance -- --conformance-all -k ports`` picks daemons and configurations.
     """
-    pytest(session, "-n", "4", "--conformance-make", "tests/conformance", *session.posargs)
+    pytest(session, "-n", DAEMON_WORKERS, "--conformance-make", "tests/conformance", *session.posargs)
 
 
 @nox.session
