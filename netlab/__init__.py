@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlab.first_use import at_first_use
+from netlab.model.text import register_with
 from netlab.version import __version__
 
 if TYPE_CHECKING:
@@ -74,10 +75,18 @@ def __getattr__(name: str) -> object:
         return _get(name)  # raises AttributeError
     held: Any = _private("held")
     with held():  # half a module would be left of an import that Ctrl-C breaks off
-        if name in ("Lab", "attach", "up"):
-            register: Any = _private("register")
-            register()
         return _get(name)
+
+
+def _register() -> None:
+    """Import what draws values; the core itself does not know it."""
+    held: Any = _private("held")
+    with held():
+        register: Any = _private("register")
+        register()
+
+
+register_with(_register)
 
 
 def __dir__() -> list[str]:

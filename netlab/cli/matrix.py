@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, say
-from netlab.cli.scenarios import load_group, scenario_groups
+from netlab.cli.scenarios import load_group, running_lab, scenario_groups
 from netlab.journey.matrix import Selection, names_target
-from netlab.lab import state, temporary
-from netlab.lab.client.client import find_lab
+from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
 from netlab.model.errors import UsageError
 from netlab.view.console import console
@@ -87,14 +85,8 @@ def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
 
 def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """The matrix of a lab that is up, if that is what was named; nothing if a file was."""
-    if len(args.files) != 1 or os.path.exists(args.files[0]):
-        return []
-    name = args.files[0]
-    if name not in (record.name for record in state.standing()):
-        return []
-    if args.engine or args.firewall or args.daemon:
-        raise UsageError(f"{name} is a running lab: to build variants, name its file")
-    return [measure_matrix(find_lab(name), selection=selection)]
+    lab = running_lab(args)
+    return [] if lab is None else [measure_matrix(lab, selection=selection)]
 
 
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from netlab.cli.output import say
+from netlab.lab import state
+from netlab.lab.client.client import Client, find_lab
 from netlab.lab.load import load_scenario
 from netlab.lab.options import OPTIONS
 from netlab.model.errors import UsageError
@@ -110,3 +112,16 @@ def load_plan(args: argparse.Namespace) -> Plan:
     if len(groups) > 1:
         raise UsageError("one scenario at a time, please (-f merges several files into one)")
     return load_group(args, groups[0])
+
+
+def running_lab(args: argparse.Namespace) -> Client | None:
+    """The lab that was named in the place of a file, if it is up; raises UsageError for other options."""
+    if len(args.files) != 1 or args.merged or os.path.exists(args.files[0]):
+        return None
+    name = args.files[0]
+    if name not in (record.name for record in state.standing()):
+        return None
+    given = [option.flags[0] for key, option in OPTIONS.items() if option.flags and getattr(args, key, None)]
+    if given:
+        raise UsageError(f"{name} is a running lab: with {given[0]}, name its file")
+    return find_lab(name)

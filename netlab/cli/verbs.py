@@ -26,6 +26,7 @@ VERBS = {
     "gallery": "list the scenarios that come with netlab, or write one",
     "init": "write a scenario for a folder's Compose file",
     "plan": "show what would be built, without building it",
+    "graph": "draw the topology: terminal, Mermaid, Graphviz or SVG",
     "doctor": "check what this machine offers and lacks",
     "clean": "remove what killed labs left behind",
     "completion": "print a shell's completion script",

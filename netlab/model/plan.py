@@ -10,10 +10,13 @@ from netlab.model.family import Family
 from netlab.model.problem import Position
 from netlab.model.rules import IpSet, NftTable, Ruleset
 from netlab.model.scenario import HostRule, Protocol
+from netlab.model.text import drawing_of
 
 #: The address of Docker's embedded DNS server in a container.
 RESOLVER = "127.0.0.11"
 
+#: What :meth:`Plan.graph` can draw.
+GraphForm = Literal["text", "mermaid", "dot", "svg"]
 NodeKind = Literal["host", "container", "outside", "segment"]
 
 
@@ -306,3 +309,18 @@ class Plan:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    def graph(self, form: GraphForm = "text") -> str:
+        """Draw the topology: machines, bridges, veth pairs, addresses and published ports.
+
+        ``form``: ``text`` (80 columns), ``mermaid``, ``dot`` (Graphviz) or ``svg``, as ``netlab graph``
+        prints them; ValueError for any other.
+
+        >>> plan = netlab.load_plan(["scenarios/httpd.yaml"])
+        >>> print(plan.graph())
+        httpd: docker-20.10, 1 container on 2 networks, 2 ports published
+        ...
+        >>> plan.graph("mermaid").splitlines()[0]
+        'flowchart LR'
+        """
+        return drawing_of(self, f"graph-{form}")

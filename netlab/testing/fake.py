@@ -17,7 +17,6 @@ from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
 from netlab.model.journey import Journey
 from netlab.plan import make
-from netlab.view.texts import register
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 #: What identifies a recorded journey: origin, target, family and ``via``.
 Key = tuple[str, str, str, str | None]
-
-
-register()
 
 
 class FakeLab(Questions):

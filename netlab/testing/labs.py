@@ -14,7 +14,6 @@ import pytest
 from netlab.lab.lab import Lab
 from netlab.model.errors import MachineError, NetlabError
 from netlab.view.plain import visible
-from netlab.view.texts import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from netlab.model.plan import Plan
     from netlab.testing.variants import Variant
 
-register()
 _numbers = itertools.count(1)
 #: A lab's name has at most 63 characters: this many are the scenario's.
 _STEM = 32

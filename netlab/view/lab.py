@@ -148,7 +148,7 @@ def _published(plan: Plan, ink: _Ink, most: int) -> Iterator[str]:
     several = sum(node.kind == "host" for node in plan.nodes) > 1
     rows = [
         (
-            (f"{entry.host} " if several else "") + _front(entry),
+            (f"{entry.host} " if several else "") + front_of(entry),
             f"{entry.node}:{entry.container_port}",
             held_by(plan, entry),
         )
@@ -161,7 +161,8 @@ def _published(plan: Plan, ink: _Ink, most: int) -> Iterator[str]:
         yield f"  … and {len(plan.publications) - most} more"
 
 
-def _front(entry: Publication) -> str:
+def front_of(entry: Publication) -> str:
+    """A published port as the host has it: ``*:80/tcp``, ``127.0.0.1:8080/tcp``."""
     where = endpoint(entry.host_address, entry.host_port) if entry.host_address else f"*:{entry.host_port}"
     return f"{where}/{entry.protocol}"
 

@@ -8,6 +8,7 @@ from netlab.first_use import at_first_use
 
 if TYPE_CHECKING:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len, chop_cells
     from rich.console import Console, Group
     from rich.markup import escape
     from rich.segment import Segment
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-__all__ = ["SIMPLE_HEAD", "Console", "Group", "Segment", "Table", "Text", "Tree", "escape"]
+__all__ = [
+    "SIMPLE_HEAD",
+    "Console",
+    "Group",
+    "Segment",
+    "Table",
+    "Text",
+    "Tree",
+    "cell_len",
+    "chop_cells",
+    "escape",
+]
 
 _WHERE = {
     "SIMPLE_HEAD": "rich.box",
@@ -25,6 +37,8 @@ _WHERE = {
     "Table": "rich.table",
     "Text": "rich.text",
     "Tree": "rich.tree",
+    "cell_len": "rich.cells",
+    "chop_cells": "rich.cells",
     "escape": "rich.markup",
 }
 

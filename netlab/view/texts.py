@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING
 
 from netlab.model.text import show_with
+from netlab.view import graph
 from netlab.view.console import console
 from netlab.view.grid import report
 from netlab.view.journey import journey_view
@@ -36,6 +38,8 @@ def column_text(column: Column) -> str:
 
 
 def register() -> None:
-    """Let ``str()`` of a journey and of a matrix be these texts."""
+    """Let ``str()`` of a journey and of a matrix be these texts, and plans be drawn."""
     show_with("Journey", journey_text)
     show_with("Column", column_text)
+    for form in graph.FORMS:
+        show_with("Plan", partial(graph.draw, form=form), f"graph-{form}")

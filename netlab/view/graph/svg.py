@@ -1,0 +1,233 @@
+"""A topology as an SVG drawing.
+
+From left to right: the machines outside, the segments, and each host with its interfaces and published ports,
+its bridges, and its containers. A bus is a vertical line, an interface a horizontal one, and a dot is where
+they are joined. Vertical lines that would overlap are side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from netlab.view.svg import CHAR, LINE, Drawing, text_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from netlab.view.graph.topology import Bus, End, Machine, Topology
+
+    BusName = tuple[str, str]
+
+#: Lines that could meet are half a line's height off each other: no two coincide.
+_EDGE: Final = LINE  #: around everything
+_GAP: Final = LINE  #: between boxes
+_PAD: Final = LINE / 2  #: inside a box
+_LANE: Final = 18.0  #: between the lines of two buses
+
+
+@dataclass(slots=True)
+class _Box:
+    """A box with lines of text (words, look); ``rows``: the line of each interface."""
+
+    look: str
+    lines: list[tuple[str, str]]
+    rows: list[int] = field(default_factory=list)
+    x: float = 0
+    y: float = 0
+
+    @property
+    def width(self) -> float:
+        return max(text_width(words) for words, _ in self.lines) + 2 * _PAD
+
+    @property
+    def height(self) -> float:
+        return len(self.lines) * LINE + 2 * _PAD
+
+    def row(self, number: int) -> float:
+        """The height of an interface's line."""
+        return self.y + _PAD + (self.rows[number] + 0.5) * LINE
+
+    def draw(self, drawing: Drawing, width: float, height: float) -> None:
+        drawing.box(self.x, self.y, width, height, self.look)
+        for number, (words, look) in enumerate(self.lines):
+            drawing.text(self.x + _PAD, self.y + _PAD + (number + 0.75) * LINE, words, look)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A line from a bus to the edge of a machine's box; ``right``: that edge is to the right of the bus."""
+
+    x: float
+    y: float
+    port: str
+    right: bool
+
+
+def svg(topology: Topology) -> str:
+    """The drawing of a topology as an SVG document."""
+    layout = _Layout(topology)
+    layout.draw()
+    return layout.drawing.render(f"Topology of {topology.title}", _description(topology), key="topology")
+
+
+def _description(topology: Topology) -> list[str]:
+    """The drawing in sentences, for those who do not see it."""
+    lines = []
+    for bus in topology.buses:
+        ends = [f"{machine.name} by {end.interface}" for machine, end in topology.links(bus)]
+        where = f" of {bus.host}" if bus.host else ""
+        lines.append(f"{bus.words} {bus.name}{where} connects {', '.join(ends) or 'nothing'}.")
+    lines += [f"{port.host} publishes {port.front} to {port.back}: {port.holder}." for port in topology.ports]
+    return lines
+
+
+def _machine_box(machine: Machine) -> _Box:
+    box = _Box(machine.kind, [(machine.name, "text bold")])
+    box.lines += [(f"+ {guest}", "text") for guest in machine.guests]
+    box.lines += [(machine.engine, "dim")] if machine.engine else []
+    for end in machine.ends:
+        box.rows.append(len(box.lines))
+        first, *more = end.addresses or ("",)
+        box.lines.append((f"{end.interface}  {first}".rstrip(), "text"))
+        box.lines += [(" " * (len(end.interface) + 2) + address, "text") for address in more]
+    if not machine.ends:
+        box.lines.append(("without a network", "dim"))
+    return box
+
+
+def _host_box(topology: Topology, host: Machine) -> _Box:
+    box = _machine_box(host)
+    for port in topology.ports_of(host.name):
+        box.lines += [(f"{port.front} → {port.back}", "text bold"), (f"  {port.holder}", "dim")]
+    return box
+
+
+def _bus_box(bus: Bus) -> _Box:
+    lines = [(bus.name, "text bold"), (bus.words, "dim"), *((address, "text") for address in bus.addresses)]
+    return _Box("bus", lines, [0])
+
+
+def _widest(boxes: Iterable[_Box]) -> float:
+    return max((box.width for box in boxes), default=0)
+
+
+def _port_room(ends: Iterable[End]) -> float:
+    """The room for the names of the buses' ends of links."""
+    return max((text_width(end.port) for end in ends), default=0) + 2 * CHAR
+
+
+def _stack(boxes: Iterable[_Box], x: float, y: float) -> float:
+    """Place boxes below each other; returns where the next one would be."""
+    for box in boxes:
+        box.x, box.y = x, y
+        y += box.height + _GAP
+    return y
+
+
+class _Layout:
+    """Places boxes from left to right, and draws; ``links`` has what is placed already, by bus."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.drawing = Drawing()
+        self._topology = topology
+        self._links: dict[BusName, list[_Link]] = {(bus.host, bus.name): [] for bus in topology.buses}
+
+    def draw(self) -> None:
+        found, drawing = self._topology, self.drawing
+        drawing.text(_EDGE, _EDGE + _PAD, found.title, "text bold")
+        segments = [(bus, _bus_box(bus)) for bus in found.segments]
+        top = 3 * LINE + max((box.height + _GAP for _, box in segments), default=0)
+        outside = [(machine, _machine_box(machine)) for machine in found.outside]
+        _stack((box for _, box in outside), _EDGE, top)
+        width = _widest(box for _, box in outside)
+        self._reach(outside, _EDGE + width, right=False)
+        x = _EDGE + width + _port_room(end for machine in found.outside for end in machine.ends)
+        for _, box in segments:
+            box.x, box.y = x, 2.5 * LINE
+            x += box.width + _GAP
+        x += _port_room(end for host in found.hosts for end in host.ends)
+        top += _PAD
+        for host in found.hosts:
+            top = self._host(host, x, top) + _GAP
+        for bus, box in segments:
+            self._bus(bus, box.x + box.width / 2, [box.y + box.height])
+            box.draw(drawing, box.width, box.height)
+        for _, box in outside:
+            box.draw(drawing, width, box.height)
+
+    def _reach(self, machines: Iterable[tuple[Machine, _Box]], x: float, *, right: bool) -> None:
+        """Remember the links of machines whose boxes have their edge at ``x``."""
+        for machine, box in machines:
+            for number, end in enumerate(machine.ends):
+                self._links[end.bus].append(_Link(x, box.row(number), end.port, right))
+
+    def _host(self, host: Machine, x: float, y: float) -> float:
+        """Draw a host with all that is on it; returns where its frame ends."""
+        found = self._topology
+        frame = _host_box(found, host)
+        frame.x, frame.y = x, y
+        self._reach([(host, frame)], x, right=True)
+        buses = [(bus, _bus_box(bus)) for bus in found.buses_of(host.name)]
+        machines = [(machine, _machine_box(machine)) for machine in found.inside(host.name)]
+        bottom = max(
+            y + frame.height,
+            _stack((box for _, box in buses), x + frame.width + _GAP, y + 1.5 * LINE),
+            _stack((box for _, box in machines), 0, y + LINE),
+        )
+        # The order of machines decides how far each bus reaches, and this how many lanes there are.
+        self._reach(machines, 0, right=True)
+        lanes = _lanes([self._span(bus, box) for bus, box in buses])
+        bus_width, machine_width = _widest(b for _, b in buses), _widest(b for _, b in machines)
+        first = x + frame.width + _GAP + bus_width + _LANE
+        edge = first + max(lanes, default=0) * _LANE + _port_room(e for m, _ in machines for e in m.ends)
+        self._move(buses, edge)
+        right = edge + machine_width if machines else first + max(lanes, default=0) * _LANE
+        frame.draw(self.drawing, max(right, x + frame.width) + _GAP - x, bottom - y)
+        for (bus, box), lane in zip(buses, lanes, strict=True):
+            at = first + lane * _LANE
+            if self._links[bus.host, bus.name]:
+                self.drawing.line([(box.x, box.row(0)), (at, box.row(0))])
+                self._bus(bus, at, [box.row(0)])
+            box.draw(self.drawing, bus_width, box.height)
+        for _, box in machines:
+            box.x = edge
+            box.draw(self.drawing, machine_width, box.height)
+        return bottom
+
+    def _move(self, buses: Iterable[tuple[Bus, _Box]], edge: float) -> None:
+        """The machines' edge is known now."""
+        for bus, _ in buses:
+            links = self._links[bus.host, bus.name]
+            links[:] = [_Link(edge, link.y, link.port, True) if not link.x else link for link in links]
+
+    def _span(self, bus: Bus, box: _Box) -> tuple[float, float]:
+        heights = [box.row(0), *(link.y for link in self._links[bus.host, bus.name])]
+        return min(heights), max(heights)
+
+    def _bus(self, bus: Bus, x: float, own: Sequence[float]) -> None:
+        """The vertical line of a bus and its links; it also reaches its ``own`` heights."""
+        links = self._links[bus.host, bus.name]
+        heights = [*own, *(link.y for link in links)]
+        self.drawing.line([(x, min(heights)), (x, max(heights))])
+        for link in links:
+            self.drawing.line([(x, link.y), (link.x, link.y)])
+            self.drawing.dot(x, link.y)
+            at, anchor = (link.x - CHAR / 2, "end") if link.right else (link.x + CHAR / 2, "start")
+            self.drawing.text(at, link.y - 4, link.port, "dim", anchor=anchor, size=12)
+
+
+def _lanes(spans: Iterable[tuple[float, float]]) -> list[int]:
+    """The lane of each vertical line: the first in which it overlaps no earlier one."""
+    taken: list[list[tuple[float, float]]] = []
+    chosen = []
+    for start, end in spans:
+        lane = next(
+            (n for n, used in enumerate(taken) if all(end < a - _PAD or start > b + _PAD for a, b in used)),
+            len(taken),
+        )
+        if lane == len(taken):
+            taken.append([])
+        taken[lane].append((start, end))
+        chosen.append(lane)
+    return chosen

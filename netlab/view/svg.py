@@ -1,0 +1,134 @@
+"""Write SVG: shapes and text on a grid of pixels, legible in light and dark, with a title and a description.
+
+An XML library writes everything, so a text is a text whatever it holds. Shapes have classes; one style sheet
+colours them. Colour is never the only sign: each kind of shape has words, a border or a dash of its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+from xml.etree import ElementTree
+
+from netlab.model.shown import shown_in_line
+
+#: Pixels: the advance of a character, a line, the size of letters.
+CHAR, LINE, SIZE = 8.43, 20, 14
+_FONT: Final = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+
+#: class → (light, dark) declarations. Text has a contrast of at least 4.5 on every fill (WCAG 2.2, 1.4.3).
+_COLOURS: Final = {
+    "paper": ("fill:#ffffff", "fill:#14181d"),
+    "text": ("fill:#16191d", "fill:#eceff2"),
+    "dim": ("fill:#4b535c", "fill:#b3bcc5"),
+    "host": ("fill:#f3f6fa;stroke:#31506f", "fill:#1b222a;stroke:#8fb3d6"),
+    "container": ("fill:#e4f1e4;stroke:#1f5f2b", "fill:#17301c;stroke:#7cc68a"),
+    "outside": ("fill:#fbeedb;stroke:#7a4a00", "fill:#33260f;stroke:#e2b05f"),
+    "bus": ("fill:#e1e9f6;stroke:#2a4b8d", "fill:#1b2a45;stroke:#8cb0f0"),
+    "port": ("fill:#ffffff;stroke:#5b3a8c", "fill:#231a33;stroke:#c3a3f2"),
+    "wire": ("stroke:#4b535c", "stroke:#b3bcc5"),
+    "dot": ("fill:#4b535c", "fill:#b3bcc5"),
+}
+#: Declarations that light and dark have in common.
+_SHAPES: Final = {
+    "host": "stroke-width:2",
+    "container": "stroke-width:1.5",
+    "outside": "stroke-width:1.5;stroke-dasharray:6 3",
+    "bus": "stroke-width:1.5",
+    "port": "stroke-width:1.5",
+    "wire": "stroke-width:1.5;fill:none",
+}
+
+
+def _style_sheet() -> str:
+    """The style of every drawing; all selectors begin with ``.netlab``, so that it can stand in a page."""
+    common = [f".netlab text{{font:{SIZE}px {_FONT};white-space:pre}}", ".netlab .bold{font-weight:bold}"]
+    common += [f".netlab .{name}{{{declarations}}}" for name, declarations in _SHAPES.items()]
+    light, dark = (
+        "".join(f".netlab .{name}{{{pair[number]}}}" for name, pair in _COLOURS.items()) for number in (0, 1)
+    )
+    return "".join(common) + light + f"@media (prefers-color-scheme:dark){{{dark}}}"
+
+
+def cells(text: str) -> int:
+    """The columns that a text takes in a font of fixed width."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def text_width(text: str) -> float:
+    """The width of a text in pixels, as it is shown."""
+    return cells(shown_in_line(text)) * CHAR
+
+
+class Drawing:
+    """An SVG document that grows with what is drawn in it."""
+
+    def __init__(self) -> None:
+        self._parts: list[ElementTree.Element] = []
+        self._width = 0.0
+        self._height = 0.0
+
+    def box(self, x: float, y: float, width: float, height: float, look: str, *, round_: float = 4) -> None:
+        """A rectangle of the class ``look``."""
+        self._add("rect", look, x=x, y=y, width=width, height=height, rx=round_)
+        self._reach(x + width, y + height)
+
+    def line(self, points: Sequence[tuple[float, float]], look: str = "wire") -> None:
+        """A line through points."""
+        self._add("polyline", look, points=" ".join(f"{_number(x)},{_number(y)}" for x, y in points))
+        for x, y in points:
+            self._reach(x, y)
+
+    def dot(self, x: float, y: float) -> None:
+        """A joint of two lines."""
+        self._add("circle", "dot", cx=x, cy=y, r=3.5)
+
+    def text(
+        self, x: float, y: float, words: str, look: str = "text", *, anchor: str = "start", size: int = SIZE
+    ) -> None:
+        """One line of text with its base at ``y``."""
+        made = self._add("text", look, x=x, y=y)
+        if anchor != "start":
+            made.set("text-anchor", anchor)
+        if size != SIZE:
+            made.set("style", f"font-size:{size}px")
+        made.text = shown_in_line(words)
+        wide = text_width(words) * size / SIZE
+        self._reach(x + {"start": wide, "middle": wide / 2, "end": 0}[anchor], y + LINE / 4)
+
+    def render(self, title: str, description: Sequence[str], *, key: str = "netlab") -> str:
+        """The document; ``key`` begins the ids of its parts."""
+        width, height = self._width + 16, self._height + 16
+        root = ElementTree.Element(
+            "svg", {
+                "xmlns": "http://www.w3.org/2000/svg", "class": "netlab", "role": "img",
+                "aria-labelledby": f"{key}-title {key}-desc",
+                "viewBox": f"0 0 {_number(width)} {_number(height)}",
+                "width": _number(width), "height": _number(height),
+            },
+        )  # fmt: skip
+        for name, lines in (("title", [title]), ("desc", description)):
+            made = ElementTree.SubElement(root, name, {"id": f"{key}-{name}"})
+            made.text = "\n".join(map(shown_in_line, lines))
+        ElementTree.SubElement(root, "style").text = _style_sheet()
+        ElementTree.SubElement(
+            root, "rect", {"class": "paper", "width": "100%", "height": "100%", "stroke": "none"}
+        )
+        root.extend(self._parts)
+        return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+    def _add(self, name: str, look: str, **values: float | str) -> ElementTree.Element:
+        attributes = {
+            key: value if isinstance(value, str) else _number(value) for key, value in values.items()
+        }
+        made = ElementTree.Element(name, {"class": look, **attributes})
+        self._parts.append(made)
+        return made
+
+    def _reach(self, x: float, y: float) -> None:
+        self._width, self._height = max(self._width, x), max(self._height, y)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
