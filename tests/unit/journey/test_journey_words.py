@@ -359,7 +359,8 @@ table inet mine { # handle 4
 
 def test_a_journey_is_printed_as_the_command_line_prints_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_RENDERERS", {})
+    monkeypatch.setattr(text, "_REGISTRARS", [])
     assert str(FORWARDED) == repr(FORWARDED)  # the core alone draws nothing
-    register()
+    text.register_with(register)
     assert str(FORWARDED).splitlines()[0] == "client -> host:80/tcp  IPv4  ok, forward"
     assert str(FORWARDED).splitlines()[-1].startswith("IPv4 reached httpd")
