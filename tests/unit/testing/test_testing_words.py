@@ -213,6 +213,8 @@ def test_pytest_s_start_imports_nothing_of_the_labs() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
         "netlab.first_use",
+        "netlab.model",
+        "netlab.model.text",
         "netlab.version",
         "netlab",
         "netlab.testing",
