@@ -6,11 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.cli.output import print_text
+from netlab.cli.output import open_output, print_text
 from netlab.cli.status import the_lab
 from netlab.lab.client.instrument import measuring
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
+from netlab.view import path
 from netlab.view.console import console
 from netlab.view.journey import journey_view
 
@@ -30,8 +31,12 @@ def run(args: argparse.Namespace) -> int:
     """Measure and show; returns 0 if every flow was measured, otherwise 3."""
     client, texts = question(args)
     flows = flows_of(client.plan, texts, args)
-    show = _Show(args)
+    show = _Show(args, client.plan)
     _measure(client, flows, shape(options_of(args)), args.replies, show)
+    show.finish()
+    if args.svg is not None:
+        with open_output(args.svg) as file:
+            file.write(path.svg(show.journeys, client.plan).encode())
     return 3 if show.unmeasured else 0
 
 
@@ -85,21 +90,33 @@ def options_of(args: argparse.Namespace) -> PacketOptions:
 class _Show:
     """Shows each journey as soon as it is known."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, plan: Plan) -> None:
         self.json = args.json
+        self.picture = args.picture
+        self.plan = plan
+        self.journeys: list[Journey] = []
         self.whole = args.verbose
         self.unmeasured = 0
 
     def __call__(self, number: int, journey: Journey) -> None:
         self.unmeasured += journey.outcome == "unmeasured"
+        self.journeys.append(journey)
         if self.json:
             print_text(json.dumps(journey.to_json(), ensure_ascii=False))
+        elif self.picture:
+            return  # its other family may follow
         else:
             screen = console(sys.stdout)
             if number:
                 screen.print()
             screen.print(journey_view(journey, whole=self.whole))
         sys.stdout.flush()
+
+    def finish(self) -> None:
+        """Show what waited for all journeys."""
+        if self.picture:
+            for journeys in path.of_one_flow(self.journeys):
+                print_text(path.text(journeys, self.plan))
 
 
 def _measure(client: Client, flows: list[Flow], shape: Shape | None, replies: bool, show: _Show) -> None:

@@ -6,10 +6,13 @@ The JSON of :meth:`Journey.to_json` is stable and versioned: keys are added, but
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from netlab.model.flow import OutcomeName, PathName
-from netlab.model.text import text_of
+from netlab.model.text import drawing_of, text_of
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Plan
 
 SCHEMA_VERSION = 1
 
@@ -184,6 +187,17 @@ class Journey:
     def __str__(self) -> str:
         """What ``netlab probe`` prints, where :mod:`netlab` itself is imported."""
         return text_of(self) or repr(self)
+
+    def svg(self, plan: Plan | None = None) -> str:
+        """Draw the path on the Netfilter diagram, as an SVG document, as ``netlab probe --svg`` does.
+
+        With the ``plan`` of its lab, each hook also shows the base chains of which the journey says nothing.
+
+        >>> drawing = lab.probe("client -> host:80", family=4).svg()
+        >>> drawing.startswith("<svg "), "◆ filter FORWARD" in drawing
+        (True, True)
+        """
+        return drawing_of(self, "svg", plan=plan)
 
     def to_json(self) -> dict[str, Any]:
         """The journey as a JSON object, as ``netlab probe --json`` prints it.

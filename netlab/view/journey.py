@@ -19,8 +19,7 @@ policy that decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -29,6 +28,7 @@ from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import icmp_words, sentence
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
 from netlab.view import rich
+from netlab.view.hits import STOPPED, Branch, decides, ends, nested
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,7 +47,6 @@ _COLOURS: Final = {
 #: so many jumps that lead nowhere, one after the other, are one line, and so many chains are named in it
 _FOLDED: Final = 4
 _NAMED: Final = 3
-_STOPPED: Final = ("drop", "policy drop")
 
 
 def journey_view(journey: Journey, *, whole: bool = False) -> RenderableType:
@@ -61,7 +60,7 @@ def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
     # An answer may match the rule that let the request pass: the rule is marked where it decided.
     forth, back = journey.decided_by, DecidedBy("none")
     if stopped_by(journey) is not None and not any(
-        _ends(visit) for leg in journey.legs for visit in leg.hooks
+        ends(visit) for leg in journey.legs for visit in leg.hooks
     ):
         forth, back = back, forth
     for leg in journey.legs:
@@ -128,7 +127,7 @@ def _leg(tree: Tree, leg: Leg, decision: DecidedBy, whole: bool, prefix: str = "
 
 def _last(leg: Leg, visit: HookVisit) -> Packet:
     """How the packet left the last hook: only there is the change not the next hook's packet."""
-    if _ends(visit):
+    if ends(visit):
         return visit.packet
     return Packet(leg.nat.snat or visit.packet.src, leg.nat.dnat or visit.packet.dst)
 
@@ -141,54 +140,16 @@ def _visit(
     decision: DecidedBy,
     whole: bool,
 ) -> None:
-    stopped = _ends(visit)
+    stopped = ends(visit)
     hook_pass = branch.add(
         _text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim"))
     )
-    _hits(hook_pass, _nested(visit.rules), partial(_decides, visit=visit, decision=decision), whole)
+    _hits(hook_pass, nested(visit.rules), partial(decides, visit=visit, decision=decision), whole)
     if came is not None and left is not None and came != left:
         hook_pass.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
 
 
-@dataclass
-class _Branch:
-    """A rule or policy that a packet met, and below a jump what it met in that chain."""
-
-    hit: RuleHit
-    below: list[_Branch] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """How many lines it takes."""
-        return 1 + sum(one.size for one in self.below)
-
-    @property
-    def leads_nowhere(self) -> bool:
-        """Whether it is a jump to a chain in which nothing but such jumps matched."""
-        return _is_jump(self.hit) and all(one.leads_nowhere for one in self.below)
-
-
-def _is_jump(hit: RuleHit) -> bool:
-    return hit.verdict.startswith(("jump ", "goto "))
-
-
-def _nested(hits: Iterable[RuleHit]) -> list[_Branch]:
-    """A rule of a chain that was jumped to stands under the rule that jumped."""
-    root: list[_Branch] = []
-    stack = [root]
-    bases: dict[str, int] = {}
-    for hit in hits:
-        depth = bases.setdefault(_chain(hit), 1)
-        del stack[depth:]
-        made = _Branch(hit)
-        stack[-1].append(made)
-        if _is_jump(hit):
-            stack.append(made.below)
-            bases[f"{hit.family} {hit.table} {hit.verdict.partition(' ')[2]}"] = depth + 1
-    return root
-
-
-def _hits(tree: Tree, branches: Sequence[_Branch], decides: Callable[[RuleHit], bool], whole: bool) -> None:
+def _hits(tree: Tree, branches: Sequence[Branch], chosen: Callable[[RuleHit], bool], whole: bool) -> None:
     """Branches below a line; many jumps that lead nowhere are one line unless ``whole``."""
     for nowhere, group in groupby(branches, lambda one: one.leads_nowhere):
         found = list(group)
@@ -200,12 +161,7 @@ def _hits(tree: Tree, branches: Sequence[_Branch], decides: Callable[[RuleHit], 
             tree.add(_text((f"⋯ {words}", "dim")))
             continue
         for one in found:
-            _hits(tree.add(_hit(one.hit, decides(one.hit))), one.below, decides, whole)
-
-
-def _ends(visit: HookVisit) -> bool:
-    """Whether the packet was dropped at this hook."""
-    return bool(visit.rules) and visit.rules[-1].verdict in _STOPPED
+            _hits(tree.add(_hit(one.hit, chosen(one.hit))), one.below, chosen, whole)
 
 
 def _links(visit: HookVisit) -> str:
@@ -216,22 +172,8 @@ def _links(visit: HookVisit) -> str:
     return f"  out by {visit.oif}" if visit.oif else ""
 
 
-def _chain(hit: RuleHit) -> str:
-    return f"{hit.family} {hit.table} {hit.chain}"
-
-
-def _decides(hit: RuleHit, visit: HookVisit, decision: DecidedBy) -> bool:
-    return (
-        decision.kind in ("rule", "policy")
-        and (decision.family, decision.table, decision.chain) == (hit.family, hit.table, hit.chain)
-        and decision.hook == visit.hook
-        and decision.rule == hit.rule
-        and (decision.kind == "policy") == (hit.rule is None)
-    )
-
-
 def _hit(hit: RuleHit, decides: bool) -> Text:
-    stopped = hit.verdict in _STOPPED
+    stopped = hit.verdict in STOPPED
     colour = ("red" if stopped else "green") if decides else ""
     parts = [
         ("◆ " if decides else "", f"bold {colour}".strip()),

@@ -28,6 +28,14 @@ _COLOURS: Final = {
     "bus": ("fill:#e1e9f6;stroke:#2a4b8d", "fill:#1b2a45;stroke:#8cb0f0"),
     "port": ("fill:#ffffff;stroke:#5b3a8c", "fill:#231a33;stroke:#c3a3f2"),
     "wire": ("stroke:#4b535c", "stroke:#b3bcc5"),
+    "idle": ("fill:#ffffff;stroke:#8a929a", "fill:#14181d;stroke:#6b757f"),
+    "passed": ("fill:#e3eefb;stroke:#0b4f94", "fill:#12304f;stroke:#7fb8f2"),
+    "allowed": ("fill:#d9efdc;stroke:#12652a", "fill:#143a1f;stroke:#6fd08a"),
+    "stopped": ("fill:#fbdcd9;stroke:#a31515", "fill:#4a1917;stroke:#ff9b92"),
+    "way": ("stroke:#0b4f94", "stroke:#7fb8f2"),
+    "unused": ("stroke:#8a929a", "stroke:#6b757f"),
+    "head": ("fill:#0b4f94", "fill:#7fb8f2"),
+    "changed": ("fill:#7a2e00", "fill:#ffb98a"),
     "dot": ("fill:#4b535c", "fill:#b3bcc5"),
 }
 #: Declarations that light and dark have in common.
@@ -37,6 +45,13 @@ _SHAPES: Final = {
     "outside": "stroke-width:1.5;stroke-dasharray:6 3",
     "bus": "stroke-width:1.5",
     "port": "stroke-width:1.5",
+    "idle": "stroke-width:1;stroke-dasharray:3 3",
+    "passed": "stroke-width:2",
+    "allowed": "stroke-width:3",
+    "stopped": "stroke-width:3;stroke-dasharray:8 3",
+    "way": "stroke-width:3.5;fill:none",
+    "unused": "stroke-width:1.5;fill:none;stroke-dasharray:3 3",
+    "changed": "font-weight:bold",
     "wire": "stroke-width:1.5;fill:none",
 }
 
@@ -56,6 +71,27 @@ def cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
+def folded(words: str, columns: int, indent: str = "") -> list[str]:
+    """The words in lines of ``columns``, all but the first indented; a word that is longer is cut."""
+    lines = [""]
+    for word in shown_in_line(words).split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
+        if cells(longer) <= columns:
+            lines[-1] = longer
+            continue
+        if lines[-1].strip():
+            lines.append(indent)
+        rest = word
+        while cells(lines[-1] + rest) > columns:
+            room = columns - cells(lines[-1])
+            cut = max(1, next(n for n in range(len(rest), -1, -1) if cells(rest[:n]) <= room))
+            lines[-1] += rest[:cut]
+            rest = rest[cut:]
+            lines.append(indent)
+        lines[-1] += rest
+    return lines
+
+
 def text_width(text: str) -> float:
     """The width of a text in pixels, as it is shown."""
     return cells(shown_in_line(text)) * CHAR
@@ -69,9 +105,9 @@ class Drawing:
         self._width = 0.0
         self._height = 0.0
 
-    def box(self, x: float, y: float, width: float, height: float, look: str, *, round_: float = 4) -> None:
+    def box(self, x: float, y: float, width: float, height: float, look: str, *, corner: float = 4) -> None:
         """A rectangle of the class ``look``."""
-        self._add("rect", look, x=x, y=y, width=width, height=height, rx=round_)
+        self._add("rect", look, x=x, y=y, width=width, height=height, rx=corner)
         self._reach(x + width, y + height)
 
     def line(self, points: Sequence[tuple[float, float]], look: str = "wire") -> None:
@@ -79,6 +115,15 @@ class Drawing:
         self._add("polyline", look, points=" ".join(f"{_number(x)},{_number(y)}" for x, y in points))
         for x, y in points:
             self._reach(x, y)
+
+    def arrow(self, points: Sequence[tuple[float, float]], look: str = "way", head: str = "head") -> None:
+        """A line through points with a head at its end."""
+        self.line(points, look)
+        (x, y), (before_x, before_y) = points[-1], points[-2]
+        length = max(((x - before_x) ** 2 + (y - before_y) ** 2) ** 0.5, 1e-9)
+        across, along = (x - before_x) / length, (y - before_y) / length
+        wings = [(x - 11 * across + side * 6 * along, y - 11 * along - side * 6 * across) for side in (1, -1)]
+        self._add("polygon", head, points=" ".join(f"{_number(a)},{_number(b)}" for a, b in [(x, y), *wings]))
 
     def dot(self, x: float, y: float) -> None:
         """A joint of two lines."""

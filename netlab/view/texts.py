@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from netlab.model.text import show_with
-from netlab.view import graph
+from netlab.view import graph, path
 from netlab.view.console import console
 from netlab.view.grid import report
 from netlab.view.journey import journey_view
@@ -41,5 +41,6 @@ def register() -> None:
     """Let ``str()`` of a journey and of a matrix be these texts, and plans be drawn."""
     show_with("Journey", journey_text)
     show_with("Column", column_text)
+    show_with("Journey", lambda journey, plan: path.svg([journey], plan), "svg")
     for form in graph.FORMS:
         show_with("Plan", partial(graph.draw, form=form), f"graph-{form}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from support.labs import SEED, Netlab
@@ -31,6 +33,20 @@ def test_the_two_paths_of_one_published_port(anyones: Netlab) -> None:
     assert [visit["hook"] for visit in first["hooks"]] == ["prerouting", "input"]
     assert [visit["hook"] for visit in second["hooks"]] == ["output", "postrouting"]
     assert second["by"] == "docker-proxy"
+
+
+def test_pictures_of_both_families(netlab: Netlab, tmp_path: Path) -> None:
+    lab = netlab.up()
+    file = tmp_path / "paths.svg"
+    text = netlab("probe", lab, "client -> host:80/tcp", "--picture", "--svg", str(file)).stdout
+    first = text.splitlines()[0]
+    assert first.split() == ["client", "->", "host:80/tcp"] * 2
+    assert "◆ filter FORWARD → DOCKER-USER" in text
+    drawn = [one.text for one in ElementTree.fromstring(file.read_text()).iter() if one.tag.endswith("}text")]
+    assert "3 POSTROUTING" in drawn
+    assert "host (docker-proxy's own connection)" in drawn
+    failed = netlab("probe", lab, "client -> host:80", "--svg", str(tmp_path / "no/file"), code=2)
+    assert "cannot write" in failed.stderr
 
 
 def test_flows_from_stdin_are_answered_in_order(netlab: Netlab) -> None:

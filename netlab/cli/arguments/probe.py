@@ -42,12 +42,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("--hops", type=int, metavar="N", help="TTL or hop limit")
     option("--fragment", type=int, metavar="N", help="cut the payload into fragments of N octets")
     parser.add_argument("--replies", action="store_true", help="show the path of the answers, too")
-    parser.add_argument("--json", action="store_true", help="print one JSON line for each flow, in order")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON line for each flow, in order")
+    form.add_argument(
+        "--picture", action="store_true", help="print the hooks as boxes, IPv4 and IPv6 side by side"
+    )
+    parser.add_argument("--svg", metavar="FILE", help="also draw the paths on the Netfilter diagram")
     parser.epilog = FLOW_GRAMMAR
     examples(
         parser,
         ("netlab probe 'client -> host:80'", "both families, rule by rule"),
         ("netlab probe -6 '[client,neighbour] -> host:[80,443]'", "several flows over IPv6"),
+        ("netlab probe 'client -> host:80' --svg paths.svg", "a picture for a page or a slide"),
         ("netlab probe shop 'web -> db:5432' --json", "a lab by name, for programs"),
         ("netlab probe --syn --from-address 203.0.113.9 'client -> host:80'", "a SYN with a forged source"),
     )
