@@ -8,12 +8,13 @@ out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from netlab.engine.refusal import Refused, Subject
 from netlab.model.event import ContainerSpec, Event, NetworkSpec
 from netlab.model.plan import (
+    FirewalldZone,
     ForgottenConnections,
     Interface,
     Listener,
@@ -85,18 +86,6 @@ class ContainerState:
     forgets: ForgottenConnections | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FirewalldZone:
-    """What the engine has configured in firewalld over D-Bus.
-
-    ``bridges`` are in the zone ``docker``, in order; ``policy``: packets that are forwarded to that zone are
-    accepted.
-    """
-
-    bridges: tuple[str, ...] = ()
-    policy: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """What is on one host by now.
@@ -125,7 +114,8 @@ class HostFacts:
     publications: tuple[Publication, ...] = ()
     #: the engine's DNS servers
     resolvers: tuple[Resolver, ...] = ()
-    firewalld: FirewalldZone = FirewalldZone()
+    #: what it told firewalld
+    firewalld: FirewalldZone = field(default_factory=FirewalldZone)
     notes: tuple[EngineNote, ...] = ()
     #: what the engine began and could not end, in its own words, each with what that leaves
     failures: tuple[str, ...] = ()

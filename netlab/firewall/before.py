@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netlab.firewall import firewalld, ufw
 from netlab.firewall.ufw_rules import SYSCTLS
+from netlab.model.plan import FirewalldZone
 from netlab.model.rules import IptablesRuleset, Ruleset
 from netlab.model.scenario import Host
 
@@ -25,14 +26,12 @@ def prepared(host: Host) -> Host:
     return host
 
 
-def completed(
-    host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
-) -> tuple[Ruleset, ...]:
+def completed(host: Host, engine: FirewalldZone, written: Sequence[IptablesRuleset]) -> tuple[Ruleset, ...]:
     """All rules on a prepared host, the firewall's and the engine's.
 
-    ``written`` are the iptables rules as the engine knows them, one ruleset for each family. ``bridges`` are
-    in firewalld's zone ``docker``, in this order; ``forwarding``: the engine has added its policy.
+    ``written`` are the iptables rules as the engine knows them, one ruleset for each family. ``engine`` is
+    what the engine has configured in firewalld.
     """
     if host.firewall.kind == "firewalld":
-        return firewalld.completed(host, bridges, forwarding, written)
+        return firewalld.completed(host, engine, written)
     return tuple(written)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from netlab.firewall import firewalld_centos7, firewalld_config, firewalld_iptables, firewalld_nft
 from netlab.firewall.firewalld_config import Config
-from netlab.firewall.firewalld_layout import with_docker
+from netlab.firewall.firewalld_layout import with_zone
+from netlab.model.plan import FirewalldZone
 from netlab.model.rules import Chain, IptablesRuleset, Ruleset, Table
 from netlab.model.scenario import Host
 
@@ -35,7 +36,7 @@ def prepared(host: Host) -> Host:
     has the same effect, because firewalld enables forwarding for it. The scenario's sysctls take precedence.
     """
     config = firewalld_config.read(host.firewall)
-    rules = _iptables(kind(host), host, config, (), forwarding=False)
+    rules = _iptables(kind(host), host, config, FirewalldZone())
     masquerades = any(zone.masquerade for zone in config.used())
     sysctls = dict(host.sysctls)
     if kind(host) == CENTOS7 or masquerades:
@@ -43,33 +44,29 @@ def prepared(host: Host) -> Host:
     return replace(host, firewall=replace(host.firewall, rulesets=rules), sysctls=sysctls)
 
 
-def written(host: Host, bridges: tuple[str, ...], forwarding: bool) -> tuple[IptablesRuleset, ...]:
+def written(host: Host, engine: FirewalldZone) -> tuple[IptablesRuleset, ...]:
     """The iptables rules of firewalld itself, once it knows the engine's bridges."""
     config = firewalld_config.read(host.firewall)
-    return _iptables(kind(host), host, config, bridges, forwarding)
+    return _iptables(kind(host), host, config, engine)
 
 
-def completed(
-    host: Host, bridges: tuple[str, ...], forwarding: bool, written: Sequence[IptablesRuleset]
-) -> tuple[Ruleset, ...]:
+def completed(host: Host, engine: FirewalldZone, written: Sequence[IptablesRuleset]) -> tuple[Ruleset, ...]:
     """All rules: see :func:`netlab.firewall.completed`."""
     config = firewalld_config.read(host.firewall)
     which = kind(host)
     if which == NFTABLES:
-        return (firewalld_nft.table(config, bridges, forwarding), *written)
-    own = {r.family: r for r in _iptables(which, host, config, bridges, forwarding)}
+        return (firewalld_nft.table(config, engine), *written)
+    own = {r.family: r for r in _iptables(which, host, config, engine)}
     return tuple(_with_own_chains(ruleset, own[ruleset.family]) for ruleset in written)
 
 
-def _iptables(
-    which: str, host: Host, config: Config, bridges: tuple[str, ...], forwarding: bool
-) -> tuple[IptablesRuleset, ...]:
+def _iptables(which: str, host: Host, config: Config, engine: FirewalldZone) -> tuple[IptablesRuleset, ...]:
     if which == NFTABLES:
         return firewalld_nft.direct(config)
     if which == IPTABLES:
-        return firewalld_iptables.rulesets(config, bridges, forwarding)
+        return firewalld_iptables.rulesets(config, engine)
     interfaces = [interface.name for interface in host.interfaces]
-    return firewalld_centos7.rulesets(with_docker(config, bridges) if bridges else config, interfaces)
+    return firewalld_centos7.rulesets(with_zone(config, engine) if engine.bridges else config, interfaces)
 
 
 def _with_own_chains(written: IptablesRuleset, own: IptablesRuleset) -> IptablesRuleset:

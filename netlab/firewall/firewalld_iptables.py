@@ -12,6 +12,7 @@ from netlab.firewall.firewalld_config import Config, Port
 from netlab.firewall.firewalld_layout import HOOKS, HOST_ICMP, Hook, Match
 from netlab.firewall.firewalld_rich import Address, RichRule
 from netlab.model.family import FAMILIES, Family
+from netlab.model.plan import FirewalldZone
 from netlab.model.rules import BASE_CHAINS, IptablesRuleset
 
 #: 6to4 and IPv4-mapped addresses of private networks (RFC 3964), in the order of the rules.
@@ -28,20 +29,18 @@ _RFC3964 = (
 )
 
 
-def rulesets(
-    config: Config, bridges: tuple[str, ...] = (), forwarding: bool = False
-) -> tuple[IptablesRuleset, ...]:
-    """Both families' rules; ``bridges`` are in Docker's zone, ``forwarding`` is Docker's policy."""
-    return tuple(_ruleset(family, config, bridges, forwarding) for family in FAMILIES)
+def rulesets(config: Config, engine: FirewalldZone) -> tuple[IptablesRuleset, ...]:
+    """Both families' rules, with the engine's zone."""
+    return tuple(_ruleset(family, config, engine) for family in FAMILIES)
 
 
-def _ruleset(family: Family, config: Config, bridges: tuple[str, ...], forwarding: bool) -> IptablesRuleset:
+def _ruleset(family: Family, config: Config, engine: FirewalldZone) -> IptablesRuleset:
     sheet = _Sheet(family)
     for table, bases in BASE_CHAINS.items():
         for base in bases:
             if (table, base) != ("nat", "INPUT"):
                 sheet.base(table, base)
-    firewalld_layout.write(sheet, config, bridges, forwarding)
+    firewalld_layout.write(sheet, config, engine)
     for rule in sorted((r for r in config.direct if r.family is family), key=lambda r: r.priority):
         text = arguments.canonical(family, rule.args)
         sheet.chains.add(rule.table, f"{rule.chain}_direct", text, f"a direct rule, priority {rule.priority}")

@@ -15,14 +15,11 @@ from typing import Protocol
 from netlab.firewall.firewalld_config import Config, Port, Service, Zone, port, service
 from netlab.firewall.firewalld_rich import Address, RichRule
 from netlab.model.family import Family
+from netlab.model.plan import FirewalldZone
 
 #: The chains to which a zone's or a policy's chain jumps.
 PARTS = ("pre", "log", "deny", "allow", "post")
 
-#: The zone that Docker creates for its bridges if it does not exist, from 20.10 on.
-DOCKER = "docker"
-#: The policy that Docker creates from 27 on: everything to its zone is accepted.
-DOCKER_POLICY = "docker-forwarding"
 #: The policy that firewalld ships.
 HOST_POLICY = "allow-host-ipv6"
 #: ICMPv6 types that it accepts, in its order: nft's name, number, what it is.
@@ -105,31 +102,30 @@ class Sheet(Protocol):
         """What :data:`HOST_ICMP` lists is accepted."""
 
 
-def with_docker(config: Config, bridges: tuple[str, ...]) -> Config:
-    """The configuration once Docker has put its bridges into its zone, in this order."""
-    zone = config.zones.get(DOCKER) or Zone(DOCKER, target="ACCEPT", forward=True)
-    return replace(
-        config, zones={**config.zones, DOCKER: replace(zone, interfaces=(*zone.interfaces, *bridges))}
-    )
+def with_zone(config: Config, engine: FirewalldZone) -> Config:
+    """The configuration once the engine has put its bridges into its zone, which is made if it is missing."""
+    zone = config.zones.get(engine.name) or Zone(engine.name, target="ACCEPT", forward=True)
+    zone = replace(zone, interfaces=(*zone.interfaces, *engine.bridges))
+    return replace(config, zones={**config.zones, engine.name: zone})
 
 
-def write(sheet: Sheet, config: Config, bridges: tuple[str, ...], forwarding: bool) -> None:
-    """Everything below the base chains; ``bridges`` are in Docker's zone, ``forwarding`` is its policy."""
+def write(sheet: Sheet, config: Config, engine: FirewalldZone) -> None:
+    """Everything below the base chains, with the engine's zone."""
     for hook in sheet.hooks:
         sheet.make(
             hook.table, *(f"{hook.base}_{part}" for part in ("POLICIES_pre", "ZONES", "POLICIES_post"))
         )
-    late = with_docker(config, bridges) if bridges else config
+    late = with_zone(config, engine) if engine.bridges else config
     used = late.used()
     for zone in used:
         for hook in sheet.hooks:
             _zone_chain(sheet, hook, zone)
         _let_in(sheet, zone)
-    _dispatch(sheet, late, used, set(bridges))
+    _dispatch(sheet, late, used, set(engine.bridges))
     _forward_within(sheet, used)
     _host_policy(sheet)
-    if forwarding and bridges:
-        _docker_policy(sheet, late.zones[DOCKER])
+    if engine.policy and engine.bridges:
+        _forward_policy(sheet, engine.policy, late.zones[engine.name])
 
 
 # -- zones
@@ -270,12 +266,12 @@ def _host_policy(sheet: Sheet) -> None:
             sheet.host_icmp(f"{name}_allow")
 
 
-def _docker_policy(sheet: Sheet, zone: Zone) -> None:
-    """Priority -1, from any zone to Docker's."""
+def _forward_policy(sheet: Sheet, policy: str, zone: Zone) -> None:
+    """Priority -1, from any zone to the engine's."""
     for hook in sheet.hooks:
         if hook in (FORWARD, POSTROUTING) or hook.table == "raw":
-            name = _policy_chain(sheet, hook, DOCKER_POLICY)
-            why = f"policy {DOCKER_POLICY}: all to zone {zone.name}"
+            name = _policy_chain(sheet, hook, policy)
+            why = f"policy {policy}: all to zone {zone.name}"
             sheet.dispatch(hook.table, f"{hook.base}_POLICIES_pre", name, zone.interfaces, why)
             if hook == FORWARD:
-                sheet.target(name, "ACCEPT", f"policy {DOCKER_POLICY}: its target")
+                sheet.target(name, "ACCEPT", f"policy {policy}: its target")

@@ -16,6 +16,7 @@ from netlab.firewall.firewalld_config import Config, Port
 from netlab.firewall.firewalld_layout import HOOKS, HOST_ICMP, Hook, Match
 from netlab.firewall.firewalld_rich import REJECTS, Address, RichRule
 from netlab.model.family import FAMILIES, Family
+from netlab.model.plan import FirewalldZone
 from netlab.model.rules import IptablesRuleset, NftChain, NftRule, NftTable
 
 #: 6to4 and IPv4-mapped addresses of private networks (RFC 3964), as nft lists the set.
@@ -42,12 +43,12 @@ _BASES = (
 _UNITS = {"sec": "second", "min": "minute", "hour": "hour", "day": "day"}
 
 
-def table(config: Config, bridges: tuple[str, ...] = (), forwarding: bool = False) -> NftTable:
-    """``table inet firewalld``; ``bridges`` are in Docker's zone, ``forwarding`` is Docker's policy."""
+def table(config: Config, engine: FirewalldZone) -> NftTable:
+    """``table inet firewalld``, with the engine's zone."""
     sheet = _Sheet()
     for name, base, hook in _BASES:
         sheet.base(name, base, hook)
-    firewalld_layout.write(sheet, config, bridges, forwarding)
+    firewalld_layout.write(sheet, config, engine)
     chains = (NftChain(name, hook, tuple(sheet.rules[name])) for name, hook in sheet.hooked.items())
     return NftTable("inet", "firewalld", (), tuple(chains))
 

@@ -6,24 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from netlab.firewall import firewalld, firewalld_config, firewalld_files, ufw
-from netlab.firewall.firewalld_layout import DOCKER, DOCKER_POLICY, with_docker
+from netlab.firewall.firewalld_layout import with_zone
 from netlab.model.errors import UsageError
-from netlab.model.plan import RealFirewall
+from netlab.model.plan import FirewalldZone, RealFirewall
 from netlab.model.rules import Chain, IptablesRuleset, NftTable, Ruleset
 from netlab.model.scenario import Host
 
-_POLICY = f"""<?xml version="1.0" encoding="utf-8"?>
+_POLICY = """<?xml version="1.0" encoding="utf-8"?>
 <policy target="ACCEPT">
-  <description>allow forwarding to the docker zone</description>
+  <description>allow forwarding to the {zone} zone</description>
   <ingress-zone name="ANY"/>
-  <egress-zone name="{DOCKER}"/>
+  <egress-zone name="{zone}"/>
 </policy>
 """
 
 
-def run_real(
-    host: Host, bridges: tuple[str, ...], forwarding: bool, rulesets: Sequence[Ruleset]
-) -> RealFirewall | None:
+def run_real(host: Host, engine: FirewalldZone, rulesets: Sequence[Ruleset]) -> RealFirewall | None:
     """The real tool, which writes its part of ``rulesets`` itself; None if the scenario has none.
 
     ``host`` is prepared. Raises UsageError for an option that the tool does not have.
@@ -35,7 +33,7 @@ def run_real(
     if host.firewall.kind == "ufw":
         made, written = _ufw(host), host.firewall.rulesets
     else:
-        made, written = _firewalld(host, bridges, forwarding), firewalld.written(host, bridges, forwarding)
+        made, written = _firewalld(host, engine), firewalld.written(host, engine)
     own = {ruleset.family: ruleset for ruleset in written}
     return replace(
         made,
@@ -62,14 +60,14 @@ def _ufw(host: Host) -> RealFirewall:
     return RealFirewall("ufw", files, (*calls, ("ufw", "--force", "enable")))
 
 
-def _firewalld(host: Host, bridges: tuple[str, ...], forwarding: bool) -> RealFirewall:
+def _firewalld(host: Host, engine: FirewalldZone) -> RealFirewall:
     config = firewalld_config.read(host.firewall)
-    if bridges:
-        config = with_docker(config, ())
+    if engine.bridges:
+        config = with_zone(config, replace(engine, bridges=()))
     files = firewalld_files.files(config, firewalld.kind(host))
-    if forwarding and bridges:
-        files[f"policies/{DOCKER_POLICY}.xml"] = _POLICY
-    return RealFirewall("firewalld", tuple(files.items()), joined=bridges)
+    if engine.policy and engine.bridges:
+        files[f"policies/{engine.policy}.xml"] = _POLICY.format(zone=engine.name)
+    return RealFirewall("firewalld", tuple(files.items()), joined=engine.bridges, zone=engine.name)
 
 
 # -- the engine's rules among the tool's

@@ -14,6 +14,7 @@ from netlab.model.family import endpoint, unmapped
 from netlab.model.flow import Flow, OutcomeName, PathName
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
 
+#: The name of a proxy that no plan knows: in a namespace that is traced without one, it may be anyone's.
 PROXY = "docker-proxy"
 
 
@@ -22,13 +23,13 @@ def build(
 ) -> Journey:
     """Build the journey. ``replies`` adds the legs of the answers even if the outcome is not ``timeout``."""
     proxied = _proxied(flow, result, paths, facts)
-    outcome = result.outcome
+    outcome, proxy = result.outcome, _proxy(flow, paths, facts) or PROXY
     legs = [leg_of(run, None, facts) for run in shown(paths.forth, facts)]
-    legs += [leg_of(run, PROXY, facts) for run in shown(paths.proxied, facts)]
+    legs += [leg_of(run, proxy, facts) for run in shown(paths.proxied, facts)]
     back: list[Leg] = []
     if replies or outcome == "timeout":
         back = [leg_of(run, None, facts) for run in shown(paths.back, facts)]
-        back += [leg_of(run, PROXY, facts) for run in shown(paths.returned, facts)]
+        back += [leg_of(run, proxy, facts) for run in shown(paths.returned, facts)]
     answered_by, sees = _answer(flow, result, paths, facts)
     path = path_of(flow, outcome, paths, facts, proxied=proxied)
     return Journey(
@@ -102,13 +103,19 @@ def _proxied(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topolog
     end = paths.forth[-1] if paths.forth else None
     if end is None or end.hook != "input" or end.dropped or result.outcome in ("refused", "unreachable"):
         return False
-    key = end.left or end.key
-    if key is None or flow.protocol == "icmp":
-        return False
     if any("tproxy" in line.lower() for line in _rules_met(paths.forth, end.node, facts)):
         return False  # the packet was handed to another socket, whatever its destination is
-    address, port = endpoints(key)[1]
-    return bool(facts.proxy(end.node, flow.protocol, address, port))
+    return bool(_proxy(flow, paths, facts))
+
+
+def _proxy(flow: Flow, paths: PacketPaths, facts: Topology) -> str:
+    """The engine's process that took the packet at the end of its path; empty if it is none that is known."""
+    end = paths.forth[-1] if paths.forth else None
+    key = (end.left or end.key) if end is not None else None
+    if end is None or key is None or flow.protocol == "icmp":
+        return ""
+    _, (address, port) = endpoints(key)
+    return facts.proxy(end.node, flow.protocol, address, port)
 
 
 def _rules_met(passes: Sequence[HookPass], node: str, facts: Topology) -> Iterator[str]:

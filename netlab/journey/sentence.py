@@ -12,7 +12,6 @@ from netlab.journey.expect import describe
 from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
 _PATHS: Final = {
-    "proxy": "by docker-proxy, through INPUT",
     "local": "through INPUT",
     "forward": "through FORWARD",
     "bridge": "over the bridge, from port to port",
@@ -82,7 +81,7 @@ def _undecided(journey: Journey) -> str:
     if journey.outcome == "ok":
         who = journey.answered_by or "the server"
         seen = f" {_seen(journey)}." if journey.sees is not None else ""
-        reached = f"{_family(journey)} reached {who} {_PATHS[journey.path]}.{seen}"
+        reached = f"{_family(journey)} reached {who} {_way(journey)}.{seen}"
         return f"{reached} Which rule let it in is unmeasured: {known}."
     what = {
         "timeout": "No answer came",
@@ -111,7 +110,7 @@ def _family(journey: Journey) -> str:
 
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "the server"
-    words = f"{_family(journey)} reached {who} {_PATHS[journey.path]}"
+    words = f"{_family(journey)} reached {who} {_way(journey)}"
     if journey.path == "proxy":
         words += f", because {_no_dnat(journey)}"
         if "DOCKER-USER" not in entered_chains(journey):
@@ -157,15 +156,27 @@ def _dnat(journey: Journey) -> str | None:
     return next((leg.nat.dnat for leg in journey.legs if leg.by is None and leg.nat.dnat), None)
 
 
+def _proxy(journey: Journey) -> str:
+    """The name of the userland proxy on a journey's path."""
+    return next((leg.by for leg in (*journey.legs, *journey.replies) if leg.by), "the userland proxy")
+
+
+def _way(journey: Journey) -> str:
+    """``through FORWARD``: how the packet came to the end of its path."""
+    if journey.path == "proxy":
+        return f"by {_proxy(journey)}, through INPUT"
+    return _PATHS[journey.path]
+
+
 def _went(journey: Journey) -> str:
     """How the packet reached the end of its path, as the beginning of a sentence."""
     if journey.path == "inside":
         return f"the packet stayed in {journey.flow.origin}'s own namespace"
     if journey.path in ("proxy", "local"):
-        return f"the packet reached {'docker-proxy, through ' if journey.path == 'proxy' else ''}INPUT"
+        return f"the packet reached {f'{_proxy(journey)}, through ' if journey.path == 'proxy' else ''}INPUT"
     if journey.path == "none":
         return "the packet passed no hook of a host" if not journey.legs else "the packet reached PREROUTING"
-    return f"the packet went {_PATHS[journey.path]}"
+    return f"the packet went {_way(journey)}"
 
 
 def _capital(words: str) -> str:
@@ -274,7 +285,7 @@ def _answer_lost(journey: Journey) -> str:
     origin = journey.flow.origin
     if journey.path == "proxy" and not any(leg.by for leg in journey.replies):
         return (
-            f"docker-proxy got the server's answer, but did not answer from {journey.flow.dst}: "
+            f"{_proxy(journey).replace('the ', 'The ', 1)} got the server's answer, but did not answer from {journey.flow.dst}: "
             f"{origin} sent to that address, and accepts answers only from it."
         )
     return f"An answer passed {journey.replies[-1].node} but did not reach {origin} as an answer."

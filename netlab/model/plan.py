@@ -179,13 +179,26 @@ class NetworkFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewalldZone:
+    """What the engine has configured in firewalld over D-Bus; without bridges, nothing.
+
+    ``name`` is a zone that accepts everything, in which ``bridges`` are, in order. ``policy`` is the name of
+    a policy that accepts what is forwarded to that zone; empty: there is none.
+    """
+
+    name: str = ""
+    bridges: tuple[str, ...] = ()
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RealFirewall:
     """A host's real firewall tool, which runs inside the lab before the engine's rules are inserted.
 
     ``files`` are (path below the tool's folder in /etc, contents); ``calls`` are commands of the tool for
     when it is up. The engine's rules are ``rules`` (family, input for ``iptables-restore --noflush``) and
     native ``tables``, in their positions among the tool's. ``joined`` are the bridges that the engine has
-    added to firewalld's zone docker.
+    added to firewalld's ``zone``.
     """
 
     tool: Literal["ufw", "firewalld"]
@@ -194,6 +207,7 @@ class RealFirewall:
     rules: tuple[tuple[Family, str], ...] = ()
     tables: tuple[NftTable, ...] = ()
     joined: tuple[str, ...] = ()
+    zone: str = ""
     sets: tuple[IpSet, ...] = ()
 
 

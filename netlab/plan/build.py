@@ -312,11 +312,11 @@ def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset])
     """The engine's rules together with those of a firewall that knows the engine's bridges."""
     if host.firewall.kind != "firewalld":
         return written
-    return firewall.completed(host, facts.firewalld.bridges, facts.firewalld.policy, written)
+    return firewall.completed(host, facts.firewalld, written)
 
 
 def _real(host: Host, facts: HostFacts, stands: Sequence[Ruleset]) -> RealFirewall | None:
     """The real firewall tool, if the scenario has one (``run: real``)."""
     if "run" not in host.firewall.options:
         return None
-    return firewall.run_real(host, facts.firewalld.bridges, facts.firewalld.policy, stands)
+    return firewall.run_real(host, facts.firewalld, stands)

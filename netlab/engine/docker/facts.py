@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from netlab.engine.contract import FirewalldZone, HostFacts, NetworkState
-from netlab.engine.docker import publish
+from netlab.engine.contract import HostFacts, NetworkState
+from netlab.engine.docker import firewalld, publish
 from netlab.engine.docker.container_facts import addresses, container_state, port, without_ipv6
 from netlab.engine.docker.dns_names import names, resolver
 from netlab.engine.docker.host_state import Container, HostState, LiveNetwork
@@ -43,7 +43,7 @@ def describe(world: HostState) -> HostFacts:
         proxy=world.daemon.userland_proxy_path,
         publications=tuple(one for found in publications.values() for one in found),
         resolvers=tuple(server for server in servers.values() if server is not None),
-        firewalld=FirewalldZone(tuple(world.zone), world.traits.firewalld_policy),
+        firewalld=firewalld.configured(world),
         notes=tuple(world.notes),
         failures=tuple(world.failures),
     )

@@ -9,6 +9,17 @@ from netlab.engine.docker.firewaller import Firewaller, write_container
 from netlab.engine.docker.host_state import HostState, LiveNetwork
 from netlab.engine.tables import Tables
 from netlab.model.family import FAMILIES, Family
+from netlab.model.plan import FirewalldZone
+
+#: The zone that Docker creates for its bridges if it does not exist, from 20.10 on.
+ZONE = "docker"
+#: The policy that Docker creates from 27 on: everything to its zone is accepted.
+POLICY = "docker-forwarding"
+
+
+def configured(world: HostState) -> FirewalldZone:
+    """What firewalld knows of the daemon's bridges."""
+    return FirewalldZone(ZONE, tuple(world.zone), POLICY if world.traits.firewalld_policy else "")
 
 
 def join(world: HostState, network: LiveNetwork) -> None:

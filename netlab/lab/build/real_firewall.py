@@ -92,7 +92,7 @@ def start(firewall: RealFirewall, place: Place) -> None:
     def work() -> None:
         if firewall.tool == "firewalld":
             _start_firewalld()
-        for call in (*firewall.calls, *_joining((), firewall.joined)):
+        for call in (*firewall.calls, *_joining(firewall.zone, (), firewall.joined)):
             _run(call)
 
     _inside(firewall.tool, place, work)
@@ -109,7 +109,7 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
     assert was is not None
     assert wanted is not None
     calls = [_RELOAD[wanted.tool]] if reloaded else []
-    calls += _joining(() if reloaded else was.joined, wanted.joined)
+    calls += _joining(wanted.zone, () if reloaded else was.joined, wanted.joined)
     if calls:
 
         def work() -> None:
@@ -137,7 +137,7 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
         ruleset.load_nft(edits)
 
 
-def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:
+def _joining(zone: str, before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:
     """The engine's requests to firewalld when bridges are created or removed."""
     calls = []
     for option, names in (
@@ -146,7 +146,7 @@ def _joining(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...
     ):
         if names:
             calls.append(
-                ("firewall-cmd", "-q", "--zone=docker", *(f"{option}={name}" for name in names)),
+                ("firewall-cmd", "-q", f"--zone={zone}", *(f"{option}={name}" for name in names)),
             )
     return calls
 

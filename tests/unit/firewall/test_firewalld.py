@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from netlab import engine
+from netlab.engine.docker.firewalld import configured
 from netlab.firewall import completed, prepared
 from netlab.firewall.firewalld_config import service
 from netlab.firewall.firewalld_services import SERVICES
@@ -31,6 +32,7 @@ from netlab.model.event import (
 )
 from netlab.model.family import FAMILIES, Family
 from netlab.model.iptables_save import saved_lines
+from netlab.model.plan import FirewalldZone
 from netlab.model.problem import Position
 from netlab.model.rules import IptablesRuleset, NftTable, Ruleset
 from netlab.model.scenario import Firewall, Host, JsonValue, OutsideInterface, Pool, PortMapping
@@ -104,7 +106,7 @@ def host(name: str = "docker-20.10", **options: JsonValue) -> Host:
 def alone(**options: JsonValue) -> tuple[Ruleset, ...]:
     """What stands on a host without an engine."""
     ready = prepared(host(**options))
-    return completed(ready, (), False, ready.firewall.rulesets)
+    return completed(ready, FirewalldZone(), ready.firewall.rulesets)
 
 
 def iptables(text: str) -> dict[str, list[str]]:
@@ -181,7 +183,7 @@ def beside(name: str, backend: str, events: tuple[Event, ...]) -> tuple[Ruleset,
         state = chosen.step(state, event)
     world = state.world
     written = [tables.freeze() for tables in world.tables.values()]
-    return completed(world.host, tuple(world.zone), world.traits.firewalld_policy, written)
+    return completed(world.host, configured(world), written)
 
 
 @pytest.mark.parametrize("backend", ["nftables", "iptables"])

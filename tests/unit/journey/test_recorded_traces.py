@@ -10,8 +10,10 @@ from support import recorded_traces as recorded
 from netlab.journey.build import build
 from netlab.journey.headers import key_of_sections, packet_of, reverse
 from netlab.journey.hook_passes import Assembler
+from netlab.journey.sentence import sentence
 from netlab.kernel.netlink.message import attributes
 from netlab.model.journey import Journey
+from netlab.model.plan import Backend, Listener
 
 #: NFTA_TRACE_NETWORK_HEADER and NFTA_TRACE_CT_ID (linux/netfilter/nf_tables.h)
 NETWORK_HEADER, CT_ID = 8, 18
@@ -75,6 +77,18 @@ def test_a_proxied_connection_has_two_legs(name: str, first: str) -> None:
     assert journey.sees is not None
     assert journey.sees.address == "192.168.10.1"
     assert [leg.by for leg in journey.replies] == [None, "docker-proxy"]
+
+
+def test_a_proxys_leg_has_the_name_of_the_engines_process() -> None:
+    recording = recorded.load("proxy-ipv6")
+    listener = Listener(
+        "tcp", "::", recording.flow.port or 0, True, "rootlessport", Backend("192.168.10.10", 80)
+    )
+    recording.facts.listeners["host"] = (listener,)
+    second = second_leg("proxy-ipv6")
+    made = build(recording.flow, recording.result(second), recording.paths(second), recording.facts)
+    assert [leg.by for leg in made.legs] == [None, "rootlessport"]
+    assert "by rootlessport, through INPUT" in sentence(made)
 
 
 def test_rules_stand_in_order_under_their_hooks() -> None:
