@@ -284,8 +284,9 @@ def _answer_lost(journey: Journey) -> str:
     """An answer was sent, and no rule dropped it."""
     origin = journey.flow.origin
     if journey.path == "proxy" and not any(leg.by for leg in journey.replies):
+        proxy = _proxy(journey).replace("the ", "The ", 1)
         return (
-            f"{_proxy(journey).replace('the ', 'The ', 1)} got the server's answer, but did not answer from {journey.flow.dst}: "
+            f"{proxy} got the server's answer, but did not answer from {journey.flow.dst}: "
             f"{origin} sent to that address, and accepts answers only from it."
         )
     return f"An answer passed {journey.replies[-1].node} but did not reach {origin} as an answer."
