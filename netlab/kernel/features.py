@@ -13,21 +13,20 @@ import json
 import os
 import select
 import socket
-import struct
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netlab.kernel import libc
+from netlab.kernel import libc, libraries
 from netlab.kernel.machine import Finding, Status, check_limits, check_privileges, check_tools, find_tool
+from netlab.kernel.netlink import conntrack
 from netlab.kernel.trace.nftrace import Decoder
 from netlab.model.family import Family
 from netlab.model.trace import TraceFault
 
-NETLINK_ROUTE, NETLINK_NETFILTER, SOL_NETLINK = 0, 12, 270
+NETLINK_NETFILTER, SOL_NETLINK = 12, 270
 NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE = 1, 9
-NLM_F_REQUEST_ACK, NLM_F_CREATE_EXCL = 0x0005, 0x0600  # linux/netlink.h
 IPPROTO_SCTP = 132
 SYS_OPEN_TREE, SYS_PIDFD_OPEN, SYS_MOUNT_SETATTR = 428, 434, 442  # the common table of linux/unistd.h
 
@@ -50,29 +49,13 @@ class Feature:
     needed: bool = True
 
 
-def _newlink(body: bytes, flags: int = 0) -> int:
-    """One RTM_NEWLINK, acknowledged; returns the kernel's error number, 0 for none."""
-    message = struct.pack("=IHHII", 16 + len(body), 16, NLM_F_REQUEST_ACK | flags, 1, 0) + body
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as wire:
-        wire.settimeout(PATIENCE)
-        wire.send(message)
-        answer = wire.recv(65536)
-    return -int(struct.unpack_from("=i", answer, 16)[0])
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    padding = b"\0" * (-len(value) % 4)
-    return struct.pack("=HH", 4 + len(value), kind) + value + padding
-
-
 def try_link(kind: str) -> str:
-    """Create a link of that kind (RTM_NEWLINK, linux/if_link.h); raises MachineError if that fails."""
-    name = f"nl{kind}"[:15].encode() + b"\0"
-    info = _attribute(18, _attribute(1, kind.encode()))  # IFLA_LINKINFO { IFLA_INFO_KIND }
-    body = struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0) + _attribute(3, name) + info
-    error = _newlink(body, NLM_F_CREATE_EXCL)
-    if error:
-        raise Lacking(f"a link of kind {kind} could not be made: {os.strerror(error)}")
+    """Create a link of that kind; raises Lacking if that fails."""
+    with libraries.IPRoute() as kernel:
+        try:
+            kernel.link("add", ifname=f"nl{kind}"[:15], kind=kind)
+        except libraries.NetlinkError as error:
+            raise Lacking(f"a link of kind {kind} could not be made: {os.strerror(error.code)}") from error
     return "made"
 
 
@@ -107,11 +90,12 @@ def try_iptables(tool: str, table: str, rules: Sequence[str]) -> str:
 
 
 def loopback_up() -> str:
-    """Bring the namespace's ``lo`` up (RTM_NEWLINK with IFF_UP)."""
-    body = struct.pack("=BBHiII", 0, 0, 0, socket.if_nametoindex("lo"), 1, 1)
-    error = _newlink(body)
-    if error:
-        raise Lacking(f"lo could not be brought up: {os.strerror(error)}")
+    """Bring the namespace's ``lo`` up."""
+    with libraries.IPRoute() as kernel:
+        try:
+            kernel.link("set", index=socket.if_nametoindex("lo"), state="up")
+        except libraries.NetlinkError as error:
+            raise Lacking(f"lo could not be brought up: {os.strerror(error.code)}") from error
     return "up"
 
 
@@ -160,16 +144,11 @@ def try_conntrack() -> str:
     """A stateful rule, a datagram, and conntrack's table read over netlink (IPCTNL_MSG_CT_GET)."""
     try_nft(chain("ip", "filter hook input priority 0", "ct state new,established accept"))
     _send_to_self()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as wire:
-        wire.settimeout(PATIENCE)
-        dump = struct.pack("=IHHIIBBH", 20, 1 << 8 | 1, 0x0301, 1, 0, socket.AF_INET, 0, 0)
-        wire.send(dump)
-        answer = wire.recv(65536)
-    kind = struct.unpack_from("=H", answer, 4)[0]
-    if kind == 2:  # NLMSG_ERROR
-        error = -int(struct.unpack_from("=i", answer, 16)[0])
-        raise Lacking(f"conntrack's table could not be read: {os.strerror(error)}")
-    if kind == 3:  # NLMSG_DONE
+    try:
+        found = conntrack.entries(None, Family.IPV4)
+    except OSError as error:
+        raise Lacking(f"conntrack's table could not be read: {error.strerror}") from error
+    if not found:
         raise Lacking("a datagram under a stateful rule left no conntrack entry")
     return "tracks, and can be read"
 

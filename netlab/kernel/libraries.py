@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from netlab.first_use import at_first_use
 
 if TYPE_CHECKING:
-    from pyroute2 import IPSet, NFCTSocket
+    from pyroute2 import IPRoute, IPSet, NFCTSocket
     from pyroute2.netlink.exceptions import NetlinkError
     from scapy.config import conf
     from scapy.layers import inet, inet6
     from scapy.packet import Raw
 
-__all__ = ["IPSet", "NFCTSocket", "NetlinkError", "Raw", "conf", "inet", "inet6"]
+__all__ = ["IPRoute", "IPSet", "NFCTSocket", "NetlinkError", "Raw", "conf", "inet", "inet6"]
 
 _WHERE = {
+    "IPRoute": "pyroute2",
     "IPSet": "pyroute2",
     "NFCTSocket": "pyroute2",
     "NetlinkError": "pyroute2.netlink.exceptions",

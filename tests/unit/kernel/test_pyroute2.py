@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 import struct
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pyroute2.netlink.diag import inet_diag_msg, inet_diag_req
 from pyroute2.netlink.nfnetlink import nfgen_msg
-from pyroute2.netlink.nfnetlink.nftsocket import nft_gen_msg, nft_rule_msg, nft_table_msg
+from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_gen_msg, nft_rule_msg, nft_table_msg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from pyroute2.netlink.rtnl.ndtmsg import ndtmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
+from netlab.kernel import beside, neighbours
+from netlab.kernel.netlink import dump, interfaces, nf_tables, route, rulecopy, sockdiag
 from netlab.kernel.netlink import message as m
-from netlab.kernel.netlink import nf_tables, sockdiag
-from netlab.kernel.netlink.socket import _HEADER
+from netlab.kernel.netlink.socket import _HEADER, RouteSocket
+from netlab.kernel.trace import table
 
 LINK = (m.RTM_NEWLINK, m.RTM_SETLINK, m.RTM_DELLINK, m.RTM_GETLINK)
 CLASSES: dict[int, type] = {
@@ -188,6 +196,88 @@ def test_an_answer_about_a_socket_is_read_as_pyroute2_reads_it(family: int, addr
     assert ours.inode == theirs["idiag_inode"] == 4711
 
 
+class Asked(Exception):
+    """A question was recorded; its answer does not matter."""
+
+
+def questions(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], object]) -> list[bytes]:
+    """The messages that ``ask`` sends over a :class:`RouteSocket`, none of which is sent."""
+    sent: list[bytes] = []
+
+    def dump(self: RouteSocket, kind: int, body: bytes) -> list[bytes]:
+        sent.append(_HEADER.pack(16 + len(body), kind, 0x301, 1, 0) + body)
+        return []
+
+    def one(self: RouteSocket, messages: list[m.Message]) -> list[bytes]:
+        sent.extend(_HEADER.pack(16 + len(x.body), x.kind, x.flags | 1, 1, 0) + x.body for x in messages)
+        raise Asked
+
+    monkeypatch.setattr(RouteSocket, "dump", dump)
+    monkeypatch.setattr(RouteSocket, "ask", one)
+    with contextlib.suppress(Asked):
+        ask()
+    return sent
+
+
+WANTED: dict[Callable[[], object], list[tuple[int, type, dict[str, Any]]]] = {
+    lambda: dump.links(RouteSocket()): [
+        (m.RTM_GETLINK, ifinfmsg, {"IFLA_EXT_MASK": m.RTEXT_FILTER_SKIP_STATS}),
+    ],
+    interfaces.read: [
+        (20 + 2, ifaddrmsg, {}),
+        (m.RTM_GETLINK, ifinfmsg, {"IFLA_EXT_MASK": m.RTEXT_FILTER_SKIP_STATS}),
+    ],
+    lambda: neighbours.unresolved(None): [(30, ndmsg, {})],
+    neighbours.table_fulls: [(66, ndtmsg, {})],
+    lambda: list(beside._devices()): [(m.RTM_GETLINK, ifinfmsg, {}), (38, tcmsg, {})],
+    lambda: route.lookup(
+        None, "192.0.2.1", "192.0.2.2", (7, "eth0"), mark=5, protocol=6, ports=(40000, 80)
+    ): [
+        (
+            m.RTM_GETROUTE,
+            rtmsg,
+            {
+                "family": 2, "dst_len": 32, "src_len": 32, "RTA_DST": "192.0.2.2", "RTA_SRC": "192.0.2.1",
+                "RTA_IIF": 7, "RTA_MARK": 5, "RTA_IP_PROTO": 6, "RTA_SPORT": 40000, "RTA_DPORT": 80,
+            },
+        )
+    ],
+    lambda: route.lookup(None, "2001:db8::1", "2001:db8::2", None): [
+        (
+            m.RTM_GETROUTE,
+            rtmsg,
+            {
+                "family": 10, "dst_len": 128, "src_len": 128, "RTA_DST": "2001:db8::2",
+                "RTA_SRC": "2001:db8::1",
+            },
+        )
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", WANTED)
+def test_questions_to_rtnetlink(ask: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = questions(monkeypatch, ask)
+    assert len(sent) == len(WANTED[ask])
+    for data, (kind, decoder, expected) in zip(sent, WANTED[ask], strict=True):
+        found = decoded(decoder, data)
+        assert (found["header"]["type"], values(found)) == (kind, expected)
+
+
+def test_whoever_asks_rtnetlink_is_among_them() -> None:
+    """The modules that put a question of their own to the kernel: those above, and no others."""
+    package = Path(m.__file__).parents[2]
+    asking = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"\.dump\(\w*\.?_?RTM_|\.ask\(\[m\.Message", path.read_text())
+    }
+    assert asking == {
+        "kernel/beside.py", "kernel/neighbours.py", "kernel/netlink/dump.py", "kernel/netlink/interfaces.py",
+        "kernel/netlink/route.py",
+    }  # fmt: skip
+
+
 def split(data: bytes) -> list[bytes]:
     """The messages of a batch."""
     found = []
@@ -198,8 +288,15 @@ def split(data: bytes) -> list[bytes]:
     return found
 
 
+NF_TABLES: dict[int, type] = {
+    nf_tables.NFT_MSG_NEWTABLE: nft_table_msg,
+    nf_tables.NFT_MSG_NEWCHAIN: nft_chain_msg,
+    nf_tables.NFT_MSG_NEWRULE: nft_rule_msg,
+}
+
+
 def test_a_transaction_of_nf_tables() -> None:
-    body = nf_tables.attribute(1, nf_tables.text("netlab")) + nf_tables.attribute(2, nf_tables.u32(1))
+    body = m.attribute(1, nf_tables.text("netlab")) + m.attribute(2, nf_tables.u32(1))
     table = nf_tables.message(nf_tables.NFT_MSG_NEWTABLE, 2, body, 0x400)
     begin, made, end = split(nf_tables.transaction([table]))
     for data, kind in ((begin, 16), (end, 17)):
@@ -216,7 +313,38 @@ def test_a_transaction_of_nf_tables() -> None:
     [(nft_gen_msg, nf_tables.NFT_MSG_GETGEN), (nft_rule_msg, nf_tables.NFT_MSG_GETRULE)],
 )
 def test_questions_to_nf_tables(kind: type, number: int) -> None:
-    body = nf_tables.attribute(1, nf_tables.text("filter")) if kind is nft_rule_msg else b""
+    body = m.attribute(1, nf_tables.text("filter")) if kind is nft_rule_msg else b""
     found = decoded(kind, nf_tables.message(number, 10, body))
     assert (found["header"]["type"], found["nfgen_family"]) == (10 << 8 | number, 10)
     assert values(found).get("NFTA_RULE_TABLE") == (None if not body else "filter")
+
+
+@pytest.mark.parametrize("family", table.STANDS)
+def test_the_tables_that_trace_packets(family: str) -> None:
+    """Every message of the instrument: its table, a chain at each hook, and the rules of each."""
+    seen: dict[str, list[tuple[str, ...]]] = {}
+    for data in table.batch("netlab", [family]):
+        kind = NF_TABLES[int.from_bytes(data[4:6], sys.byteorder) & 0xFF]
+        found = decoded(kind, data)
+        assert found["nfgen_family"] == nf_tables.Family[family]
+        fields = values(found)
+        if kind is nft_table_msg:
+            assert fields["NFTA_TABLE_NAME"] == "netlab"
+        elif kind is nft_chain_msg:
+            assert (fields["NFTA_CHAIN_TABLE"], fields["NFTA_CHAIN_TYPE"]) == ("netlab", "filter")
+            assert fields["NFTA_CHAIN_POLICY"] == 1
+            hook = nf_tables.hook_words(family)[fields["NFTA_CHAIN_HOOK"]["NFTA_HOOK_HOOKNUM"]]
+            assert fields["NFTA_CHAIN_NAME"].endswith(f"-{hook}")
+            seen[fields["NFTA_CHAIN_NAME"]] = []
+        else:
+            rule = [values(one) for one in fields["NFTA_RULE_EXPRESSIONS"]]
+            seen[fields["NFTA_RULE_CHAIN"]].append(tuple(one["NFTA_EXPR_NAME"] for one in rule))
+    assert {name: set(rules[-1]) for name, rules in seen.items()} == {
+        f"{position}-{hook}": {"immediate"} for hook, position in table.STANDS[family]
+    }
+    assert any({"immediate", "meta"} <= set(rule) for rules in seen.values() for rule in rules)
+
+
+def test_a_copy_of_a_ruleset_is_made_of_the_same_messages() -> None:
+    """A copy is read with a dump, whose messages are decoded above, and written with these three kinds."""
+    assert {made & 0xFF for _, made, _, _ in rulecopy._KINDS} == set(NF_TABLES)
