@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.arguments.graph import FORMS
 from netlab.cli.output import open_output, print_text
-from netlab.cli.scenarios import load_plan, running_lab
+from netlab.cli.scenarios import one_scenario, running_lab
+from netlab.plan import make
 from netlab.view import graph
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw; returns 0, raises ScenarioError or UsageError."""
     form = form_of(args.format, args.output)
     lab = running_lab(args)
-    drawing = graph.draw(load_plan(args) if lab is None else lab.plan, form)
+    drawing = graph.draw(make(one_scenario(args)) if lab is None else lab.plan, form)
     if args.output is None:
         print_text(drawing.removesuffix("\n"))
         return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.arguments.plan import RULES
 from netlab.cli.output import colours, print_text, say
-from netlab.cli.scenarios import load_plan
+from netlab.cli.scenarios import one_scenario
+from netlab.lab.stages import planned
 from netlab.model.errors import UsageError
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.plan.render import nft_input, restore_text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
-    plan = load_plan(args)
+    plan = planned(one_scenario(args))
     if args.rules:
         host = _host(plan, args.host)
         text = rules_text(host, args.rules)

@@ -106,12 +106,12 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def load_plan(args: argparse.Namespace) -> Plan:
-    """The one requested plan; raises UsageError for several."""
+def one_scenario(args: argparse.Namespace) -> Scenario:
+    """The one requested scenario; raises UsageError for several."""
     groups = scenario_groups(args)
     if len(groups) > 1:
         raise UsageError("one scenario at a time, please (-f merges several files into one)")
-    return load_group(args, groups[0])
+    return read_group(args, groups[0])
 
 
 def running_lab(args: argparse.Namespace) -> Client | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from netlab.cli.output import open_output, print_json, print_text, say
 from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.journey.expect import exit_code
+from netlab.lab.stages import planned
 from netlab.lab.temporary import verify
 from netlab.model.problem import Problem, ScenarioError
-from netlab.plan import make
 from netlab.view.console import console
 from netlab.view.journey import journey_view
 from netlab.view.verify import after, counts, junit, table, verdict_json
@@ -60,7 +60,7 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     for files in groups:
         try:
             scenario = read_group(args, files)
-            loaded.append((files, scenario, make(scenario)))
+            loaded.append((files, scenario, planned(scenario)))
         except ScenarioError as error:
             problems += error.problems
     if problems:

@@ -12,6 +12,7 @@ from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow, FlowPattern, Target
 from netlab.model.limits import FLOWS
 from netlab.model.plan import Node, Plan
+from netlab.model.problem import Problem, ScenarioError
 
 #: a port that a plan does not know is the first of these that is free there
 UNKNOWN_PORTS = range(9, 65536)
@@ -120,7 +121,7 @@ class Claim:
 
 
 def claims(expectations: Iterable[Expectation], plan: Plan) -> list[Claim]:
-    """Every flow that a scenario's expectations speak of; raises UsageError."""
+    """Every flow that a scenario's expectations speak of; raises ScenarioError."""
     resolver = Resolver(plan)
     found = []
     for expectation in expectations:
@@ -128,9 +129,9 @@ def claims(expectations: Iterable[Expectation], plan: Plan) -> list[Claim]:
             try:
                 flows = expand(expectation.pattern, plan, (family,), resolver)
             except UsageError as error:
-                raise UsageError(f"{expectation.position}: {error}") from None
+                raise ScenarioError([Problem(expectation.position, str(error))]) from None
             found += [Claim(expectation, flow, expected) for flow in flows]
             wrong = FLOWS.exceeded(len(found))
             if wrong:
-                raise UsageError(f"{expectation.position}: {wrong}")
+                raise ScenarioError([Problem(expectation.position, wrong)])
     return found

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.journey.expand import Claim
+from netlab.journey.resolve import Resolver
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.family import bare, split_endpoint
 from netlab.model.journey import DecidedBy, Journey
-from netlab.model.plan import Plan
+from netlab.model.plan import Node, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def _sees(expected: str | None, journey: Journey, plan: Plan) -> str:
         return f"sees: expected {expected}, but no data came back ({journey.outcome})"
     address, node = journey.sees.address, journey.sees.node
     allowed = _allowed(expected, journey, plan)
-    if node is not None and node == expected:
+    if node is not None and (node == expected or any(node == one.name for one in _nodes(expected, plan))):
         return ""
     if address in allowed:
         return ""
@@ -80,14 +81,35 @@ def _allowed(expected: str, journey: Journey, plan: Plan) -> set[str]:
         return found
     if expected == "gateway":
         return _gateways(journey, plan)
-    if expected == "host" and not any(node.name == "host" for node in plan.nodes):
-        return {a for node in plan.nodes if node.kind == "host" for a in _node_addresses(plan, node.name)}
-    if any(node.name == expected for node in plan.nodes):
-        return _node_addresses(plan, expected)
-    try:
+    if _is_address(expected):
         return {str(ipaddress.ip_address(expected))}
+    return {a for node in _nodes(expected, plan) for a in _node_addresses(plan, node.name)}
+
+
+def check_sees(expected: Expected, plan: Plan) -> None:
+    """Raise UsageError if ``sees`` means no node and no address."""
+    if expected.sees is not None:
+        _nodes(expected.sees, plan)
+
+
+def _nodes(word: str, plan: Plan) -> list[Node]:
+    """The nodes that a word of ``sees`` means; none for an address, sender and gateway. Raises UsageError."""
+    if word in ("sender", "gateway") or _is_address(word):
+        return []
+    if word == "host" and not any(node.name == "host" for node in plan.nodes):
+        return [node for node in plan.nodes if node.kind == "host"]
+    try:
+        return Resolver(plan).origins(word)
+    except UsageError as error:
+        raise UsageError(f"sees: {word!r} is neither a node nor an address: {error}") from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
     except ValueError:
-        raise UsageError(f"sees: {expected!r} is neither a node nor an address") from None
+        return False
+    return True
 
 
 def _node_addresses(plan: Plan, name: str) -> set[str]:

@@ -7,13 +7,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
+from netlab.first_use import at_first_use
 from netlab.lab.options import OPTIONS, Path, ScenarioOptions, check
 from netlab.model.errors import OptionError, ScenarioWarning
 from netlab.model.plan import Plan
 from netlab.model.scenario import Scenario
-from netlab.plan import make
 from netlab.scenario import Overrides, daemon_setting, load, scale_setting
 
+#: imported when it is needed: `up` and `ls` need it not
+_late: Any = at_first_use(__name__, {"planned": "netlab.lab.stages"})
 #: What the value of an option becomes before it is read; raises ValueError.
 _CONVERT: dict[str, Callable[[Any], object]] = {
     "daemon": lambda value: _pairs(value, daemon_setting),
@@ -41,7 +43,8 @@ def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan
     """
     scenario = load_scenario(files, **options)
     show_warnings(scenario, stacklevel=3)
-    return make(scenario)
+    planned: Callable[[Scenario], Plan] = _late("planned")
+    return planned(scenario)
 
 
 def show_warnings(scenario: Scenario, stacklevel: int) -> None:

@@ -6,7 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from netlab.journey.expect import Verdict, check
+from netlab.journey.expect import Verdict, check, check_sees
 from netlab.journey.expect_words import ExpectationFailed, claims_of
 from netlab.journey.expect_words import expected as made
 from netlab.lab.probe_options import flows as flows_of
@@ -106,6 +106,8 @@ class Questions(ABC):
             {4: None if ipv4 is None else made(ipv4), 6: None if ipv6 is None else made(ipv6)},
             Position(caller.f_code.co_filename, caller.f_lineno, 1),
         )
+        for claim in claims:
+            check_sees(claim.expected, self.plan)
         journeys = self._measured([claim.flow for claim in claims], {})
         verdicts = [
             Verdict(claim, journey, check(claim.expected, journey, self.plan))

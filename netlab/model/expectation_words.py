@@ -9,7 +9,8 @@ from netlab.model.expectation import Expected
 from netlab.model.flow import OutcomeName, PathName
 from netlab.model.near import nearest
 
-OUTCOMES: tuple[str, ...] = get_args(OutcomeName)
+#: ``unmeasured`` is neither a pass nor a fail, so it cannot be expected
+OUTCOMES: tuple[str, ...] = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
 PATHS: tuple[str, ...] = get_args(PathName)
 
 

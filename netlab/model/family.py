@@ -8,6 +8,8 @@ from functools import cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: the smallest MTU with which the kernel leaves IPv6 on an interface (RFC 8200, section 5; addrconf_notify)
+IPV6_MIN_MTU = 1280
 
 
 class Family(enum.IntEnum):

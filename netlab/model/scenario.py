@@ -138,6 +138,8 @@ class OutsideInterface:
     addresses: tuple[str, ...]  #: with prefix length
     segment: str = "ext"
     mtu: int = 1500  #: of the interface, and of the segment's port that it is plugged into
+    #: where it is written; None if netlab made it
+    position: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ class Outside:
     interfaces: tuple[OutsideInterface, ...]
     #: ``host`` (default routes through the host), ``none``, or (destination, via) pairs
     routes: Literal["host", "none"] | tuple[tuple[str, str], ...] = "host"
+    route_positions: tuple[Position, ...] = field(default=(), compare=False)
     listen: tuple[ExposedPort, ...] = (ExposedPort(7000, "tcp"), ExposedPort(7000, "udp"))
     udp_routed: bool = False
     #: a router: it forwards between its interfaces

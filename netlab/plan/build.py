@@ -220,7 +220,10 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         rulesets=stands,
         firewall=_real(host, facts, stands),
         routes=(*facts.routes, *_own_routes(host)),
-        commands=(*_policy_routes(host), *with_bridges(host.rules, facts.networks)),
+        commands=(
+            *_policy_routes(host),
+            *with_bridges(host.rules, [network.facts for network in facts.networks]),
+        ),
         listeners=facts.listeners,
         responders=tuple(
             Responder(own.protocol, own.port, host.name, host.udp_routed and own.protocol == "udp")

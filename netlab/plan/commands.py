@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from netlab.model.errors import UsageError
 from netlab.model.event import HostCommand
 from netlab.model.expectation import ScenarioEvent
 from netlab.model.family import FAMILIES
+from netlab.model.plan import NetworkFacts
+from netlab.model.problem import Problem, ScenarioError
 from netlab.model.rules import BASE_CHAINS
-from netlab.model.scenario import Host, Scenario
+from netlab.model.scenario import Host, HostRule, Scenario
+from netlab.plan.placeholders import with_bridges
+from netlab.scenario.rules import BRIDGE
 
 
-def commands_of(scenario: Scenario, event: ScenarioEvent) -> tuple[HostCommand, ...]:
-    """What is run, in order; raises UsageError where there is no ruleset file to load or to flush.
+def commands_of(
+    scenario: Scenario, event: ScenarioEvent, networks: Sequence[NetworkFacts]
+) -> tuple[HostCommand, ...]:
+    """What is run, in order, in a lab that has these ``networks``.
+
+    Raises UsageError where there is no ruleset file to load or to flush, ScenarioError for a ``{bridge:…}``
+    that is none.
 
     ``run`` runs what it says, ``up link`` and ``down link`` are ``ip link set``. ``reload rules`` loads the
     files of ``firewall``, as netfilter-persistent and nftables.service do at boot; ``flush rules`` is what
@@ -21,7 +30,7 @@ def commands_of(scenario: Scenario, event: ScenarioEvent) -> tuple[HostCommand, 
     """
     verb, thing, *names = event.words
     if verb == "run":
-        return (HostCommand(thing, tuple(names)),)
+        return (HostCommand(thing, _with_bridges(scenario, event, networks)),)
     if thing == "link":
         node, interface = names
         return (HostCommand(node, ("ip", "link", "set", "dev", interface, verb)),)
@@ -32,6 +41,22 @@ def commands_of(scenario: Scenario, event: ScenarioEvent) -> tuple[HostCommand, 
         raise UsageError(f"{where}: x-netlab names no ruleset file (firewall: iptables, ip6tables, nftables)")
     make = _reload if verb == "reload" else _flush
     return tuple(command for host in having for command in make(host))
+
+
+def _with_bridges(
+    scenario: Scenario, event: ScenarioEvent, networks: Sequence[NetworkFacts]
+) -> tuple[str, ...]:
+    """The command of ``run NODE COMMAND`` with the names of the node's bridges."""
+    _, node, *command = event.words
+    if not any(BRIDGE in word for word in command):
+        return tuple(command)
+    kind, _, name = node.rpartition("/")
+    if not any(host.name == name for host in scenario.hosts) or kind not in ("", "host"):
+        what = f"event: {BRIDGE}…}} is the name of a host's bridge, which {node} does not have"
+        raise ScenarioError([Problem(event.position, what)])
+    line = HostRule(tuple(command), event.position)
+    own = [network for network in networks if network.host == name]
+    return next(with_bridges([line], own)).argv
 
 
 def _files(host: Host) -> dict[str, str]:

@@ -12,14 +12,14 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlab.model.family import Address, Family, Network, bare
+from netlab.model.family import IPV6_MIN_MTU, Address, Family, Network, bare
 from netlab.model.plan import Interface, Node, Publication, Route
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Scenario
 from netlab.plan.events import replicas
 from netlab.scenario.addresses import unfit, wrong_interface
 from netlab.scenario.sysctls import interface_of
-from netlab.scenario.tree import shown
+from netlab.scenario.tree import hint, shown
 
 _ALWAYS = ("all", "default", "lo")
 
@@ -27,10 +27,16 @@ _ALWAYS = ("all", "default", "lo")
 def check_kernel(scenario: Scenario, nodes: Sequence[Node], publications: Iterable[Publication]) -> None:
     """Raise ScenarioError with everything that the kernel would refuse of the nodes."""
     places = _positions(scenario)
+    parts = dict(_parts(scenario))
     otherwise = scenario.hosts[0].position
-    found = [(node, wrong) for space in _spaces(nodes).values() for node, wrong in space.refusals()]
-    problems = [Problem(places.get(node.name, otherwise), f"{node.name}: {wrong}") for node, wrong in found]
+    spaces = _spaces(nodes)
+    problems = [
+        Problem(parts.get((node.name, part)) or places.get(node.name, otherwise), f"{node.name}: {wrong}")
+        for space in spaces.values()
+        for node, wrong, part in space.refusals()
+    ]
     problems += _unbound(nodes, publications, places)
+    problems += _policy_routes(scenario, spaces)
     if problems:
         raise ScenarioError(sorted(dict.fromkeys(problems)))
 
@@ -47,6 +53,33 @@ def _unbound(
             yield Problem(
                 places[port.node], f"{what} {port.host_address}: no interface of {port.host} has this address"
             )
+
+
+def _parts(scenario: Scenario) -> Iterator[tuple[tuple[str, Route | str], Position]]:
+    """(node, one of its routes, or an interface's name) → where the scenario has it."""
+    plugged = [(host.name, host.interfaces) for host in scenario.hosts]
+    plugged += [(node.name, node.interfaces) for node in scenario.outside]
+    for name, interfaces in plugged:
+        for interface in interfaces:
+            if interface.position is not None:
+                yield (name, interface.name), interface.position
+    for host in scenario.hosts:
+        for route in host.routes:
+            yield (host.name, Route(route.destination, route.via, route.interface)), route.position
+    for node in scenario.outside:
+        if not isinstance(node.routes, str):
+            for (destination, via), position in zip(node.routes, node.route_positions, strict=False):
+                yield (node.name, Route(destination, via)), position
+
+
+def _policy_routes(scenario: Scenario, spaces: Mapping[str, _Space]) -> Iterator[Problem]:
+    """Routes of a host's in other tables than main, which ``ip route`` adds."""
+    for host in scenario.hosts:
+        for route in host.routes:
+            if route.table is not None:
+                wrong = spaces[host.name].wrong_route(Route(route.destination, route.via, route.interface))
+                if wrong:
+                    yield Problem(route.position, f"{host.name}: {wrong}")
 
 
 def _positions(scenario: Scenario) -> dict[str, Position]:
@@ -83,18 +116,27 @@ class _Space:
             if self.interfaces.setdefault(interface.name, interface) is not interface:
                 self.twice.append((node, f"there are two interfaces named {shown(interface.name)}"))
 
-    def refusals(self) -> Iterator[tuple[Node, str]]:
-        """(node, what the kernel would refuse of it)."""
-        yield from self.twice
+    def refusals(self) -> Iterator[tuple[Node, str, Route | str]]:
+        """(node, what the kernel would refuse of it, the route or interface that it is about, if any)."""
+        for node, wrong in (*self.twice, *self._sysctls(), *self._sockets()):
+            yield node, wrong, ""
         for node in self.nodes:
             for interface in node.interfaces:
-                wrong = wrong_interface(interface.name)
-                if wrong:
-                    yield node, wrong
-                for address in interface.addresses:
-                    wrong = unfit(ipaddress.ip_address(bare(address)))
-                    if wrong:
-                        yield node, f"{interface.name}: the address {address} {wrong}"
+                yield from ((node, wrong, interface.name) for wrong in self._of_interface(interface))
+        yield from self._routes()
+
+    def _of_interface(self, interface: Interface) -> Iterator[str]:
+        wrong = wrong_interface(interface.name)
+        if wrong:
+            yield wrong
+        for address in interface.addresses:
+            wrong = unfit(ipaddress.ip_address(bare(address)))
+            if wrong:
+                yield f"{interface.name}: the address {address} {wrong}"
+        yield from self._too_small(interface)
+
+    def _sysctls(self) -> Iterator[tuple[Node, str]]:
+        for node in self.nodes:
             for sysctl in node.sysctls:
                 named = interface_of(sysctl.key)
                 if named is not None and named not in _ALWAYS and named not in self.interfaces:
@@ -102,8 +144,19 @@ class _Space:
                         node,
                         f"the sysctl {sysctl.key} names the interface {shown(named)}, which is not there",
                     )
-        yield from self._routes()
-        yield from self._sockets()
+
+    def _too_small(self, interface: Interface) -> Iterator[str]:
+        """The kernel takes IPv6 off an interface whose MTU is smaller than IPv6 demands (addrconf_notify).
+
+        A bridge gets its MTU from its ports, when it has its addresses already.
+        """
+        own = [address for address in interface.addresses if Family.of(address) is Family.IPV6]
+        small = interface.kind != "bridge" and interface.mtu < IPV6_MIN_MTU
+        if own and small and self.speaks_ipv6(interface.name):
+            yield (
+                f"{interface.name}: IPv6 needs an MTU of {IPV6_MIN_MTU}, so with one of {interface.mtu} the "
+                f"interface cannot have the address {own[0]}"
+            )
 
     def speaks_ipv6(self, interface: str) -> bool:
         """Whether IPv6 is on for an interface."""
@@ -119,7 +172,17 @@ class _Space:
                 if interface.up and (Family.of(text) is Family.IPV4 or self.speaks_ipv6(interface.name)):
                     yield interface.name, ipaddress.ip_interface(text).network
 
-    def _routes(self) -> Iterator[tuple[Node, str]]:
+    def wrong_route(self, route: Route) -> str | None:
+        """Why the kernel would refuse one of its routes."""
+        return self._no_interface(route) or _wrong_gateway(route, list(self._links()))
+
+    def _no_interface(self, route: Route) -> str | None:
+        if route.interface is None or route.interface in (*self.interfaces, "lo"):
+            return None
+        where = f"the route {route.destination} names the interface {shown(route.interface)}"
+        return f"{where}, which is not there{hint(route.interface, self.interfaces)}"
+
+    def _routes(self) -> Iterator[tuple[Node, str, Route]]:
         if not any(node.routes for node in self.nodes):
             return
         links = list(self._links())
@@ -129,12 +192,12 @@ class _Space:
                 family = Family.of(route.via or route.source or route.destination)
                 if family is Family.IPV6 and not any(map(self.speaks_ipv6, self.interfaces)):
                     continue
-                wrong = _wrong_gateway(route, links)
+                wrong = self._no_interface(route) or _wrong_gateway(route, links)
                 if wrong:
-                    yield node, wrong
+                    yield node, wrong, route
                 key = f"{family} default" if route.destination == "default" else route.destination
                 if route.via is not None and key in taken:
-                    yield node, f"there are two routes to {route.destination} ({family.word})"
+                    yield node, f"there are two routes to {route.destination} ({family.word})", route
                 if route.via is not None:
                     taken.add(key)
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import replace
 
-from netlab.engine.contract import NetworkState
+from netlab.model.plan import NetworkFacts
 from netlab.model.problem import Problem, ScenarioError
 from netlab.model.scenario import HostRule
 from netlab.scenario.rules import RuleError, parse_rule
@@ -26,13 +26,12 @@ class _AllBut(Container[str]):
         return name not in self._names
 
 
-def with_bridges(rules: Sequence[HostRule], networks: Sequence[NetworkState]) -> Iterator[HostRule]:
+def with_bridges(rules: Sequence[HostRule], facts: Sequence[NetworkFacts]) -> Iterator[HostRule]:
     """The lines with the names of bridges; raises ScenarioError, at the line, for an unknown network.
 
     A network is named by its Compose key, or as Docker calls it. The scenario chooses the name of a bridge,
     so a line is checked again with it: a bridge can be called ``monitor`` or ``-f``.
     """
-    facts = [network.facts for network in networks]
     bridges = {known.name: known.bridge for known in facts} | {known.key: known.bridge for known in facts}
 
     def bridge(rule: HostRule, name: str) -> str:

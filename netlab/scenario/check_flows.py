@@ -6,13 +6,15 @@ import ipaddress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from netlab.model.errors import UsageError
+from netlab.model.expectation_words import parse_words
 from netlab.model.flow import FlowPattern
 from netlab.model.limits import FLOWS
 from netlab.scenario.assemble import Parts
 from netlab.scenario.attach import container_names
 from netlab.scenario.check_size import Tally
 from netlab.scenario.events import event_names
-from netlab.scenario.tree import Report, Value, hint, shown
+from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 _GLOB = frozenset("*?[")
 _TARGETS = ("localhost", "gateway")
@@ -74,14 +76,23 @@ def check_expectations(parts: Parts, report: Report) -> None:
         tally.add(FLOWS, flows * len(expectation.expected), written.at)
         for side in ("ipv4", "ipv6", "both"):
             value = item.get(side)
-            sees = value.get("sees") if value is not None else None
-            if sees is not None and not _seen(sees.text, names):
-                more = (
-                    hint(sees.text, (*_SEES, *names.nodes))
-                    or "; it is sender, host, gateway, a node or an address"
-                )
-                report.add(sees.at, f"sees: there is no node {shown(sees.text)}{more}")
+            sees, at = _sees(value) if value is not None else (None, item.at)
+            if sees is not None and not _seen(sees, names):
+                known = (*_SEES, *names.nodes)
+                more = hint(sees, known) or "; it is sender, host, gateway, a node or an address"
+                report.add(at, f"sees: there is no node {shown(sees)}{more}")
     tally.tell(report)
+
+
+def _sees(value: Value) -> tuple[str | None, Mark]:
+    """What one side of an expectation says of ``sees``, in a mapping or in words, and where."""
+    if isinstance(value.data, str):
+        try:
+            return parse_words(value.text).sees, value.at
+        except UsageError:  # which was reported
+            return None, value.at
+    written = value.get("sees")
+    return (None, value.at) if written is None else (written.text, written.at)
 
 
 def _origins(pattern: FlowPattern, names: Names) -> int:

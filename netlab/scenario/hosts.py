@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from netlab.model.problem import OptionName, Position, ScenarioError
@@ -22,7 +22,7 @@ from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.reader import read
 from netlab.scenario.routes import read_host_routes
 from netlab.scenario.rule_files import chains_of, check_iptables_file, check_nft_file
-from netlab.scenario.rules import RuleError, made_chains, parse_rule
+from netlab.scenario.rules import BRIDGE, RuleError, made_chains, parse_rule
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, made
@@ -235,8 +235,8 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
             report.add(
                 addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is given, too"
             )
-        segment = first.segment if first is not None else SEGMENT
-        found = {HOST_INTERFACE: OutsideInterface(HOST_INTERFACE, read_addresses(addresses), segment)} | {
+        main = replace(first or OutsideInterface(HOST_INTERFACE, ()), addresses=read_addresses(addresses))
+        found = {HOST_INTERFACE: main} | {
             name: interface for name, interface in found.items() if name != HOST_INTERFACE
         }
     return tuple(found.values())
@@ -258,16 +258,23 @@ def read_interface(name: str, value: Value) -> OutsideInterface:
         read_addresses(value.get("addresses")),
         segment.text if segment is not None else SEGMENT,
         mtu.number if mtu is not None else 1500,
+        Position(*(mtu or value).at),
     )
 
 
 def read_rules(
-    lists: Sequence[Value | None], report: Report, files: Iterable[str] = ()
+    lists: Sequence[Value | None], report: Report, files: Iterable[str] = (), *, host: bool = True
 ) -> tuple[HostRule, ...]:
-    """The administrator's lines, which may jump to chains of the lines above and of the host's ``files``."""
+    """The administrator's lines, which may jump to chains of the lines above and of the host's ``files``.
+
+    ``host``: whether it is a host on which they run, which has the engine's bridges.
+    """
     chains = {name for text in files for name in chains_of(text)}
     found = []
     for item in (item for value in lists for item in value or ()):
+        if not host and BRIDGE in item.text:
+            report.add(item.at, f"rules: {BRIDGE}…}} is the name of a host's bridge, which no other node has")
+            continue
         try:
             argv = parse_rule(item.text, chains)
         except RuleError as error:

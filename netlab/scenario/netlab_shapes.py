@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import get_args
 
 from netlab.model.engine_names import check_engine
-from netlab.model.flow import OutcomeName, PathName
+from netlab.model.expectation_words import OUTCOMES, PATHS
 from netlab.model.version import ENGINE_PATTERN
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
@@ -55,9 +54,6 @@ def wrong_engine(text: str) -> str | None:
 FIREWALLS = ("none", "ufw", "firewalld")
 #: variables that an engine's daemon reads
 ENVIRONMENT = ("DOCKER_INSECURE_NO_IPTABLES_RAW",)
-#: ``unmeasured`` is neither a pass nor a fail, so it cannot be expected
-OUTCOMES = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
-PATHS: tuple[str, ...] = get_args(PathName)
 #: node and segment names become parts of file names
 NODE_NAME = r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}\Z"
 SYSCTL = r"\Anet[./][A-Za-z0-9_./@:-]+\Z"

@@ -52,15 +52,17 @@ def _outside(name: str, at: Mark, value: Value, report: Report) -> Outside:
                 report.add(value.key_at(key), f"{path}: {key} and interfaces exclude each other")
     if not any(interface.addresses for interface in interfaces) and not report.broken(path):
         report.add(at, f"{path} needs addresses")
+    routes, places = read_routes(path, value.get("routes"), report)
     return Outside(
         name=name,
         position=Position(*at),
         interfaces=tuple(interfaces),
-        routes=read_routes(path, value.get("routes"), report),
+        routes=routes,
+        route_positions=places,
         listen=DEFAULT_LISTEN if listen is None else read_exposed(listen, f"{path}.listen", report),
         udp_routed=udp_routed(value),
         forward=forward is not None and forward.flag,
-        rules=read_rules([value.get("rules")], report),
+        rules=read_rules([value.get("rules")], report, host=False),
     )
 
 
@@ -84,7 +86,7 @@ def _default_outside(at: Mark, hosts: Sequence[Host]) -> tuple[Outside, ...]:
                 taken.add(free.ip)
                 mine.append(str(free))
         interface = OutsideInterface(OUTSIDE_INTERFACE, tuple(mine), first.segment)
-        found.append(Outside(name, Position(*at), (interface,), "host", DEFAULT_LISTEN))
+        found.append(Outside(name, Position(*at), (interface,), listen=DEFAULT_LISTEN))
     return tuple(node for node in found if node.interfaces[0].addresses)
 
 
@@ -135,6 +137,9 @@ def with_internet(
         if not any(str(one.network) == str(interface_address(text).network) for one in own)
         and (free := _free(interface_address(text), 1, taken))
     ]
+    if not own:
+        _no_internet(first, at, report)
+        return hosts, outside
     position = Position(*at)
     node = Outside(
         name=INTERNET,
@@ -145,6 +150,18 @@ def with_internet(
         everywhere=True,
     )
     return tuple(_routed(host, first.segment, own, position) for host in hosts), (*outside, node)
+
+
+def _no_internet(first: OutsideInterface, at: Mark, report: Report) -> None:
+    """Report why the node ``internet`` gets no address."""
+    reason = (
+        f"{' and '.join(first.addresses)} on {first.name} leave no other address on their subnets"
+        if first.addresses
+        else f"{first.name} of the first host has no address"
+    )
+    report.add(
+        at, f"x-netlab.internet: {reason}, so nothing can be behind it: give {first.name} a subnet (/24)"
+    )
 
 
 def _routed(

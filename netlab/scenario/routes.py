@@ -47,13 +47,14 @@ def read_host_routes(path: str, value: Value | None, report: Report) -> tuple[Ho
 
 def read_routes(
     path: str, value: Value | None, report: Report
-) -> Literal["host", "none"] | tuple[tuple[str, str], ...]:
-    """An outside node's ``routes``: a word, or (destination, next hop) of each."""
+) -> tuple[Literal["host", "none"] | tuple[tuple[str, str], ...], tuple[Position, ...]]:
+    """An outside node's ``routes``: a word, or (destination, next hop) of each; and where each one is."""
     if value is None:
-        return "host"
+        return "host", ()
     if isinstance(value.data, str):
-        return cast(Literal["host", "none"], value.text)
-    found = []
+        return cast(Literal["host", "none"], value.text), ()
+    found: list[tuple[str, str]] = []
+    positions: list[Position] = []
     for item in value:
         destination, via = _route_words(item)
         if isinstance(item.data, dict) and not (destination and via):
@@ -69,7 +70,8 @@ def read_routes(
         if target is not None and target.version != hop.version:
             report.add(item.at, f"{path}.routes: {target} and {hop} are not of one family")
         found.append((str(target or "default"), str(hop)))
-    return tuple(found)
+        positions.append(item.position)
+    return tuple(found), tuple(positions)
 
 
 def _route_words(item: Value) -> tuple[str, str]:

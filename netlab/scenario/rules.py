@@ -17,6 +17,8 @@ from netlab.scenario.tree import hint, shown
 from netlab.scenario.xtables import ExtensionError, check_iptables, new_chains
 
 PROGRAMS = ("iptables", "ip6tables", "nft", "ip", "sysctl")
+#: how ``{bridge:NETWORK}`` begins, which stands for the name of a network's bridge
+BRIDGE = "{bridge:"
 _SHELL = frozenset(";|&<>()`\n\r")
 #: ip(8) takes the first of these that the word begins (iproute2, ip/ip.c)
 _IP_OBJECTS = (

@@ -92,7 +92,7 @@ def read_service(
         listen=read_exposed(listen, f"x-netlab.services.{name}.listen", report)
         if listen is not None
         else None,
-        rules=read_rules([extra.get("rules")], report) if extra is not None else (),
+        rules=read_rules([extra.get("rules")], report, host=False) if extra is not None else (),
         command=_command(name, extra.get("command") if extra else None, report),
         depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
         links=tuple((target, alias) for target, alias, _ in links),

@@ -121,7 +121,7 @@ def _shell(item: pytest.Item, report: pytest.TestReport, found: list[Watch]) -> 
         for one in found:
             writer.sep("-", f"a shell in {one.lab.name}: `exit` goes on", yellow=True)
             writer.flush()
-            subprocess.run([sys.executable, "-m", "netlab", "shell", one.lab.name], check=False)
+            subprocess.run([sys.executable, "-P", "-m", "netlab", "shell", one.lab.name], check=False)
     finally:
         if capturing is not None:
             capturing.resume()

@@ -11,15 +11,13 @@ from netlab.engine.ipam import AddressPool, PoolError
 from netlab.engine.refusal import Refused
 from netlab.engine.tables import IptablesError
 from netlab.model.event import NetworkSpec
-from netlab.model.family import Family, Network, bare
+from netlab.model.family import IPV6_MIN_MTU, Family, Network, bare
 from netlab.model.identifiers import mac
 from netlab.model.scenario import Pool
 
 #: Docker's own networks, which exist from the start.
 DEFAULT_BRIDGE = "bridge"
 
-#: RFC 8200, section 5.
-IPV6_MIN_MTU = 1280
 
 #: Reserved auxiliary addresses: a default gateway other than the bridge.
 GATEWAY_KEYS = {Family.IPV4: "DefaultGatewayIPv4", Family.IPV6: "DefaultGatewayIPv6"}

@@ -79,7 +79,7 @@ def do(
         history = history_of(client)
         if is_command(asked):
             check_hosts(history.scenario, asked)
-            commands = commands_of(history.scenario, asked)
+            commands = commands_of(history.scenario, asked, client.plan.networks)
             named = [replace(one, node=resolve(client.plan, one.node)) for one in commands]
             return run_commands(client, named), []
         change = happen(history, asked, observe(client))

@@ -176,3 +176,24 @@ def test_warnings_of_a_scenario_go_to_stderr_once(tmp_path: Path, capsys: pytest
         verb, *options = arguments
         assert main([verb, str(file), "--lenient", *options]) in (0, 1)
         assert capsys.readouterr().err == f"{file}:2:24: warning: {reason}\n"
+
+
+def test_modules_and_entry_points_of_the_current_folder_are_not_imported(tmp_path: Path) -> None:
+    for name in ("yaml", "rich", "json", "evil"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    installed = tmp_path / "evil-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[netlab.engines]\nevil = evil:ENGINE\n")
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: nginx}}\n")
+    for options, code in ((), 0), (("--engine", "evil"), 2):
+        done = subprocess.run(
+            [sys.executable, "-m", "netlab", "plan", *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "imported" not in done.stderr
+    assert 'unknown engine "evil"' in done.stderr
