@@ -16,9 +16,9 @@ from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
 from netlab.model.errors import UsageError
 from netlab.view.console import console
-from netlab.view.grid import report
 from netlab.view.lab import remarks
-from netlab.view.matrix import document, table, unmeasured
+from netlab.view.matrix_flows import document, table, unmeasured
+from netlab.view.matrix_grid import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

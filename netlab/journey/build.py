@@ -11,8 +11,9 @@ from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import hit_of, leg_of, split_by_node, visit_of
 from netlab.journey.topology import Topology
 from netlab.model.family import endpoint, unmapped
-from netlab.model.flow import Flow, OutcomeName, PathName
+from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy, Journey, JourneyFlow, Leg, Sees
+from netlab.model.outcome import OutcomeName, PathName
 
 #: The name of a proxy that no plan knows: in a namespace that is traced without one, it may be anyone's.
 PROXY = "docker-proxy"

@@ -10,8 +10,9 @@ from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index
 from netlab.journey.topology import Topology
 from netlab.model.family import Family, unmapped
-from netlab.model.flow import Flow, OutcomeName
+from netlab.model.flow import Flow
 from netlab.model.journey import Icmp
+from netlab.model.outcome import OutcomeName
 from netlab.model.reply import Reply
 
 

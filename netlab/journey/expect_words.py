@@ -10,7 +10,8 @@ from netlab.journey.sentence import sentence
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expectation, Expected
 from netlab.model.expectation_words import OUTCOMES, PATHS, parse_words
-from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.flow import FlowPattern
+from netlab.model.outcome import OutcomeName, PathName
 from netlab.model.problem import Position
 from netlab.model.text import text_of
 

@@ -17,9 +17,10 @@ from typing import get_args
 from netlab.journey.expect import names_chain
 from netlab.model.errors import UsageError
 from netlab.model.family import split_endpoint
-from netlab.model.flow import FlowProtocol, OutcomeName, PathName
+from netlab.model.flow import FlowProtocol
 from netlab.model.journey import Journey
 from netlab.model.near import nearest
+from netlab.model.outcome import OutcomeName, PathName
 
 Test = Callable[[Journey], bool]
 

@@ -18,8 +18,9 @@ from netlab.kernel.packet import PacketSocket, template
 from netlab.measure.probes import errno_word
 from netlab.model.errors import UsageError
 from netlab.model.family import Family
-from netlab.model.flow import Flow, OutcomeName
+from netlab.model.flow import Flow
 from netlab.model.journey import Icmp
+from netlab.model.outcome import OutcomeName
 from netlab.model.shape import Shape
 
 

@@ -27,8 +27,9 @@ from netlab.measure.harvest import Pairs
 from netlab.measure.session import Session
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
-from netlab.model.flow import Flow, OutcomeName, Target
+from netlab.model.flow import Flow, Target
 from netlab.model.journey import HookVisit, Journey
+from netlab.model.outcome import OutcomeName
 from netlab.model.plan import Plan
 
 #: Seconds after which a flow without an answer is reported.

@@ -22,7 +22,8 @@ from netlab.kernel.packet import checksum
 from netlab.measure import errqueue
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family, bracketed
-from netlab.model.flow import Flow, OutcomeName
+from netlab.model.flow import Flow
+from netlab.model.outcome import OutcomeName
 from netlab.model.reply import parse_reply
 
 #: Seconds without an answer after which a flow is a ``timeout``: below TCP's first retransmission.

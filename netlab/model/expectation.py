@@ -6,7 +6,8 @@ import shlex
 from dataclasses import dataclass
 
 from netlab.model.family import Family
-from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.flow import FlowPattern
+from netlab.model.outcome import OutcomeName, PathName
 from netlab.model.problem import Position
 
 

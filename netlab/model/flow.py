@@ -16,8 +16,6 @@ from typing import Literal
 from netlab.model.family import Family, bracketed
 
 FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
-OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
-PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from netlab.model.flow import OutcomeName, PathName
+from netlab.model.outcome import OutcomeName, PathName
 from netlab.model.text import drawing_of, text_of
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from netlab.proxy import forked
 from netlab.proxy.loop import IN, Loop
 from netlab.proxy.pipes import LIMIT, Pipes
-from netlab.proxy.stream import DONTWAIT, Streams
+from netlab.proxy.tcp_connection import DONTWAIT, Streams
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence

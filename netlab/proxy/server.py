@@ -25,8 +25,8 @@ from netlab.proxy.pairs import Pairs
 from netlab.proxy.pipes import Pipes
 from netlab.proxy.sctp import SctpService
 from netlab.proxy.spec import Spec
-from netlab.proxy.stream import Streams
-from netlab.proxy.tcp import TcpService
+from netlab.proxy.tcp_accept import TcpService
+from netlab.proxy.tcp_connection import Streams
 from netlab.proxy.udp import UdpService
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from netlab.model.errors import UsageError
 from netlab.model.expectation import Expectation, Expected, ScenarioEvent
 from netlab.model.expectation_words import parse_words
 from netlab.model.family import FAMILIES, Family
-from netlab.model.flow import FlowPattern, OutcomeName, PathName
+from netlab.model.flow import FlowPattern
+from netlab.model.outcome import OutcomeName, PathName
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.events import made_by, parse_event
 from netlab.scenario.flow import parse_flow

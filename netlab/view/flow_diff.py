@@ -11,7 +11,7 @@ from netlab.journey.expect import describe
 from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
 from netlab.journey.fold import folded
 from netlab.view import rich
-from netlab.view.matrix import answer_words
+from netlab.view.matrix_flows import answer_words
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from netlab.model.text import show_with
 from netlab.view import graph, path
 from netlab.view.console import console
-from netlab.view.grid import report
 from netlab.view.journey import journey_view
 from netlab.view.lab import remarks
+from netlab.view.matrix_grid import report
 
 if TYPE_CHECKING:
     from netlab.journey.matrix import Column

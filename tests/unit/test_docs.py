@@ -144,3 +144,47 @@ def test_the_installer_wants_a_python_that_will_do(tmp_path: Path) -> None:
     )
     assert answer.returncode == 4
     assert "no python3 of version 3.11" in answer.stderr
+
+
+#: What must be found in the files that the architecture page names for a change.
+THERE = {
+    "engine/docker/traits.py": r"= during\(",
+    "model/version.py": r"28\.5\.2",
+    "engine/docker_28/port.py": r", published",
+    "engine/docker/networks.py": r"def ",
+    "engine/docker/containers.py": r"def ",
+    "scenario/compose_shapes.py": r'"link_local_ips":',
+    "scenario/services.py": r'value\.get\("hostname"\)',
+    "scenario/networks.py": r'_flag\(described, "internal"\)',
+    "scenario/netlab_shapes.py": r'"userland-proxy"|"sysctls":',
+    "scenario/sysctls.py": r"\bip_forward\b|\bforwarding\b",
+    "model/outcome.py": r'"no-route"',
+    "journey/decide.py": r'"no-route"',
+    "journey/build.py": r'"forward"',
+    "journey/hook_passes.py": r"self\.hook = hook",
+    "kernel/netlink/nf_tables.py": r'"prerouting"',
+    "journey/sentence.py": r"No answer came",
+    "view/matrix_grid.py": r"add_column",
+    "journey/matrix_grid.py": r"def _columns",
+    "view/matrix_flows.py": r"add_column",
+    "journey/matrix.py": r"class Selection",
+    "cli/verbs.py": r'"matrix":',
+    "cli/arguments/VERB.py": r"def configure",
+    "cli/VERB.py": r"def run",
+    "proxy/tcp_connection.py": r"class Half",
+    "proxy/tcp_accept.py": r"accept4?\(|\.accept\(|backlog",
+    "lab/services/dns.py": r"\bPTR\b",
+    "engine/docker/dns_names.py": r"def names",
+    "lab/build/reconcile.py": r"delete_address|message\.route",
+    "lab/build/ruleset_edits.py": r"def iptables_edits",
+    "lab/options.py": r"class ScenarioOptions",
+}
+
+
+def test_what_the_architecture_page_says_of_changes_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("### Where to change what\n")[2]
+    named = re.findall(r"`([\w/]+\.py)`", text.partition("\n### ")[0])
+    assert set(named) == set(THERE)
+    for name, words in THERE.items():
+        file = ROOT / "netlab" / name.replace("VERB", "probe")
+        assert re.search(words, file.read_text()), f"{name} has nothing like {words}"

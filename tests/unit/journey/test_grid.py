@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.journey.grid import Grid, grid
 from netlab.journey.matrix import Cell, Replicas, Selection, matrix, names_target, replicas
+from netlab.journey.matrix_grid import Grid, grid
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES
 from netlab.model.flow import Flow, Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.journey.grid import Answer, Grid, Row, grid
+from netlab.journey.matrix_grid import Answer, Grid, Row, grid
 from netlab.model.family import FAMILIES
 from netlab.view import rich
 

@@ -1,7 +1,7 @@
 """TCP: what docker-proxy does with a listener: accept, dial the backend, and let data pass.
 
 docker-proxy dials the backend after accept; if that fails it closes the client's connection (moby
-``cmd/docker-proxy/tcp_proxy_linux.go``). What follows is :mod:`netlab.proxy.stream`.
+``cmd/docker-proxy/tcp_proxy_linux.go``). What follows is :mod:`netlab.proxy.tcp_connection`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netlab.proxy.helper import Helper
     from netlab.proxy.pairs import Pairs
     from netlab.proxy.spec import Spec
-    from netlab.proxy.stream import Streams
+    from netlab.proxy.tcp_connection import Streams
 
 #: Connections taken until others have their turn.
 TURN = 16
