@@ -98,7 +98,7 @@ def _base(chains: Chains, table: str, base: str) -> None:
     if (table, base) == ("raw", "PREROUTING") and family is Family.IPV6:
         _reverse_path(chains)
     if filters:
-        chains.add(table, base, f"{STATE} RELATED,ESTABLISHED -j ACCEPT", "answers, and what belongs to them")
+        chains.add(table, base, f"{STATE} RELATED,ESTABLISHED -j ACCEPT", "answers and related packets")
         chains.add(table, base, "-i lo -j ACCEPT", "the host talks to itself")
     elif table == "filter":
         chains.add(table, base, "-o lo -j ACCEPT", "the host talks to itself")
@@ -107,8 +107,8 @@ def _base(chains: Chains, table: str, base: str) -> None:
         chains.add(table, base, f"-j {asked}_ZONES_SOURCE", "zones by the address of the other side")
         chains.add(table, base, f"-j {asked}_ZONES", "zones by interface")
     if filters:
-        chains.add(table, base, f"{STATE} INVALID -j DROP", "what belongs to no connection")
-        chains.add(table, base, REJECT[family], "nothing let it in")
+        chains.add(table, base, f"{STATE} INVALID -j DROP", "packets that belong to no connection")
+        chains.add(table, base, REJECT[family], "no rule let the packet in")
 
 
 def _reverse_path(chains: Chains) -> None:

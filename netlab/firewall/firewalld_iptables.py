@@ -78,7 +78,7 @@ class _Sheet:
                 why = f"policies about what the host sends ({part})"
                 chains.add(table, base, f"-j {base}_POLICIES_{part}", why)
         if table == "filter" and base != "OUTPUT":
-            chains.add(table, base, REJECT[self.family], "nothing let it in")
+            chains.add(table, base, REJECT[self.family], "no rule let the packet in")
 
     def _filter(self, base: str) -> None:
         chains = self.chains
@@ -86,10 +86,10 @@ class _Sheet:
             chains.add("filter", base, f"{STATE} RELATED,ESTABLISHED -j ACCEPT", "answers")
             chains.add("filter", base, "-o lo -j ACCEPT", "the host talks to itself")
             return
-        why = "answers, and what was rewritten, such as published ports"
+        why = "answers, and rewritten packets, such as those to published ports"
         chains.add("filter", base, f"{STATE} RELATED,ESTABLISHED,DNAT -j ACCEPT", why)
         chains.add("filter", base, "-i lo -j ACCEPT", "the host talks to itself")
-        chains.add("filter", base, f"{STATE} INVALID -j DROP", "what belongs to no connection")
+        chains.add("filter", base, f"{STATE} INVALID -j DROP", "packets that belong to no connection")
 
     def _reverse_path(self) -> None:
         for number, name in ((134, "router advertisements"), (135, "neighbour solicitations")):

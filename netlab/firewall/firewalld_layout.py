@@ -137,7 +137,7 @@ def _zone_chain(sheet: Sheet, hook: Hook, zone: Zone) -> None:
     sheet.jump(hook.table, name, f"{hook.base}_POLICIES_pre", f"{why}: policies that come before zones")
     for part in PARTS:
         sheet.jump(hook.table, name, f"{name}_{part}", f"{why}: its rules to {part}")
-    sheet.jump(hook.table, name, f"{hook.base}_POLICIES_post", f"{why}: policies that come behind zones")
+    sheet.jump(hook.table, name, f"{hook.base}_POLICIES_post", f"{why}: policies that come after zones")
     if hook.table == "filter":
         if hook == INPUT and zone.target == "default":
             sheet.icmp(name, f"{why}: ICMP")

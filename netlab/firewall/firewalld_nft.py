@@ -25,10 +25,10 @@ _RFC3964 = (
     "2002:ac10::/28, 2002:c0a8::/32, 2002:e000::/19 } reject with icmpv6 addr-unreachable"
 )
 _REJECT = "reject with icmpx admin-prohibited"
-_ANSWERS = ("ct state { established, related } accept", "answers, and what belongs to them")
-_PUBLISHED = ("ct status dnat accept", "what was rewritten, such as published ports")
-_INVALID = ("ct state invalid drop", "what belongs to no connection")
-_NOTHING = (_REJECT, "nothing let it in")
+_ANSWERS = ("ct state { established, related } accept", "answers and related packets")
+_PUBLISHED = ("ct status dnat accept", "rewritten packets, such as those to published ports")
+_INVALID = ("ct state invalid drop", "packets that belong to no connection")
+_NOTHING = (_REJECT, "no rule let the packet in")
 _MAPPED = (_RFC3964, "IPv6 addresses that hold private IPv4 ones (RFC3964_IPv4)")
 _BASES = (
     ("mangle", "PREROUTING", "type filter hook prerouting priority mangle + 10; policy accept"),

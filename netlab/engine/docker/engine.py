@@ -301,7 +301,11 @@ def _forwarding(host: Host) -> Sysctls:
     sysctls = Sysctls(host.sysctls)
     for key in FORWARDING:
         if key not in host.sysctls:
-            sysctls.write(key, "1", "turned on by the administrator: the nftables backend starts only then")
+            sysctls.write(
+                key,
+                "1",
+                "turned on by the administrator, because the nftables backend does not start otherwise",
+            )
     return sysctls
 
 

@@ -24,8 +24,8 @@ def ruleset(world: HostState, *, udp: int, tcp: int) -> IptablesRuleset | NftTab
 
 def _reasons(protocol: str) -> tuple[str, str]:
     return (
-        f"names are asked for over {protocol.upper()}: to Docker's own DNS server",
-        f"an answer over {protocol.upper()}: from port 53, where it was asked for",
+        f"DNS queries over {protocol.upper()} go to Docker's own DNS server",
+        f"DNS answers over {protocol.upper()} come from port 53, which was asked",
     )
 
 

@@ -12,7 +12,7 @@ INTERNAL = "DOCKER-INTERNAL"
 CHAINS = (DOCKER, FORWARD, BRIDGE, CT, INTERNAL)
 JUMPS = (
     (CT, "answers first"),
-    (INTERNAL, "internal networks are shut off"),
+    (INTERNAL, "internal networks reach nothing outside, and nothing outside reaches them"),
     (BRIDGE, "published ports"),
 )
 
