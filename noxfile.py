@@ -99,9 +99,10 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def witness(session: nox.Session) -> None:
-    """Random rules: what netlab says of each flow beside what plain sockets and the rules' counters say.
+    """Random rules: what netlab says of each flow beside what sockets, counters and other decoders say.
 
-    ``nox -s witness -- --seconds 600 --seed 7`` limits it; ``--page docs/witness.md`` writes the counts down.
+    ``nox -s witness -- --seconds 600 --seed 7`` limits it; ``--page docs/witness.md`` adds the counts to
+    those of earlier runs, and writes them down.
     """
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     python(session, "witness.run", *session.posargs)

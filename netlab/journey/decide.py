@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from netlab.journey.doubt import refusing
 from netlab.journey.evidence import PacketPaths, ProbeResult, stopped
 from netlab.journey.headers import endpoints, reverse
 from netlab.journey.hook_passes import HookPass
@@ -34,11 +35,13 @@ def decide(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology)
             packet=packet_at(stop),
             direction="reply" if _is_answer(stop, result, paths) else "original",
         )
+    if result.outcome == "closed" and refusing(result.route):
+        return DecidedBy("route", node=result.lost_in, rule=result.route)
     if result.outcome in ("refused", "closed"):
-        return _socket(flow, paths, facts)
+        return replace(_socket(flow, paths, facts), rule=result.silence or None)
     if result.outcome == "unreachable":
         icmp = result.icmp
-        if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE:
+        if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE and flow.protocol != "tcp":
             return _socket(flow, paths, facts)
         node = facts.owner(icmp.sender, flow.origin) if icmp is not None else None
         return DecidedBy("route", node=node, rule=result.route)

@@ -16,7 +16,7 @@ from netlab.model.flow import Flow
 from netlab.model.reply import Reply
 from netlab.model.trace import Step
 
-#: the priority of netlab's last chains: later chains appear as another visit of the hook
+#: the priority of netlab's last chains
 _LAST = (1 << 31) - 2
 _LAST_HOOKS = ("input", "postrouting")
 _IP_FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
@@ -145,8 +145,15 @@ def _refused(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topolog
         return ""
     if paths.forth and paths.forth[-1].left is None:
         return f"it was refused before the packet came to the end of {paths.forth[-1].hook}"
+    return _unlistened(flow, result, paths, facts)
+
+
+def _unlistened(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> str:
+    """Why it need not be the lack of a listening socket that was answered with a refusal."""
     if result.listens:
         return f"it was refused, though a socket listens there on {result.listens}"
+    if result.guarded:
+        return f"it was refused, and {result.guarded} may have done so"
     return "" if paths.forth or paths.switched else _unseen(flow, facts)
 
 
@@ -163,9 +170,9 @@ def _unreachable(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Top
         return ""
     icmp = result.icmp
     if icmp is not None and (icmp.type, icmp.code) in ((3, 3), (1, 4)):
-        if result.listens:
-            return f"it was refused, though a socket listens there on {result.listens}"
-        return "" if paths.forth or paths.switched else _unseen(flow, facts)
+        if flow.protocol == "tcp":
+            return "a connection was refused by an ICMP error, which only a rule does"
+        return _unlistened(flow, result, paths, facts)
     return "" if refusing(result.route) else "an ICMP error came, and neither a rule nor a route explains it"
 
 
@@ -193,15 +200,16 @@ def conclude(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topolog
     if result.outcome == "ok" and not hidden(paths, facts):
         result.outcome, result.problem = "unmeasured", reason
         return
-    result.lost_in = _last_node(flow, paths)
+    result.lost_in = _last_node(flow, paths, answered=result.outcome in ("refused", "unreachable"))
     if result.outcome in ("timeout", "closed") and not hidden(paths, facts):
         result.lost = lost_between(flow, paths, facts)
     else:
         result.lost = reason
 
 
-def _last_node(flow: Flow, paths: PacketPaths) -> str:
-    passes = paths.returned or paths.back or paths.proxied or paths.forth
+def _last_node(flow: Flow, paths: PacketPaths, *, answered: bool) -> str:
+    """Where the packet ended, or (unless it was answered) its answer."""
+    passes = (not answered and (paths.returned or paths.back)) or paths.proxied or paths.forth
     return passes[-1].node if passes else flow.origin
 
 

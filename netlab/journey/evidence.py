@@ -35,6 +35,7 @@ class ProbeResult:
     answer_turned_away: bool = False  #: ``route`` is about the answer, at the node ``lost_in``
     second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
     listens: str = ""  #: the node on which a socket waits where the packet went, if one does
+    guarded: str = ""  #: rules that were not traced where the packet went, in words
     inner: str = ""  #: why the last header in a host need not be the one that the server saw
     stray: tuple[str, int] | None = None  #: (address, port) of an answer that came from elsewhere than asked
     silence: str = ""  #: what ended the packet, if no rule decided

@@ -125,6 +125,10 @@ class HookPass:
         """The packet reached the end of the hook."""
         self._out = (layout, body)
 
+    def end(self) -> None:
+        """A rule or policy ended the packet here, perhaps behind netlab's last chain."""
+        self.dropped, self._out, self._left = True, None, None
+
     def whole(self, last: HookPass) -> HookPass:
         """The packet, a first fragment, put together with the datagram that left in its place."""
         made = HookPass(self.node, self.family, self.hook, self.order, self._layout, self._body, self.id)
@@ -162,6 +166,9 @@ class Assembler:
         self._open: dict[int, HookPass] = {}
         self._chains: dict[tuple[str, str, str], BaseChain] = {}
         self._roles: dict[Step, _Role] = {}
+        #: hooks with chains behind netlab's last one, and the passes there that it has seen the end of
+        self._behind: frozenset[str] = frozenset()
+        self._left: dict[int, HookPass] = {}
         self._on_drop = on_drop
         self._order = 0
         self.learn(base_chains)
@@ -169,6 +176,13 @@ class Assembler:
     def learn(self, base_chains: Iterable[BaseChain]) -> None:
         """Take over a new list of base chains."""
         self._chains = {(chain.family, chain.table, chain.name): chain for chain in base_chains}
+        last = {chain.hook: chain.priority for chain in self._chains.values() if chain.own == "last"}
+        self._behind = frozenset(
+            chain.hook
+            for chain in self._chains.values()
+            if not chain.own and chain.hook in last and chain.priority > last[chain.hook]
+        )
+        self._left.clear()
         self._roles.clear()
 
     def _role(self, step: Step) -> _Role:
@@ -216,8 +230,12 @@ class Assembler:
                 hook_pass = self._begin(number, layer, hook, layout, body)
                 del self._open[number]
             hook_pass.leave(layout, body)
+            if hook in self._behind:
+                self._left[number] = hook_pass
         elif not own:
             hook_pass = self._open.get(number)
+            if hook_pass is None and hook in self._behind:
+                hook_pass = self._behind_last(number, hook)
             if hook and (hook_pass is None or hook_pass.hook != hook):
                 hook_pass = self._begin(number, layer, hook, layout, body)
                 hook_pass.early = True
@@ -227,10 +245,18 @@ class Assembler:
                 if ends:
                     self._ended(number, hook_pass, step)
 
+    def _behind_last(self, number: int, hook: str) -> HookPass | None:
+        """The pass that a chain behind netlab's last one continues, open again."""
+        hook_pass = self._left.pop(number, None)
+        if hook_pass is None or hook_pass.hook != hook:
+            return None
+        self._open[number] = hook_pass
+        return hook_pass
+
     def _ended(self, number: int, hook_pass: HookPass, step: Step) -> None:
         self._open.pop(number, None)
         if step.dropped:
-            hook_pass.dropped = True
+            hook_pass.end()
             if self._on_drop is not None:
                 self._on_drop(hook_pass)
 
@@ -246,3 +272,4 @@ class Assembler:
     def clear(self) -> None:
         """Forget finished hook passes; those of packets in flight are kept."""
         self.hook_passes.clear()
+        self._left.clear()

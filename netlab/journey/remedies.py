@@ -41,6 +41,8 @@ def cause(journey: Journey) -> str:
     if decision.kind != "socket" or journey.outcome not in ("refused", "unreachable", "closed"):
         return ""
     node = decision.node or "the node that was reached"
+    if decision.rule:
+        return f"{decision.rule}."
     port, protocol = split_endpoint(destination(journey))[1], journey.flow.to.rpartition("/")[2]
     return (
         f"Nothing on {node} listens on {port}/{protocol}: start a program there that does,"

@@ -194,8 +194,23 @@ def _refused(journey: Journey) -> str:
 
 
 def _closed(journey: Journey) -> str:
+    decision = journey.decided_by
     if stopped_by(journey) is not None:
-        return _timeout(journey)
+        proxied = next((leg for leg in journey.legs if leg.by and _dropped(leg.hooks)), None)
+        if proxied is None:
+            return _timeout(journey)
+        how = "rejected" if _rejects(decision) else "dropped"
+        return (
+            f"The userland proxy accepted the connection; its own connection to the container was {how}"
+            f" in {(decision.hook or '').upper()} by {describe(decision)}."
+        )
+    if decision.kind == "socket" and decision.rule:
+        return f"The kernel of {decision.node} completed the connection, but {decision.rule}."
+    if decision.kind == "route" and decision.rule:
+        return (
+            f"The userland proxy accepted the connection, but {decision.node} has no route"
+            f" to its container: {decision.rule}."
+        )
     if journey.path == "proxy":
         return (
             "The userland proxy accepted the connection and closed it: "

@@ -149,14 +149,26 @@ class Topology:
 
     def proxy(self, node: str, protocol: str, address: str, port: int) -> str:
         """The name of the userland proxy that serves this endpoint of the node; otherwise empty."""
-        for listener in self.listeners.get(node, ()):
-            if (
-                listener.backend is not None
-                and (listener.protocol, listener.port) == (protocol, port)
-                and _takes(listener, address)
-            ):
-                return listener.process
-        return ""
+        found = self._listener(node, protocol, address, port)
+        return found.process if found is not None and found.backend is not None else ""
+
+    def backend(self, node: str, protocol: str, address: str, port: int) -> Backend | None:
+        """Where the userland proxy that serves this endpoint connects to."""
+        found = self._listener(node, protocol, address, port)
+        return None if found is None else found.backend
+
+    def holder(self, node: str, protocol: str, address: str, port: int) -> str:
+        """The name of the process that holds this endpoint and never accepts; otherwise empty."""
+        found = self._listener(node, protocol, address, port)
+        return found.process if found is not None and found.backend is None else ""
+
+    def _listener(self, node: str, protocol: str, address: str, port: int) -> Listener | None:
+        found = [
+            listener
+            for listener in self.listeners.get(node, ())
+            if (listener.protocol, listener.port) == (protocol, port) and _takes(listener, address)
+        ]
+        return next((one for one in found if one.backend is not None), found[0] if found else None)
 
     def answers_itself(self, node: str, protocol: str, address: str, port: int) -> str:
         """The server of netlab on this port of a node: the responder or the proxy; otherwise empty."""

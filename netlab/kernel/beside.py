@@ -13,6 +13,7 @@ from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import message as m
 from netlab.kernel.netlink.message import attributes
 from netlab.kernel.netlink.socket import RouteSocket
+from netlab.model.family import Family
 
 _IFINFO = Struct("=BxHiII")
 _TCMSG = Struct("=BxxxiIII")
@@ -29,6 +30,13 @@ def beside(netns: int) -> list[str]:
     """What there is, in words: ``iptables-legacy rules in filter``, ``a tc queue (clsact) on ext0``."""
     with namespaces.entered(netns):
         return [*_legacy(), *_devices()]
+
+
+def legacy(netns: int, family: Family) -> list[str]:
+    """Only the rules of iptables-legacy or ip6tables-legacy, and only those that can be read."""
+    tool = "iptables-legacy" if family is Family.IPV4 else "ip6tables-legacy"
+    with namespaces.entered(netns):
+        return [one for one in _legacy() if one.startswith(f"{tool} rules in ")]
 
 
 def _legacy() -> Iterator[str]:

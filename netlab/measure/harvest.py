@@ -103,17 +103,22 @@ class Harvest:
                 if second is not None:
                     with_second = replace(result, second=second)
                     paths = find_paths(probe.flow, with_second, index, self._facts, back=back)
-            self._judge(probe, result, paths, index)
+            self._judge(probe, result, paths, index, inquiry)
+            if isinstance(probe, CraftedProbe) and result.outcome == "timeout" and stopped(paths) is None:
+                inquiry.lost_answer(result, paths)
             doubts.append(self._doubt(probe.flow, result, paths, inquiry))
             found.append((probe.flow, result, paths))
         self._look_up(paths for _, _, paths in found)
         journeys = (build(*one, self._facts, replies=replies) for one in found)
         return [Found(journey, doubt) for journey, doubt in zip(journeys, doubts, strict=True)]
 
-    def _judge(self, probe: Probe, result: ProbeResult, paths: PacketPaths, index: Index) -> None:
+    def _judge(
+        self, probe: Probe, result: ProbeResult, paths: PacketPaths, index: Index, inquiry: Inquiry
+    ) -> None:
         """What the probe could not see, and the trace can."""
-        if result.outcome == "closed" and any(hook_pass.dropped for hook_pass in paths.proxied):
-            result.outcome = "timeout"
+        if result.outcome == "timeout" and probe.flow.protocol == "tcp" and paths.proxied:
+            # The proxy connects only for a client that it has accepted; the drop there ended the wait.
+            result.outcome = "closed"
         end = paths.forth[-1] if paths.forth else None
         turned_away = end is not None and end.hook == "prerouting" and end.left is not None
         if result.outcome == "unreachable" and end is not None and turned_away:
@@ -124,7 +129,7 @@ class Harvest:
             return
         if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
             if paths.back and not any(hook_pass.dropped for hook_pass in paths.back):
-                self._judge_forged(result, paths)
+                self._judge_forged(result, paths, inquiry)
                 return
             result.icmp = find_error(paths, index)
             if result.icmp is not None:
@@ -155,12 +160,20 @@ class Harvest:
             return self._facts.owns(flow.origin, icmp.sender)
         return end.hook == "postrouting" and self._facts.owns(end.node, icmp.sender)
 
-    def _judge_forged(self, result: ProbeResult, paths: PacketPaths) -> None:
+    def _judge_forged(self, result: ProbeResult, paths: PacketPaths, inquiry: Inquiry) -> None:
         """An answer to a forged source counts, unless it goes to another link than the one that asked."""
         first, last = paths.forth[0], paths.back[-1]
         inside, outside = self._interface(first, first.iif), self._interface(last, last.oif)
         asked, answered = self._facts.segment(first.node, inside), self._facts.segment(last.node, outside)
-        if first.hook == "output" or last.hook not in ("input", "postrouting") or asked == answered:
+        if last.hook not in ("input", "postrouting"):
+            return  # it went no further than the hooks that were traced: the routing table knows why
+        if last.hook == "postrouting" and inquiry.found_nobody(last):
+            result.lost_in = last.node
+            result.silence = (
+                f"{last.node} sent the answer out by {outside}, and found no neighbour there to take it"
+            )
+            return
+        if first.hook == "output" or asked == answered:
             result.outcome = "ok" if answers(paths.back[0].entry) else "refused"
             return
         result.lost_in = last.node

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from netlab.journey.doubt import conclude, refusing
 from netlab.journey.evidence import PacketPaths, ProbeResult
-from netlab.journey.headers import endpoints
+from netlab.journey.headers import PROTOCOLS, endpoints
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.topology import Topology
 from netlab.kernel import beside, neighbours, process
 from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import route, sockdiag
+from netlab.kernel.netlink.nf_tables import Tables
 from netlab.model.family import Family
 from netlab.model.flow import Flow
 
@@ -43,6 +45,7 @@ class Inquiry:
         self._places = places
         self._facts = facts
         self._others: dict[str, list[str]] = {}
+        self._guarded: dict[tuple[str, Family], str] = {}
         self._listening: dict[tuple[str, str], Mapping[tuple[str, int], int]] = {}
 
     def look(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> None:
@@ -60,6 +63,8 @@ class Inquiry:
         found = socket.get((address, port)) or socket.get((Family.of(address).any, port))
         server = self._facts.answers_itself(node, flow.protocol, address, port)
         result.listens = node if found is not None else ""
+        if found is None and result.outcome in ("refused", "unreachable"):
+            result.guarded = self._guards(home, flow.family)
         if server and found is None:
             gone = f"the lab's {server} of {node} is gone: nothing listens on {port}/{flow.protocol} there"
         elif (
@@ -69,6 +74,19 @@ class Inquiry:
         else:
             return
         result.outcome, result.problem = "unmeasured", gone
+
+    def _guards(self, node: str, family: Family) -> str:
+        """Rules of a node that may refuse a packet, and that this instrument does not trace."""
+        if (node, family) not in self._guarded:
+            found = beside.legacy(self._places[node], family)
+            if node not in self._facts.traced_nodes:
+                tables = Tables(self._places[node])
+                with contextlib.closing(tables):
+                    words = ("inet", family.nft)
+                    own = [c for c in tables.base_chains() if not c.own and c.family in words]
+                found += [f"{chain.family} {chain.table} {chain.name}" for chain in own]
+            self._guarded[node, family] = f"{found[0]} of {node}" if found else ""
+        return self._guarded[node, family]
 
     def _arrived(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> tuple[str, str, int] | None:
         """Node, address and port to which the packet finally went, if that is a node of the lab."""
@@ -95,6 +113,8 @@ class Inquiry:
             return
         if result.outcome == "timeout" and self._turned_away(result, paths):
             return
+        if result.outcome == "closed" and self._not_taken(flow, result, paths):
+            return
         silence = self._silence(paths) if result.outcome == "timeout" else ""
         if silence:
             result.silence, result.lost_in = silence, paths.forth[-1].node
@@ -105,6 +125,21 @@ class Inquiry:
             others = [f"{one} of {node}" for node in self._around(where, paths) for one in self._beside(node)]
             if others:
                 result.lost += f"; beside nftables' own rules there are {', '.join(others)}"
+
+    def lost_answer(self, result: ProbeResult, paths: PacketPaths) -> None:
+        """Record the route that a packet by hand, or its answer, did not find, if that is why none came."""
+        if not refusing(result.route) and not result.silence:
+            self._turned_away(result, paths)
+
+    def found_nobody(self, last: HookPass) -> bool:
+        """Whether a packet that left a node still waits there for a neighbour to answer."""
+        if last.left is None:
+            return False
+        netns = self._places[self._facts.namespace(last.node)]
+        (src, _), (dst, _) = endpoints(last.left)
+        words = route.lookup(netns, src, dst, None, mark=last.mark).rpartition(": ")[2].split(" ")
+        hop = words[words.index("via") + 1] if "via" in words else dst
+        return hop in neighbours.unresolved(netns)
 
     def _lacked_room(self, family: Family) -> bool:
         """Whether the machine had no room for a neighbour since the flows were sent."""
@@ -141,6 +176,43 @@ class Inquiry:
             return False
         result.lost_in = end.node
         return True
+
+    def _not_taken(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> bool:
+        """Record why an accepted connection got no data, if no packet tells.
+
+        Either no program took it from the kernel, or the proxy that took it has no route to its container.
+        """
+        place = self._arrived(flow, result, paths)
+        if place is None or flow.protocol != "tcp":
+            return False
+        node, address, port = place
+        with namespaces.entered(self._places[self._facts.namespace(node)]):
+            waiting = sockdiag.unaccepted()
+        sockets = [(address, port), (Family.of(address).any, port), (Family.IPV6.any, port)]
+        number = next((waiting[one] for one in sockets if one in waiting), 0)
+        if number:
+            who = self._facts.holder(node, flow.protocol, address, port)
+            result.lost_in = node
+            result.silence = (
+                f"{who} of {node} only holds port {port} and accepts no connection"
+                if who
+                else f"no program on {node} accepts the connections to port {port} ({number} are waiting)"
+            )
+            return True
+        backend = self._facts.backend(node, flow.protocol, address, port)
+        if backend is None or paths.proxied:
+            return False
+        found = route.lookup(
+            self._places[self._facts.namespace(node)],
+            Family.of(backend.address).any,
+            backend.address,
+            None,
+            protocol=PROTOCOLS[flow.protocol],
+            ports=(0, backend.port),
+        )
+        if refusing(found):
+            result.route, result.lost_in = found, node
+        return refusing(found)
 
     def _silence(self, paths: PacketPaths) -> str:
         """A neighbour that was searched for and did not answer."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netlab.kernel import netns
 from netlab.measure.probes import patience
+from netlab.model.flow import Flow
 
 _REQUEST = b"GET /witness HTTP/1.1\r\nHost: witness\r\nConnection: close\r\n\r\n"
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.ENOPROTOOPT, errno.EPROTO}
@@ -23,12 +27,21 @@ class PlainAnswer:
     outcome: str
     data: bytes = b""
     error: str = ""
+    late: bool = False  #: nothing came in time
 
     @property
     def sees(self) -> str:
         """The address that the built-in server says it saw."""
+        return self._said("peer ")
+
+    @property
+    def node(self) -> str:
+        """The name that the built-in server gives itself."""
+        return self._said("netlab ")
+
+    def _said(self, key: str) -> str:
         for line in self.data.decode("utf-8", "replace").splitlines():
-            if line.startswith("peer "):
+            if line.startswith(key):
                 return line.split(" ")[1]
         return ""
 
@@ -36,10 +49,14 @@ class PlainAnswer:
 class Asking:
     """One flow under way."""
 
-    def __init__(self, namespace: int, address: str, protocol: str, port: int) -> None:
+    def __init__(
+        self, namespace: int, address: str, protocol: str, port: int, *, patiently: bool = False
+    ) -> None:
+        """``patiently``: wait three times as long as netlab."""
         self._data = b""
         self._connected = False
-        self._patience = patience()  #: seconds for the handshake, and again for the answer: netlab's own
+        #: seconds for the handshake, and again for the answer
+        self._patience = patience() * (3 if patiently else 1)
         self._began = time.monotonic()
         self.found: PlainAnswer | None = None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -110,7 +127,8 @@ class Asking:
 
     def _late(self) -> PlainAnswer | None:
         if self.found is None and time.monotonic() - self._began > self._patience:
-            self._end("ok" if self._data else "closed" if self._connected else "timeout")
+            outcome = "ok" if self._data else "closed" if self._connected else "timeout"
+            self.found = PlainAnswer(outcome, self._data, late=True)
         return self.found
 
     def fileno(self) -> int:
@@ -120,3 +138,31 @@ class Asking:
     def close(self) -> None:
         """Close the socket."""
         self.sock.close()
+
+
+def ask(
+    namespaces: Mapping[str, int], flows: Sequence[Flow], *, patiently: bool = False
+) -> list[PlainAnswer]:
+    """Every flow at the same time; ``namespaces``: origin → descriptor."""
+    asking = [
+        Asking(namespaces[flow.origin], flow.address, flow.protocol, flow.port or 0, patiently=patiently)
+        for flow in flows
+    ]
+    poll = select.poll()
+    for one in asking:
+        poll.register(one.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)
+    try:
+        while any(one.look() is None for one in asking):
+            poll.poll(10)
+            for one in asking:
+                if one.found is not None:
+                    _leave(poll, one)
+    finally:
+        for one in asking:
+            one.close()
+    return [one.found or PlainAnswer("timeout") for one in asking]
+
+
+def _leave(poll: select.poll, one: Asking) -> None:
+    with contextlib.suppress(KeyError):
+        poll.unregister(one.fileno())

@@ -6,7 +6,7 @@ import random
 import re
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.kernel import netns
 
@@ -38,6 +38,7 @@ class Planted:
     remove: tuple[tuple[list[str], str], ...]
     count: tuple[str, ...] = ()  #: the tool and its arguments that show the rule with its counter
     ends: bool = False
+    ordinary: bool = False  #: such as an administrator would write: nothing that hides from a trace
 
     def put_in(self, namespaces: Mapping[str, int]) -> None:
         """Raises CommandFailed."""
@@ -58,12 +59,18 @@ class Planted:
             return sum(int(number) for number in _COUNTER.findall(shown))
         return sum(int(found[1]) for found in _SAVED.finditer(shown) if found[2].strip('"') == self.name)
 
+    @property
+    def limits_errors(self) -> bool:
+        """Whether ICMP errors come or not as the kernel's limit has it: by time, not by the packet."""
+        return "ratelimit" in self.words
+
 
 @dataclass(frozen=True)
 class Place:
     """What rules may be about: the lab's nodes, and the port and protocol of a flow to hit."""
 
-    containers: tuple[str, ...]
+    host: str
+    containers: tuple[str, ...]  #: of that host
     addresses: Mapping[str, str]  #: container → its IPv4 address
     chains: tuple[str, ...]  #: filter chains of the host in which users put rules
     devices: tuple[str, ...]  #: interfaces of the host
@@ -122,7 +129,8 @@ def filters(rng: random.Random, name: str, place: Place) -> Planted:
     targets = ["DROP", "ACCEPT", "RETURN"]
     if table == "filter":
         targets += ["REJECT", "REJECT --reject-with tcp-reset" if place.protocol == "tcp" else "REJECT"]
-    return _iptables("host", name, place, table, chain, f"{_match(rng, place)} -j {rng.choice(targets)}")
+    rule = _iptables(place.host, name, place, table, chain, f"{_match(rng, place)} -j {rng.choice(targets)}")
+    return replace(rule, ordinary=True)
 
 
 def own_filters(rng: random.Random, name: str, place: Place) -> Planted:
@@ -130,7 +138,8 @@ def own_filters(rng: random.Random, name: str, place: Place) -> Planted:
     node = rng.choice([place.origin, place.target])
     chain = rng.choice(["INPUT", "OUTPUT"])
     target = rng.choice(["DROP", "REJECT", "ACCEPT"])
-    return _iptables(node, name, place, "filter", chain, f"{_match(rng, place)} -j {target}")
+    rule = _iptables(node, name, place, "filter", chain, f"{_match(rng, place)} -j {target}")
+    return replace(rule, ordinary=True)
 
 
 def native(rng: random.Random, name: str, place: Place) -> Planted:
@@ -140,7 +149,7 @@ def native(rng: random.Random, name: str, place: Place) -> Planted:
     verdicts = ["drop", "drop", "accept", "return", "meta nftrace set 0", "meta mark set 0x77"]
     if hook in ("input", "forward", "output"):
         verdicts.append("reject")
-    node = rng.choice(["host", "host", "host", place.origin, place.target])
+    node = rng.choice([place.host, place.host, place.host, place.origin, place.target])
     port = f"{place.protocol} dport {rng.choice(place.ports)}"
     return _nft(node, name, "inet", "filter", hook, priority, f"{port} do {rng.choice(verdicts)}")
 
@@ -149,7 +158,7 @@ def bridge(rng: random.Random, name: str, place: Place) -> Planted:
     """A drop of the bridge family."""
     hook = rng.choice(["prerouting", "input", "forward", "output", "postrouting"])
     rule = f"{place.protocol} dport {rng.choice(place.ports)} do drop"
-    return _nft("host", name, "bridge", "filter", hook, rng.choice([-200, 0, 100]), rule)
+    return _nft(place.host, name, "bridge", "filter", hook, rng.choice([-200, 0, 100]), rule)
 
 
 def device(rng: random.Random, name: str, place: Place) -> Planted:
@@ -158,7 +167,7 @@ def device(rng: random.Random, name: str, place: Place) -> Planted:
     rule = f"{place.protocol} dport {rng.choice(place.ports)} do drop"
     if rng.random() < 0.3:
         return _nft(place.target, name, "netdev", "filter", hook, 0, rule, "eth0")
-    return _nft("host", name, "netdev", "filter", hook, 0, rule, rng.choice(place.devices))
+    return _nft(place.host, name, "netdev", "filter", hook, 0, rule, rng.choice(place.devices))
 
 
 def rewriting(rng: random.Random, name: str, place: Place) -> Planted:
@@ -180,8 +189,8 @@ def data(rng: random.Random, name: str, place: Place) -> Planted:
             "-p tcp -m length --length 90:65535",
         ]
     )
-    node = rng.choice(["host", "host", place.target, place.origin])
-    chain = rng.choice([*place.chains]) if node == "host" else rng.choice(["INPUT", "OUTPUT"])
+    node = rng.choice([place.host, place.host, place.target, place.origin])
+    chain = rng.choice([*place.chains]) if node == place.host else rng.choice(["INPUT", "OUTPUT"])
     return _iptables(node, name, place, "filter", chain, f"{match} -j {rng.choice(['DROP', 'REJECT'])}")
 
 
@@ -189,12 +198,14 @@ def copy(rng: random.Random, name: str, place: Place) -> Planted:
     """A copy of each packet to a container."""
     gateway = place.addresses[rng.choice(place.containers)]
     chain = rng.choice(["PREROUTING", "POSTROUTING", "FORWARD", "OUTPUT"])
-    return _iptables("host", name, place, "mangle", chain, f"{_match(rng, place)} -j TEE --gateway {gateway}")
+    return _iptables(
+        place.host, name, place, "mangle", chain, f"{_match(rng, place)} -j TEE --gateway {gateway}"
+    )
 
 
 def legacy(rng: random.Random, name: str, place: Place) -> Planted:
     """A rule of the other iptables."""
-    node = rng.choice(["host", "host", place.target])
+    node = rng.choice([place.host, place.host, place.target])
     chain = rng.choice(["INPUT", "FORWARD", "OUTPUT"])
     target = rng.choice(["DROP", "DROP", "REJECT", "ACCEPT"])
     return _iptables(node, name, place, "filter", chain, f"{_match(rng, place)} -j {target}", legacy=True)
@@ -206,7 +217,7 @@ def route(rng: random.Random, name: str, place: Place) -> Planted:
     address = place.addresses[rng.choice(place.containers)]
     words = ["ip", "route"]
     return Planted(
-        "host", name, f"ip route add {kind} {address}",
+        place.host, name, f"ip route add {kind} {address}",
         ((([*words, "add", kind, address]), ""),), ((([*words, "del", kind, address]), ""),),
     )  # fmt: skip
 
@@ -214,13 +225,15 @@ def route(rng: random.Random, name: str, place: Place) -> Planted:
 def queue(rng: random.Random, name: str, place: Place) -> Planted:
     """A queue to which nobody listens."""
     chain = rng.choice(place.chains)
-    return _iptables("host", name, place, "filter", chain, f"{_match(rng, place)} -j NFQUEUE --queue-num 7")
+    return _iptables(
+        place.host, name, place, "filter", chain, f"{_match(rng, place)} -j NFQUEUE --queue-num 7"
+    )
 
 
 def handed(rng: random.Random, name: str, place: Place) -> Planted:
     """Packets handed to a program that is not there."""
     rest = f"-p {place.protocol} --dport {rng.choice(place.ports)} -j TPROXY --on-port 9999"
-    return _iptables("host", name, place, "mangle", "PREROUTING", rest)
+    return _iptables(place.host, name, place, "mangle", "PREROUTING", rest)
 
 
 def limited(rng: random.Random, name: str, place: Place) -> Planted:
@@ -230,10 +243,30 @@ def limited(rng: random.Random, name: str, place: Place) -> Planted:
     on = ["sysctl", "-w", f"{limit}={rng.choice([1000, 60000])}"]
     on.append(f"{mask}={'0-1,3-127' if place.family == 6 else 6168}")
     off = ["sysctl", "-w", f"{mask}={'' if place.family == 6 else 0}"]
-    return Planted("host", name, " ".join(on), ((on, ""),), ((off, ""),))
+    return Planted(place.host, name, " ".join(on), ((on, ""),), ((off, ""),))
 
 
+def addresses(rng: random.Random, name: str, place: Place) -> Planted:
+    """A rule about who asks or is asked."""
+    address = place.addresses[rng.choice(place.containers)]
+    if place.family == 6:
+        address = rng.choice(["2001:db8:1::2", "2001:db8:1::1", "::1"])
+    chain = rng.choice(place.chains)
+    target = rng.choice(["DROP", "REJECT", "ACCEPT"])
+    rest = f"-{rng.choice('sd')} {address} -p {place.protocol} -j {target}"
+    return replace(_iptables(place.host, name, place, "filter", chain, rest), ordinary=True)
+
+
+def own_chain(rng: random.Random, name: str, place: Place) -> Planted:
+    """A native table of the administrator's, at the usual priority: what /etc/nftables.conf has."""
+    hook = rng.choice(["input", "forward", "output"])
+    rule = f"{place.protocol} dport {rng.choice(place.ports)} do {rng.choice(['drop', 'reject', 'accept'])}"
+    return replace(_nft(place.host, name, "inet", "filter", hook, 0, rule), ordinary=True)
+
+
+#: what hosts ordinarily have
+ORDINARY: tuple[Kind, ...] = (filters, filters, own_filters, addresses, own_chain)
 KINDS: tuple[Kind, ...] = (
-    filters, filters, filters, own_filters, native, native, native, bridge, device, rewriting, data, data,
-    copy, legacy, route, queue, handed, limited,
+    filters, filters, own_filters, addresses, own_chain, native, native, native, bridge, device,
+    rewriting, data, data, copy, legacy, route, queue, handed, limited,
 )  # fmt: skip

@@ -9,276 +9,335 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import os
 import random
+import select
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import netlab
 from netlab.lab.client.instrument import measuring
-from netlab.lab.probe_options import flows as asked_flows
+from netlab.measure.worker import RemoteSession
 from netlab.model.errors import NetlabError
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
-from witness.judge import disagreement
-from witness.plain import Asking, PlainAnswer
-from witness.rules import KINDS, CommandFailed, Place, Planted, run
+from witness.judge import blamed, disagreement, wrong_decision
+from witness.plain import Asking, PlainAnswer, ask
+from witness.quiet import hush
+from witness.readings import Compared, Readings
+from witness.rules import KINDS, ORDINARY, CommandFailed, Planted
+from witness.tally import RUNS, Count, page, save
+from witness.worlds import WORLDS, World, flows_of, place_of
 
-ENGINES = ("docker-20.10", "docker-24", "docker-27", "docker-28", "docker-29")
-FIREWALLS = ("none", "none", "ufw", "firewalld")
-SCENARIO = """
-services:
-  web: {{image: nginx, ports: ["8080:80", "8053:53/udp"], expose: ["9000"]}}
-  db: {{image: nginx, expose: ["5432"]}}
-  third: {{image: nginx, expose: ["5432"]}}
-x-netlab:
-  host:
-    engine: {engine}
-    daemon: {{userland-proxy: {proxy}}}
-    firewall: {firewall}
-"""
-#: flow, the ports as asked and as served, origin and target
-FLOWS = (
-    ("client -> host:8080/tcp", (8080, 80), "client", "web"),
-    ("client -> host:8053/udp", (8053, 53), "client", "web"),
-    ("web -> db:5432/tcp", (5432,), "web", "db"),
-    ("web -> client:7000/tcp", (7000,), "web", "client"),
-    ("web -> client:7000/udp", (7000,), "web", "client"),
-    ("host -> web:80/tcp", (80,), "web", "web"),
-    ("host -> localhost:8080/tcp", (8080, 80), "web", "web"),
-    ("db -> host:8080/tcp", (8080, 80), "db", "web"),
-    ("client -> host:81/tcp", (81,), "client", "web"),
-    ("web -> localhost:80/tcp", (80,), "web", "web"),
-)
+#: sets of rules in one lab
+_SETS = 15
+#: flows of one set, besides those that its rules are about
+_OTHERS = 9
+_LATE = 10.0  #: seconds that nft may need to print what netlab has read
 
 
-@dataclass
-class Count:
-    """What came of a run."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One flow: netlab's word, and what of it is false."""
 
-    flows: int = 0
-    rulesets: int = 0
-    unmeasured: int = 0
-    undecided: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    false: list[str] = field(default_factory=list)
-    once: list[str] = field(default_factory=list)  #: disagreements that were not seen again, in words
-    hidden: list[str] = field(default_factory=list)  #: unmeasured ones, in words
+    journey: Journey
+    problem: str
+    compared: Compared
 
 
-def place_of(lab: netlab.Lab, rng: random.Random) -> tuple[Place, int]:
-    """A flow to hit, and what rules may be about; and its family."""
-    text, ports, origin, target = rng.choice(FLOWS)
-    containers = ("web", "db", "third")
-    host = lab.plan.node("host")
-    addresses = {
-        name: next(a for a in lab.plan.node(name).interfaces[0].addresses if ":" not in a).partition("/")[0]
-        for name in containers
-    }
-    chains = ["INPUT", "FORWARD", "OUTPUT"]
-    saved = run(lab.namespaces["host"], ["iptables-save", "-t", "filter"])
-    chains += ["DOCKER-USER"] * (":DOCKER-USER" in saved)
-    family = 6 if text.startswith("client -> host") and rng.random() < 0.25 else 4
-    devices = tuple(i.name for i in host.interfaces if i.kind != "bridge" and i.name != "lo")
-    protocol = text.rpartition("/")[2]
-    place = Place(containers, addresses, tuple(chains), devices, protocol, ports, family, origin, target)
-    return place, family
+class Bench:
+    """A lab with its readers; ``held``: one session measures all sets of rules, also while sockets ask."""
 
+    def __init__(self, lab: netlab.Lab, world: World, root: str, *, held: bool) -> None:
+        self.lab = lab
+        self.world = world
+        self._held = measuring(lab.client) if held else None
+        self.numbers = itertools.count()
+        self._readings = Readings(lab.namespaces, world.hosts, root)
 
-def ask_plainly(
-    lab: netlab.Lab, flows: list[Flow], planted: list[Planted]
-) -> list[tuple[PlainAnswer, dict[str, int]]]:
-    """Each flow by ordinary sockets, one after the other, with the packets that each rule saw meanwhile."""
-    found = []
-    before = {rule.name: rule.hits(lab.namespaces) for rule in planted}
-    for flow in flows:
-        home = lab.plan.node(flow.origin).namespace
-        asking = Asking(lab.namespaces[home], flow.address, flow.protocol, flow.port or 0)
-        while (plain := asking.look()) is None:
-            os.sched_yield()
-        asking.close()  # before it sends anything again, which the next flow's count would include
-        after = {rule.name: rule.hits(lab.namespaces) for rule in planted}
-        found.append((plain, {name: after[name] - before[name] for name in after}))
-        before = after
-    return found
+    def close(self) -> None:
+        """End session and readers."""
+        self._readings.close()
+        if self._held is not None:
+            self._held.close()
 
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[RemoteSession]:
+        if self._held is not None:
+            yield self._held
+            return
+        with measuring(self.lab.client) as session:
+            yield session
 
-def try_rules(lab: netlab.Lab, planted: list[Planted], flows: list[Flow]) -> list[tuple[Journey, str]]:
-    """Put rules in, ask each flow both ways, take them out: the journeys, and what of each is false."""
-    put = []
-    try:
+    def try_rules(self, planted: Sequence[Planted], flows: Sequence[Flow]) -> list[Judged]:
+        """Put rules in, ask each flow both ways, take them out. Raises CommandFailed."""
+        places = self.lab.namespaces
+        put: list[Planted] = []
+        try:
+            for rule in planted:
+                rule.put_in(places)
+                put.append(rule)
+            told = ask(self._homes(flows), flows)
+            if any(one.outcome != "ok" for one in told):
+                self._forget()
+            self._readings.begin()
+            with self._session() as session:
+                journeys = session.measure(flows)
+                compared = self._compare(journeys)
+            if planted and any(journey.outcome != "ok" for journey in journeys):
+                self._forget()
+            told = [self._patiently(*one) for one in zip(flows, journeys, told, strict=True)]
+            return [
+                Judged(journey, problem or self._decision(flow, journey, planted) or one.problem, one)
+                for flow, journey, one, problem in zip(
+                    flows,
+                    journeys,
+                    compared,
+                    (disagreement(j, t, planted) for j, t in zip(journeys, told, strict=True)),
+                    strict=True,
+                )
+            ]
+        finally:
+            for rule in reversed(put):
+                rule.take_out(places)
+            self._forget()
+
+    def _patiently(self, flow: Flow, journey: Journey, told: PlainAnswer) -> PlainAnswer:
+        """Plain sockets once more, if they heard nothing in time: a server on a busy machine may be late."""
+        if journey.outcome == "ok" and told.late:
+            return ask(self._homes([flow]), [flow], patiently=True)[0]
+        return told
+
+    def _homes(self, flows: Sequence[Flow]) -> dict[str, int]:
+        return {flow.origin: self.lab.namespaces[self.lab.plan.node(flow.origin).namespace] for flow in flows}
+
+    def _compare(self, journeys: Sequence[Journey]) -> list[Compared]:
+        """What the other decoders printed, once they have."""
+        deadline = time.monotonic() + _LATE
+        while True:
+            compared = self._readings.compare(journeys)
+            if not any(one.problem for one in compared) or time.monotonic() > deadline:
+                return compared
+            _wait(0.05)
+
+    def _decision(self, flow: Flow, journey: Journey, planted: Sequence[Planted]) -> str:
+        """What the rules' counters say against the decision, the flow asked once more, alone."""
+        if journey.outcome in ("ok", "unmeasured") or not any(rule.count for rule in planted):
+            return ""
+        before = self._hits(planted)
+        asking = Asking(self._homes([flow])[flow.origin], flow.address, flow.protocol, flow.port or 0)
+        named = [rule.name for rule in blamed(journey, planted)]
+        try:
+            while True:
+                told: PlainAnswer | None = None
+                end = time.monotonic() + 0.1
+                while told is None and time.monotonic() < end:
+                    told = asking.look()
+                    _wait(0.003)
+                after = self._hits(planted)
+                hit = {name: after[name] - before[name] for name in after}
+                if told is not None or any(hit[name] for name in named):
+                    return wrong_decision(journey, hit, planted)
+        finally:
+            asking.close()
+            ends = {flow.origin, flow.target.name, *self.world.hosts}
+            self._forget(ends & set(self.world.nodes))  # before a server sends again: it would count
+
+    def _hits(self, planted: Sequence[Planted]) -> dict[str, int]:
+        return {rule.name: rule.hits(self.lab.namespaces) for rule in planted}
+
+    def _forget(self, nodes: Iterable[str] | None = None) -> None:
+        """Have connections of these nodes (default: of all) as before."""
+        for node in self.world.nodes if nodes is None else nodes:
+            hush(self.lab.namespaces[node])
+
+    def again(self, planted: Sequence[Planted], flow: Flow) -> str:
+        """What is false of the flow if it is asked alone."""
+        (one,) = self.try_rules(planted, [flow])
+        return one.problem
+
+    def shrunk(self, planted: Sequence[Planted], flow: Flow) -> tuple[Sequence[Planted], str]:
+        """The fewest of the rules with which the flow is still misjudged."""
+        rules, said = planted, ""
         for rule in planted:
-            rule.put_in(lab.namespaces)
-            put.append(rule)
-        _forget(lab)
-        plain = ask_plainly(lab, flows, planted)
-        _forget(lab)
-        with measuring(lab.client) as session:
-            journeys = session.measure(flows)
-        return [
-            (journey, disagreement(journey, seen, hits, planted))
-            for journey, (seen, hits) in zip(journeys, plain, strict=True)
-        ]
-    finally:
-        for rule in reversed(put):
-            rule.take_out(lab.namespaces)
-        _forget(lab)
+            fewer = [other for other in rules if other is not rule]
+            problem = self.again(fewer, flow)
+            if problem:
+                rules, said = fewer, problem
+        return rules, said
 
 
-def _forget(lab: netlab.Lab) -> None:
-    """Have neighbours and connections as before."""
-    for node in ("host", "web", "db", "third", "client"):
-        run(lab.namespaces[node], ["ip", "neigh", "flush", "all"])
-        # A kernel sends again what a rule dropped, long after the flow: it would count as the next one's.
-        run(lab.namespaces[node], ["ss", "-t", "-K", "state", "all", "exclude", "listening"])
-    run(lab.namespaces["host"], ["conntrack", "-F"])
+class Run:
+    """Labs one after the other, in several threads, until there are enough flows or no time is left."""
 
+    def __init__(self, count: Count, until: float, most: int, root: str = "/", sets: int = _SETS) -> None:
+        self.count = count
+        self._until = until
+        self._most = most
+        self._root = root
+        self._sets = sets
+        self._lock = threading.Lock()
 
-def again(lab: netlab.Lab, planted: list[Planted], flow: Flow) -> str:
-    """What is false of the flow if it is asked alone: without others, whose packets a counter may count."""
-    ((_, problem),) = try_rules(lab, planted, [flow])
-    return problem
+    @property
+    def over(self) -> bool:
+        """Whether it is enough."""
+        return self.count.flows >= self._most or time.monotonic() > self._until
 
+    def keep(self, file: Path | None, shown: Path | None) -> None:
+        """Write the counts so far into a file, and the page of all that is in it."""
+        with self._lock:
+            runs = [self.count] if file is None else save(self.count, file)
+            if shown is not None:
+                shown.write_text(page(runs))
 
-def shrunk(lab: netlab.Lab, planted: list[Planted], flow: Flow) -> tuple[list[Planted], str]:
-    """The fewest of the rules with which the flow is still misjudged."""
-    rules, said = planted, ""
-    for rule in planted:
-        fewer = [other for other in rules if other is not rule]
-        problem = again(lab, fewer, flow)
-        if problem:
-            rules, said = fewer, problem
-    return rules, said
+    def lab(self, rng: random.Random, name: str) -> None:
+        """One lab of a random engine, and some sets of rules in it."""
+        world = rng.choice(WORLDS)
+        words = world.draw(rng)
+        held = rng.random() < 0.7
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "witness.yaml")
+            file.write_text(world.scenario.format(**words))
+            with netlab.Lab(str(file), name=name) as lab:
+                bench = Bench(lab, world, self._root, held=held)
+                with contextlib.closing(bench):
+                    with self._lock:
+                        self.count.labs += 1
+                    for _ in range(self._sets):
+                        if self.over:
+                            return
+                        self.ruleset(bench, random.Random(rng.randrange(1 << 32)), words)
 
+    def ruleset(self, bench: Bench, rng: random.Random, words: Mapping[str, str]) -> None:
+        """Some random rules, and some flows of which one is the rules' own."""
+        place, question = place_of(bench.lab, bench.world, rng)
+        kinds = ORDINARY if rng.random() < 0.4 else KINDS
+        number = rng.choice([0, 1, 1, 1, 2, 3])
+        # A name never comes twice in a lab: a table made anew would have the handles of the one before.
+        planted = [rng.choice(kinds)(rng, f"w{next(bench.numbers)}", place) for _ in range(number)]
+        others = rng.sample(bench.world.questions, _OTHERS)
+        flows = flows_of(bench.lab, [question, *others])
+        try:
+            results = bench.try_rules(planted, flows)
+        except CommandFailed:
+            return
+        with self._lock:
+            self.count.rulesets += 1
+            for flow, one in zip(flows, results, strict=True):
+                self._note(bench.world, planted, one, f"{words} {_shown(flow, planted)}")
+        for flow, one in zip(flows, results, strict=True):
+            if one.problem:
+                self._look_again(bench, planted, flow, one, words)
 
-def witness(rng: random.Random, count: Count, until: float, most: int, rulesets: int = 12) -> None:
-    """One lab of a random engine, and some rulesets in it."""
-    words = {"engine": rng.choice(ENGINES), "firewall": rng.choice(FIREWALLS)}
-    words["proxy"] = rng.choice(["true", "false"])
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "witness.yaml")
-        file.write_text(SCENARIO.format(**words))
-        with netlab.Lab(str(file), name=f"witness-{os.getpid()}") as lab:
-            for _ in range(rulesets):
-                if time.monotonic() > until or count.flows >= most:
-                    return
-                one_ruleset(lab, rng, count, words)
-
-
-def one_ruleset(lab: netlab.Lab, rng: random.Random, count: Count, words: dict[str, str]) -> None:
-    """Some random rules, and some flows of which one is the rules' own."""
-    seed = rng.randrange(1 << 32)
-    rng = random.Random(seed)
-    place, family = place_of(lab, rng)
-    planted = [
-        rng.choice(KINDS)(rng, f"w{number}", place) for number in range(rng.choice([0, 1, 1, 1, 2, 3]))
-    ]
-    own = (place.ports, place.origin, place.target)
-    texts = [text for text, *rest in FLOWS if tuple(rest) == own]
-    texts += [rng.choice(FLOWS)[0] for _ in range(6)]
-    flows = [
-        flow
-        for text in texts
-        for flow in asked_flows(lab.plan, text, family if text.startswith("client -> host") else 4, {})
-    ]
-    try:
-        results = try_rules(lab, planted, flows)
-    except CommandFailed:
-        return
-    count.rulesets += 1
-    for flow, (journey, problem) in zip(flows, results, strict=True):
+    def _note(self, world: World, planted: Sequence[Planted], one: Judged, shown: str) -> None:
+        count, journey = self.count, one.journey
+        unmeasured, undecided = journey.outcome == "unmeasured", journey.decided_by.kind == "unmeasured"
         count.flows += 1
+        count.twins += len(world.hosts) > 1
         count.outcomes[journey.outcome] += 1
-        count.unmeasured += journey.outcome == "unmeasured"
-        count.undecided += journey.decided_by.kind == "unmeasured"
-        shown = f"{words} {flow} {flow.family.word} [{'; '.join(f'{r.node}: {r.words}' for r in planted)}]"
-        if journey.outcome == "unmeasured":
+        count.hooks += one.compared.hooks
+        count.connections += one.compared.connections
+        count.unread += one.compared.missing and not one.compared.problem
+        count.unmeasured += unmeasured
+        count.undecided += undecided
+        if all(rule.ordinary for rule in planted):
+            count.ordinary += 1
+            count.ordinary_unmeasured += unmeasured
+            count.ordinary_undecided += undecided
+            shown = f"ordinary {shown}"
+        if unmeasured:
             count.hidden.append(f"{shown}: {journey.problem}")
-        if journey.decided_by.kind == "unmeasured":
+        if undecided:
             count.hidden.append(f"{shown}: {journey.outcome}, {journey.decided_by.rule}")
-        if problem:
-            try:
-                if not any(again(lab, planted, flow) for _ in range(3)):
-                    count.once.append(f"{shown}: {problem} (seed {seed})")
-                    print("ONCE", count.once[-1], flush=True)
-                    continue
-                rules, said = shrunk(lab, planted, flow)
-            except CommandFailed:
-                rules, said = planted, problem
-            alone = "; ".join(f"{rule.node}: {rule.words}" for rule in rules)
-            count.false.append(
-                f"{words} {flow} {flow.family.word} [{alone}]: {said or problem} (seed {seed})"
-            )
-            print("FALSE", count.false[-1], flush=True)
+
+    def _look_again(
+        self, bench: Bench, planted: Sequence[Planted], flow: Flow, one: Judged, words: Mapping[str, str]
+    ) -> None:
+        """Ask a misjudged flow again, alone, and note it."""
+        try:
+            if not any(bench.again(planted, flow) for _ in range(3)):
+                with self._lock:
+                    if one.compared.missing and one.problem == one.compared.problem:
+                        self.count.unread += 1
+                        return
+                    self.count.once.append(f"{words} {_shown(flow, planted)}: {one.problem}")
+                    print("ONCE", self.count.once[-1], flush=True)
+                return
+            rules, said = bench.shrunk(planted, flow)
+        except CommandFailed:
+            rules, said = planted, one.problem
+        with self._lock:
+            self.count.false.append(f"{words} {_shown(flow, rules)}: {said or one.problem}")
+            print("FALSE", self.count.false[-1], flush=True)
 
 
-def page(count: Count, seed: int) -> str:
-    """The counts of a run, for docs/."""
-    outcomes = "\n".join(f"| `{name}` | {number} |" for name, number in sorted(count.outcomes.items()))
-    false = "\n".join(f"* {line}" for line in count.false) or "None."
-    once = "\n".join(f"* {line}" for line in count.once) or "None."
-    hidden = "\n".join(f"* {line}" for line in count.hidden[:50]) or "None."
-    return f"""# The witness
-
-`nox -s witness` puts random rules, hostile and ordinary, into random labs, on the host and in other nodes:
-of filter, raw, mangle and nat, native chains at any priority, bridges, devices, iptables-legacy, copies,
-queues, routes, TPROXY, limits of ICMP errors, and rules that hit a connection's data. Each flow is asked by
-netlab and by plain sockets in the same node. False is an outcome or a source address that the sockets did
-not see, a decision by a rule whose counter did not move, and one that is not that of the rule whose counter
-did. This page is what a run wrote (seed {seed}).
-
-| | |
-|---|---|
-| flows | {count.flows} |
-| sets of rules | {count.rulesets} |
-| false | {len(count.false)} |
-| disagreements that were not seen again when the flow was asked alone | {len(count.once)} |
-| outcome `unmeasured` | {count.unmeasured} |
-| outcome measured, decision `unmeasured` | {count.undecided} |
-
-| outcome | flows |
-|---|---|
-{outcomes}
-
-## False
-
-{false}
-
-## Not seen again
-
-{once}
-
-## Unmeasured
-
-{hidden}
-"""
+def _wait(seconds: float) -> None:
+    """Nothing that can be polled tells when another program has written."""
+    select.select([], [], [], seconds)
 
 
-def main() -> int:
-    """Run until there are enough flows or no time is left; 1 if netlab said anything false."""
+def _shown(flow: Flow, planted: Sequence[Planted]) -> str:
+    rules = "; ".join(f"{rule.node}: {rule.words}" for rule in planted)
+    return f"{flow} {flow.family.word} [{rules}]"
+
+
+def revision() -> str:
+    """Of netlab's sources; empty if they are not in a repository."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def nft_version(root: str) -> str:
+    """``1.0.6``."""
+    command = [*([] if root == "/" else ["chroot", root]), "nft", "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" ")[1].strip("v")
+
+
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--flows", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--page", type=Path, default=None)
-    options = parser.parse_args()
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
-    rng, count = random.Random(seed), Count()
-    began = time.monotonic()
-    while count.flows < options.flows and time.monotonic() - began < options.seconds:
-        try:
-            witness(rng, count, began + options.seconds, options.flows)
-        except NetlabError as error:
-            print("LAB", error, flush=True)
-        if options.page is not None:  # after each lab: a long run may be broken off
-            options.page.write_text(page(count, seed))
-    print(f"seed {seed}: {count.flows} flows, {count.rulesets} rulesets, {count.unmeasured} unmeasured, "
-          f"{count.undecided} undecided, {len(count.false)} false, {len(count.once)} once, "
-          f"{dict(count.outcomes)}")  # fmt: skip
+    parser.add_argument("--labs", type=int, default=3, help="at the same time")
+    parser.add_argument("--root", default="/", help="a root file system whose nft is the second decoder")
+    parser.add_argument("--runs", type=Path, default=None, help="where the counts are kept and added up")
+    parser.add_argument("--page", type=Path, default=None, help="the page of all runs of --runs")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Run until there are enough flows or no time is left; 1 if netlab said anything false."""
+    asked = options()
+    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(1 << 32)
+    count = Count(seed, revision(), nft_version(asked.root))
+    run = Run(count, time.monotonic() + asked.seconds, asked.flows, asked.root)
+    numbers = itertools.count()
+
+    def labs() -> None:
+        while not run.over:
+            number = next(numbers)
+            try:
+                run.lab(random.Random(f"{seed}/{number}"), f"witness-{os.getpid()}-{number}")
+            except (NetlabError, CommandFailed, OSError) as error:
+                print("LAB", number, error, flush=True)
+
+    threads = [threading.Thread(target=labs) for _ in range(asked.labs)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        _wait(10)  # then the counts are kept: a long run may be broken off
+        run.keep(asked.runs or RUNS if asked.page or asked.runs else None, asked.page)
+    print(count.words())
     for line in count.hidden[:20]:
         print("UNMEASURED", line)
     return 1 if count.false else 0

@@ -35,6 +35,7 @@ _ID = Struct(">HH16s16s")
 _MESSAGE_SIZE: Final = 72
 _V6ONLY: Final = 11
 _INODE_AT: Final = 4 + 48 + 16
+_RECEIVE_QUEUE_AT: Final = 4 + 48 + 4
 
 
 class Connection(NamedTuple):
@@ -73,6 +74,21 @@ def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):  # the kernel lacks the protocol
                     raise
+
+
+def unaccepted() -> dict[tuple[str, int], int]:
+    """Listening TCP sockets of the calling thread's namespace → connections that no program has accepted.
+
+    The kernel has completed these handshakes; ``ss -l`` shows the number as Recv-Q. Raises OSError.
+    """
+    waiting: dict[tuple[str, int], int] = {}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as sock:
+        for family in FAMILIES:
+            sock.send(request(family.af, _LISTEN))
+            for data in messages(sock):
+                queue = data[_RECEIVE_QUEUE_AT : _RECEIVE_QUEUE_AT + 4]
+                waiting[connection(data).local] = int.from_bytes(queue, sys.byteorder)
+    return waiting
 
 
 def holders(inode: int) -> list[int]:

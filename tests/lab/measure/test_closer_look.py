@@ -7,6 +7,7 @@ tell either is ``unmeasured``, with the two places between which the packet was 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Case:
 
 
 WEB = "client -> host:8080/tcp"
+UNLISTENED = "web -> db:99/tcp"
+LOCAL = "host -> localhost:8080/tcp"  # by docker-proxy: the route of 127.0.0.1 leads nowhere else
 OUT = "web -> client:7000/tcp"
 CASES = {
     "a client rewrites its own packets": Case(
@@ -106,6 +109,20 @@ CASES = {
     "a container's own INPUT rejects": Case(
         WEB, "refused", (("web", iptables("INPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset")),),
         "forward", "rule", ("ip", "filter", "INPUT"), "Refused with a reset by ip filter INPUT",
+    ),
+    "a container's own rule refuses what nobody listens on": Case(
+        UNLISTENED, "refused",
+        (("db", iptables("INPUT -p tcp --dport 99 -j REJECT --reject-with tcp-reset")),),
+        "bridge", "rule", ("ip", "filter", "INPUT"), "Refused with a reset by ip filter INPUT",
+    ),
+    "a container's own rule refuses it last of all": Case(
+        UNLISTENED, "unreachable", (("db", nft("inet", "input", "tcp dport 99 reject", (1 << 31) - 1)),),
+        "bridge", "rule", ("inet", "odd", "only"), "Rejected with ICMP type 3 code 3",
+    ),
+    "iptables-legacy may refuse what nobody listens on": Case(
+        UNLISTENED, "refused",
+        (("db", iptables("INPUT -p tcp --dport 99 -j REJECT --reject-with tcp-reset", "iptables-legacy")),),
+        "bridge", "unmeasured", says="iptables-legacy rules in filter of db",
     ),
     "a client's INPUT drops the answer": Case(
         WEB, "timeout", (("client", iptables("INPUT -p tcp --sport 8080 -j DROP")),),
@@ -159,6 +176,18 @@ CASES = {
         OUT, "timeout", (("host", route("blackhole")),),
         "forward", "route", says="host has no way back for its answer: ip route get",
     ),
+    "the proxy's container drops": Case(
+        LOCAL, "closed", (("web", iptables("INPUT -p tcp --dport 80 -j DROP")),),
+        "proxy", "rule", ("ip", "filter", "INPUT"), "to the container was dropped in INPUT",
+    ),
+    "the proxy's own connection is rejected": Case(
+        LOCAL, "closed", (("host", iptables("OUTPUT -p tcp --dport 80 -j REJECT")),),
+        "proxy", "rule", ("ip", "filter", "OUTPUT"), "own connection to the container was rejected in OUTPUT",
+    ),
+    "the proxy has no route to its container": Case(
+        LOCAL, "closed", (("host", route("blackhole")),),
+        "proxy", "route", says="host has no route to its container: ip route get 172.18.0.2",
+    ),
     "an unreachable route": Case(
         WEB, "unreachable",
         (("host", route("unreachable")),),
@@ -210,7 +239,9 @@ def test_what_the_ordinary_trace_leaves_open(lab: netlab.Lab, name: str) -> None
         for node, (_, remove) in reversed(case.rules):
             run(lab, node, remove)
     decision = journey.decided_by
-    assert (journey.outcome, plain.outcome) == (case.outcome, case.outcome)
+    # A socket reports the port unreachable as it does a reset.
+    reported = "refused" if case.says.endswith("type 3 code 3") else case.outcome
+    assert (journey.outcome, plain.outcome) == (case.outcome, reported)
     assert (journey.path, decision.kind) == (case.path, case.kind)
     if case.place is not None:
         assert (decision.family, decision.table, decision.chain) == case.place
@@ -220,3 +251,47 @@ def test_what_the_ordinary_trace_leaves_open(lab: netlab.Lab, name: str) -> None
     if journey.outcome == "ok":
         assert journey.sees is not None
         assert journey.sees.address == plain.sees
+
+
+def test_a_socket_that_holds_a_port_and_never_accepts(lab: netlab.Lab) -> None:
+    """The kernel completes the handshake: ``closed``, and no rule and no missing listener is to blame."""
+    with netns.entered(lab.namespaces["db"]):
+        held = socket.create_server(("0.0.0.0", 4321))
+    with held:
+        journey = lab.probe("web -> db:4321/tcp", family=4)
+        assert plainly(lab, journey).outcome == "closed"
+    assert (journey.outcome, journey.path, journey.decided_by.kind) == ("closed", "bridge", "socket")
+    assert journey.decided_by.node == "db"
+    assert "no program on db accepts the connections to port 4321" in sentence(journey)
+
+
+def test_a_port_that_the_engine_only_holds(tmp_path: Path) -> None:
+    file = tmp_path / "held.yaml"
+    file.write_text(
+        "services:\n  web: {image: nginx, ports: ['8080:80']}\n"
+        "x-netlab: {host: {engine: docker-19.03, daemon: {userland-proxy: false}}}\n"
+    )
+    with netlab.Lab(str(file), name=f"held-{os.getpid()}") as held:
+        journey = held.probe("client -> host:8080/tcp", family=6)
+        explanation = held.explain("client -> host:8080/tcp", 6)
+    assert (journey.outcome, journey.decided_by.kind, journey.decided_by.node) == ("closed", "socket", "host")
+    assert "dockerd of host only holds port 8080 and accepts no connection" in sentence(journey)
+    assert explanation.cause == "dockerd of host only holds port 8080 and accepts no connection."
+
+
+@pytest.mark.parametrize("flow", [WEB, OUT])
+@pytest.mark.parametrize("priority", [-(1 << 31), (1 << 31) - 1])
+def test_chains_before_and_behind_netlabs_own_are_part_of_the_hook(
+    lab: netlab.Lab, flow: str, priority: int
+) -> None:
+    for hook in ("forward", "postrouting"):
+        add, remove = nft("inet", hook, "tcp dport 4 accept", priority)
+        run(lab, "host", add)
+        try:
+            journey = lab.probe(flow, family=4)
+        finally:
+            run(lab, "host", remove)
+        (visit,) = (one for leg in journey.legs for one in leg.hooks if one.hook == hook)
+        met = [(hit.table, hit.verdict) for hit in visit.rules]
+        assert met[0 if priority < 0 else -1] == ("odd", "policy accept")
+        assert len(met) > 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import netlab
+from netlab.journey.sentence import sentence
 from netlab.model.family import FAMILIES, Family
 from netlab.model.journey import Icmp, Journey, Sees
 
@@ -57,9 +58,9 @@ def test_a_segment_that_begins_nothing_is_seen_on_its_way(lab: netlab.Lab, flags
 
 
 def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) -> None:
-    """The neighbour's address, and one that nobody has: the forger hears nothing of either."""
-    answered = lab.probe("client -> host:80/tcp", family=4, source="203.0.113.9")
-    assert (answered.outcome, answered.sees) == ("ok", Sees("203.0.113.9", None))
+    """The neighbour's address: the forger hears nothing."""
+    answered = lab.probe("client -> host:80/tcp", family=4, source="198.51.100.3")
+    assert (answered.outcome, answered.sees) == ("ok", Sees("198.51.100.3", "neighbour"))
     refused = lab.probe("client -> host:9/tcp", family=4, source="198.51.100.3")
     assert refused.outcome == "refused"
     unreachable = lab.probe("client -> host:9/udp", family=4, source="198.51.100.3")
@@ -69,3 +70,44 @@ def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) ->
 def test_a_hop_limit_that_runs_out_on_the_way(lab: netlab.Lab) -> None:
     journey = lab.probe("client -> host:80/tcp", family=4, hops=1)
     assert (journey.outcome, journey.icmp) == ("unreachable", Icmp(11, 0, "198.51.100.1"))
+
+
+UNROUTED = """
+services:
+  web: {image: nginx, ports: ["8080:80"]}
+x-netlab:
+  host: {engine: docker-20.10}
+"""
+
+
+@pytest.fixture(scope="module")
+def unrouted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[netlab.Lab]:
+    """A host without a default route."""
+    file = tmp_path_factory.mktemp("unrouted") / "unrouted.yaml"
+    file.write_text(UNROUTED)
+    with netlab.Lab(str(file), name=f"unrouted-{os.getpid()}") as built:
+        yield built
+
+
+@pytest.mark.parametrize(
+    ("flow", "path"),
+    [("client -> 198.51.100.1:8080/tcp", "forward"), ("client -> 198.51.100.1:9/tcp", "local")],
+)
+def test_an_answer_without_a_route_to_the_forged_source_is_none(
+    unrouted: netlab.Lab, flow: str, path: str
+) -> None:
+    """A container answers, and its host has no route for the answer; a host sends no reset at all."""
+    journey = unrouted.probe(flow, source="203.0.113.9")
+    decision = journey.decided_by
+    assert (journey.outcome, journey.path) == ("timeout", path)
+    assert (decision.kind, decision.node, decision.direction) == ("route", "host", "reply")
+    assert "host has no way back for its answer: ip route get 203.0.113.9" in sentence(journey)
+
+
+def test_an_answer_for_which_no_neighbour_is_found_is_none(unrouted: netlab.Lab) -> None:
+    """The forged source would be on the link, and nobody there has it."""
+    journey = unrouted.probe("client -> 198.51.100.1:8080/tcp", source="198.51.100.77")
+    assert (journey.outcome, journey.path, journey.decided_by.kind) == ("timeout", "forward", "none")
+    assert "sent the answer out by ext0, and found no neighbour there to take it" in sentence(journey)
+    there = unrouted.probe("client -> 198.51.100.1:8080/tcp", source="198.51.100.3")
+    assert (there.outcome, there.path) == ("ok", "forward")
