@@ -6,6 +6,7 @@ A probe is started, is called when its socket is ready, and ends in a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -244,11 +245,23 @@ class StreamProbe(SocketProbe):
         assert self.socket is not None
         assert self.flow.port is not None
         number = self.socket.connect_ex(self._to(self.flow.port))
+        if number == errno.EADDRNOTAVAIL and self._has_address():
+            raise Unmeasured(f"port {self.source[1]} of {self.flow.origin} still has an earlier connection")
         if number in _LOCAL_ERRORS:
             raise OSError(number, os.strerror(number))
         self.note_key(self.number)
         if number not in (0, errno.EINPROGRESS):
             raise OSError(number, os.strerror(number))
+
+    def _has_address(self) -> bool:
+        """Whether the node has an address to ask from: what is not available, then, is the port."""
+        assert self.flow.port is not None
+        with socket.socket(self.flow.family.af, socket.SOCK_DGRAM) as other:
+            with contextlib.suppress(OSError):
+                other.bind((self.source[0], 0))
+                other.connect(self._to(self.flow.port))
+                return True
+        return False
 
     def writable(self) -> None:
         """The connection is established: send the request."""

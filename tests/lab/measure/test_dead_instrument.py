@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +82,12 @@ def test_a_full_table_of_neighbours_is_no_firewall(lab: netlab.Lab, monkeypatch:
 def test_the_counter_is_that_of_the_kernel() -> None:
     assert set(neighbours.table_fulls()) <= set(Family)
     assert Family.IPV4 in neighbours.table_fulls()
+
+
+def test_a_port_that_an_earlier_connection_still_has_is_no_missing_route(lab: netlab.Lab) -> None:
+    """The client of a connection that it closed keeps the port for a minute (TIME_WAIT)."""
+    with netns.entered(lab.namespaces["client"]):
+        socket.create_connection(("198.51.100.1", 8080), 5, ("198.51.100.2", 40123)).close()
+    with pytest.raises(Unmeasured, match="port 40123 of client still has an earlier connection"):
+        lab.probe("client -> host:8080/tcp", family=4, source_port=40123)
+    assert lab.probe("client -> host:8080/tcp", family=4).outcome == "ok"
