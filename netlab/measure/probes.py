@@ -256,11 +256,10 @@ class StreamProbe(SocketProbe):
     def _has_address(self) -> bool:
         """Whether the node has an address to ask from: what is not available, then, is the port."""
         assert self.flow.port is not None
-        with socket.socket(self.flow.family.af, socket.SOCK_DGRAM) as other:
-            with contextlib.suppress(OSError):
-                other.bind((self.source[0], 0))
-                other.connect(self._to(self.flow.port))
-                return True
+        with contextlib.suppress(OSError), socket.socket(self.flow.family.af, socket.SOCK_DGRAM) as other:
+            other.bind((self.source[0], 0))
+            other.connect(self._to(self.flow.port))
+            return True
         return False
 
     def writable(self) -> None:

@@ -85,9 +85,12 @@ def test_the_counter_is_that_of_the_kernel() -> None:
 
 
 def test_a_port_that_an_earlier_connection_still_has_is_no_missing_route(lab: netlab.Lab) -> None:
-    """The client of a connection that it closed keeps the port for a minute (TIME_WAIT)."""
     with netns.entered(lab.namespaces["client"]):
-        socket.create_connection(("198.51.100.1", 8080), 5, ("198.51.100.2", 40123)).close()
-    with pytest.raises(Unmeasured, match="port 40123 of client still has an earlier connection"):
-        lab.probe("client -> host:8080/tcp", family=4, source_port=40123)
+        earlier = socket.socket()
+    with earlier:
+        earlier.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        earlier.bind(("198.51.100.2", 40123))
+        earlier.connect(("198.51.100.1", 8080))
+        with pytest.raises(Unmeasured, match="port 40123 of client still has an earlier connection"):
+            lab.probe("client -> host:8080/tcp", family=4, source_port=40123)
     assert lab.probe("client -> host:8080/tcp", family=4).outcome == "ok"
