@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.run import parser_of
 from netlab.cli.verbs import VERBS, load
-from netlab.model.engine_names import added
+from netlab.model.engine_names import PODMAN, added
 from netlab.model.shown import shown_in_line
 from netlab.model.version import ENGINES
 
@@ -84,7 +84,7 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
         yield from ((name, "a lab") for name in load("complete_names").labs())
         yield from ((name, "a node") for name in load("complete_plans").nodes())
     elif kind == "engine":
-        yield from ((name, "an engine") for name in ("docker", *ENGINES, *added()))
+        yield from ((name, "an engine") for name in ("docker", *ENGINES, "podman", *PODMAN, *added()))
     elif kind == "firewall":
         yield from ((name, "") for name in ("none", "ufw", "firewalld"))
 

@@ -1,4 +1,4 @@
-"""Engines by name: Docker's versions, and those that a program or an installed package adds."""
+"""Engines by name: Docker's versions, Podman's, and those that a program or an installed package adds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 from netlab.engine.contract import Engine
 from netlab.engine.docker.generations import engine as docker
+from netlab.engine.podman.generations import engine as podman
 from netlab.model import engine_names
 from netlab.model.errors import UsageError
 from netlab.model.version import engine_version
 
 
 def get(name: str) -> Engine[Any]:
-    """The engine of a name: ``docker-28``, ``docker-28.1.1``, ``docker`` (the newest), or a registered one.
+    """The engine of a name: ``docker-28.1.1``, ``docker`` or ``podman`` (the newest), or a registered one.
 
     Raises :class:`UsageError`, with a suggestion, if there is no engine of that name.
     """
@@ -20,6 +21,8 @@ def get(name: str) -> Engine[Any]:
         engine_names.check_engine(name)
     except ValueError as error:
         raise UsageError(f"there is no engine {name}{error}") from None
+    if engine_names.is_podman(name):
+        return podman(engine_names.NEWEST_PODMAN if name == "podman" else name)
     if not engine_names.is_docker(name):
         return engine_names.registered.get(name) or _packaged(name)
     return docker(engine_version(name))
@@ -31,12 +34,12 @@ def register(engine: Engine[Any]) -> None:
     It replaces an earlier engine of the same name. An installed package names its engine as an entry point of
     the group ``netlab.engines`` instead, so that the command line knows it, too.
 
-    Raises :class:`UsageError` for an invalid name, or one that means a version of Docker.
+    Raises :class:`UsageError` for an invalid name, or one that could be a version of Docker or Podman.
     """
     if not engine_names.NAME.fullmatch(engine.name):
         raise UsageError(
             f"an engine cannot be named {engine.name!r}: a name has small letters, digits, '.', '_' and '-'; "
-            "those that begin with docker are versions of Docker"
+            "those that begin with docker or podman are netlab's own"
         )
     engine_names.registered[engine.name] = engine
 

@@ -6,6 +6,8 @@ rules, an administrator's file and a kernel's dump can be compared.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from netlab.engine.refusal import Refused
 from netlab.model.family import FAMILIES, Family
 from netlab.model.iptables_save import saved_lines
@@ -219,3 +221,14 @@ def tables_of(host: Host) -> dict[Family, Tables]:
             except ValueError as error:
                 raise Refused("host", host.name, str(error)) from error
     return tables
+
+
+def reload_ufw(host: Host, tables: Mapping[Family, Tables]) -> None:
+    """``ufw reload`` sets the policies again that an engine may have changed; others' rules stay."""
+    if host.firewall.kind != "ufw":
+        return
+    for ruleset in host.firewall.rulesets:
+        for table in ruleset.tables:
+            for chain in table.chains:
+                if chain.policy is not None:
+                    tables[ruleset.family].policy(table.name, chain.name, chain.policy)

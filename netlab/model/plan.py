@@ -58,12 +58,33 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route; ``destination`` is a prefix, or ``default`` (with the family of ``via``)."""
+    """A route; ``destination`` is a prefix, or ``default`` (with the family of ``via``).
+
+    ``metric`` is None for the kernel's own. With a metric, a route may stand beside one of the same
+    destination and metric; in IPv4 the kernel uses the last one that was added.
+    """
 
     destination: str
     via: str | None = None
     interface: str | None = None
     source: str | None = None
+    metric: int | None = None
+    #: who says that it is the origin (``proto`` of ``ip route``)
+    protocol: Literal["boot", "static"] = "boot"
+
+    @property
+    def words(self) -> str:
+        """The route in the words of ``ip route``."""
+        metric = "" if self.metric is None else str(self.metric)
+        origin = "" if self.protocol == "boot" else self.protocol
+        named = (
+            ("via", self.via),
+            ("dev", self.interface),
+            ("proto", origin),
+            ("src", self.source),
+            ("metric", metric),
+        )
+        return " ".join((self.destination, *(f"{word} {value}" for word, value in named if value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +164,14 @@ class DnsName:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Docker's embedded DNS server of one container, at :data:`RESOLVER` in its namespace.
+    """A DNS server of the engine's, which listens on ``address`` in a node's namespace.
 
-    ``udp`` and ``tcp`` are the ports to which the node's rules redirect port 53. Names are searched in
-    ``networks`` (docker names on ``host``), in this order. ``aliases`` belong only to this container: (alias,
-    network, the name that it means there). ``ndots``: the user has set this option, so an unknown name
-    without a dot has no address, instead of being forwarded. Nothing can be forwarded in a lab: an unknown
-    name is a server failure.
+    Docker has one for each container, at :data:`RESOLVER`: ``udp`` and ``tcp`` are the ports to which the
+    node's rules redirect port 53. Names are searched in ``networks`` (docker names on ``host``), in this
+    order. ``aliases`` belong only to this container: (alias, network, the name that it means there).
+    ``ndots``: the user has set this option, so an unknown name without a dot has no address, instead of being
+    forwarded. Podman's aardvark-dns listens on the host, at the gateways of one network: a container gets the
+    names of all its networks there. Nothing can be forwarded in a lab: an unknown name is a server failure.
     """
 
     node: str
@@ -159,6 +181,15 @@ class Resolver:
     networks: tuple[str, ...]
     aliases: tuple[tuple[str, str, str], ...] = ()
     ndots: bool = False
+    address: str = RESOLVER
+    program: Literal["docker", "aardvark-dns"] = "docker"
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        if self.program == "docker":
+            return "Docker's own DNS server"
+        return "Podman's DNS server (aardvark-dns)"
 
 
 @dataclass(frozen=True, slots=True)

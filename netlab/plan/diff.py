@@ -261,8 +261,7 @@ def _interface(entry: Interface) -> tuple[str, tuple[Facts, str]]:
 
 
 def _route(entry: Route) -> tuple[str, tuple[Facts, str]]:
-    words = (("", entry.destination), ("via ", entry.via), ("dev ", entry.interface), ("src ", entry.source))
-    return " ".join(f"{word}{value}" for word, value in words if value), ({}, "")
+    return entry.words, ({}, "")
 
 
 def _files(node: Node) -> dict[str, tuple[Facts, str]]:

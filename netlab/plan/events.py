@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from netlab.model.engine_names import is_podman
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -48,11 +49,15 @@ class Replica:
 
 
 def replicas(scenario: Scenario, service: Service) -> list[Replica]:
-    """The containers of a service, numbered from 1; a service with one has its own name as node's."""
+    """The containers of a service, numbered from 1; a service with one has its own name as node's.
+
+    Compose joins the parts of a container's name with hyphens, podman-compose with underscores.
+    """
+    between = "_" if is_podman(scenario.host(service.host).engine) else "-"
     found = []
     for number in range(1, service.replicas + 1):
         node = service.name if service.replicas == 1 else f"{service.name}-{number}"
-        container = service.container_name or f"{scenario.project}-{service.name}-{number}"
+        container = service.container_name or between.join((scenario.project, service.name, str(number)))
         found.append(Replica(service, node, container, number))
     return found
 

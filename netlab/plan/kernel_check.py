@@ -196,6 +196,8 @@ class _Space:
                 if wrong:
                     yield node, wrong, route
                 key = f"{family} default" if route.destination == "default" else route.destination
+                if route.metric is not None:
+                    continue  # it stands beside others
                 if route.via is not None and key in taken:
                     yield node, f"there are two routes to {route.destination} ({family.word})", route
                 if route.via is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from netlab.model.engine_names import check_engine
+from netlab.model.engine_names import PATTERN, check_engine
 from netlab.model.expectation_words import OUTCOMES, PATHS
-from netlab.model.version import ENGINE_PATTERN
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
@@ -32,7 +31,7 @@ class EngineName(Text):
     """The name of an engine."""
 
     def __init__(self) -> None:
-        super().__init__("the name of an engine", None, ENGINE_PATTERN)
+        super().__init__("the name of an engine", None, PATTERN)
 
     def _inside(self, value: Value, path: str, report: Report) -> Value | None:
         wrong = wrong_engine(value.text)

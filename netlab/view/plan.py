@@ -7,7 +7,6 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from netlab.model.family import endpoint
-from netlab.model.plan import RESOLVER
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.view import rich
 from netlab.view.lab import remarks
@@ -29,9 +28,8 @@ def tree(plan: Plan) -> Tree:
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
     _branch(root, "remarks", map(_safe, remarks(plan.silent, plan.unpublished)))
     _branch(root, "notes", (_safe(str(note)) for note in plan.notes))
-    servers = {server.node: server for server in plan.resolvers}
     for node in plan.nodes:
-        _node(root, node, servers.get(node.name))
+        _node(root, node, [server for server in plan.resolvers if server.node == node.name])
     return root
 
 
@@ -68,13 +66,12 @@ def _publication_line(publication: Publication) -> str:
     return _because(text, f"on {publication.network}")
 
 
-def _node(root: Tree, node: Node, server: Resolver | None) -> None:
+def _node(root: Tree, node: Node, servers: list[Resolver]) -> None:
     engine = f" {node.engine}" if node.kind == "host" else ""
     guest = "" if node.namespace == node.name else f" in the namespace of {node.namespace}"
     branch = root.add(f"[bold cyan]{_safe(node.name)}[/] {node.kind}{engine}{_safe(guest)}")
     _branch(branch, "interfaces", (_interface_line(i) for i in node.interfaces))
-    routes = (" ".join(_route_words(r.destination, r.via, r.interface, r.source)) for r in node.routes)
-    _branch(branch, "routes", (_safe(text) for text in routes))
+    _branch(branch, "routes", (_safe(route.words) for route in node.routes))
     _branch(branch, "sysctls", (_because(f"{s.key} = {s.value}", s.reason) for s in node.sysctls))
     for title, lines in _ruleset_sections(node.rulesets):
         _branch(branch, title, lines)
@@ -82,17 +79,8 @@ def _node(root: Tree, node: Node, server: Resolver | None) -> None:
     _branch(branch, "listeners", (_listener_line(entry) for entry in node.listeners))
     ports = " ".join(f"{r.port}/{r.protocol}" for r in node.responders)
     _branch(branch, "answers on", [ports] if ports else [])
-    _branch(branch, "asks for names", [_resolver_line(server)] if server else [])
+    _branch(branch, "DNS servers", map(_resolver_line, servers))
     _branch(branch, "runs", [_safe(" ".join(node.command))] if node.command else [])
-
-
-def _route_words(
-    destination: str, via: str | None, interface: str | None, source: str | None
-) -> Iterator[str]:
-    yield destination
-    for word, value in (("via", via), ("dev", interface), ("src", source)):
-        if value:
-            yield f"{word} {value}"
 
 
 def _interface_line(interface: Interface) -> str:
@@ -115,7 +103,7 @@ def _listener_line(listener: Listener) -> str:
 
 
 def _resolver_line(server: Resolver) -> str:
-    text = f"{RESOLVER}, Docker's own server on {server.udp}/udp {server.tcp}/tcp"
+    text = f"{server.address}, {server.title} on {server.udp}/udp {server.tcp}/tcp"
     own = (f"{alias} is {name}" for alias, _, name in server.aliases)
     return _because(text, ", ".join([*(f"of {network}" for network in server.networks), *own]))
 

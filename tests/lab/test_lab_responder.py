@@ -239,7 +239,7 @@ def resolving(place: Field, tmp_path: Path) -> Field:
     """The field with Docker's DNS server of ``web``, on its two ports."""
     (tmp_path / dns.FILE).write_text(json.dumps(ZONE))
     place.responder.servers = dns.Servers(str(tmp_path))
-    entries = [("dns/udp", 5353, "web", "DNS"), ("dns/tcp", 5353, "web", "DNS")]
+    entries = [(f"dns/{protocol}/{ADDRESS}", 5353, "web", "DNS") for protocol in ("udp", "tcp")]
     assert place.responder.open([(place.namespace, entries)]) == []
     return place
 
@@ -341,10 +341,10 @@ def test_a_bug_costs_the_datagram_or_the_connection(
 ) -> None:
     answer = dns.Server.answer
 
-    def buggy(self: dns.Server, query: bytes, limit: int = 0) -> bytes | None:
+    def buggy(self: dns.Server, query: bytes, limit: int = 0, *, asker: str = "") -> bytes | None:
         if b"bug" in query:
             raise LookupError("seven")
-        return answer(self, query, limit)
+        return answer(self, query, limit, asker=asker)
 
     monkeypatch.setattr(dns.Server, "answer", buggy)
     bad = question(b"bug")

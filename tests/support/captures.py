@@ -22,6 +22,10 @@ DAEMONS = {
     "29-iptables": "docker-29",
     "29-nftables": "docker-29-nftables",
 }
+#: ... and of each Podman, with netavark's firewall driver.
+PODMAN = {"podman-5.4.2-nftables": "podman-5-nftables"}
+#: Recordings of Podman in which the second network of a container was set up before the first.
+MIRRORED = {("podman-5.4.2-nftables", "p09")}
 #: Where IPv6 rules must be asked for.
 OLD = ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5")
 

@@ -14,6 +14,8 @@ from netlab.model.journey import Journey
 
 _CAPTURED: Final = {"connected-no-data": "closed", "icmp-unreachable": "unreachable"}
 _IDLE: Final = ("continue", "policy accept")
+#: What ``nft monitor trace`` says after the policy of a packet with a mark.
+_MARK: Final = re.compile(r" meta mark 0x[0-9a-f]+$")
 _TURNS: Final = re.compile(r": (jump|goto|return)")
 
 
@@ -38,7 +40,7 @@ class Essence:
 
 
 def essence(journey: Journey, *, engine_only: bool = False) -> Essence:
-    """A journey's; ``engine_only`` leaves out jumps and returns that do not name Docker anywhere."""
+    """A journey's; ``engine_only`` leaves out jumps and returns that name no engine anywhere."""
     rules = tuple(
         f"{hit.family} {hit.table} {hit.chain}: {hit.verdict}"
         for leg in journey.legs
@@ -55,25 +57,28 @@ def essence(journey: Journey, *, engine_only: bool = False) -> Essence:
 
 
 def _told(rule: str) -> bool:
-    return not _TURNS.search(rule) or "docker" in rule.lower()
+    return not _TURNS.search(rule) or any(name in rule.lower() for name in ("docker", "netavark"))
 
 
 def captured(flow: dict[str, Any]) -> Essence:
     """The essence of one line of a recorded ``flows.jsonl``, whose ``legs`` are spelt out."""
+    told = (rule.partition(" <")[0] for leg in flow["legs"] for rule in leg["rules"])
+    rules = (_MARK.sub("", rule) for rule in told)
     return Essence(
         _CAPTURED.get(flow["outcome"], flow["outcome"]),
         flow.get("peer_seen"),
         tuple(hook for leg in flow["legs"] for hook in leg["hooks"]),
-        tuple(rule.partition(" <")[0] for leg in flow["legs"] for rule in leg["rules"]),
+        tuple(rule for rule in rules if rule.partition(": ")[2] not in _IDLE),
     )
 
 
 def spelt_out(flows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Recorded flows, with ``"legs": "as client"`` replaced by the legs of the same flow of ``client``."""
-    clients = {(flow["to"], flow["dst"], flow["proto"]): flow for flow in flows if flow["from"] == "client"}
-    return [
-        flow
-        if flow["legs"] != "as client"
-        else flow | {"legs": clients[flow["to"], flow["dst"], flow["proto"]]["legs"]}
-        for flow in flows
-    ]
+    clients: dict[tuple[str, ...], Any] = {}
+    spelt = []
+    for flow in flows:
+        question = (flow["to"], flow["dst"], flow["proto"])
+        if flow["from"] == "client":
+            clients[question] = flow["legs"]
+        spelt.append(flow if flow["legs"] != "as client" else flow | {"legs": clients[question]})
+    return spelt

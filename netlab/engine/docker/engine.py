@@ -17,7 +17,7 @@ from netlab.engine.nft import FoundNftTable, NftTables
 from netlab.engine.refusal import Refused
 from netlab.engine.state import State
 from netlab.engine.sysctls import Sysctls
-from netlab.engine.tables import IptablesError, Tables, tables_of
+from netlab.engine.tables import IptablesError, Tables, reload_ufw, tables_of
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -181,7 +181,7 @@ class DockerEngine:
                     tables.flush_table("nat")
             case FirewallReload():
                 firewalld.reload(world, rules)
-                _reload_ufw(world)
+                reload_ufw(world.host, world.tables)
             case HostFound():
                 _take_over(world, event)
             case DaemonConfigure(settings):
@@ -333,17 +333,6 @@ def _default_pools(
         prefix = int("fd" + digest("ula", host)[:10], 16) << 80
         pools = (*pools, (ipaddress.IPv6Network((prefix, 48)), 64))
     return pools
-
-
-def _reload_ufw(world: HostState) -> None:
-    """``ufw reload`` sets the policies again that the engine may have changed; others' rules stay."""
-    if world.host.firewall.kind != "ufw":
-        return
-    for ruleset in world.host.firewall.rulesets:
-        for table in ruleset.tables:
-            for chain in table.chains:
-                if chain.policy is not None:
-                    world.tables[ruleset.family].policy(table.name, chain.name, chain.policy)
 
 
 def _foreign(host: Host, traits: Traits) -> tuple[Network, ...]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import _socket
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.model.family import af_of
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Route
 
 AF_INET = 2
 AF_INET6 = 10
@@ -37,10 +40,10 @@ IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 5, 23
 IFLA_BRPORT_MODE = 4
 VETH_INFO_PEER = 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 5, 6, 7
 NDA_DST, NDA_LLADDR = 1, 2
 
-RT_TABLE_MAIN, RTPROT_BOOT = 254, 3
+RT_TABLE_MAIN, RTPROT_BOOT, RTPROT_STATIC = 254, 3, 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 RTN_UNICAST = 1
 NUD_PERMANENT = 0x80
@@ -56,6 +59,7 @@ _U32 = Struct("=I")
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 _CREATE = NLM_F_CREATE | NLM_F_EXCL
+_ORIGINS = {"boot": RTPROT_BOOT, "static": RTPROT_STATIC}
 
 
 class Message(NamedTuple):
@@ -248,23 +252,17 @@ def delete_address(index: int, name: str, address: str) -> Message:
     return Message(RTM_DELADDR, 0, body, f"removing the address {address} from {name}")
 
 
-def route(
-    destination: str,
-    via: str | None = None,
-    index: int = 0,
-    source: str | None = None,
-    *,
-    delete: bool = False,
-) -> Message:
-    """A unicast route of the main table, as ``ip route add`` makes it.
+def route(wanted: Route, index: int = 0, *, delete: bool = False) -> Message:
+    """A unicast route of the main table, as ``ip route add`` makes it; ``index``: of its interface.
 
-    ``destination`` is a prefix, or ``default`` (with the family of ``via`` or ``source``, or else IPv4).
+    One with a metric is put beside others of its destination and metric (``ip route prepend``).
     """
-    if destination == "default":
+    via, source = wanted.via, wanted.source
+    if wanted.destination == "default":
         family = af_of(via or source or "")
         length, body = 0, b""
     else:
-        text, _, length_text = destination.partition("/")
+        text, _, length_text = wanted.destination.partition("/")
         family, raw = address_bytes(text)
         length = int(length_text) if length_text else len(raw) * 8
         body = attribute(RTA_DST, raw)
@@ -275,11 +273,15 @@ def route(
         body += _u32(RTA_OIF, index)
     if source is not None:
         body += attribute(RTA_PREFSRC, address_bytes(source)[1])
-    head = _RTMSG.pack(family, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0)
-    words = f"the route {destination}" + (f" via {via}" if via else "")
+    if wanted.metric is not None:
+        body += _u32(RTA_PRIORITY, wanted.metric)
+    origin = _ORIGINS[wanted.protocol]
+    head = _RTMSG.pack(family, length, 0, 0, RT_TABLE_MAIN, origin, scope, RTN_UNICAST, 0)
+    words = f"the route {wanted.destination}" + (f" via {via}" if via else "")
     if delete:
         return Message(RTM_DELROUTE, 0, head + body, f"removing {words}")
-    return Message(RTM_NEWROUTE, _CREATE, head + body, f"adding {words}")
+    flags = _CREATE if wanted.metric is None else NLM_F_CREATE
+    return Message(RTM_NEWROUTE, flags, head + body, f"adding {words}")
 
 
 def get_route(address: str, index: int) -> Message:

@@ -335,12 +335,7 @@ def _configuration(space: Space, interface: Interface, *, far: bool) -> list[Mes
 
 def _routes(space: Space) -> list[Message]:
     return [
-        message.route(
-            route.destination,
-            route.via,
-            space.indexes[route.interface] if route.interface else 0,
-            route.source,
-        )
+        message.route(route, space.indexes[route.interface] if route.interface else 0)
         for route in space.routes
         if not _is_ipv6(route) or space.speaks_ipv6(route.interface)
     ]

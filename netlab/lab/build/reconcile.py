@@ -179,7 +179,7 @@ class _Reconcile:
         indexes = {link.name: link.index for link in dump.links(self.sockets[name])}
         for route in going:
             index = indexes[route.interface] if route.interface else 0
-            request = message.route(route.destination, route.via, index, route.source, delete=True)
+            request = message.route(route, index, delete=True)
             self._settle(name, request, (errno.ESRCH,))
 
     def _additions(self, affected: list[str]) -> Layout:

@@ -20,8 +20,9 @@ def responders_of(plan: Plan) -> list[Any]:
         if ports:
             found.setdefault(node.namespace, []).extend(ports)
     for server in plan.resolvers:
-        for protocol, port in (("dns/udp", server.udp), ("dns/tcp", server.tcp)):
-            found.setdefault(server.node, []).append((protocol, port, server.node, "DNS"))
+        for protocol, port in (("udp", server.udp), ("tcp", server.tcp)):
+            kind = f"dns/{protocol}/{server.address}"
+            found.setdefault(server.node, []).append((kind, port, server.node, "DNS"))
     return list(found.items())
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.model.errors import LabError
-from netlab.model.plan import RESOLVER
 
 if TYPE_CHECKING:
     from netlab.lab.client.client import Client
@@ -71,8 +70,8 @@ def sockets(client: Client, node: str | None = None) -> list[Listening]:
 def _reason(plan: Plan, namespace: str, protocol: str, address: str, port: int) -> str | None:
     """The purpose of a socket; None if the plan does not know it."""
     for server in plan.resolvers:
-        if (server.node, address) == (namespace, RESOLVER) and port in (server.udp, server.tcp):
-            return "Docker's own DNS server"
+        if (server.node, server.address) == (namespace, address) and port in (server.udp, server.tcp):
+            return server.title
     for node in plan.nodes:
         if node.namespace != namespace:
             continue

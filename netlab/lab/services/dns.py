@@ -1,8 +1,9 @@
-"""Docker's embedded DNS server of every container (libnetwork/resolver.go).
+"""The engines' DNS servers: Docker's in every container (libnetwork/resolver.go), and Podman's aardvark-dns.
 
-It answers for names of the container's networks, in Docker's search order, as A, AAAA and PTR; the addresses
-of several containers rotate. It forwards nothing: an unknown name is a server failure. It has its own codec:
-three simple record types need no library, whose import would take longer than the start of a lab's servers.
+They answer for names of a container's networks as A, AAAA and PTR: Docker's in its search order, rotating the
+addresses of several containers. They forward nothing: an unknown name is a server failure. They have their
+own codec: three simple record types need no library, whose import would take longer than the start of a lab's
+servers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from netlab.lab import state
-from netlab.model.family import Family
+from netlab.model.family import Family, bare
 from netlab.model.plan import RESOLVER
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 #: The file, in the lab's private directory, that :func:`keep` writes and :class:`Servers` reads.
 FILE = "resolvers.json"
-#: Docker's respTTL, in seconds.
-TTL = 600
+#: Docker's respTTL, and aardvark-dns's CONTAINER_TTL, in seconds.
+TTL, AARDVARK_TTL = 600, 60
+#: The domain that Podman has containers search.
+PODMAN_DOMAIN = ".dns.podman"
 
 # RFC 1035, 3596, 6891
 A, PTR, MX, AAAA, OPT = 1, 12, 15, 28, 41
@@ -36,7 +39,7 @@ _QUESTION = Struct(">2H")  # type, class
 _RECORD = Struct(">2HIH")  # type, class, TTL, length
 _IN = 1
 _QR, _TC, _RD, _RA, _CD = 0x8000, 0x0200, 0x0100, 0x0080, 0x0010
-_NO_ERROR, _FORMAT_ERROR, _SERVER_FAILURE, _NOT_IMPLEMENTED = 0, 1, 2, 4
+_NO_ERROR, _FORMAT_ERROR, _SERVER_FAILURE, _NAME_ERROR, _NOT_IMPLEMENTED = 0, 1, 2, 3, 4
 _POINTER = b"\xc0\x0c"  # to the question's name, right after the header
 _UDP_SIZE, _TCP_SIZE = 512, 65535
 _UDP_MOST = 65507  # what one IPv4 datagram carries
@@ -52,6 +55,7 @@ class Zone:
     network: str
     names: dict[str, list[str]]
     reverse: dict[str, str]
+    internal: bool = False
     #: which of several addresses comes first next time, by name and family
     turns: dict[tuple[str, Family], int] = field(default_factory=dict)
 
@@ -68,8 +72,49 @@ class Zone:
         return found[turn:] + found[:turn]
 
 
-@dataclass(slots=True)
 class Server:
+    """What all servers share: how a query is read, and an answer written."""
+
+    __slots__ = ()
+
+    def answer(self, query: bytes, limit: int = 0, *, asker: str = "") -> bytes | None:
+        """The answer to a query of ``asker`` (an address); None if it is not a query.
+
+        ``limit`` in octets (0: the limit of UDP).
+        """
+        if len(query) < _HEADER.size:
+            return None
+        number, flags, questions, *_ = _HEADER.unpack_from(query)
+        if flags & _QR:
+            return None
+        if flags & 0x7800:
+            return _HEADER.pack(number, _QR | flags & 0x7900 | _NOT_IMPLEMENTED, 0, 0, 0, 0)
+        try:
+            name, end = _name(query, _HEADER.size)
+            kind, _ = _QUESTION.unpack_from(query, end)
+            if questions != 1:
+                raise ValueError("a query has one question")
+        except (ValueError, IndexError, struct.error):
+            return _HEADER.pack(number, _QR | flags & _RD | _FORMAT_ERROR, 0, 0, 0, 0)
+        question = query[_HEADER.size : end + _QUESTION.size]
+        records = self._records(name.rstrip(".").lower(), kind, asker)
+        if isinstance(records, int):
+            return _HEADER.pack(number, _QR | flags & (_RD | _CD) | records, 1, 0, 0, 0) + question
+        limit = limit or min(_UDP_MOST, max(_UDP_SIZE, _udp_size(query, len(question))))
+        flags = _QR | flags & (_RD | _CD) | _RA | _NO_ERROR
+        room = limit - _HEADER.size - len(question)
+        fitting = list(_fitting(records, room))
+        if len(fitting) < len(records):
+            flags |= _TC
+        return _HEADER.pack(number, flags, 1, len(fitting), 0, 0) + question + b"".join(fitting)
+
+    def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
+        """The records that answer a question, or the code of an error."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class DockerServer(Server):
     """The server of one container."""
 
     zones: list[Zone]
@@ -100,48 +145,50 @@ class Server:
                 return zone.reverse[address]
         return None
 
-    def answer(self, query: bytes, limit: int = 0) -> bytes | None:
-        """The answer to a query; None if it is not a query. ``limit`` in octets (0: the limit of UDP)."""
-        if len(query) < _HEADER.size:
-            return None
-        number, flags, questions, *_ = _HEADER.unpack_from(query)
-        if flags & _QR:
-            return None
-        if flags & 0x7800:
-            return _HEADER.pack(number, _QR | flags & 0x7900 | _NOT_IMPLEMENTED, 0, 0, 0, 0)
-        try:
-            name, end = _name(query, _HEADER.size)
-            kind, _ = _QUESTION.unpack_from(query, end)
-            if questions != 1:
-                raise ValueError("a query has one question")
-        except (ValueError, IndexError, struct.error):
-            return _HEADER.pack(number, _QR | flags & _RD | _FORMAT_ERROR, 0, 0, 0, 0)
-        question = query[_HEADER.size : end + _QUESTION.size]
-        records = self._records(name.rstrip(".").lower(), kind)
-        if records is None:
-            return _HEADER.pack(number, _QR | flags & (_RD | _CD) | _SERVER_FAILURE, 1, 0, 0, 0) + question
-        limit = limit or min(_UDP_MOST, max(_UDP_SIZE, _udp_size(query, len(question))))
-        flags = _QR | flags & (_RD | _CD) | _RA | _NO_ERROR
-        room = limit - _HEADER.size - len(question)
-        fitting = list(_fitting(records, room))
-        if len(fitting) < len(records):
-            flags |= _TC
-        return _HEADER.pack(number, flags, 1, len(fitting), 0, 0) + question + b"".join(fitting)
-
-    def _records(self, name: str, kind: int) -> list[bytes] | None:
-        """The records that answer a question; None if another server would have to answer."""
+    def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
+        """The records, or a server failure if another server would have to answer."""
+        del asker  # only one container can ask
         if kind in _FAMILIES:
             family = _FAMILIES[kind]
             found = self.lookup(name, family)
             if found is not None:
                 return [_record(kind, socket.inet_pton(family.af, address)) for address in found]
-            return [] if self.ndots and "." not in name else None
+            return [] if self.ndots and "." not in name else _SERVER_FAILURE
         if kind == MX and any(self.lookup(name, family) for family in Family):
             return []
         if kind == PTR and (full := self.pointer(name)) is not None:
             encoded = _encoded(full)
-            return None if encoded is None else [_record(PTR, encoded)]
-        return None
+            return _SERVER_FAILURE if encoded is None else [_record(PTR, encoded)]
+        return _SERVER_FAILURE
+
+
+@dataclass(slots=True)
+class AardvarkServer(Server):
+    """The server at the gateway of one network.
+
+    Who asks is known by the address: a container gets the names of all its networks, anybody else those of
+    this one. Source: aardvark-dns, src/backend/mod.rs and src/dns/coredns.rs; recordings.
+    """
+
+    zone: Zone
+    #: a container's address to its networks on this host
+    members: dict[str, list[Zone]]
+
+    def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
+        zones = self.members.get(asker, [self.zone])
+        if kind in _FAMILIES:
+            wanted, family = name.removesuffix(PODMAN_DOMAIN), _FAMILIES[kind]
+            known = [zone.names[wanted] for zone in zones if wanted in zone.names]
+            if known:
+                found = [a for addresses in known for a in addresses if Family.of(a) is family]
+                return [_record(kind, socket.inet_pton(family.af, a), AARDVARK_TTL) for a in found]
+        if kind == PTR and (address := _address(name)):
+            names = [n for zone in zones for n, addresses in zone.names.items() if address in addresses]
+            encoded = [_encoded(n) for n in dict.fromkeys(names)]
+            if encoded:
+                return [_record(PTR, data, AARDVARK_TTL) for data in encoded if data is not None]
+        inside = asker in self.members and all(zone.internal for zone in zones)
+        return _NAME_ERROR if inside else _SERVER_FAILURE
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
@@ -191,8 +238,8 @@ def _encoded(name: str) -> bytes | None:
     return encoded if len(encoded) <= _NAME else None
 
 
-def _record(kind: int, data: bytes) -> bytes:
-    return _POINTER + _RECORD.pack(kind, _IN, TTL, len(data)) + data
+def _record(kind: int, data: bytes, ttl: int = TTL) -> bytes:
+    return _POINTER + _RECORD.pack(kind, _IN, ttl, len(data)) + data
 
 
 def _fitting(records: list[bytes], room: int) -> Iterator[bytes]:
@@ -223,9 +270,9 @@ def next_query(stream: bytes) -> tuple[bytes, bytes]:
     return stream[2:end], stream[end:]
 
 
-def stream_answer(server: Server, query: bytes) -> bytes:
+def stream_answer(server: Server, query: bytes, *, asker: str = "") -> bytes:
     """The answer to a query over TCP, preceded by its length; empty if there is none."""
-    answer = server.answer(query, _TCP_SIZE) or b""
+    answer = server.answer(query, _TCP_SIZE, asker=asker) or b""
     return len(answer).to_bytes(2, "big") + answer if answer else b""
 
 
@@ -238,11 +285,35 @@ def keep(private: str, plan: Plan) -> None:
     Each network's names are stored once.
     """
     containers = {node.name: node.container for node in plan.nodes}
-    zones = {f"{n.host}/{n.name}": (n.name, _names(n), _reverse(n, containers)) for n in plan.networks}
-    servers = {
-        r.node: ([f"{r.host}/{name}" for name in r.networks], r.aliases, r.ndots) for r in plan.resolvers
+    zones = {
+        f"{n.host}/{n.name}": (n.name, _names(n), _reverse(n, containers), n.internal) for n in plan.networks
     }
-    state.put(f"{private}/{FILE}", json.dumps({"zones": zones, "servers": servers}).encode())
+    networks: dict[tuple[str, str], list[str]] = {}
+    for n in plan.networks:
+        for node, *_ in n.members:
+            networks.setdefault((n.host, node), []).append(f"{n.host}/{n.name}")
+    members: dict[str, dict[str, list[str]]] = {}
+    for n in plan.networks:
+        for node, _, addresses in n.members:
+            of_host = members.setdefault(n.host, {})
+            of_host.update((bare(address), networks[n.host, node]) for address in addresses)
+    servers = {
+        key_of(r.node, r.address): (
+            r.program,
+            r.host,
+            [f"{r.host}/{name}" for name in r.networks],
+            r.aliases,
+            r.ndots,
+        )
+        for r in plan.resolvers
+    }
+    known = {"zones": zones, "servers": servers, "members": members}
+    state.put(f"{private}/{FILE}", json.dumps(known).encode())
+
+
+def key_of(node: str, address: str) -> str:
+    """A server: the node in whose namespace it is, and the address that it listens on."""
+    return f"{node} {address}"
 
 
 def _names(network: NetworkFacts) -> dict[str, tuple[str, ...]]:
@@ -259,41 +330,49 @@ def _reverse(network: NetworkFacts, containers: dict[str, str]) -> dict[str, str
 
 
 class Servers:
-    """The servers of a lab, by node, as :func:`keep` wrote them last."""
+    """The servers of a lab, by node and address, as :func:`keep` wrote them last."""
 
     def __init__(self, private: str) -> None:
         self._path = f"{private}/{FILE}"
         self._read: tuple[int, int] | None = None
         self._servers: dict[str, Server] = {}
 
-    def of(self, node: str) -> Server:
+    def of(self, node: str, address: str = RESOLVER) -> Server:
         """The server of a node; if there is none, one without any names."""
         status = os.stat(self._path)
         if (status.st_ino, status.st_mtime_ns) != self._read:
             self._servers = _read(self._path)
             self._read = status.st_ino, status.st_mtime_ns
-        return self._servers.get(node) or Server([], {})
+        return self._servers.get(key_of(node, address)) or DockerServer([], {})
 
 
 def _read(path: str) -> dict[str, Server]:
     with open(path, "rb") as file:
         said = json.load(file)
     zones = {key: Zone(*zone) for key, zone in said["zones"].items()}
-    return {
-        node: Server([zones[key] for key in keys], {(a, n): to for a, n, to in aliases}, ndots)
-        for node, (keys, aliases, ndots) in said["servers"].items()
+    members = {
+        host: {address: [zones[key] for key in keys] for address, keys in found.items()}
+        for host, found in said["members"].items()
     }
+    servers: dict[str, Server] = {}
+    for key, (program, host, keys, aliases, ndots) in said["servers"].items():
+        if program == "docker":
+            targets = {(alias, network): to for alias, network, to in aliases}
+            servers[key] = DockerServer([zones[one] for one in keys], targets, ndots)
+        else:
+            servers[key] = AardvarkServer(zones[keys[0]], members.get(host, {}))
+    return servers
 
 
-def open_port(protocol: str, port: int) -> socket.socket:
+def open_port(protocol: str, port: int, address: str = RESOLVER) -> socket.socket:
     """The bound socket of a server, in the calling thread's namespace; raises OSError."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    sock = socket.socket(socket.AF_INET, kind)
+    sock = socket.socket(Family.of(address).af, kind)
     try:
         sock.setblocking(False)
         if protocol == "tcp":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((RESOLVER, port))
+        sock.bind((address, port))
         if protocol == "tcp":
             sock.listen()
     except BaseException:

@@ -32,8 +32,8 @@ from netlab.model.family import unmapped
 from netlab.model.reply import Reply, token_of
 
 #: What to answer: network namespace (an open descriptor), then per port (protocol, port, node, service); the
-#: protocols ``dns/udp`` and ``dns/tcp`` are Docker's DNS server's, and ``udp/routed`` answers as a server
-#: without IP_PKTINFO does, from the address that the routing table picks.
+#: protocols ``dns/udp/ADDRESS`` and ``dns/tcp/ADDRESS`` are a DNS server's, and ``udp/routed`` answers as a
+#: server without IP_PKTINFO does, from the address that the routing table picks.
 Spec = list[tuple[int, list[tuple[str, int, str, str]]]]
 
 PATIENCE = 30.0
@@ -98,15 +98,18 @@ class _Port:
 
 
 class _DnsPort:
-    """One of the two sockets of Docker's DNS server in a container."""
+    """One of the two sockets of a DNS server."""
 
-    __slots__ = ("family", "node", "protocol", "servers", "sock")
+    __slots__ = ("address", "family", "node", "protocol", "servers", "sock")
 
-    def __init__(self, sock: socket.socket, protocol: str, node: str, servers: dns.Servers) -> None:
+    def __init__(
+        self, sock: socket.socket, protocol: str, node: str, address: str, servers: dns.Servers
+    ) -> None:
         self.sock = sock
-        self.family = int(socket.AF_INET)
+        self.family = int(sock.family)
         self.protocol = protocol
         self.node = node
+        self.address = address
         self.servers = servers
 
     @property
@@ -120,11 +123,12 @@ class _DnsPort:
 
     def stream(self, peer: tuple[str, int], local: str, request: bytes) -> bytes:
         """The answer to a query; empty if it is not a query."""
-        return dns.stream_answer(self.servers.of(self.node), request)
+        server = self.servers.of(self.node, self.address)
+        return dns.stream_answer(server, request, asker=_plain(peer[0]))
 
     def datagram(self, peer: tuple[str, int], local: str, request: bytes) -> bytes | None:
         """The answer to a query; None if it is not a query."""
-        return self.servers.of(self.node).answer(request)
+        return self.servers.of(self.node, self.address).answer(request, asker=_plain(peer[0]))
 
 
 class _Client:
@@ -233,8 +237,8 @@ class Responder:
 
     def _open(self, protocol: str, port: int, node: str, service: str) -> _Port | _DnsPort:
         if protocol.startswith("dns/"):
-            below = protocol.removeprefix("dns/")
-            return _DnsPort(dns.open_port(below, port), below, node, self.servers)
+            _, below, address = protocol.split("/")
+            return _DnsPort(dns.open_port(below, port, address), below, node, address, self.servers)
         below, _, routed = protocol.partition("/")
         sock, family = open_port(below, port, pktinfo=not routed)
         return _Port(sock, family, below, port, node, service)

@@ -16,6 +16,7 @@ from netlab.kernel.netlink.socket import NetlinkError
 from netlab.kernel.sandbox import seccomp
 from netlab.model.errors import UsageError
 from netlab.model.identifiers import link_local
+from netlab.model.plan import Route
 
 
 @given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40)), unique_by=lambda item: item[0]))
@@ -49,9 +50,9 @@ def test_ipv6_addresses_skip_duplicate_detection() -> None:
 
 
 def test_the_family_of_a_default_route_is_that_of_its_gateway() -> None:
-    assert message.route("default", "192.0.2.1").body[0] == 2
-    assert message.route("default", "2001:db8::1").body[0] == 10
-    assert message.route("default", None, 2).body[0] == 2
+    assert message.route(Route("default", "192.0.2.1")).body[0] == 2
+    assert message.route(Route("default", "2001:db8::1")).body[0] == 10
+    assert message.route(Route("default"), 2).body[0] == 2
 
 
 def test_a_link_is_read_from_what_the_kernel_sends() -> None:

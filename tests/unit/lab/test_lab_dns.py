@@ -52,7 +52,7 @@ def query(name: str, kind: str = "A", *, size: int = 0, flags: int = 0x0100) -> 
     return struct.pack(">6H", 7, flags, 1, 0, 0, 1 if size else 0) + question + option
 
 
-def parsed(answer: bytes | None) -> tuple[int, list[str]]:
+def parsed(answer: bytes | None, lasting: int = dns.TTL) -> tuple[int, list[str]]:
     """The code of an answer, and its records as text."""
     assert answer is not None
     number, flags, questions, count, *_ = struct.unpack_from(">6H", answer)
@@ -62,16 +62,20 @@ def parsed(answer: bytes | None) -> tuple[int, list[str]]:
     found = []
     for _ in range(count):
         pointer, kind, _, ttl, length = struct.unpack_from(">3HIH", answer, at)
-        assert (pointer, ttl) == (0xC00C, 600)
+        assert (pointer, ttl) == (0xC00C, lasting)
         data = answer[at + 12 : at + 12 + length]
         at += 12 + length
         if kind == TYPES["PTR"]:
-            found.append(data[1 : 1 + data[0]].decode() + "." + data[2 + data[0] : -1].decode())
+            found.append(".".join(labels(data)))
         else:
             family = socket.AF_INET if kind == TYPES["A"] else socket.AF_INET6
             found.append(socket.inet_ntop(family, data))
     assert at == len(answer)
     return flags & 15, found
+
+
+def labels(data: bytes) -> list[str]:
+    return [data[1 : 1 + data[0]].decode(), *labels(data[1 + data[0] :])] if data[0] else []
 
 
 def asked(servers: dns.Servers, node: str, name: str, kind: str = "A") -> tuple[int, list[str]]:
@@ -255,7 +259,7 @@ def _server() -> dns.Server:
         {"web": ["10.11.1.2", "fd00::2"], "app": [f"10.11.1.{n}" for n in range(3, 250)]},
         {"10.11.1.2": "web.shop_front", "10.11.1.3": f"x.{LONG}", "fd00::2": "web..b"},
     )
-    return dns.Server([zone], {("store", "shop_front"): "web"})
+    return dns.DockerServer([zone], {("store", "shop_front"): "web"})
 
 
 SERVER = _server()
@@ -293,3 +297,55 @@ def test_no_garbage_hurts(servers: dns.Servers) -> None:
             message[dice.randrange(len(message))] = dice.randrange(256)
         answer = server.answer(bytes(message[: dice.randrange(len(message) + 1)]))
         assert answer is None or len(answer) <= 65535
+
+
+PODS = """
+name: pods
+services:
+  web: {networks: {front: {aliases: [www]}, back: }}
+  app: {networks: [front]}
+  db: {networks: [inner]}
+networks:
+  front: {enable_ipv6: true, ipam: {config: [{subnet: 10.11.1.0/24}, {subnet: "fd00:11::/64"}]}}
+  back: {ipam: {config: [{subnet: 10.11.2.0/24}]}}
+  inner: {internal: true, ipam: {config: [{subnet: 10.11.3.0/24}]}}
+x-netlab: {host: {engine: podman-5-nftables}}
+"""
+NAME_ERROR = 3
+
+
+@pytest.fixture
+def aardvark(tmp_path: Path) -> dns.Servers:
+    """The servers of a Podman host: web is .2 on front and back, app .3 on front, db .2 on inner."""
+    file = tmp_path / "pods.yaml"
+    file.write_text(PODS)
+    dns.keep(str(tmp_path), load_plan([file]))
+    return dns.Servers(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "asker", "name", "kind", "expected"),
+    [
+        ("10.11.1.1", "10.11.1.3", "web", "A", (OK, ["10.11.1.2"])),
+        ("10.11.1.1", "10.11.1.3", "WEB.dns.podman", "A", (OK, ["10.11.1.2"])),
+        ("10.11.1.1", "10.11.1.3", "www", "AAAA", (OK, ["fd00:11::2"])),
+        ("10.11.2.1", "10.11.2.2", "app", "A", (OK, ["10.11.1.3"])),  # of the asker's other network
+        ("10.11.1.1", "10.11.1.2", "web", "A", (OK, ["10.11.1.2", "10.11.2.2"])),
+        ("10.11.2.1", "198.51.100.2", "web", "A", (OK, ["10.11.2.2"])),  # from the LAN
+        ("10.11.2.1", "198.51.100.2", "app", "A", (SERVER_FAILURE, [])),
+        ("10.11.1.1", "10.11.1.3", "nobody", "A", (SERVER_FAILURE, [])),
+        ("10.11.3.1", "10.11.3.2", "nobody", "A", (NAME_ERROR, [])),
+        ("10.11.3.1", "10.11.3.2", "db", "AAAA", (OK, [])),
+    ],
+)
+def test_aardvark_answers_each_by_its_address(
+    aardvark: dns.Servers, gateway: str, asker: str, name: str, kind: str, expected: tuple[int, list[str]]
+) -> None:
+    answer = aardvark.of("host", gateway).answer(query(name, kind), asker=asker)
+    assert parsed(answer, dns.AARDVARK_TTL) == expected
+
+
+def test_aardvark_knows_the_names_of_an_address(aardvark: dns.Servers) -> None:
+    found = aardvark.of("host", "10.11.1.1").answer(query("2.1.11.10.in-addr.arpa", "PTR"), asker="10.11.1.3")
+    code, names = parsed(found, dns.AARDVARK_TTL)
+    assert (code, names[:3]) == (OK, ["pods_web_1", "web", "www"])

@@ -7,17 +7,16 @@ the scenario of each.  What may differ: ids, random hardware addresses, names of
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from functools import cache
-from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
 from support.captures import CAPTURES, DAEMONS, scenario_file
+from support.host_recordings import LINK, Sysctls, anonymous, by_name, is_autoconfigured, sections
 
 from netlab.engine.docker import containers
 from netlab.model.family import FAMILIES, Family
-from netlab.model.plan import Interface, Node, Plan
+from netlab.model.plan import Interface, Plan
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.scenario import Scenario
 from netlab.plan import make
@@ -59,10 +58,6 @@ def scenario_of(daemon: str, config: str) -> Scenario:
 
 def captured(daemon: str, config: str, name: str) -> str:
     return (CAPTURES / daemon / config / name).read_text()
-
-
-def anonymous(text: str) -> str:
-    return re.sub(r"veth[0-9a-f]{7}", "veth", text)
 
 
 #: With the nftables backend, only ufw writes iptables rules.
@@ -116,100 +111,20 @@ def test_listeners_are_those_of_the_daemon(daemon: str, config: str) -> None:
     assert argv == sorted(line for line in commands.splitlines() if line)
 
 
-class Sysctls:
-    """A small model of the kernel: which writes reach which variables."""
-
-    PER_INTERFACE: ClassVar = {
-        "net.ipv4.conf.*.forwarding": "0",
-        "net.ipv4.conf.*.route_localnet": "0",
-        "net.ipv4.conf.*.rp_filter": "0",
-        "net.ipv6.conf.*.accept_ra": "1",
-        "net.ipv6.conf.*.disable_ipv6": "0",
-        "net.ipv6.conf.*.forwarding": "0",
-    }
-    PLAIN: ClassVar = {
-        "net.bridge.bridge-nf-call-arptables": "1",
-        "net.bridge.bridge-nf-call-ip6tables": "1",
-        "net.bridge.bridge-nf-call-iptables": "1",
-        "net.ipv4.ip_forward": "0",
-        "net.ipv4.ip_unprivileged_port_start": "1024",
-    }
-
-    def __init__(self, node: Node) -> None:
-        names = sorted({"lo", *(interface.name for interface in node.interfaces)})
-        self.plain = dict(self.PLAIN)
-        self.per = {
-            key: dict.fromkeys(["all", "default", *names], v) for key, v in self.PER_INTERFACE.items()
-        }
-        for sysctl in node.sysctls:
-            self.write(sysctl.key, sysctl.value)
-        if node.kind == "host":
-            for values in self.per.values():
-                del values["lo"]
-
-    def write(self, key: str, value: str) -> None:
-        if key == "net.ipv4.ip_forward":
-            self.plain[key] = value
-            self.write("net.ipv4.conf.all.forwarding", value)
-            return
-        if key in self.plain:
-            self.plain[key] = value
-            return
-        if key == "net.ipv4.ping_group_range" or key.endswith(".accept_redirects"):
-            return  # the captures did not record it
-        match = re.fullmatch(r"(net\.ipv[46]\.conf)\.([^.]+)\.(\w+)", key)
-        assert match, key
-        values = self.per[f"{match[1]}.*.{match[3]}"]
-        spreads = match[2] == "all" and match[3] in ("forwarding", "disable_ipv6")
-        for name in values if spreads else [match[2]]:
-            assert name in values, f"{key}: there is no {name}"
-            values[name] = value
-
-    def show(self) -> str:
-        lines = [f"{key} = {value}" for key, value in self.plain.items()]
-        for key, values in self.per.items():
-            groups: dict[str, list[str]] = defaultdict(list)
-            for name, value in values.items():
-                groups[value].append(anonymous(name))
-            lines += [f"{key} = {value}: {' '.join(sorted(names))}" for value, names in groups.items()]
-        return "\n".join(sorted(lines))
-
-
-def by_name(line: str) -> str:
-    key, colon, names = line.partition(": ")
-    return f"{key}: {' '.join(sorted(names.split()))}" if colon else line
-
-
 @pytest.mark.parametrize(("daemon", "config"), CASES)
 def test_sysctls_are_those_of_the_daemon(daemon: str, config: str) -> None:
     plan = planned(daemon, config)
-    sections = re.split(r"^# (.*)\n", captured(daemon, config, "sysctls.txt"), flags=re.MULTILINE)
-    for title, text in zip(sections[1::2], sections[2::2], strict=True):
+    parts = re.split(r"^# (.*)\n", captured(daemon, config, "sysctls.txt"), flags=re.MULTILINE)
+    for title, text in zip(parts[1::2], parts[2::2], strict=True):
         node = plan.node(title.removeprefix("container "))
         assert Sysctls(node).show() == "\n".join(sorted(map(by_name, anonymous(text).splitlines()))), title
 
 
-def facts(text: str) -> dict[str, list[str]]:
-    """The sections of links.txt by title."""
-    sections: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith("# "):
-            sections[line[2:]] = []
-        else:
-            next(reversed(sections.values())).append(line)
-    return sections
-
-
-def is_autoconfigured(address: str) -> bool:
-    """A link-local address that the kernel made."""
-    return address.startswith("fe80::") and address != "fe80::1/64"
-
-
 def node_sections(daemon: str, config: str) -> dict[tuple[str, str], list[str]]:
-    sections = facts(captured(daemon, config, "links.txt"))
+    found = sections(captured(daemon, config, "links.txt"))
     return {
         (title.split(":")[0].removeprefix("container "), title.partition(": ")[2]): lines
-        for title, lines in sections.items()
+        for title, lines in found.items()
     }
 
 
@@ -248,9 +163,6 @@ def test_default_routes_are_those_of_the_daemon(daemon: str, config: str) -> Non
             if route.destination == "default" and route.via and Family.of(route.via) is family
         ]
         assert found == [line[:5] for line in expected], (name, what)
-
-
-LINK = re.compile(r"^(\d+): ([^:@]+)(?:@if(\d+))?: .* mtu (\d+) .*?(?:master (\S+) )?state")
 
 
 @pytest.mark.parametrize(("daemon", "config"), CASES)

@@ -1,0 +1,230 @@
+"""Containers: run, start, stop, connect and disconnect, as Podman and netavark do them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+from netlab.engine.ipam import PoolError
+from netlab.engine.podman import networks, publish
+from netlab.engine.podman.firewaller import Firewaller
+from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
+from netlab.engine.refusal import Refused
+from netlab.model import identifiers
+from netlab.model.event import ContainerSpec, EndpointSpec
+from netlab.model.family import Address, Family
+
+
+def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
+    """``podman run``: create and start; raises :class:`Refused`, and then there is no container."""
+    if spec.node in world.containers:
+        raise Refused("container", spec.node, f'the container name "{spec.name}" is already in use')
+    _check(world, spec)
+    container = Container(spec, wishes=[_wish(one) for one in spec.endpoints])
+    if spec.network_mode == networks.COMPOSE_DEFAULT and not container.wishes:
+        container.wishes = [EndpointSpec(networks.DEFAULT)]
+    for wish in container.wishes:
+        _check_wish(world, spec.node, wish)
+    if container.wishes:
+        container.published = publish.joined(world, spec)
+    world.containers[spec.node] = container
+    try:
+        start(world, rules, container)
+    except Refused:
+        del world.containers[spec.node]
+        raise
+
+
+def _wish(wish: EndpointSpec) -> EndpointSpec:
+    return replace(wish, network=networks.DEFAULT) if wish.network == networks.COMPOSE_DEFAULT else wish
+
+
+def _check(world: HostState, spec: ContainerSpec) -> None:
+    """Raise :class:`Refused` for what netlab does not reproduce of a container."""
+    for what, given in (
+        ("links", spec.links),
+        ("domainname", spec.domainname),
+        ("dns_search", spec.dns_search),
+        ("dns_opt", spec.dns_opt),
+    ):
+        if given:
+            raise Refused("container", spec.node, f"netlab does not reproduce {what} with Podman yet")
+    kind, _, target = spec.network_mode.partition(":")
+    if kind == "container" and target not in world.containers:
+        raise Refused("container", spec.node, f'no container with name or ID "{target}" found')
+
+
+def _check_wish(world: HostState, node: str, wish: EndpointSpec) -> None:
+    for what, given in (
+        ("gw_priority", wish.gw_priority),
+        ("interface_name", wish.interface_name),
+        ("link_local_ips", wish.link_local_ips),
+        ("driver_opts of a service's network", wish.driver_opts),
+    ):
+        if given:
+            raise Refused("container", node, f"netlab does not reproduce {what} with Podman yet")
+    if wish.network not in world.networks:
+        raise Refused(
+            "container", node, f"unable to find network with name or ID {wish.network}: network not found"
+        )
+
+
+def setup_order(wishes: list[EndpointSpec]) -> list[EndpointSpec]:
+    """The order in which netavark sets a container's networks up.
+
+    Real Podman leaves it to chance (a Go map). The first gets what is sent to a published port, the last has
+    the default route that counts. Here it is the order in which the networks were named.
+    """
+    return list(wishes)
+
+
+def start(world: HostState, rules: Firewaller, container: Container) -> None:
+    """``podman start`` of a container that does not run; raises :class:`Refused`, and nothing has changed."""
+    spec = container.spec
+    publish.check_free(world, container)
+    leases = _lease_all(world, container)
+    container.starts += 1
+    container.next_index = 2
+    ordered = setup_order(container.wishes)
+    _note_chance(world, container, ordered)
+    for wish in ordered:
+        ifname = f"eth{container.wishes.index(wish)}"
+        _join(world, rules, container, wish, ifname, leases[wish.network])
+    container.running = True
+    # A dict keeps insertion order: the last container to start comes last.
+    world.containers[spec.node] = world.containers.pop(spec.node)
+
+
+def _note_chance(world: HostState, container: Container, ordered: list[EndpointSpec]) -> None:
+    if len(ordered) < 2:
+        return
+    order = ", ".join(wish.network for wish in ordered)
+    text = (
+        "Podman leaves to chance in which order it sets up the networks, and so which of them gets what is "
+        "sent to a published port (the first), and which has the default route that counts (the last); here "
+        f"the order is {order}"
+    )
+    world.note("container", container.spec.node, text, by_chance=True)
+
+
+def _lease_all(world: HostState, container: Container) -> dict[str, dict[Family, Address]]:
+    """Addresses on every network, before any of them is set up."""
+    found: dict[str, dict[Family, Address]] = {}
+    try:
+        for wish in container.wishes:
+            found[wish.network] = _lease(world.networks[wish.network], container, wish)
+    except PoolError as error:
+        for name, addresses in found.items():
+            _release(world.networks[name], addresses)
+        raise Refused("container", container.spec.node, str(error)) from None
+    return found
+
+
+def _lease(network: LiveNetwork, container: Container, wish: EndpointSpec) -> dict[Family, Address]:
+    asked = {Family.IPV4: wish.ipv4_address, Family.IPV6: wish.ipv6_address}
+    found: dict[Family, Address] = {}
+    for family, text in asked.items():
+        if text is not None and family not in network.leases:
+            raise PoolError(f"requested static ip {text} not in any subnet on network {network.name}")
+    try:
+        for family, leases in network.leases.items():
+            text = asked[family]
+            owner = container.spec.id
+            found[family] = leases.next(owner) if text is None else leases.take(text, owner)
+    except PoolError:
+        _release(network, found)
+        raise
+    return found
+
+
+def _release(network: LiveNetwork, addresses: dict[Family, Address]) -> None:
+    for family, address in addresses.items():
+        network.leases[family].release(address)
+
+
+def _join(
+    world: HostState,
+    rules: Firewaller,
+    container: Container,
+    wish: EndpointSpec,
+    ifname: str,
+    addresses: dict[Family, Address],
+) -> None:
+    """What netavark does to set one network up: bridge, link, rules, ports."""
+    network = world.networks[wish.network]
+    networks.raise_bridge(world, network)
+    spec = container.spec
+    mac = wish.mac_address or identifiers.mac(spec.id, network.spec.id, str(container.starts))
+    endpoint = Endpoint(
+        wish, spec.node, mac, addresses, ifname, _free_veth(world), container.next_index, world.claim_index()
+    )
+    container.next_index += 1
+    container.endpoints.append(endpoint)
+    network.endpoints[spec.node] = endpoint
+    if Family.IPV6 in addresses:
+        key = f"net.ipv6.conf.{endpoint.veth}.accept_dad"
+        world.sysctls.write(key, "0", f"{spec.node} on {network.title}: its address is no duplicate")
+    if not network.internal:
+        rules.setup_network(world, network)
+        rules.setup_ports(world, network, container, endpoint)
+
+
+def _free_veth(world: HostState) -> str:
+    taken = {endpoint.veth for one in world.containers.values() for endpoint in one.endpoints}
+    return next(name for number in count() if (name := f"veth{number}") not in taken)
+
+
+def stop(world: HostState, rules: Firewaller, container: Container) -> None:
+    """``podman stop`` of a container that runs."""
+    for endpoint in tuple(container.endpoints):
+        _leave(world, rules, container, endpoint)
+    container.running = False
+
+
+def _leave(world: HostState, rules: Firewaller, container: Container, endpoint: Endpoint) -> None:
+    """What netavark does to tear one network down."""
+    network = world.network_of(endpoint)
+    last = len(network.endpoints) == 1
+    if not network.internal:
+        rules.teardown_ports(world, network, container, endpoint)
+        if last:
+            rules.teardown_last_ports(world, network)
+            rules.teardown_network(world, network)
+    container.endpoints.remove(endpoint)
+    del network.endpoints[container.spec.node]
+    world.sysctls.forget(endpoint.veth)
+    _release(network, endpoint.addresses)
+    if last:
+        networks.lower_bridge(world, network)
+
+
+def connect(world: HostState, rules: Firewaller, container: Container, given: EndpointSpec) -> None:
+    """``podman network connect`` of a container that exists."""
+    node, wish = container.spec.node, _wish(given)
+    _check_wish(world, node, wish)
+    if any(old.network == wish.network for old in container.wishes):
+        reason = f"container {container.spec.id} is already connected to network {wish.network!r}: "
+        raise Refused("container", node, f"{reason}network is already connected")
+    if not container.wishes:
+        reason = f'"{container.spec.network_mode}" is not supported: invalid network mode'
+        raise Refused("container", node, reason)
+    if container.running:
+        try:
+            addresses = _lease(world.networks[wish.network], container, wish)
+        except PoolError as error:
+            raise Refused("container", node, str(error)) from None
+        taken = {endpoint.ifname for endpoint in container.endpoints}
+        ifname = next(name for number in count() if (name := f"eth{number}") not in taken)
+        _join(world, rules, container, wish, ifname, addresses)
+    container.wishes.append(wish)
+
+
+def disconnect(world: HostState, rules: Firewaller, container: Container, network: str) -> None:
+    """``podman network disconnect``."""
+    name = networks.DEFAULT if network == networks.COMPOSE_DEFAULT else network
+    if not any(wish.network == name for wish in container.wishes):
+        reason = f"container {container.spec.name} is not connected to network {name!r}"
+        raise Refused("container", container.spec.node, reason)
+    for endpoint in [one for one in container.endpoints if one.spec.network == name]:
+        _leave(world, rules, container, endpoint)
+    container.wishes = [wish for wish in container.wishes if wish.network != name]

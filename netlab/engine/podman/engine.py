@@ -1,0 +1,171 @@
+"""Podman as a state machine: which event calls which part. There is no daemon."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netlab.engine.contract import HostFacts
+from netlab.engine.ipam import Pools
+from netlab.engine.podman import containers, facts, networks
+from netlab.engine.podman.firewaller import Firewaller
+from netlab.engine.podman.host_state import Container, HostState
+from netlab.engine.podman.ipam import DEFAULT_POOLS
+from netlab.engine.podman.netavark_table import NetavarkTable
+from netlab.engine.podman.traits import Traits
+from netlab.engine.refusal import Refused
+from netlab.engine.state import State
+from netlab.engine.sysctls import Sysctls
+from netlab.engine.tables import Tables, reload_ufw, tables_of
+from netlab.model.event import (
+    Connect,
+    ContainerRemove,
+    ContainerRestart,
+    ContainerStart,
+    ContainerStop,
+    DaemonConfigure,
+    DaemonStart,
+    DaemonStop,
+    Disconnect,
+    Event,
+    FirewallFlush,
+    FirewallReload,
+    HostFound,
+    HostReboot,
+    NetworkCreate,
+    NetworkRemove,
+)
+from netlab.model.family import Network
+from netlab.model.rules import ADDED_SINCE, NftTable
+from netlab.model.scenario import Host
+
+
+@dataclass(frozen=True, slots=True)
+class PodmanEngine:
+    """One version of Podman with one firewall driver of netavark."""
+
+    traits: Traits
+    rules: Firewaller
+
+    @property
+    def name(self) -> str:
+        """``podman-5-nftables``."""
+        return self.traits.name
+
+    def start(self, host: Host) -> State[HostState]:
+        """A host on which Podman has not run yet, so nothing is changed; raises :class:`Refused`."""
+        _check(host)
+        return State(lambda: self._first(host), self._step)
+
+    def step(self, state: State[HostState], event: Event) -> State[HostState]:
+        """The state after one more event; raises :class:`Refused`."""
+        return state.after(event)
+
+    def describe(self, state: State[HostState]) -> HostFacts:
+        """What is on the host in this state."""
+        return facts.describe(state.world)
+
+    def _first(self, host: Host) -> HostState:
+        default = networks.default()
+        pools = Pools(
+            DEFAULT_POOLS, tuple(_foreign(host)), [default.subnet(family) for family in default.families]
+        )
+        return HostState(
+            host=host,
+            traits=self.traits,
+            sysctls=Sysctls(host.sysctls),
+            tables=tables_of(host),
+            pools=pools,
+            networks={default.name: default},
+            next_index=2 + len(host.interfaces) + len(host.bridges),
+        )
+
+    def _step(self, world: HostState, event: Event) -> None:
+        rules = self.rules
+        match event:
+            case NetworkCreate(spec):
+                networks.create(world, spec)
+            case NetworkRemove(name):
+                networks.remove(world, name)
+            case ContainerStart(spec_):
+                containers.run(world, rules, spec_)
+            case ContainerStop(node):
+                self._stop(world, _known(world, node))
+            case ContainerRestart(node, if_stopped):
+                container = _known(world, node)
+                if not (if_stopped and container.running):
+                    self._stop(world, container)
+                    containers.start(world, rules, container)
+            case ContainerRemove(node):
+                _check_free_of_dependents(world, node)
+                self._stop(world, _known(world, node))
+                del world.containers[node]
+            case Connect(node, wish):
+                containers.connect(world, rules, _known(world, node), wish)
+            case Disconnect(node, network):
+                containers.disconnect(world, rules, _known(world, node), network)
+            case FirewallFlush():
+                for tables in world.tables.values():
+                    tables.flush_table("filter")
+                    tables.flush_table("nat")
+            case FirewallReload():
+                reload_ufw(world.host, world.tables)
+            case HostFound():
+                _take_over(world, event)
+            case DaemonStop() | DaemonStart() | DaemonConfigure():
+                raise Refused("event", "", "Podman has no daemon")
+            case HostReboot():
+                raise Refused("event", "", "netlab does not reproduce a reboot with Podman yet")
+
+    def _stop(self, world: HostState, container: Container) -> None:
+        if container.running:
+            containers.stop(world, self.rules, container)
+
+
+def _check(host: Host) -> None:
+    """Raise :class:`Refused` for settings that Podman does not have, or that are not reproduced with it."""
+    for key in host.daemon:
+        raise Refused("daemon", key, "Podman has no daemon, and reads no daemon.json")
+    if host.firewall.kind == "firewalld":
+        raise Refused("host", host.name, "netlab does not reproduce firewalld beside Podman yet")
+    for what, given in (
+        ("userland proxy (proxy)", host.proxy != "shared"),
+        ("variables of Docker's daemon (environment)", host.environment),
+        ("mirrored networking of WSL2 (wsl2_mirrored)", host.wsl2_mirrored),
+    ):
+        if given:
+            raise Refused("host", host.name, f"Podman does not know Docker's {what}")
+
+
+def _foreign(host: Host) -> Iterator[Network]:
+    """The subnets of the host's own interfaces, which no network may overlap."""
+    addresses = [address for interface in host.interfaces for address in interface.addresses]
+    addresses += [address for bridge in host.bridges for address in bridge.addresses]
+    yield from (ipaddress.ip_interface(address).network for address in addresses)
+
+
+def _known(world: HostState, node: str) -> Container:
+    container = world.containers.get(node)
+    if container is None:
+        raise Refused("container", node, f'no container with name or ID "{node}" found: no such container')
+    return container
+
+
+def _check_free_of_dependents(world: HostState, node: str) -> None:
+    others = [other for other, one in world.containers.items() if one.shares == node]
+    if others:
+        reason = f"has dependent containers which must be removed before it: {', '.join(others)}"
+        raise Refused("container", node, f"container {node} {reason}: container already exists")
+
+
+def _take_over(world: HostState, found: HostFound) -> None:
+    """Go on from what others have made of the host: Podman keeps no account of its rules."""
+    for ruleset in found.rulesets:
+        if isinstance(ruleset, NftTable):
+            world.table = NetavarkTable.of(ruleset) if ruleset.chains else None
+            continue
+        tables = world.tables[ruleset.family] = Tables(ruleset.family)
+        tables.take(ruleset)
+    for key, value in found.sysctls:
+        world.sysctls.write(key, value, ADDED_SINCE)

@@ -1,0 +1,170 @@
+"""Podman's answer to :meth:`netlab.engine.contract.Engine.describe`: what is on the host by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.contract import ContainerState, HostFacts, NetworkState
+from netlab.engine.podman import publish
+from netlab.engine.podman.dns_names import names, resolvers
+from netlab.engine.podman.etc import hosts_file, resolv_conf
+from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
+from netlab.engine.podman.networks import COMPOSE_DEFAULT
+from netlab.model.family import Family
+from netlab.model.identifiers import mac
+from netlab.model.plan import Interface, NetworkFacts, Route, Sysctl
+from netlab.model.rules import IptablesRuleset, NftTable
+
+#: The metric of netavark's default routes, unless an option of the network says another.
+METRIC = 100
+
+
+def describe(world: HostState) -> HostFacts:
+    """What is on the host by now."""
+    return HostFacts(
+        engine=world.traits.name,
+        networks=tuple(_network(world, network) for network in world.networks.values()),
+        containers=tuple(_container(world, container) for container in world.containers.values()),
+        interfaces=tuple(_interfaces(world)),
+        sysctls=world.sysctls.all(),
+        rulesets=tuple(_rulesets(world)),
+        listeners=tuple(publish.listeners(world)),
+        publications=tuple(p for c in world.containers.values() for p in publish.publications(world, c)),
+        resolvers=tuple(resolvers(world)),
+        notes=tuple(world.notes),
+    )
+
+
+def _network(world: HostState, network: LiveNetwork) -> NetworkState:
+    facts = NetworkFacts(
+        name=network.name,
+        key=COMPOSE_DEFAULT if network.default else network.spec.label or network.name,
+        host=world.host.name,
+        bridge=network.bridge,
+        subnets=tuple(str(network.subnet(family)) for family in network.families),
+        gateways=tuple(str(network.gateway(family)) for family in network.families),
+        internal=network.internal,
+        members=tuple((node, e.ifname, _addresses(network, e)) for node, e in network.endpoints.items()),
+        names=names(world, network),
+    )
+    return NetworkState(None if network.default else network.spec, facts)
+
+
+def _addresses(network: LiveNetwork, endpoint: Endpoint) -> tuple[str, ...]:
+    return tuple(f"{a}/{network.subnet(family).prefixlen}" for family, a in endpoint.addresses.items())
+
+
+def _interfaces(world: HostState) -> Iterator[Interface]:
+    """The bridges, then the host's ends of links to containers."""
+    for network in world.networks.values():
+        if network.index is not None:
+            gateways = (f"{network.gateway(f)}/{network.subnet(f).prefixlen}" for f in network.families)
+            yield Interface(
+                name=network.bridge,
+                kind="bridge",
+                mac=network.mac,
+                mtu=network.mtu,
+                addresses=tuple(gateways),
+                index=network.index,
+                reason=f"bridge of {network.title}",
+            )
+    for container in world.containers.values():
+        for endpoint in container.endpoints:
+            network = world.network_of(endpoint)
+            yield Interface(
+                name=endpoint.veth,
+                kind="veth",
+                mac=mac("veth", endpoint.node, str(endpoint.host_index)),
+                mtu=network.mtu,
+                peer=(endpoint.node, endpoint.ifname),
+                master=network.bridge,
+                index=endpoint.host_index,
+                reason=f"{endpoint.node} on {network.title}",
+            )
+
+
+def _rulesets(world: HostState) -> Iterator[IptablesRuleset | NftTable]:
+    """The tables of iptables, then netavark's own."""
+    for tables in world.tables.values():
+        written = tables.freeze()
+        if written.tables:
+            yield written
+    if world.table is not None:
+        yield world.table.freeze()
+
+
+# -- containers
+
+
+def _container(world: HostState, container: Container) -> ContainerState:
+    spec = container.spec
+    namespace = _namespace(world, container)
+    return ContainerState(
+        spec=spec,
+        running=container.running,
+        starts=container.starts,
+        namespace=namespace if namespace != spec.node else "",
+        hostname=_hostname(world, container),
+        interfaces=tuple(_own_interfaces(world, container)),
+        routes=tuple(_routes(world, container)),
+        sysctls=tuple(_sysctls(world, container)) if namespace == spec.node else (),
+        hosts_file=hosts_file(world, container),
+        resolv_conf=resolv_conf(world, container),
+    )
+
+
+def _hostname(world: HostState, container: Container) -> str:
+    owner = world.containers.get(container.shares)
+    if owner is not None:
+        return _hostname(world, owner)
+    hosts = container.spec.network_mode == "host" or container.spec.uts_host
+    return world.host.name if hosts and not container.spec.hostname else container.hostname
+
+
+def _namespace(world: HostState, container: Container) -> str:
+    """The node whose network namespace it is in; those that share one keep it when its owner stops."""
+    owner = world.containers.get(container.shares)
+    if owner is not None and (owner.running or not container.running):
+        return _namespace(world, owner)
+    return world.host.name if container.spec.network_mode == "host" else container.spec.node
+
+
+def _own_interfaces(world: HostState, container: Container) -> Iterator[Interface]:
+    for endpoint in container.endpoints:
+        network = world.network_of(endpoint)
+        yield Interface(
+            name=endpoint.ifname,
+            kind="veth",
+            mac=endpoint.mac,
+            mtu=network.mtu,
+            peer=(world.host.name, endpoint.veth),
+            addresses=_addresses(network, endpoint),
+            index=endpoint.index,
+            reason=f"{container.spec.node} on {network.title}",
+        )
+
+
+def _routes(world: HostState, container: Container) -> Iterator[Route]:
+    """A default route by every network that is not internal, in the order in which they are added.
+
+    The kernel puts a route of the same metric in front of those that are there.
+    """
+    for endpoint in container.endpoints:
+        network = world.network_of(endpoint)
+        for family in network.families if not network.internal else ():
+            via = str(network.gateway(family))
+            yield Route("default", via, endpoint.ifname, metric=METRIC, protocol="static")
+
+
+def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
+    yield Sysctl("net.ipv4.ping_group_range", "0 0", "Podman lets root in a container ping")
+    for key, value in container.spec.sysctls.items():
+        yield Sysctl(key, value, "the service's own (sysctls)")
+    for endpoint in container.endpoints:
+        name = endpoint.ifname
+        yield Sysctl(f"net.ipv6.conf.{name}.autoconf", "0", "no router may give it addresses")
+        if world.traits.loose_rp_filter:
+            yield Sysctl(f"net.ipv4.conf.{name}.arp_notify", "1", "others are told of its address")
+            yield Sysctl(f"net.ipv4.conf.{name}.rp_filter", "2", "any route back to the sender will do")
+        if Family.IPV6 in endpoint.addresses:
+            yield Sysctl(f"net.ipv6.conf.{name}.accept_dad", "0", "its address is no duplicate")

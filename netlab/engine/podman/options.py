@@ -1,0 +1,83 @@
+"""The options of a network (``driver_opts`` in Compose, ``podman network create -o``).
+
+Source: containers/common, libnetwork/netavark/config.go; refusals measured on 4.3.1, 5.4.2 and 5.8.6.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from netlab.engine.refusal import Refused
+from netlab.model.event import NetworkSpec
+
+#: The names that Docker's API has for the bridge's name and the MTU.
+_BRIDGE = "com.docker.network.bridge.name"
+_MTUS = ("mtu", "com.docker.network.driver.mtu")
+_ISOLATE = "isolate"
+#: What Podman knows, and netlab does not reproduce.
+_MISSING = ("vlan", "vrf", "mode", "metric", "no_default_route", "host_interface_name")
+#: What Go's strconv.ParseBool takes.
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeOptions:
+    """The options that were given; ``bridge`` is empty for a name of Podman's choice."""
+
+    bridge: str = ""
+    mtu: int = 1500
+    isolate: bool = False
+
+
+def read(spec: NetworkSpec) -> BridgeOptions:
+    """The options of a network; raises :class:`Refused` in Podman's words, and for what is not reproduced."""
+    bridge, mtu, isolate = "", 1500, False
+    for key, value in spec.driver_opts.items():
+        if key == _BRIDGE:
+            bridge = value
+        elif key in _MTUS:
+            mtu = _number(spec, value) or 1500
+        elif key == _ISOLATE:
+            isolate = _flag(spec, value)
+        elif key in _MISSING:
+            raise Refused(
+                "network", spec.name, f"netlab does not reproduce Podman's network option {key} yet"
+            )
+        else:
+            raise Refused("network", spec.name, f"unsupported bridge network option {key}")
+    return BridgeOptions(bridge, mtu, isolate)
+
+
+def _number(spec: NetworkSpec, value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise Refused("network", spec.name, f'strconv.Atoi: parsing "{value}": invalid syntax')
+    return int(value)
+
+
+def _flag(spec: NetworkSpec, value: str) -> bool:
+    if value == "strict":
+        raise Refused("network", spec.name, "netlab does not reproduce Podman's isolate=strict yet")
+    if value not in _BOOLEANS:
+        raise Refused("network", spec.name, f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    return _BOOLEANS[value]
+
+
+def check(spec: NetworkSpec) -> None:
+    """Raise :class:`Refused` for what else of a network is not Podman's, or not reproduced."""
+    if spec.driver != "bridge":
+        raise Refused("network", spec.name, f"the {spec.driver} driver is not reproduced, only bridge is")
+    if spec.enable_ipv4 is False:
+        raise Refused(
+            "network", spec.name, "Podman cannot switch IPv4 off (enable_ipv4); name an IPv6 subnet alone"
+        )
+    for pool in spec.pools:
+        if pool.aux_addresses:
+            raise Refused("network", spec.name, "Podman reserves no addresses (aux_addresses)")
+        if pool.subnet is not None and ipaddress.ip_network(pool.subnet, strict=False).num_addresses < 4:
+            raise Refused(
+                "network", spec.name, f"netlab does not reproduce a Podman network as small as {pool.subnet}"
+            )

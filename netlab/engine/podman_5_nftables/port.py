@@ -1,0 +1,69 @@
+"""Published ports of a container on one network (netavark, src/firewall/nft.rs: setup_port_forward)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork, Published
+from netlab.engine.podman_5_nftables.chains import DNAT, SETMARK, chain_of
+from netlab.model.family import Family, endpoint
+
+
+def setup(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+    """Append the rules of every port."""
+    assert world.table is not None
+    for family in own.addresses if container.published else ():
+        world.table.chain(chain_of(network, family, dnat=True))
+        for chain, text, reason in _rules(network, container, own, family):
+            world.table.add(chain, text, reason)
+
+
+def teardown(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+    """Delete every rule that is equal to one of the container's."""
+    for family in own.addresses if world.table is not None else ():
+        assert world.table is not None
+        for chain, text, _ in _rules(network, container, own, family):
+            world.table.delete_equal(chain, text)
+
+
+def teardown_last(world: HostState, network: LiveNetwork) -> None:
+    """Nothing of the network is left: delete the chains with its ports."""
+    for family in network.families if world.table is not None else ():
+        assert world.table is not None
+        world.table.drop_chain(chain_of(network, family, dnat=True))
+
+
+def _rules(
+    network: LiveNetwork, container: Container, own: Endpoint, family: Family
+) -> Iterator[tuple[str, str, str]]:
+    """(chain, text, reason) of every port, in order."""
+    chain, ip = chain_of(network, family, dnat=True), family.nft
+    for port in container.published:
+        address = port.address(family)
+        if address is None:
+            continue
+        daddr = f"{ip} daddr {address} " if address else ""
+        reason = f"{_said(port)} of {container.spec.node} on {network.title}, published"
+        match = f"{daddr}{port.protocol} dport {_range(port.host_port, port.count)}"
+        yield DNAT, f"{match} jump {chain}", reason
+        yield (
+            chain,
+            f"{ip} saddr {network.subnet(family)} {match} jump {SETMARK}",
+            f"{reason}: containers on {network.title} get their answers by way of the host",
+        )
+        if family is Family.IPV4:
+            localhost = f"{reason}: 127.0.0.1 would be no sender outside the host"
+            yield chain, f"{ip} saddr {family.loopback} {match} jump {SETMARK}", localhost
+        for number in range(port.count):
+            to = endpoint(str(own.addresses[family]), port.container_port + number)
+            one = f"{daddr}{port.protocol} dport {port.host_port + number}"
+            yield chain, f"{one} dnat {ip} to {to}", reason
+
+
+def _range(first: int, count: int) -> str:
+    return str(first) if count == 1 else f"{first}-{first + count - 1}"
+
+
+def _said(port: Published) -> str:
+    word = "port" if port.count == 1 else "ports"
+    return f"{word} {_range(port.container_port, port.count)}"
