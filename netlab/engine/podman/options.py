@@ -12,8 +12,9 @@ from netlab.engine.refusal import Refused
 from netlab.model.event import NetworkSpec
 
 #: The names that Docker's API has for the bridge's name and the MTU.
-_BRIDGE = "com.docker.network.bridge.name"
-_MTUS = ("mtu", "com.docker.network.driver.mtu")
+_DOCKER = "com.docker.network."
+_BRIDGE = _DOCKER + "bridge.name"
+_MTUS = ("mtu", _DOCKER + "driver.mtu")
 _ISOLATE = "isolate"
 #: What Podman knows, and netlab does not reproduce.
 _MISSING = ("vlan", "vrf", "mode", "metric", "no_default_route", "host_interface_name")

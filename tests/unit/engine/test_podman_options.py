@@ -1,0 +1,107 @@
+"""What Podman makes of ports and networks, beyond the recordings; and what is refused, in whose words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netlab.lab.load import load_plan
+from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
+from netlab.model.rules import NftTable
+
+SERVICE = "services: {web: {image: busybox, networks: [front], %s}}\n"
+NETWORK = "networks: {front: {%s}}\nx-netlab: {host: {engine: podman%s}}\n"
+
+
+def plan_of(folder: Path, service: str = "", network: str = "", host: str = "") -> Plan:
+    file = folder / "pods.yaml"
+    file.write_text(SERVICE % service + NETWORK % (network, host))
+    return load_plan([file])
+
+
+def rules_of(plan: Plan, chain: str) -> list[str]:
+    table = plan.node("host").rulesets[-1]
+    assert isinstance(table, NftTable)
+    return [rule.text for one in table.chains if one.name.endswith(chain) for rule in one.rules]
+
+
+def test_neighbouring_ports_are_one_range(tmp_path: Path) -> None:
+    """``-p 9021:8001 -p 9020:8000`` becomes the range 9020-9021; each port has its own socket and dnat."""
+    plan = plan_of(tmp_path, 'ports: ["9021:8001", "9020:8000", "9030:80"]')
+    jumps = [rule.partition(" jump ")[0] for rule in rules_of(plan, "HOSTPORT-DNAT")]
+    assert jumps == ["tcp dport 9020-9021", "tcp dport 9030"]
+    assert [rule for rule in rules_of(plan, "_dnat") if "dnat ip" in rule] == [
+        "tcp dport 9020 dnat ip to 10.89.0.2:8000",
+        "tcp dport 9021 dnat ip to 10.89.0.2:8001",
+        "tcp dport 9030 dnat ip to 10.89.0.2:80",
+    ]
+    assert [one.port for one in plan.node("host").listeners] == [9020, 9021, 9030]
+
+
+def test_groups_of_ports_are_by_chance(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 'ports: ["53:53/udp", "127.0.0.1:8080:80", "80:81"]')
+    assert [note.by_chance for note in plan.notes] == [True]
+    assert "order" in plan.notes[0].text
+
+
+def test_all_addresses_of_ipv4_count_as_none(tmp_path: Path) -> None:
+    """On a dual-stack network 0.0.0.0 is published by IPv6 as well, without a socket."""
+    plan = plan_of(tmp_path, 'ports: ["0.0.0.0:80:80"]', "enable_ipv6: true")
+    assert any("dnat ip6 to [fd" in rule for rule in rules_of(plan, "_dnat"))
+    assert [one.address for one in plan.node("host").listeners] == ["0.0.0.0"]
+    assert [one.host_address for one in plan.publications] == [""]
+
+
+def test_an_internal_network_has_no_rules_and_no_way_out(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 'ports: ["80:80"]', "internal: true")
+    host = plan.node("host")
+    assert (host.rulesets, plan.node("web").routes, plan.publications) == ((), (), ())
+    assert [one.process for one in host.listeners] == ["conmon"]
+    assert [one.address for one in plan.resolvers] == ["10.89.0.1"]
+
+
+def test_names_are_those_of_podman_compose(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert plan.node("web").container == f"{plan.project}_web_1"
+    assert {network.bridge for network in plan.networks} == {"podman0", "podman1"}
+
+
+@pytest.mark.parametrize(
+    ("service", "network", "host", "words"),
+    [
+        (
+            "",
+            "driver_opts: {com.docker.network.bridge.host_binding_ipv4: 127.0.0.1}",
+            "",
+            "unsupported bridge",
+        ),
+        ("", "driver_opts: {isolate: strict}", "", "does not reproduce Podman's isolate=strict"),
+        ("", "driver_opts: {mode: unmanaged}", "", "does not reproduce Podman's network option mode"),
+        ("", "driver_opts: {isolate: maybe}", "", 'strconv.ParseBool: parsing "maybe"'),
+        ("", "ipam: {config: [{subnet: 198.51.100.0/25}]}", "", "already used on the host"),
+        ("", "", ", daemon: {ip: 127.0.0.1}", "Podman has no daemon"),
+        ("", "", ", firewall: firewalld", "does not reproduce firewalld beside Podman"),
+        ("", "", ", proxy: per-port", "Podman does not know Docker's userland proxy"),
+        ("dns_search: [example.org]", "", "", "does not reproduce dns_search"),
+        ('ports: ["8000-8010:80"]', "", "", "different lengths: 11 vs 1"),
+        ('ports: ["80:80"]', "", ", listen: [80/tcp]", "address already in use"),
+    ],
+)
+def test_what_is_refused_says_so(tmp_path: Path, service: str, network: str, host: str, words: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        plan_of(tmp_path, service, network, host)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [("restart daemon", "Podman has no daemon"), ("reboot host", "does not reproduce a reboot with Podman")],
+)
+def test_events_of_a_daemon_are_refused(tmp_path: Path, event: str, words: str) -> None:
+    file = tmp_path / "pods.yaml"
+    block = "x-netlab: {host: {engine: podman}, events: [%s]}\n"
+    file.write_text(SERVICE % "" + "networks: {front: {}}\n" + block % event)
+    with pytest.raises(ScenarioError, match=words):
+        load_plan([file])
