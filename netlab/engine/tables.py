@@ -104,10 +104,10 @@ class Tables:
         if not self.exists(table, chain, text):
             self._for_rule("-A", table, chain, text).add(Rule(text, reason))
 
-    def insert(self, table: str, chain: str, text: str, reason: str) -> None:
-        """``-I``, unless the rule exists; raises IptablesError as :meth:`append` does."""
+    def insert(self, table: str, chain: str, text: str, reason: str, at: int = 0) -> None:
+        """``-I`` before index ``at``, unless the rule exists; raises IptablesError as :meth:`append` does."""
         if not self.exists(table, chain, text):
-            self._for_rule("-I", table, chain, text).add(Rule(text, reason), 0)
+            self._for_rule("-I", table, chain, text).add(Rule(text, reason), at)
 
     def _for_rule(self, action: str, table: str, chain: str, text: str) -> WorkingChain:
         """The chain that a rule is put into."""

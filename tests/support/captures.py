@@ -23,7 +23,10 @@ DAEMONS = {
     "29-nftables": "docker-29-nftables",
 }
 #: ... and of each Podman, with netavark's firewall driver.
-PODMAN = {"podman-5.4.2-nftables": "podman-5-nftables"}
+PODMAN = {
+    "podman-5.4.2-iptables": "podman-5-iptables",
+    "podman-5.4.2-nftables": "podman-5-nftables",
+}
 #: Recordings of Podman in which the second network of a container was set up before the first.
 MIRRORED = {("podman-5.4.2-nftables", "p09")}
 #: Where IPv6 rules must be asked for.

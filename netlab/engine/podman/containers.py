@@ -188,7 +188,7 @@ def _leave(world: HostState, rules: Firewaller, container: Container, endpoint: 
     if not network.internal:
         rules.teardown_ports(world, network, container, endpoint)
         if last:
-            rules.teardown_last_ports(world, network)
+            rules.teardown_last_ports(world, network, container, endpoint)
             rules.teardown_network(world, network)
     container.endpoints.remove(endpoint)
     del network.endpoints[container.spec.node]

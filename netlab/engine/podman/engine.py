@@ -17,7 +17,7 @@ from netlab.engine.podman.traits import Traits
 from netlab.engine.refusal import Refused
 from netlab.engine.state import State
 from netlab.engine.sysctls import Sysctls
-from netlab.engine.tables import Tables, reload_ufw, tables_of
+from netlab.engine.tables import IptablesError, Tables, reload_ufw, tables_of
 from netlab.model.event import (
     Connect,
     ContainerRemove,
@@ -82,6 +82,12 @@ class PodmanEngine:
         )
 
     def _step(self, world: HostState, event: Event) -> None:
+        try:
+            self._act(world, event)
+        except IptablesError as error:
+            raise Refused("event", "", f"netavark: {error}") from None
+
+    def _act(self, world: HostState, event: Event) -> None:
         rules = self.rules
         match event:
             case NetworkCreate(spec):

@@ -23,4 +23,4 @@ class Firewaller:
     setup_ports: OnPorts
     teardown_ports: OnPorts
     #: the last container leaves, after :attr:`teardown_ports`: what its network had for ports
-    teardown_last_ports: OnNetwork
+    teardown_last_ports: OnPorts

@@ -33,6 +33,12 @@ class Published:
     container_port: int
     count: int = 1
 
+    @property
+    def title(self) -> str:
+        """``port 80``, ``ports 8000-8004``: those of the container."""
+        first, last = self.container_port, self.container_port + self.count - 1
+        return f"port {first}" if self.count == 1 else f"ports {first}-{last}"
+
     def address(self, family: Family) -> str | None:
         """The address of the host that its rules match; empty for any, None: no rules for this family."""
         if not self.host_ip or self.host_ip == family.any:

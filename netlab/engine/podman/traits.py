@@ -25,3 +25,4 @@ class Traits:
 
 
 NFTABLES_5 = Traits("podman-5-nftables")
+IPTABLES_5 = Traits("podman-5-iptables")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork, Published
+from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.podman_5_nftables.chains import DNAT, SETMARK, chain_of
 from netlab.model.family import Family, endpoint
 
@@ -26,9 +26,10 @@ def teardown(world: HostState, network: LiveNetwork, container: Container, own: 
             world.table.delete_equal(chain, text)
 
 
-def teardown_last(world: HostState, network: LiveNetwork) -> None:
+def teardown_last(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Nothing of the network is left: delete the chains with its ports."""
-    for family in network.families if world.table is not None else ():
+    del container  # whether it published anything or not
+    for family in own.addresses if world.table is not None else ():
         assert world.table is not None
         world.table.drop_chain(chain_of(network, family, dnat=True))
 
@@ -43,7 +44,7 @@ def _rules(
         if address is None:
             continue
         daddr = f"{ip} daddr {address} " if address else ""
-        reason = f"{_said(port)} of {container.spec.node} on {network.title}, published"
+        reason = f"{port.title} of {container.spec.node} on {network.title}, published"
         match = f"{daddr}{port.protocol} dport {_range(port.host_port, port.count)}"
         yield DNAT, f"{match} jump {chain}", reason
         yield (
@@ -62,8 +63,3 @@ def _rules(
 
 def _range(first: int, count: int) -> str:
     return str(first) if count == 1 else f"{first}-{first + count - 1}"
-
-
-def _said(port: Published) -> str:
-    word = "port" if port.count == 1 else "ports"
-    return f"{word} {_range(port.container_port, port.count)}"
