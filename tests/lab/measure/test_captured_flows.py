@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,17 @@ def _mirrored(version: str, configuration: str, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
 
 
+def _chain(network: str) -> str:
+    return sha512(network.encode()).hexdigest()[:13].upper()
+
+
 def named(essence: Essence, plan: Plan) -> Essence:
     """A recording of Podman with the chains that the plan's networks have: the recorder pinned their ids."""
     text = "\n".join(essence.rules)
     for network in plan.networks:
         short = digest("network", plan.project, network.name, network.host)[:8]
         text = text.replace(f"nv_{sha256(network.key.encode()).hexdigest()[:8]}_", f"nv_{short}_")
+        text = text.replace(_chain(network.key), _chain(network.name))
     return replace(essence, rules=tuple(text.split("\n")) if text else ())
 
 

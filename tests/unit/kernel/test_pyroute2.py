@@ -27,6 +27,7 @@ from netlab.kernel.netlink import dump, interfaces, nf_tables, route, rulecopy, 
 from netlab.kernel.netlink import message as m
 from netlab.kernel.netlink.socket import _HEADER, RouteSocket
 from netlab.kernel.trace import table
+from netlab.model.plan import Route
 
 LINK = (m.RTM_NEWLINK, m.RTM_SETLINK, m.RTM_DELLINK, m.RTM_GETLINK)
 CLASSES: dict[int, type] = {
@@ -141,15 +142,22 @@ ROUTE = {"table": 254, "proto": 3, "type": 1}
             {"family": 2, "prefixlen": 24, "index": 7, "IFA_LOCAL": "192.0.2.1"},
         ),
         (
-            m.route("10.0.0.0/8", "192.0.2.7", 3, "192.0.2.1"),
+            m.route(Route("10.0.0.0/8", "192.0.2.7", source="192.0.2.1"), 3),
             {
                 **ROUTE, "family": 2, "dst_len": 8, "RTA_DST": "10.0.0.0", "RTA_GATEWAY": "192.0.2.7",
                 "RTA_OIF": 3, "RTA_PREFSRC": "192.0.2.1",
             },
         ),
         (
-            m.route("default", "2001:db8::7", delete=True),
+            m.route(Route("default", "2001:db8::7"), delete=True),
             {**ROUTE, "family": 10, "RTA_GATEWAY": "2001:db8::7"},
+        ),
+        (
+            m.route(Route("default", "192.0.2.7", metric=100, protocol="static"), 3),
+            {
+                **ROUTE, "family": 2, "proto": m.RTPROT_STATIC, "RTA_GATEWAY": "192.0.2.7", "RTA_OIF": 3,
+                "RTA_PRIORITY": 100,
+            },
         ),
         (
             m.get_route("2001:db8::7", 3),
