@@ -46,7 +46,12 @@ _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?/(tcp|udp|sctp|dccp)\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_/-]{1,17}\Z")
 #: What becomes a word of a rule may hold nothing that makes two of it, or another rule.
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,14}\Z", re.ASCII)
-_PROTOCOL = re.compile(r"[a-z0-9][a-z0-9-]*\Z", re.ASCII)
+#: names of protocols(5) that Debian's file has, as far as anybody filters them
+_PROTOCOLS = (
+    "ah", "dccp", "egp", "eigrp", "encap", "esp", "ggp", "gre", "hip", "icmp", "igmp", "ip", "ipcomp",
+    "ipencap", "ipip", "ipv6", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route", "isis",
+    "l2tp", "ospf", "pim", "pup", "rsvp", "sctp", "skip", "tcp", "udp", "udplite", "vrrp",
+)  # fmt: skip
 _KEYS = {
     "target", "interfaces", "sources", "services", "ports", "protocols", "source_ports", "rich_rules",
     "masquerade", "forward",
@@ -212,8 +217,9 @@ def _source(text: str) -> str:
 
 def protocol(text: str) -> str:
     """The name or number of a protocol; raises UsageError."""
-    if not _PROTOCOL.match(text):
-        raise refuse(f"{text!r} is not the name of a protocol")
+    known = text in _PROTOCOLS or (text.isascii() and text.isdecimal() and int(text) < 256)
+    if not known:
+        raise refuse(f"{text!r} is not the name of a protocol{hint(text, _PROTOCOLS)}")
     return text
 
 

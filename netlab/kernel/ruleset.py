@@ -10,7 +10,7 @@ import os.path
 from dataclasses import dataclass
 from functools import cache
 
-from netlab.kernel import process, userns
+from netlab.kernel import process, sysctl, userns
 from netlab.model.errors import LabError, MachineError
 from netlab.model.family import Family
 
@@ -113,6 +113,7 @@ def start_iptables(family: Family, text: str, *, fresh: bool = False) -> Loading
     """
     tool = f"{family.iptables}-restore"
     _demand_nf_tables(tool)
+    sysctl.demand_br_netfilter(text)
     if fresh:
         text = into_nothing(text)
     if not userns.initial():

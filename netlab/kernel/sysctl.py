@@ -54,6 +54,19 @@ _LIMITS = {
 _LIMITS_OF_ALL = ("net.ipv4.icmp_msgs_per_sec", "net.ipv4.icmp_msgs_burst")
 
 
+#: there if br_netfilter is loaded, in every namespace
+_BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
+
+def demand_br_netfilter(rules: str) -> None:
+    """Raise MachineError if the kernel would load br_netfilter for these rules (net/netfilter/xt_physdev.c).
+
+    The module makes the frames of every bridge of the machine go through its iptables rules.
+    """
+    if "physdev" in rules and not os.access(_BRIDGED, os.F_OK):
+        raise MachineError("the match physdev: br_netfilter is not loaded; run: sudo modprobe br_netfilter")
+
+
 def path(key: str) -> str:
     """The file of a dotted key, in which ``/`` means a dot inside a name (sysctl(8)).
 

@@ -142,6 +142,8 @@ def _nft(arguments: Sequence[str]) -> None:
     for word in arguments:
         if re.match(r"--(f|inc|int)", word) or re.match(r"-[A-Za-z]*[fiI]", word):
             _refuse(word, "reads commands or files from elsewhere")
+        if re.match(r"--j", word) or re.match(r"-[A-Za-z]*j", word):
+            _refuse(word, "takes rules as JSON; write them in nft's own language")
     for _, wrong in wrong_nft(" ".join(arguments)):
         raise RuleError(wrong)
 

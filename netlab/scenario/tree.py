@@ -209,7 +209,7 @@ def hint(word: str, options: Iterable[str]) -> str:
     known = list(dict.fromkeys(options))
     folded = {option.casefold().replace("_", "-"): option for option in known}
     close = nearest(word.casefold().replace("_", "-"), folded)
-    return f' (did you mean "{folded[close]}"?)' if close else ""
+    return f" (did you mean {shown(folded[close])}?)" if close else ""
 
 
 def shown(text: str, limit: int = 60) -> str:

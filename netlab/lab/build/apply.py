@@ -72,6 +72,7 @@ class Applied:
             for node in self.plan.nodes:
                 for rule in node.commands:
                     process.find(rule.argv[0])
+                    sysctl.demand_br_netfilter(rule.text)
                     done = sandbox.run(Program(rule.argv, self.namespaces[node.namespace], TOOL))
                     if done.code != 0:
                         words = (done.errors or done.output).strip() or f"exit code {done.code}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from netlab.kernel import descriptors, ipset, libc, process, ruleset
+from netlab.kernel import descriptors, ipset, libc, process, ruleset, sysctl
 from netlab.lab.build import ruleset_edits
 from netlab.lab.node import firewall_view
 from netlab.model.errors import LabError, MachineError
@@ -229,6 +229,7 @@ def _lay_out(firewall: RealFirewall, folder: Path) -> None:
     if firewall.tool == "ufw":
         _fill_ufw(folder, own)
     for name, contents in firewall.files:
+        sysctl.demand_br_netfilter(contents)
         path = own / name
         path.parent.mkdir(exist_ok=True)
         if firewall.tool == "ufw":

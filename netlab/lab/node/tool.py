@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from netlab.kernel import process
+from netlab.kernel import process, sysctl
 from netlab.kernel.sandbox.launcher import TOOL, Program, Sandbox
 from netlab.model.errors import LabError, MachineError
 
@@ -20,6 +20,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
     (network,) = namespaces.values()
     try:
         process.find(arguments[0])
+        sysctl.demand_br_netfilter(f"{arguments} {given}")
         sandbox = Sandbox()
         try:
             done = sandbox.run(Program(tuple(arguments), network, TOOL), given.encode())

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.kernel import netns, sysctl
+from netlab.kernel import netns, ruleset, sysctl
 from netlab.model.errors import MachineError
+from netlab.model.family import Family
 from netlab.scenario.xtables import HOSTS, ITS_HOSTS, MATCHES, TARGETS, ExtensionError, check_iptables
 
 DATA = Path(__file__).parents[2] / "data"
@@ -131,3 +132,21 @@ def test_no_congestion_control_is_loaded() -> None:
         with pytest.raises(MachineError, match="has not loaded tcp_nosuch"):
             sysctl.write("net.ipv4.tcp_congestion_control", "nosuch")
         assert sysctl.read("net.ipv4.tcp_congestion_control") == "reno"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_physdev_loads_nothing(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the match physdev, the kernel asks for br_netfilter, so netlab looks first whether it is there."""
+    knob = tmp_path / "bridge-nf-call-iptables"
+    if there:
+        knob.write_text("1")
+    monkeypatch.setattr(sysctl, "_BRIDGED", str(knob))
+    text = "*filter\n:INPUT ACCEPT\n-A INPUT -m physdev --physdev-in eth0 -j ACCEPT\nCOMMIT\n"
+    with netns.returning():
+        netns.unshare()
+        if not there:
+            with pytest.raises(MachineError, match="br_netfilter is not loaded; run: sudo modprobe"):
+                ruleset.load_iptables(Family.IPV4, text)
+        ruleset.load_iptables(Family.IPV4, text.replace("-m physdev --physdev-in", "-i"))
+        if there:
+            sysctl.demand_br_netfilter(text)

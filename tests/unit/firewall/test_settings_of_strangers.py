@@ -36,6 +36,7 @@ FIREWALLD = [
     ("zones: {public: {interfaces: ['x\" log level audit #']}}", 51, "is not the name of an interface"),
     ('zones: {public: {interfaces: ["-j"]}}', 51, "'-j' is not the name of an interface"),
     ('zones: {public: {protocols: ["tcp -j LED"]}}', 50, "'tcp -j LED' is not the name of a protocol"),
+    ('zones: {public: {protocols: ["grr"]}}', 50, 'is not the name of a protocol (did you mean "gre"?)'),
     ('zones: {public: {sources: ["a.example"]}}', 48, "a.example"),
     ('zones: {public: {ports: ["80/tcp -j LED"]}}', 46, "'80/tcp -j LED' is not a port"),
     ('zones: {public: {services: ["ssh", "shs"]}}', 56, "there is no service 'shs'"),

@@ -47,6 +47,8 @@ REFUSED = [
     ("nft 'add rule ip filter INPUT ip daddr { 10.0.0.1, a.example } drop'", '"a.example" is not an address'),
     ("nft add rule ip nat PREROUTING dnat to localhost", '"localhost" is not an address'),
     ("nft 'add rule ip filter INPUT log level audit'", "audit log"),
+    ("""nft -aj '{"nftables": [{"add": {"rule": {"expr": [{"log": {"level": "audit"}}]}}}]}'""", "as JSON"),
+    ("nft --js '{}'", "as JSON"),
     ("""nft 'add rule ip filter INPUT log level  "audit"'""", "audit log"),
     ("""nft 'add rule ip filter INPUT ip saddr "example.com" drop'""", '"example.com" is not an address'),
     ("sysctl -w net.netfilter.nf_hooks_lwtunnel=1", "the whole machine's"),
