@@ -98,6 +98,13 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def journeys(session: nox.Session) -> None:
+    """Measure the gallery and its variants again, for the tests that compare predictions with it."""
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    python(session, "support.gallery_journeys", *session.posargs)
+
+
+@nox.session
 def witness(session: nox.Session) -> None:
     """Random rules: what netlab says of each flow beside what sockets, counters and other decoders say.
 

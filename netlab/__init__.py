@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netlab.journey.expect_words import ExpectationFailed
     from netlab.lab.lab import Lab
     from netlab.lab.load import load_plan
+    from netlab.lab.prediction import Prediction
     from netlab.lab.standing import attach, up
     from netlab.model.errors import (
         EngineFailed,
@@ -46,6 +47,7 @@ __all__ = [
     "NoNodeError",
     "NothingTested",
     "OptionError",
+    "Prediction",
     "ScenarioError",
     "ScenarioWarning",
     "Unmeasured",
@@ -60,6 +62,7 @@ _ERRORS = "netlab.model.errors"
 _WHERE = dict.fromkeys(__all__, _ERRORS) | {
     "ExpectationFailed": "netlab.journey.expect_words",
     "Lab": "netlab.lab.lab",
+    "Prediction": "netlab.lab.prediction",
     "ScenarioError": "netlab.model.problem",
     "attach": "netlab.lab.standing",
     "load_plan": "netlab.lab.load",

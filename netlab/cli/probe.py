@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import open_output, print_text
 from netlab.cli.status import the_lab
+from netlab.journey.sentence import sentence
 from netlab.lab.client.instrument import measuring
+from netlab.lab.load import load_plan
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
+from netlab.model.outcome import UNKNOWN
+from netlab.predict.compare import asked, parting
+from netlab.predict.predictor import Predictor
 from netlab.view import path
 from netlab.view.console import console
 from netlab.view.journey import journey_view
@@ -28,29 +35,63 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and show; returns 0 if every flow was measured, otherwise 3."""
+    """Measure or predict, and show.
+
+    Returns 0; 3 if a flow could not be measured or predicted; with ``--both``, 1 if the two part.
+    """
+    if args.predict:
+        return 3 if _predict(args).unknown else 0
     client, texts = question(args)
     flows = flows_of(client.plan, texts, args)
     show = _Show(args, client.plan)
+    if args.both:
+        show = _Both(args, client.plan, flows)
     _measure(client, flows, shape(options_of(args)), args.replies, show)
-    show.finish()
-    if args.svg is not None:
-        with open_output(args.svg) as file:
-            file.write(path.svg(show.journeys, client.plan).encode())
-    return 3 if show.unmeasured else 0
+    _finish(args, show)
+    if show.parted:
+        return 1
+    return 3 if show.unknown else 0
 
 
 def question(args: argparse.Namespace) -> tuple[Client, list[tuple[str, int]]]:
     """The lab, and the flows as written, each with its line of stdin (or number of argument).
 
-    What has an arrow in it, or is ``-``, is a flow and no lab. Raises UsageError.
+    Raises UsageError.
     """
+    lab, texts = _split(args)
+    return the_lab(lab), texts
+
+
+def _split(args: argparse.Namespace) -> tuple[str | None, list[tuple[str, int]]]:
+    """The lab's name, and the flows. What has an arrow in it, or is ``-``, is a flow and no lab."""
     lab, texts = args.lab, list(args.flows)
     if lab is not None and ("->" in lab or lab == "-"):
         lab, texts = None, [lab, *texts]
     if not texts:
         raise UsageError("no flow was given, such as 'client -> host:80/tcp'")
-    return the_lab(lab), list(_read(texts))
+    return lab, list(_read(texts))
+
+
+def _predict(args: argparse.Namespace) -> _Show:
+    """Predict the flows, from a scenario file's plan or from a running lab's, and show them."""
+    lab, texts = _split(args)
+    plan = load_plan([lab]) if lab is not None and os.path.exists(lab) else the_lab(lab).plan
+    said = [name for name in _BY_HAND if getattr(args, name)]
+    if said:
+        raise UsageError(f"--predict does not know packets made by hand: --{', --'.join(said)}")
+    show, predictor = _Show(args, plan), Predictor.of(plan)
+    for number, flow in enumerate(flows_of(plan, texts, args)):
+        show(number, predictor.journey(flow))
+    _finish(args, show)
+    return show
+
+
+def _finish(args: argparse.Namespace, show: _Show) -> None:
+    """Show what waited for all journeys."""
+    show.finish()
+    if args.svg is not None:
+        with open_output(args.svg) as file:
+            file.write(path.svg(show.journeys, show.plan).encode())
 
 
 def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
@@ -87,6 +128,9 @@ def options_of(args: argparse.Namespace) -> PacketOptions:
     return options
 
 
+_BY_HAND = ("syn", "flags", "payload", "hops", "fragment")
+
+
 class _Show:
     """Shows each journey as soon as it is known."""
 
@@ -96,10 +140,11 @@ class _Show:
         self.plan = plan
         self.journeys: list[Journey] = []
         self.whole = args.verbose
-        self.unmeasured = 0
+        self.unknown = 0
+        self.parted = 0
 
     def __call__(self, number: int, journey: Journey) -> None:
-        self.unmeasured += journey.outcome == "unmeasured"
+        self.unknown += journey.outcome in UNKNOWN
         self.journeys.append(journey)
         if self.json:
             print_text(json.dumps(journey.to_json(), ensure_ascii=False))
@@ -117,6 +162,36 @@ class _Show:
         if self.picture:
             for journeys in path.of_one_flow(self.journeys):
                 print_text(path.text(journeys, self.plan))
+
+
+class _Both(_Show):
+    """Shows each measured journey, and where its prediction parts from it."""
+
+    def __init__(self, args: argparse.Namespace, plan: Plan, flows: list[Flow]) -> None:
+        super().__init__(args, plan)
+        self._predictor = Predictor.of(plan)
+        self._flows = flows
+
+    def __call__(self, number: int, journey: Journey) -> None:
+        predicted = self._predictor.journey(asked(self._flows[number], journey))
+        known = not {predicted.outcome, journey.outcome} & set(UNKNOWN)
+        found = parting(predicted, journey) if known else None
+        self.parted += found is not None
+        if self.json:
+            self.unknown += not known
+            self.journeys.append(journey)
+            both = {"measured": journey.to_json(), "predicted": predicted.to_json()}
+            where = None if found is None else asdict(found)
+            print_text(json.dumps({**both, "parting": where}, ensure_ascii=False))
+            return
+        super().__call__(number, journey)
+        if predicted.outcome in UNKNOWN:
+            self.unknown += 1
+            print_text(sentence(predicted))
+        elif found is not None:
+            print_text(f"The prediction parts from it at {found}")
+        elif known:
+            print_text("The prediction agrees.")
 
 
 def _measure(client: Client, flows: list[Flow], shape: Shape | None, replies: bool, show: _Show) -> None:

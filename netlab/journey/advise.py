@@ -7,6 +7,7 @@ from typing import Literal
 
 from netlab.model.family import split_endpoint
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet
+from netlab.model.outcome import UNKNOWN
 
 Wish = Literal["block", "allow"]
 _IPTABLES_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
@@ -41,7 +42,7 @@ class _Ends:
 def stopped_by(journey: Journey) -> DecidedBy | None:
     """The rule or policy that ended the packet, or its answer; None if the packet was let through."""
     decision = journey.decided_by
-    if journey.outcome in ("ok", "unmeasured") or decision.kind not in ("rule", "policy"):
+    if journey.outcome in ("ok", *UNKNOWN) or decision.kind not in ("rule", "policy"):
         return None
     visits = [visit for leg in (*journey.legs, *journey.replies) for visit in leg.hooks]
     ended = decision.verdict in _ENDED or any(dropped(visit) for visit in (*visits, *journey.switched))
@@ -66,7 +67,7 @@ def granted(journey: Journey, wish: Wish) -> bool:
     """Whether a journey is as wished. A flow is allowed if nothing stops it, even if nothing listens
     there.
     """
-    if journey.outcome == "unmeasured":
+    if journey.outcome in UNKNOWN:
         return False
     if wish == "block":
         return journey.outcome != "ok"

@@ -12,6 +12,7 @@ from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.family import bare, split_endpoint
 from netlab.model.journey import DecidedBy, Journey
+from netlab.model.outcome import UNKNOWN
 from netlab.model.plan import Node, Plan
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Check:
     >>> verdict.check
     Check(passed=True, problems=())
 
-    ``passed`` is None if the journey is unmeasured.
+    ``passed`` is None if the journey is unmeasured, or unpredicted.
     """
 
     passed: bool | None
@@ -35,8 +36,8 @@ class Check:
 
 def check(expected: Expected, journey: Journey, plan: Plan) -> Check:
     """Compare a journey with what is expected; ``problems`` has one sentence for each difference."""
-    if journey.outcome == "unmeasured":
-        return Check(None, (f"unmeasured: {journey.problem}",))
+    if journey.outcome in UNKNOWN:
+        return Check(None, (f"{journey.outcome}: {journey.problem}",))
     if journey.decided_by.kind == "unmeasured" and (expected.by or expected.not_by):
         return Check(None, (f"who decided is unmeasured: {journey.decided_by.rule}",))
     problems = [

@@ -137,14 +137,24 @@ class Index:
                 return hook_pass
             found.append(hook_pass)
         if len(found) > 1 and last is not None:
+            found = [one for one in found if self._at_home(last, one)] or found
             found = [one for one in found if self.meant(one)] or found
             if passed:
                 found = [one for one in found if not one.dropped] or found
         return found[0] if found else None
 
+    def _at_home(self, last: HookPass, hook_pass: HookPass) -> bool:
+        """Whether a packet came from a container to its host: there it is before any other node."""
+        if self._facts is None or last.hook != "postrouting" or last.node == hook_pass.node:
+            return False
+        return hook_pass.node == self._facts.home(last.node)
+
     def meant(self, hook_pass: HookPass) -> bool:
-        """Whether this is surely the one of a bridge's copies that goes to the port of its receiver."""
-        if self._facts is None or hook_pass.key is None:
+        """Whether this is surely the one of a bridge's copies that goes to the port of its receiver.
+
+        PREROUTING comes before the bridge copies a frame: what it forwarded earlier was another packet.
+        """
+        if self._facts is None or hook_pass.key is None or hook_pass.hook == "prerouting":
             return False
         node = self._facts.traced.get(hook_pass.node)
         before = [

@@ -14,6 +14,7 @@ from netlab.journey.fold import folded
 from netlab.journey.matrix import Cell, Replicas
 from netlab.model.family import Family
 from netlab.model.journey import Journey
+from netlab.model.outcome import UNKNOWN
 
 Answers = Sequence[tuple[Cell, Journey]]
 _Row = tuple[str, str, Family]  # service, target as written, family
@@ -72,8 +73,8 @@ class Grid:
 
 def answer(journey: Journey) -> Answer:
     """A journey in a cell's words. ``sender``: the server saw an address of the origin's own."""
-    if journey.outcome == "unmeasured":
-        return Answer("unmeasured", "", "")
+    if journey.outcome in UNKNOWN:
+        return Answer(journey.outcome, "", "")
     seen = ""
     if journey.sees is not None:
         seen = "sender" if journey.sees.node == journey.flow.origin else journey.sees.address

@@ -68,6 +68,7 @@ def sentence(journey: Journey) -> str:
         "no-route": _no_route,
         "timeout": _timeout,
         "unmeasured": _unmeasured,
+        "unpredicted": _unpredicted,
     }[journey.outcome](journey)
     if journey.decided_by.kind == "unmeasured" and journey.outcome != "unmeasured":
         return _undecided(journey)
@@ -314,6 +315,13 @@ def _dropped(visits: Iterable[HookVisit]) -> bool:
 
 def _unmeasured(journey: Journey) -> str:
     return f"Not measured: {journey.problem}."
+
+
+def _unpredicted(journey: Journey) -> str:
+    words = f"Not predicted: {journey.problem}."
+    return words + "".join(
+        f" If {one.condition}: {one.journey.outcome}, {one.journey.path}." for one in journey.continuations
+    )
 
 
 def _advice(journey: Journey) -> str:

@@ -7,10 +7,9 @@ from typing import Any, get_args
 from netlab.model.errors import UsageError
 from netlab.model.expectation import Expected
 from netlab.model.near import nearest
-from netlab.model.outcome import OutcomeName, PathName
+from netlab.model.outcome import UNKNOWN, OutcomeName, PathName
 
-#: ``unmeasured`` is neither a pass nor a fail, so it cannot be expected
-OUTCOMES: tuple[str, ...] = tuple(word for word in get_args(OutcomeName) if word != "unmeasured")
+OUTCOMES: tuple[str, ...] = tuple(word for word in get_args(OutcomeName) if word not in UNKNOWN)
 PATHS: tuple[str, ...] = get_args(PathName)
 
 

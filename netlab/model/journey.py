@@ -153,6 +153,14 @@ class JourneyFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """One of the ways on from a rule that a prediction cannot decide: ``condition`` says which."""
+
+    condition: str
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """What happened to the packets of one flow.
 
@@ -181,8 +189,10 @@ class Journey:
     probe: str | None = None
     icmp: Icmp | None = None
     errno: str | None = None
-    problem: str | None = None  #: why the flow is unmeasured
+    problem: str | None = None  #: why the flow is unmeasured, or unpredicted
     notes: tuple[str, ...] = field(default=())
+    #: of an unpredicted flow: what becomes of it in each case
+    continuations: tuple[Continuation, ...] = ()
 
     def __str__(self) -> str:
         """What ``netlab probe`` prints, where :mod:`netlab` itself is imported."""
@@ -234,6 +244,10 @@ class Journey:
                 answer[key] = getattr(self, key)
         if self.notes:
             answer["notes"] = list(self.notes)
+        if self.continuations:
+            answer["continuations"] = [
+                {"if": one.condition, "journey": one.journey.to_json()} for one in self.continuations
+            ]
         return answer
 
     @classmethod
@@ -263,6 +277,10 @@ class Journey:
             errno=data.get("errno"),
             problem=data.get("problem"),
             notes=tuple(data.get("notes", ())),
+            continuations=tuple(
+                Continuation(one["if"], cls.from_json(one["journey"]))
+                for one in data.get("continuations", ())
+            ),
         )
 
 

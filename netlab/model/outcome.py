@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
-OutcomeName = Literal["ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured"]
+OutcomeName = Literal[
+    "ok", "refused", "closed", "unreachable", "no-route", "timeout", "unmeasured", "unpredicted"
+]
+#: what happens is not known: neither a pass nor a fail, so it cannot be expected
+UNKNOWN: Final = ("unmeasured", "unpredicted")
 PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "none"]

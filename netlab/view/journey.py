@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import icmp_words, sentence
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
+from netlab.model.outcome import UNKNOWN
 from netlab.view import rich
 from netlab.view.hits import STOPPED, Branch, decides, ends, nested
 
@@ -43,6 +44,7 @@ _COLOURS: Final = {
     "no-route": "yellow",
     "timeout": "red",
     "unmeasured": "magenta",
+    "unpredicted": "magenta",
 }
 #: so many jumps that lead nowhere, one after the other, are one line, and so many chains are named in it
 _FOLDED: Final = 4
@@ -71,6 +73,8 @@ def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
         branch = tree.add(_text(("switched", "bold"), (" by a bridge, port to port", "dim")))
         for visit in journey.switched:
             _visit(branch, visit, None, None, journey.decided_by, whole)
+    for one in journey.continuations:
+        tree.add(_text((f"if {one.condition}", "bold"))).add(journey_tree(one.journey, whole=whole))
     return tree
 
 
@@ -110,7 +114,8 @@ def _title(journey: Journey) -> Text:
         (f"{flow.origin} -> {flow.to}{via}", "bold"),
         (f"  {word}  ", "cyan"),
         (outcome, f"bold {colour}"),
-        (f", {journey.path}" if journey.outcome not in ("no-route", "unmeasured") else "", colour),
+        (f", {journey.path}" if journey.outcome not in ("no-route", *UNKNOWN) else "", colour),
+        ("  predicted" if journey.how == "predicted" else "", "dim"),
     )
 
 

@@ -102,3 +102,25 @@ def test_all_wrong_flows_are_reported_at_once(netlab: Netlab) -> None:
     assert "did you mean tcp?" in done.stderr.replace('"', "")
     assert done.stdout == ""
     assert "no flow" in netlab("probe", lab, code=2).stderr
+
+
+def test_a_prediction_agrees_until_the_kernel_knows_more(anyones: Netlab) -> None:
+    lab = anyones.up()
+    told = anyones("probe", lab, "--both", "[client,httpd,host] -> host:[80,9]").stdout
+    assert told.count("The prediction agrees.") == 12
+    anyones("exec", f"{lab}.host", "iptables", "-I", "DOCKER-USER", "-i", "ext0", "-j", "DROP")
+    parted = anyones("probe", lab, "--both", "-4", "client -> host:80", code=1).stdout
+    assert "The prediction parts from it at host, forward, rule 2: predicted ip filter DOCKER-USER" in parted
+    (found,) = journeys(anyones("probe", lab, "--both", "-4", "client -> host:80", "--json", code=1).stdout)
+    assert found["parting"]["place"] == "host, forward, rule 2"
+    assert (found["measured"]["outcome"], found["predicted"]["outcome"]) == ("timeout", "ok")
+
+
+def test_a_file_is_predicted_without_a_lab(anyones: Netlab) -> None:
+    told = journeys(anyones("probe", "--predict", SEED, "client -> host:80", "--json").stdout)
+    assert [(one["how"], one["outcome"], one["path"]) for one in told] == [
+        ("predicted", "ok", "forward"),
+        ("predicted", "ok", "proxy"),
+    ]
+    refused = anyones("probe", "--predict", "--syn", SEED, "client -> host:80", code=2).stderr
+    assert "--predict does not know packets made by hand: --syn" in refused

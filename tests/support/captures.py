@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
+
+from netlab.model.family import Family
+from netlab.model.flow import Flow, Target
+from support.journeys import spelt_out
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 #: The folder of each daemon's captures, and the engine that stands for it.
@@ -38,3 +45,28 @@ def scenario_file(daemon: str, config: str, kind: str = "flows") -> Path:
     special = {"19.03.15": "1903", **dict.fromkeys(OLD, "old")}.get(daemon, "")
     chosen = CAPTURES / "scenarios" / f"{config}.{special}.{kind}.yaml"
     return chosen if chosen.exists() else CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
+
+
+def configurations() -> list[tuple[str, str]]:
+    """(daemon, configuration) of every capture that has flows."""
+    return sorted(
+        (path.parent.parent.name, path.parent.name)
+        for path in CAPTURES.glob("*/*/flows.jsonl")
+        if path.stat().st_size > 0
+    )
+
+
+def recorded(version: str, configuration: str) -> list[dict[str, Any]]:
+    """The flows of one capture, each with its legs spelt out."""
+    text = (CAPTURES / version / configuration / "flows.jsonl").read_text()
+    return spelt_out([json.loads(line) for line in text.splitlines()])
+
+
+def flow_of(line: dict[str, Any], services: set[str]) -> Flow:
+    """A recorded flow as a question to a lab that has these services."""
+    match = re.fullmatch(r"\[?(.*?)\]?:(\d+)", line["dst"])
+    assert match is not None
+    address, port = match[1], int(match[2])
+    origin = {"self": "httpd" if "httpd" in services else line["to"]}.get(line["from"], line["from"])
+    via = "host" if line["to"].endswith("-routed") else None
+    return Flow(origin, Target(address=address), Family.of(address), line["proto"], port, address, via)

@@ -41,6 +41,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("--payload", metavar="TEXT", help="the packet's payload")
     option("--hops", type=int, metavar="N", help="TTL or hop limit")
     option("--fragment", type=int, metavar="N", help="cut the payload into fragments of N octets")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--predict", action="store_true",
+        help="predict from the plan instead of measuring; LAB may be a scenario file; needs no root",
+    )  # fmt: skip
+    how.add_argument(
+        "--both", action="store_true",
+        help="measure and predict, and show the first station at which they part (then exit code 1)",
+    )  # fmt: skip
     parser.add_argument("--replies", action="store_true", help="show the path of the answers, too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON line for each flow, in order")
@@ -55,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("netlab probe -6 '[client,neighbour] -> host:[80,443]'", "several flows over IPv6"),
         ("netlab probe 'client -> host:80' --svg paths.svg", "a picture for a page or a slide"),
         ("netlab probe shop 'web -> db:5432' --json", "a lab by name, for programs"),
+        ("netlab probe --predict compose.yaml 'client -> host:80'", "what would happen, without a lab"),
         ("netlab probe --syn --from-address 203.0.113.9 'client -> host:80'", "a SYN with a forged source"),
     )
 

@@ -5,8 +5,6 @@ Same outcome, source address that the server saw, hooks in order, chains and ver
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256, sha512
@@ -14,39 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.captures import CAPTURES, DAEMONS, MIRRORED, PODMAN, scenario_file
-from support.journeys import Essence, captured, essence, spelt_out
+from support.captures import DAEMONS, MIRRORED, PODMAN, configurations, flow_of, recorded, scenario_file
+from support.journeys import Essence, captured, essence
 
 import netlab
 from netlab.engine.podman import containers
 from netlab.measure.session import Session
 from netlab.measure.worker import Pair
-from netlab.model.family import Family
-from netlab.model.flow import Flow, Target
 from netlab.model.identifiers import digest
 from netlab.model.plan import Plan
 from netlab.view.journey import summary
 
 ENGINES = {**DAEMONS, **PODMAN}
-CONFIGURATIONS = sorted(
-    (path.parent.parent.name, path.parent.name)
-    for path in CAPTURES.glob("*/*/flows.jsonl")
-    if path.stat().st_size > 0
-)
-
-
-def recorded(version: str, configuration: str) -> list[dict[str, Any]]:
-    text = (CAPTURES / version / configuration / "flows.jsonl").read_text()
-    return spelt_out([json.loads(line) for line in text.splitlines()])
-
-
-def flow_of(line: dict[str, Any], services: set[str]) -> Flow:
-    match = re.fullmatch(r"\[?(.*?)\]?:(\d+)", line["dst"])
-    assert match is not None
-    address, port = match[1], int(match[2])
-    origin = {"self": "httpd" if "httpd" in services else line["to"]}.get(line["from"], line["from"])
-    via = "host" if line["to"].endswith("-routed") else None
-    return Flow(origin, Target(address=address), Family.of(address), line["proto"], port, address, via)
+CONFIGURATIONS = configurations()
 
 
 def test_there_are_captures_of_every_engine() -> None:

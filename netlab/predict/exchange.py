@@ -1,0 +1,434 @@
+"""One flow: its first packet, what answers it, the way of the answer, and what the sender sees of it.
+
+The result has the form of a measurement's (:class:`ProbeResult`, :class:`PacketPaths`), so that the same code
+makes the journey of both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from netlab.journey.evidence import PacketPaths, ProbeResult
+from netlab.journey.headers import ICMP, PROTOCOLS, TCP, UDP, make_key
+from netlab.journey.hook_passes import HookPass
+from netlab.model.family import Family, endpoint
+from netlab.model.flow import Flow, FlowProtocol, Target
+from netlab.model.journey import Icmp
+from netlab.model.outcome import OutcomeName
+from netlab.model.plan import Backend
+from netlab.model.reply import Reply
+from netlab.predict.host import Namespace
+from netlab.predict.links import End, Links
+from netlab.predict.packet import ACK, ECHO, PUSH, RST, SYN, Packet, address_number, address_text
+from netlab.predict.routes import Query, RouteEntry
+from netlab.predict.sockets import Listening, listening
+from netlab.predict.sources import ipv6_source, source_for
+from netlab.predict.stack import ERRORS, Stack, Trip, refusal
+
+#: the source ports that a prediction shows, where the flow names none: of the flow, of a proxy's connection
+SOURCE_PORT: Final = 40000
+PROXY_PORT: Final = 50000
+#: octets of data that fit one packet of any link that IPv6 may use
+_FITS: Final = 1200
+
+
+class NotPredicted(Exception):
+    """The model does not know what decides here; the text says what that is."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a probe would see, and the hooks that the packets pass."""
+
+    probe: ProbeResult
+    paths: PacketPaths = field(default_factory=PacketPaths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A connection's first packet, where it starts, and the route that it takes."""
+
+    space: Namespace
+    packet: Packet
+    route: RouteEntry
+    by_hand: bool = False
+
+
+class Exchange:
+    """Predicts flows between the nodes of a plan."""
+
+    def __init__(self, links: Links, stack: Stack) -> None:
+        self._links = links
+        self._stack = stack
+
+    def predict(self, flow: Flow) -> Result:
+        """The exchange of one flow; raises NotPredicted."""
+        space = self._space(flow.origin)
+        if flow.size is not None and flow.size > _FITS:
+            raise NotPredicted(f"{flow.size} octets of data may not fit one packet of each link on the way")
+        if flow.via is not None or self._forged(flow, space):
+            return self._by_hand(flow, space)
+        asked, errno = self._first(
+            space, flow.family, flow.protocol, flow.address, flow.port, flow.source, flow.source_port, flow
+        )
+        if asked is None:
+            return Result(ProbeResult("no-route", errno=errno))
+        trip = self._stack.send(space, asked.packet, asked.route)
+        return self._outcome(flow, asked, trip)
+
+    def _space(self, node: str) -> Namespace:
+        return self._links.spaces[self._links.homes[node]]
+
+    @staticmethod
+    def _forged(flow: Flow, space: Namespace) -> bool:
+        return flow.source is not None and not space.routes[flow.family].is_local(address_number(flow.source))
+
+    # -- the first packet
+
+    def _first(
+        self,
+        space: Namespace,
+        family: Family,
+        protocol: FlowProtocol,
+        address: str,
+        port: int | None,
+        source: str | None,
+        source_port: int | None,
+        flow: Flow | None = None,
+    ) -> tuple[_Asked | None, str]:
+        """The packet that a socket sends first, or the errno of a call that fails."""
+        destination = address_number(address)
+        scope = flow.target.scope if flow is not None else None
+        route = space.routes[family].lookup(
+            Query(address_number(source) if source else 0, destination, oif=scope)
+        )
+        if family is Family.IPV6 and source is None:
+            interface = route.interface if route is not None else None
+            if ipv6_source(space, interface or "lo", destination) is None:
+                return None, "EADDRNOTAVAIL"
+        errno = refusal(route)
+        if route is None or errno:
+            return None, errno
+        if route.kind in ("broadcast", "multicast") or _is_multicast(family, destination):
+            raise NotPredicted(f"{address} is an address of several machines")
+        own = address_number(source) if source else source_for(space, family, destination, route)
+        if own is None:
+            return None, "EADDRNOTAVAIL"
+        number = source_port or (SOURCE_PORT if flow is not None else PROXY_PORT)
+        return _Asked(space, _packet(family, protocol, own, number, destination, port), route), ""
+
+    # -- what comes of it
+
+    def _outcome(self, flow: Flow, asked: _Asked, trip: Trip) -> Result:
+        paths = PacketPaths(forth=trip.forth, switched=trip.switched if _switched(trip) else [])
+        probe = ProbeResult("timeout", *_sent(asked.packet))
+        result = Result(probe, paths)
+        if trip.fate == "lost":
+            probe.route, probe.silence = trip.route or None, trip.why
+            probe.lost_in = trip.forth[-1].node if trip.forth else asked.space.name
+            if not trip.forth and not trip.route and not trip.why:
+                probe.silence = ""
+        elif trip.fate in ("reject", "error"):
+            self._refusal(asked, trip, result)
+        elif trip.fate == "delivered":
+            self._arrived(flow, asked, trip, result)
+        return result
+
+    def _refusal(self, asked: _Asked, trip: Trip, result: Result) -> None:
+        """A rule or a route answers with an error, which has to find its way back."""
+        probe, packet = result.probe, trip.packet
+        if trip.reject is not None and trip.reject.reset:
+            if packet.protocol != TCP:
+                return
+            if self._comes_back(asked, trip, packet.answer(flags=RST | ACK), result.paths):
+                probe.outcome, probe.errno = "refused", "ECONNREFUSED"
+            return
+        code = trip.icmp
+        if trip.reject is not None:
+            code = trip.reject.ipv4 if packet.family is Family.IPV4 else trip.reject.ipv6
+            probe.route = None
+        assert code is not None
+        if trip.route:
+            probe.route = trip.route
+        self._error(asked, trip, code, result)
+
+    def _error(self, asked: _Asked, trip: Trip, code: tuple[int, int], result: Result) -> None:
+        space, packet = trip.space, trip.packet
+        assert space is not None
+        tables = space.routes[packet.family]
+        route = tables.lookup(Query(0, packet.src))
+        if route is None or refusal(route):
+            return
+        own = (
+            packet.dst if tables.is_local(packet.dst) else source_for(space, packet.family, packet.src, route)
+        )
+        if own is None:
+            return
+        back = self._stack.send(space, packet.error(own, *code), route)
+        about = back.packet.about
+        if back.fate == "delivered" and back.space is asked.space and about is not None:
+            if about.ends == asked.packet.ends:
+                result.probe.outcome = "unreachable"
+                result.probe.icmp = Icmp(*code, back.packet.source)
+        elif back.fate == "drop":
+            result.paths.errors = back.forth
+
+    def _comes_back(self, asked: _Asked, trip: Trip, answer: Packet, paths: PacketPaths) -> bool:
+        """Send an answer; whether it reaches the socket that asked."""
+        back = self._answer(trip.space, answer, paths)
+        return back is not None and _arrives(back, asked)
+
+    def _answer(self, space: Namespace | None, answer: Packet, paths: PacketPaths) -> Trip | None:
+        """Send an answer along its own route; None if there is none."""
+        assert space is not None
+        route = space.routes[answer.family].lookup(Query(answer.src, answer.dst))
+        if route is None or refusal(route):
+            return None
+        back = self._stack.send(space, answer, route)
+        paths.back = back.forth
+        return back
+
+    # -- arrived
+
+    def _arrived(self, flow: Flow, asked: _Asked, trip: Trip, result: Result) -> None:
+        space, packet = trip.space, trip.packet
+        assert space is not None
+        if packet.is_icmp:
+            if packet.kind == ECHO[packet.family][0] and not _ignores_echo(space, packet.family):
+                self._ok_if_back(asked, trip, packet.answer(), result, None)
+            return
+        found = listening(space, packet)
+        if found is None and space.programs:
+            names = ", ".join(space.programs)
+            raise NotPredicted(f"{names} runs a program of its own: what it listens on is not in the plan")
+        if found is None:
+            self._closed_port(asked, trip, result)
+        elif packet.protocol == UDP:
+            self._datagram(flow, asked, trip, found, result)
+        else:
+            self._stream(flow, asked, trip, found, result)
+
+    def _closed_port(self, asked: _Asked, trip: Trip, result: Result) -> None:
+        packet = trip.packet
+        if packet.protocol == UDP:
+            self._error(asked, trip, (3, 3) if packet.family is Family.IPV4 else (1, 4), result)
+        elif self._comes_back(asked, trip, packet.answer(flags=RST | ACK), result.paths):
+            result.probe.outcome, result.probe.errno = "refused", "ECONNREFUSED"
+        else:
+            self._turned_away(trip, result)
+
+    def _ok_if_back(
+        self, asked: _Asked, trip: Trip, answer: Packet, result: Result, reply: Reply | None
+    ) -> bool:
+        """The flow is ok if this answer reaches its sender; otherwise why it does not is noted."""
+        back = self._answer(trip.space, answer, result.paths)
+        if back is None:
+            self._turned_away(trip, result)
+            return False
+        if _arrives(back, asked):
+            result.probe.outcome, result.probe.reply = "ok", reply
+            return True
+        if back.fate in ("lost", "error"):
+            result.probe.route = back.route or None
+            result.probe.answer_turned_away = bool(back.route)
+            result.probe.silence = back.why
+            result.probe.lost_in = back.forth[-1].node if back.forth else None
+        return False
+
+    def _turned_away(self, trip: Trip, result: Result) -> None:
+        """The namespace that answers has no route to the sender."""
+        packet, space = trip.packet, trip.space
+        assert space is not None
+        errno = refusal(space.routes[packet.family].lookup(Query(packet.dst, packet.src)))
+        if errno:
+            words = f"ip route get {packet.source} from {packet.destination}: {ERRORS[errno]}"
+            result.probe.route, result.probe.answer_turned_away = words, True
+            result.probe.lost_in = space.name
+
+    def _datagram(self, flow: Flow, asked: _Asked, trip: Trip, found: Listening, result: Result) -> None:
+        packet, space = trip.packet, trip.space
+        assert space is not None
+        if not found.answers:
+            result.probe.silence = f"{found.process} of {space.name} holds the port and answers nobody"
+            result.probe.lost_in = space.name
+            return
+        reply = _reply(found, packet)
+        inner: list[HookPass] | None = None
+        if found.backend is not None:
+            second = self._second_leg(space, "udp", found.backend, result)
+            if second is None or second.probe.outcome != "ok":
+                return
+            reply, inner = second.probe.reply or reply, result.paths.back
+        answer = packet.answer()
+        if found.routed:
+            route = space.routes[packet.family].lookup(Query(0, packet.src))
+            own = source_for(space, packet.family, packet.src, route) if route is not None else None
+            answer = replace(answer, src=own if own is not None else answer.src)
+        arrived = self._ok_if_back(asked, trip, answer, result, reply)
+        strays = answer.src != packet.dst
+        if strays:
+            result.paths.back = []
+        if inner is not None:
+            result.paths.back, result.paths.returned = inner, result.paths.back
+        if strays and not arrived and not result.probe.route and not result.probe.silence:
+            said = endpoint(address_text(packet.family, answer.src), answer.sport)
+            to = endpoint(flow.address, flow.port or 0)
+            result.probe.silence = f"{reply.node} answered from {said}, not from {to}"
+            result.probe.lost_in = reply.node
+
+    def _stream(self, flow: Flow, asked: _Asked, trip: Trip, found: Listening, result: Result) -> None:
+        """A connection: SYN-ACK, then data both ways; through a proxy, with a connection of its own."""
+        packet, space = trip.packet, trip.space
+        assert space is not None
+        accepted = packet.answer(flags=SYN | ACK)
+        if not self._ok_if_back(asked, trip, accepted, result, _reply(found, packet)):
+            return
+        probe = result.probe
+        result.paths.back = []
+        if asked.by_hand:
+            probe.reply = None
+            return
+        data = self._stack.send(asked.space, replace(asked.packet, flags=PUSH | ACK), asked.route)
+        if data.fate != "delivered" or data.space is not space:
+            self._later_lost(data, result)
+            return
+        if not found.answers:
+            probe.outcome, probe.reply = "closed", None
+            what = f"only holds port {packet.dport} and accepts no connection"
+            probe.silence, probe.lost_in = f"{found.process} of {space.name} {what}", space.name
+            return
+        if found.backend is not None:
+            second = self._second_leg(space, flow.protocol, found.backend, result)
+            if second is None or second.probe.outcome != "ok":
+                probe.outcome, probe.reply = _without_backend(second), None
+                return
+            probe.reply = second.probe.reply
+        back = self._answer(space, packet.answer(flags=PUSH | ACK), PacketPaths())
+        if back is None or back.fate != "delivered":
+            self._later_lost(back, result)
+
+    @staticmethod
+    def _later_lost(trip: Trip | None, result: Result) -> None:
+        """The connection stands, and no data comes back."""
+        result.probe.outcome, result.probe.reply = "closed", None
+        if trip is not None:
+            result.paths.lost = [visit for visit in (*trip.forth, *trip.switched) if visit.dropped]
+
+    def _second_leg(
+        self, space: Namespace, protocol: FlowProtocol, backend: Backend, result: Result
+    ) -> Result | None:
+        """The proxy's own connection; None if it cannot even be begun."""
+        family = Family.of(backend.address)
+        asked, _ = self._first(space, family, protocol, backend.address, backend.port, None, None)
+        if asked is None:
+            return None
+        trip = self._stack.send(space, asked.packet, asked.route)
+        inner = Flow("", _NO_TARGET, family, protocol, backend.port, backend.address)
+        found = self._outcome(inner, asked, trip)
+        result.paths.proxied = found.paths.forth
+        result.paths.returned, result.paths.back = [], found.paths.back
+        return found
+
+    # -- packets made by hand
+
+    def _by_hand(self, flow: Flow, space: Namespace) -> Result:
+        """A frame sent to the MAC address of the node ``via``, whatever the routing table says."""
+        if flow.via is None:
+            raise NotPredicted("the model does not know where answers to a forged source go")
+        mine, its = self._pair(space, self._space(flow.via), flow)
+        source = (
+            address_number(flow.source)
+            if flow.source
+            else next(iter(space.addresses(flow.family, mine)), None)
+        )
+        if source is None:
+            raise NotPredicted(f"{flow.origin} has no {flow.family.word} address on the link to {flow.via}")
+        number = flow.source_port or SOURCE_PORT
+        target = address_number(flow.address)
+        packet = _packet(flow.family, flow.protocol, source, number, target, flow.port)
+        asked = _Asked(space, packet, RouteEntry(0, 0, interface=mine), by_hand=True)
+        trip = self._stack.inject(End(self._links.homes[flow.via], its), packet, End(space.name, mine))
+        result = self._outcome(flow, asked, trip)
+        result.probe.probe = "syn" if flow.protocol == "tcp" else None
+        return result
+
+    def _pair(self, space: Namespace, other: Namespace, flow: Flow) -> tuple[str, str]:
+        """An interface of one namespace, and one of another on the same link; best one of the same prefix."""
+        pairs = [
+            (name, end.interface)
+            for name in space.interfaces
+            for end in self._links.on_link(End(space.name, name))
+            if end.space == other.name
+        ]
+        if not pairs:
+            raise NotPredicted(f"{flow.origin} and {flow.via} share no link")
+
+        def apart(pair: tuple[str, str]) -> bool:
+            mine, its = (
+                [ipaddress.ip_interface(a) for a in one.interfaces[name].addresses]
+                for one, name in zip((space, other), pair, strict=True)
+            )
+            return not any(
+                b.ip in a.network for a in mine for b in its if a.version == b.version == flow.family
+            )
+
+        return min(pairs, key=apart)
+
+
+_NO_TARGET: Final = Target(name="")
+
+
+def _packet(family: Family, protocol: str, src: int, sport: int, dst: int, port: int | None) -> Packet:
+    """The first packet of a flow."""
+    if protocol == "icmp":
+        return Packet(family, ICMP[family], src, dst, sport, 1, kind=ECHO[family][0])
+    number = PROTOCOLS[protocol]
+    return Packet(family, number, src, dst, sport, port or 0, flags=SYN if number == TCP else 0)
+
+
+def _is_multicast(family: Family, address: int) -> bool:
+    return address >> 28 == 0xE if family is Family.IPV4 else address >> 120 == 0xFF
+
+
+def _sent(packet: Packet) -> tuple[tuple[str, int], bytes]:
+    """The source of a probe, and the key of its packet."""
+    key = make_key(packet.protocol, packet.source, packet.sport, packet.destination, packet.dport)
+    return (packet.source, packet.sport), key
+
+
+def _switched(trip: Trip) -> bool:
+    return any(visit.hook == "forward" for visit in trip.switched)
+
+
+def _ignores_echo(space: Namespace, family: Family) -> bool:
+    key = "net.ipv4.icmp_echo_ignore_all" if family is Family.IPV4 else "net.ipv6.icmp.echo_ignore_all"
+    return space.setting(key) != "0"
+
+
+def _arrives(back: Trip, asked: _Asked) -> bool:
+    """Whether an answer comes to the socket that asked: same namespace, the addresses turned round.
+
+    A packet socket sees it before every hook and the routing of its namespace.
+    """
+    answer, packet = back.packet, asked.packet
+    if back.fate != "delivered" and not asked.by_hand:
+        return False
+    return back.space is asked.space and (
+        (answer.src, answer.dst) == (packet.dst, packet.src)
+        and ((answer.sport, answer.dport) == (packet.dport, packet.sport) or answer.is_icmp)
+    )
+
+
+def _reply(found: Listening, packet: Packet) -> Reply:
+    """What netlab's responder says."""
+    return Reply(
+        found.node, found.service, packet.source, packet.sport, packet.destination, packet.dport, "-"
+    )
+
+
+def _without_backend(second: Result | None) -> OutcomeName:
+    """What a client of a proxy sees if the proxy's own connection fails (measured outcomes' words)."""
+    dropped = second is not None and any(visit.dropped for visit in second.paths.forth)
+    return "timeout" if dropped else "closed"

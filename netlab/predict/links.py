@@ -1,0 +1,130 @@
+"""What is plugged into what: who answers on a link for an address, and by which port of a bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from netlab.model.family import Family
+from netlab.model.plan import Interface
+from netlab.predict.host import Namespace
+from netlab.predict.routes import Query
+from netlab.predict.sources import link_local
+
+
+class End(NamedTuple):
+    """An interface of a namespace."""
+
+    space: str
+    interface: str
+
+
+@dataclass(slots=True)
+class Links:
+    """The links between the namespaces of a plan. ``homes``: node → namespace."""
+
+    spaces: Mapping[str, Namespace]
+    homes: Mapping[str, str]
+    _ends: dict[End, tuple[End, ...]] = field(default_factory=dict)
+
+    def interface(self, end: End) -> Interface | None:
+        """The interface itself."""
+        space = self.spaces.get(end.space)
+        return space.interfaces.get(end.interface) if space is not None else None
+
+    def peer(self, end: End) -> End | None:
+        """The other end of a veth, if both are up."""
+        one = self.interface(end)
+        if one is None or not one.up or one.peer is None:
+            return None
+        other = End(self.homes.get(one.peer[0], one.peer[0]), one.peer[1])
+        found = self.interface(other)
+        return other if found is not None and found.up else None
+
+    def on_link(self, end: End) -> tuple[End, ...]:
+        """Every interface with addresses of its own that shares a link with this one, which is left out."""
+        if end not in self._ends:
+            self._ends[end] = tuple(self._from(end, {end}))
+        return self._ends[end]
+
+    def _from(self, end: End, seen: set[End]) -> Iterator[End]:
+        one = self.interface(end)
+        if one is None:
+            return
+        if one.kind == "bridge":
+            yield from self._through(end, seen)
+            return
+        peer = self.peer(end)
+        if peer is not None:
+            yield from self._arrive(peer, seen)
+
+    def _through(self, bridge: End, seen: set[End]) -> Iterator[End]:
+        """What is behind the ports of a bridge."""
+        for port in self.spaces[bridge.space].ports(bridge.interface):
+            end = End(bridge.space, port.name)
+            if end not in seen:
+                seen.add(end)
+                peer = self.peer(end)
+                if peer is not None:
+                    yield from self._arrive(peer, seen)
+
+    def _arrive(self, end: End, seen: set[End]) -> Iterator[End]:
+        if end in seen:
+            return
+        seen.add(end)
+        one = self.interface(end)
+        if one is None:
+            return
+        if one.master is None:
+            yield end
+            return
+        bridge = End(end.space, one.master)
+        if bridge not in seen:
+            seen.add(bridge)
+            if self.spaces[end.space].kind != "segment":
+                yield bridge
+            yield from self._through(bridge, seen)
+
+    def port_towards(self, bridge: End, target: End) -> str | None:
+        """The port of a bridge behind which an interface is."""
+        for port in self.spaces[bridge.space].ports(bridge.interface):
+            end = End(bridge.space, port.name)
+            peer = self.peer(end)
+            if peer is not None and target in self._arrive(peer, {end, bridge}):
+                return port.name
+        return None
+
+    def owner(self, end: End, address: int, family: Family) -> End | None:
+        """Who answers on the link of ``end`` that it has an address (ARP, neighbour discovery).
+
+        A node that routes every address to itself answers too, but one that has the address comes first.
+        """
+        others = self.on_link(end)
+        for other in others:
+            space = self.spaces[other.space]
+            if family is Family.IPV6:
+                if space.speaks_ipv6(other.interface) and address in self._own(space, other.interface):
+                    return other
+            elif address in space.addresses(family) and self._answers(space, other, address):
+                return other
+        if family is Family.IPV6:
+            return None
+        for other in others:
+            found = self.spaces[other.space].routes[family].lookup(Query(0, address))
+            if found is not None and found.kind == "local":
+                return other
+        return None
+
+    @staticmethod
+    def _own(space: Namespace, interface: str) -> set[int]:
+        found = set(space.addresses(Family.IPV6, interface))
+        local = link_local(space, interface)
+        return found if local is None else found | {local}
+
+    @staticmethod
+    def _answers(space: Namespace, end: End, address: int) -> bool:
+        """Whether ARP is answered on any interface for any address (arp_ignore 0), or only for its own."""
+        if space.strictest("arp_ignore", end.interface) == 0:
+            return True
+        return address in space.addresses(Family.IPV4, end.interface)
