@@ -2,7 +2,7 @@
 
 ::
 
-    → {"facts": …, "packets": false}   ← {"tables": {node: name}}   the instrument stands
+    → {"facts": …, "packets": false}   ← {"tables": {node: name}}   the instrument is ready
                                        ← {"journey": …, "when": seconds, "packets": [...]}   as they settle
                                        ← {"pairs": [node, since]}   → {"pairs": [...]}
     → {"stop": true}, or its end       ← {"faults": n, "problem": the first of them}

@@ -34,7 +34,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """``docker network connect``: a container's wish for one network."""
+    """``docker network connect``: a container's request for one network."""
 
     network: str  #: the network's docker name
     ipv4_address: str | None = None

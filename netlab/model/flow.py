@@ -22,7 +22,7 @@ FlowProtocol = Literal["tcp", "udp", "sctp", "icmp"]
 class Target:
     """The target of a flow, as written: exactly one of ``name`` and ``address`` is set.
 
-    ``name`` is a node's name, ``localhost`` or ``gateway``; ``network`` is what stood behind ``@``. ``scope``
+    ``name`` is a node's name, ``localhost`` or ``gateway``; ``network`` is what came after ``@``. ``scope``
     is the origin's interface on whose link a link-local address is, if that was said (``[fe80::1%eth0]``).
     """
 

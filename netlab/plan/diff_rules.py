@@ -1,7 +1,7 @@
 """Two rulesets → which rules go, come, move and change, paired by the reason that the plan carries.
 
-Two generations write the same wish in other words and other chains, so texts alone would say that everything
-is new. A rule is the same as one of the other side if, in this order, it is the same line of the same chain;
+Two generations write the same intent in other words and other chains, so by texts alone everything would be
+new. A rule is the same as one of the other side if, in this order, it is the same line of the same chain;
 the same line for the same reason in another chain; in the same chain for the same reason with the same
 effect (accept, drop, dnat, …); or anywhere for the same reason with the same effect.
 """

@@ -166,27 +166,27 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
 
 def _primary(service: Service) -> str:
     """The network that Compose creates a container on (NetworksByPriority), for which its MAC address is."""
-    return min(service.networks, key=lambda wish: (-wish.priority, wish.network)).network
+    return min(service.networks, key=lambda attachment: (-attachment.priority, attachment.network)).network
 
 
 def _with_mac(endpoint: EndpointSpec, mac: str) -> EndpointSpec:
     return endpoint if endpoint.mac_address is not None else replace(endpoint, mac_address=mac)
 
 
-def endpoint_spec(scenario: Scenario, replica: Replica, wish: Attachment) -> EndpointSpec:
+def endpoint_spec(scenario: Scenario, replica: Replica, attachment: Attachment) -> EndpointSpec:
     """A service's attachment as ``docker network connect`` gets it, with the aliases that Compose adds."""
     by_name = replica.service.network_mode is not None  # Compose then leaves the endpoint to the daemon
-    aliases = dict.fromkeys(wish.aliases if by_name else (replica.service.name, *wish.aliases))
+    aliases = dict.fromkeys(attachment.aliases if by_name else (replica.service.name, *attachment.aliases))
     return EndpointSpec(
-        network=scenario.network(wish.network).name,
-        ipv4_address=wish.ipv4_address,
-        ipv6_address=wish.ipv6_address,
-        link_local_ips=wish.link_local_ips,
+        network=scenario.network(attachment.network).name,
+        ipv4_address=attachment.ipv4_address,
+        ipv6_address=attachment.ipv6_address,
+        link_local_ips=attachment.link_local_ips,
         aliases=(*aliases,),
-        mac_address=wish.mac_address,
-        interface_name=wish.interface_name,
-        gw_priority=wish.gw_priority,
-        driver_opts=wish.driver_opts,
+        mac_address=attachment.mac_address,
+        interface_name=attachment.interface_name,
+        gw_priority=attachment.gw_priority,
+        driver_opts=attachment.driver_opts,
     )
 
 

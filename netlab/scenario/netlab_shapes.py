@@ -318,7 +318,7 @@ _NAMED = "a name (letters, digits, . _ -)"
 
 
 def _of_the_host(key: str) -> str | None:
-    """A key of the host's stands one level too high."""
+    """A key of the host's is one level too high."""
     return f' (did you mean "host: {{{key}: …}}"?)' if key in HOST.fields else None
 
 

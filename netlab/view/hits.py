@@ -35,7 +35,7 @@ def is_jump(hit: RuleHit) -> bool:
 
 
 def nested(hits: Iterable[RuleHit]) -> list[Branch]:
-    """A rule of a chain that was jumped to stands under the rule that jumped."""
+    """A rule of a chain that was jumped to is shown under the rule that jumped."""
     root: list[Branch] = []
     stack = [root]
     bases: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Living rulesets beside their plan: what iptables and nft show, each rule with the plan's reason."""
+"""Current rulesets beside their plan: what iptables and nft show, each rule with the plan's reason."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Each configuration on a real daemon and in netlab: equal rules, listeners, settings, links, routes.
 
-The plan is compared as data, and the lab that is built of it as a living host, with the same instrument that
+The plan is compared as data, and the lab that is built of it as a running host, read in the same way as
 looks at the daemon's. What a daemon refuses netlab must refuse as well, and nothing else.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from groundtruth.compare import Difference
 from groundtruth.daemons import Installed
 from groundtruth.facts import Facts
-from groundtruth.living import facts_of_lab, not_living
 from groundtruth.matrix import Case
 from groundtruth.planned import facts_of_plan
 from groundtruth.real import real_host
+from groundtruth.running import facts_of_lab, not_read_in_labs
 from groundtruth.source import events, plan, scenario_of
 from groundtruth.verdict import Verdict
 
@@ -75,9 +75,9 @@ def compared(verdict: Verdict, scenario: Scenario) -> None:
     planned = {s: lines for s, lines in planned.items() if s in real[0] or s.startswith("host: ")}
     verdict.hold("plan", {section: real[0].get(section, []) for section in planned}, planned)
     files = [s for s in real[1] if s.split(": ")[1] in ("hosts", "hostname", "resolv.conf")]
-    living = {s: lines for s, lines in real[1].items() if s not in files and s not in not_living(ours)}
+    running = {s: lines for s, lines in real[1].items() if s not in files and s not in not_read_in_labs(ours)}
     lab = facts_of_lab(ours, scenario.hosts[0].name)
-    verdict.hold("lab", living, without_stopped(lab, living))
+    verdict.hold("lab", running, without_stopped(lab, running))
 
 
 def test_configuration(daemon: Installed, case: Case, record_property: Record) -> None:

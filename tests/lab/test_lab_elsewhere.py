@@ -1,4 +1,4 @@
-"""Commands in other PID and time namespaces than the lab's owner: a living lab is never taken for dead."""
+"""Commands in other PID and time namespaces than the lab's owner: a running lab is not removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to a lab that stands: after each event it is as a lab that was built at that state.
+"""Events on a running lab: after each event it equals a lab that was built in that state.
 
 ::
 

@@ -62,7 +62,7 @@ def driven(body: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_interrupt_where_python_cannot_raise() -> None:
-    """In a weakref's callback it is only told of; Python's own imports have such callbacks."""
+    """In a weakref's callback it is only printed; Python's own imports have such callbacks."""
     body = """\
 class Thing: pass
 thing = Thing()
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_written(words: tuple[str, ...], anyones: Any, tmp
 
 
 def test_ctrl_c_ends_a_trace_with_all_that_it_saw(anyones: Any) -> None:
-    """Not in the middle of a journey: it is told to stop, and hears the rest."""
+    """Not in the middle of a journey: it is asked to stop, and the rest is still read."""
     lab = anyones.up(SEED)
     process = anyones.start("trace", "--json", lab)
     until_says(process, "tracing")

@@ -46,7 +46,7 @@ CASES = [(daemon, "c09") for daemon in GENERATIONS] + [
 
 
 def tables(text: str) -> dict[str, list[str]]:
-    """Each table of ``iptables-save``, without comments, counters, and tables in which nothing stands.
+    """Each table of ``iptables-save``, without comments, counters and empty tables.
 
     A table that was used once stays, empty.
     """
@@ -78,7 +78,7 @@ def blocks(text: str) -> dict[str, list[str]]:
 
 
 def latest(folder: Path, kind: str, stage: str) -> str:
-    """What stood at a stage: the last dump up to then."""
+    """The rules at a stage: the last dump up to then."""
     files = [file for file in sorted(folder.glob(f"*.{kind}.txt")) if file.name[:2] <= stage]
     return files[-1].read_text() if files else ""
 

@@ -87,7 +87,7 @@ def harmless(text: str) -> bool:
 
 
 def yaml(scenario: dict[str, Any]) -> str:
-    """JSON that is YAML as well, which has another escape for what lies beyond 16 bits."""
+    """JSON that is also YAML, which escapes characters beyond 16 bits differently."""
     return json.dumps(scenario).replace("\\udb40\\udc41", "\\U000e0041")
 
 

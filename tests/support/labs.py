@@ -188,7 +188,7 @@ def make_netlab() -> Iterator[Callable[[int], Netlab]]:
 
 @pytest.fixture
 def netlab(make_netlab: Callable[[int], Netlab]) -> Netlab:
-    """The command line of whoever runs the tests."""
+    """The command line of the user who runs the tests."""
     return make_netlab(0)
 
 

@@ -83,7 +83,7 @@ class Field:
             self.until(lambda end=end, device=device: self._runs(end, device), f"{device} runs")  # type: ignore[misc]
 
     def _runs(self, fd: int, device: str) -> bool:
-        """Whether the kernel's work queue has heard of the carrier: before, IPv6 has no route there."""
+        """Whether the kernel has processed the carrier's change: before, IPv6 has no route there."""
         with netns.entered(fd), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             request = struct.pack("16sh22x", device.encode(), 0)
             flags: int = struct.unpack("16xH22x", fcntl.ioctl(sock, SIOCGIFFLAGS, request))[0]

@@ -77,7 +77,7 @@ class Round:
         assert list(names(self.state)) == [], f"{self.verb}, {self.victim} killed"
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """Kill the command line, or a process of a lab; whoever is gone by then is nobody."""
+        """Kill the command line, or a process of a lab; one that has ended is skipped."""
         candidates = in_namespaces(namespaces_of(self.state))
         if process.poll() is None and (self.chance.random() < 0.35 or not candidates):
             self.victim = "the command line"
@@ -140,7 +140,7 @@ def test_kills(
     )
 
 
-# ── during changes of a lab that stands ───────────────────────────────────────────────────────────────────
+# ── during changes of a running lab ──────────────────────────────────────────────────────────────────────
 
 CHANGING = """
 name: k
@@ -168,7 +168,7 @@ LIFE = 8
 
 
 class ChangingRound(Round):
-    """One change of a lab that stands, one victim, one instant; then the lab is mended by `up`."""
+    """One change of a running lab, one process killed at one instant; then `up` repairs the lab."""
 
     def __init__(self, netlab: Any, chance: random.Random, typical: dict[str, float], lab: str) -> None:
         super().__init__(netlab, chance, typical)
@@ -177,7 +177,7 @@ class ChangingRound(Round):
         self.after = ""
 
     def run(self, file: Path) -> None:
-        """Change, kill, and look: what stands is whole or says that it is not, and `up` mends it."""
+        """Change, kill, and check: the lab is complete or reports that it is not, and `up` repairs it."""
         up = ("up", "-q", file, "--name", self.lab)
         event = self.chance.choice(EVENTS).split()
         scale = (*up, "--scale", f"web={self.chance.randrange(1, 5)}")
@@ -216,8 +216,8 @@ class ChangingRound(Round):
 
     def stale(self) -> None:
         """No name for ip netns leads nowhere, and of the dead supervisors no process is left."""
-        living = namespaces_of(self.state)
-        until(lambda: not in_namespaces(self.seen - living), "processes of killed supervisors are gone")
+        running = namespaces_of(self.state)
+        until(lambda: not in_namespaces(self.seen - running), "processes of killed supervisors are gone")
         if os.path.isdir("/run/netns"):
             links = [
                 f"/run/netns/{name}" for name in os.listdir("/run/netns") if name.startswith(f"{self.lab}.")

@@ -278,7 +278,7 @@ def _removed(folder: str) -> bool:
 
 
 def test_no_memory_in_the_cgroup(anyones: Any, scale: Scale, figure: Callable[[str], None]) -> None:
-    """The kernel kills whom it likes: what is left says so, or it is for the shell to say; nothing stays."""
+    """The kernel kills any process of the lab: what is left reports it, or the shell does; nothing stays."""
     endings: Counter[str] = Counter()
     for megabytes in range(4, 64, scale(12, 2)):
         lab = anyones.name()

@@ -20,7 +20,7 @@ AGAIN = "run: .venv/bin/python -m netlab.cli.manual docs"
 
 
 def section(text: str, heading: str) -> str:
-    """What stands under a heading of the second level."""
+    """The text under a heading of the second level."""
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 

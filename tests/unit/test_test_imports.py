@@ -15,7 +15,7 @@ OURS = {"netlab": TESTS.parent, "support": TESTS, "witness": TESTS, "groundtruth
 
 
 def imported(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, module and name of each ``from MODULE import NAME`` of a package of ours, wherever it stands."""
+    """Line, module and name of each ``from MODULE import NAME`` of the project's packages."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS:
             yield from ((node.lineno, str(node.module), alias.name) for alias in node.names)

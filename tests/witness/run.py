@@ -111,7 +111,7 @@ class Bench:
             self._forget()
 
     def _patiently(self, flow: Flow, journey: Journey, told: PlainAnswer) -> PlainAnswer:
-        """Plain sockets once more, if they heard nothing in time: a server on a busy machine may be late."""
+        """Plain sockets once more, if they got no answer in time: a server on a busy machine may be late."""
         if journey.outcome == "ok" and told.late:
             return ask(self._homes([flow]), [flow], patiently=True)[0]
         return told

@@ -27,9 +27,9 @@ def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     if spec.node in world.containers:
         raise Refused("container", spec.node, f'The container name "/{spec.name}" is already in use')
     _check(world, spec)
-    container = Container(spec, wishes=attachment_order(world, spec.endpoints), mappings=spec.ports)
-    if spec.network_mode == DEFAULT_BRIDGE and not container.wishes:
-        container.wishes = [EndpointSpec(DEFAULT_BRIDGE)]
+    container = Container(spec, requests=attachment_order(world, spec.endpoints), mappings=spec.ports)
+    if spec.network_mode == DEFAULT_BRIDGE and not container.requests:
+        container.requests = [EndpointSpec(DEFAULT_BRIDGE)]
     world.containers[spec.node] = container
     try:
         start(world, rules, container)
@@ -38,7 +38,7 @@ def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
         raise
 
 
-def attachment_order(world: HostState, wishes: tuple[EndpointSpec, ...]) -> list[EndpointSpec]:
+def attachment_order(world: HostState, requests: tuple[EndpointSpec, ...]) -> list[EndpointSpec]:
     """The order in which a new container joins its networks: the first gives the default route and eth0.
 
     Compose creates the container on one network and connects the others before the start; libnetwork then
@@ -47,12 +47,12 @@ def attachment_order(world: HostState, wishes: tuple[EndpointSpec, ...]) -> list
     """
     prioritized = world.traits.version in endpoint_options.GW_PRIORITY.span
 
-    def key(wish: EndpointSpec) -> tuple[bool, int, bool, str]:
-        network = world.networks.get(wish.network)
+    def key(request: EndpointSpec) -> tuple[bool, int, bool, str]:
+        network = world.networks.get(request.network)
         internal, ipv6 = (network.spec.internal, network.spec.enable_ipv6) if network else (False, None)
-        return (internal, -wish.gw_priority if prioritized else 0, not ipv6, wish.network)
+        return (internal, -request.gw_priority if prioritized else 0, not ipv6, request.network)
 
-    return sorted(wishes, key=key)
+    return sorted(requests, key=key)
 
 
 def _failing(container: Container, error: IptablesError) -> str:
@@ -105,9 +105,9 @@ def _start(world: HostState, rules: Firewaller, container: Container) -> None:
     container.next_name, container.next_index = {}, 2
     container.resolver = False
     _note_chance(world, container)
-    for wish in container.wishes:  # one by one: the ports move to the network that then leads out
-        container.endpoints.append(_attach(world, rules, container, wish))
-        if wish is container.wishes[0]:
+    for request in container.requests:  # one by one: the ports move to the network that then leads out
+        container.endpoints.append(_attach(world, rules, container, request))
+        if request is container.requests[0]:
             _link(world, rules, container)
         _move_gateway(world, rules, container)
     numbered = container.endpoints if world.traits.index_in_container else in_order(world, container)
@@ -125,7 +125,7 @@ def _note_chance(world: HostState, container: Container) -> None:
 
     Source: daemon/container_operations.go, allocateNetwork; both orders in two runs of 25.0.6 and later.
     """
-    joined = [wish.network for wish in container.wishes]
+    joined = [request.network for request in container.requests]
     some = "all of" if world.traits.joins_by_chance else "all but the first of"
     if len(joined) < (2 if world.traits.joins_by_chance else 3):
         return
@@ -161,37 +161,37 @@ def stop(world: HostState, rules: Firewaller, container: Container) -> None:
     container.running = False
 
 
-def connect(world: HostState, rules: Firewaller, container: Container, wish: EndpointSpec) -> None:
+def connect(world: HostState, rules: Firewaller, container: Container, request: EndpointSpec) -> None:
     """``docker network connect`` of a container that exists."""
-    if any(old.network == wish.network for old in container.wishes):
+    if any(old.network == request.network for old in container.requests):
         raise Refused(
             "container",
             container.spec.node,
-            f"endpoint with name {container.spec.name} already exists in network {wish.network}",
+            f"endpoint with name {container.spec.name} already exists in network {request.network}",
         )
     if container.running:
-        endpoint = _attach(world, rules, container, wish)
+        endpoint = _attach(world, rules, container, request)
         _name(world, container, endpoint)
         container.endpoints.append(endpoint)
         try:
             _move_gateway(world, rules, container)
         except IptablesError as error:
-            _leave(world, rules, container, wish.network)
-            left = f"{container.spec.node} is not on network {wish.network}"
+            _leave(world, rules, container, request.network)
+            left = f"{container.spec.node} is not on network {request.network}"
             world.failures.append(f"driver {_failing(container, error)}; {left}")
             return
-    container.wishes.append(wish)
+    container.requests.append(request)
 
 
 def disconnect(world: HostState, rules: Firewaller, container: Container, network: str) -> None:
     """``docker network disconnect``."""
-    if not any(wish.network == network for wish in container.wishes):
+    if not any(request.network == network for request in container.requests):
         raise Refused(
             "container",
             container.spec.node,
             f"container {container.spec.name} is not connected to network {network}",
         )
-    container.wishes = [wish for wish in container.wishes if wish.network != network]
+    container.requests = [request for request in container.requests if request.network != network]
     try:
         _leave(world, rules, container, network)
     except IptablesError as error:  # which Docker only logs
@@ -215,27 +215,27 @@ def _leave(world: HostState, rules: Firewaller, container: Container, network: s
         _move_gateway(world, rules, container, lost=led)
 
 
-def _attach(world: HostState, rules: Firewaller, container: Container, wish: EndpointSpec) -> Endpoint:
+def _attach(world: HostState, rules: Firewaller, container: Container, request: EndpointSpec) -> Endpoint:
     """An endpoint with its addresses, its link and the rules of the layout (CreateEndpoint)."""
     node = container.spec.node
-    network = world.networks.get(wish.network)
+    network = world.networks.get(request.network)
     if network is None:
-        raise Refused("container", node, f"network {wish.network} not found")
+        raise Refused("container", node, f"network {request.network} not found")
     try:
-        options = endpoint_options.read(wish, world.traits)
+        options = endpoint_options.read(request, world.traits)
     except OptionError as error:
-        raise Refused("container", node, f"invalid config for network {wish.network}: {error}") from None
-    for text in endpoint_options.unread(wish, world.traits):
+        raise Refused("container", node, f"invalid config for network {request.network}: {error}") from None
+    for text in endpoint_options.unread(request, world.traits):
         world.note("container", node, text)
-    addresses = _addresses(world, network, node, wish)
+    addresses = _addresses(world, network, node, request)
     v4 = addresses.get(Family.IPV4)
-    mac = wish.mac_address or (
+    mac = request.mac_address or (
         identifiers.mac(container.spec.id, network.spec.id, str(container.starts))
         if world.traits.random_macs or v4 is None
         else names.mac_of(str(v4))
     )
     v6 = addresses.get(Family.IPV6)
-    if v6 is not None and wish.ipv6_address is None and _mac_addressed(world, network):
+    if v6 is not None and request.ipv6_address is None and _mac_addressed(world, network):
         subnet = network.subnet(Family.IPV6)
         network.pools[Family.IPV6].release(v6)
         addresses[Family.IPV6] = ipaddress.ip_address(names.eui64(ipaddress.IPv6Network(str(subnet)), mac))
@@ -247,7 +247,7 @@ def _attach(world: HostState, rules: Firewaller, container: Container, wish: End
     else:
         index, host_index = world.claim_index(), world.claim_index()
     endpoint = Endpoint(
-        spec=wish,
+        spec=request,
         node=node,
         mac=mac,
         addresses=addresses,
@@ -273,10 +273,10 @@ def _mac_addressed(world: HostState, network: LiveNetwork) -> bool:
 
 
 def _addresses(
-    world: HostState, network: LiveNetwork, node: str, wish: EndpointSpec
+    world: HostState, network: LiveNetwork, node: str, request: EndpointSpec
 ) -> dict[Family, Address]:
-    wished = {Family.IPV4: wish.ipv4_address, Family.IPV6: wish.ipv6_address}
-    for family, address in wished.items():
+    requested = {Family.IPV4: request.ipv4_address, Family.IPV6: request.ipv6_address}
+    for family, address in requested.items():
         if address and not network.spec.pools and not world.traits.static_without_subnet:
             reason = "only when connecting to networks with user configured subnets"
             raise Refused("container", node, f"user specified IP address is supported {reason}")
@@ -290,7 +290,7 @@ def _addresses(
     try:
         for family in network.families:
             pool = network.pools[family]
-            address = wished[family]
+            address = requested[family]
             taken[family] = pool.take(address) if address else pool.next()
     except PoolError as error:
         for family, got in taken.items():

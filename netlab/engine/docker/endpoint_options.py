@@ -30,7 +30,7 @@ _SYSCTL = re.compile(r"net\.(?:ipv4|ipv6|mpls)\.\w+\.IFNAME\.\w+=.*", re.ASCII |
 
 @dataclass(frozen=True, slots=True)
 class EndpointOptions:
-    """What a version makes of the wishes for one endpoint."""
+    """What a version makes of the request for one endpoint."""
 
     interface_name: str
     gw_priority: int
@@ -38,10 +38,10 @@ class EndpointOptions:
     sysctls: tuple[tuple[str, str], ...]
 
 
-def read(wish: EndpointSpec, traits: Traits) -> EndpointOptions:
+def read(request: EndpointSpec, traits: Traits) -> EndpointOptions:
     """The options of an endpoint; raises :class:`OptionError` with the daemon's words."""
-    given = Options(wish.driver_opts, traits.version)
-    compose = Options(_compose_keys(wish), traits.version)
+    given = Options(request.driver_opts, traits.version)
+    compose = Options(_compose_keys(request), traits.version)
     return EndpointOptions(
         compose.get(INTERFACE_NAME) or given.get(IFNAME) or "",
         compose.number(GW_PRIORITY, 0),
@@ -49,15 +49,15 @@ def read(wish: EndpointSpec, traits: Traits) -> EndpointOptions:
     )
 
 
-def unread(wish: EndpointSpec, traits: Traits) -> Iterator[str]:
-    """What of the wishes has no effect on this version, each with why."""
-    yield from Options(wish.driver_opts, traits.version).unread(KNOWN)
-    yield from Options(_compose_keys(wish), traits.version).unread(declared(INTERFACE_NAME, GW_PRIORITY))
+def unread(request: EndpointSpec, traits: Traits) -> Iterator[str]:
+    """What of a request has no effect on this version, each with why."""
+    yield from Options(request.driver_opts, traits.version).unread(KNOWN)
+    yield from Options(_compose_keys(request), traits.version).unread(declared(INTERFACE_NAME, GW_PRIORITY))
 
 
-def _compose_keys(wish: EndpointSpec) -> Mapping[str, str]:
-    found = {GW_PRIORITY.key: str(wish.gw_priority)} if wish.gw_priority else {}
-    return found | ({INTERFACE_NAME.key: wish.interface_name} if wish.interface_name else {})
+def _compose_keys(request: EndpointSpec) -> Mapping[str, str]:
+    found = {GW_PRIORITY.key: str(request.gw_priority)} if request.gw_priority else {}
+    return found | ({INTERFACE_NAME.key: request.interface_name} if request.interface_name else {})
 
 
 def _sysctls(text: str | None) -> Iterator[tuple[str, str]]:

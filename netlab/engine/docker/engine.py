@@ -164,8 +164,8 @@ class DockerEngine:
             case ContainerRemove(node):
                 self._stop(world, _known(world, node))
                 del world.containers[node]
-            case Connect(node, wish):
-                containers.connect(world, rules, _known(world, node), wish)
+            case Connect(node, request):
+                containers.connect(world, rules, _known(world, node), request)
             case Disconnect(node, network):
                 containers.disconnect(world, rules, _known(world, node), network)
             case DaemonStop():
@@ -395,14 +395,14 @@ def _check_bridge(world: HostState) -> None:
 
 def _docker0_pool(world: HostState, family: Family) -> Pool | None:
     """The subnet of docker0 as ``bip``, ``fixed-cidr`` and ``default-gateway`` say, if they say anything."""
-    wish = world.daemon.docker0[family]
-    aux = {networks.GATEWAY_KEYS[family]: wish.default_gateway} if wish.default_gateway else {}
-    bip = wish.bip or _tenant_address(world, family)
+    request = world.daemon.docker0[family]
+    aux = {networks.GATEWAY_KEYS[family]: request.default_gateway} if request.default_gateway else {}
+    bip = request.bip or _tenant_address(world, family)
     if bip:
         interface = ipaddress.ip_interface(bip)
-        return Pool(str(interface.network), wish.fixed_cidr or None, str(interface.ip), aux)
-    if wish.fixed_cidr:
-        within = ipaddress.ip_network(wish.fixed_cidr, strict=False)
+        return Pool(str(interface.network), request.fixed_cidr or None, str(interface.ip), aux)
+    if request.fixed_cidr:
+        within = ipaddress.ip_network(request.fixed_cidr, strict=False)
         usual = family is Family.IPV4 and not world.traits.fixed_cidr_is_subnet
         elected = world.pools.peek(family) if usual else None
         outer = elected if elected is not None and networks.contains(elected, within) else within

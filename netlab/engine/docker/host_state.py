@@ -155,8 +155,8 @@ class Container:
     #: by hand, not with the daemon: ``restart: unless-stopped`` heeds it
     stopped: bool = False
     starts: int = 0
-    #: the wishes, in order of attachment; a later ``connect`` adds one
-    wishes: list[EndpointSpec] = field(default_factory=list)
+    #: the requests, in order of attachment; a later ``connect`` adds one
+    requests: list[EndpointSpec] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
     #: what runs first at the start of a container: the order of interfaces, the gateway, the ports
     bindings: list[Binding] = field(default_factory=list)

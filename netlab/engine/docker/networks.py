@@ -193,9 +193,9 @@ def _mac(world: HostState, spec: NetworkSpec, bridge: str) -> str:
 def _pools(
     world: HostState, spec: NetworkSpec, chosen: options.BridgeOptions, enabled: dict[Family, bool]
 ) -> dict[Family, AddressPool]:
-    wished: dict[Family, list[Pool]] = {Family.IPV4: [], Family.IPV6: []}
+    requested: dict[Family, list[Pool]] = {Family.IPV4: [], Family.IPV6: []}
     for pool in spec.pools:
-        wished[_family(pool)].append(pool)
+        requested[_family(pool)].append(pool)
     if not any(enabled.values()):
         raise Refused("network", spec.name, "IPv4 or IPv6 must be enabled")
     found: dict[Family, AddressPool] = {}
@@ -203,11 +203,11 @@ def _pools(
         for family in Family:
             if not enabled[family]:
                 continue
-            if len(wished[family]) > 1:
+            if len(requested[family]) > 1:
                 raise PoolError("bridge driver doesn't support multiple subnets")
-            wish = wished[family][0] if wished[family] else Pool()
-            gateway = bool(wish.gateway) or not _spares_gateway(world, spec, chosen, family)
-            found[family] = _pool(world, family, wish, gateway)
+            request = requested[family][0] if requested[family] else Pool()
+            gateway = bool(request.gateway) or not _spares_gateway(world, spec, chosen, family)
+            found[family] = _pool(world, family, request, gateway)
     except PoolError as error:
         for pool_found in found.values():
             world.pools.release(pool_found.subnet)
@@ -227,9 +227,9 @@ def _family(pool: Pool) -> Family:
     return Family.of(pool.subnet or pool.gateway or "")
 
 
-def _pool(world: HostState, family: Family, wish: Pool, gateway: bool) -> AddressPool:
+def _pool(world: HostState, family: Family, request: Pool, gateway: bool) -> AddressPool:
     """One subnet with its gateway and its auxiliary addresses taken."""
-    asked = ipaddress.ip_network(wish.subnet, strict=False) if wish.subnet else None
+    asked = ipaddress.ip_network(request.subnet, strict=False) if request.subnet else None
     if asked is not None and asked.network_address.is_unspecified and world.traits.sized_subnets:
         subnet = world.pools.elect(family, asked.prefixlen)
     elif asked is not None:
@@ -248,14 +248,14 @@ def _pool(world: HostState, family: Family, wish: Pool, gateway: bool) -> Addres
         subnet = world.pools.elect(family)
     try:
         pool = AddressPool(subnet)
-        if wish.ip_range:
-            within = ipaddress.ip_network(wish.ip_range, strict=False)
+        if request.ip_range:
+            within = ipaddress.ip_network(request.ip_range, strict=False)
             if not contains(subnet, within):
-                raise PoolError(f"no matching subnet for range {wish.ip_range!r}")
+                raise PoolError(f"no matching subnet for range {request.ip_range!r}")
             pool.range = within
         if gateway:
-            pool.gateway = pool.take(bare(wish.gateway)) if wish.gateway else pool.next()
-        for address in wish.aux_addresses.values():
+            pool.gateway = pool.take(bare(request.gateway)) if request.gateway else pool.next()
+        for address in request.aux_addresses.values():
             pool.reserve(address)
     except PoolError:
         world.pools.release(subnet)

@@ -129,12 +129,12 @@ def enabled(
     given = Options(opts, traits.version)
     found = {}
     for family, default in ((Family.IPV4, True), (Family.IPV6, False)):
-        wish, option = asked[family], ENABLE[family]
-        value = given.get(option) if wish is None else None
+        request, option = asked[family], ENABLE[family]
+        value = given.get(option) if request is None else None
         if value is not None and value not in BOOLEANS:
             raise Refused("network", network, f'driver-opt "{option.key}" is not a valid bool')
         found[family] = (
-            default if wish is None and value is None else wish or BOOLEANS.get(value or "", False)
+            default if request is None and value is None else request or BOOLEANS.get(value or "", False)
         )
     if not traits.ipv6_only:
         found[Family.IPV4] = True

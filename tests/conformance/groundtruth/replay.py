@@ -1,4 +1,4 @@
-"""The events of a plan, told to a real daemon through its API: names and order are the plan's."""
+"""The events of a plan, sent to a real daemon through its API: names and order are the plan's."""
 
 from __future__ import annotations
 

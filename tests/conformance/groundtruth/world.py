@@ -14,7 +14,7 @@ UNLIMITED = {"net.ipv4.icmp_ratelimit": "0", "net.ipv6.icmp.ratelimit": "0"}
 
 
 def lay_out(world: World, scenario: Scenario, host: Host) -> None:
-    """Make what stands before the engine starts: segments, nodes outside, the host's links and settings."""
+    """Make what exists before the engine starts: segments, nodes outside, the host's links and settings."""
     early = {key: value for key, value in host.sysctls.items() if world.has(key)}
     # as at boot: what goes for all links is set before there are any
     world.sysctls(early)

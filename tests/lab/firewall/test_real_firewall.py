@@ -113,7 +113,7 @@ def test_a_tool_that_refuses_is_quoted(netlab: Netlab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", REAL)
 def test_commands_in_the_host_speak_to_the_lab_s_own_tool(netlab: Netlab, tmp_path: Path, kind: str) -> None:
-    """What it is told there decides, and the machine's own /etc and /run are as before."""
+    """Commands given there take effect, and the machine's own /etc and /run are unchanged."""
     firewall, shut, _ = REAL[kind]
     file = tmp_path / "scenario.yaml"
     file.write_text(SCENARIO.replace("{firewall}", json.dumps(firewall)))

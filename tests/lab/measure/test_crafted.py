@@ -48,7 +48,7 @@ def test_fragments_are_rewritten_and_routed_whole(lab: netlab.Lab) -> None:
 
 @pytest.mark.parametrize("flags", ["A", "FPU", "F"])
 def test_a_segment_that_begins_nothing_is_seen_on_its_way(lab: netlab.Lab, flags: str) -> None:
-    """Such a segment has no bit by which it could be told from those of standing connections."""
+    """Such a segment has no bit that distinguishes it from those of established connections."""
     routed = lab.probe("client -> httpd:80/tcp", family=4, flags=flags)
     assert (routed.path, letters(routed), routed.probe) == ("forward", ["PFS"], "segment")
     for family in FAMILIES:
@@ -58,7 +58,7 @@ def test_a_segment_that_begins_nothing_is_seen_on_its_way(lab: netlab.Lab, flags
 
 
 def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) -> None:
-    """The neighbour's address: the forger hears nothing."""
+    """The neighbour's address: the sender that forged it gets no answer."""
     answered = lab.probe("client -> host:80/tcp", family=4, source="198.51.100.3")
     assert (answered.outcome, answered.sees) == ("ok", Sees("198.51.100.3", "neighbour"))
     refused = lab.probe("client -> host:9/tcp", family=4, source="198.51.100.3")

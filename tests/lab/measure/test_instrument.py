@@ -57,7 +57,7 @@ def test_a_blind_decoder_makes_everything_unmeasured(
 
 
 def test_a_silent_trace_is_no_proof(lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No event arrives, as on a socket that joined before it was bound: the canary is not heard."""
+    """No event arrives, as on a socket that joined before it was bound: the canary is missing."""
     monkeypatch.setattr(nftrace.TraceSocket, "drain", lambda *_: 0)
     monkeypatch.setattr(sessions, "_CANARY_PATIENCE", 0.05)
     with Session(lab.namespaces, lab.plan) as session:
@@ -67,7 +67,7 @@ def test_a_silent_trace_is_no_proof(lab: netlab.Lab, monkeypatch: pytest.MonkeyP
 
 
 def test_lost_events_make_a_flow_unmeasured(lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receive buffer for two events overruns, and the kernel says so: never a journey with a hole."""
+    """A receive buffer for two events overruns, and the kernel reports it: no journey has gaps."""
     monkeypatch.setattr(nftrace, "WANTED_BUFFER", 2048)
     with Session(lab.namespaces, lab.plan) as session:
         assert session.tracers[0].socket.capacity < 10

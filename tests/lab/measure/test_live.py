@@ -1,4 +1,4 @@
-"""Traffic that somebody else makes is told as journeys, a proxy's connection under its client's."""
+"""Other programs' traffic is reported as journeys, a proxy's connection under its client's."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def plainly(lab: netlab.Lab, node: str, source: str, to: tuple[str, int]) -> boo
 
 
 def test_an_answer_by_another_link_is_none(lab: netlab.Lab) -> None:
-    """The host sends it by its default route; who has the source address on the second link hears nothing."""
+    """The host sends it by its default route; the source address on the second link gets nothing."""
     journey = lab.probe("inner -> 10.9.0.1:8080", source=FORGED)
     assert not plainly(lab, "inner", FORGED, ("10.9.0.1", 8080))
     assert (journey.outcome, journey.path, journey.decided_by.kind) == ("timeout", "forward", "none")

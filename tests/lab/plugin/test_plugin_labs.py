@@ -26,7 +26,7 @@ NOBODYS_UID = 64322
 
 @dataclass
 class Suite:
-    """A folder with tests, and whoever runs them."""
+    """A folder with tests, and the user who runs them."""
 
     path: Path
     uid: int
@@ -70,7 +70,7 @@ class Suite:
         return Result(done.returncode, done.stdout + done.stderr)
 
     def left(self) -> list[str]:
-        """What stands, or is left, of labs."""
+        """What is running, or left over, of labs."""
         state = self.path / "state"
         return sorted(path.name for path in state.iterdir()) if state.exists() else []
 
@@ -111,7 +111,7 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
 
 @pytest.fixture
 def own_suite() -> Iterator[Suite]:
-    """A suite of whoever runs the tests."""
+    """A suite of the user who runs the tests."""
     yield from make_suite(0)
 
 

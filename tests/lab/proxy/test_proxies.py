@@ -178,7 +178,7 @@ def test_pairs_join_both_legs(field: Field, mode: str) -> None:
 
 
 def test_many_pairs(field: Field) -> None:
-    """Thousands are told in several packets; beyond the bound the oldest are missed, and that is said."""
+    """Thousands are reported in several packets; beyond the limit the oldest are dropped, as reported."""
     backend = field.backend()
     proxies = field.start(field.listener())
     for _ in range(4100):

@@ -136,7 +136,7 @@ def test_unknown_flag(program: Program, field: Field) -> None:
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_passed_listener(field: Field, protocol: str) -> None:
-    """Docker 28 and later bind for docker-proxy; 20.10's has no such flag, so ours stands alone."""
+    """Docker 28 and later bind for docker-proxy; 20.10's has no such flag, so nothing is compared."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     backend = field.backend(kind=kind)
     listener = field.open(field.host, kind=kind)

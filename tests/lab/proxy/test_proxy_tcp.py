@@ -76,7 +76,7 @@ def test_data_nobody_takes_ends_in_a_reset(any_proxy: Field) -> None:
 
 
 def test_a_reset_in_the_middle_of_a_transfer_stops_the_sender(any_proxy: Field) -> None:
-    """Whoever sends is told by a reset, once what it sent is of no more use."""
+    """The sender gets a reset once its data can no longer be delivered."""
     backend = any_proxy.backend()
     any_proxy.start(any_proxy.listener())
     for turned in (False, True):

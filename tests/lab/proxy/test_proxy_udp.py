@@ -119,7 +119,7 @@ def test_ipv6_client_and_ipv4_backend(any_proxy: Field) -> None:
 
 
 def test_backend_that_is_not_there_yet(any_proxy: Field) -> None:
-    """The client is told nothing of the ICMP error, and is served as soon as there is a backend."""
+    """The client gets no ICMP error, and is served as soon as there is a backend."""
     any_proxy.start(any_proxy.listener(53, protocol="udp"))
     client = ask(any_proxy, any_proxy.host4)
     client.send(b"lost")

@@ -1,4 +1,4 @@
-"""Completion: what a shell is told for the word that is being typed."""
+"""Completion: what a shell gets for the word that is being typed."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ CASES = [pytest.param(daemon, config, id=f"{daemon}-{config}") for daemon in DAE
 
 
 def step_events(stage: str, caused: tuple[Event, ...]) -> list[Event]:
-    """What happened in a stage, told by its file's name."""
+    """What happened in a stage, from its file's name."""
     networks = {e.network.label: e for e in caused if isinstance(e, NetworkCreate)}
     containers = {e.container.node: e for e in caused if isinstance(e, ContainerStart)}
     words = stage.split("-")[1:]

@@ -104,7 +104,7 @@ def host(name: str = "docker-20.10", **options: JsonValue) -> Host:
 
 
 def alone(**options: JsonValue) -> tuple[Ruleset, ...]:
-    """What stands on a host without an engine."""
+    """The rules on a host without an engine."""
     ready = prepared(host(**options))
     return completed(ready, FirewalldZone(), ready.firewall.rulesets)
 
@@ -176,7 +176,7 @@ RESTART = (*RELOAD, ContainerRemove("other"), NetworkRemove("two"), DaemonStop()
 
 
 def beside(name: str, backend: str, events: tuple[Event, ...]) -> tuple[Ruleset, ...]:
-    """What stands on a host of that engine after events."""
+    """The rules on a host of that engine after events."""
     chosen = engine.get(name)
     state = chosen.start(prepared(host(name, backend=backend)))
     for event in events:

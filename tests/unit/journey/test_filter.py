@@ -1,4 +1,4 @@
-"""The words by which ``netlab trace`` is told what is wanted."""
+"""The words by which ``netlab trace`` selects journeys."""
 
 from __future__ import annotations
 

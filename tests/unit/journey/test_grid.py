@@ -1,4 +1,4 @@
-"""The matrix as a grid: what is alike is told once, what differs never merged."""
+"""The matrix as a grid: equal rows are shown once, different ones are never merged."""
 
 from __future__ import annotations
 

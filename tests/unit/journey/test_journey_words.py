@@ -299,7 +299,7 @@ def test_the_closing_sentence(journey: Journey, words: str) -> None:
 
 
 def test_what_let_a_packet_pass_did_not_stop_it() -> None:
-    """A flow that nobody answered is not told as if the policy that accepted it had ended it."""
+    """A flow without an answer is not reported as ended by the policy that accepted it."""
     unanswered = replace(FORWARDED, outcome="timeout", sees=None)
     assert stopped_by(unanswered) is None
     assert summary(unanswered) == "client -> host:80/tcp ipv4: timeout, forward"

@@ -1,4 +1,4 @@
-"""What is shown of a lab: the picture, and living rules beside their reasons."""
+"""What is shown of a lab: the picture, and current rules beside their reasons."""
 
 from __future__ import annotations
 

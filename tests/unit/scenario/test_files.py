@@ -26,7 +26,7 @@ NAMING = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A stranger's folder beside a file that is none of a stranger's."""
+    """Another user's folder beside a file of one's own."""
     (tmp_path / "outside").mkdir()
     for name in ("secret", ".env"):
         (tmp_path / "outside" / name).write_text(SECRET)

@@ -175,7 +175,7 @@ def test_svg_is_xml_with_a_title_and_no_foreign_element() -> None:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_no_two_lines_of_the_svg_lie_upon_each_other(path: Path) -> None:
-    """Two lines may cross or meet in a dot; along a stretch of both, they could not be told apart."""
+    """Two lines may cross or meet in a dot; where they overlap, they could not be distinguished."""
     root = ElementTree.fromstring(plan_of(path).graph("svg"))
     lines = []
     for one in root.iter(f"{SVG}polyline"):
@@ -189,7 +189,7 @@ def test_no_two_lines_of_the_svg_lie_upon_each_other(path: Path) -> None:
 
 
 def test_svg_boxes_hold_their_text() -> None:
-    """No box of a machine lies upon another one, and all is inside the picture."""
+    """No box of a machine overlaps another one, and all are inside the picture."""
     for path in SCENARIOS:
         root = ElementTree.fromstring(plan_of(path).graph("svg"))
         right, bottom = float(root.get("width") or 0), float(root.get("height") or 0)
