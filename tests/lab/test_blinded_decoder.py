@@ -1,6 +1,7 @@
 """The decoder is blinded on purpose, and every verb that measures must say so: ``unmeasured``, exit code 3.
 
-netlab has no switch for this. The command line runs in a tree of links to netlab's own files, in which the module that reads the trace has a line or two more at its end::
+netlab has no switch for this. The command line runs in a tree of links to netlab's own files, in which the
+module that reads the trace has a line or two more at its end::
 
     TREE/netlab/kernel/trace/nftrace.py   netlab's own, and behind it one of BLINDINGS
     TREE/netlab/…                   links to everything else
