@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "gallery": None,
     "init": None,
     "plan": None,
+    "graph": ("LAB",),
     "doctor": (),
     "clean": (),
     "completion": None,

@@ -132,6 +132,8 @@ def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netla
         ("plan", file): 0,
         ("plan", file, "--json"): 0,
         ("plan", file, "--rules", "ipv4"): 0,
+        ("graph", file): 0,
+        ("graph", file, "--format", "svg"): 0,
         ("matrix", file): 0,
         ("diff", file, "--engine", "docker-28"): 0,
         ("verify", file, "--junit", junit): 1,
