@@ -298,6 +298,8 @@ def _act(
             verdict = step
         elif isinstance(step, Reject):
             ended, code = Ended("reject", reject=step), VerdictCode.DROP
+        elif isinstance(step, Translate) and step.family not in (None, passage.packet.family):
+            continue
         elif isinstance(step, Translate):
             ended, code = Ended("accept", translate=step), VerdictCode.ACCEPT
         elif isinstance(step, Unknown):

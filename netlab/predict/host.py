@@ -189,7 +189,15 @@ def _tables(space: Namespace, family: Family, nodes: Iterable[Node]) -> RoutingT
     for node in nodes:
         for route in node.routes:
             if Family.of(route.via or route.source or route.destination) is family:
-                add_route(space, tables, route.destination, route.via, route.interface, route.source)
+                add_route(
+                    space,
+                    tables,
+                    route.destination,
+                    route.via,
+                    route.interface,
+                    route.source,
+                    metric=route.metric,
+                )
     return tables
 
 
@@ -202,6 +210,7 @@ def add_route(
     source: str | None,
     table: int = MAIN,
     kind: Kind = "unicast",
+    metric: int | None = None,
 ) -> None:
     """Add a route as the kernel does: by the interface on whose link its next hop is.
 
@@ -225,7 +234,8 @@ def add_route(
         interface not in space.interfaces or (family is Family.IPV6 and not space.speaks_ipv6(interface))
     ):
         return
-    metric = _USER6 if family is Family.IPV6 else 0
+    if not metric:
+        metric = _USER6 if family is Family.IPV6 else 0
     entry = RouteEntry(
         start,
         length,

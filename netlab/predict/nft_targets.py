@@ -43,6 +43,7 @@ REJECTS: Mapping[str, Mapping[str, tuple[tuple[int, int], tuple[int, int]]]] = {
 }
 _PERIOD = re.compile(r"\d+(?:[kmg]?bytes)?/(?:second|minute|hour|day|week)")
 _T = TypeVar("_T")
+_BITWISE = {"|": "or", "&": "and", "^": "xor", "or": "or", "and": "and", "xor": "xor"}
 _NAT_FLAGS = ("random", "fully-random", "persistent")
 
 
@@ -169,9 +170,9 @@ def _notrack(tokens: Tokens) -> Action:
 def _nat(word: str, tokens: Tokens, family: str) -> Action:
     words = {"ip": Family.IPV4, "ip6": Family.IPV6}
     side = "src" if word in ("snat", "masquerade") else "dst"
-    own = words.get(family, Family.IPV4)
+    own, only = words.get(family, Family.IPV4), None
     if tokens.next in words:
-        own = words[tokens.take()]
+        own = only = words[tokens.take()]
     addresses = ports = None
     if tokens.taken("to"):
         text = tokens.take()
@@ -194,6 +195,7 @@ def _nat(word: str, tokens: Tokens, family: str) -> Action:
         masquerade=word == "masquerade",
         redirect=word == "redirect",
         random=chance,
+        family=only,
     )
 
 
@@ -207,6 +209,9 @@ def _assigned(word: str, tokens: Tokens) -> Action | Depends:
     if not tokens.taken("set"):
         tokens.wrong(f"expected 'set' after {word} {name}, found {tokens.next!r}")
     if name == "mark":
+        combined = _combined(word, tokens)
+        if combined is not None:
+            return combined
         text = tokens.next
         if re.fullmatch(r"0x[0-9a-f]+|\d+", text):
             tokens.take()
@@ -218,6 +223,21 @@ def _assigned(word: str, tokens: Tokens) -> Action | Depends:
             return Passive(f"{word} {name}")
         return _rest(tokens, Passive(f"{word} {name}"))
     return _rest(tokens, Unknown(f"{word} {name} set"))
+
+
+def _combined(word: str, tokens: Tokens) -> Action | None:
+    """``meta mark set meta mark | 0x2000``: the mark with some bits changed; None for anything else."""
+    start = tokens.at
+    same = tokens.taken(word, "mark") or tokens.taken("mark")
+    sign, text = (tokens.take() if tokens else ""), tokens.next
+    if not same or sign not in _BITWISE or not re.fullmatch(r"0x[0-9a-f]+|\d+", text):
+        tokens.at = start
+        return None
+    tokens.take()
+    value = int(text, 0)
+    full = 0xFFFFFFFF
+    keep, flip = {"or": (full ^ value, value), "and": (value, 0), "xor": (full, value)}[_BITWISE[sign]]
+    return SetMark("mark" if word == "meta" else "ctmark", keep, flip)
 
 
 def _other(word: str, tokens: Tokens) -> Action:

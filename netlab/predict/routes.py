@@ -99,14 +99,19 @@ class RoutingTables:
     tables: dict[int, list[RouteEntry]] = field(default_factory=dict)
     rules: list[PolicyRule] = field(default_factory=standard_rules)
 
-    def add(self, route: RouteEntry, table: int = MAIN) -> None:
-        """Add a route behind those that are as long and have the same metric."""
+    def add(self, route: RouteEntry, table: int = MAIN, *, own: bool = False) -> None:
+        """Add a route.
+
+        IPv4 puts a user's before those to the same network with the same metric (fib_table_insert), and the
+        kernel's ``own`` behind them (fib_magic).
+        """
         routes = self.tables.setdefault(table, [])
+        place, newest_first = (-route.length, route.metric), self.family is Family.IPV4 and not own
         at = next(
             (
                 number
-                for number, other in enumerate(routes)
-                if (-other.length, other.metric) > (-route.length, route.metric)
+                for number, one in enumerate(routes)
+                if (there := (-one.length, one.metric)) > place or (newest_first and there == place)
             ),
             len(routes),
         )
@@ -127,16 +132,17 @@ class RoutingTables:
         """What the kernel adds for an address: it is local, and its network is on the link."""
         found = ipaddress.ip_interface(address)
         own, net, bits = int(found.ip), found.network, self.family.bits
-        self.add(RouteEntry(own, bits, "local", interface, source=own), LOCAL)
+        self.add(RouteEntry(own, bits, "local", interface, source=own), LOCAL, own=True)
         if not up:
             return
         if net.prefixlen < bits:
             start = int(net.network_address)
             source = own if self.family is Family.IPV4 else None
-            self.add(RouteEntry(start, net.prefixlen, "unicast", interface, source=source, metric=metric))
+            link = RouteEntry(start, net.prefixlen, "unicast", interface, source=source, metric=metric)
+            self.add(link, own=True)
             if self.family is Family.IPV4 and net.prefixlen < 31:
                 last = int(net.broadcast_address)
-                self.add(RouteEntry(last, bits, "broadcast", interface, source=own), LOCAL)
+                self.add(RouteEntry(last, bits, "broadcast", interface, source=own), LOCAL, own=True)
             elif self.family is Family.IPV6 and net.prefixlen < 127:
                 self.add(RouteEntry(start, bits, "anycast", interface), LOCAL)
 

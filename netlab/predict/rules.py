@@ -152,7 +152,7 @@ class Translate:
 
     ``masquerade``: the source becomes the output interface's address; ``redirect``: the destination becomes
     the host's own. ``prefix`` keeps the host part of the address (NETMAP). ``random``: nobody can tell the
-    port.
+    port. ``family``: it leaves packets of the other one alone (``dnat ip to`` in an inet table).
     """
 
     side: Literal["src", "dst"]
@@ -162,6 +162,7 @@ class Translate:
     redirect: bool = False
     prefix: int | None = None
     random: bool = False
+    family: Family | None = None
 
 
 @dataclass(frozen=True, slots=True)

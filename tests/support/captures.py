@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
 
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
-from support.journeys import spelt_out
+from netlab.model.identifiers import digest
+from netlab.model.plan import Plan
+from support.journeys import Essence, spelt_out
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 #: The folder of each daemon's captures, and the engine that stands for it.
@@ -34,6 +39,7 @@ PODMAN = {
     "podman-5.4.2-iptables": "podman-5-iptables",
     "podman-5.4.2-nftables": "podman-5-nftables",
 }
+ENGINES = {**DAEMONS, **PODMAN}
 #: Recordings of Podman in which the second network of a container was set up before the first.
 MIRRORED = {("podman-5.4.2-nftables", "p09")}
 #: Where IPv6 rules must be asked for.
@@ -70,3 +76,26 @@ def flow_of(line: dict[str, Any], services: set[str]) -> Flow:
     origin = {"self": "httpd" if "httpd" in services else line["to"]}.get(line["from"], line["from"])
     via = "host" if line["to"].endswith("-routed") else None
     return Flow(origin, Target(address=address), Family.of(address), line["proto"], port, address, via)
+
+
+def _chain(network: str) -> str:
+    return sha512(network.encode()).hexdigest()[:13].upper()
+
+
+def named(essence: Essence, plan: Plan) -> Essence:
+    """A recording of Podman with the chains that the plan's networks have: the recorder pinned their ids."""
+    text = "\n".join(essence.rules)
+    for network in plan.networks:
+        short = digest("network", plan.project, network.name, network.host)[:8]
+        text = text.replace(f"nv_{sha256(network.key.encode()).hexdigest()[:8]}_", f"nv_{short}_")
+        text = text.replace(_chain(network.key), _chain(network.name))
+    return replace(essence, rules=tuple(text.split("\n")) if text else ())
+
+
+def scenarios(version: str, configuration: str) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    """Each scenario of a configuration with its flows: some were recorded after a change of the firewall."""
+    lines = recorded(version, configuration)
+    later = [line for line in lines if line.get("note", "").startswith("after ufw")]
+    yield scenario_file(version, configuration), [line for line in lines if line not in later]
+    if later:
+        yield scenario_file(version, configuration, "allowed.flows"), later

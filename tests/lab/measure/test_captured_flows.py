@@ -5,59 +5,30 @@ Same outcome, source address that the server saw, hooks in order, chains and ver
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.captures import DAEMONS, MIRRORED, PODMAN, configurations, flow_of, recorded, scenario_file
-from support.journeys import Essence, captured, essence
+from support.captures import ENGINES, MIRRORED, configurations, flow_of, named, scenarios
+from support.journeys import captured, essence
 
 import netlab
 from netlab.engine.podman import containers
 from netlab.measure.session import Session
 from netlab.measure.worker import Pair
-from netlab.model.identifiers import digest
-from netlab.model.plan import Plan
 from netlab.view.journey import summary
 
-ENGINES = {**DAEMONS, **PODMAN}
 CONFIGURATIONS = configurations()
 
 
 def test_there_are_captures_of_every_engine() -> None:
-    assert {version for version, _ in CONFIGURATIONS} == {*DAEMONS, *PODMAN}
+    assert {version for version, _ in CONFIGURATIONS} == set(ENGINES)
 
 
 @pytest.fixture(autouse=True)
 def _mirrored(version: str, configuration: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if (version, configuration) in MIRRORED:
         monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
-
-
-def _chain(network: str) -> str:
-    return sha512(network.encode()).hexdigest()[:13].upper()
-
-
-def named(essence: Essence, plan: Plan) -> Essence:
-    """A recording of Podman with the chains that the plan's networks have: the recorder pinned their ids."""
-    text = "\n".join(essence.rules)
-    for network in plan.networks:
-        short = digest("network", plan.project, network.name, network.host)[:8]
-        text = text.replace(f"nv_{sha256(network.key.encode()).hexdigest()[:8]}_", f"nv_{short}_")
-        text = text.replace(_chain(network.key), _chain(network.name))
-    return replace(essence, rules=tuple(text.split("\n")) if text else ())
-
-
-def scenarios(version: str, configuration: str) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-    """Each scenario of a configuration with its flows: some were recorded after a change of the firewall."""
-    lines = recorded(version, configuration)
-    later = [line for line in lines if line.get("note", "").startswith("after ufw")]
-    yield scenario_file(version, configuration), [line for line in lines if line not in later]
-    if later:
-        yield scenario_file(version, configuration, "allowed.flows"), later
 
 
 @pytest.mark.parametrize(("version", "configuration"), CONFIGURATIONS)

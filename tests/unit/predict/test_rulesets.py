@@ -150,6 +150,11 @@ def test_what_is_wrong_with_a_dump_has_a_place(text: str, wrong: str) -> None:
         ("meta l4proto { icmp, ipv6-icmp } accept", (In("l4proto", ((1, 1), (58, 58))), ACCEPT)),
         ("tcp flags & (fin | syn) == syn accept", (TCP, Masked("tcpflags", 3, 2), ACCEPT)),
         ("meta mark & 0xff == 0x1 accept", (Masked("mark", 0xFF, 1), ACCEPT)),
+        ("meta mark set meta mark | 0x2000", (SetMark("mark", 0xFFFFDFFF, 0x2000),)),
+        (
+            "dnat ip to 192.168.10.10:80",
+            (Translate("dst", (0xC0A80A0A, 0xC0A80A0A), (80, 80), family=Family.IPV4),),
+        ),
         ("reject with icmpx admin-prohibited", (Reject(ipv4=(3, 13), ipv6=(1, 1)),)),
         (
             "fib daddr type local jump other",
