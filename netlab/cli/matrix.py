@@ -6,15 +6,15 @@ import argparse
 import itertools
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, say
-from netlab.cli.scenarios import load_group, running_lab, scenario_groups
+from netlab.cli.scenarios import load_group, only_group, running_lab
 from netlab.journey.matrix import Selection, names_target
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
-from netlab.model.errors import UsageError
 from netlab.view.console import console
 from netlab.view.lab import remarks
 from netlab.view.matrix_flows import document, table, unmeasured
@@ -23,7 +23,8 @@ from netlab.view.matrix_grid import report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.journey.matrix import Column
+    from netlab.journey.matrix import Cell, Column
+    from netlab.model.flow import Flow
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +60,7 @@ def _show(args: argparse.Namespace, columns: list[Column]) -> None:
     if len(columns) > 1 or args.all:
         out.print(table(columns, only_differences=args.differences))
     elif columns[0].answers:
-        for part in report(columns[0]):
+        for part in report(columns[0], out.width):
             out.print(part)
     for column in columns:
         for line in dict.fromkeys(remarks(column.silent, column.unpublished)):
@@ -79,8 +80,18 @@ def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
         if journey.outcome == "ok"
         and cell.flow.port is not None
         and cell.way != "outside"
-        and not any(names_target(pattern, cell.flow) for pattern in allowed)
+        and not any(names_target(pattern, flow) for pattern in allowed for flow in _spellings(cell, column))
     ]
+
+
+def _spellings(cell: Cell, column: Column) -> Iterator[Flow]:
+    """A flow as written, and one to a network's gateway as one to the host, whose address that is."""
+    yield cell.flow
+    if cell.way == "gateway":
+        for other, _ in column.answers.values():
+            if other.way == "host address" and other.service == cell.service:
+                yield replace(cell.flow, target=other.flow.target)
+                return
 
 
 def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
@@ -91,15 +102,13 @@ def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
 
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """Every variant, some at the same time; raises errors in the scenario itself."""
-    groups = scenario_groups(args)
-    if len(groups) > 1:
-        raise UsageError("one scenario at a time, please (-f merges several files into one)")
+    group = only_group(args)
     variants = list(variants_of(args))
     if len(variants) == 1:
-        load_group(variants[0][1], groups[0])  # errors in a file have no column
+        load_group(variants[0][1], group)  # errors in a file have no column
     with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
         futures = [
-            pool.submit(temporary.column, label, partial(load_group, chosen, groups[0]), selection)
+            pool.submit(temporary.column, label, partial(load_group, chosen, group), selection)
             for label, chosen in variants
         ]
         try:

@@ -85,6 +85,7 @@ class Lab(Questions, RunsPrograms):
     ) -> None:
         """Build a lab from ``files``, merged by Compose's rules, or from an existing ``plan``.
 
+        ``"+"`` stands between the files of two Compose projects on the same hosts.
         ``options``: see :class:`~netlab.lab.options.LabOptions`. Give the ``scenario`` of the ``plan``, too,
         if you want to use :meth:`do`. Options that change a scenario (``engine``, …) cannot be combined with
         a ``plan``.

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 from netlab.first_use import at_first_use
-from netlab.lab.options import OPTIONS, Path, ScenarioOptions, check
+from netlab.lab.options import OPTIONS, PLUS, Path, ScenarioOptions, check
 from netlab.model.errors import OptionError, ScenarioWarning
 from netlab.model.plan import Plan
 from netlab.model.scenario import Scenario
-from netlab.scenario import Overrides, daemon_setting, load, scale_setting
+from netlab.scenario import Overrides, Sources, daemon_setting, load, scale_setting
 
 #: imported when it is needed: `up` and `ls` need it not
 _late: Any = at_first_use(__name__, {"planned": "netlab.lab.stages"})
@@ -37,9 +37,10 @@ def load_plan(files: Sequence[Path], **options: Unpack[ScenarioOptions]) -> Plan
     >>> plan.name, plan.node("httpd").interfaces[0].addresses
     ('httpd', ('192.168.10.10/24',))
 
-    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`, without
-    ``allow_programs``. Warnings are Python warnings of the category ScenarioWarning. Raises ScenarioError
-    with all problems, OptionError, TypeError for an unknown option, and UsageError without files.
+    Several ``files`` are merged by Compose's rules; ``"+"`` stands between those of two Compose projects on
+    the same hosts. ``options`` are those of :class:`netlab.Lab`, without ``allow_programs``. Warnings are
+    Python warnings of the category ScenarioWarning. Raises ScenarioError with all problems, OptionError,
+    TypeError for an unknown option, and UsageError without files.
     """
     scenario = load_scenario(files, **options)
     show_warnings(scenario, stacklevel=3)
@@ -53,13 +54,24 @@ def show_warnings(scenario: Scenario, stacklevel: int) -> None:
         warnings.warn(str(problem), ScenarioWarning, stacklevel=stacklevel)
 
 
+def sources_of(files: Sequence[Path]) -> list[Sources]:
+    """Files with :data:`~netlab.lab.options.PLUS` between those of different Compose projects."""
+    found: list[list[str]] = [[]]
+    for file in files:
+        if os.fspath(file) == PLUS:
+            found.append([])
+        else:
+            found[-1].append(os.fspath(file))
+    return [Sources(group) for group in found]
+
+
 def load_scenario(
-    files: Sequence[Path], *, found_in: Path | None = None, **options: Unpack[ScenarioOptions]
+    files: Sequence[Path], *, sources: Sequence[Sources] = (), **options: Unpack[ScenarioOptions]
 ) -> Scenario:
     """One scenario from ``files``, merged by Compose's rules, with :class:`ScenarioOptions`.
 
-    ``found_in``: the folder in which the files were found, if the user did not name them. Raises
-    ScenarioError with every problem, OptionError, UsageError.
+    ``sources``: the same by project, if it is known where the files were found. Raises ScenarioError with
+    every problem, OptionError, UsageError.
     """
     check(options)
     given = {"environ": None, **options}
@@ -72,9 +84,13 @@ def load_scenario(
             raise OptionError(str(error), name) from error
     if read["lab"]:
         raise TypeError(f"{', '.join(read['lab'])}: an option of a lab, not of a scenario")
+    first, *more = sources or sources_of(files)
+    if first.environ is not None:
+        read["load"]["environ"] = first.environ
     return load(
-        [os.fspath(file) for file in files],
-        found_in=None if found_in is None else os.fspath(found_in),
+        first.files,
+        found_in=first.found_in,
+        more=more,
         overrides=Overrides(**read["overrides"]),
         **read["load"],
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: A file or folder as the user writes it.
 Path = str | os.PathLike[str]
+#: Stands between the files of two Compose projects on the same hosts.
+PLUS = "+"
 
 
 class Kind(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.lab import codec
-from netlab.lab.options import Path
+from netlab.lab.options import PLUS, Path
 from netlab.model.plan import Plan
 from netlab.version import __version__
 
@@ -19,7 +19,7 @@ def record_of(plan: Plan, text: str, files: Sequence[Path], *, owner: int | None
         "version": __version__,
         "uid": os.geteuid(),
         "digest": codec.digest(text),
-        "files": [os.path.abspath(file) for file in files],
+        "files": [os.path.abspath(file) for file in files if os.fspath(file) != PLUS],
         "created": int(time.time()),
         "owner": owner,
         **counts_of(plan),

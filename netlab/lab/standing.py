@@ -99,9 +99,10 @@ def up(*files: str | Path, **options: Unpack[LabOptions]) -> StandingLab:
         lab.exec("client", ["curl", "-s", "http://198.51.100.1/"], check=True)
         lab.down()
 
-    Several ``files`` are merged by Compose's rules; ``options`` are those of :class:`netlab.Lab`. If a lab of
-    that name is already running, it is changed to what the files say, or left as it is. Returns a connection
-    to the lab; ``record["warnings"]`` lists its warnings. Raises ScenarioError, OptionError, UsageError,
+    Several ``files`` are merged by Compose's rules; ``"+"`` stands between those of two Compose projects on
+    the same hosts. ``options`` are those of :class:`netlab.Lab`. If a lab of that name is already running, it
+    is changed to what the files say, or left as it is. Returns a connection to the lab;
+    ``record["warnings"]`` lists its warnings. Raises ScenarioError, OptionError, UsageError,
     MachineError, LabError, and TypeError for an unknown option.
     """
     check(options)

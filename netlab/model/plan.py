@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.model.capabilities import DEFAULT
 from netlab.model.expectation import Expectation
 from netlab.model.family import Family
 from netlab.model.problem import Position
@@ -257,6 +258,19 @@ class ForgottenConnections:
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """What the program of a container may do.
+
+    ``capabilities`` are Docker's names. ``sysctls``: it may write /proc/sys/net. ``tun``: it has
+    /dev/net/tun.
+    """
+
+    capabilities: tuple[str, ...] = DEFAULT
+    sysctls: bool = False
+    tun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A host, a container, an outside machine or a segment.
 
@@ -297,6 +311,8 @@ class Node:
     forgets: ForgottenConnections | None = None
     #: of an outside node: it answers for every address that no route leads elsewhere
     everywhere: bool = False
+    #: of a container with a ``command``
+    rights: Rights = Rights()
 
     @property
     def etc_hostname(self) -> str:

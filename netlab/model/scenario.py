@@ -65,6 +65,9 @@ class Service:
 
     name: str
     position: Position
+    #: its Compose project's name, and its name there if another project of the lab has a service of that name
+    project: str = ""
+    written: str = ""
     host: str = "host"
     image: str | None = None
     container_name: str | None = None
@@ -102,6 +105,15 @@ class Service:
     replicas: int = 1
     restart: RestartPolicy = "no"
     privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    #: paths of devices in the container
+    devices: tuple[str, ...] = ()
+
+    @property
+    def compose_name(self) -> str:
+        """Its name in its Compose file, of which its containers' names are made."""
+        return self.written or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,7 @@ class ComposeNetwork:
     key: str
     name: str  #: what ``docker network ls`` would show: ``PROJECT_KEY``, or the ``name:`` given
     position: Position
+    project: str = ""  #: of the Compose project that declares it
     external: bool = False
     driver: str = "bridge"
     driver_opts: Mapping[str, str] = field(default_factory=dict)
@@ -211,6 +224,8 @@ class Host:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     #: there before the engine starts
     routes: tuple[HostRoute, ...] = ()
+    #: ``ip rule add …``, which lead to tables of ``routes``
+    routing_policy: tuple[HostRule, ...] = ()
     listen: tuple[ExposedPort, ...] = ()
     rules: tuple[HostRule, ...] = ()
     udp_routed: bool = False
@@ -246,7 +261,7 @@ class Scenario:
     """A checked scenario: everything that :mod:`netlab.plan` needs, and nothing of YAML."""
 
     name: str  #: the lab's name; no dot in it
-    project: str  #: Compose's project name
+    project: str  #: Compose's project name; of several projects, the first one's
     files: tuple[str, ...]
     hosts: tuple[Host, ...]
     outside: tuple[Outside, ...]

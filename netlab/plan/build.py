@@ -24,6 +24,7 @@ from netlab.model.plan import (
     RealFirewall,
     Resolver,
     Responder,
+    Rights,
     Route,
     Unpublished,
 )
@@ -37,6 +38,7 @@ from netlab.plan.outside import Segments, outside_node
 from netlab.plan.placeholders import with_bridges
 from netlab.plan.publications import unpublished
 from netlab.plan.responders import responders
+from netlab.plan.rights import refused_rights, rights_of
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,14 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         for container in facts.containers:
             node = container.spec.node
             nodes.append(_container_node(host, facts, container, services[node], answers.get(node, ())))
-            if container.running and not services[node].command and not answers.get(node):
+            if container.running and not answers.get(node) and _is_silent(services[node]):
                 silent[services[node].name] = None
         withheld += unpublished(facts, services)
         resolvers += facts.resolvers
         networks += [network.facts for network in facts.networks]
         publications += facts.publications
         notes += _notes(scenario, host, facts, services)
+    notes += [note for node in nodes if node.kind == "container" for note in _refused(node, services)]
     nodes += [outside_node(scenario, outside, outside.name, segments) for outside in scenario.outside]
     nodes += segments.nodes()
     _check_names(scenario, nodes)
@@ -127,6 +130,18 @@ def _notes(
         elif note.subject == "daemon":
             where = host.daemon_positions.get(note.name, where)
         yield Note(where, what + note.text, note.by_chance)
+
+
+def _is_silent(service: Service) -> bool:
+    """Whether nothing says on which ports it, or another in its network, answers."""
+    return not (service.command or service.ports or service.expose)
+
+
+def _refused(node: Node, services: Mapping[str, Service]) -> Iterator[Note]:
+    """What the program of a container asks for and does not get."""
+    service = services[node.name]
+    for text in refused_rights(service, in_host_network=node.namespace == node.host):
+        yield Note(service.position, f"services.{service.name}: {text}")
 
 
 def fold(scenario: Scenario, host: Host) -> EngineOnHost:
@@ -222,6 +237,7 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         routes=(*facts.routes, *_own_routes(host)),
         commands=(
             *_policy_routes(host),
+            *host.routing_policy,
             *with_bridges(host.rules, [network.facts for network in facts.networks]),
         ),
         listeners=facts.listeners,
@@ -283,6 +299,7 @@ def _container_node(
         rulesets=container.rulesets,
         responders=answers,
         command=service.command if container.running else (),
+        rights=rights_of(service) if service.command else Rights(),
         commands=service.rules if container.running else (),
         hosts_file=container.hosts_file,
         resolv_conf=container.resolv_conf,

@@ -57,13 +57,14 @@ def replicas(scenario: Scenario, service: Service) -> list[Replica]:
     found = []
     for number in range(1, service.replicas + 1):
         node = service.name if service.replicas == 1 else f"{service.name}-{number}"
-        container = service.container_name or between.join((scenario.project, service.name, str(number)))
+        project = service.project or scenario.project
+        container = service.container_name or between.join((project, service.compose_name, str(number)))
         found.append(Replica(service, node, container, number))
     return found
 
 
 def networks_of(scenario: Scenario, host: str) -> list[ComposeNetwork]:
-    """The networks that the host's services use: external ones first, each group in file order."""
+    """The networks that the host's services use: external ones first, then each project's in file order."""
     used = {a.network for s in scenario.services if s.host == host for a in s.networks}
     used |= _named_by_events(scenario)
     networks = [n for n in scenario.networks if n.key in used]
@@ -85,8 +86,8 @@ def _all_events(scenario: Scenario) -> tuple[ScenarioEvent, ...]:
 def events_of(scenario: Scenario, host_name: str) -> tuple[Event, ...]:
     """Everything that happens to the engine of one host, in order; raises ScenarioError.
 
-    Networks in file order, then services in depends_on order (ties by file order), replicas 1..N, then the
-    scenario's own events.
+    External networks; then for each project its networks in file order and its services in depends_on order
+    (ties by file order), replicas 1..N; then the scenario's own events.
     """
     return tuple(event for event, _ in positioned_events(scenario, host_name))
 
@@ -97,16 +98,27 @@ def positioned_events(scenario: Scenario, host_name: str) -> Iterator[tuple[Even
         network.key: network_spec(scenario, network, host_name)
         for network in networks_of(scenario, host_name)
     }
-    for key, spec in specs.items():
-        yield NetworkCreate(spec), scenario.network(key).position
-    services = start_order(tuple(s for s in scenario.services if s.host == host_name))
-    for service in services:
-        for replica in replicas(scenario, service):
-            yield ContainerStart(container_spec(scenario, replica)), service.position
+    known = [scenario.network(key) for key in specs]
+    for network in (network for network in known if network.external):
+        yield NetworkCreate(specs[network.key]), network.position
+    for project in _projects(scenario):
+        for network in known:
+            if network.project == project and not network.external:
+                yield NetworkCreate(specs[network.key]), network.position
+        services = (s for s in scenario.services if (s.host, s.project) == (host_name, project))
+        for service in start_order(tuple(services)):
+            for replica in replicas(scenario, service):
+                yield ContainerStart(container_spec(scenario, replica)), service.position
     later = _Later(scenario, host_name, specs)
     for event in scenario.events:
         for made in later.events(event):
             yield made, event.position
+
+
+def _projects(scenario: Scenario) -> tuple[str, ...]:
+    """The Compose projects that have anything in the lab, in order."""
+    entries: tuple[Service | ComposeNetwork, ...] = (*scenario.services, *scenario.networks)
+    return tuple(dict.fromkeys(entry.project for entry in entries))
 
 
 def meaning(scenario: Scenario, host_name: str, event: ScenarioEvent) -> tuple[Event, ...]:
@@ -117,7 +129,7 @@ def meaning(scenario: Scenario, host_name: str, event: ScenarioEvent) -> tuple[E
 
 def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> NetworkSpec:
     """The network as ``docker network create`` gets it."""
-    owner = "" if network.external else scenario.project
+    owner = "" if network.external else network.project or scenario.project
     return NetworkSpec(
         name=network.name,
         id=digest("network", owner, network.name, host),
@@ -134,7 +146,7 @@ def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> Netw
 def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
     """The container as ``docker run`` gets it."""
     service = replica.service
-    identity = digest("container", scenario.project, replica.container)
+    identity = digest("container", service.project or scenario.project, replica.container)
     endpoints = tuple(endpoint_spec(scenario, replica, attachment) for attachment in service.networks)
     if service.mac_address and endpoints:
         first = scenario.network(_primary(service)).name
@@ -176,7 +188,8 @@ def _with_mac(endpoint: EndpointSpec, mac: str) -> EndpointSpec:
 def endpoint_spec(scenario: Scenario, replica: Replica, attachment: Attachment) -> EndpointSpec:
     """A service's attachment as ``docker network connect`` gets it, with the aliases that Compose adds."""
     by_name = replica.service.network_mode is not None  # Compose then leaves the endpoint to the daemon
-    aliases = dict.fromkeys(attachment.aliases if by_name else (replica.service.name, *attachment.aliases))
+    own = () if by_name else (replica.service.compose_name,)
+    aliases = dict.fromkeys((*own, *attachment.aliases))
     return EndpointSpec(
         network=scenario.network(attachment.network).name,
         ipv4_address=attachment.ipv4_address,

@@ -1,4 +1,4 @@
-"""Which ports the built-in responders of a host's containers answer on."""
+"""Which ports the built-in responders of a host's containers answer on, or programs in their place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _Port = tuple[Protocol, int]
 def responders(
     host: Host, facts: HostFacts, services: Mapping[str, Service]
 ) -> dict[str, tuple[Responder, ...]]:
-    """Container node → its responders; none where a real program runs in their place.
+    """Container node → its responders. A real program in their place has those that its ``listen`` names.
 
-    Each published or exposed port, and those in ``listen``; without ``listen``, also the ports that the image
-    declares. A declared port is only a guess at what the program does, so it gives way to whatever else holds
-    it in the same namespace.
+    The ports in ``listen``; each published or exposed port that no other service in the same namespace names
+    in its ``listen``; without ``listen``, also the ports that the image declares. A declared port is only a
+    guess at what the program does, so it gives way to whatever else holds it in the same namespace.
     """
     taken: dict[str, set[_Port]] = {host.name: set(_ports(host.listen))}
     taken[host.name] |= {(held.protocol, held.port) for held in facts.listeners}
@@ -26,29 +26,36 @@ def responders(
     spaces = {one.spec.node: one.namespace or one.spec.node for one in running}
     answering = {node: services[node] for node in spaces if not services[node].command}
     found: dict[str, dict[_Port, None]] = {}
+    listening: dict[str, set[_Port]] = {}
+    for node, space in spaces.items():
+        found[node] = dict.fromkeys(_ports(services[node].listen or ()))
+        listening.setdefault(space, set()).update(found[node])
     for node, service in answering.items():
-        found[node] = dict.fromkeys(_said(service))
-        taken.setdefault(spaces[node], set()).update(found[node])
+        others = listening[spaces[node]] - found[node].keys()
+        named = found[node]
+        found[node] = dict.fromkeys(port for port in _published(service) if port not in others) | named
+    for node, space in spaces.items():
+        taken.setdefault(space, set()).update(found[node])
     for node, service in answering.items():
         if service.listen is None:
-            space = taken[spaces[node]]
-            declared = [port for port in _ports(service.image_ports) if port not in space]
+            held = taken[spaces[node]]
+            declared = [port for port in _ports(service.image_ports) if port not in held]
             found[node] |= dict.fromkeys(declared)
-            space.update(declared)
+            held.update(declared)
     return {
         node: tuple(
             Responder(protocol, port, services[node].name, services[node].udp_routed and protocol == "udp")
             for protocol, port in ports
         )
         for node, ports in found.items()
+        if ports
     }
 
 
-def _said(service: Service) -> Iterator[_Port]:
-    """The ports that the scenario itself names."""
+def _published(service: Service) -> Iterator[_Port]:
     for mapping in service.ports:
         yield mapping.protocol, mapping.container_port
-    yield from _ports((*service.expose, *(service.listen or ())))
+    yield from _ports(service.expose)
 
 
 def _ports(exposed: Iterable[ExposedPort]) -> Iterator[_Port]:

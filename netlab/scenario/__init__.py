@@ -5,12 +5,13 @@ This package reads only the files that the caller names: no environment, no netw
 
 from netlab.scenario.environment import folder_environment
 from netlab.scenario.hosts import Overrides
-from netlab.scenario.load import load
+from netlab.scenario.load import Sources, load
 from netlab.scenario.names import find_compose, find_default, named_by_variable
 from netlab.scenario.settings import daemon_setting, scale_setting
 
 __all__ = [
     "Overrides",
+    "Sources",
     "daemon_setting",
     "find_compose",
     "find_default",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from netlab.model.problem import OptionName, ScenarioError
@@ -12,8 +12,35 @@ from netlab.scenario.events import event_names, is_command, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
 from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts
 from netlab.scenario.outside import read_outside, with_internet
+from netlab.scenario.segments import with_segments
 from netlab.scenario.services import Draft, read_service
 from netlab.scenario.tree import Report, Value, hint, shown
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is there beside the Compose projects: hosts, and nodes outside."""
+
+    hosts: tuple[Host, ...]
+    outside: tuple[Outside, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What a project finds on its hosts that is other projects' of the lab."""
+
+    #: names of containers
+    containers: frozenset[str] = frozenset()
+    #: Docker's names of the networks that earlier projects make
+    networks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The services of one project: ``enabled``, and the disabled ones with their profiles."""
+
+    enabled: tuple[Draft, ...]
+    disabled: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +63,6 @@ class Parts:
     netlab: Value
     #: the tree before wrong values were removed: names in it count as known
     raw: Value
-    project: str
 
     def written(self, *path: str) -> tuple[str, ...]:
         """The keys that the file has at ``path``, whether their values are right or not."""
@@ -50,20 +76,15 @@ def assemble(
     root: Value,
     raw: Value,
     project: str,
-    profiles: frozenset[str],
-    overrides: Overrides,
-    read_file: ReadFile,
+    world: World,
+    drafted: Drafted,
+    neighbours: Neighbours,
     report: Report,
 ) -> Parts:
-    """Read every part of the tree; problems go to ``report``."""
+    """Read the rest of one project's tree; problems go to ``report``."""
     empty = Value({}, root.at)
-    block = root.get("x-netlab")
-    netlab, at = block or empty, root.key_at("x-netlab")
-    hosts = read_hosts(netlab, at, overrides, read_file, report)
-    outside = read_outside(netlab, at, hosts, report)
-    hosts, outside = with_internet(netlab, hosts, outside, report, plain=block is None)
-    drafts, disabled = _services(root, raw, netlab, hosts, profiles, report)
-    drafts = with_containers(_scaled(drafts, overrides.scale, report), project, report)
+    netlab, hosts = root.get("x-netlab") or empty, world.hosts
+    drafts = with_containers(drafted.enabled, neighbours.containers, report)
     events = _events(netlab.get("events"), report)
     expect, between = read_expectations(netlab.get("expect"), own_chains(hosts), report)
     happening = [event for event, _ in (*events, *between)]
@@ -73,16 +94,16 @@ def assemble(
         facts=netlab.get("networks") or empty,
         project=project,
         services=root.key_at("services"),
+        there=neighbours.networks,
     )
     networks, drafts = attach(declared, drafts, named, report)
     return Parts(
         hosts=hosts,
-        outside=outside,
+        outside=world.outside,
         networks=networks,
         drafts=drafts,
-        disabled=disabled,
+        disabled=drafted.disabled,
         events=events,
-        project=project,
         expect=expect,
         between=between,
         root=root,
@@ -91,9 +112,21 @@ def assemble(
     )
 
 
-def _services(
-    root: Value, raw: Value, netlab: Value, hosts: tuple[Host, ...], profiles: frozenset[str], report: Report
-) -> tuple[tuple[Draft, ...], dict[str, tuple[str, ...]]]:
+def read_world(root: Value, overrides: Overrides, read_file: ReadFile, report: Report) -> World:
+    """The hosts and the nodes outside, as the ``x-netlab`` block of a tree describes them."""
+    block = root.get("x-netlab")
+    netlab, at = block or Value({}, root.at), root.key_at("x-netlab")
+    hosts = read_hosts(netlab, at, overrides, read_file, report)
+    outside = read_outside(netlab, at, hosts, report)
+    hosts, outside = with_internet(netlab, hosts, outside, report, plain=block is None)
+    return World(*with_segments(netlab, hosts, outside, report))
+
+
+def draft(
+    root: Value, raw: Value, project: str, hosts: tuple[Host, ...], profiles: frozenset[str], report: Report
+) -> Drafted:
+    """Read the services of one project."""
+    netlab = root.get("x-netlab") or Value({}, root.at)
     services = root.get("services") or Value({}, root.at)
     extras = netlab.get("services") or Value({}, root.at)
     known = [name for name, _ in (raw.get("services") or services).pairs()]
@@ -107,37 +140,44 @@ def _services(
     for name, value in services.pairs():
         if value.get("provider") is not None:
             continue  # something other than a container provides it
-        draft = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
+        found = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
+        found = replace(found, service=replace(found.service, project=project))
         wanted = tuple(item.text for item in value.get("profiles") or ())
         if not wanted or "*" in profiles or not profiles.isdisjoint(wanted):
-            drafts.append(draft)
+            drafts.append(found)
         else:
             disabled[name] = wanted
     enabled = {draft.service.name for draft in drafts}
-    return tuple(_without_absent(draft, enabled) for draft in drafts), disabled
+    return Drafted(tuple(_without_absent(draft, enabled) for draft in drafts), disabled)
 
 
-def _scaled(drafts: tuple[Draft, ...], scale: Mapping[str, int], report: Report) -> tuple[Draft, ...]:
-    """The services, with the numbers of containers from the command line."""
-    known = [draft.service.name for draft in drafts]
+def check_scale(projects: Iterable[Drafted], scale: Mapping[str, int], report: Report) -> None:
+    """Report services of the command line that no project has."""
+    known = [draft.service.name for project in projects for draft in project.enabled]
     at = (OptionName("scale"), 1, 1)
     for name in scale:
         if name not in known:
             report.add(at, f"there is no service {shown(name)}{hint(name, known)}")
         elif scale[name] < 0:
             report.add(at, f"services.{name}: {scale[name]} is not a number of containers")
+
+
+def scaled(drafted: Drafted, scale: Mapping[str, int], report: Report) -> Drafted:
+    """The services, with the numbers of containers from the command line."""
+    drafts, at = drafted.enabled, (OptionName("scale"), 1, 1)
     for service in (draft.service for draft in drafts):
         if service.container_name is not None and scale.get(service.name, 0) > 1:
             what = (
                 f"services.{service.name}: {scale[service.name]} containers cannot share one container_name"
             )
             report.add(at, what)
-    return tuple(
+    found = (
         replace(draft, service=replace(draft.service, replicas=scale[draft.service.name]))
         if draft.service.name in scale
         else draft
         for draft in drafts
     )
+    return replace(drafted, enabled=tuple(found))
 
 
 def _without_absent(draft: Draft, enabled: set[str]) -> Draft:

@@ -28,6 +28,7 @@ class Declared:
     facts: Value  #: ``x-netlab.networks``
     project: str
     services: tuple[str, int, int]  #: the position of ``services``: that of the implied default network
+    there: frozenset[str] = frozenset()  #: Docker's names of networks that other projects of the lab make
 
     def name(self, key: str) -> str:
         """What Docker calls the network of that key."""
@@ -66,7 +67,9 @@ def attach(
         found.append(_external(name, position, declared, report))
     _facts_apply(declared, used, implied, {network.key for network in found if network.external}, report)
     drafts = tuple(_without(draft, left_out) for draft in drafts)
-    return with_subnets(tuple(found), drafts, report), drafts
+    described = [network for network in found if network.name not in declared.there]
+    known = {network.key: network for network in with_subnets(tuple(described), drafts, report)}
+    return tuple(known.get(network.key, network) for network in found), drafts
 
 
 def _external(name: str, position: Position, declared: Declared, report: Report) -> ComposeNetwork:
@@ -89,6 +92,10 @@ def _facts_apply(
             report.add(at, f"x-netlab.networks: there is no network {shown(key)}{hint(key, known)}")
         elif key in used and key not in external:
             report.add(at, f"x-netlab.networks: {key} is not external: put this under networks.{key}")
+        elif (name := declared.name(key) if key in declared.written.map else key) in declared.there:
+            report.warn(
+                at, f"x-netlab.networks: another project of this lab makes {name}, so this has no effect"
+            )
 
 
 def _not_predefined(draft: Draft, own: Mapping[str, str], report: Report) -> Draft:
@@ -126,7 +133,7 @@ def _by_name(
         reason += f' (did you mean "{name.lower()}"?)'
     else:
         more = hint(name, (*MODES, *map(declared.name, declared.written.map)))
-        if name not in declared.facts.map:
+        if name not in declared.facts.map and name not in declared.there:
             report.warn(
                 written.at,
                 f"{where}: no network of the file is called {shown(name)}{more},"
@@ -157,20 +164,25 @@ def _alone(draft: Draft, mode: str) -> Draft:
     return replace(draft, service=plain, ports=())
 
 
-def container_names(drafts: Iterable[Draft], project: str) -> frozenset[str]:
+def container_names(drafts: Iterable[Draft]) -> frozenset[str]:
     """What ``docker ps`` would show: container_name, or PROJECT-SERVICE-N."""
-    found = set()
-    for service in (draft.service for draft in drafts):
-        if service.container_name is not None:
-            found.add(service.container_name)
-        else:
-            found |= {f"{project}-{service.name}-{n}" for n in range(1, service.replicas + 1)}
-    return frozenset(found)
+    return frozenset(name for draft in drafts for name in names_of_containers(draft))
 
 
-def with_containers(drafts: Drafts, project: str, report: Report) -> Drafts:
-    """The services, those without a network that share one with a container that is not in the lab."""
-    known = container_names(drafts, project)
+def names_of_containers(draft: Draft) -> list[str]:
+    """The names of one service's containers."""
+    service = draft.service
+    if service.container_name is not None:
+        return [service.container_name]
+    return [f"{service.project}-{service.compose_name}-{n}" for n in range(1, service.replicas + 1)]
+
+
+def with_containers(drafts: Drafts, neighbours: frozenset[str], report: Report) -> Drafts:
+    """The services, those without a network that share one with a container that is not in the lab.
+
+    ``neighbours``: the names of other projects' containers.
+    """
+    known = container_names(drafts) | neighbours
     services = {draft.service.name for draft in drafts}
     return tuple(_with_container(draft, known, services, report) for draft in drafts)
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlab.model.problem import Position
 from netlab.scenario.assemble import Parts
+from netlab.scenario.attach import names_of_containers
 from netlab.scenario.check_addresses import check_addresses
 from netlab.scenario.check_flows import check_events, check_expectations
 from netlab.scenario.check_hosts import check_hosts
 from netlab.scenario.check_ports import check_ports
 from netlab.scenario.compose_refusals import check_compose
 from netlab.scenario.refusals import check_refusals
-from netlab.scenario.services import SHARES, attachment_mark
+from netlab.scenario.services import SHARES, Draft, attachment_mark
 from netlab.scenario.tree import Mark, Report, hint, shown
 
 
-def check(parts: Parts, folder: Path, report: Report) -> None:
-    """Report every problem between the parts; ``folder`` is the project's."""
+def check_project(parts: Parts, folder: Path, report: Report) -> None:
+    """Report every problem between the parts of one project in ``folder``."""
     _networks_exist(parts, report)
     _services_exist(parts, report)
     _cycles(parts, report)
-    _container_names(parts, report)
     _network_names(parts, report)
-    _node_names(parts, report)
     check_compose(parts, folder, report)
     check_refusals(parts, report)
+
+
+def check_lab(parts: Parts, report: Report) -> None:
+    """Report every problem between the parts of the lab, of one or several projects."""
+    _container_names(parts, report)
+    _node_names(parts, report)
     check_hosts(parts, report)
     check_addresses(parts, report)
     check_ports(parts, report)
@@ -102,16 +108,15 @@ def _walk(start: str, edges: dict[str, list[tuple[str, Mark]]], done: set[str], 
 
 
 def _container_names(parts: Parts, report: Report) -> None:
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[tuple[str, str], tuple[str, Mark]] = {}
     for draft in parts.drafts:
         service = draft.service
-        if service.container_name is None or service.replicas == 0:
-            continue
-        first = taken.setdefault((service.host, service.container_name), service.name)
-        if first != service.name:
-            written = draft.source.get("container_name") or draft.source
-            what = f"services.{service.name}: the container name {shown(service.container_name)}"
-            report.add(written.at, f"{what} is services.{first}'s already")
+        at = (draft.source.get("container_name") or draft.source).at
+        for name in names_of_containers(draft) if service.replicas else ():
+            first, there = taken.setdefault((service.host, name), (service.name, at))
+            if first != service.name:
+                what = f"services.{service.name}: the container name {shown(name)}"
+                report.add(at, f"{what} is services.{first}'s already ({Position(*there)})")
 
 
 def _network_names(parts: Parts, report: Report) -> None:
@@ -125,7 +130,12 @@ def _network_names(parts: Parts, report: Report) -> None:
 
 def _node_names(parts: Parts, report: Report) -> None:
     """The second of three containers of ``web`` is the node ``web-2``, so no service can be called that."""
-    services = {draft.service.name: draft for draft in parts.drafts}
+    services: dict[str, Draft] = {}
+    for draft in parts.drafts:
+        first = services.setdefault(draft.service.name, draft).service
+        if first is not draft.service:
+            what = f"services.{draft.service.compose_name}: there is another service {draft.service.name}"
+            report.add(draft.service.position, f"{what} in the lab ({first.position})")
     for draft in parts.drafts:
         service = draft.service
         if service.replicas < 2:

@@ -6,8 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from netlab.model.errors import UsageError
-from netlab.model.expectation_words import parse_words
+from netlab.model.family import Family
 from netlab.model.flow import FlowPattern
 from netlab.model.limits import FLOWS
 from netlab.scenario.assemble import Parts
@@ -74,25 +73,13 @@ def check_expectations(parts: Parts, report: Report) -> None:
         _pattern(expectation.pattern, written, names, report)
         flows = _origins(expectation.pattern, names) * expectation.pattern.port_count
         tally.add(FLOWS, flows * len(expectation.expected), written.at)
-        for side in ("ipv4", "ipv6", "both"):
-            value = item.get(side)
-            sees, at = _sees(value) if value is not None else (None, item.at)
+        for family, expected in expectation.expected:
+            sees = expected.sees
             if sees is not None and not _seen(sees, names):
-                known = (*_SEES, *names.nodes)
-                more = hint(sees, known) or "; it is sender, host, gateway, a node or an address"
-                report.add(at, f"sees: there is no node {shown(sees)}{more}")
+                known = "; it is sender, host, gateway, a node or an address"
+                more = hint(sees, (*_SEES, *names.nodes)) or known
+                report.add(_sees_at(item, family), f"sees: there is no node {shown(sees)}{more}")
     tally.tell(report)
-
-
-def _sees(value: Value) -> tuple[str | None, Mark]:
-    """What one side of an expectation says of ``sees``, in a mapping or in words, and where."""
-    if isinstance(value.data, str):
-        try:
-            return parse_words(value.text).sees, value.at
-        except UsageError:  # which was reported
-            return None, value.at
-    written = value.get("sees")
-    return (None, value.at) if written is None else (written.text, written.at)
 
 
 def _origins(pattern: FlowPattern, names: Names) -> int:
@@ -123,6 +110,13 @@ def _pattern(pattern: FlowPattern, written: Value, names: Names, report: Report)
         report.add(written.at, f"flow: there is no node {shown(pattern.via)}{hint(pattern.via, names.nodes)}")
 
 
+def _sees_at(item: Value, family: Family) -> Mark:
+    """Where an entry says which source the server of a family sees."""
+    sides = [value for value in (item.get(family.word), item.get("both")) if value is not None]
+    written = [sees for value in sides if (sees := value.get("sees")) is not None]
+    return (written or sides or [item])[0].at
+
+
 def _seen(text: str, names: Names) -> bool:
     if text in _SEES or text in names.nodes:
         return True
@@ -140,7 +134,7 @@ def check_events(parts: Parts, report: Report) -> None:
         return
     names = names_of(parts)
     groups = {
-        "container": names.containers | container_names(parts.drafts, parts.project),
+        "container": names.containers | container_names(parts.drafts),
         "network": frozenset(name for network in parts.networks for name in (network.key, network.name)),
         "host": names.hosts,
         "node": names.nodes,

@@ -20,9 +20,10 @@ from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.reader import read
-from netlab.scenario.routes import read_host_routes
+from netlab.scenario.routes import read_host_routes, read_routing_policy
 from netlab.scenario.rule_files import chains_of, check_iptables_file, check_nft_file
 from netlab.scenario.rules import BRIDGE, RuleError, made_chains, parse_rule
+from netlab.scenario.segments import UNSAID
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
 from netlab.scenario.tree import Mark, Report, Value, made
@@ -108,6 +109,7 @@ def _host(
         ),
         sysctls=_sysctls(path, sysctls, report),
         routes=read_host_routes(path, value.get("routes"), report),
+        routing_policy=read_routing_policy(path, value.get("routing_policy"), report),
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
         udp_routed=udp_routed(value),
         rules=read_rules((value.get("rules"), rules), report, firewall.files.values()),
@@ -227,7 +229,7 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
         if addresses is None and not alone:
             report.add(value.at, f"{path} needs addresses, since there are several hosts")
         own = HOST_ADDRESSES if addresses is None else read_addresses(addresses)
-        return (OutsideInterface(HOST_INTERFACE, own, SEGMENT),)
+        return (OutsideInterface(HOST_INTERFACE, own, SEGMENT, UNSAID),)
     found = {name: read_interface(name, entry) for name, entry in several.pairs()}
     if addresses is not None:
         first = found.get(HOST_INTERFACE)
@@ -235,10 +237,9 @@ def _interfaces(path: str, value: Value, alone: bool, report: Report) -> tuple[O
             report.add(
                 addresses.at, f"{path}: addresses is short for interfaces.ext0.addresses, which is given, too"
             )
-        main = replace(first or OutsideInterface(HOST_INTERFACE, ()), addresses=read_addresses(addresses))
-        found = {HOST_INTERFACE: main} | {
-            name: interface for name, interface in found.items() if name != HOST_INTERFACE
-        }
+        uplink = first or OutsideInterface(HOST_INTERFACE, (), SEGMENT, UNSAID)
+        found.pop(HOST_INTERFACE, None)
+        found = {HOST_INTERFACE: replace(uplink, addresses=read_addresses(addresses)), **found}
     return tuple(found.values())
 
 
@@ -247,7 +248,7 @@ def _mirrored(value: Value, interfaces: tuple[OutsideInterface, ...]) -> tuple[O
     there = {interface.name for interface in interfaces}
     if value.get("wsl2") is None or WINDOWS_INTERFACE in there:
         return interfaces
-    return (*interfaces, OutsideInterface(WINDOWS_INTERFACE, (), "windows"))
+    return (*interfaces, OutsideInterface(WINDOWS_INTERFACE, (), "windows", UNSAID))
 
 
 def read_interface(name: str, value: Value) -> OutsideInterface:
@@ -257,7 +258,7 @@ def read_interface(name: str, value: Value) -> OutsideInterface:
         name,
         read_addresses(value.get("addresses")),
         segment.text if segment is not None else SEGMENT,
-        mtu.number if mtu is not None else 1500,
+        mtu.number if mtu is not None else UNSAID,
         Position(*(mtu or value).at),
     )
 

@@ -192,6 +192,10 @@ HOST = _record(
             ),
             "what of the engine's environment shapes the network",
         ),
+        "routing_policy": (
+            ListOf(Text('a rule: "from 172.18.0.0/16 table 100"', free=True)),
+            "which table routes a packet: what ip rule add takes",
+        ),
         "listen": (_LISTEN, "ports on which the host itself answers"),
         "udp_source": _UDP_SOURCE,
         "rules": (_RULES, "typed by the administrator once everything is up"),
@@ -330,6 +334,12 @@ NETLAB = replace(
             "outside": (
                 MapOf(Either(Nothing(), OUTSIDE), NODE_NAME, _NAMED),
                 "nodes outside, in place of the default",
+            ),
+            "segments": (
+                MapOf(
+                    _record({"mtu": (_MTU, "of its interfaces that say nothing else (1500)")}), NAME, _NAMED
+                ),
+                "what the interfaces on a segment have in common",
             ),
             "networks": (MapOf(EXTERNAL, NAME, _NAMED), "what Compose's external networks are like"),
             "internet": (

@@ -80,6 +80,7 @@ def read_network(
         key=key,
         name=docker_name(project, key, value),
         position=Position(*at),
+        project=project,
         external=external,
         driver_opts=_options(key, options, report),
         pools=_pools(key, described.get("ipam"), report),

@@ -13,6 +13,7 @@ from netlab.scenario.addresses import interface_address
 from netlab.scenario.hosts import read_interface, read_rules
 from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.routes import read_routes
+from netlab.scenario.segments import UNSAID
 from netlab.scenario.tree import Mark, Report, Value
 
 OUTSIDE_INTERFACE = "eth0"
@@ -85,7 +86,7 @@ def _default_outside(at: Mark, hosts: Sequence[Host]) -> tuple[Outside, ...]:
             if free is not None:
                 taken.add(free.ip)
                 mine.append(str(free))
-        interface = OutsideInterface(OUTSIDE_INTERFACE, tuple(mine), first.segment)
+        interface = OutsideInterface(OUTSIDE_INTERFACE, tuple(mine), first.segment, UNSAID)
         found.append(Outside(name, Position(*at), (interface,), listen=DEFAULT_LISTEN))
     return tuple(node for node in found if node.interfaces[0].addresses)
 
@@ -144,7 +145,7 @@ def with_internet(
     node = Outside(
         name=INTERNET,
         position=position,
-        interfaces=(OutsideInterface(OUTSIDE_INTERFACE, tuple(map(str, own)), first.segment),),
+        interfaces=(OutsideInterface(OUTSIDE_INTERFACE, tuple(map(str, own)), first.segment, UNSAID),),
         routes="none",
         listen=_INTERNET_LISTEN,
         everywhere=True,

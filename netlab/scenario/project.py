@@ -26,6 +26,8 @@ from netlab.scenario.places import Place, Source
 from netlab.scenario.tree import Report, Value, hint, shown
 
 INCLUDE_LIMIT = 16  #: files that include one another
+#: What an include imports (compose-go's ``loader/include.go``, importResources).
+_SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
 _INCLUDE_KEYS = ("path", "project_directory", "env_file")
 
 
@@ -163,7 +165,7 @@ class _Level:
 def _import(imported: Value, root: Value, report: Report) -> Value:
     """Put what another project defines beside what this one does; a clash is an error."""
     data = dict(root.map)
-    for section in ("services", "networks"):
+    for section in _SECTIONS:
         theirs, ours = imported.get(section), root.get(section)
         if theirs is None or not isinstance(theirs.data, dict):
             continue

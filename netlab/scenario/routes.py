@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Literal, cast
 
+from netlab.model.family import FAMILIES, Family
 from netlab.model.problem import Position
-from netlab.model.scenario import HostRoute
+from netlab.model.scenario import HostRoute, HostRule
 from netlab.scenario.addresses import address, subnet
+from netlab.scenario.rules import RuleError, parse_rule
 from netlab.scenario.tree import Report, Value, shown
 
 _HOST_ROUTE = re.compile(
@@ -43,6 +46,33 @@ def read_host_routes(path: str, value: Value | None, report: Report) -> tuple[Ho
             )
         )
     return tuple(found)
+
+
+def read_routing_policy(path: str, value: Value | None, report: Report) -> tuple[HostRule, ...]:
+    """``x-netlab.host.routing_policy``: a command for the family of a line's addresses, or for each."""
+    found = []
+    for item in value or ():
+        words = item.text.split()
+        families = {Family.of(word) for word in words if _is_prefix(word)}
+        if len(families) > 1:
+            report.add(item.at, f"{path}.routing_policy: {shown(item.text)} has addresses of both families")
+        for family in families or FAMILIES:
+            option = "ip -6" if family is Family.IPV6 else "ip"
+            try:
+                argv = parse_rule(f"{option} rule add {item.text}")
+            except RuleError as error:
+                report.add(item.at, f"{path}.routing_policy: {error}")
+                break
+            found.append(HostRule(argv, Position(*item.at)))
+    return tuple(found)
+
+
+def _is_prefix(word: str) -> bool:
+    try:
+        ipaddress.ip_network(word, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def read_routes(

@@ -31,6 +31,7 @@ CONDITIONS: dict[str, RestartPolicy] = {
 }
 MODES = ("bridge", "host", "none")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+_CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
 _DOTTED_MAC = re.compile(r"[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}", re.ASCII)
 
 
@@ -72,7 +73,6 @@ def read_service(
     implied = _implied(value)
     links = _links(value.get("links"))
     external_links = _links(value.get("external_links"))
-    listen = extra.get("listen") if extra is not None else None
     service = Service(
         name=name,
         position=Position(*at),
@@ -89,9 +89,7 @@ def read_service(
         expose=expose,
         udp_routed=udp_routed(extra),
         image_ports=image_ports(_said(value, "image")),
-        listen=read_exposed(listen, f"x-netlab.services.{name}.listen", report)
-        if listen is not None
-        else None,
+        listen=_listen(name, extra, report),
         rules=read_rules([extra.get("rules")], report, host=False) if extra is not None else (),
         command=_command(name, extra.get("command") if extra else None, report),
         depends_on=tuple(dict.fromkeys(word for word, _ in (*depends, *implied))),
@@ -106,6 +104,9 @@ def read_service(
         replicas=_replicas(name, value, report),
         restart=_restart(name, value, report),
         privileged=bool((flag := value.get("privileged")) and flag.data),
+        cap_add=_capabilities(value.get("cap_add")),
+        cap_drop=_capabilities(value.get("cap_drop")),
+        devices=_devices(value.get("devices")),
     )
     needs = [("depends on", word, mark) for word, mark in depends]
     needs += [
@@ -217,6 +218,11 @@ def _mac(path: str, value: Value | None, report: Report) -> str | None:
 
 
 # -- names and relations
+
+
+def _listen(name: str, extra: Value | None, report: Report) -> tuple[ExposedPort, ...] | None:
+    written = extra.get("listen") if extra is not None else None
+    return None if written is None else read_exposed(written, f"x-netlab.services.{name}.listen", report)
 
 
 def _dependencies(value: Value) -> tuple[list[tuple[str, Mark]], frozenset[str]]:
@@ -387,6 +393,25 @@ def dotted(key: str) -> str:
     """A sysctl's name with dots; its first dot or slash says which of them separates its parts."""
     sign = re.search("[./]", key)
     return key.translate(str.maketrans("./", "/.")) if sign is not None and sign[0] == "/" else key
+
+
+def _capabilities(value: Value | None) -> tuple[str, ...]:
+    """Without ``CAP_``, in capitals."""
+    words = [_CAPABILITY.fullmatch(item.text) for item in value or ()]
+    return tuple(dict.fromkeys(word[1].upper() for word in words if word))
+
+
+def _devices(value: Value | None) -> tuple[str, ...]:
+    """Where they are in the container: ``SOURCE[:TARGET[:PERMISSIONS]]``, or a mapping."""
+    found = []
+    for item in value or ():
+        if isinstance(item.data, dict):
+            place = item.get("target") or item.get("source")
+            found.append(place.text if place is not None and isinstance(place.data, str) else "")
+        elif isinstance(item.data, str):
+            source, _, rest = item.text.partition(":")
+            found.append(rest.partition(":")[0] or source)
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def _hostname(name: str, value: Value, report: Report) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from netlab.engine import get
-from netlab.lab.options import OPTIONS
+from netlab.lab.options import OPTIONS, PLUS
 from netlab.model.errors import UsageError
 
 Scope = Literal["function", "module", "session"]
@@ -52,7 +52,7 @@ class Variant:
         return json.dumps([[str(file) for file in self.files], self.keywords], sort_keys=True, default=str)
 
     def __str__(self) -> str:
-        names = " + ".join(file.name for file in self.files)
+        names = " ".join(file.name for file in self.files)
         words = [_words(self.keywords[key]) for key in _axes() if self.keywords.get(key)]
         return " ".join([names, *words])
 
@@ -153,7 +153,7 @@ def _flat(files: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _found(files: Sequence[Any], folders: Sequence[Path]) -> tuple[Path, ...]:
-    return tuple(_find(str(file), folders) for file in files)
+    return tuple(Path(PLUS) if file == PLUS else _find(str(file), folders) for file in files)
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path:

@@ -104,7 +104,10 @@ def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
     drawn: set[str] = set()
     branches = [list(_network(network, plan, ink, most, drawn)) for network in networks]
     branches += [[f"{guest.name}  {ink.dim('in the network of ' + host.name)}"] for guest in guests[:most]]
-    branches += [[f"{node.name}  {ink.dim('without a network')}"] for node in _loners(plan, host)[:most]]
+    for node in _loners(plan, host)[:most]:
+        branches.append(
+            [f"{node.name}  {ink.dim('without a network')}", *_sharers(node.name, plan, ink, drawn)]
+        )
     for number, (first, *others) in enumerate(branches):
         last = number == len(branches) - 1
         yield f"  {'└─ ' if last else '├─ '}{first}"
@@ -134,13 +137,18 @@ def _network(network: NetworkFacts, plan: Plan, ink: _Ink, most: int, drawn: set
         last = number == len(network.members) - 1
         where = "  ".join(map(bare, addresses))
         yield f"{'└─' if last else '├─'} {node:<{width}}  {where}  {ink.dim(interface)}"
-        guests = [one.name for one in plan.nodes if one.namespace == node and one.name not in (node, *drawn)]
-        drawn.update(guests)
-        for guest in guests:
-            sign = "└─" if guest == guests[-1] else "├─"
-            yield f"{'  ' if last else '│ '} {sign} {guest}  {ink.dim(f'in the network of {node}')}"
+        for line in _sharers(node, plan, ink, drawn):
+            yield f"{'  ' if last else '│ '} {line}"
     if len(network.members) > most:
         yield f"└─ … and {len(network.members) - most} more"
+
+
+def _sharers(owner: str, plan: Plan, ink: _Ink, drawn: set[str]) -> Iterator[str]:
+    """The containers in a container's network namespace, unless they are ``drawn`` already."""
+    found = [one.name for one in plan.nodes if one.namespace == owner and one.name not in (owner, *drawn)]
+    drawn.update(found)
+    for name in found:
+        yield f"{'└─' if name == found[-1] else '├─'} {name}  {ink.dim(f'in the network of {owner}')}"
 
 
 def _published(plan: Plan, ink: _Ink, most: int) -> Iterator[str]:

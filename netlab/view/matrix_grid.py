@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.journey.matrix_grid import Answer, Grid, Row, grid
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from netlab.journey.matrix import Column, Replicas
 
 _COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
-#: Columns side by side; more origins need another table below.
-_ABREAST = 4
+#: Between two columns.
+_GAP = 3
 _MEANINGS = {
     "sender": "the server saw the origin's own address",
     "forward": "through FORWARD",
@@ -35,37 +36,72 @@ _MEANINGS = {
 }
 
 
-def report(column: Column) -> Iterator[RenderableType]:
-    """The grid of one lab's answers, with its legend."""
+def report(column: Column, width: int) -> Iterator[RenderableType]:
+    """The grid of one lab's answers for a screen of ``width`` columns, with its legend."""
     folded = grid(list(column.answers.values()), column.replicas)
-    for one in tables(folded, column.replicas):
+    for one in tables(folded, column.replicas, width):
         yield one
         yield ""
     yield from legend(folded, column.replicas)
 
 
-def tables(found: Grid, replicas: Sequence[Replicas] = ()) -> Iterator[RenderableType]:
-    """The grid, as one table for each four columns of origins."""
-    for first in range(0, max(1, len(found.origins)), _ABREAST):
-        yield _table(found, slice(first, first + _ABREAST), replicas, with_itself=first == 0)
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of the grid: its title, and what stands in each row."""
+
+    title: str
+    answers: tuple[Answer | None, ...]
+
+    @property
+    def least(self) -> int:
+        """The width of its longest word, which is never broken."""
+        return _longest(word for text in (self.title, *map(str, self.answers)) for word in text.split())
 
 
-def _table(grid: Grid, part: slice, replicas: Sequence[Replicas], *, with_itself: bool) -> RenderableType:
-    alone = with_itself and any(row.itself is not None for row in grid.rows)
+def tables(found: Grid, replicas: Sequence[Replicas], width: int) -> Iterator[RenderableType]:
+    """The grid, as one table for as many columns as fit side by side in ``width``."""
+    columns = _columns(found, replicas)
+    targets = _longest(row.target for row in found.rows) + _GAP + _longest(map(_row_words, found.rows))
+    while True:
+        count, room = 0, width - targets
+        while count < len(columns) and (count == 0 or columns[count].least + _GAP <= room):
+            room -= columns[count].least + _GAP
+            count += 1
+        yield _table(found, columns[:count], fold=room < 0)
+        columns = columns[count:]
+        if not columns:
+            return
+
+
+def _columns(grid: Grid, replicas: Sequence[Replicas]) -> list[_Column]:
+    found = [
+        _Column(origin_words(names, replicas), tuple(row.answers[place] for row in grid.rows))
+        for place, names in enumerate(grid.origins)
+    ]
+    if any(row.itself is not None for row in grid.rows):
+        found.append(_Column("ITSELF", tuple(row.itself for row in grid.rows)))
+    return found
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)
+
+
+def _table(grid: Grid, columns: Sequence[_Column], *, fold: bool) -> RenderableType:
+    """``fold``: the screen is so narrow that words must be broken."""
     found = rich.Table(box=rich.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    found.add_column("TO", overflow="fold")
-    found.add_column("", overflow="fold")
-    for names in grid.origins[part]:
-        found.add_column(rich.Text(origin_words(names, replicas)), overflow="fold")
-    if alone:
-        found.add_column("ITSELF", overflow="fold")
+    found.add_column("TO", overflow="fold", no_wrap=not fold)
+    found.add_column("", overflow="fold", no_wrap=not fold)
+    for column in columns:
+        least = None if fold else column.least
+        found.add_column(rich.Text(column.title), overflow="fold", min_width=least)
     last = ""
-    for row in grid.rows:
+    for number, row in enumerate(grid.rows):
         if last not in ("", row.service):
             found.add_section()
         last = row.service
-        cells = [*row.answers[part], *((row.itself,) if alone else ())]
-        found.add_row(rich.Text(row.target), rich.Text(_row_words(row), style="dim"), *map(_cell, cells))
+        cells = (_cell(column.answers[number]) for column in columns)
+        found.add_row(rich.Text(row.target), rich.Text(_row_words(row), style="dim"), *cells)
     return found
 
 

@@ -29,7 +29,7 @@ def column_text(column: Column) -> str:
     """What ``netlab matrix`` prints of one lab."""
     text = StringIO()
     screen = console(text)
-    for part in report(column):
+    for part in report(column, screen.width):
         screen.print(part)
     for line in remarks(column.silent, column.unpublished):
         screen.print(line)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.witness import until
 
 from netlab.lab.supervisor import log
 
@@ -80,6 +81,41 @@ def test_small_servers_serve(anyones: Any, command: tuple[str, ...], server: str
     lab = up(anyones, *command)
     for url in (V4, V6):
         assert server in anyones.exec(lab, "client", "curl", "-si", "--max-time", "20", url)
+
+
+RIGHTS = """
+services:
+  vpn: {image: x, cap_add: [NET_ADMIN]}
+  plain: {image: x}
+  boss: {image: x, privileged: true}
+  mute: {image: x, cap_drop: [ALL]}
+  tunnel: {image: x, cap_add: [NET_ADMIN], devices: [/dev/net/tun]}
+x-netlab:
+  segments: {ext: {mtu: 1400}}
+  host: {routes: ["10.8.0.0/16 via 198.51.100.9 table 100"], routing_policy: [from 172.18.0.0/16 table 100]}
+  services:
+    vpn: {command: [sh, -c, "iptables -A OUTPUT -d 192.0.2.9 -j DROP && iptables -S OUTPUT; sleep 999"]}
+    plain: {command: [sh, -c, "ip link add d type dummy || ls /dev/net/tun || echo plain may not; sleep 999"]}
+    boss: {command: [sh, -c, "echo 77 > /proc/sys/net/ipv4/ip_default_ttl; sleep 999"]}
+    mute: {command: [sh, -c, "grep CapEff /proc/self/status; sleep 999"]}
+    tunnel: {command: [sh, -c, "stat -c '%F %t,%T' /dev/net/tun; sleep 999"]}
+"""
+
+
+def test_a_program_has_the_rights_that_its_service_asks_for(anyones: Any) -> None:
+    file = anyones.state / "rights.yaml"
+    file.write_text(RIGHTS)
+    assert "services.boss: privileged for its command" in anyones("plan", file).stderr
+    lab = anyones.up(file)
+    log_file = anyones.state / "labs" / lab / "log"
+    words = ("-j DROP", "plain may not", "CapEff:\t0000000000000000", "character special file a,c8")
+    until(lambda: all(word in log_file.read_text() for word in words), "the programs wrote all")
+    assert anyones.exec(lab, "boss", "cat", "/proc/sys/net/ipv4/ip_default_ttl").strip() == "77"
+    assert anyones.exec(lab, "plain", "cat", "/proc/sys/net/ipv4/ip_default_ttl").strip() == "64"
+    assert "from 172.18.0.0/16 lookup 100" in anyones.exec(lab, "host", "ip", "rule")
+    assert "10.8.0.0/16 via 198.51.100.9" in anyones.exec(lab, "host", "ip", "route", "show", "table", "100")
+    assert "mtu 1400" in anyones.exec(lab, "client", "ip", "link", "show", "eth0")
+    assert "mtu 1400" in anyones.exec(lab, "host", "ip", "link", "show", "ext0")
 
 
 def test_a_log_is_kept_within_bounds_and_keeps_the_end(tmp_path: Path) -> None:

@@ -126,3 +126,18 @@ def test_an_event_that_the_engine_refuses_is_reported_before_anything_is_built(
     file.write_text(TALE.replace("start web", "create network default", 1))
     done = netlab("verify", file, code=2)
     assert f"{file}:15:14: docker-20.10 refuses: " in done.stderr
+
+
+def test_a_program_that_has_ended_is_said(netlab: Netlab, tmp_path: Path) -> None:
+    file = tmp_path / "ended.yaml"
+    file.write_text(
+        """
+services: {job: {image: x}, web: {image: nginx}}
+x-netlab:
+  services: {job: {command: [sh, -c, "exit 3"]}}
+  expect:
+    - {flow: "job -> web:80", ipv4: ok bridge}
+"""
+    )
+    done = netlab("verify", file)
+    assert "the program of job has ended (exit code 3)" in done.stderr

@@ -23,7 +23,8 @@ def add_scenario_options(
     ``--allow-programs``, too.
     """
     files = "scenario files, one lab for each" if several else "the scenario file"
-    where = "; default: netlab.yaml or the Compose file of this folder"
+    joined = "; a + between two files puts two Compose projects on one host"
+    where = f"{joined}; default: netlab.yaml or the Compose file of this folder"
     hint(parser.add_argument("files", nargs="*", metavar="FILE", help=files + where), "file")
     hint(
         parser.add_argument(

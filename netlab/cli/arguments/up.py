@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     examples(
         parser,
         ("netlab up scenarios/httpd.yaml", "build the example of the README"),
+        ("netlab up edge/compose.yaml + shop/compose.yaml", "two Compose projects on one host"),
         (
             "netlab up --engine docker-28 --firewall ufw",
             "this folder's Compose file, with another engine and ufw",

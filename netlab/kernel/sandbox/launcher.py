@@ -5,8 +5,9 @@ There are two kinds (the threat is a stranger's scenario, opened by root):
 :data:`TOOL`: a line of ``rules``. ``iptables``, ``nft``, ``ip`` and ``sysctl`` with CAP_NET_ADMIN over the
 node's namespace, under a user id that owns nothing on the machine; of /proc/sys only ``net`` can be written.
 
-:data:`CONTAINER`: a ``command`` program. Docker's default capabilities, in a user namespace of its own if the
-node's network namespace has one, so that its root is nobody on the machine.
+:func:`container`: a ``command`` program. Docker's default capabilities and what its service asks for of the
+network, in a user namespace of its own if the node's network namespace has one, so that its root is nobody on
+the machine.
 
 Both get their own PID, mount, UTS and IPC namespaces, a read-only view of the machine
 (:mod:`netlab.kernel.sandbox.root`) with private directories (:mod:`netlab.kernel.sandbox.places`), the /proc
@@ -31,14 +32,12 @@ from netlab.kernel import libc, process, userns
 from netlab.kernel.sandbox import places, seccomp
 from netlab.kernel.sandbox import root as sandbox_root
 from netlab.kernel.sandbox.etc_files import EtcFiles
+from netlab.model import capabilities
 from netlab.model.errors import LabError
+from netlab.model.plan import Rights
 
 # include/uapi/linux/capability.h
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
-
-#: Docker's default set (moby oci/caps/defaults.go): chown, dac_override, fowner, fsetid, kill, setgid,
-#: setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap
-DOCKER_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)
 
 #: What a container's program may do in a network namespace that is not its own (network_mode: host): bind low
 #: ports, and send as ping does; it is not even root there
@@ -47,6 +46,7 @@ _SHARED_NETWORK = (10, 13)
 #: Processes and threads that each user of a container may have (getrlimit(2), RLIMIT_NPROC)
 PROCESSES = 4096
 
+_TUN = "/dev/net/tun"
 _NS_GET_USERNS = 0xB701
 _NEW = libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC
 _SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)
@@ -62,10 +62,21 @@ class Kind:
     capabilities: tuple[int, ...]
     writable_sysctls: bool
     in_user_namespace: bool  #: root of the user namespace that owns its network, as in a container
+    tun: bool = False  #: it has /dev/net/tun
 
 
 TOOL = Kind((CAP_NET_ADMIN, CAP_NET_RAW), writable_sysctls=True, in_user_namespace=False)
-CONTAINER = Kind(DOCKER_CAPABILITIES, writable_sysctls=False, in_user_namespace=True)
+
+
+@cache
+def container(rights: Rights) -> Kind:
+    """What the program of a container may do."""
+    numbers = tuple(sorted(capabilities.NUMBERS[name] for name in rights.capabilities))
+    return Kind(numbers, writable_sysctls=rights.sysctls, in_user_namespace=True, tun=rights.tun)
+
+
+CONTAINER = container(Rights())
+_USUAL = CONTAINER.capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +129,10 @@ class Sandbox:
         # above the numbers that they are copied to
         streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (stdin, stdout, stderr)]
         try:
-            steps = _steps(program, root, owner, userns.full(), streams)
+            tun = _open_tun(program.kind)
+            if tun is not None:
+                streams.append(tun)  # to be closed with them
+            steps = _steps(program, root, owner, userns.full(), streams[:3], tun)
             pid, words = _fork(path, program, steps)
             if program.etc is not None:
                 program.etc.mounted()
@@ -196,8 +210,13 @@ def _child(path: str, program: Program, steps: Sequence[_Step], report: int) -> 
         os._exit(127)
 
 
-def _steps(program: Program, root: int, owner: int | None, many: bool, streams: Streams) -> list[_Step]:
-    """All that the child does, with everything worked out beforehand."""
+def _steps(
+    program: Program, root: int, owner: int | None, many: bool, streams: Streams, tun: int | None
+) -> list[_Step]:
+    """All that the child does, with everything worked out beforehand.
+
+    ``tun``: the machine's /dev/net/tun as a detached mount, where no node of it can be made.
+    """
     private_to = userns.FIRST_ID if many else 0
     container = program.kind.in_user_namespace
     return [
@@ -210,6 +229,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         libc.step("unshare", _NEW, doing="making namespaces"),
         libc.step("setns", program.network, libc.CLONE_NEWNET, doing="entering the network namespace"),
         *_mounts(program.kind, private_to),
+        *_tun(program.kind, tun),
         libc.step("sethostname", os.fsencode(program.hostname), len(os.fsencode(program.hostname)),
                   doing="setting the host name"),
         *(() if program.etc is None else program.etc.steps()),
@@ -218,6 +238,7 @@ def _steps(program: Program, root: int, owner: int | None, many: bool, streams: 
         *_join(owner),
         *_identity(program.kind, owner is not None, many),
         *(places.directories(owners=owner is not None and many) if container else ()),
+        *(_narrowed(program.kind) if container and owner is not None else ()),
         *seccomp.steps(one_id=container and owner is not None and not many),
     ]  # fmt: skip
 
@@ -252,6 +273,23 @@ def _join(owner: int | None) -> Iterator[_Step]:
         yield libc.step("setns", owner, libc.CLONE_NEWUSER, doing="entering the user namespace")
 
 
+def _open_tun(kind: Kind) -> int | None:
+    """The machine's /dev/net/tun, for user namespaces, which cannot create nodes; raises OSError."""
+    return libc.open_tree(_TUN) if kind.tun and not userns.initial() else None
+
+
+def _tun(kind: Kind, tree: int | None) -> Iterator[_Step]:
+    """Put /dev/net/tun there; who may make a device of it is a matter of CAP_NET_ADMIN."""
+    if not kind.tun:
+        return
+    if tree is None:
+        yield os.mknod, (_TUN, stat.S_IFCHR | 0o666, os.makedev(10, 200)), f"making {_TUN}"
+        yield os.chmod, (_TUN, 0o666), f"making {_TUN} everybody's"
+    else:
+        yield os.mknod, (_TUN, stat.S_IFREG | 0o600), f"making {_TUN}"
+        yield libc.step_move_mount(tree, _TUN)
+
+
 @cache
 def _mounts(kind: Kind, uid: int) -> tuple[_Step, ...]:
     return tuple(_mount_steps(kind, uid))
@@ -274,6 +312,8 @@ def _mount_steps(kind: Kind, uid: int) -> Iterator[_Step]:
         yield libc.step_mount(
             "devpts", "/dev/pts", "devpts", quiet & ~libc.MS_NODEV, "newinstance,ptmxmode=0666,mode=0620"
         )
+    if kind.tun:
+        yield libc.step_mount("tmpfs", "/dev/net", "tmpfs", quiet & ~libc.MS_NODEV, "mode=0755,size=4k")
 
 
 def _overwrite(path: str, content: bytes) -> None:
@@ -292,7 +332,11 @@ def _identity_steps(kind: Kind, owned: bool, many: bool) -> Iterator[_Step]:
 
     After execve(2), root keeps the bounding set, other users the ambient set.
     """
-    wanted = kind.capabilities if owned or not kind.in_user_namespace else _SHARED_NETWORK
+    wanted = kind.capabilities
+    if kind.in_user_namespace and owned:
+        wanted = tuple(sorted({*wanted, *_USUAL}))  # to make the directories; then it is narrowed
+    elif kind.in_user_namespace:
+        wanted = tuple(number for number in wanted if number in _SHARED_NETWORK)
     for number in range(_last_capability() + 1):
         if number not in wanted:
             yield libc.step_prctl(libc.PR_CAPBSET_DROP, number, doing="dropping a capability")
@@ -307,6 +351,17 @@ def _identity_steps(kind: Kind, owned: bool, many: bool) -> Iterator[_Step]:
             libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_RAISE, number, doing="passing a capability on"
         )
     yield libc.step_prctl(libc.PR_SET_NO_NEW_PRIVS, 1, doing="refusing new privileges")
+
+
+@cache
+def _narrowed(kind: Kind) -> tuple[_Step, ...]:
+    """Give up what the program's service drops of Docker's default set."""
+    dropped = [number for number in _USUAL if number not in kind.capabilities]
+    if not dropped:
+        return ()
+    doing = "dropping a capability"
+    bounds = [libc.step_prctl(libc.PR_CAPBSET_DROP, number, doing=doing) for number in dropped]
+    return (*bounds, libc.step_capset(sum(1 << number for number in kind.capabilities)))
 
 
 @cache

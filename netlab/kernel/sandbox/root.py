@@ -170,7 +170,7 @@ def _make_dev(place: str, devices: dict[str, int]) -> None:
                 os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         for name, target in _LINKS.items():
             os.symlink(target, f"{place}/{name}")
-        for name in ("pts", "shm"):
+        for name in ("pts", "shm", "net"):
             os.mkdir(f"{place}/{name}", 0o755)
     finally:
         os.umask(mask)

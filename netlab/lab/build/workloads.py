@@ -37,6 +37,7 @@ def command_of(plan: Plan, node: Node) -> dict[str, Any]:
         "hostname": node.hostname or node.name,
         "etc": {name: content for name, content in etc.items() if content.strip()},
         "ports": sorted(published | answered),
+        "rights": codec.encode(node.rights),
     }
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.sandbox.etc_files import EtcFiles
-from netlab.kernel.sandbox.launcher import CONTAINER, Program, Sandbox
+from netlab.kernel.sandbox.launcher import Program, Sandbox, container
 from netlab.lab import codec
 from netlab.lab.services import ready
 from netlab.lab.services.proxies import Proxies
@@ -91,7 +91,8 @@ class Processes:
         if self._sandbox is None:
             self._sandbox = Sandbox()
         log, etc = Log(f"{self._runtime.path}/log"), EtcFiles(entry["etc"])
-        program = Program(tuple(entry["argv"]), namespace, CONTAINER, entry["hostname"], etc)
+        kind = container(codec.decode(entry["rights"]))
+        program = Program(tuple(entry["argv"]), namespace, kind, entry["hostname"], etc)
         try:
             null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             try:

@@ -22,8 +22,9 @@ ROOT = Path(__file__).parents[3]
 
 COMPOSE = """
 services:
-  web: {image: nginx, ports: ["8080:80", "8443:443"]}
+  web: {image: nginx, ports: ["8080:80", "8443:443"], volumes: ["data:/data"]}
   worker: {image: shop-worker}
+volumes: {data: {}}
 """
 
 

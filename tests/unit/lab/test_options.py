@@ -18,6 +18,7 @@ from netlab.lab import options
 from netlab.lab.load import load_scenario
 from netlab.lab.options import OPTIONS, PATHS, TEXT, LabOptions, Option, declared
 from netlab.model.errors import OptionError
+from netlab.scenario import Sources
 from netlab.testing.variants import MarkerError, Variant, Wish
 
 SEED = str(Path(__file__).parents[3] / "scenarios/httpd.yaml")
@@ -57,7 +58,9 @@ def on_command_line(*words: str, **doors: bool) -> argparse.Namespace:
 
 
 def by_command_line() -> None:
-    read_group(on_command_line("--toy", "duck", "--toy-file", "a", "--toy-file", "b"), Files([SEED]))
+    read_group(
+        on_command_line("--toy", "duck", "--toy-file", "a", "--toy-file", "b"), Files([Sources([SEED])])
+    )
 
 
 def by_python() -> None:

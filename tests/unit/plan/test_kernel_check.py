@@ -41,9 +41,9 @@ CASES = [
         "f:2:68: c: the route default via fe80::1: a link-local gateway belongs to one interface",
     ),
     (
-        'services: {a: {expose: ["80"]}, b: {network_mode: "service:a"}}\n'
-        "x-netlab: {services: {b: {listen: [80]}}}",
-        "f:1:33: b: it would answer on 80/tcp, which is taken in the network that it shares: a answers on it",
+        'services: {a: {}, b: {network_mode: "service:a"}}\n'
+        "x-netlab: {services: {a: {listen: [80]}, b: {listen: [80]}}}",
+        "f:1:19: b: it would answer on 80/tcp, which is taken in the network that it shares: a answers on it",
     ),
     (
         'services: {a: {network_mode: host, expose: ["80"]}, b: {ports: ["80:80"]}}',

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from netlab.lab.build.workloads import command_of, responders_of
 from netlab.lab.load import load_plan
 from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
 from netlab.scenario.image_ports import image_ports
 from netlab.view.lab import document, picture
 
@@ -80,6 +82,56 @@ services:
     assert answers(plan, "agent") == []  # docker-proxy has port 80 of the host
     assert answers(plan, "web") == ["80/tcp"]
     assert plan.silent == ("two", "agent")
+
+
+SHARED = """
+services:
+  vpn: {image: gluetun, ports: ["8080:8080", "8388:8388/udp"], expose: ["9000"]}
+  torrent: {image: "nginx:1", network_mode: "service:vpn"}
+  spare: {image: "nginx:1", network_mode: "service:vpn"}
+"""
+TWICE = "it would answer on {}, which is taken in the network that it shares: {} answers on it"
+
+
+def test_who_names_a_port_in_listen_answers_on_it_in_a_shared_namespace(tmp_path: Path) -> None:
+    plan = planned(tmp_path, SHARED)
+    assert answers(plan, "vpn") == ["8080/tcp", "8388/udp", "9000/tcp"]
+    assert (answers(plan, "torrent"), answers(plan, "spare")) == (["80/tcp"], [])
+    said = "x-netlab: {services: {torrent: {listen: [8080, 9000]}, spare: {listen: [80]}}}\n"
+    plan = planned(tmp_path, SHARED + said)
+    assert answers(plan, "vpn") == ["8388/udp"]
+    assert answers(plan, "torrent") == ["8080/tcp", "9000/tcp"]
+    assert answers(plan, "spare") == ["80/tcp"]
+    assert plan.silent == ()
+
+
+def test_the_picture_has_everybody_in_a_shared_namespace(tmp_path: Path) -> None:
+    text = (
+        SHARED + "  lone: {image: x, network_mode: none}\n  guest: {image: x, network_mode: 'service:lone'}\n"
+    )
+    lines = [line.strip("│ ") for line in picture(planned(tmp_path, text))]
+    for owner, guests in (("vpn", ["torrent", "spare"]), ("lone", ["guest"])):
+        place = next(n for n, line in enumerate(lines) if line.startswith(("└─ " + owner, "├─ " + owner)))
+        signs = [*["├─"] * (len(guests) - 1), "└─"]
+        told = [
+            f"{sign} {guest}  in the network of {owner}" for sign, guest in zip(signs, guests, strict=True)
+        ]
+        assert lines[place + 1 : place + 1 + len(guests)] == told
+
+
+def test_a_program_holds_the_ports_of_its_listen(tmp_path: Path) -> None:
+    program = "torrent: {command: [busybox, httpd, -f], listen: [8080]}"
+    plan = planned(tmp_path, SHARED + f"x-netlab: {{services: {{{program}}}}}\n")
+    assert answers(plan, "torrent") == ["8080/tcp"]
+    assert answers(plan, "vpn") == ["8388/udp", "9000/tcp"]
+    assert answers(plan, "spare") == ["80/tcp"]
+    assert command_of(plan, plan.node("torrent"))["ports"] == [8080]
+    assert all(node != "torrent" for _, entries in responders_of(plan) for _, _, node, _ in entries)
+    with pytest.raises(ScenarioError) as caught:
+        planned(tmp_path, SHARED + f"x-netlab: {{services: {{{program}, spare: {{listen: [8080]}}}}}}\n")
+    (problem,) = caught.value.problems
+    assert TWICE.format("8080/tcp", "torrent") in problem.message
+    assert problem.position.line == 5
 
 
 def test_the_picture_names_what_is_not_published_and_what_answers_on_nothing(tmp_path: Path) -> None:

@@ -130,9 +130,52 @@ def test_the_internet_is_one_line(planned: Callable[[str], Plan]) -> None:
     assert plan.node("host").routes[1] not in host.routes
 
 
+SEGMENTS = """services: {web: {image: nginx}}
+x-netlab:
+  host:
+    routes: [default via 198.51.100.9 table 100]
+    routing_policy:
+      - from 172.18.0.0/16 table 100
+      - fwmark 7 lookup 100 priority 50
+      - from 2001:db8::/32 table 100
+  outside:
+    client: {addresses: [198.51.100.2/24]}
+    router:
+      forward: true
+      interfaces:
+        lan: {addresses: [198.51.100.9/24]}
+        wan: {addresses: [203.0.113.1/24], segment: wan, mtu: 1300}
+    far: {addresses: [203.0.113.9/24], segment: wan}
+  segments: {ext: {mtu: 9000}, wan: {mtu: 1400}}
+"""
+
+
+def test_an_interface_has_its_segment_s_mtu_unless_it_has_its_own(planned: Callable[[str], Plan]) -> None:
+    plan = planned(SEGMENTS)
+    mtus = {(node.name, one.name): one.mtu for node in plan.nodes for one in node.interfaces}
+    assert mtus["host", "ext0"] == mtus["client", "eth0"] == mtus["router", "lan"] == 9000
+    assert (mtus["router", "wan"], mtus["far", "eth0"]) == (1300, 1400)
+    assert (mtus["segment-ext", "host-ext0"], mtus["segment-wan", "far-eth0"]) == (9000, 1400)
+    assert mtus["web", "eth0"] == 1500
+
+
+def test_the_host_s_policy_leads_to_its_other_tables(planned: Callable[[str], Plan]) -> None:
+    assert typed(planned(SEGMENTS), "host") == [
+        "ip route add default via 198.51.100.9 table 100",
+        "ip rule add from 172.18.0.0/16 table 100",
+        "ip rule add fwmark 7 lookup 100 priority 50",
+        "ip -6 rule add fwmark 7 lookup 100 priority 50",
+        "ip -6 rule add from 2001:db8::/32 table 100",
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        ("segments: {ex: {mtu: 1400}}", "has no interface on it (did you mean 'ext'?)"),
+        ("host: {bridges: {lxdbr0: {}}}, segments: {lxdbr0: {mtu: 1400}}", "is a bridge of the host"),
+        ("host: {routing_policy: [from 10.0.0.0/8 to 2001:db8::/32]}", "addresses of both families"),
+        ("host: {routing_policy: ['from 10.0.0.0/8; reboot']}", "run without a shell"),
         ("host: {routes: [10.0.0.0/8]}", "'10.0.0.0/8' is not DESTINATION"),
         ("host: {routes: [10.0.0.0/8 via 2001:db8::1]}", "are not of one family"),
         ("host: {routes: [10.0.0.0/8 dev ext0 table 255]}", "table 255 is the kernel's own"),

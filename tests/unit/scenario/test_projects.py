@@ -440,3 +440,19 @@ def test_what_comes_back_with_the_daemon(loaded: Callable, text: str, policy: st
 def test_no_such_restart_policy(problems: Callable, text: str, wrong: str) -> None:
     (line,) = problems(f"services: {{web: {text}}}")
     assert wrong in line
+
+
+def test_an_include_brings_its_volumes_secrets_and_configs(loaded: Callable) -> None:
+    inner = """
+    services:
+      db:
+        image: mariadb
+        volumes: ["data:/var/lib/mysql"]
+        secrets: [password]
+        configs: [settings]
+    volumes: {data: {}}
+    secrets: {password: {environment: PW}}
+    configs: {settings: {content: "a"}}
+    """
+    scenario = loaded("include: [inner.yaml]\nx-netlab: {}\n", {"inner.yaml": inner})
+    assert [service.name for service in scenario.services] == ["db"]

@@ -124,6 +124,8 @@ def test_one_lab_has_no_id(folder: Path) -> None:
 def test_several_files_are_merged_and_lists_are_alternatives(folder: Path) -> None:
     (merged,) = Wish.of([mark("a.yaml", "b.yaml")]).variants([folder])
     assert merged.files == (folder / "a.yaml", folder / "b.yaml")
+    (projects,) = Wish.of([mark("a.yaml", "+", "b.yaml")]).variants([folder])
+    assert [str(file) for file in projects.files] == [f"{folder}/a.yaml", "+", f"{folder}/b.yaml"]
     alternatives = Wish.of([mark(["a.yaml", ("a.yaml", "b.yaml")])]).variants([folder])
     assert [len(variant.files) for variant in alternatives] == [1, 2]
     product = Wish.of([mark(["a.yaml", "b.yaml"], engine=["docker-28", "docker-29"])]).variants([folder])
