@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from netlab.journey.doubt import refusing
+from netlab.journey.doubt import ran_out, refusing
 from netlab.journey.evidence import PacketPaths, ProbeResult, stopped
 from netlab.journey.headers import endpoints, reverse
 from netlab.journey.hook_passes import HookPass
@@ -44,6 +44,8 @@ def decide(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology)
         if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE and flow.protocol != "tcp":
             return _socket(flow, paths, facts)
         node = facts.owner(icmp.sender, flow.origin) if icmp is not None else None
+        if icmp is not None and ran_out(icmp):
+            return DecidedBy("none", node=node, rule="the packet's hop limit ran out")
         return DecidedBy("route", node=node, rule=result.route)
     if result.outcome == "timeout" and result.route is not None:
         last = paths.forth[-1].node if paths.forth else None

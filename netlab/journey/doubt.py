@@ -13,6 +13,7 @@ from netlab.journey.hook_passes import HookPass
 from netlab.journey.topology import Topology, TracedNode
 from netlab.model.family import unmapped
 from netlab.model.flow import Flow
+from netlab.model.journey import Icmp
 from netlab.model.reply import Reply
 from netlab.model.trace import Step
 
@@ -173,7 +174,14 @@ def _unreachable(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Top
         if flow.protocol == "tcp":
             return "a connection was refused by an ICMP error, which only a rule does"
         return _unlistened(flow, result, paths, facts)
+    if icmp is not None and ran_out(icmp):
+        return ""
     return "" if refusing(result.route) else "an ICMP error came, and neither a rule nor a route explains it"
+
+
+def ran_out(icmp: Icmp) -> bool:
+    """Whether the error says that the packet's hop limit ran out, which no rule says."""
+    return (icmp.type, icmp.code) == ((3, 0) if ":" in icmp.sender else (11, 0))
 
 
 def _timeout(_: Flow, result: ProbeResult, paths: PacketPaths, __: Topology) -> str:
@@ -201,7 +209,9 @@ def conclude(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topolog
         result.outcome, result.problem = "unmeasured", reason
         return
     result.lost_in = _last_node(flow, paths, answered=result.outcome in ("refused", "unreachable"))
-    if result.outcome in ("timeout", "closed") and not hidden(paths, facts):
+    if result.outcome == "closed" and not hidden(paths, facts) and not paths.proxied:
+        result.lost = "its handshake passed, and later packets were lost where no rule was seen to end them"
+    elif result.outcome in ("timeout", "closed") and not hidden(paths, facts):
         result.lost = lost_between(flow, paths, facts)
     else:
         result.lost = reason

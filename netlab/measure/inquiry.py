@@ -113,7 +113,7 @@ class Inquiry:
             return
         if result.outcome == "timeout" and self._turned_away(result, paths):
             return
-        if result.outcome == "closed" and self._not_taken(flow, result, paths):
+        if self._not_taken(flow, result, paths):
             return
         silence = self._silence(paths) if result.outcome == "timeout" else ""
         if silence:
@@ -178,25 +178,30 @@ class Inquiry:
         return True
 
     def _not_taken(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> bool:
-        """Record why an accepted connection got no data, if no packet tells.
+        """Record why an accepted connection got no data, or a datagram no answer, if no packet tells.
 
         Either no program took it from the kernel, or the proxy that took it has no route to its container.
         """
         place = self._arrived(flow, result, paths)
-        if place is None or flow.protocol != "tcp":
+        end = (paths.proxied or paths.forth)[-1:]
+        delivered = bool(end) and end[0].hook == "input" and end[0].left is not None and not paths.back
+        expected = {"tcp": result.outcome == "closed", "udp": result.outcome == "timeout" and delivered}
+        if place is None or not expected.get(flow.protocol):
             return False
         node, address, port = place
         with namespaces.entered(self._places[self._facts.namespace(node)]):
-            waiting = sockdiag.unaccepted()
+            waiting = sockdiag.unread(flow.protocol)
         sockets = [(address, port), (Family.of(address).any, port), (Family.IPV6.any, port)]
         number = next((waiting[one] for one in sockets if one in waiting), 0)
         if number:
             who = self._facts.holder(node, flow.protocol, address, port)
+            what = "accepts no connection" if flow.protocol == "tcp" else "reads no datagram"
+            lying = f"{number} are waiting" if flow.protocol == "tcp" else f"{number} octets are waiting"
             result.lost_in = node
             result.silence = (
-                f"{who} of {node} only holds port {port} and accepts no connection"
+                f"{who} of {node} only holds port {port} and {what}"
                 if who
-                else f"no program on {node} accepts the connections to port {port} ({number} are waiting)"
+                else f"a program on {node} has port {port} and {what} ({lying})"
             )
             return True
         backend = self._facts.backend(node, flow.protocol, address, port)

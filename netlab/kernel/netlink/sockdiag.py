@@ -76,19 +76,21 @@ def waiting(protocol: str) -> Iterator[tuple[tuple[str, int], int]]:
                     raise
 
 
-def unaccepted() -> dict[tuple[str, int], int]:
-    """Listening TCP sockets of the calling thread's namespace → connections that no program has accepted.
+def unread(protocol: str) -> dict[tuple[str, int], int]:
+    """Waiting sockets of the calling thread's namespace → what no program has taken from them.
 
-    The kernel has completed these handshakes; ``ss -l`` shows the number as Recv-Q. Raises OSError.
+    For TCP these are connections whose handshake the kernel has completed, for UDP octets; ``ss -l`` shows
+    the number as Recv-Q. Raises OSError.
     """
-    waiting: dict[tuple[str, int], int] = {}
+    number, states = _WAITING[protocol]
+    found: dict[tuple[str, int], int] = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as sock:
         for family in FAMILIES:
-            sock.send(request(family.af, _LISTEN))
+            sock.send(request(family.af, states, number))
             for data in messages(sock):
                 queue = data[_RECEIVE_QUEUE_AT : _RECEIVE_QUEUE_AT + 4]
-                waiting[connection(data).local] = int.from_bytes(queue, sys.byteorder)
-    return waiting
+                found[connection(data).local] = int.from_bytes(queue, sys.byteorder)
+    return found
 
 
 def holders(inode: int) -> list[int]:

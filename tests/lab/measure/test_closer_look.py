@@ -35,7 +35,8 @@ def iptables(rule: str, tool: str = "iptables") -> tuple[list[str], list[str]]:
     words = rule.split("|") if "|" in rule else rule.split(" ")
     place, rest = words[:1], words[1:]
     table = ["-t", "nat"] if rule.startswith(("POSTROUTING", "PREROUTING", "NAT")) else []
-    chain = [place[0].removeprefix("NAT-")]
+    table = ["-t", "mangle"] if rule.startswith("MANGLE") else table
+    chain = [place[0].removeprefix("NAT-").removeprefix("MANGLE-")]
     return [tool, *table, "-I", *chain, *rest], [tool, *table, "-D", *chain, *rest]
 
 
@@ -188,6 +189,17 @@ CASES = {
         LOCAL, "closed", (("host", route("blackhole")),),
         "proxy", "route", says="host has no route to its container: ip route get 172.18.0.2",
     ),
+    "an interface lets only short packets pass": Case(
+        WEB, "closed",
+        (("host", (["ip", "link", "set", "ext0", "mtu", "100"], ["ip", "link", "set", "ext0", "mtu", "1500"])),
+         ),
+        "forward", "unmeasured", says="its handshake passed, and later packets were lost",
+    ),
+    "a hop limit runs out": Case(
+        WEB, "unreachable",
+        (("host", iptables("MANGLE-PREROUTING -p tcp --dport 8080 -j TTL --ttl-set 1")),),
+        "none", "none", says="the answer was ICMP type 11 code 0 (time to live exceeded)",
+    ),
     "an unreachable route": Case(
         WEB, "unreachable",
         (("host", route("unreachable")),),
@@ -262,20 +274,23 @@ def test_a_socket_that_holds_a_port_and_never_accepts(lab: netlab.Lab) -> None:
         assert plainly(lab, journey).outcome == "closed"
     assert (journey.outcome, journey.path, journey.decided_by.kind) == ("closed", "bridge", "socket")
     assert journey.decided_by.node == "db"
-    assert "no program on db accepts the connections to port 4321" in sentence(journey)
+    assert "a program on db has port 4321 and accepts no connection" in sentence(journey)
 
 
 def test_a_port_that_the_engine_only_holds(tmp_path: Path) -> None:
     file = tmp_path / "held.yaml"
     file.write_text(
-        "services:\n  web: {image: nginx, ports: ['8080:80']}\n"
+        "services:\n  web: {image: nginx, ports: ['8080:80', '8053:53/udp']}\n"
         "x-netlab: {host: {engine: docker-19.03, daemon: {userland-proxy: false}}}\n"
     )
     with netlab.Lab(str(file), name=f"held-{os.getpid()}") as held:
         journey = held.probe("client -> host:8080/tcp", family=6)
         explanation = held.explain("client -> host:8080/tcp", 6)
+        datagram = held.probe("client -> host:8053/udp", family=6)
     assert (journey.outcome, journey.decided_by.kind, journey.decided_by.node) == ("closed", "socket", "host")
     assert "dockerd of host only holds port 8080 and accepts no connection" in sentence(journey)
+    assert (datagram.outcome, datagram.path, datagram.decided_by.kind) == ("timeout", "local", "none")
+    assert "dockerd of host only holds port 8053 and reads no datagram" in sentence(datagram)
     assert explanation.cause == "dockerd of host only holds port 8080 and accepts no connection."
 
 
