@@ -57,6 +57,12 @@ def route(kind: str) -> tuple[list[str], list[str]]:
     return ["ip", "route", "add", kind, "WEB"], ["ip", "route", "del", kind, "WEB"]
 
 
+def mtu(octets: int, before: int) -> tuple[list[str], list[str]]:
+    """A size of packets that the host's link takes, and how it goes again."""
+    to = ["ip", "link", "set", "ext0", "mtu"]
+    return [*to, str(octets)], [*to, str(before)]
+
+
 @dataclass(frozen=True)
 class Case:
     """Rules, a flow, and what is true then."""
@@ -191,8 +197,7 @@ CASES = {
     ),
     "an interface lets only short packets pass": Case(
         WEB, "closed",
-        (("host", (["ip", "link", "set", "ext0", "mtu", "100"], ["ip", "link", "set", "ext0", "mtu", "1500"])),
-         ),
+        (("host", mtu(100, 1500)),),
         "forward", "unmeasured", says="its handshake passed, and later packets were lost",
     ),
     "a hop limit runs out": Case(
