@@ -54,7 +54,7 @@ class Field:
         for fd in (self.client, self.host, self.container):
             os.close(fd)
 
-    def build(self) -> None:
+    def set_up(self) -> None:
         """Links, addresses, and the backend; raises LabError or OSError."""
         for fd in (self.client, self.host, self.container):
             self._ip(fd, "link set lo up")
@@ -228,7 +228,7 @@ def field() -> Iterator[Field]:
     """A field for the block."""
     made = Field()
     try:
-        made.build()
+        made.set_up()
         yield made
     finally:
         made.close()

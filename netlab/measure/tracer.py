@@ -60,7 +60,7 @@ class Tracer:
         try:
             self.socket = TraceSocket(netns)
             self.tables = Tables(netns)
-            self._links = interfaces.Changes(netns)
+            self._links = interfaces.LinkMonitor(netns)
         except BaseException:
             self.table.close()
             raise
@@ -117,7 +117,7 @@ class Tracer:
 
     def stale(self) -> bool:
         """Whether the rules or the interfaces are others than at the last :meth:`refresh`."""
-        renamed = self._links.heard()
+        renamed = self._links.changed()
         return self.changed() or renamed
 
     def fileno(self) -> int:

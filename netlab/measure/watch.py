@@ -20,7 +20,7 @@ from netlab.journey.topology import Topology
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel, Disconnected, Message
 from netlab.measure.harvest import Pairs, ProxyPair
 from netlab.measure.live import Live, Seen, SeenPacket
-from netlab.measure.worker import Pair
+from netlab.measure.worker import ProxyEnds
 from netlab.model.error_messages import to_message
 from netlab.model.errors import Unmeasured
 from netlab.model.journey import Journey
@@ -70,7 +70,7 @@ def main(arguments: list[str], fds: list[int], namespaces: dict[str, int]) -> in
             channel.send({"pairs": [node, since]})
             while "pairs" not in (answer := channel.receive()[0]):
                 stopped = True  # sent before our query arrived
-            return [Pair.of(*one) for one in answer["pairs"]]
+            return [ProxyEnds.of(*one) for one in answer["pairs"]]
 
         def over() -> bool:
             return stopped or channel.waiting or bool(select.select([sock], [], [], 0)[0])

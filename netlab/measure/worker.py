@@ -36,7 +36,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ProxyEnds:
     """What a userland proxy paired; see :class:`~netlab.measure.session.ProxyPair`."""
 
     protocol: str
@@ -46,7 +46,7 @@ class Pair:
     backend: tuple[str, int]
 
     @classmethod
-    def of(cls, protocol: str, *ends: Sequence[Any]) -> Pair:
+    def of(cls, protocol: str, *ends: Sequence[Any]) -> ProxyEnds:
         """From lists, as JSON has them."""
         client, asked, own, backend = ((end[0], end[1]) for end in ends)
         return cls(protocol, client, asked, own, backend)
@@ -68,7 +68,7 @@ def serve(sock: socket.socket, namespaces: dict[str, int]) -> None:
     def pairs(node: str, since: int) -> list[ProxyPair]:
         channel.send({"pairs": [node, since]})
         answer, _ = channel.receive()
-        return [Pair.of(*one) for one in answer["pairs"]]
+        return [ProxyEnds.of(*one) for one in answer["pairs"]]
 
     try:
         while True:

@@ -68,7 +68,7 @@ def read_all(content: bytes, file: str) -> tuple[Value, ...]:
         column = bad.start() - (text.rfind("\n", 0, bad.start()) + 1) + 1
         message = f"control character {bad.group()!a} in the text"
         raise ScenarioError([Problem(Position(file, line, column), message)])
-    return _Builder(text, file).build()
+    return _Builder(text, file).read()
 
 
 def scalar(text: str) -> Scalar:
@@ -114,7 +114,7 @@ class _Builder:
         self.expanded = 0
         self.documents: list[Value] = []
 
-    def build(self) -> tuple[Value, ...]:
+    def read(self) -> tuple[Value, ...]:
         loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(self.text)
         try:
             while (event := loader.get_event()) is not None:

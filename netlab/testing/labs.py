@@ -88,7 +88,7 @@ def _unable(config: pytest.Config, why: str) -> None:
     pytest.skip(f"netlab: {why}")
 
 
-def build(config: pytest.Config, variant: Variant) -> SuiteLab:
+def bring_up(config: pytest.Config, variant: Variant) -> SuiteLab:
     """The lab of a variant; an error in its scenario has no traceback."""
     with able(config):
         try:
@@ -113,7 +113,7 @@ class Shared:
         key = node.nodeid, variant.key
         found = self._labs.get(key)
         if found is None or found.closed:
-            found = self._labs[key] = build(config, variant)
+            found = self._labs[key] = bring_up(config, variant)
             node.addfinalizer(lambda: self._close(key))
         return found
 

@@ -149,7 +149,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[SuiteLab]:
     if shared:
         found = _shared(request.config).get(request.config, _sharing(request, variant), variant)
     else:
-        found = testing.labs.build(request.config, variant)
+        found = testing.labs.bring_up(request.config, variant)
     try:
         watched = testing.failing.watch(request.node, found)
         try:

@@ -25,7 +25,7 @@ from netlab.plan import make
 from netlab.plan.change import History
 from netlab.testing.failing import release, watch
 from netlab.testing.files import is_named
-from netlab.testing.labs import SuiteLab, build
+from netlab.testing.labs import SuiteLab, bring_up
 from netlab.testing.variants import Variant
 from netlab.view.plain import visible
 from netlab.view.verify import expected_words, measured_words
@@ -89,7 +89,7 @@ class LabHolder(pytest.Collector):
 
     def setup(self) -> None:
         """Bring the lab up, before the first item that runs here."""
-        self.lab = build(self.config, self.variant)
+        self.lab = bring_up(self.config, self.variant)
         self.probed = 0
 
     def reach(self, place: int) -> SuiteLab:

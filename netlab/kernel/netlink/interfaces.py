@@ -59,8 +59,8 @@ def read(netns: int | None = None) -> Mapping[int, KernelInterface]:
         return found
 
 
-class Changes:
-    """Hears of interfaces that come, go or change in a namespace, until :meth:`close`."""
+class LinkMonitor:
+    """Notices interfaces that are added, removed or changed in a namespace, until :meth:`close`."""
 
     def __init__(self, netns: int | None = None) -> None:
         """Raises OSError."""
@@ -69,8 +69,8 @@ class Changes:
             self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._socket.bind((0, _RTMGRP_LINK))
 
-    def heard(self) -> bool:
-        """Whether anything changed since it was asked last."""
+    def changed(self) -> bool:
+        """Whether anything has changed since the last call."""
         found = False
         while True:
             try:

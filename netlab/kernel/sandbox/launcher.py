@@ -106,7 +106,7 @@ class Sandbox:
     def prepare(self) -> int:
         """The descriptor of the view, which is made if it is not there yet; raises MachineError."""
         if self._root is None:
-            self._root = sandbox_root.build()
+            self._root = sandbox_root.create()
         return self._root
 
     def close(self) -> None:

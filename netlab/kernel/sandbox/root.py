@@ -49,7 +49,7 @@ _READ_ONLY = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_N
 ETC = ("hosts", "resolv.conf", "hostname")
 
 
-def build() -> int:
+def create() -> int:
     """Create the view; returns a descriptor of its mount namespace. For a single-threaded process.
 
     Raises MachineError if the kernel forbids it, or is older than Linux 5.12.

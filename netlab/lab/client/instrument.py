@@ -11,7 +11,7 @@ from netlab.journey.matrix import Column, Selection, matrix, question, replicas
 from netlab.journey.topology import topology_of
 from netlab.lab.client.per_process import PerProcess
 from netlab.measure.watch import RemoteWatch
-from netlab.measure.worker import Pair, RemoteSession
+from netlab.measure.worker import ProxyEnds, RemoteSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,9 +58,9 @@ def _start(client: Client, module: str) -> tuple[socket.socket, Process]:
 
 
 def _pairs_of(client: Client) -> Pairs:
-    def pairs(node: str, since: int) -> Sequence[Pair]:
+    def pairs(node: str, since: int) -> Sequence[ProxyEnds]:
         found, _ = client.pairs(node, since)
-        return [Pair.of(*pair) for _, *pair in found]
+        return [ProxyEnds.of(*pair) for _, *pair in found]
 
     return pairs
 

@@ -15,7 +15,7 @@ from support.journeys import captured, essence
 import netlab
 from netlab.engine.podman import containers
 from netlab.measure.session import Session
-from netlab.measure.worker import Pair
+from netlab.measure.worker import ProxyEnds
 from netlab.view.journey import summary
 
 CONFIGURATIONS = configurations()
@@ -48,8 +48,8 @@ def measured(file: Path, engine: str, lines: list[dict[str, Any]], *, engine_onl
         services = {node.name for node in plan.nodes}
         flows = [flow_of(line, services) for line in lines]
 
-        def pairs(node: str, since: int) -> list[Pair]:
-            return [Pair.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
+        def pairs(node: str, since: int) -> list[ProxyEnds]:
+            return [ProxyEnds.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
 
         with Session(lab.namespaces, lab.plan, pairs=pairs) as session:
             journeys = session.measure(flows)
