@@ -18,7 +18,7 @@ from netlab.bench.real.world import sysctl_path
 from netlab.journey.matrix import matrix
 from netlab.kernel import netns
 from netlab.measure.session import Session
-from netlab.measure.worker import Pair
+from netlab.measure.worker import ProxyEnds
 from netlab.model.family import Family
 from netlab.model.flow import Flow, Target
 from netlab.model.journey import Journey
@@ -130,8 +130,8 @@ def on_lab(plan: Plan, flows: Sequence[Flow]) -> Facts:
     """The flows of netlab's."""
     with netlab.Lab(plan=plan) as lab:
 
-        def pairs(node: str, since: int) -> list[Pair]:
-            return [Pair.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
+        def pairs(node: str, since: int) -> list[ProxyEnds]:
+            return [ProxyEnds.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
 
         unlimit(lab.namespaces)
         with Session(lab.namespaces, plan, pairs=pairs) as session:

@@ -11,7 +11,7 @@ import netlab
 from netlab.journey.sentence import icmp_words
 from netlab.kernel.netns import entered
 from netlab.measure.live import Live, Seen
-from netlab.measure.worker import Pair
+from netlab.measure.worker import ProxyEnds
 from netlab.model.journey import Icmp
 
 SEED = str(Path(__file__).parents[3] / "scenarios" / "httpd.yaml")
@@ -31,8 +31,8 @@ def ask(lab: netlab.Lab, node: str, address: str, port: int) -> None:
 def test_journeys_of_others() -> None:
     with netlab.Lab(SEED, name=f"live-{os.getpid()}") as lab:
 
-        def pairs(node: str, since: int) -> list[Pair]:
-            return [Pair.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
+        def pairs(node: str, since: int) -> list[ProxyEnds]:
+            return [ProxyEnds.of(*pair[1:]) for pair in lab.client.pairs(node, since)[0]]
 
         with Live(lab.namespaces, lab.plan, pairs=pairs) as live:
             assert set(live.tables) == {"host"}
