@@ -15,9 +15,6 @@ from netlab.model.identifiers import mac
 from netlab.model.plan import Interface, NetworkFacts, Route, Sysctl
 from netlab.model.rules import IptablesRuleset, NftTable
 
-#: The metric of netavark's default routes, unless an option of the network says another.
-METRIC = 100
-
 
 def describe(world: HostState) -> HostFacts:
     """What is on the host by now."""
@@ -63,7 +60,7 @@ def _interfaces(world: HostState) -> Iterator[Interface]:
                 name=network.bridge,
                 kind="bridge",
                 mac=network.mac,
-                mtu=network.mtu,
+                mtu=network.options.mtu,
                 addresses=tuple(gateways),
                 index=network.index,
                 reason=f"bridge of {network.title}",
@@ -75,7 +72,7 @@ def _interfaces(world: HostState) -> Iterator[Interface]:
                 name=endpoint.veth,
                 kind="veth",
                 mac=mac("veth", endpoint.node, str(endpoint.host_index)),
-                mtu=network.mtu,
+                mtu=network.options.mtu,
                 peer=(endpoint.node, endpoint.ifname),
                 master=network.bridge,
                 index=endpoint.host_index,
@@ -136,7 +133,7 @@ def _own_interfaces(world: HostState, container: Container) -> Iterator[Interfac
             name=endpoint.ifname,
             kind="veth",
             mac=endpoint.mac,
-            mtu=network.mtu,
+            mtu=network.options.mtu,
             peer=(world.host.name, endpoint.veth),
             addresses=_addresses(network, endpoint),
             index=endpoint.index,
@@ -145,15 +142,16 @@ def _own_interfaces(world: HostState, container: Container) -> Iterator[Interfac
 
 
 def _routes(world: HostState, container: Container) -> Iterator[Route]:
-    """A default route by every network that is not internal, in the order in which they are added.
+    """A default route by every network that leads out, in the order in which they are added.
 
     The kernel puts a route of the same metric in front of those that are there.
     """
     for endpoint in container.endpoints:
         network = world.network_of(endpoint)
-        for family in network.families if not network.internal else ():
-            via = str(network.gateway(family))
-            yield Route("default", via, endpoint.ifname, metric=METRIC, protocol="static")
+        leads_out = network.options.default_route and not network.internal
+        for family in network.families if leads_out else ():
+            via, metric = str(network.gateway(family)), network.options.metric
+            yield Route("default", via, endpoint.ifname, metric=metric, protocol="static")
 
 
 def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:

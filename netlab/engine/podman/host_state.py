@@ -11,6 +11,7 @@ from netlab.engine.contract import EngineNote
 from netlab.engine.ipam import Pools
 from netlab.engine.podman.ipam import Leases
 from netlab.engine.podman.netavark_table import NetavarkTable
+from netlab.engine.podman.options import BridgeOptions
 from netlab.engine.podman.traits import Traits
 from netlab.engine.refusal import Subject
 from netlab.engine.sysctls import Sysctls
@@ -68,8 +69,7 @@ class LiveNetwork:
     spec: NetworkSpec
     bridge: str
     leases: dict[Family, Leases]
-    isolate: bool = False
-    mtu: int = 1500
+    options: BridgeOptions = field(default_factory=BridgeOptions)
     dns: bool = True
     default: bool = False  #: the network ``podman``, which is always there
     #: of the bridge that there is

@@ -40,7 +40,7 @@ def create(world: HostState, spec: NetworkSpec) -> None:
     if bridge in _bridges(world):
         raise Refused("network", spec.name, f"bridge name {bridge} already in use")
     leases = _leases(world, spec)
-    world.networks[spec.name] = LiveNetwork(spec, bridge, leases, chosen.isolate, chosen.mtu)
+    world.networks[spec.name] = LiveNetwork(spec, bridge, leases, chosen)
 
 
 def remove(world: HostState, name: str) -> None:

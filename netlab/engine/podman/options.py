@@ -6,7 +6,8 @@ Source: containers/common, libnetwork/netavark/config.go; refusals measured on 4
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from netlab.engine.refusal import Refused
 from netlab.model.event import NetworkSpec
@@ -15,9 +16,13 @@ from netlab.model.event import NetworkSpec
 _DOCKER = "com.docker.network."
 _BRIDGE = _DOCKER + "bridge.name"
 _MTUS = ("mtu", _DOCKER + "driver.mtu")
-_ISOLATE = "isolate"
+_ISOLATE, _METRIC, _NO_DEFAULT_ROUTE = "isolate", "metric", "no_default_route"
 #: What Podman knows, and netlab does not reproduce.
-_MISSING = ("vlan", "vrf", "mode", "metric", "no_default_route", "host_interface_name")
+_MISSING = ("vlan", "vrf", "mode", "host_interface_name")
+#: How far a network is kept apart: not at all, from others that are, or from all others.
+Isolation = Literal["no", "yes", "strict"]
+#: Of netavark's default routes, unless the network says another.
+DEFAULT_METRIC = 100
 #: What Go's strconv.ParseBool takes.
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
@@ -31,26 +36,31 @@ class BridgeOptions:
 
     bridge: str = ""
     mtu: int = 1500
-    isolate: bool = False
+    isolate: Isolation = "no"
+    metric: int = DEFAULT_METRIC
+    default_route: bool = True
 
 
 def read(spec: NetworkSpec) -> BridgeOptions:
     """The options of a network; raises :class:`Refused` in Podman's words, and for what is not reproduced."""
-    bridge, mtu, isolate = "", 1500, False
+    chosen = BridgeOptions()
     for key, value in spec.driver_opts.items():
         if key == _BRIDGE:
-            bridge = value
+            chosen = replace(chosen, bridge=value)
         elif key in _MTUS:
-            mtu = _number(spec, value) or 1500
+            chosen = replace(chosen, mtu=_number(spec, value) or 1500)
         elif key == _ISOLATE:
-            isolate = _flag(spec, value)
+            chosen = replace(chosen, isolate=_isolation(spec, value))
+        elif key == _METRIC:
+            chosen = replace(chosen, metric=_number(spec, value))
+        elif key == _NO_DEFAULT_ROUTE:
+            chosen = replace(chosen, default_route=not _flag(spec, value))
         elif key in _MISSING:
-            raise Refused(
-                "network", spec.name, f"netlab does not reproduce Podman's network option {key} yet"
-            )
+            reason = f"netlab does not reproduce Podman's network option {key} yet"
+            raise Refused("network", spec.name, reason)
         else:
             raise Refused("network", spec.name, f"unsupported bridge network option {key}")
-    return BridgeOptions(bridge, mtu, isolate)
+    return chosen
 
 
 def _number(spec: NetworkSpec, value: str) -> int:
@@ -59,9 +69,13 @@ def _number(spec: NetworkSpec, value: str) -> int:
     return int(value)
 
 
-def _flag(spec: NetworkSpec, value: str) -> bool:
+def _isolation(spec: NetworkSpec, value: str) -> Isolation:
     if value == "strict":
-        raise Refused("network", spec.name, "netlab does not reproduce Podman's isolate=strict yet")
+        return "strict"
+    return "yes" if _flag(spec, value) else "no"
+
+
+def _flag(spec: NetworkSpec, value: str) -> bool:
     if value not in _BOOLEANS:
         raise Refused("network", spec.name, f'strconv.ParseBool: parsing "{value}": invalid syntax')
     return _BOOLEANS[value]

@@ -44,11 +44,11 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     name, bridge = network.title, network.bridge
     tables.new_chain("filter", ISOLATION_2)
     tables.new_chain("filter", ISOLATION_3)
-    if network.isolate:
+    if network.options.isolate != "no":
         tables.new_chain("filter", ISOLATION_1)
         tables.insert("filter", "FORWARD", _JUMP_ISOLATION, "isolated networks first")
         leaving = f"{name} is isolated: what leaves it must not enter another one"
-        tables.insert("filter", ISOLATION_1, f"-i {bridge} ! -o {bridge} -j {ISOLATION_2}", leaving)
+        tables.insert("filter", ISOLATION_1, f"-i {bridge} ! -o {bridge} -j {_next(network)}", leaving)
         reason = f"{name} is isolated from other isolated networks"
         tables.insert("filter", ISOLATION_2, f"-o {bridge} -j DROP", reason)
     else:
@@ -58,12 +58,17 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     tables.append("filter", ISOLATION_3, f"-j {ISOLATION_2}", reason)
 
 
+def _next(network: LiveNetwork) -> str:
+    """Where what leaves an isolated network is dropped: before isolated networks, or before all others."""
+    return ISOLATION_3 if network.options.isolate == "strict" else ISOLATION_2
+
+
 def _filter(tables: Tables, network: LiveNetwork, family: Family) -> None:
     name, subnet = network.title, network.subnet(family)
     for chain in (FORWARD, INPUT):
         tables.new_chain("filter", chain)
     tables.insert("filter", "INPUT", _JUMP_INPUT, "what containers ask the host")
-    at = 1 if network.isolate else 0
+    at = 0 if network.options.isolate == "no" else 1
     tables.insert("filter", "FORWARD", _JUMP_FORWARD, "to the rules of containers' networks", at)
     tables.insert("filter", FORWARD, _INVALID, "packets of no known connection")
     answers = f"-d {subnet} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
@@ -94,8 +99,8 @@ def teardown(world: HostState, network: LiveNetwork) -> None:
         tables.delete("filter", FORWARD, f"-s {subnet} -j ACCEPT")
         for text in _dns(network, family):
             tables.delete("filter", INPUT, text)
-        if network.isolate:
+        if network.options.isolate != "no":
             tables.delete("filter", "FORWARD", _JUMP_ISOLATION)
-            tables.delete("filter", ISOLATION_1, f"-i {bridge} ! -o {bridge} -j {ISOLATION_2}")
+            tables.delete("filter", ISOLATION_1, f"-i {bridge} ! -o {bridge} -j {_next(network)}")
             tables.delete("filter", ISOLATION_2, f"-o {bridge} -j DROP")
         tables.delete("filter", ISOLATION_3, f"-o {bridge} -j DROP")

@@ -31,9 +31,9 @@ def setup(world: HostState, network: LiveNetwork) -> None:
 
 def _isolate(table: NetavarkTable, network: LiveNetwork) -> None:
     name, bridge = network.title, f'"{network.bridge}"'
-    if network.isolate:
+    if network.options.isolate != "no":
         if not table.has(ISOLATION_1, bridge):
-            text = f"iifname {bridge} oifname != {bridge} jump {ISOLATION_2}"
+            text = f"iifname {bridge} oifname != {bridge} jump {_next(network)}"
             table.add(ISOLATION_1, text, f"{name} is isolated: what leaves it must not enter another one")
         if not table.has(ISOLATION_2, bridge):
             table.add(
@@ -44,6 +44,11 @@ def _isolate(table: NetavarkTable, network: LiveNetwork) -> None:
         table.insert(ISOLATION_3, f"oifname {bridge} drop", reason)
     if not table.has(ISOLATION_3, f"jump {ISOLATION_2}"):
         table.add(ISOLATION_3, f"jump {ISOLATION_2}", "strictly isolated networks are isolated ones, too")
+
+
+def _next(network: LiveNetwork) -> str:
+    """Where what leaves an isolated network is dropped: before isolated networks, or before all others."""
+    return ISOLATION_3 if network.options.isolate == "strict" else ISOLATION_2
 
 
 def _subnet(table: NetavarkTable, network: LiveNetwork, family: Family) -> None:

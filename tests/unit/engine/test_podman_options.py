@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,44 @@ def test_names_are_those_of_podman_compose(tmp_path: Path) -> None:
     assert {network.bridge for network in plan.networks} == {"podman0", "podman1"}
 
 
+def test_options_of_default_routes(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, network='driver_opts: {metric: "200"}')
+    assert [route.words for route in plan.node("web").routes] == [
+        "default via 10.89.0.1 dev eth0 proto static metric 200"
+    ]
+    assert plan_of(tmp_path, network='driver_opts: {no_default_route: "1"}').node("web").routes == ()
+
+
+@pytest.mark.parametrize("engine", ["podman-5-iptables", "podman-5-nftables"])
+def test_strict_isolation_goes_by_way_of_all_networks(tmp_path: Path, engine: str) -> None:
+    """Source: netavark, src/firewall/nft.rs."""
+    file = tmp_path / "pods.yaml"
+    file.write_text(
+        f"""
+services: {{a: {{image: busybox, networks: [strict]}}, b: {{image: busybox, networks: [open]}}}}
+networks: {{strict: {{driver_opts: {{isolate: strict}}}}, open: {{}}}}
+x-netlab: {{host: {{engine: {engine}}}}}
+"""
+    )
+    rulesets = load_plan([file]).node("host").rulesets
+    chains = [c for r in rulesets for t in getattr(r, "tables", (r,)) for c in t.chains]
+    first, second, third = (
+        [
+            rule.text
+            for c in chains
+            for rule in c.rules
+            if c.name.replace("-", "_") == f"NETAVARK_ISOLATION_{n}"
+        ]
+        for n in (1, 2, 3)
+    )
+    assert len(first) == len(second) == 1
+    assert "podman1" in first[0]
+    assert re.search("ISOLATION.3$", first[0])
+    assert "podman1" in second[0]
+    assert "podman2" in third[0]
+    assert re.search("ISOLATION.2$", third[1])
+
+
 @pytest.mark.parametrize(
     ("service", "network", "host", "words"),
     [
@@ -77,7 +116,6 @@ def test_names_are_those_of_podman_compose(tmp_path: Path) -> None:
             "",
             "unsupported bridge",
         ),
-        ("", "driver_opts: {isolate: strict}", "", "does not reproduce Podman's isolate=strict"),
         ("", "driver_opts: {mode: unmanaged}", "", "does not reproduce Podman's network option mode"),
         ("", "driver_opts: {isolate: maybe}", "", 'strconv.ParseBool: parsing "maybe"'),
         ("", "ipam: {config: [{subnet: 198.51.100.0/25}]}", "", "already used on the host"),
