@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: The group of entry points in which packages name their engines.
 GROUP = "netlab.engines"
 #: Podman's engines, oldest first, and the one that plain ``podman`` means.
-PODMAN = ("podman-5-iptables", "podman-5-nftables")
+PODMAN = ("podman-4", "podman-5-iptables", "podman-5-nftables")
 NEWEST_PODMAN = "podman-5-nftables"
 #: The pattern of names that netlab itself knows, for the JSON schema; :func:`check_engine` decides.
 PATTERN = rf"{DOCKER_PATTERN}|\A(podman|{'|'.join(PODMAN)})\Z"

@@ -157,7 +157,7 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class DnsName:
-    """A name of a container network, in lower case, and the addresses of all who have it."""
+    """A name of a container network, in lower case where case does not count, and all who have it."""
 
     name: str
     addresses: tuple[str, ...]
@@ -172,7 +172,10 @@ class Resolver:
     order. ``aliases`` belong only to this container: (alias, network, the name that it means there).
     ``ndots``: the user has set this option, so an unknown name without a dot has no address, instead of being
     forwarded. Podman's aardvark-dns listens on the host, at the gateways of one network: a container gets the
-    names of all its networks there. Nothing can be forwarded in a lab: an unknown name is a server failure.
+    names of all its networks there. That of Podman 4 (1.4) has no TCP (``tcp`` is 0), knows only its own
+    network, and minds the case of names.
+
+    Nothing can be forwarded in a lab: an unknown name is a server failure.
     """
 
     node: str
@@ -183,14 +186,14 @@ class Resolver:
     aliases: tuple[tuple[str, str, str], ...] = ()
     ndots: bool = False
     address: str = RESOLVER
-    program: Literal["docker", "aardvark-dns"] = "docker"
+    program: Literal["docker", "aardvark-dns", "aardvark-dns 1.4"] = "docker"
 
     @property
     def title(self) -> str:
         """What it is, for people."""
         if self.program == "docker":
             return "Docker's own DNS server"
-        return "Podman's DNS server (aardvark-dns)"
+        return f"Podman's DNS server ({self.program})"
 
 
 @dataclass(frozen=True, slots=True)

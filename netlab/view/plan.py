@@ -103,7 +103,8 @@ def _listener_line(listener: Listener) -> str:
 
 
 def _resolver_line(server: Resolver) -> str:
-    text = f"{server.address}, {server.title} on {server.udp}/udp {server.tcp}/tcp"
+    ports = f"{server.udp}/udp" + (f" {server.tcp}/tcp" if server.tcp else "")
+    text = f"{server.address}, {server.title} on {ports}"
     own = (f"{alias} is {name}" for alias, _, name in server.aliases)
     return _because(text, ", ".join([*(f"of {network}" for network in server.networks), *own]))
 

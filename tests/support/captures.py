@@ -36,12 +36,13 @@ DAEMONS = {
 }
 #: ... and of each Podman, with netavark's firewall driver.
 PODMAN = {
+    "podman-4.3.1": "podman-4",
     "podman-5.4.2-iptables": "podman-5-iptables",
     "podman-5.4.2-nftables": "podman-5-nftables",
 }
 ENGINES = {**DAEMONS, **PODMAN}
 #: Recordings of Podman in which the second network of a container was set up before the first.
-MIRRORED = {("podman-5.4.2-nftables", "p09")}
+MIRRORED = {("podman-5.4.2-nftables", "p09"), ("podman-4.3.1", "p09")}
 #: Where IPv6 rules must be asked for.
 OLD = ("20.10.24", "23.0.18", "24.0.9", "25.0.6", "26.1.5")
 

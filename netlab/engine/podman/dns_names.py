@@ -14,7 +14,7 @@ def names(world: HostState, network: LiveNetwork) -> tuple[DnsName, ...]:
     for node, endpoint in network.endpoints.items() if network.dns else ():
         addresses = [str(address) for address in endpoint.addresses.values()]
         for name in _known_as(world, world.containers[node], endpoint.spec.aliases):
-            found.setdefault(name.lower(), []).extend(addresses)
+            found.setdefault(name.lower() if world.traits.newer_dns else name, []).extend(addresses)
     return tuple(DnsName(name, tuple(addresses)) for name, addresses in found.items())
 
 
@@ -29,4 +29,9 @@ def resolvers(world: HostState) -> Iterator[Resolver]:
     for network in world.networks.values():
         for family in network.families if network.dns and network.index is not None else ():
             address, host = str(network.gateway(family)), world.host.name
-            yield Resolver(host, host, 53, 53, (network.name,), address=address, program="aardvark-dns")
+            if world.traits.newer_dns:
+                yield Resolver(host, host, 53, 53, (network.name,), address=address, program="aardvark-dns")
+            else:
+                yield Resolver(
+                    host, host, 53, 0, (network.name,), address=address, program="aardvark-dns 1.4"
+                )

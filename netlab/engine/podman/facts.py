@@ -59,7 +59,7 @@ def _interfaces(world: HostState) -> Iterator[Interface]:
             yield Interface(
                 name=network.bridge,
                 kind="bridge",
-                mac=network.mac,
+                mac=network.mac if world.traits.own_bridge_mac else _lowest(network),
                 mtu=network.options.mtu,
                 addresses=tuple(gateways),
                 index=network.index,
@@ -71,13 +71,22 @@ def _interfaces(world: HostState) -> Iterator[Interface]:
             yield Interface(
                 name=endpoint.veth,
                 kind="veth",
-                mac=mac("veth", endpoint.node, str(endpoint.host_index)),
+                mac=_mac(endpoint),
                 mtu=network.options.mtu,
                 peer=(endpoint.node, endpoint.ifname),
                 master=network.bridge,
                 index=endpoint.host_index,
                 reason=f"{endpoint.node} on {network.title}",
             )
+
+
+def _mac(endpoint: Endpoint) -> str:
+    return mac("veth", endpoint.node, str(endpoint.host_index))
+
+
+def _lowest(network: LiveNetwork) -> str:
+    """A bridge without an address of its own has the lowest of its ports' (br_stp_recalculate_bridge_id)."""
+    return min(map(_mac, network.endpoints.values()))
 
 
 def _rulesets(world: HostState) -> Iterator[IptablesRuleset | NftTable]:

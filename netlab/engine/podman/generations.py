@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any
 
 from netlab.engine.podman.engine import PodmanEngine
-from netlab.engine.podman.traits import IPTABLES_5, NFTABLES_5
+from netlab.engine.podman.traits import IPTABLES_5, NFTABLES_5, PODMAN_4
 from netlab.first_use import at_first_use
 
 #: The traits of each engine, and the folder that has its rules.
 ENGINES = {
+    PODMAN_4.name: (PODMAN_4, "podman_4"),
     IPTABLES_5.name: (IPTABLES_5, "podman_5_iptables"),
     NFTABLES_5.name: (NFTABLES_5, "podman_5_nftables"),
 }

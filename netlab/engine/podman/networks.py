@@ -34,8 +34,8 @@ def create(world: HostState, spec: NetworkSpec) -> None:
     """``podman network create``: nothing on the host changes; raises :class:`Refused`."""
     if spec.name in world.networks:
         raise Refused("network", spec.name, f"network name {spec.name} already used: network already exists")
-    options.check(spec)
-    chosen = options.read(spec)
+    options.check(spec, world.traits)
+    chosen = options.read(spec, world.traits)
     bridge = chosen.bridge or _free_bridge(world)
     if bridge in _bridges(world):
         raise Refused("network", spec.name, f"bridge name {bridge} already in use")
@@ -132,7 +132,7 @@ def raise_bridge(world: HostState, network: LiveNetwork) -> None:
     """Make the bridge for the first container, with the settings that netavark writes for it."""
     why = f"bridge of {network.title}"
     for family in network.families:
-        if not (network.internal and world.traits.internal_spares_forwarding):
+        if not network.internal:
             _forward(world, network, family)
     if network.index is not None:
         return

@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from netlab.engine.podman.traits import Traits
 from netlab.engine.refusal import Refused
 from netlab.model.event import NetworkSpec
 
@@ -41,16 +42,18 @@ class BridgeOptions:
     default_route: bool = True
 
 
-def read(spec: NetworkSpec) -> BridgeOptions:
+def read(spec: NetworkSpec, traits: Traits) -> BridgeOptions:
     """The options of a network; raises :class:`Refused` in Podman's words, and for what is not reproduced."""
     chosen = BridgeOptions()
     for key, value in spec.driver_opts.items():
+        if key.removeprefix(_DOCKER) in traits.unknown_options:
+            raise Refused("network", spec.name, f"unsupported bridge network option {key}")
         if key == _BRIDGE:
             chosen = replace(chosen, bridge=value)
         elif key in _MTUS:
             chosen = replace(chosen, mtu=_number(spec, value) or 1500)
         elif key == _ISOLATE:
-            chosen = replace(chosen, isolate=_isolation(spec, value))
+            chosen = replace(chosen, isolate=_isolation(spec, value, traits))
         elif key == _METRIC:
             chosen = replace(chosen, metric=_number(spec, value))
         elif key == _NO_DEFAULT_ROUTE:
@@ -69,8 +72,8 @@ def _number(spec: NetworkSpec, value: str) -> int:
     return int(value)
 
 
-def _isolation(spec: NetworkSpec, value: str) -> Isolation:
-    if value == "strict":
+def _isolation(spec: NetworkSpec, value: str, traits: Traits) -> Isolation:
+    if value == "strict" and traits.strict_isolation:
         return "strict"
     return "yes" if _flag(spec, value) else "no"
 
@@ -81,10 +84,12 @@ def _flag(spec: NetworkSpec, value: str) -> bool:
     return _BOOLEANS[value]
 
 
-def check(spec: NetworkSpec) -> None:
+def check(spec: NetworkSpec, traits: Traits) -> None:
     """Raise :class:`Refused` for what else of a network is not Podman's, or not reproduced."""
     if spec.driver != "bridge":
         raise Refused("network", spec.name, f"the {spec.driver} driver is not reproduced, only bridge is")
+    if spec.internal and not traits.internal:
+        raise Refused("network", spec.name, "netlab does not reproduce internal networks of Podman 4 yet")
     if spec.enable_ipv4 is False:
         raise Refused(
             "network", spec.name, "Podman cannot switch IPv4 off (enable_ipv4); name an IPv6 subnet alone"

@@ -4,7 +4,8 @@ Measured on Podman 5.4.2 (netavark 1.14.0) and 5.8.6 (1.17.2), whose rules are e
 """
 
 from netlab.engine.podman.firewaller import Firewaller
-from netlab.engine.podman_5_iptables import network, port
+from netlab.engine.podman_4 import port
+from netlab.engine.podman_5_iptables import network
 
 FIREWALLER = Firewaller(
     setup_network=network.setup,

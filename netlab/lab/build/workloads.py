@@ -22,7 +22,8 @@ def responders_of(plan: Plan) -> list[Any]:
     for server in plan.resolvers:
         for protocol, port in (("udp", server.udp), ("tcp", server.tcp)):
             kind = f"dns/{protocol}/{server.address}"
-            found.setdefault(server.node, []).append((kind, port, server.node, "DNS"))
+            if port:
+                found.setdefault(server.node, []).append((kind, port, server.node, "DNS"))
     return list(found.items())
 
 

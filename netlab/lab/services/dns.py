@@ -97,7 +97,7 @@ class Server:
         except (ValueError, IndexError, struct.error):
             return _HEADER.pack(number, _QR | flags & _RD | _FORMAT_ERROR, 0, 0, 0, 0)
         question = query[_HEADER.size : end + _QUESTION.size]
-        records = self._records(name.rstrip(".").lower(), kind, asker)
+        records = self._records(name.rstrip("."), kind, asker)
         if isinstance(records, int):
             return _HEADER.pack(number, _QR | flags & (_RD | _CD) | records, 1, 0, 0, 0) + question
         limit = limit or min(_UDP_MOST, max(_UDP_SIZE, _udp_size(query, len(question))))
@@ -148,6 +148,7 @@ class DockerServer(Server):
     def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
         """The records, or a server failure if another server would have to answer."""
         del asker  # only one container can ask
+        name = name.lower()
         if kind in _FAMILIES:
             family = _FAMILIES[kind]
             found = self.lookup(name, family)
@@ -171,11 +172,13 @@ class AardvarkServer(Server):
     """
 
     zone: Zone
-    #: a container's address to its networks on this host
+    #: a container's address to its networks on this host; empty for 1.4, which minds the case of names, too
     members: dict[str, list[Zone]]
+    exact: bool = False
 
     def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
         zones = self.members.get(asker, [self.zone])
+        name = name if self.exact else name.lower()
         if kind in _FAMILIES:
             wanted, family = name.removesuffix(PODMAN_DOMAIN), _FAMILIES[kind]
             known = [zone.names[wanted] for zone in zones if wanted in zone.names]
@@ -360,7 +363,9 @@ def _read(path: str) -> dict[str, Server]:
             targets = {(alias, network): to for alias, network, to in aliases}
             servers[key] = DockerServer([zones[one] for one in keys], targets, ndots)
         else:
-            servers[key] = AardvarkServer(zones[keys[0]], members.get(host, {}))
+            newer = program == "aardvark-dns"
+            known = members.get(host, {}) if newer else {}
+            servers[key] = AardvarkServer(zones[keys[0]], known, exact=not newer)
     return servers
 
 

@@ -204,8 +204,10 @@ def sockets_of(listeners: Iterable[Listener], resolvers: Iterable[Resolver]) -> 
     for one in listeners:
         yield _socket(one.protocol, one.backlog, one.address, one.port, one.process)
     for server in resolvers:
-        yield _socket("udp", 0, server.address, server.udp, server.program)
-        yield _socket("tcp", DNS_BACKLOG, server.address, server.tcp, server.program)
+        program = server.program.partition(" ")[0]
+        yield _socket("udp", 0, server.address, server.udp, program)
+        if server.tcp:
+            yield _socket("tcp", DNS_BACKLOG, server.address, server.tcp, program)
 
 
 def _socket(protocol: str, backlog: int, address: str, port: int, process: str) -> tuple[str, ...]:
@@ -241,6 +243,8 @@ def test_files_in_etc_are_those_of_podman(recording: str, config: str) -> None:
         ours = node.hosts_file if path == "/etc/hosts" else node.resolv_conf
         if lines == ["nameserver 198.51.100.2"]:  # the recorded host's own; hosts of netlab have none
             lines = ["nameserver 8.8.8.8", "nameserver 8.8.4.4"]
+        elif lines[-1] == "nameserver 198.51.100.2":  # 4.3.1 adds them
+            del lines[-1]
         assert ours.splitlines() == lines, title
 
 

@@ -134,6 +134,38 @@ def test_what_is_refused_says_so(tmp_path: Path, service: str, network: str, hos
 
 
 @pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("driver_opts: {isolate: strict}", 'strconv.ParseBool: parsing "strict"'),
+        ('driver_opts: {metric: "200"}', "unsupported bridge network option metric"),
+        (
+            'driver_opts: {com.docker.network.driver.mtu: "1400"}',
+            "unsupported bridge network option com.docker",
+        ),
+        ("internal: true", "does not reproduce internal networks of Podman 4"),
+    ],
+)
+def test_what_podman_4_refuses(tmp_path: Path, network: str, words: str) -> None:
+    file = tmp_path / "pods.yaml"
+    file.write_text(
+        SERVICE % "" + f"networks: {{front: {{{network}}}}}\nx-netlab: {{host: {{engine: podman-4}}}}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        load_plan([file])
+    assert words in str(caught.value)
+
+
+def test_podman_4_publishes_the_unspecified_address_to_nobody(tmp_path: Path) -> None:
+    """``-p [::]:80:80`` becomes ``-d ::/128``, which no packet matches."""
+    file = tmp_path / "pods.yaml"
+    network = "networks: {front: {enable_ipv6: true}}\nx-netlab: {host: {engine: podman-4}}\n"
+    file.write_text(SERVICE % 'ports: ["[::]:80:80"]' + network)
+    ruleset = load_plan([file]).node("host").rulesets[-1]
+    texts = [rule.text for table in ruleset.tables for chain in table.chains for rule in chain.rules]
+    assert [text.partition(" -p ")[0] for text in texts if "--to-destination [" in text] == ["-d ::/128"]
+
+
+@pytest.mark.parametrize(
     ("event", "words"),
     [("restart daemon", "Podman has no daemon"), ("reboot host", "does not reproduce a reboot with Podman")],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork, Published
-from netlab.engine.podman_5_iptables.chains import DNAT, MARK, MASQ, SETMARK, dnat_chain_of
+from netlab.engine.podman_4.chains import DNAT, MARK, MASQ, SETMARK, dnat_chain_of
 from netlab.engine.tables import Tables
 from netlab.model.family import Family, endpoint
 
@@ -17,7 +17,7 @@ def setup(world: HostState, network: LiveNetwork, container: Container, own: End
         _base(tables)
         if container.published:
             tables.new_chain("nat", dnat_chain_of(network))
-        for chain, text, reason in _rules(network, container, own, family):
+        for chain, text, reason in _rules(world, network, container, own, family):
             tables.append("nat", chain, text, reason)
 
 
@@ -43,7 +43,7 @@ def _base(tables: Tables) -> None:
 def teardown(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete the container's rules."""
     for family in own.addresses:
-        for chain, text, _ in _rules(network, container, own, family):
+        for chain, text, _ in _rules(world, network, container, own, family):
             world.tables[family].delete("nat", chain, text)
 
 
@@ -54,7 +54,7 @@ def teardown_last(world: HostState, network: LiveNetwork, container: Container, 
 
 
 def _rules(
-    network: LiveNetwork, container: Container, own: Endpoint, family: Family
+    world: HostState, network: LiveNetwork, container: Container, own: Endpoint, family: Family
 ) -> Iterator[tuple[str, str, str]]:
     """(chain, text, reason) of every port, in order."""
     chain, subnet = dnat_chain_of(network), network.subnet(family)
@@ -64,6 +64,8 @@ def _rules(
         if address is None:
             continue
         reason = f"{port.title} of {container.spec.node} on {network.title}, published"
+        if port.host_ip == family.any and not world.traits.reads_unspecified:
+            address = port.host_ip
         daddr = f"-d {address}/{family.bits} " if address else ""
         match = f"-p {port.protocol} -m {port.protocol} --dport {_range(port.host_port, port.count, ':')}"
         yield DNAT, f"{match} {comment} -j {chain}", reason
