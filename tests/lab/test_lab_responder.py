@@ -228,9 +228,15 @@ def test_a_protocol_that_the_kernel_lacks_is_a_warning(place: Field) -> None:
 ADDRESS = "127.0.0.11"
 ZONE = {
     "zones": {
-        "h/nw": ["nw", {"app": [f"10.0.{n >> 8}.{n & 255}" for n in range(2, 900)]}, {"10.0.0.2": "app.nw"}]
+        "h/nw": [
+            "nw",
+            {"app": [f"10.0.{n >> 8}.{n & 255}" for n in range(2, 900)]},
+            {"10.0.0.2": "app.nw"},
+            False,
+        ]
     },
-    "servers": {"web": [["h/nw"], [], False]},
+    "servers": {dns.key_of("web", ADDRESS): ["docker", "h", ["h/nw"], [], False]},
+    "members": {},
 }
 
 
