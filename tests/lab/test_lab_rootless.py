@@ -23,6 +23,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "status": ("LAB", "--json"),
     "rules": ("LAB.host", "--json"),
     "sockets": ("LAB", "--json"),
+    "graph": ("LAB",),
     "exec": ("LAB.host", "--", "iptables-save", "-t", "nat"),
     "probe": ("--json", "LAB", "client -> host:80,443", "host -> httpd:80", "neighbour -> httpd:80"),
     "matrix": ("LAB", "--json"),

@@ -25,12 +25,13 @@ def test_there_are_captures_of_every_engine() -> None:
     assert {version for version, _ in CONFIGURATIONS} == set(ENGINES)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _mirrored(version: str, configuration: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if (version, configuration) in MIRRORED:
         monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
 
 
+@pytest.mark.usefixtures("_mirrored")
 @pytest.mark.parametrize(("version", "configuration"), CONFIGURATIONS)
 def test_flows_are_those_of_the_real_daemon(version: str, configuration: str) -> None:
     differences = [
