@@ -60,6 +60,8 @@ _LOCAL_ERRORS: Final = frozenset(
         errno.ENODEV,
     )
 )
+#: A rule in OUTPUT, or the device's egress hook or queue, dropped the packet: the trace shows which.
+_DROPPED: Final = (errno.EPERM, errno.ENOBUFS)
 _CONNECTION_ENDS: Final = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT))
 _REPLY_LIMIT: Final = 1 << 16
 #: What a header that fills a request up to its size has besides its value, and the empty line behind it.
@@ -145,7 +147,7 @@ class SocketProbe(ABC):
         """
         if error.errno in _LOCAL_ERRORS or self.key is None:
             self._finish("no-route", errno_word(error))
-        elif error.errno not in (errno.EPERM, errno.EINPROGRESS):
+        elif error.errno not in (*_DROPPED, errno.EINPROGRESS):
             self.failed(error)
 
     def note_key(self, protocol: int, sport: int | None = None, dport: int | None = None) -> None:
@@ -195,10 +197,17 @@ class SocketProbe(ABC):
             self._finish("refused", "ECONNREFUSED")
         elif number in (errno.ECONNRESET, errno.EPIPE):
             self._finish("closed", errno.errorcode[number])
-        elif number == errno.EPERM:
+        elif number in _DROPPED:
             return
+        elif number == errno.ETIMEDOUT:
+            self.expire()  # TCP itself gave up: nobody answered
+        elif number in _LOCAL_ERRORS or number == errno.EMSGSIZE:
+            self._finish("no-route", errno.errorcode[number])
         else:
-            self._finish("no-route", errno.errorcode.get(number, str(number)))
+            word = errno.errorcode.get(number, str(number))
+            raise Unmeasured(
+                f"a socket of {self.flow.origin} failed with {word}, which tells nothing of the path"
+            )
 
     def expire(self) -> None:
         """Nobody answered in time, or the trace showed a drop."""

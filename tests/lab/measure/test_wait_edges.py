@@ -15,6 +15,7 @@ from netlab.measure import probes, session
 SCENARIO = """
 services:
   web: {image: nginx, ports: ["8080:80"]}
+  impatient: {image: busybox, sysctls: {net.ipv4.tcp_syn_retries: 1}}
 x-netlab:
   host: {engine: docker-28}
 """
@@ -46,3 +47,32 @@ def test_nobody_with_that_address_is_a_timeout(
     assert [journey.decided_by.rule for journey in journeys] == [
         f"no neighbour of {node} has the address 198.51.100.99" for node in nodes
     ]
+
+
+def lose(lab: netlab.Lab, node: str, match: str) -> None:
+    """Have the egress hook of the node's device drop packets."""
+    for command in (
+        "add table netdev lost",
+        "add chain netdev lost egress { type filter hook egress device eth0 priority 0; }",
+        f"add rule netdev lost egress {match} drop",
+    ):
+        lab.exec(node, ["nft", command], check=True)
+
+
+def test_a_datagram_that_its_own_device_drops_is_a_timeout(lab: netlab.Lab) -> None:
+    """The kernel says ENOBUFS to a socket that wants to hear of errors; others hear nothing."""
+    lose(lab, "web", "udp dport 7000")
+    (journey,) = lab.probe_all("web -> impatient:7000/udp", family=4)
+    assert (journey.outcome, journey.decided_by.kind) == ("timeout", "rule")
+    assert "udp dport 7000 drop" in str(journey)
+
+
+def test_tcp_that_gives_up_is_a_timeout(lab: netlab.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ETIMEDOUT, after three seconds here, says that nobody answered, and nothing of routes."""
+    lose(lab, "impatient", "tcp dport 7000")
+    monkeypatch.setattr(session, "patience", lambda: 6.0)
+    monkeypatch.setattr(probes, "patience", lambda: 6.0)
+    (flow,) = flows(lab.plan, "impatient -> web:7000", 4)
+    with session.Session(lab.namespaces, lab.plan) as measuring:
+        (journey,) = measuring.measure([flow])
+    assert journey.outcome == "timeout"
