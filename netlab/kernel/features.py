@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,8 @@ SYS_OPEN_TREE, SYS_PIDFD_OPEN, SYS_MOUNT_SETATTR = 428, 434, 442  # the common t
 
 PATIENCE = 2.0
 """Seconds that an answer may take before it counts as missing."""
+INTERRUPTED = 128 + signal.SIGINT
+"""What a child ends with that was interrupted, as a shell says it."""
 
 
 class Lacking(Exception):
@@ -339,7 +342,10 @@ def enter_namespaces() -> None:
 
 
 def in_child(work: Callable[[], object]) -> object:
-    """What ``work`` returns (JSON's types), run in a child process; raises Lacking if the child died."""
+    """What ``work`` returns (JSON's types), run in a child process.
+
+    Raises Lacking if the child died, KeyboardInterrupt if it was interrupted.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -349,12 +355,16 @@ def in_child(work: Callable[[], object]) -> object:
             with os.fdopen(writer, "w") as report:
                 json.dump(work(), report)
             status = 0
+        except KeyboardInterrupt:
+            status = INTERRUPTED
         finally:
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader) as report:
         text = report.read()
     _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) == INTERRUPTED:
+        raise KeyboardInterrupt
     if status:
         raise Lacking(f"the child that tried it ended with status {os.waitstatus_to_exitcode(status)}")
     return json.loads(text)

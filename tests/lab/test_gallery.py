@@ -26,4 +26,4 @@ def test_scenario_opens_with_its_drawing_and_its_claim(file: Path) -> None:
     assert all(line.startswith("#") for line in comment.splitlines() if line)
     assert "# The claim" in comment
     assert "─" in comment or "iptables" in comment
-    assert "engine: docker-" in text
+    assert "engine: docker-" in text or "engine: podman" in text

@@ -50,7 +50,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "completion": None,
 }
 #: Verbs that do not connect to a lab that stands.
-OFF_LINE = ("ls", "clean", "doctor")
+OFF_LINE = ("ls", "clean", "doctor", "graph")
 
 #: Looks like a supervisor with a lab that is up, and writes down whoever talks to it.
 IMPOSTOR = """
