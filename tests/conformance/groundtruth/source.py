@@ -11,6 +11,8 @@ from netlab.model.scenario import Host, Scenario
 from netlab.plan import events_of, make
 from netlab.scenario import Overrides, load
 
+NO_INTERNET = Path(__file__).with_name("no-internet.yaml")
+
 
 def engines() -> frozenset[str]:
     """The engines that netlab has."""
@@ -18,8 +20,8 @@ def engines() -> frozenset[str]:
 
 
 def scenario_of(path: Path, engine_name: str) -> Scenario:
-    """The scenario in that file, on that engine."""
-    return load([path], overrides=Overrides(engine=engine_name))
+    """The scenario in that file, on that engine, without the internet that a plain Compose file gets."""
+    return load([path, NO_INTERNET], overrides=Overrides(engine=engine_name))
 
 
 def events(scenario: Scenario, host: Host) -> tuple[Event, ...]:
