@@ -139,7 +139,9 @@ def _head(name: str, reader: _Reader, option: Word, where: Where, negated: bool)
         return [Never("-f", negated)]
     word = reader.value(option)
     if word.text == "!" and not negated:
-        where.wrong(f"the ! stands behind {name}: since iptables 1.4.3 it must stand before it", word.column)
+        where.wrong(
+            f"write ! before {name}: iptables 1.4.3 and later refuse it after the option", word.column
+        )
     if name in ("-s", "-d"):
         field_name = "saddr" if name == "-s" else "daddr"
         return [where.network(field_name, word.text, word.column, negated=negated)]

@@ -124,7 +124,7 @@ def test_targets_of_other_tables() -> None:
         (save("-A INPUTT -j DROP"), "rules.v4:6:4: the chain 'INPUTT' was not declared above"),
         (
             save("-A INPUT -d ! 10.0.0.0/8 -j DROP"),
-            "rules.v4:6:13: the ! stands behind -d: since iptables 1.4.3 it must stand before it",
+            "rules.v4:6:13: write ! before -d: iptables 1.4.3 and later refuse it after the option",
         ),
         (
             "*filter\n:INPUT ACCEPT [0:0]\n",
