@@ -16,12 +16,12 @@ W = TypeVar("W")
 
 
 class State(Generic[W]):
-    """The state of an engine after some events; ``world`` is its working copy.
+    """The state of an engine after some events; ``value`` is the working copy itself.
 
-    Read ``world``, never change it: it is the working copy of this very state.
+    Read ``value``, never change it.
     """
 
-    __slots__ = ("_event", "_parent", "_start", "_step", "_world")
+    __slots__ = ("_event", "_parent", "_start", "_step", "_value")
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class State(Generic[W]):
         self._step = step
         self._parent = parent
         self._event = event
-        self._world: W | None = None if parent else start()
+        self._value: W | None = None if parent else start()
 
     @property
-    def world(self) -> W:
+    def value(self) -> W:
         """The current state; rebuilt from the events if a later state has taken the working copy."""
-        if self._world is None:
-            self._world = self._replay()
-        return self._world
+        if self._value is None:
+            self._value = self._replay()
+        return self._value
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -56,15 +56,15 @@ class State(Generic[W]):
 
     def after(self, event: Event) -> State[W]:
         """The state after one more event; where the step raises (Refused), this state stays as it is."""
-        world = self.world
-        self._world = None
+        value = self.value
+        self._value = None
         child = State(self._start, self._step, self, event)
-        self._step(world, event)
-        child._world = world
+        self._step(value, event)
+        child._value = value
         return child
 
     def _replay(self) -> W:
-        world = self._start()
+        value = self._start()
         for event in self.events:
-            self._step(world, event)
-        return world
+            self._step(value, event)
+        return value

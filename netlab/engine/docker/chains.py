@@ -24,7 +24,7 @@ def output_rule(family: Family, hairpin: bool) -> str:
     return TO_LOCAL if hairpin else f"! -d {LOOPBACK[family]} {TO_LOCAL}"
 
 
-def skip_mirrored(world: HostState, tables: Tables) -> None:
+def skip_mirrored(state: HostState, tables: Tables) -> None:
     """Leave what Windows sends to 127.0.0.1 to the userland proxy (mirroredWSL2Workaround)."""
-    if tables.family is Family.IPV4 and world.wsl2_mirrored and world.daemon.userland_proxy:
+    if tables.family is Family.IPV4 and state.wsl2_mirrored and state.daemon.userland_proxy:
         tables.insert("nat", DOCKER, MIRRORED, MIRRORED_REASON)

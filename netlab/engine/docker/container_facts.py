@@ -17,7 +17,7 @@ from netlab.model.plan import ForgottenConnections, Interface, Publication, Reso
 
 
 def container_state(
-    world: HostState,
+    state: HostState,
     container: Container,
     resolver: Resolver | None,
     publications: tuple[Publication, ...],
@@ -25,24 +25,24 @@ def container_state(
 ) -> ContainerState:
     """A container in the form of the contract; ``without_ipv6`` is the result of :func:`without_ipv6`."""
     spec = container.spec
-    namespace = _namespace(world, container)
+    namespace = _namespace(state, container)
     guest = namespace != spec.node
-    interfaces = tuple(_interfaces(world, container, without_ipv6))
-    routes = tuple(_routes(world, container, without_ipv6))
+    interfaces = tuple(_interfaces(state, container, without_ipv6))
+    routes = tuple(_routes(state, container, without_ipv6))
     return ContainerState(
         spec=spec,
         running=container.running,
         starts=container.starts,
         namespace=namespace if guest else "",
-        hostname=world.host.name if spec.uts_host else hostname(world, container),
-        hostname_file=hostname(world, container) if spec.uts_host else "",
+        hostname=state.host.name if spec.uts_host else hostname(state, container),
+        hostname_file=hostname(state, container) if spec.uts_host else "",
         interfaces=interfaces,
         routes=routes,
-        sysctls=tuple(_shared_sysctls(world, container) if guest else _sysctls(world, container)),
-        rulesets=() if resolver is None else (ruleset(world, udp=resolver.udp, tcp=resolver.tcp),),
-        hosts_file=hosts_file(world, container),
-        resolv_conf=resolv_conf(world, container),
-        forgets=_forgets(world.traits.udp_flush, interfaces, routes, publications),
+        sysctls=tuple(_shared_sysctls(state, container) if guest else _sysctls(state, container)),
+        rulesets=() if resolver is None else (ruleset(state, udp=resolver.udp, tcp=resolver.tcp),),
+        hosts_file=hosts_file(state, container),
+        resolv_conf=resolv_conf(state, container),
+        forgets=_forgets(state.traits.udp_flush, interfaces, routes, publications),
     )
 
 
@@ -77,20 +77,20 @@ def _forgets(
     assert_never(flush)
 
 
-def _namespace(world: HostState, container: Container) -> str:
+def _namespace(state: HostState, container: Container) -> str:
     """The node whose network namespace a container is in.
 
     Containers that share a namespace keep it when its owner stops or restarts; then it has only lo.
     """
     mode = container.spec.network_mode
     if mode.startswith("container:"):
-        owner = _joins(world, container)
+        owner = _joins(state, container)
         left = owner is None or (container.running and not owner.running)
-        return container.spec.node if owner is None or left else _namespace(world, owner)
-    return world.host.name if mode == "host" else container.spec.node
+        return container.spec.node if owner is None or left else _namespace(state, owner)
+    return state.host.name if mode == "host" else container.spec.node
 
 
-def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interface:
+def port(state: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interface:
     """The host's end of a container's link: a port of the bridge."""
     return Interface(
         name=endpoint.veth,
@@ -99,22 +99,22 @@ def port(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> Interfac
         mtu=network.mtu,
         peer=(endpoint.node, endpoint.ifname),
         master=network.bridge,
-        hairpin=not world.daemon.userland_proxy,
+        hairpin=not state.daemon.userland_proxy,
         index=endpoint.host_index,
         txqlen=0,  # as libnetwork makes its links
         reason=f"{endpoint.node} on {network.title}",
     )
 
 
-def _interfaces(world: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Interface]:
+def _interfaces(state: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Interface]:
     for endpoint in sorted(container.endpoints, key=lambda e: e.index):
-        network = world.networks[endpoint.spec.network]
+        network = state.networks[endpoint.spec.network]
         yield Interface(
             name=endpoint.ifname,
             kind="veth",
             mac=endpoint.mac,
             mtu=network.mtu,
-            peer=(world.host.name, endpoint.veth),
+            peer=(state.host.name, endpoint.veth),
             addresses=_in_use(container.spec.node in without_ipv6, addresses(network, endpoint))
             + tuple(_link_local(endpoint)),
             index=endpoint.index,
@@ -140,18 +140,18 @@ def _link_local(endpoint: Endpoint) -> Iterator[str]:
         yield address if "/" in address else f"{address}/{16 if Family.of(address) is Family.IPV4 else 64}"
 
 
-def _routes(world: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Route]:
+def _routes(state: HostState, container: Container, without_ipv6: frozenset[str]) -> Iterator[Route]:
     for family, endpoint in container.gateways.items():
         if container.spec.node in without_ipv6 and family is Family.IPV6:
             continue
-        network = world.networks[endpoint.spec.network]
+        network = state.networks[endpoint.spec.network]
         via = network.next_hops.get(family) or str(network.gateway(family))
         yield Route("default", via=via, interface=endpoint.ifname)
 
 
-def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
-    yield from _ipv6_switches(world, container)
-    if world.traits.unprivileged_ports:
+def _sysctls(state: HostState, container: Container) -> Iterator[Sysctl]:
+    yield from _ipv6_switches(state, container)
+    if state.traits.unprivileged_ports:
         yield Sysctl(
             "net.ipv4.ip_unprivileged_port_start", "0", "Docker lets any user of a container bind any port"
         )
@@ -164,46 +164,46 @@ def _sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
             yield Sysctl(key.replace("IFNAME", name), value, "an option of its endpoint (endpoint.sysctls)")
 
 
-def _shared_sysctls(world: HostState, container: Container) -> Iterator[Sysctl]:
+def _shared_sysctls(state: HostState, container: Container) -> Iterator[Sysctl]:
     """What a container writes to another one's namespace, which existed before it started."""
-    if container.running and container.spec.sysctls and _joins(world, container) is not None:
+    if container.running and container.spec.sysctls and _joins(state, container) is not None:
         for key, value in container.spec.sysctls.items():
             yield Sysctl(key, value, f"the sysctls of {container.spec.node}, which shares the namespace")
 
 
-def _joins(world: HostState, container: Container) -> Container | None:
+def _joins(state: HostState, container: Container) -> Container | None:
     """The container that owns the namespace that this one joined; None if it has another by now."""
     mode, _, target = container.spec.network_mode.partition(":")
-    other = world.containers.get(target) if mode == "container" else None
-    order = list(world.containers)
+    other = state.containers.get(target) if mode == "container" else None
+    order = list(state.containers)
     if other is None or order.index(container.spec.node) < order.index(target):
         return None  # the last one to start comes last
-    return _joins(world, other) if other.spec.network_mode.startswith("container:") else other
+    return _joins(state, other) if other.spec.network_mode.startswith("container:") else other
 
 
-def without_ipv6(world: HostState) -> frozenset[str]:
+def without_ipv6(state: HostState) -> frozenset[str]:
     """The containers whose namespace has IPv6 off, by their own sysctls or those of a container that shares
     it.
     """
     owners = [
-        _joins(world, c) if c.spec.network_mode.startswith("container:") else c
-        for c in world.containers.values()
+        _joins(state, c) if c.spec.network_mode.startswith("container:") else c
+        for c in state.containers.values()
         if c.ipv6_off
     ]
     return frozenset(owner.spec.node for owner in owners if owner is not None)
 
 
-def _ipv6_switches(world: HostState, container: Container) -> Iterator[Sysctl]:
+def _ipv6_switches(state: HostState, container: Container) -> Iterator[Sysctl]:
     """Which interfaces have IPv6 (libnetwork/osl): those on IPv6 networks alone.
 
     Where the service's own sysctls come last, its ``all`` decides for every interface.
     """
     key = "net.ipv6.conf.{}.disable_ipv6"
-    overruled = world.traits.interfaces_first and key.format("all") in container.spec.sysctls
-    every = [e for e in container.endpoints if has_ipv6(world, world.networks[e.spec.network])]
+    overruled = state.traits.interfaces_first and key.format("all") in container.spec.sysctls
+    every = [e for e in container.endpoints if has_ipv6(state, state.networks[e.spec.network])]
     endpoints = [] if overruled else every
     has_v6 = {e.ifname: Family.IPV6 in e.addresses for e in endpoints}
-    if not world.traits.disables_ipv6_wholly:
+    if not state.traits.disables_ipv6_wholly:
         for ifname, has in has_v6.items():
             if not has:
                 yield Sysctl(key.format(ifname), "1", f"no IPv6 network behind {ifname}")

@@ -14,13 +14,13 @@ from netlab.model.plan import DnsName, Resolver
 EPHEMERAL = range(32768, 61000)
 
 
-def names(world: HostState, network: LiveNetwork) -> tuple[DnsName, ...]:
+def names(state: HostState, network: LiveNetwork) -> tuple[DnsName, ...]:
     """Every name on a user-defined network; docker0 has none."""
     found: dict[str, list[str]] = {}
     if not network.default_bridge:
         for node, endpoint in network.endpoints.items():
             addresses = [str(address) for address in endpoint.addresses.values()]
-            for name in _known_as(world.containers[node], endpoint.spec.aliases):
+            for name in _known_as(state.containers[node], endpoint.spec.aliases):
                 found.setdefault(name.lower(), []).extend(addresses)
     return tuple(DnsName(name, tuple(addresses)) for name, addresses in found.items())
 
@@ -31,29 +31,29 @@ def _known_as(container: Container, aliases: tuple[str, ...]) -> Iterator[str]:
     yield from dict.fromkeys(filter(None, (spec.name, *aliases, spec.id[:12], spec.hostname)))
 
 
-def resolver(world: HostState, container: Container) -> Resolver | None:
+def resolver(state: HostState, container: Container) -> Resolver | None:
     """The server of a running container that ever was on a user-defined network."""
     if not container.running or not container.resolver:
         return None
-    networks = [e.spec.network for e in in_order(world, container) if e.spec.network != DEFAULT_BRIDGE]
+    networks = [e.spec.network for e in in_order(state, container) if e.spec.network != DEFAULT_BRIDGE]
     taken = {m.container_port for m in container.mappings}
     taken |= {port.port for port in (*container.spec.expose, *container.spec.listen)}
-    udp, tcp = _ports(world, taken)
-    options = container.spec.dns_opt or world.daemon.dns_opts
+    udp, tcp = _ports(state, taken)
+    options = container.spec.dns_opt or state.daemon.dns_opts
     return Resolver(
         node=container.spec.node,
-        host=world.host.name,
+        host=state.host.name,
         udp=udp,
         tcp=tcp,
         networks=tuple(networks),
-        aliases=tuple(_links(world, container, networks)),
+        aliases=tuple(_links(state, container, networks)),
         ndots=any(option.startswith("ndots:") for option in options),
     )
 
 
-def _ports(world: HostState, taken: set[int]) -> Iterator[int]:
+def _ports(state: HostState, taken: set[int]) -> Iterator[int]:
     """Two ports that nothing in the container wants: the same for all, so that their rules are the same."""
-    first = int(digest("resolver", world.host.name)[:8], 16)
+    first = int(digest("resolver", state.host.name)[:8], 16)
     found: list[int] = []
     for number in range(first, first + len(EPHEMERAL)):
         port = EPHEMERAL[number % len(EPHEMERAL)]
@@ -64,12 +64,12 @@ def _ports(world: HostState, taken: set[int]) -> Iterator[int]:
     return iter(found)
 
 
-def _links(world: HostState, container: Container, networks: list[str]) -> Iterator[tuple[str, str, str]]:
+def _links(state: HostState, container: Container, networks: list[str]) -> Iterator[tuple[str, str, str]]:
     """(alias, network, the other's name) of each link, where both are on a network; the last one counts."""
     found: dict[tuple[str, str], str] = {}
     for node, alias in container.spec.links:
         for network in networks:
-            if node in world.networks[network].endpoints:
-                found[alias.lower(), network] = world.containers[node].spec.name.lower()
+            if node in state.networks[network].endpoints:
+                found[alias.lower(), network] = state.containers[node].spec.name.lower()
     for (alias, network), name in found.items():
         yield alias, network, name

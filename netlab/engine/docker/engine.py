@@ -74,7 +74,7 @@ class DockerEngine:
 
     def describe(self, state: State[HostState]) -> HostFacts:
         """What is on the host in this state."""
-        return facts.describe(state.world)
+        return facts.describe(state.value)
 
     def _chosen(self, host: Host) -> DockerEngine:
         """The engine that daemon.json asks for by now: this one, or the one with the other backend."""
@@ -85,7 +85,7 @@ class DockerEngine:
 
     def _first_start(self, host: Host) -> HostState:
         daemon = daemon_json.read(host.daemon, self.traits)
-        world = HostState(
+        state = HostState(
             host=host,
             traits=self.traits,
             daemon=daemon,
@@ -94,188 +94,188 @@ class DockerEngine:
             nft=NftTables(),
             pools=Pools(_default_pools(self.traits, daemon.pools, host.name), _foreign(host, self.traits)),
         )
-        world.next_index = _first_index(host)
-        self._note_ignored(world)
+        state.next_index = _first_index(host)
+        self._note_ignored(state)
         if self.traits.unmeasured:
-            world.note("host", host.name, self.traits.unmeasured)
-        world.ports = _port_allocator(world)
-        self._start(world)
-        world.nft.settle()
-        return world
+            state.note("host", host.name, self.traits.unmeasured)
+        state.ports = _port_allocator(state)
+        self._start(state)
+        state.nft.settle()
+        return state
 
     def _sysctls(self, host: Host) -> Sysctls:
         """What a host has before the daemon starts."""
         return Sysctls(host.sysctls) if self.traits.enables_forwarding else _forwarding(host)
 
-    def _note_ignored(self, world: HostState) -> None:
-        for key, text in daemon_json.ignored(world.host.daemon, self.traits.version):
-            world.note("daemon", key, text)
+    def _note_ignored(self, state: HostState) -> None:
+        for key, text in daemon_json.ignored(state.host.daemon, self.traits.version):
+            state.note("daemon", key, text)
 
-    def _start(self, world: HostState, docker0: int | None = None, *, live: bool = False) -> None:
+    def _start(self, state: HostState, docker0: int | None = None, *, live: bool = False) -> None:
         """What every start of the daemon does; ``docker0``: the ifindex of the bridge that was left.
 
         ``live``: it finds containers running (live-restore), and leaves the default bridge as it is.
         """
-        self.rules.start(world)
-        turned_on = networks.forward_ipv4(world)
-        self.rules.forward_policy(world, turned_on)
-        if len(world.networks) > 1:
+        self.rules.start(state)
+        turned_on = networks.forward_ipv4(state)
+        self.rules.forward_policy(state, turned_on)
+        if len(state.networks) > 1:
             text = (
                 "a daemon that starts again restores its networks in the order of their ids, which are "
                 "random: the order of their rules may be another one"
             )
-            world.note("host", world.host.name, text, by_chance=True)
-        for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
-            networks.set_up(world, self.rules, network)
-        if world.daemon.bridge != "none" and not live:
-            spec, mtu = _docker0(world)
-            networks.create(world, self.rules, spec, mtu, docker0)
-        if not (live and world.traits.user_chain_rearranged):
-            self.rules.user_chain(world)
+            state.note("host", state.host.name, text, by_chance=True)
+        for network in sorted(state.networks.values(), key=lambda n: n.spec.id):
+            networks.set_up(state, self.rules, network)
+        if state.daemon.bridge != "none" and not live:
+            spec, mtu = _docker0(state)
+            networks.create(state, self.rules, spec, mtu, docker0)
+        if not (live and state.traits.user_chain_rearranged):
+            self.rules.user_chain(state)
 
-    def _step(self, world: HostState, event: Event) -> None:
+    def _step(self, state: HostState, event: Event) -> None:
         try:
-            acting = self if world.traits.nftables == self.traits.nftables or not self.other else self.other()
-            acting._act(world, event)
-            world.nft.settle()
+            acting = self if state.traits.nftables == self.traits.nftables or not self.other else self.other()
+            acting._act(state, event)
+            state.nft.settle()
         except IptablesError as error:
             raise Refused("event", "", str(error)) from None
 
-    def _act(self, world: HostState, event: Event) -> None:
+    def _act(self, state: HostState, event: Event) -> None:
         rules = self.rules
-        if not world.running and not isinstance(event, _WITHOUT_DAEMON):
+        if not state.running and not isinstance(event, _WITHOUT_DAEMON):
             raise Refused("event", "", "Cannot connect to the Docker daemon. Is the docker daemon running?")
         match event:
             case NetworkCreate(spec):
-                networks.create(world, rules, spec)
+                networks.create(state, rules, spec)
             case NetworkRemove(name):
-                networks.remove(world, rules, name)
+                networks.remove(state, rules, name)
             case ContainerStart(spec_):
-                containers.run(world, rules, spec_)
+                containers.run(state, rules, spec_)
             case ContainerStop(node):
-                container = _known(world, node)
-                self._stop(world, container)
+                container = _known(state, node)
+                self._stop(state, container)
                 container.stopped = True
             case ContainerRestart(node, if_stopped):
-                container = _known(world, node)
+                container = _known(state, node)
                 if not (if_stopped and container.running):
-                    self._stop(world, container)
-                    containers.start(world, rules, container)
+                    self._stop(state, container)
+                    containers.start(state, rules, container)
             case ContainerRemove(node):
-                self._stop(world, _known(world, node))
-                del world.containers[node]
+                self._stop(state, _known(state, node))
+                del state.containers[node]
             case Connect(node, request):
-                containers.connect(world, rules, _known(world, node), request)
+                containers.connect(state, rules, _known(state, node), request)
             case Disconnect(node, network):
-                containers.disconnect(world, rules, _known(world, node), network)
+                containers.disconnect(state, rules, _known(state, node), network)
             case DaemonStop():
-                if not world.daemon.live_restore:
-                    for container in world.containers.values():
-                        self._stop(world, container)
-                world.running = False
+                if not state.daemon.live_restore:
+                    for container in state.containers.values():
+                        self._stop(state, container)
+                state.running = False
             case DaemonStart():
-                self._restart(world)
+                self._restart(state)
             case FirewallFlush():
-                for tables in world.tables.values():
+                for tables in state.tables.values():
                     tables.flush_table("filter")
                     tables.flush_table("nat")
             case FirewallReload():
-                firewalld.reload(world, rules)
-                reload_ufw(world.host, world.tables)
+                firewalld.reload(state, rules)
+                reload_ufw(state.host, state.tables)
             case HostFound():
-                _take_over(world, event)
+                _take_over(state, event)
             case DaemonConfigure(settings):
-                settled = {**world.host.daemon, **dict(settings)}
+                settled = {**state.host.daemon, **dict(settings)}
                 daemon = {key: value for key, value in settled.items() if value is not None}
-                world.host = replace(world.host, daemon=daemon)
+                state.host = replace(state.host, daemon=daemon)
             case HostReboot():
-                self._chosen(world.host)._reboot(world)
+                self._chosen(state.host)._reboot(state)
 
-    def _stop(self, world: HostState, container: Container) -> None:
+    def _stop(self, state: HostState, container: Container) -> None:
         if container.running:
-            containers.stop(world, self.rules, container)
+            containers.stop(state, self.rules, container)
 
-    def _restart(self, world: HostState) -> None:
+    def _restart(self, state: HostState) -> None:
         """The daemon starts with what was left; it recreates docker0's network, but not its bridge."""
-        if world.running:
+        if state.running:
             raise Refused("event", "", "the daemon is running already")
-        if any(container.running for container in world.containers.values()):
-            self._take_up(world)
+        if any(container.running for container in state.containers.values()):
+            self._take_up(state)
             return
-        chosen = self._chosen(world.host)
+        chosen = self._chosen(state.host)
         if chosen is not self:
-            self._clean(world)
-        chosen._read(world)
-        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
+            self._clean(state)
+        chosen._read(state)
+        docker0 = state.networks.pop(networks.DEFAULT_BRIDGE, None)
         if docker0 is not None:
-            chosen.rules.remove_network(world, docker0)
-            firewalld.leave(world, docker0)
+            chosen.rules.remove_network(state, docker0)
+            firewalld.leave(state, docker0)
             for pool in docker0.pools.values():
-                world.pools.release(pool.subnet)
-        chosen._start(world, docker0.index if docker0 is not None else None)
-        if docker0 is not None and networks.DEFAULT_BRIDGE in world.networks:
-            world.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
-        for network in world.networks.values():
+                state.pools.release(pool.subnet)
+        chosen._start(state, docker0.index if docker0 is not None else None)
+        if docker0 is not None and networks.DEFAULT_BRIDGE in state.networks:
+            state.networks[networks.DEFAULT_BRIDGE].had_ports = docker0.had_ports
+        for network in state.networks.values():
             network.taken_up = True
-        chosen._start_containers(world)
+        chosen._start_containers(state)
 
-    def _take_up(self, world: HostState) -> None:
+    def _take_up(self, state: HostState) -> None:
         """The daemon starts beside running containers (live-restore), and writes their rules again."""
-        if sum(container.running for container in world.containers.values()) > 1:
+        if sum(container.running for container in state.containers.values()) > 1:
             text = "a daemon that comes up beside running containers takes them up in an order left to chance"
-            world.note("host", world.host.name, text, by_chance=True)
-        chosen, ports = self._chosen(world.host), world.ports
+            state.note("host", state.host.name, text, by_chance=True)
+        chosen, ports = self._chosen(state.host), state.ports
         if chosen is not self:
-            self._clean(world)
-        chosen._read(world)
-        world.ports = ports  # those of the containers that run are taken
-        chosen._start(world, live=True)
-        for container in world.containers.values():
+            self._clean(state)
+        chosen._read(state)
+        state.ports = ports  # those of the containers that run are taken
+        chosen._start(state, live=True)
+        for container in state.containers.values():
             if container.running:
-                write_container(world, chosen.rules, container)
-        chosen._start_containers(world)
+                write_container(state, chosen.rules, container)
+        chosen._start_containers(state)
 
-    def _clean(self, world: HostState) -> None:
+    def _clean(self, state: HostState) -> None:
         """Take out what this backend has written, for the other one comes."""
-        for container in world.containers.values():
-            containers.take_out(world, self.rules, container)
-        for network in world.networks.values():
-            self.rules.remove_network(world, network)
-        self.rules.leave(world)
+        for container in state.containers.values():
+            containers.take_out(state, self.rules, container)
+        for network in state.networks.values():
+            self.rules.remove_network(state, network)
+        self.rules.leave(state)
 
-    def _read(self, world: HostState) -> None:
+    def _read(self, state: HostState) -> None:
         """Read daemon.json, and what else a daemon reads once; raises :class:`Refused`."""
-        world.traits = self.traits
-        world.daemon = daemon_json.read(world.host.daemon, self.traits)
-        self._note_ignored(world)
-        world.ports = _port_allocator(world)
-        world.running = True
+        state.traits = self.traits
+        state.daemon = daemon_json.read(state.host.daemon, self.traits)
+        self._note_ignored(state)
+        state.ports = _port_allocator(state)
+        state.running = True
 
-    def _start_containers(self, world: HostState) -> None:
-        nodes = sorted(world.containers, key=lambda node: (world.containers[node].shares, node))
-        for container in map(world.containers.__getitem__, nodes):
+    def _start_containers(self, state: HostState) -> None:
+        nodes = sorted(state.containers, key=lambda node: (state.containers[node].shares, node))
+        for container in map(state.containers.__getitem__, nodes):
             if container.returns and not container.running:
-                containers.start(world, self.rules, container)
+                containers.start(state, self.rules, container)
 
-    def _reboot(self, world: HostState) -> None:
+    def _reboot(self, state: HostState) -> None:
         """The kernel's state is gone; the daemon recreates its networks' bridges."""
-        for container in world.containers.values():
+        for container in state.containers.values():
             if container.running:
-                containers.stop(world, self.rules, container)
-        docker0 = world.networks.pop(networks.DEFAULT_BRIDGE, None)
+                containers.stop(state, self.rules, container)
+        docker0 = state.networks.pop(networks.DEFAULT_BRIDGE, None)
         for pool in docker0.pools.values() if docker0 is not None else ():
-            world.pools.release(pool.subnet)
-        world.tables, world.nft = tables_of(world.host), NftTables()
-        world.ip_sets = {family: {} for family in FAMILIES}
-        world.zone.clear()
-        world.sysctls = self._sysctls(world.host)
-        world.next_index = _first_index(world.host)
-        for network in sorted(world.networks.values(), key=lambda n: n.spec.id):
-            network.index = None if network.mac is None else world.claim_index()
+            state.pools.release(pool.subnet)
+        state.tables, state.nft = tables_of(state.host), NftTables()
+        state.ip_sets = {family: {} for family in FAMILIES}
+        state.zone.clear()
+        state.sysctls = self._sysctls(state.host)
+        state.next_index = _first_index(state.host)
+        for network in sorted(state.networks.values(), key=lambda n: n.spec.id):
+            network.index = None if network.mac is None else state.claim_index()
             network.had_ports = network.taken_up = False
-        self._read(world)
-        self._start(world)
-        self._start_containers(world)
+        self._read(state)
+        self._start(state)
+        self._start_containers(state)
 
 
 def _first_index(host: Host) -> int:
@@ -283,17 +283,17 @@ def _first_index(host: Host) -> int:
     return 2 + len(host.interfaces) + len(host.bridges)
 
 
-def _take_over(world: HostState, found: HostFound) -> None:
+def _take_over(state: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host."""
     for ruleset in found.rulesets:
         if isinstance(ruleset, NftTable):
             family = next(family for family in FAMILIES if family.nft == ruleset.family)
-            world.nft.found[family] = FoundNftTable.of(ruleset)
+            state.nft.found[family] = FoundNftTable.of(ruleset)
             continue
-        tables = world.tables[ruleset.family] = Tables(ruleset.family)
+        tables = state.tables[ruleset.family] = Tables(ruleset.family)
         tables.take(ruleset)
     for key, value in found.sysctls:
-        world.sysctls.write(key, value, ADDED_SINCE)
+        state.sysctls.write(key, value, ADDED_SINCE)
 
 
 def _forwarding(host: Host) -> Sysctls:
@@ -309,17 +309,17 @@ def _forwarding(host: Host) -> Sysctls:
     return sysctls
 
 
-def _port_allocator(world: HostState) -> PortAllocator:
+def _port_allocator(state: HostState) -> PortAllocator:
     """A new one for each run of the daemon, which reads the kernel's settings once."""
-    low, high = (int(part) for part in world.sysctls.get("net.ipv4.ip_local_port_range").split())
+    low, high = (int(part) for part in state.sysctls.get("net.ipv4.ip_local_port_range").split())
     reserved = (
-        world.sysctls.get("net.ipv4.ip_local_reserved_ports") if world.traits.spares_reserved_ports else ""
+        state.sysctls.get("net.ipv4.ip_local_reserved_ports") if state.traits.spares_reserved_ports else ""
     )
     return PortAllocator((low, high), port_set(reserved))
 
 
-def _known(world: HostState, node: str) -> Container:
-    container = world.containers.get(node)
+def _known(state: HostState, node: str) -> Container:
+    container = state.containers.get(node)
     if container is None:
         raise Refused("container", node, f"No such container: {node}")
     return container
@@ -354,10 +354,10 @@ def _foreign(host: Host, traits: Traits) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_interface(address).network for address in addresses)
 
 
-def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
+def _docker0(state: HostState) -> tuple[NetworkSpec, int]:
     """The default bridge as daemon.json describes it (initBridgeDriver)."""
-    daemon = world.daemon
-    _check_bridge(world)
+    daemon = state.daemon
+    _check_bridge(state)
     opts: dict[str, str] = {
         options.NAME.key: daemon.bridge or "docker0",
         options.DEFAULT_BRIDGE.key: "true",
@@ -367,10 +367,10 @@ def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
     if daemon.ip:
         opts[options.HOST_BINDING.key] = daemon.ip
     families = FAMILIES if daemon.ipv6 else (Family.IPV4,)
-    pools = [_docker0_pool(world, family) for family in families]
+    pools = [_docker0_pool(state, family) for family in families]
     spec = NetworkSpec(
         name=networks.DEFAULT_BRIDGE,
-        id=digest("network", networks.DEFAULT_BRIDGE, world.host.name),
+        id=digest("network", networks.DEFAULT_BRIDGE, state.host.name),
         driver_opts=opts,
         pools=tuple(pool for pool in pools if pool is not None),
         enable_ipv6=daemon.ipv6,
@@ -379,11 +379,11 @@ def _docker0(world: HostState) -> tuple[NetworkSpec, int]:
     return spec, daemon.mtu
 
 
-def _check_bridge(world: HostState) -> None:
+def _check_bridge(state: HostState) -> None:
     """A default bridge of another name must be there already (setupDevice)."""
-    name = world.daemon.bridge
-    there = {bridge.name for bridge in world.host.bridges}
-    if name and name != "docker0" and name not in there and networks.DEFAULT_BRIDGE not in world.networks:
+    name = state.daemon.bridge
+    there = {bridge.name for bridge in state.host.bridges}
+    if name and name != "docker0" and name not in there and networks.DEFAULT_BRIDGE not in state.networks:
         raise Refused(
             "daemon",
             "bridge",
@@ -393,26 +393,26 @@ def _check_bridge(world: HostState) -> None:
         )
 
 
-def _docker0_pool(world: HostState, family: Family) -> Pool | None:
+def _docker0_pool(state: HostState, family: Family) -> Pool | None:
     """The subnet of docker0 as ``bip``, ``fixed-cidr`` and ``default-gateway`` say, if they say anything."""
-    request = world.daemon.docker0[family]
+    request = state.daemon.docker0[family]
     aux = {networks.GATEWAY_KEYS[family]: request.default_gateway} if request.default_gateway else {}
-    bip = request.bip or _tenant_address(world, family)
+    bip = request.bip or _tenant_address(state, family)
     if bip:
         interface = ipaddress.ip_interface(bip)
         return Pool(str(interface.network), request.fixed_cidr or None, str(interface.ip), aux)
     if request.fixed_cidr:
         within = ipaddress.ip_network(request.fixed_cidr, strict=False)
-        usual = family is Family.IPV4 and not world.traits.fixed_cidr_is_subnet
-        elected = world.pools.peek(family) if usual else None
+        usual = family is Family.IPV4 and not state.traits.fixed_cidr_is_subnet
+        elected = state.pools.peek(family) if usual else None
         outer = elected if elected is not None and networks.contains(elected, within) else within
         return Pool(str(outer), str(within), None, aux)
     return Pool(aux_addresses=aux) if aux else None
 
 
-def _tenant_address(world: HostState, family: Family) -> str:
+def _tenant_address(state: HostState, family: Family) -> str:
     """The IPv4 address of an administrator's bridge, which ``bridge`` names."""
-    for tenant in world.host.bridges:
-        if tenant.name == world.daemon.bridge and family is Family.IPV4:
+    for tenant in state.host.bridges:
+        if tenant.name == state.daemon.bridge and family is Family.IPV4:
             return next((a for a in tenant.addresses if Family.of(a) is family), "")
     return ""

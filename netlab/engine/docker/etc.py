@@ -25,27 +25,27 @@ _HEADER = (
 )
 
 
-def hosts_file(world: HostState, container: Container) -> str:
+def hosts_file(state: HostState, container: Container) -> str:
     """The contents for one container (libnetwork/etchosts); empty for one in the host's own namespace."""
     mode, _, target = container.spec.network_mode.partition(":")
     if mode == "host":
         return ""
     if mode == "container":
-        other = world.containers.get(target)
-        return hosts_file(world, other) if other is not None else ""
-    without_v6 = container.ipv6_off and world.traits.notices_ipv6_off
-    own = [*_links(world, container), *_own(world, container)]
+        other = state.containers.get(target)
+        return hosts_file(state, other) if other is not None else ""
+    without_v6 = container.ipv6_off and state.traits.notices_ipv6_off
+    own = [*_links(state, container), *_own(state, container)]
     if without_v6:
         own = [(address, names) for address, names in own if Family.of(address) is not Family.IPV6]
-    lines = [*_defaults(world, without_v6), *_extra(world, container), *own]
+    lines = [*_defaults(state, without_v6), *_extra(state, container), *own]
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
-def _defaults(world: HostState, without_v6: bool) -> Iterator[tuple[str, str]]:
+def _defaults(state: HostState, without_v6: bool) -> Iterator[tuple[str, str]]:
     if without_v6:
         yield "127.0.0.1", "localhost"
         return
-    zero = "0" if world.traits.hosts_written_out else ""
+    zero = "0" if state.traits.hosts_written_out else ""
     yield "127.0.0.1", "localhost"
     yield "::1", "localhost ip6-localhost ip6-loopback"
     yield f"fe00::{zero}", "ip6-localnet"
@@ -54,63 +54,63 @@ def _defaults(world: HostState, without_v6: bool) -> Iterator[tuple[str, str]]:
     yield "ff02::2", "ip6-allrouters"
 
 
-def _extra(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
+def _extra(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     for name, address in container.spec.extra_hosts:
-        given = host_gateways(world) or (NO_ADDRESS,) if address == HOST_GATEWAY else (bare(address),)
+        given = host_gateways(state) or (NO_ADDRESS,) if address == HOST_GATEWAY else (bare(address),)
         yield from ((each, name) for each in given)
 
 
-def _links(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
+def _links(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     """Legacy links: the only way to resolve a name on docker0."""
     if not any(endpoint.spec.network == DEFAULT_BRIDGE for endpoint in container.endpoints):
         return
     for node, alias in container.spec.links:
-        other = world.containers.get(node)
+        other = state.containers.get(node)
         for endpoint in other.endpoints if other is not None else ():
             if other is not None and endpoint.spec.network == DEFAULT_BRIDGE:
-                names = f"{alias} {hostname(world, other)} {other.spec.name}"
+                names = f"{alias} {hostname(state, other)} {other.spec.name}"
                 yield from ((str(address), names) for address in endpoint.addresses.values())
 
 
-def _own(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
+def _own(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     """The full name and its first label, of a host name that has both (Sandbox.makeHostsRecs)."""
-    full = ".".join(filter(None, (hostname(world, container), container.spec.domainname)))
+    full = ".".join(filter(None, (hostname(state, container), container.spec.domainname)))
     names = f"{full} {full.partition('.')[0]}" if "." in full else full
     for endpoint in container.endpoints:
         if endpoint.in_hosts:
             yield from ((str(address), names) for address in endpoint.addresses.values())
 
 
-def hostname(world: HostState, container: Container) -> str:
+def hostname(state: HostState, container: Container) -> str:
     """The name in a container's configuration and /etc/hostname: one that shares a network shares it."""
     spec = container.spec
     mode, _, target = spec.network_mode.partition(":")
-    if mode == "container" and target in world.containers:
-        return hostname(world, world.containers[target])
-    return spec.hostname or (world.host.name if mode == "host" else spec.id[:12])
+    if mode == "container" and target in state.containers:
+        return hostname(state, state.containers[target])
+    return spec.hostname or (state.host.name if mode == "host" else spec.id[:12])
 
 
-def resolv_conf(world: HostState, container: Container) -> str:
+def resolv_conf(state: HostState, container: Container) -> str:
     """Docker's own server on user-defined networks; otherwise the configured servers, or Google's."""
     mode, _, target = container.spec.network_mode.partition(":")
-    if mode == "container" and target in world.containers:
-        return resolv_conf(world, world.containers[target])
+    if mode == "container" and target in state.containers:
+        return resolv_conf(state, state.containers[target])
     if mode in ("host", "container"):
         return ""
-    configured = container.spec.dns or world.daemon.dns
-    search = container.spec.dns_search or world.daemon.dns_search
-    options = container.spec.dns_opt or world.daemon.dns_opts
+    configured = container.spec.dns or state.daemon.dns
+    search = container.spec.dns_search or state.daemon.dns_search
+    options = container.spec.dns_opt or state.daemon.dns_opts
     defaults = GOOGLE + (GOOGLE_V6 if container.resolves_ipv6 else ())
     ndots = next((o.partition(":")[0] for o in options if o.startswith("ndots:")), "")
     kept = (*options, "ndots:0") if container.resolver and not ndots else options
-    if not world.traits.explains_resolv_conf:
+    if not state.traits.explains_resolv_conf:
         servers: tuple[str, ...] = configured or defaults
         if container.resolver:
             servers = (RESOLVER, *(server for server in servers if ":" in server))
         inherited = not (configured or search or options or container.resolver)
         lines = [*([""] if inherited else []), *_search(search), *_servers(servers), *_options(kept)]
         return "".join(f"{line}\n" for line in lines)
-    upstream = configured or (defaults if world.traits.default_nameservers or not container.resolver else ())
+    upstream = configured or (defaults if state.traits.default_nameservers or not container.resolver else ())
     said = {"nameservers": configured, "search": search, "options": options}
     lines = [
         *_HEADER,
@@ -118,7 +118,7 @@ def resolv_conf(world: HostState, container: Container) -> str:
         *_search(search),
         *_options(kept),
         "",
-        *_explanation(world, container.resolver, upstream, default=not configured),
+        *_explanation(state, container.resolver, upstream, default=not configured),
         f"# Overrides: [{' '.join(word for word, value in said.items() if value)}]",
     ]
     if container.resolver or ndots:
@@ -140,12 +140,12 @@ def _options(options: tuple[str, ...]) -> Iterator[str]:
         yield f"options {' '.join(options)}"
 
 
-def _explanation(world: HostState, resolver: bool, upstream: tuple[str, ...], default: bool) -> Iterator[str]:
+def _explanation(state: HostState, resolver: bool, upstream: tuple[str, ...], default: bool) -> Iterator[str]:
     """Where the file comes from (libnetwork/internal/resolvconf, Generate)."""
     yield f"# Based on host file: '/etc/resolv.conf' ({'internal resolver' if resolver else 'legacy'})"
     if upstream and default:
         yield "# Used default nameservers."
     if resolver and upstream:
         yield f"# ExtServers: [{' '.join(upstream)}]"
-    elif resolver and world.traits.warns_without_nameservers:
+    elif resolver and state.traits.warns_without_nameservers:
         yield "# NO EXTERNAL NAMESERVERS DEFINED"

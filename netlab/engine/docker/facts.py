@@ -21,77 +21,77 @@ from netlab.model.plan import Interface, NetworkFacts, Publication, Route, Sysct
 from netlab.model.rules import IpSet, IptablesRuleset, NftTable
 
 
-def describe(world: HostState) -> HostFacts:
+def describe(state: HostState) -> HostFacts:
     """What is on the host by now."""
-    off = without_ipv6(world)
-    containers = world.containers.items()
-    servers = {node: resolver(world, container) for node, container in containers}
-    publications = {node: tuple(_publications(world, container)) for node, container in containers}
+    off = without_ipv6(state)
+    containers = state.containers.items()
+    servers = {node: resolver(state, container) for node, container in containers}
+    publications = {node: tuple(_publications(state, container)) for node, container in containers}
     return HostFacts(
-        engine=world.traits.name,
-        running=world.running,
-        networks=tuple(_network(world, network) for network in world.networks.values()),
+        engine=state.traits.name,
+        running=state.running,
+        networks=tuple(_network(state, network) for network in state.networks.values()),
         containers=tuple(
-            container_state(world, container, servers[node], publications[node], off)
+            container_state(state, container, servers[node], publications[node], off)
             for node, container in containers
         ),
-        interfaces=tuple(_interfaces(world)),
-        routes=tuple(_routes(world)),
-        sysctls=tuple(_sysctls(world)),
-        rulesets=tuple(_rulesets(world)),
-        listeners=tuple(publish.listeners(world)),
-        proxy=world.daemon.userland_proxy_path,
+        interfaces=tuple(_interfaces(state)),
+        routes=tuple(_routes(state)),
+        sysctls=tuple(_sysctls(state)),
+        rulesets=tuple(_rulesets(state)),
+        listeners=tuple(publish.listeners(state)),
+        proxy=state.daemon.userland_proxy_path,
         publications=tuple(one for found in publications.values() for one in found),
         resolvers=tuple(server for server in servers.values() if server is not None),
-        firewalld=firewalld.configured(world),
-        notes=tuple(world.notes),
-        failures=tuple(world.failures),
+        firewalld=firewalld.configured(state),
+        notes=tuple(state.notes),
+        failures=tuple(state.failures),
     )
 
 
-def _routes(world: HostState) -> Iterator[Route]:
+def _routes(state: HostState) -> Iterator[Route]:
     """What the daemon itself adds to the routes that the kernel makes of addresses."""
-    if not world.traits.routes_ipv6_again:
+    if not state.traits.routes_ipv6_again:
         return
-    for network in world.networks.values():
+    for network in state.networks.values():
         if network.taken_up and Family.IPV6 in network.families:
             yield Route(str(network.subnet(Family.IPV6)), interface=network.bridge)
 
 
-def _sysctls(world: HostState) -> Iterator[Sysctl]:
+def _sysctls(state: HostState) -> Iterator[Sysctl]:
     """The host's settings; an interface without IPv6 has none of its."""
-    without = {n.bridge for n in world.networks.values() if not has_ipv6(world, n)}
-    for sysctl in world.sysctls.all():
+    without = {n.bridge for n in state.networks.values() if not has_ipv6(state, n)}
+    for sysctl in state.sysctls.all():
         words = sysctl.key.split(".")
         if not (words[:3] == ["net", "ipv6", "conf"] and words[3] in without):
             yield sysctl
 
 
-def _interfaces(world: HostState) -> Iterator[Interface]:
+def _interfaces(state: HostState) -> Iterator[Interface]:
     """The bridges, then the host's ends of links to containers."""
-    for network in world.networks.values():
+    for network in state.networks.values():
         if network.index is not None:
-            yield _bridge(world, network)
-    for container in world.containers.values():
+            yield _bridge(state, network)
+    for container in state.containers.values():
         for endpoint in container.endpoints:
-            yield port(world, world.networks[endpoint.spec.network], endpoint)
+            yield port(state, state.networks[endpoint.spec.network], endpoint)
 
 
-def _bridge(world: HostState, network: LiveNetwork) -> Interface:
-    empty = not network.endpoints and world.traits.empty_bridge_mtu
+def _bridge(state: HostState, network: LiveNetwork) -> Interface:
+    empty = not network.endpoints and state.traits.empty_bridge_mtu
     return Interface(
         name=network.bridge,
         kind="bridge",
         mac=network.mac,
         mtu=1500 if empty else network.mtu,
-        addresses=tuple(_bridge_addresses(world, network)),
+        addresses=tuple(_bridge_addresses(state, network)),
         index=network.index,
         txqlen=0,
         reason=f"bridge of {network.title}",
     )
 
 
-def _bridge_addresses(world: HostState, network: LiveNetwork) -> Iterator[str]:
+def _bridge_addresses(state: HostState, network: LiveNetwork) -> Iterator[str]:
     for family in network.families:
         gateway = network.gateway(family)
         if gateway is None or (family is Family.IPV4 and network.inhibit_ipv4):
@@ -99,29 +99,29 @@ def _bridge_addresses(world: HostState, network: LiveNetwork) -> Iterator[str]:
         if network.isolated(family):
             continue
         yield f"{gateway}/{network.subnet(family).prefixlen}"
-        if family is Family.IPV6 and world.traits.bridge_link_local:
+        if family is Family.IPV6 and state.traits.bridge_link_local:
             yield "fe80::1/64"
     off = Family.IPV6 in network.families and network.isolated(Family.IPV6)
-    dropped = network.taken_up and Family.IPV6 in network.families and world.traits.drops_link_local
+    dropped = network.taken_up and Family.IPV6 in network.families and state.traits.drops_link_local
     if network.had_ports and not network.endpoints and network.mac is not None and not (off or dropped):
         yield f"{link_local(network.mac)}/64"  # with a port, the kernel gives it by itself
 
 
-def _rulesets(world: HostState) -> Iterator[IptablesRuleset | NftTable]:
+def _rulesets(state: HostState) -> Iterator[IptablesRuleset | NftTable]:
     """The tables of iptables, with the ipsets that their rules match, then Docker's own tables."""
-    for family, tables in world.tables.items():
+    for family, tables in state.tables.items():
         written = tables.freeze()
-        sets = world.ip_sets[family].items()
+        sets = state.ip_sets[family].items()
         if written.tables:
             yield replace(written, sets=tuple(IpSet(name, family, (*members,)) for name, members in sets))
-    yield from world.nft.freeze()
+    yield from state.nft.freeze()
 
 
-def _network(world: HostState, network: LiveNetwork) -> NetworkState:
+def _network(state: HostState, network: LiveNetwork) -> NetworkState:
     facts = NetworkFacts(
         name=network.name,
         key=network.spec.label if not network.default_bridge else network.name,
-        host=world.host.name,
+        host=state.host.name,
         bridge=network.bridge,
         subnets=tuple(str(network.subnet(family)) for family in network.families),
         gateways=tuple(str(g) for f in network.families if (g := network.gateway(f)) is not None),
@@ -130,12 +130,12 @@ def _network(world: HostState, network: LiveNetwork) -> NetworkState:
             (node, endpoint.ifname, addresses(network, endpoint))
             for node, endpoint in network.endpoints.items()
         ),
-        names=names(world, network),
+        names=names(state, network),
     )
     return NetworkState(None if network.default_bridge else network.spec, facts)
 
 
-def _publications(world: HostState, container: Container) -> Iterator[Publication]:
+def _publications(state: HostState, container: Container) -> Iterator[Publication]:
     """One entry a published port; a wildcard of both families is one entry with no address."""
     wild = {"0.0.0.0": "::", "::": "0.0.0.0"}
     made: dict[tuple[str, str, int, int], str] = {}
@@ -148,13 +148,13 @@ def _publications(world: HostState, container: Container) -> Iterator[Publicatio
         twin = (binding.protocol, wild.get(binding.host_address, ""), binding.host_port, binding.port)
         if twin in made:
             made[twin] = ""
-        elif binding.host_address in wild and world.traits.dual_stack_proxy:
+        elif binding.host_address in wild and state.traits.dual_stack_proxy:
             made[key] = ""
         else:
             made[key] = binding.host_address
     for (protocol, _, host_port, container_port), address in made.items():
         yield Publication(
-            host=world.host.name,
+            host=state.host.name,
             host_address=address,
             host_port=host_port,
             protocol=protocol,  # type: ignore[arg-type]

@@ -17,26 +17,26 @@ ZONE = "docker"
 POLICY = "docker-forwarding"
 
 
-def configured(world: HostState) -> FirewalldZone:
+def configured(state: HostState) -> FirewalldZone:
     """What firewalld knows of the daemon's bridges."""
-    return FirewalldZone(ZONE, tuple(world.zone), POLICY if world.traits.firewalld_policy else "")
+    return FirewalldZone(ZONE, tuple(state.zone), POLICY if state.traits.firewalld_policy else "")
 
 
-def join(world: HostState, network: LiveNetwork) -> None:
+def join(state: HostState, network: LiveNetwork) -> None:
     """Put the bridge into zone ``docker``, unless it is there (AddInterfaceFirewalld)."""
-    if not _minds(world) or (network.internal and not world.traits.firewalld_internal):
+    if not _minds(state) or (network.internal and not state.traits.firewalld_internal):
         return
-    if network.bridge not in world.zone:
-        world.zone.append(network.bridge)
+    if network.bridge not in state.zone:
+        state.zone.append(network.bridge)
 
 
-def leave(world: HostState, network: LiveNetwork) -> None:
+def leave(state: HostState, network: LiveNetwork) -> None:
     """Take the bridge out of the zone."""
-    if network.bridge in world.zone:
-        world.zone.remove(network.bridge)
+    if network.bridge in state.zone:
+        state.zone.remove(network.bridge)
 
 
-def reload(world: HostState, rules: Firewaller) -> None:
+def reload(state: HostState, rules: Firewaller) -> None:
     """``firewall-cmd --reload``: all iptables rules of the host are gone, and dockerd writes its own again.
 
     firewalld empties all tables of both families, whatever its backend and whoever wrote the rules, and
@@ -45,45 +45,45 @@ def reload(world: HostState, rules: Firewaller) -> None:
     networks is lost, and the jump to DOCKER-USER ends up after the networks' rules, so packets that those
     accept never reach it.
     """
-    if world.host.firewall.kind != "firewalld":
+    if state.host.firewall.kind != "firewalld":
         return
-    policies = {family: _forward_policy(world, family) for family in FAMILIES}
+    policies = {family: _forward_policy(state, family) for family in FAMILIES}
     for family in FAMILIES:
-        world.tables[family] = _emptied(world, family)
-    if not world.running:
+        state.tables[family] = _emptied(state, family)
+    if not state.running:
         return
-    rules.start(world)
-    rules.user_chain(world)
+    rules.start(state)
+    rules.user_chain(state)
     for family, policy in policies.items():
         if policy == "DROP":
-            world.tables[family].policy("filter", "FORWARD", "DROP")
-    for network in world.networks.values():
-        rules.add_network(world, network)
-        if world.traits.reload_forgets:
-            rules.forget_isolation(world, network)
-    for container in world.containers.values():
-        write_container(world, rules, container)
-    if not world.traits.reload_forgets:
-        rules.user_chain(world)
+            state.tables[family].policy("filter", "FORWARD", "DROP")
+    for network in state.networks.values():
+        rules.add_network(state, network)
+        if state.traits.reload_forgets:
+            rules.forget_isolation(state, network)
+    for container in state.containers.values():
+        write_container(state, rules, container)
+    if not state.traits.reload_forgets:
+        rules.user_chain(state)
 
 
-def _minds(world: HostState) -> bool:
-    writes = world.daemon.iptables or world.daemon.ip6tables or world.daemon.nftables
-    return world.host.firewall.kind == "firewalld" and world.traits.firewalld_zone and writes
+def _minds(state: HostState) -> bool:
+    writes = state.daemon.iptables or state.daemon.ip6tables or state.daemon.nftables
+    return state.host.firewall.kind == "firewalld" and state.traits.firewalld_zone and writes
 
 
-def _emptied(world: HostState, family: Family) -> Tables:
+def _emptied(state: HostState, family: Family) -> Tables:
     """The tables that there were, with firewalld's own rules."""
     tables = Tables(family)
-    for table in world.tables[family].freeze().tables:
+    for table in state.tables[family].freeze().tables:
         tables.touch(table.name)
-    for ruleset in world.host.firewall.rulesets:
+    for ruleset in state.host.firewall.rulesets:
         if ruleset.family is family:
             tables.take(ruleset)
     return tables
 
 
-def _forward_policy(world: HostState, family: Family) -> str | None:
-    if not world.tables[family].has_chain("filter", "FORWARD"):
+def _forward_policy(state: HostState, family: Family) -> str | None:
+    if not state.tables[family].has_chain("filter", "FORWARD"):
         return None
-    return world.tables[family].chain("filter", "FORWARD").policy
+    return state.tables[family].chain("filter", "FORWARD").policy

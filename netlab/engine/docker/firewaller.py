@@ -36,16 +36,16 @@ class Firewaller:
     add_link: OnLink
     remove_link: OnLink
     #: a daemon with another backend starts: away with all but the networks' rules, which it takes out first
-    leave: OnHost = lambda world: None  # noqa: ARG005
+    leave: OnHost = lambda state: None  # noqa: ARG005
     #: take out what a reload of firewalld does not bring back (see :attr:`Traits.reload_forgets`)
-    forget_isolation: OnNetwork = lambda world, network: None  # noqa: ARG005
+    forget_isolation: OnNetwork = lambda state, network: None  # noqa: ARG005
 
 
-def write_container(world: HostState, rules: Firewaller, container: Container) -> None:
+def write_container(state: HostState, rules: Firewaller, container: Container) -> None:
     """Write the rules of a container that runs already: the host lost them, or the daemon starts anew."""
     for endpoint in container.endpoints:
-        rules.add_endpoint(world, world.networks[endpoint.spec.network], endpoint)
+        rules.add_endpoint(state, state.networks[endpoint.spec.network], endpoint)
     for binding in container.bindings:
-        rules.add_binding(world, world.networks[binding.network], binding)
+        rules.add_binding(state, state.networks[binding.network], binding)
     for link in container.links:
-        rules.add_link(world, world.networks[link.network], link)
+        rules.add_link(state, state.networks[link.network], link)

@@ -21,14 +21,14 @@ ATTEMPTS = 10
 INSERTION_SORT = 12
 
 
-def ordered(world: HostState, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
+def ordered(state: HostState, mappings: tuple[PortMapping, ...]) -> list[PortMapping]:
     """The mappings in the order in which Docker programs them.
 
     Up to 26 by go-connections' SortPortMap: larger host port first, then larger container port, tcp first;
     the bindings of one container port stay together. From 27 by container port, ascending, after those with a
     given host port.
     """
-    return sorted(mappings, key=_ascending) if world.traits.ports_ascending else descending(mappings)
+    return sorted(mappings, key=_ascending) if state.traits.ports_ascending else descending(mappings)
 
 
 def _ascending(mapping: PortMapping) -> tuple[bool, int, int, tuple[int, int], tuple[int, int]]:
@@ -93,20 +93,20 @@ class _Side:
 
 
 def _sides(
-    world: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping
+    state: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping
 ) -> Iterator[_Side]:
     """The (host address, container address) pairs of a mapping (validatePortBindingIPv4 and IPv6)."""
     host_ip = mapping.host_ip
     default = network.host_ip or "0.0.0.0"
     v4, v6 = (endpoint.addresses.get(family) for family in Family)
-    if world.traits.dual_stack_proxy:
+    if state.traits.dual_stack_proxy:
         yield _Side(host_ip or default, str(v4))
         return
     wanted = host_ip or default
     if v4 is not None and ":" not in wanted:
         yield _Side(wanted, str(v4))
-    inner = v6 if v6 is not None else (v4 if world.daemon.userland_proxy else None)
-    if inner is None or (world.traits.proxy_minds_disable_ipv6 and _ipv6_disabled(world)):
+    inner = v6 if v6 is not None else (v4 if state.daemon.userland_proxy else None)
+    if inner is None or (state.traits.proxy_minds_disable_ipv6 and _ipv6_disabled(state)):
         return
     if host_ip:
         if ":" in host_ip:
@@ -117,12 +117,12 @@ def _sides(
         yield _Side(default, str(inner))
 
 
-def _ipv6_disabled(world: HostState) -> bool:
-    return world.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
+def _ipv6_disabled(state: HostState) -> bool:
+    return state.sysctls.get("net.ipv6.conf.all.disable_ipv6") == "1"
 
 
 def bind(
-    world: HostState,
+    state: HostState,
     network: LiveNetwork,
     endpoint: Endpoint,
     mappings: tuple[PortMapping, ...],
@@ -133,24 +133,24 @@ def bind(
     Raises :class:`Refused`, and nothing is allocated then.
     """
     made: list[Binding] = []
-    if not world.traits.ports_ascending and undecided(mappings):
+    if not state.traits.ports_ascending and undecided(mappings):
         text = (
             "Docker's order of these ports is no order (of two, the one has the larger host port and "
             "the other the larger container port): in which order their rules stand is left to chance"
         )
-        world.note("container", endpoint.node, text, by_chance=True)
-    for mapping in ordered(world, mappings):
+        state.note("container", endpoint.node, text, by_chance=True)
+    for mapping in ordered(state, mappings):
         twin: Binding | None = None
-        for side in _sides(world, network, endpoint, mapping):
+        for side in _sides(state, network, endpoint, mapping):
             if Family.of(side.host) not in families:
                 continue
             if network.modes[Family.of(side.host)] == "routed":
-                made.append(_routed(world, network, endpoint, mapping, side))
+                made.append(_routed(state, network, endpoint, mapping, side))
                 continue
             try:
-                port = _request(world, side.host, mapping, twin)
+                port = _request(state, side.host, mapping, twin)
             except PortError as error:
-                release(world, made)
+                release(state, made)
                 reason = f"driver failed programming external connectivity: {error}"
                 raise Refused("container", endpoint.node, reason) from error
             twin = Binding(
@@ -167,10 +167,10 @@ def bind(
 
 
 def _routed(
-    world: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping, side: _Side
+    state: HostState, network: LiveNetwork, endpoint: Endpoint, mapping: PortMapping, side: _Side
 ) -> Binding:
     """A routed network's port is open at the container's address, and takes no port of the host."""
-    if mapping.host_ports and not world.traits.routed_ignores_host_ports:
+    if mapping.host_ports and not state.traits.routed_ignores_host_ports:
         raise Refused(
             "container",
             endpoint.node,
@@ -181,14 +181,14 @@ def _routed(
     return Binding(endpoint.node, network.name, mapping.protocol, side.host, 0, side.container, port)
 
 
-def _request(world: HostState, host: str, mapping: PortMapping, twin: Binding | None) -> int:
-    allocator = world.ports
+def _request(state: HostState, host: str, mapping: PortMapping, twin: Binding | None) -> int:
+    allocator = state.ports
     ports = mapping.host_ports
-    if world.traits.one_port_for_both and twin is not None:
+    if state.traits.one_port_for_both and twin is not None:
         ports = (twin.host_port, twin.host_port)
     for _ in range(ATTEMPTS):
         port = allocator.request(host, mapping.protocol, ports)
-        if not _in_use(world, host, mapping.protocol, port):
+        if not _in_use(state, host, mapping.protocol, port):
             return port
         allocator.release(host, mapping.protocol, port)
         if ports is not None and ports[0] == ports[1]:
@@ -198,54 +198,54 @@ def _request(world: HostState, host: str, mapping: PortMapping, twin: Binding | 
     raise PortError(f"Error starting userland proxy: listen {where}: bind: address already in use")
 
 
-def _in_use(world: HostState, host: str, protocol: str, port: int) -> bool:
+def _in_use(state: HostState, host: str, protocol: str, port: int) -> bool:
     """Whether another socket of the host has the port: a wildcard against an address, or a daemon's own."""
-    if any(own.port == port and own.protocol == protocol for own in world.host.listen):
+    if any(own.port == port and own.protocol == protocol for own in state.host.listen):
         return True
     family = Family.of(host)
     if host == family.any:
         return any(
-            world.ports.taken(bare(address), protocol, port) for address in _host_addresses(world, family)
+            state.ports.taken(bare(address), protocol, port) for address in _host_addresses(state, family)
         )
-    return world.ports.taken(family.any, protocol, port)
+    return state.ports.taken(family.any, protocol, port)
 
 
-def _host_addresses(world: HostState, family: Family) -> Iterator[str]:
+def _host_addresses(state: HostState, family: Family) -> Iterator[str]:
     yield family.loopback
-    for interface in world.host.interfaces:
+    for interface in state.host.interfaces:
         yield from (a for a in interface.addresses if Family.of(a) is family)
-    for network in world.networks.values():
+    for network in state.networks.values():
         gateway = network.gateway(family)
         if gateway is not None:
             yield str(gateway)
 
 
-def release(world: HostState, bindings: list[Binding]) -> None:
+def release(state: HostState, bindings: list[Binding]) -> None:
     """Give the host ports back."""
     for binding in bindings:
         if binding.host_port:
-            world.ports.release(binding.host_address, binding.protocol, binding.host_port)
+            state.ports.release(binding.host_address, binding.protocol, binding.host_port)
 
 
-def listeners(world: HostState) -> Iterator[Listener]:
+def listeners(state: HostState) -> Iterator[Listener]:
     """The sockets for published ports, container by container in the order of their start.
 
     They belong to dockerd or its children, and end with it, whether the containers run or not.
     """
-    if not world.running:
+    if not state.running:
         return
-    for container in world.containers.values():
+    for container in state.containers.values():
         for binding in container.bindings:
             if binding.host_port:
-                yield _listener(world, container, binding)
+                yield _listener(state, container, binding)
 
 
-def _listener(world: HostState, container: Container, binding: Binding) -> Listener:
-    network = world.networks[binding.network]
-    proxied = world.daemon.userland_proxy
+def _listener(state: HostState, container: Container, binding: Binding) -> Listener:
+    network = state.networks[binding.network]
+    proxied = state.daemon.userland_proxy
     reason = f"port {binding.port} of {container.spec.node} on {network.title}, published"
     address, v6only = binding.host_address, (True if binding.family is Family.IPV6 else None)
-    if world.traits.dual_stack_proxy and address in ("0.0.0.0", "::"):
+    if state.traits.dual_stack_proxy and address in ("0.0.0.0", "::"):
         address, v6only = "::", False
     argv = (
         "-proto", binding.protocol,
@@ -253,7 +253,7 @@ def _listener(world: HostState, container: Container, binding: Binding) -> Liste
         "-host-port", str(binding.host_port),
         "-container-ip", binding.address,
         "-container-port", str(binding.port),
-        *(("-use-listen-fd",) if world.traits.listen_fd else ()),
+        *(("-use-listen-fd",) if state.traits.listen_fd else ()),
     )  # fmt: skip
     return Listener(
         protocol=binding.protocol,
@@ -262,7 +262,7 @@ def _listener(world: HostState, container: Container, binding: Binding) -> Liste
         v6only=v6only,
         process="docker-proxy" if proxied else "dockerd",
         backend=Backend(binding.address, binding.port) if proxied else None,
-        backlog=4096 if proxied else world.traits.dockerd_backlog,
+        backlog=4096 if proxied else state.traits.dockerd_backlog,
         reason=reason,
         argv=argv if proxied else (),
     )

@@ -17,9 +17,9 @@ OUTPUT = "DOCKER_OUTPUT"
 POSTROUTING = "DOCKER_POSTROUTING"
 
 
-def ruleset(world: HostState, *, udp: int, tcp: int) -> IptablesRuleset | NftTable:
+def ruleset(state: HostState, *, udp: int, tcp: int) -> IptablesRuleset | NftTable:
     """The rules that lead to the server's ports, and back: one object for all containers alike."""
-    return (_nftables if world.daemon.nftables else _iptables)(udp, tcp)
+    return (_nftables if state.daemon.nftables else _iptables)(udp, tcp)
 
 
 def _reasons(protocol: str) -> tuple[str, str]:

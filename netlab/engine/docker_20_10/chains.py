@@ -8,21 +8,21 @@ from netlab.engine.tables import Tables
 from netlab.model.family import Family
 
 
-def start(world: HostState) -> None:
+def start(state: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
-    for family in world.families():
-        _remove(world.tables[family])
-    for family in world.families():
-        _create(world.tables[family])
-        skip_mirrored(world, world.tables[family])
+    for family in state.families():
+        _remove(state.tables[family])
+    for family in state.families():
+        _create(state.tables[family])
+        skip_mirrored(state, state.tables[family])
 
 
-def forward_policy(world: HostState, turned_on: bool) -> None:
+def forward_policy(state: HostState, turned_on: bool) -> None:
     """FORWARD drops where the daemon itself turned forwarding on; for IPv6 (ip6tables) where it may."""
-    if turned_on and world.daemon.iptables:
-        world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
-    if world.daemon.ip6tables and world.daemon.ip_forward and world.traits.v6_drop_at_start:
-        world.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
+    if turned_on and state.daemon.iptables:
+        state.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
+    if state.daemon.ip6tables and state.daemon.ip_forward and state.traits.v6_drop_at_start:
+        state.tables[Family.IPV6].policy("filter", "FORWARD", "DROP")
 
 
 def _remove(tables: Tables) -> None:
@@ -44,13 +44,13 @@ def _create(tables: Tables) -> None:
         )
 
 
-def user_chain(world: HostState) -> None:
+def user_chain(state: HostState) -> None:
     """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
-    for family, switch in ((Family.IPV4, world.daemon.iptables), (Family.IPV6, world.daemon.ip6tables)):
-        if family is Family.IPV6 and not world.traits.user_chain_v6:
+    for family, switch in ((Family.IPV4, state.daemon.iptables), (Family.IPV6, state.daemon.ip6tables)):
+        if family is Family.IPV6 and not state.traits.user_chain_v6:
             continue
-        if switch or (family is Family.IPV4 and world.traits.user_chain_always):
-            tables = world.tables[family]
+        if switch or (family is Family.IPV4 and state.traits.user_chain_always):
+            tables = state.tables[family]
             tables.new_chain("filter", USER)
             tables.append(
                 "filter", USER, "-j RETURN", "the administrator's chain ends: on with Docker's rules"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from netlab.engine.docker.host_state import Endpoint, HostState, LiveNetwork
 
 
-def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
+def add(state: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Nothing: a container's address can be reached directly wherever FORWARD lets it."""
 
 
-def remove(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
+def remove(state: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Nothing."""

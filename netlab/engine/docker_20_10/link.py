@@ -7,19 +7,19 @@ from netlab.engine.docker.host_state import HostState, Link, LiveNetwork
 from netlab.model.family import Family
 
 
-def add(world: HostState, network: LiveNetwork, link: Link) -> None:
+def add(state: HostState, network: LiveNetwork, link: Link) -> None:
     """Append a rule for each direction."""
-    for family in world.families():
+    for family in state.families():
         if family is Family.of(link.address):
             for text, reason in texts(network, link):
-                world.tables[family].append("filter", DOCKER, text, reason)
+                state.tables[family].append("filter", DOCKER, text, reason)
 
 
-def remove(world: HostState, network: LiveNetwork, link: Link) -> None:
+def remove(state: HostState, network: LiveNetwork, link: Link) -> None:
     """Take both rules out again."""
-    for family in world.families():
+    for family in state.families():
         for text, _ in texts(network, link):
-            world.tables[family].delete("filter", DOCKER, text)
+            state.tables[family].delete("filter", DOCKER, text)
 
 
 def texts(network: LiveNetwork, link: Link) -> tuple[tuple[str, str], tuple[str, str]]:

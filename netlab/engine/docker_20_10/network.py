@@ -8,18 +8,18 @@ from netlab.engine.tables import Tables
 from netlab.model.family import Family
 
 
-def add(world: HostState, network: LiveNetwork) -> None:
+def add(state: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network: each to the front, so that the newest network comes first."""
-    hairpin = not world.daemon.userland_proxy
-    for family in world.families():
+    hairpin = not state.daemon.userland_proxy
+    for family in state.families():
         if family not in network.families:
             continue
-        tables = world.tables[family]
+        tables = state.tables[family]
         if network.internal:
-            _internal(tables, network, family, world.traits.internal_discovery)
+            _internal(tables, network, family, state.traits.internal_discovery)
         else:
             _nat(tables, network, family, hairpin)
-            if world.traits.takes_hairpin_out and not hairpin:
+            if state.traits.takes_hairpin_out and not hairpin:
                 tables.delete("nat", "POSTROUTING", _to_network(network, family))
             _icc(tables, network)
             _out(tables, network)
@@ -27,19 +27,19 @@ def add(world: HostState, network: LiveNetwork) -> None:
             _in(tables, network)
         tables.move_to_top("filter", "FORWARD", f"-j {STAGE_1}", "networks are isolated from each other")
     if not network.internal:
-        for family in world.families():
-            _isolate(world.tables[family], network)
+        for family in state.families():
+            _isolate(state.tables[family], network)
 
 
-def remove(world: HostState, network: LiveNetwork) -> None:
+def remove(state: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
-    discovery = world.traits.internal_discovery
-    hairpin = not world.daemon.userland_proxy
-    for family in world.families():
-        tables = world.tables[family]
+    discovery = state.traits.internal_discovery
+    hairpin = not state.daemon.userland_proxy
+    for family in state.families():
+        tables = state.tables[family]
         for table, chain, text in _texts(network, family, discovery):
             tables.delete(table, chain, text)
-        if hairpin or world.traits.takes_hairpin_out:
+        if hairpin or state.traits.takes_hairpin_out:
             tables.delete("nat", "POSTROUTING", _to_network(network, family))
 
 
@@ -142,11 +142,11 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     tables.insert("filter", STAGE_2, f"-o {br} -j DROP", f"{name} is isolated from other networks")
 
 
-def forget_isolation(world: HostState, network: LiveNetwork) -> None:
+def forget_isolation(state: HostState, network: LiveNetwork) -> None:
     """Take the isolation of a network out, which no reload of the host's firewall brings back."""
     br = network.bridge
-    for family in world.families():
-        tables = world.tables[family]
+    for family in state.families():
+        tables = state.tables[family]
         tables.delete("filter", STAGE_1, f"-i {br} ! -o {br} -j {STAGE_2}")
         tables.delete("filter", STAGE_2, f"-o {br} -j DROP")
 

@@ -9,28 +9,28 @@ from netlab.engine.docker.host_state import Binding, HostState, LiveNetwork
 from netlab.model.family import endpoint
 
 
-def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def add(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Append the rules of a port; existing ones (of a port that is published twice) stay where they are."""
-    if binding.translated and binding.family in world.families() and not network.internal:
-        for table, chain, text, reason in _rules(world, network, binding):
-            world.tables[binding.family].append(table, chain, text, reason)
+    if binding.translated and binding.family in state.families() and not network.internal:
+        for table, chain, text, reason in _rules(state, network, binding):
+            state.tables[binding.family].append(table, chain, text, reason)
 
 
-def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def remove(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
-    if binding.translated and binding.family in world.families():
-        for table, chain, text, _ in _rules(world, network, binding):
-            world.tables[binding.family].delete(table, chain, text)
+    if binding.translated and binding.family in state.families():
+        for table, chain, text, _ in _rules(state, network, binding):
+            state.tables[binding.family].delete(table, chain, text)
 
 
-def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str, str, str]]:
+def _rules(state: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str, str, str]]:
     br, protocol, port = network.bridge, binding.protocol, binding.port
     host = f"{binding.address}/{binding.family.bits}"
     match = f"-p {protocol} -m {protocol}"
     reason = f"port {port} of {binding.node} on {network.title}, published"
     if binding.host_port:
         to = endpoint(binding.address, port)
-        yield "nat", DOCKER, f"{_dnat_match(world, network, binding)} -j DNAT --to-destination {to}", reason
+        yield "nat", DOCKER, f"{_dnat_match(state, network, binding)} -j DNAT --to-destination {to}", reason
     yield "filter", DOCKER, f"-d {host} ! -i {br} -o {br} {match} --dport {port} -j ACCEPT", reason
     if binding.host_port:
         yield (
@@ -48,11 +48,11 @@ def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator
         )
 
 
-def _dnat_match(world: HostState, network: LiveNetwork, binding: Binding) -> str:
+def _dnat_match(state: HostState, network: LiveNetwork, binding: Binding) -> str:
     words = []
     if binding.host_address != binding.family.any:
         words.append(f"-d {binding.host_address}/{binding.family.bits}")
-    if world.daemon.userland_proxy:
+    if state.daemon.userland_proxy:
         words.append(f"! -i {network.bridge}")
     words.append(f"-p {binding.protocol} -m {binding.protocol} --dport {binding.host_port}")
     return " ".join(words)

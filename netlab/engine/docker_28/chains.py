@@ -20,17 +20,17 @@ JUMPS = (
 )
 
 
-def start(world: HostState) -> None:
+def start(state: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
-    for family in world.families():
-        remove_chains(world.tables[family], CHAINS)
-        create_chains(world, world.tables[family], CHAINS, JUMPS)
+    for family in state.families():
+        remove_chains(state.tables[family], CHAINS)
+        create_chains(state, state.tables[family], CHAINS, JUMPS)
 
 
-def forward_policy(world: HostState, turned_on: bool) -> None:
+def forward_policy(state: HostState, turned_on: bool) -> None:
     """FORWARD drops where the daemon itself turned forwarding on."""
-    if turned_on and world.daemon.iptables and not world.daemon.ip_forward_no_drop:
-        world.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
+    if turned_on and state.daemon.iptables and not state.daemon.ip_forward_no_drop:
+        state.tables[Family.IPV4].policy("filter", "FORWARD", "DROP")
 
 
 def remove_chains(tables: Tables, chains: tuple[str, ...]) -> None:
@@ -44,10 +44,10 @@ def remove_chains(tables: Tables, chains: tuple[str, ...]) -> None:
 
 
 def create_chains(
-    world: HostState, tables: Tables, chains: tuple[str, ...], jumps: tuple[tuple[str, str], ...]
+    state: HostState, tables: Tables, chains: tuple[str, ...], jumps: tuple[tuple[str, str], ...]
 ) -> None:
     """Make the chains, and the jumps that do not depend on any network."""
-    jump_to_nat(world, tables)
+    jump_to_nat(state, tables)
     for chain in chains:
         tables.new_chain("filter", chain)
     tables.move_to_top("filter", "FORWARD", f"-j {FORWARD}", "Docker's rules for forwarded packets")
@@ -55,7 +55,7 @@ def create_chains(
         tables.move_to_top("filter", FORWARD, f"-j {chain}", reason)
 
 
-def jump_to_nat(world: HostState, tables: Tables) -> None:
+def jump_to_nat(state: HostState, tables: Tables) -> None:
     """Chain DOCKER in nat, and the jumps to it."""
     tables.new_chain("nat", DOCKER)
     tables.append(
@@ -64,18 +64,18 @@ def jump_to_nat(world: HostState, tables: Tables) -> None:
     tables.append(
         "nat",
         "OUTPUT",
-        output_rule(tables.family, hairpin=not world.daemon.userland_proxy),
+        output_rule(tables.family, hairpin=not state.daemon.userland_proxy),
         "what the host sends to itself may be for a published port",
     )
-    skip_mirrored(world, tables)
+    skip_mirrored(state, tables)
 
 
-def user_chain(world: HostState) -> None:
+def user_chain(state: HostState) -> None:
     """DOCKER-USER, always the first in FORWARD: what the administrator puts there comes before Docker's."""
-    for family in world.families():
-        tables = world.tables[family]
+    for family in state.families():
+        tables = state.tables[family]
         tables.new_chain("filter", USER)
-        if world.traits.user_chain_returns:
+        if state.traits.user_chain_returns:
             reason = "the administrator's chain ends: on with Docker's rules"
             tables.append("filter", USER, "-j RETURN", reason)
         tables.move_to_top("filter", "FORWARD", f"-j {USER}", "the administrator's chain comes first")

@@ -15,15 +15,15 @@ from netlab.model.family import Family
 INTERNAL = STAGE_1
 
 
-def add(world: HostState, network: LiveNetwork) -> None:
+def add(state: HostState, network: LiveNetwork) -> None:
     """Insert the rules of a network: after those of others, except for NAT and the second isolation stage."""
-    for family in world.families():
+    for family in state.families():
         if family in network.families:
-            add_family(world, network, family, FORWARD, forwarding)
+            add_family(state, network, family, FORWARD, forwarding)
 
 
 def add_family(
-    world: HostState,
+    state: HostState,
     network: LiveNetwork,
     family: Family,
     forward: str,
@@ -33,22 +33,22 @@ def add_family(
 
     ``forwarding`` writes what may be forwarded to and from a network that is not internal.
     """
-    tables = world.tables[family]
+    tables = state.tables[family]
     if network.internal:
         internal(tables, network, family, INTERNAL, forward)
         return
-    source_nat(tables, network, family, hairpin=not world.daemon.userland_proxy)
-    skip_nat(world, tables, network, family)
+    source_nat(tables, network, family, hairpin=not state.daemon.userland_proxy)
+    skip_nat(state, tables, network, family)
     if network.modes[family] == "routed":
         route(tables, network)
     isolate(tables, network)
     forwarding(tables, network, family)
 
 
-def remove(world: HostState, network: LiveNetwork, forward: str = FORWARD) -> None:
+def remove(state: HostState, network: LiveNetwork, forward: str = FORWARD) -> None:
     """Take the rules of a network out again."""
-    for family in world.families():
-        tables = world.tables[family]
+    for family in state.families():
+        tables = state.tables[family]
         for table, chain, text in texts(network, family, INTERNAL, forward):
             tables.delete(table, chain, text)
         remove_isolation(tables, network)
@@ -99,10 +99,10 @@ def source_nat(tables: Tables, network: LiveNetwork, family: Family, hairpin: bo
         tables.delete("nat", "POSTROUTING", from_host)
 
 
-def skip_nat(world: HostState, tables: Tables, network: LiveNetwork, family: Family) -> None:
+def skip_nat(state: HostState, tables: Tables, network: LiveNetwork, family: Family) -> None:
     """With the userland proxy, what a network sends to published ports is left to it."""
-    routed_alone = world.traits.routed_skips_nat and network.modes[family] == "routed"
-    if not (world.daemon.userland_proxy or routed_alone):
+    routed_alone = state.traits.routed_skips_nat and network.modes[family] == "routed"
+    if not (state.daemon.userland_proxy or routed_alone):
         return
     if network.masquerade and network.modes[family] != "isolated":
         reason = f"{network.title} reaches published ports through the userland proxy"

@@ -11,20 +11,20 @@ from netlab.engine.tables import Tables
 from netlab.model.family import Family, endpoint
 
 
-def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def add(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """NAT rules go after those of other ports, the ACCEPT to the top of its chain."""
     family = Family.of(binding.address)
-    if family not in world.families() or network.internal:
+    if family not in state.families() or network.internal:
         return
-    tables, reason = world.tables[family], _reason(network, binding)
-    if world.raw_rules:
-        for text, why in _raw(world, network, binding):
+    tables, reason = state.tables[family], _reason(network, binding)
+    if state.raw_rules:
+        for text, why in _raw(state, network, binding):
             tables.append("raw", "PREROUTING", text, f"{reason}{why}")
     if not binding.translated:
         return
     if binding.host_port:
-        tables.append("nat", DOCKER, _dnat(world, network, binding), reason)
-        if not world.daemon.userland_proxy:
+        tables.append("nat", DOCKER, _dnat(state, network, binding), reason)
+        if not state.daemon.userland_proxy:
             tables.append(
                 "nat", "POSTROUTING", _hairpin(binding), f"{reason}: {binding.node} may reach itself by it"
             )
@@ -32,16 +32,16 @@ def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
         tables.insert("filter", DOCKER, _accept(network, binding), reason)
 
 
-def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def remove(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
     family = Family.of(binding.address)
-    if family not in world.families():
+    if family not in state.families():
         return
-    tables: Tables = world.tables[family]
-    for text, _ in _raw(world, network, binding):
+    tables: Tables = state.tables[family]
+    for text, _ in _raw(state, network, binding):
         tables.delete("raw", "PREROUTING", text)
     if binding.translated:
-        tables.delete("nat", DOCKER, _dnat(world, network, binding))
+        tables.delete("nat", DOCKER, _dnat(state, network, binding))
         tables.delete("nat", "POSTROUTING", _hairpin(binding))
         tables.delete("filter", DOCKER, _accept(network, binding))
 
@@ -50,15 +50,15 @@ def _reason(network: LiveNetwork, binding: Binding) -> str:
     return f"port {binding.port} of {binding.node} on {network.title}, published"
 
 
-def _raw(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str]]:
+def _raw(state: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, str]]:
     """What is dropped before routing, and why: ports on loopback from elsewhere, containers' from outside."""
     if _on_loopback(binding):
         where = f" on {binding.host_address}"
-        if world.wsl2_mirrored:
+        if state.wsl2_mirrored:
             yield _mirrored(binding), f"{where}: Windows reaches it by loopback0 (WSL2, mirrored mode)"
         yield _loopback(binding), f"{where}: not for others"
     family = Family.of(binding.address)
-    if world.traits.drops_direct_access == "published" and network.modes[family] == "nat":
+    if state.traits.drops_direct_access == "published" and network.modes[family] == "nat":
         host = f"{binding.address}/{family.bits}"
         text = f"-d {host} ! -i {network.bridge} {_match(binding, binding.port)} -j DROP"
         yield text, ": not by the container's own address"
@@ -83,13 +83,13 @@ def _mirrored(binding: Binding) -> str:
     return f"-d {host} -i loopback0 {_match(binding, binding.host_port)} -j ACCEPT"
 
 
-def _dnat(world: HostState, network: LiveNetwork, binding: Binding) -> str:
+def _dnat(state: HostState, network: LiveNetwork, binding: Binding) -> str:
     words = []
     if binding.family is Family.IPV6:
         words.append("! -s fe80::/10")
     if binding.host_address != binding.family.any:
         words.append(f"-d {binding.host_address}/{binding.family.bits}")
-    if world.daemon.userland_proxy:
+    if state.daemon.userland_proxy:
         words.append(f"! -i {network.bridge}")
     words.append(_match(binding, binding.host_port))
     return f"{' '.join(words)} -j DNAT --to-destination {endpoint(binding.address, binding.port)}"

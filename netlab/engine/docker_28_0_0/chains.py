@@ -22,13 +22,13 @@ def jumps(family: Family) -> tuple[tuple[str, str], ...]:
     )
 
 
-def start(world: HostState) -> None:
+def start(state: HostState) -> None:
     """Fresh chains and sets, at the first start and at every later one."""
-    for family in world.families():
-        tables = world.tables[family]
+    for family in state.families():
+        tables = state.tables[family]
         remove_chains(tables, CHAINS)
-        world.ip_sets[family][SETS[family]] = {}
-        jump_to_nat(world, tables)
+        state.ip_sets[family][SETS[family]] = {}
+        jump_to_nat(state, tables)
         for chain in CHAINS:
             tables.new_chain("filter", chain)
         for text, reason in reversed(jumps(family)):

@@ -11,23 +11,23 @@ from netlab.model.family import Family
 FORWARD = "FORWARD"
 
 
-def add(world: HostState, network: LiveNetwork) -> None:
+def add(state: HostState, network: LiveNetwork) -> None:
     """Put in the rules of a network; its isolation in both families, whichever it has."""
-    for family in world.families():
+    for family in state.families():
         if family in network.families:
             if not network.internal:
-                world.ip_sets[family][SETS[family]][str(network.subnet(family))] = None
-            docker_28.add_family(world, network, family, FORWARD, _forwarding)
+                state.ip_sets[family][SETS[family]][str(network.subnet(family))] = None
+            docker_28.add_family(state, network, family, FORWARD, _forwarding)
         elif not network.internal:
-            docker_28.isolate(world.tables[family], network)
+            docker_28.isolate(state.tables[family], network)
 
 
-def remove(world: HostState, network: LiveNetwork) -> None:
+def remove(state: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
-    docker_28.remove(world, network, FORWARD)
-    for family in world.families():
+    docker_28.remove(state, network, FORWARD)
+    for family in state.families():
         if family in network.families:
-            world.ip_sets[family][SETS[family]].pop(str(network.subnet(family)), None)
+            state.ip_sets[family][SETS[family]].pop(str(network.subnet(family)), None)
 
 
 def _forwarding(tables: Tables, network: LiveNetwork, family: Family) -> None:

@@ -17,16 +17,16 @@ JUMPS = (
 )
 
 
-def start(world: HostState) -> None:
+def start(state: HostState) -> None:
     """Fresh chains, at the first start and at every later one."""
-    for family in world.families():
-        remove_chains(world.tables[family], CHAINS)
-        create_chains(world, world.tables[family], CHAINS, JUMPS)
+    for family in state.families():
+        remove_chains(state.tables[family], CHAINS)
+        create_chains(state, state.tables[family], CHAINS, JUMPS)
 
 
-def leave(world: HostState) -> None:
+def leave(state: HostState) -> None:
     """What the nftables backend cleans up: all chains but DOCKER-USER, and FORWARD keeps its policy."""
-    for family in world.families():
-        tables = world.tables[family]
+    for family in state.families():
+        tables = state.tables[family]
         tables.delete("filter", "FORWARD", f"-j {FORWARD}")
         remove_chains(tables, CHAINS)

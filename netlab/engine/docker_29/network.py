@@ -9,30 +9,30 @@ from netlab.engine.docker_28.network import forwarding, internal, source_nat, te
 from netlab.engine.docker_29.chains import INTERNAL
 
 
-def add(world: HostState, network: LiveNetwork) -> None:
+def add(state: HostState, network: LiveNetwork) -> None:
     """Insert the rules of a network: after those of the others, except for NAT."""
-    hairpin = not world.daemon.userland_proxy
-    for family in world.families():
+    hairpin = not state.daemon.userland_proxy
+    for family in state.families():
         if family not in network.families:
             continue
-        tables = world.tables[family]
+        tables = state.tables[family]
         if network.internal:
             internal(tables, network, family, INTERNAL, FORWARD)
             continue
-        accept = world.daemon.accept_mark
+        accept = state.daemon.accept_mark
         if accept is not None:
             tables.insert("filter", FORWARD, _marked(accept), "marked as accepted (bridge-accept-fwmark)")
         source_nat(tables, network, family, hairpin)
         forwarding(tables, network, family)
 
 
-def remove(world: HostState, network: LiveNetwork) -> None:
+def remove(state: HostState, network: LiveNetwork) -> None:
     """Take the rules of a network out again."""
-    for family in world.families():
+    for family in state.families():
         for table, chain, text in texts(network, family, INTERNAL, FORWARD):
-            world.tables[family].delete(table, chain, text)
-        if world.daemon.accept_mark is not None and family in network.families and not network.internal:
-            world.tables[family].delete("filter", FORWARD, _marked(world.daemon.accept_mark))
+            state.tables[family].delete(table, chain, text)
+        if state.daemon.accept_mark is not None and family in network.families and not network.internal:
+            state.tables[family].delete("filter", FORWARD, _marked(state.daemon.accept_mark))
 
 
 def _marked(accept: tuple[int, int]) -> str:

@@ -28,9 +28,9 @@ FORWARD_MARKED, FORWARD_LINKS, FORWARD_ICC, FORWARD_PORTS, FORWARD_FINAL = 1, 2,
 _OUTPUT = {Family.IPV4: "ip daddr != 127.0.0.0/8 ", Family.IPV6: "ip6 daddr != ::1 "}
 
 
-def start(world: HostState) -> None:
+def start(state: HostState) -> None:
     """Fresh tables; raises :class:`Refused` where forwarding is off, which this backend never turns on."""
-    if world.daemon.ip_forward and world.sysctls.get("net.ipv4.ip_forward") != "1":
+    if state.daemon.ip_forward and state.sysctls.get("net.ipv4.ip_forward") != "1":
         raise Refused(
             "daemon",
             "ip-forward",
@@ -38,32 +38,32 @@ def start(world: HostState) -> None:
             "firewalling and set sysctl net.ipv4.ip_forward=1, or disable this check using daemon option "
             "--ip-forward=false",
         )
-    world.nft.start()
-    for family, switch in zip(FAMILIES, (world.daemon.iptables, world.daemon.ip6tables), strict=True):
+    state.nft.start()
+    for family, switch in zip(FAMILIES, (state.daemon.iptables, state.daemon.ip6tables), strict=True):
         if switch:
-            table = _table(family, hairpin=not world.daemon.userland_proxy)
-            if family is Family.IPV4 and world.wsl2_mirrored and world.daemon.userland_proxy:
+            table = _table(family, hairpin=not state.daemon.userland_proxy)
+            if family is Family.IPV4 and state.wsl2_mirrored and state.daemon.userland_proxy:
                 text = 'iifname "loopback0" ip daddr 127.0.0.0/8 counter return'
                 table.chains[NAT].add(INITIAL, text, MIRRORED_REASON)
-            world.nft.tables[family] = table
+            state.nft.tables[family] = table
 
 
-def leave(world: HostState) -> None:
+def leave(state: HostState) -> None:
     """What the iptables backend cleans up: both tables."""
-    world.nft.clear()
+    state.nft.clear()
 
 
-def forward_policy(world: HostState, turned_on: bool) -> None:
+def forward_policy(state: HostState, turned_on: bool) -> None:
     """None: this backend leaves forwarding to the administrator."""
 
 
-def user_chain(world: HostState) -> None:
+def user_chain(state: HostState) -> None:
     """None: the administrator's rules belong in a separate table."""
 
 
-def tables(world: HostState) -> Iterator[tuple[Family, WorkingNftTable]]:
+def tables(state: HostState) -> Iterator[tuple[Family, WorkingNftTable]]:
     """The tables that the backend keeps."""
-    yield from world.nft.tables.items()
+    yield from state.nft.tables.items()
 
 
 def _table(family: Family, hairpin: bool) -> WorkingNftTable:

@@ -9,25 +9,25 @@ from netlab.engine.docker_29_nftables.chains import RAW, RAW_PORTS, tables
 from netlab.engine.nft import WorkingNftChain
 
 
-def add(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
+def add(state: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Drop what comes for the container's address from anywhere but its bridge, before routing."""
-    if world.daemon.allow_direct_routing:
+    if state.daemon.allow_direct_routing:
         return
     reason = f"{endpoint.node} on {network.title} may not be reached by its own address"
-    for chain, text in _rules(world, network, endpoint):
+    for chain, text in _rules(state, network, endpoint):
         chain.add(RAW_PORTS, text, reason)
 
 
-def remove(world: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
+def remove(state: HostState, network: LiveNetwork, endpoint: Endpoint) -> None:
     """Take the drops out again."""
-    for chain, text in _rules(world, network, endpoint):
+    for chain, text in _rules(state, network, endpoint):
         chain.remove(RAW_PORTS, text)
 
 
 def _rules(
-    world: HostState, network: LiveNetwork, endpoint: Endpoint
+    state: HostState, network: LiveNetwork, endpoint: Endpoint
 ) -> Iterator[tuple[WorkingNftChain, str]]:
-    for family, table in tables(world):
+    for family, table in tables(state):
         if family not in endpoint.addresses or network.internal or network.modes[family] != "nat":
             continue
         names = sorted({network.bridge, *network.trusted})

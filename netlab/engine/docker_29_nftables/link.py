@@ -10,22 +10,22 @@ from netlab.engine.nft import WorkingNftChain
 from netlab.model.family import Family
 
 
-def add(world: HostState, network: LiveNetwork, link: Link) -> None:
+def add(state: HostState, network: LiveNetwork, link: Link) -> None:
     """Append a rule for each direction."""
     reason = f"{link.node} is linked to port {link.port} of {link.target}"
-    for chain, text in _rules(world, network, link):
+    for chain, text in _rules(state, network, link):
         chain.add(FORWARD_LINKS, text, reason)
 
 
-def remove(world: HostState, network: LiveNetwork, link: Link) -> None:
+def remove(state: HostState, network: LiveNetwork, link: Link) -> None:
     """Take both rules out again."""
-    for chain, text in _rules(world, network, link):
+    for chain, text in _rules(state, network, link):
         chain.remove(FORWARD_LINKS, text)
 
 
-def _rules(world: HostState, network: LiveNetwork, link: Link) -> Iterator[tuple[WorkingNftChain, str]]:
+def _rules(state: HostState, network: LiveNetwork, link: Link) -> Iterator[tuple[WorkingNftChain, str]]:
     family = Family.of(link.address)
-    table = world.nft.tables.get(family)
+    table = state.nft.tables.get(family)
     if table is None:
         return
     chain = table.chains[f"filter-forward-in__{network.bridge}"]

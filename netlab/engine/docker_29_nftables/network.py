@@ -20,12 +20,12 @@ MARKED = "marked as accepted (bridge-accept-fwmark)"
 ANSWERS = "ct state established,related counter accept"
 
 
-def add(world: HostState, network: LiveNetwork) -> None:
+def add(state: HostState, network: LiveNetwork) -> None:
     """Four chains for a network, and the verdict maps that lead to them."""
     if Family.IPV6 in network.families:
-        _check_forwarding(world, network)
-    hairpin = not world.daemon.userland_proxy
-    for family, table in tables(world):
+        _check_forwarding(state, network)
+    hairpin = not state.daemon.userland_proxy
+    for family, table in tables(state):
         if family not in network.families:
             continue
         into, out, nat_in, nat_out = (_chain(table, name, network.bridge) for name in MAPS)
@@ -34,15 +34,15 @@ def add(world: HostState, network: LiveNetwork) -> None:
         if network.internal:
             _internal(network, into, out)
         else:
-            if world.daemon.accept_mark is not None:
-                into.add(FORWARD_MARKED, _marked(world.daemon.accept_mark), MARKED)
+            if state.daemon.accept_mark is not None:
+                into.add(FORWARD_MARKED, _marked(state.daemon.accept_mark), MARKED)
             _filter(network, family, into, out)
             _nat(network, family, hairpin, nat_in, nat_out)
 
 
-def remove(world: HostState, network: LiveNetwork) -> None:
+def remove(state: HostState, network: LiveNetwork) -> None:
     """Take the chains of a network out again."""
-    for _, table in tables(world):
+    for _, table in tables(state):
         for name in MAPS:
             table.unmap(name, network.bridge)
             table.drop_chain(_name(name, network.bridge))
@@ -54,9 +54,9 @@ def _marked(accept: tuple[int, int]) -> str:
     return f'meta mark {match} counter accept comment "ALLOW FW MARK"'
 
 
-def _check_forwarding(world: HostState, network: LiveNetwork) -> None:
+def _check_forwarding(state: HostState, network: LiveNetwork) -> None:
     keys = ("net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
-    if world.daemon.ip_forward and any(world.sysctls.get(key) != "1" for key in keys):
+    if state.daemon.ip_forward and any(state.sysctls.get(key) != "1" for key in keys):
         raise Refused(
             "network",
             network.name,

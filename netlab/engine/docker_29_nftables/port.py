@@ -12,35 +12,35 @@ from netlab.engine.refusal import Refused
 from netlab.model.family import Family, endpoint
 
 
-def add(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def add(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Append the rules of a port to their groups.
 
     Raises :class:`Refused` without the userland proxy, where one container port is published twice.
     """
     reason = f"port {binding.port} of {binding.node} on {network.title}, published"
-    for chain, group, text in _rules(world, network, binding):
-        added = _table(world, binding).chains[chain].add(group, text, reason)
+    for chain, group, text in _rules(state, network, binding):
+        added = _table(state, binding).chains[chain].add(group, text, reason)
         if not added and "masquerade" in text:
             failed = f"driver failed programming external connectivity: adding {text!r}: rule exists"
             raise Refused("container", binding.node, failed)
 
 
-def remove(world: HostState, network: LiveNetwork, binding: Binding) -> None:
+def remove(state: HostState, network: LiveNetwork, binding: Binding) -> None:
     """Take the rules of a port out again."""
-    for chain, group, text in _rules(world, network, binding):
-        _table(world, binding).chains[chain].remove(group, text)
+    for chain, group, text in _rules(state, network, binding):
+        _table(state, binding).chains[chain].remove(group, text)
 
 
-def _table(world: HostState, binding: Binding) -> WorkingNftTable:
-    return world.nft.tables[Family.of(binding.address)]
+def _table(state: HostState, binding: Binding) -> WorkingNftTable:
+    return state.nft.tables[Family.of(binding.address)]
 
 
-def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, int, str]]:
+def _rules(state: HostState, network: LiveNetwork, binding: Binding) -> Iterator[tuple[str, int, str]]:
     family = Family.of(binding.address)
-    if family not in world.nft.tables or network.internal:
+    if family not in state.nft.tables or network.internal:
         return
     host, match = f"{family.nft} daddr {binding.address}", f"{binding.protocol} dport"
-    hairpin = not world.daemon.userland_proxy
+    hairpin = not state.daemon.userland_proxy
     if network.modes[family] != "nat-unprotected":
         text = f"{host} {match} {binding.port} counter accept"
         yield f"filter-forward-in__{network.bridge}", FORWARD_PORTS, text
@@ -59,7 +59,7 @@ def _rules(world: HostState, network: LiveNetwork, binding: Binding) -> Iterator
                 f'{own} counter masquerade comment "MASQ TO OWN PORT"',
             )
     if _on_loopback(binding):
-        if world.wsl2_mirrored:
+        if state.wsl2_mirrored:
             text = f'iifname "loopback0" ip daddr {binding.host_address} {match} {binding.host_port}'
             yield RAW, RAW_PORTS, f'{text} counter accept comment "ACCEPT WSL2 LOOPBACK"'
         text = f'iifname != "lo" ip daddr {binding.host_address} {match} {binding.host_port}'

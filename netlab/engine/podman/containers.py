@@ -15,23 +15,23 @@ from netlab.model.event import ContainerSpec, EndpointSpec
 from netlab.model.family import Address, Family
 
 
-def run(world: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
+def run(state: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     """``podman run``: create and start; raises :class:`Refused`, and then there is no container."""
-    if spec.node in world.containers:
+    if spec.node in state.containers:
         raise Refused("container", spec.node, f'the container name "{spec.name}" is already in use')
-    _check(world, spec)
+    _check(state, spec)
     container = Container(spec, wishes=[_wish(one) for one in spec.endpoints])
     if spec.network_mode == networks.COMPOSE_DEFAULT and not container.wishes:
         container.wishes = [EndpointSpec(networks.DEFAULT)]
     for wish in container.wishes:
-        _check_wish(world, spec.node, wish)
+        _check_wish(state, spec.node, wish)
     if container.wishes:
-        container.published = publish.joined(world, spec)
-    world.containers[spec.node] = container
+        container.published = publish.joined(state, spec)
+    state.containers[spec.node] = container
     try:
-        start(world, rules, container)
+        start(state, rules, container)
     except Refused:
-        del world.containers[spec.node]
+        del state.containers[spec.node]
         raise
 
 
@@ -39,7 +39,7 @@ def _wish(wish: EndpointSpec) -> EndpointSpec:
     return replace(wish, network=networks.DEFAULT) if wish.network == networks.COMPOSE_DEFAULT else wish
 
 
-def _check(world: HostState, spec: ContainerSpec) -> None:
+def _check(state: HostState, spec: ContainerSpec) -> None:
     """Raise :class:`Refused` for what netlab does not reproduce of a container."""
     for what, given in (
         ("links", spec.links),
@@ -50,11 +50,11 @@ def _check(world: HostState, spec: ContainerSpec) -> None:
         if given:
             raise Refused("container", spec.node, f"netlab does not reproduce {what} with Podman yet")
     kind, _, target = spec.network_mode.partition(":")
-    if kind == "container" and target not in world.containers:
+    if kind == "container" and target not in state.containers:
         raise Refused("container", spec.node, f'no container with name or ID "{target}" found')
 
 
-def _check_wish(world: HostState, node: str, wish: EndpointSpec) -> None:
+def _check_wish(state: HostState, node: str, wish: EndpointSpec) -> None:
     for what, given in (
         ("gw_priority", wish.gw_priority),
         ("interface_name", wish.interface_name),
@@ -63,7 +63,7 @@ def _check_wish(world: HostState, node: str, wish: EndpointSpec) -> None:
     ):
         if given:
             raise Refused("container", node, f"netlab does not reproduce {what} with Podman yet")
-    if wish.network not in world.networks:
+    if wish.network not in state.networks:
         raise Refused(
             "container", node, f"unable to find network with name or ID {wish.network}: network not found"
         )
@@ -78,24 +78,24 @@ def setup_order(wishes: list[EndpointSpec]) -> list[EndpointSpec]:
     return list(wishes)
 
 
-def start(world: HostState, rules: Firewaller, container: Container) -> None:
+def start(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman start`` of a container that does not run; raises :class:`Refused`, and nothing has changed."""
     spec = container.spec
-    publish.check_free(world, container)
-    leases = _lease_all(world, container)
+    publish.check_free(state, container)
+    leases = _lease_all(state, container)
     container.starts += 1
     container.next_index = 2
     ordered = setup_order(container.wishes)
-    _note_chance(world, container, ordered)
+    _note_chance(state, container, ordered)
     for wish in ordered:
         ifname = f"eth{container.wishes.index(wish)}"
-        _join(world, rules, container, wish, ifname, leases[wish.network])
+        _join(state, rules, container, wish, ifname, leases[wish.network])
     container.running = True
     # A dict keeps insertion order: the last container to start comes last.
-    world.containers[spec.node] = world.containers.pop(spec.node)
+    state.containers[spec.node] = state.containers.pop(spec.node)
 
 
-def _note_chance(world: HostState, container: Container, ordered: list[EndpointSpec]) -> None:
+def _note_chance(state: HostState, container: Container, ordered: list[EndpointSpec]) -> None:
     if len(ordered) < 2:
         return
     order = ", ".join(wish.network for wish in ordered)
@@ -104,18 +104,18 @@ def _note_chance(world: HostState, container: Container, ordered: list[EndpointS
         "sent to a published port (the first), and which has the default route that counts (the last); here "
         f"the order is {order}"
     )
-    world.note("container", container.spec.node, text, by_chance=True)
+    state.note("container", container.spec.node, text, by_chance=True)
 
 
-def _lease_all(world: HostState, container: Container) -> dict[str, dict[Family, Address]]:
+def _lease_all(state: HostState, container: Container) -> dict[str, dict[Family, Address]]:
     """Addresses on every network, before any of them is set up."""
     found: dict[str, dict[Family, Address]] = {}
     try:
         for wish in container.wishes:
-            found[wish.network] = _lease(world.networks[wish.network], container, wish)
+            found[wish.network] = _lease(state.networks[wish.network], container, wish)
     except PoolError as error:
         for name, addresses in found.items():
-            _release(world.networks[name], addresses)
+            _release(state.networks[name], addresses)
         raise Refused("container", container.spec.node, str(error)) from None
     return found
 
@@ -143,7 +143,7 @@ def _release(network: LiveNetwork, addresses: dict[Family, Address]) -> None:
 
 
 def _join(
-    world: HostState,
+    state: HostState,
     rules: Firewaller,
     container: Container,
     wish: EndpointSpec,
@@ -151,57 +151,57 @@ def _join(
     addresses: dict[Family, Address],
 ) -> None:
     """What netavark does to set one network up: bridge, link, rules, ports."""
-    network = world.networks[wish.network]
-    networks.raise_bridge(world, network)
+    network = state.networks[wish.network]
+    networks.raise_bridge(state, network)
     spec = container.spec
     mac = wish.mac_address or identifiers.mac(spec.id, network.spec.id, str(container.starts))
     endpoint = Endpoint(
-        wish, spec.node, mac, addresses, ifname, _free_veth(world), container.next_index, world.claim_index()
+        wish, spec.node, mac, addresses, ifname, _free_veth(state), container.next_index, state.claim_index()
     )
     container.next_index += 1
     container.endpoints.append(endpoint)
     network.endpoints[spec.node] = endpoint
     if Family.IPV6 in addresses:
         key = f"net.ipv6.conf.{endpoint.veth}.accept_dad"
-        world.sysctls.write(key, "0", f"{spec.node} on {network.title}: its address is no duplicate")
+        state.sysctls.write(key, "0", f"{spec.node} on {network.title}: its address is no duplicate")
     if not network.internal:
-        rules.setup_network(world, network)
-        rules.setup_ports(world, network, container, endpoint)
+        rules.setup_network(state, network)
+        rules.setup_ports(state, network, container, endpoint)
 
 
-def _free_veth(world: HostState) -> str:
-    taken = {endpoint.veth for one in world.containers.values() for endpoint in one.endpoints}
+def _free_veth(state: HostState) -> str:
+    taken = {endpoint.veth for one in state.containers.values() for endpoint in one.endpoints}
     return next(name for number in count() if (name := f"veth{number}") not in taken)
 
 
-def stop(world: HostState, rules: Firewaller, container: Container) -> None:
+def stop(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman stop`` of a container that runs."""
     for endpoint in tuple(container.endpoints):
-        _leave(world, rules, container, endpoint)
+        _leave(state, rules, container, endpoint)
     container.running = False
 
 
-def _leave(world: HostState, rules: Firewaller, container: Container, endpoint: Endpoint) -> None:
+def _leave(state: HostState, rules: Firewaller, container: Container, endpoint: Endpoint) -> None:
     """What netavark does to tear one network down."""
-    network = world.network_of(endpoint)
+    network = state.network_of(endpoint)
     last = len(network.endpoints) == 1
     if not network.internal:
-        rules.teardown_ports(world, network, container, endpoint)
+        rules.teardown_ports(state, network, container, endpoint)
         if last:
-            rules.teardown_last_ports(world, network, container, endpoint)
-            rules.teardown_network(world, network)
+            rules.teardown_last_ports(state, network, container, endpoint)
+            rules.teardown_network(state, network)
     container.endpoints.remove(endpoint)
     del network.endpoints[container.spec.node]
-    world.sysctls.forget(endpoint.veth)
+    state.sysctls.forget(endpoint.veth)
     _release(network, endpoint.addresses)
     if last:
-        networks.lower_bridge(world, network)
+        networks.lower_bridge(state, network)
 
 
-def connect(world: HostState, rules: Firewaller, container: Container, given: EndpointSpec) -> None:
+def connect(state: HostState, rules: Firewaller, container: Container, given: EndpointSpec) -> None:
     """``podman network connect`` of a container that exists."""
     node, wish = container.spec.node, _wish(given)
-    _check_wish(world, node, wish)
+    _check_wish(state, node, wish)
     if any(old.network == wish.network for old in container.wishes):
         reason = f"container {container.spec.id} is already connected to network {wish.network!r}: "
         raise Refused("container", node, f"{reason}network is already connected")
@@ -210,21 +210,21 @@ def connect(world: HostState, rules: Firewaller, container: Container, given: En
         raise Refused("container", node, reason)
     if container.running:
         try:
-            addresses = _lease(world.networks[wish.network], container, wish)
+            addresses = _lease(state.networks[wish.network], container, wish)
         except PoolError as error:
             raise Refused("container", node, str(error)) from None
         taken = {endpoint.ifname for endpoint in container.endpoints}
         ifname = next(name for number in count() if (name := f"eth{number}") not in taken)
-        _join(world, rules, container, wish, ifname, addresses)
+        _join(state, rules, container, wish, ifname, addresses)
     container.wishes.append(wish)
 
 
-def disconnect(world: HostState, rules: Firewaller, container: Container, network: str) -> None:
+def disconnect(state: HostState, rules: Firewaller, container: Container, network: str) -> None:
     """``podman network disconnect``."""
     name = networks.DEFAULT if network == networks.COMPOSE_DEFAULT else network
     if not any(wish.network == name for wish in container.wishes):
         reason = f"container {container.spec.name} is not connected to network {name!r}"
         raise Refused("container", container.spec.node, reason)
     for endpoint in [one for one in container.endpoints if one.spec.network == name]:
-        _leave(world, rules, container, endpoint)
+        _leave(state, rules, container, endpoint)
     container.wishes = [wish for wish in container.wishes if wish.network != name]

@@ -64,7 +64,7 @@ class PodmanEngine:
 
     def describe(self, state: State[HostState]) -> HostFacts:
         """What is on the host in this state."""
-        return facts.describe(state.world)
+        return facts.describe(state.value)
 
     def _first(self, host: Host) -> HostState:
         default = networks.default()
@@ -81,52 +81,52 @@ class PodmanEngine:
             next_index=2 + len(host.interfaces) + len(host.bridges),
         )
 
-    def _step(self, world: HostState, event: Event) -> None:
+    def _step(self, state: HostState, event: Event) -> None:
         try:
-            self._act(world, event)
+            self._act(state, event)
         except IptablesError as error:
             raise Refused("event", "", f"netavark: {error}") from None
 
-    def _act(self, world: HostState, event: Event) -> None:
+    def _act(self, state: HostState, event: Event) -> None:
         rules = self.rules
         match event:
             case NetworkCreate(spec):
-                networks.create(world, spec)
+                networks.create(state, spec)
             case NetworkRemove(name):
-                networks.remove(world, name)
+                networks.remove(state, name)
             case ContainerStart(spec_):
-                containers.run(world, rules, spec_)
+                containers.run(state, rules, spec_)
             case ContainerStop(node):
-                self._stop(world, _known(world, node))
+                self._stop(state, _known(state, node))
             case ContainerRestart(node, if_stopped):
-                container = _known(world, node)
+                container = _known(state, node)
                 if not (if_stopped and container.running):
-                    self._stop(world, container)
-                    containers.start(world, rules, container)
+                    self._stop(state, container)
+                    containers.start(state, rules, container)
             case ContainerRemove(node):
-                _check_free_of_dependents(world, node)
-                self._stop(world, _known(world, node))
-                del world.containers[node]
+                _check_free_of_dependents(state, node)
+                self._stop(state, _known(state, node))
+                del state.containers[node]
             case Connect(node, wish):
-                containers.connect(world, rules, _known(world, node), wish)
+                containers.connect(state, rules, _known(state, node), wish)
             case Disconnect(node, network):
-                containers.disconnect(world, rules, _known(world, node), network)
+                containers.disconnect(state, rules, _known(state, node), network)
             case FirewallFlush():
-                for tables in world.tables.values():
+                for tables in state.tables.values():
                     tables.flush_table("filter")
                     tables.flush_table("nat")
             case FirewallReload():
-                reload_ufw(world.host, world.tables)
+                reload_ufw(state.host, state.tables)
             case HostFound():
-                _take_over(world, event)
+                _take_over(state, event)
             case DaemonStop() | DaemonStart() | DaemonConfigure():
                 raise Refused("event", "", "Podman has no daemon")
             case HostReboot():
                 raise Refused("event", "", "netlab does not reproduce a reboot with Podman yet")
 
-    def _stop(self, world: HostState, container: Container) -> None:
+    def _stop(self, state: HostState, container: Container) -> None:
         if container.running:
-            containers.stop(world, self.rules, container)
+            containers.stop(state, self.rules, container)
 
 
 def _check(host: Host) -> None:
@@ -151,27 +151,27 @@ def _foreign(host: Host) -> Iterator[Network]:
     yield from (ipaddress.ip_interface(address).network for address in addresses)
 
 
-def _known(world: HostState, node: str) -> Container:
-    container = world.containers.get(node)
+def _known(state: HostState, node: str) -> Container:
+    container = state.containers.get(node)
     if container is None:
         raise Refused("container", node, f'no container with name or ID "{node}" found: no such container')
     return container
 
 
-def _check_free_of_dependents(world: HostState, node: str) -> None:
-    others = [other for other, one in world.containers.items() if one.shares == node]
+def _check_free_of_dependents(state: HostState, node: str) -> None:
+    others = [other for other, one in state.containers.items() if one.shares == node]
     if others:
         reason = f"has dependent containers which must be removed before it: {', '.join(others)}"
         raise Refused("container", node, f"container {node} {reason}: container already exists")
 
 
-def _take_over(world: HostState, found: HostFound) -> None:
+def _take_over(state: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host: Podman keeps no account of its rules."""
     for ruleset in found.rulesets:
         if isinstance(ruleset, NftTable):
-            world.table = NetavarkTable.of(ruleset) if ruleset.chains else None
+            state.table = NetavarkTable.of(ruleset) if ruleset.chains else None
             continue
-        tables = world.tables[ruleset.family] = Tables(ruleset.family)
+        tables = state.tables[ruleset.family] = Tables(ruleset.family)
         tables.take(ruleset)
     for key, value in found.sysctls:
-        world.sysctls.write(key, value, ADDED_SINCE)
+        state.sysctls.write(key, value, ADDED_SINCE)

@@ -17,45 +17,45 @@ SEARCH = "dns.podman"
 DEFAULT_SERVERS = ("8.8.8.8", "8.8.4.4")
 
 
-def hosts_file(world: HostState, container: Container) -> str:
+def hosts_file(state: HostState, container: Container) -> str:
     """The contents for one container; empty for one in the host's own namespace."""
     if container.spec.network_mode == "host":
         return ""
-    owner = world.containers.get(container.shares)
+    owner = state.containers.get(container.shares)
     if container.shares:
-        return hosts_file(world, owner) if owner is not None else ""
+        return hosts_file(state, owner) if owner is not None else ""
     lines = [
-        *_extra(world, container),
+        *_extra(state, container),
         ("127.0.0.1", "localhost"),
-        *_host(world, container),
+        *_host(state, container),
         *_own(container),
     ]
-    for other in world.containers.values():
+    for other in state.containers.values():
         if other.shares == container.spec.node:
             lines.append(("127.0.0.1", other.spec.name))
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
-def _gateway(world: HostState, container: Container) -> str:
+def _gateway(state: HostState, container: Container) -> str:
     """The address that a container has for its host: the first bridge's."""
     for endpoint in container.named:
-        network = world.network_of(endpoint)
+        network = state.network_of(endpoint)
         for family in network.families:
             return str(network.gateway(family))
     return ""
 
 
-def _extra(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
+def _extra(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     for name, address in container.spec.extra_hosts:
-        given = _gateway(world, container) if address == HOST_GATEWAY else bare(address)
+        given = _gateway(state, container) if address == HOST_GATEWAY else bare(address)
         if given:
             yield given, name
 
 
-def _host(world: HostState, container: Container) -> Iterator[tuple[str, str]]:
-    gateway = _gateway(world, container)
+def _host(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
+    gateway = _gateway(state, container)
     if gateway:
-        yield gateway, " ".join(world.traits.host_names)
+        yield gateway, " ".join(state.traits.host_names)
 
 
 def _own(container: Container) -> Iterator[tuple[str, str]]:
@@ -64,14 +64,14 @@ def _own(container: Container) -> Iterator[tuple[str, str]]:
             yield str(address), f"{container.hostname} {container.spec.name}"
 
 
-def resolv_conf(world: HostState, container: Container) -> str:
+def resolv_conf(state: HostState, container: Container) -> str:
     """aardvark-dns's addresses where a network has it, otherwise the given servers, or the default ones."""
-    owner = world.containers.get(container.shares)
+    owner = state.containers.get(container.shares)
     if container.shares:
-        return resolv_conf(world, owner) if owner is not None else ""
+        return resolv_conf(state, owner) if owner is not None else ""
     if container.spec.network_mode == "host" or not container.running:
         return ""
-    with_dns = [n for n in map(world.network_of, container.named) if n.dns]
+    with_dns = [n for n in map(state.network_of, container.named) if n.dns]
     search = [f"search {' '.join([SEARCH] * len(with_dns))}"] if with_dns else []
     servers = [str(n.gateway(family)) for n in with_dns for family in n.families]
     servers = servers or [*(container.spec.dns or DEFAULT_SERVERS)]

@@ -30,48 +30,48 @@ def default() -> LiveNetwork:
     return LiveNetwork(spec, "podman0", leases, dns=False, default=True)
 
 
-def create(world: HostState, spec: NetworkSpec) -> None:
+def create(state: HostState, spec: NetworkSpec) -> None:
     """``podman network create``: nothing on the host changes; raises :class:`Refused`."""
-    if spec.name in world.networks:
+    if spec.name in state.networks:
         raise Refused("network", spec.name, f"network name {spec.name} already used: network already exists")
-    options.check(spec, world.traits)
-    chosen = options.read(spec, world.traits)
-    bridge = chosen.bridge or _free_bridge(world)
-    if bridge in _bridges(world):
+    options.check(spec, state.traits)
+    chosen = options.read(spec, state.traits)
+    bridge = chosen.bridge or _free_bridge(state)
+    if bridge in _bridges(state):
         raise Refused("network", spec.name, f"bridge name {bridge} already in use")
-    leases = _leases(world, spec)
-    world.networks[spec.name] = LiveNetwork(spec, bridge, leases, chosen)
+    leases = _leases(state, spec)
+    state.networks[spec.name] = LiveNetwork(spec, bridge, leases, chosen)
 
 
-def remove(world: HostState, name: str) -> None:
+def remove(state: HostState, name: str) -> None:
     """``podman network rm``: not while a container, running or not, wants to be on it."""
-    network = world.networks.get(name)
+    network = state.networks.get(name)
     if network is None:
         raise Refused("network", name, f"unable to find network with name or ID {name}: network not found")
     if network.default:
         raise Refused("network", name, f"default network {name} cannot be removed")
-    if any(wish.network == name for one in world.containers.values() for wish in one.wishes):
+    if any(wish.network == name for one in state.containers.values() for wish in one.wishes):
         reason = f'"{name}" has associated containers with it. Use -f to forcibly delete containers and pods'
         raise Refused("network", name, reason)
     for family in network.families:
-        world.pools.release(network.subnet(family))
-    del world.networks[name]
+        state.pools.release(network.subnet(family))
+    del state.networks[name]
 
 
-def _bridges(world: HostState) -> set[str]:
+def _bridges(state: HostState) -> set[str]:
     """Every name that no new bridge can have."""
-    foreign = {tenant.name for tenant in world.host.bridges} | {one.name for one in world.host.interfaces}
-    return foreign | {network.bridge for network in world.networks.values()}
+    foreign = {tenant.name for tenant in state.host.bridges} | {one.name for one in state.host.interfaces}
+    return foreign | {network.bridge for network in state.networks.values()}
 
 
-def _free_bridge(world: HostState) -> str:
-    taken, number = _bridges(world), 1
+def _free_bridge(state: HostState) -> str:
+    taken, number = _bridges(state), 1
     while f"podman{number}" in taken:
         number += 1
     return f"podman{number}"
 
 
-def _leases(world: HostState, spec: NetworkSpec) -> dict[Family, Leases]:
+def _leases(state: HostState, spec: NetworkSpec) -> dict[Family, Leases]:
     """The subnets: those that are named, and one of Podman's choice where a family has none."""
     wished: dict[Family, Pool] = {}
     for pool in spec.pools:
@@ -87,16 +87,16 @@ def _leases(world: HostState, spec: NetworkSpec) -> dict[Family, Leases]:
     found: dict[Family, Leases] = {}
     try:
         for family in sorted(wished):
-            found[family] = _one(world, spec, family, wished[family])
+            found[family] = _one(state, spec, family, wished[family])
     except PoolError as error:
         for made in found.values():
-            world.pools.release(made.subnet)
+            state.pools.release(made.subnet)
         raise Refused("network", spec.name, str(error)) from None
     return found
 
 
-def _one(world: HostState, spec: NetworkSpec, family: Family, wish: Pool) -> Leases:
-    subnet = _claimed(world, wish.subnet) if wish.subnet else _elected(world, spec, family)
+def _one(state: HostState, spec: NetworkSpec, family: Family, wish: Pool) -> Leases:
+    subnet = _claimed(state, wish.subnet) if wish.subnet else _elected(state, spec, family)
     gateway = ipaddress.ip_address(bare(wish.gateway)) if wish.gateway else subnet[1]
     if gateway not in subnet:
         raise PoolError(f"gateway {gateway} not in subnet {subnet}")
@@ -105,60 +105,60 @@ def _one(world: HostState, spec: NetworkSpec, family: Family, wish: Pool) -> Lea
     )
 
 
-def _claimed(world: HostState, text: str) -> Network:
+def _claimed(state: HostState, text: str) -> Network:
     subnet = ipaddress.ip_network(text, strict=False)
-    if _overlaps(subnet, (*world.pools.used, *world.pools.foreign)):
+    if _overlaps(subnet, (*state.pools.used, *state.pools.foreign)):
         raise PoolError(f"subnet {subnet} is already used on the host or by another config")
-    world.pools.claim(subnet)
+    state.pools.claim(subnet)
     return subnet
 
 
-def _elected(world: HostState, spec: NetworkSpec, family: Family) -> Network:
+def _elected(state: HostState, spec: NetworkSpec, family: Family) -> Network:
     """The next subnet of the pools; in IPv6 a random one, which the network's id stands for here."""
     if family is Family.IPV4:
         try:
-            return world.pools.elect(family)
+            return state.pools.elect(family)
         except PoolError:
             raise PoolError("could not find free subnet from subnet pools") from None
     prefix = int("fd" + digest("podman", spec.id)[:14], 16) << 64
-    return _claimed(world, str(ipaddress.IPv6Network((prefix, 64))))
+    return _claimed(state, str(ipaddress.IPv6Network((prefix, 64))))
 
 
 def _overlaps(subnet: Network, others: Iterable[Network]) -> bool:
     return any(other.version == subnet.version and subnet.overlaps(other) for other in others)
 
 
-def raise_bridge(world: HostState, network: LiveNetwork) -> None:
+def raise_bridge(state: HostState, network: LiveNetwork) -> None:
     """Make the bridge for the first container, with the settings that netavark writes for it."""
     why = f"bridge of {network.title}"
     for family in network.families:
         if not network.internal:
-            _forward(world, network, family)
+            _forward(state, network, family)
     if network.index is not None:
         return
-    network.index = world.claim_index()
+    network.index = state.claim_index()
     network.mac = mac(network.spec.id, network.bridge, str(network.index))
     if Family.IPV6 in network.families:
-        world.sysctls.write(
+        state.sysctls.write(
             f"net.ipv6.conf.{network.bridge}.accept_dad", "0", f"{why}: its address is no duplicate"
         )
-        world.sysctls.write(
+        state.sysctls.write(
             f"net.ipv6.conf.{network.bridge}.accept_ra", "0", f"{why}: no router may configure it"
         )
     if not network.internal:
         reason = f"{why}: 127.0.0.1 reaches published ports by NAT"
-        world.sysctls.write(f"net.ipv4.conf.{network.bridge}.route_localnet", "1", reason)
-    if world.traits.loose_rp_filter:
+        state.sysctls.write(f"net.ipv4.conf.{network.bridge}.route_localnet", "1", reason)
+    if state.traits.loose_rp_filter:
         reason = f"{why}: any route back to the sender will do"
-        world.sysctls.write(f"net.ipv4.conf.{network.bridge}.rp_filter", "2", reason)
+        state.sysctls.write(f"net.ipv4.conf.{network.bridge}.rp_filter", "2", reason)
 
 
-def _forward(world: HostState, network: LiveNetwork, family: Family) -> None:
+def _forward(state: HostState, network: LiveNetwork, family: Family) -> None:
     key = "net.ipv4.ip_forward" if family is Family.IPV4 else "net.ipv6.conf.all.forwarding"
-    world.sysctls.ensure(key, "1", f"netavark turns forwarding on for {network.title}")
+    state.sysctls.ensure(key, "1", f"netavark turns forwarding on for {network.title}")
 
 
-def lower_bridge(world: HostState, network: LiveNetwork) -> None:
+def lower_bridge(state: HostState, network: LiveNetwork) -> None:
     """Delete the bridge behind the last container."""
     network.index = None
-    world.sysctls.forget(network.bridge)
+    state.sysctls.forget(network.bridge)

@@ -21,7 +21,7 @@ BACKLOG = 4096
 _PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 
 
-def joined(world: HostState, spec: ContainerSpec) -> tuple[Published, ...]:
+def joined(state: HostState, spec: ContainerSpec) -> tuple[Published, ...]:
     """The mappings as netavark gets them, grouped by host address and protocol.
 
     Within a group they are sorted by host port, and neighbours are joined. The order of the groups is that of
@@ -32,13 +32,13 @@ def joined(world: HostState, spec: ContainerSpec) -> tuple[Published, ...]:
         text = (
             "Podman leaves to chance in which order it publishes ports of several host addresses or protocols"
         )
-        world.note("container", spec.node, text, by_chance=True)
+        state.note("container", spec.node, text, by_chance=True)
     found: list[Published] = []
     for host_ip, protocol in groups:
         given = [m for m in spec.ports if (_address(m), m.protocol) == (host_ip, protocol)]
         fixed = sorted((m for m in given if m.host_ports), key=_by_port)
         made = [_published(spec, m) for m in fixed]
-        made += [_of_chance(world, spec, m) for m in sorted(given, key=_by_port) if not m.host_ports]
+        made += [_of_chance(state, spec, m) for m in sorted(given, key=_by_port) if not m.host_ports]
         found += _neighbours(spec, made)
     return tuple(found)
 
@@ -67,15 +67,15 @@ def _published(spec: ContainerSpec, mapping: PortMapping) -> Published:
     return Published(_address(mapping), mapping.protocol, low, mapping.container_port)
 
 
-def _of_chance(world: HostState, spec: ContainerSpec, mapping: PortMapping) -> Published:
+def _of_chance(state: HostState, spec: ContainerSpec, mapping: PortMapping) -> Published:
     """A host port of the kernel's choice: one of its range that follows from the container's id."""
-    low, high = (int(part) for part in world.sysctls.get("net.ipv4.ip_local_port_range").split())
+    low, high = (int(part) for part in state.sysctls.get("net.ipv4.ip_local_port_range").split())
     key = digest("port", spec.id, mapping.protocol, mapping.host_ip, str(mapping.container_port))
-    taken = {one.port for one in listeners(world) if one.protocol == mapping.protocol}
+    taken = {one.port for one in listeners(state) if one.protocol == mapping.protocol}
     port = low + int(key[:8], 16) % (high - low + 1)
     while port in taken:
         port = low if port == high else port + 1
-    world.note(
+    state.note(
         "container",
         spec.node,
         f"Podman takes any free host port for {mapping.container_port}",
@@ -104,10 +104,10 @@ def _neighbours(spec: ContainerSpec, made: list[Published]) -> list[Published]:
 # -- sockets
 
 
-def check_free(world: HostState, container: Container) -> None:
+def check_free(state: HostState, container: Container) -> None:
     """Raise :class:`Refused` as Podman does for a port that another socket of the host has."""
-    taken = [(one.protocol, one.port, one.address) for one in listeners(world)]
-    taken += [(p, own.port, f.any) for own in world.host.listen for p in [own.protocol] for f in Family]
+    taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
+    taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
     for one in _sockets(container):
         for protocol, port, address in taken:
             if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):
@@ -126,9 +126,9 @@ def _clash(one: str, other: str) -> bool:
     return family is Family.of(other) and (one == other or family.any in (one, other))
 
 
-def listeners(world: HostState) -> Iterator[Listener]:
+def listeners(state: HostState) -> Iterator[Listener]:
     """The sockets of every running container's conmon, in order of their start."""
-    for container in world.containers.values():
+    for container in state.containers.values():
         if container.running:
             yield from _sockets(container)
 
@@ -150,14 +150,14 @@ def _sockets(container: Container) -> Iterator[Listener]:
             )
 
 
-def publications(world: HostState, container: Container) -> Iterator[Publication]:
+def publications(state: HostState, container: Container) -> Iterator[Publication]:
     """What of the mappings leads anywhere: on the first network whose rules were written."""
-    open_to = [e for e in container.endpoints if not world.network_of(e).internal]
+    open_to = [e for e in container.endpoints if not state.network_of(e).internal]
     for port in container.published if open_to else ():
         families = [family for family in open_to[0].addresses if port.address(family) is not None]
         for number in range(port.count) if families else ():
             yield Publication(
-                host=world.host.name,
+                host=state.host.name,
                 host_address=port.host_ip or ("" if len(families) == 2 else families[0].any),
                 host_port=port.host_port + number,
                 protocol=port.protocol,

@@ -13,10 +13,10 @@ _JUMP_FORWARD = f'-m comment --comment "netavark firewall plugin rules" -j {FORW
 _MULTICAST = {Family.IPV4: "224.0.0.0/4", Family.IPV6: "ff00::/8"}
 
 
-def setup(world: HostState, network: LiveNetwork) -> None:
+def setup(state: HostState, network: LiveNetwork) -> None:
     """A container joins: whatever of the network's rules is not there, in both families that it has."""
     for family in network.families:
-        tables = world.tables[family]
+        tables = state.tables[family]
         add_nat(tables, network, family)
         if network.options.isolate != "no":
             add_isolation(tables, network, ISOLATION_2)
@@ -62,14 +62,14 @@ def forwards(network: LiveNetwork, family: Family) -> tuple[str, str]:
     return f"-d {subnet} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", f"-s {subnet} -j ACCEPT"
 
 
-def teardown(world: HostState, network: LiveNetwork) -> None:
+def teardown(state: HostState, network: LiveNetwork) -> None:
     """The last container has left: away with the network's rules; the base chains and their jumps stay.
 
     netavark also takes out the jump to NETAVARK_ISOLATION_1, though other isolated networks may need it.
     """
     chain, bridge = chain_of(network), network.bridge
     for family in network.families:
-        tables = world.tables[family]
+        tables = state.tables[family]
         tables.delete("nat", "POSTROUTING", f"-s {network.subnet(family)} -j {chain}")
         tables.flush("nat", chain)
         tables.remove_chain("nat", chain)

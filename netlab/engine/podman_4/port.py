@@ -10,14 +10,14 @@ from netlab.engine.tables import Tables
 from netlab.model.family import Family, endpoint
 
 
-def setup(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def setup(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """The chains that all ports share, then the rules of every port."""
     for family in own.addresses:
-        tables = world.tables[family]
+        tables = state.tables[family]
         _base(tables)
         if container.published:
             tables.new_chain("nat", dnat_chain_of(network))
-        for chain, text, reason in _rules(world, network, container, own, family):
+        for chain, text, reason in _rules(state, network, container, own, family):
             tables.append("nat", chain, text, reason)
 
 
@@ -40,21 +40,21 @@ def _base(tables: Tables) -> None:
         tables.append("nat", chain, text, f"what {who} to an address of the host may be for a published port")
 
 
-def teardown(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def teardown(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete the container's rules."""
     for family in own.addresses:
-        for chain, text, _ in _rules(world, network, container, own, family):
-            world.tables[family].delete("nat", chain, text)
+        for chain, text, _ in _rules(state, network, container, own, family):
+            state.tables[family].delete("nat", chain, text)
 
 
-def teardown_last(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def teardown_last(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete the chain with the network's ports; it is left if the last container published nothing."""
     for family in own.addresses if container.published else ():
-        world.tables[family].remove_chain("nat", dnat_chain_of(network))
+        state.tables[family].remove_chain("nat", dnat_chain_of(network))
 
 
 def _rules(
-    world: HostState, network: LiveNetwork, container: Container, own: Endpoint, family: Family
+    state: HostState, network: LiveNetwork, container: Container, own: Endpoint, family: Family
 ) -> Iterator[tuple[str, str, str]]:
     """(chain, text, reason) of every port, in order."""
     chain, subnet = dnat_chain_of(network), network.subnet(family)
@@ -64,7 +64,7 @@ def _rules(
         if address is None:
             continue
         reason = f"{port.title} of {container.spec.node} on {network.title}, published"
-        if port.host_ip == family.any and not world.traits.reads_unspecified:
+        if port.host_ip == family.any and not state.traits.reads_unspecified:
             address = port.host_ip
         daddr = f"-d {address}/{family.bits} " if address else ""
         match = f"-p {port.protocol} -m {port.protocol} --dport {_range(port.host_port, port.count, ':')}"

@@ -13,10 +13,10 @@ _JUMP_FORWARD, _JUMP_INPUT = f"{_COMMENT} -j {FORWARD}", f"{_COMMENT} -j {INPUT}
 _INVALID = "-m conntrack --ctstate INVALID -j DROP"
 
 
-def setup(world: HostState, network: LiveNetwork) -> None:
+def setup(state: HostState, network: LiveNetwork) -> None:
     """A container joins: whatever of the network's rules is not there, in both families that it has."""
     for family in network.families:
-        tables = world.tables[family]
+        tables = state.tables[family]
         podman_4.add_nat(tables, network, family)
         _isolate(tables, network)
         podman_4.add_forward(tables, network, family, _JUMP_FORWARD)
@@ -45,11 +45,11 @@ def _dns(network: LiveNetwork, family: Family) -> list[str]:
     return [f"-s {subnet} -p {word} -m {word} --dport 53 -j ACCEPT" for word in ("udp", "tcp")]
 
 
-def teardown(world: HostState, network: LiveNetwork) -> None:
+def teardown(state: HostState, network: LiveNetwork) -> None:
     """The last container has left: away with the network's rules."""
-    podman_4.teardown(world, network)
+    podman_4.teardown(state, network)
     for family in network.families:
-        tables = world.tables[family]
+        tables = state.tables[family]
         for text in _dns(network, family):
             tables.delete("filter", INPUT, text)
         tables.delete("filter", ISOLATION_3, f"-o {network.bridge} -j DROP")

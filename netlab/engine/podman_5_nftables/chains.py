@@ -50,9 +50,9 @@ _ONCE = (
 )
 
 
-def base(world: HostState) -> NetavarkTable:
+def base(state: HostState) -> NetavarkTable:
     """The table with its base chains and the rules that they always have; what is there stays."""
-    table = world.table = world.table or NetavarkTable()
+    table = state.table = state.table or NetavarkTable()
     for name, hook in _HOOKS.items():
         table.chain(name, hook)
     for name in (DNAT, SETMARK, ISOLATION_1, ISOLATION_2, ISOLATION_3):

@@ -20,9 +20,9 @@ from netlab.model.family import Family
 _MULTICAST = {Family.IPV4: "224.0.0.0/4", Family.IPV6: "::/8"}
 
 
-def setup(world: HostState, network: LiveNetwork) -> None:
+def setup(state: HostState, network: LiveNetwork) -> None:
     """A container joins: the table, and whatever of the network's rules is not there."""
-    table = base(world)
+    table = base(state)
     _isolate(table, network)
     for family in network.families:
         if chain_of(network, family) not in table.chains:
@@ -73,9 +73,9 @@ def _subnet(table: NetavarkTable, network: LiveNetwork, family: Family) -> None:
     table.add(POSTROUTING, f"{ip} saddr {subnet} jump {chain}", f"to the addresses of what leaves {name}")
 
 
-def teardown(world: HostState, network: LiveNetwork) -> None:
+def teardown(state: HostState, network: LiveNetwork) -> None:
     """The last container has left: away with the network's rules; the base chains stay."""
-    table = world.table
+    table = state.table
     if table is None:
         return
     for family in network.families:

@@ -9,29 +9,29 @@ from netlab.engine.podman_5_nftables.chains import DNAT, SETMARK, chain_of
 from netlab.model.family import Family, endpoint
 
 
-def setup(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def setup(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Append the rules of every port."""
-    assert world.table is not None
+    assert state.table is not None
     for family in own.addresses if container.published else ():
-        world.table.chain(chain_of(network, family, dnat=True))
+        state.table.chain(chain_of(network, family, dnat=True))
         for chain, text, reason in _rules(network, container, own, family):
-            world.table.add(chain, text, reason)
+            state.table.add(chain, text, reason)
 
 
-def teardown(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def teardown(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete every rule that is equal to one of the container's."""
-    for family in own.addresses if world.table is not None else ():
-        assert world.table is not None
+    for family in own.addresses if state.table is not None else ():
+        assert state.table is not None
         for chain, text, _ in _rules(network, container, own, family):
-            world.table.delete_equal(chain, text)
+            state.table.delete_equal(chain, text)
 
 
-def teardown_last(world: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
+def teardown_last(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Nothing of the network is left: delete the chains with its ports."""
     del container  # whether it published anything or not
-    for family in own.addresses if world.table is not None else ():
-        assert world.table is not None
-        world.table.drop_chain(chain_of(network, family, dnat=True))
+    for family in own.addresses if state.table is not None else ():
+        assert state.table is not None
+        state.table.drop_chain(chain_of(network, family, dnat=True))
 
 
 def _rules(

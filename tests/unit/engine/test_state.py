@@ -92,8 +92,8 @@ def test_what_is_taken_away_leaves_nothing_behind(name: str) -> None:
         after = [table for table in getattr(ruleset, "tables", [ruleset]) if table.name != "raw"]
         first = before.get(ruleset.family)  # type: ignore[union-attr]
         assert after == list(getattr(first, "tables", [first]))
-    assert not list(state.world.containers)
-    assert list(state.world.networks) == ["bridge"]
+    assert not list(state.value.containers)
+    assert list(state.value.networks) == ["bridge"]
 
 
 @pytest.mark.parametrize("name", engine.NAMES)
@@ -106,9 +106,9 @@ def test_a_refusal_changes_nothing(name: str) -> None:
     with pytest.raises(Refused, match="port is already allocated"):
         chosen.step(state, container("other", "back", ports=HTTP))
     assert chosen.describe(state).rulesets == before
-    assert "other" not in state.world.containers
+    assert "other" not in state.value.containers
     again = chosen.step(state, container("other", "back"))
-    assert str(again.world.networks["back"].endpoints["other"].addresses[Family.IPV4]) == "203.0.113.2"
+    assert str(again.value.networks["back"].endpoints["other"].addresses[Family.IPV4]) == "203.0.113.2"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_the_nftables_backend_wants_forwarding() -> None:
     with pytest.raises(Refused, match=r"set sysctl net\.ipv4\.ip_forward=1"):
         chosen.start(host(sysctls={"net.ipv4.ip_forward": "0"}))
     off = host(sysctls={"net.ipv4.ip_forward": "0"}, daemon={"ip-forward": False})
-    assert chosen.start(off).world.sysctls.get("net.ipv4.ip_forward") == "0"
+    assert chosen.start(off).value.sysctls.get("net.ipv4.ip_forward") == "0"
 
 
 def test_firewall_backend_makes_docker_29_the_nftables_engine() -> None:
@@ -208,9 +208,9 @@ def test_starting_what_runs_changes_nothing_and_restarting_moves_it() -> None:
     state = chosen.start(host())
     for event in (HISTORY[0], container("a", "front", ports=HTTP), container("b", "front")):
         state = chosen.step(state, event)
-    before = state.world.containers["a"].starts
-    assert chosen.step(state, ContainerRestart("a", if_stopped=True)).world.containers["a"].starts == before
-    assert chosen.step(state, ContainerRestart("a")).world.containers["a"].starts == before + 1
+    before = state.value.containers["a"].starts
+    assert chosen.step(state, ContainerRestart("a", if_stopped=True)).value.containers["a"].starts == before
+    assert chosen.step(state, ContainerRestart("a")).value.containers["a"].starts == before + 1
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_the_nftables_backend_cannot_publish_a_port_twice_without_the_proxy(prox
         state = chosen.step(chosen.start(host(daemon={"userland-proxy": proxy})), HISTORY[0])
         if name == "docker-29" or proxy:
             state = chosen.step(state, container("web", "front", ports=twice))
-            assert {b.host_port for b in state.world.containers["web"].bindings} == {8080, 8081}
+            assert {b.host_port for b in state.value.containers["web"].bindings} == {8080, 8081}
         else:
             with pytest.raises(Refused, match="rule exists"):
                 chosen.step(state, container("web", "front", ports=twice))
@@ -276,7 +276,7 @@ def test_what_comes_up_again_with_the_daemon(policy: str, left_running: bool, st
         DaemonStart(),
     ):
         state = chosen.step(state, event)
-    running = {name: one.running for name, one in state.world.containers.items()}
+    running = {name: one.running for name, one in state.value.containers.items()}
     assert running == {"web": left_running, "idle": stopped_before}
 
 
@@ -292,7 +292,7 @@ def test_a_container_that_was_started_again_is_not_stopped_any_more() -> None:
         DaemonStart(),
     ):
         state = chosen.step(state, event)
-    assert state.world.containers["web"].running
+    assert state.value.containers["web"].running
 
 
 UDP = (PortMapping(53, "udp", (5353, 5353)), PortMapping(54, "udp", (5454, 5454), "198.51.100.1"))

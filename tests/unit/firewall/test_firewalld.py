@@ -181,9 +181,9 @@ def beside(name: str, backend: str, events: tuple[Event, ...]) -> tuple[Ruleset,
     state = chosen.start(prepared(host(name, backend=backend)))
     for event in events:
         state = chosen.step(state, event)
-    world = state.world
-    written = [tables.freeze() for tables in world.tables.values()]
-    return completed(world.host, configured(world), written)
+    value = state.value
+    written = [tables.freeze() for tables in value.tables.values()]
+    return completed(value.host, configured(value), written)
 
 
 @pytest.mark.parametrize("backend", ["nftables", "iptables"])
