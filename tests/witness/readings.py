@@ -37,6 +37,8 @@ _OWN = "netlab-trace-"
 #: nft 1.0.6 breaks a line off at an iptables target if it has printed one of the other family before
 _BROKEN_OFF = re.compile(r"XT (target|match) \S+ not found$")
 ILLEGIBLE = "?"
+#: Both programs run for as long as nobody ends them; they are killed with the process that started them.
+UNTIL_WE_END = ("setpriv", "--pdeathsig", "KILL")
 
 Place = tuple[str, str, str]  #: family, table, chain
 #: family, table, chain, the rule's text (None for a policy), verdict
@@ -131,7 +133,10 @@ class Reader:
     def _start(self, which: int) -> subprocess.Popen[bytes]:
         with self._paths[which].open("ab") as file, netns.entered(self._namespace):
             return subprocess.Popen(
-                self._commands[which], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                [*UNTIL_WE_END, *self._commands[which]],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
 
     @property
