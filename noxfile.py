@@ -18,6 +18,9 @@ nox.options.sessions = ["lint", "types", "gallery", "tests"]
 ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
 SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib")
+#: Runs what fails beside other tests once more, alone.
+RUN_TESTS = ("tests/run_tests.py",)
 NOTHING_TESTED = 5
 #: Tests wait for packets and for daemons half of their time and more, so workers outnumber processors.
 PROCESSORS = os.cpu_count() or 1
@@ -34,22 +37,13 @@ def python(session: nox.Session, module: str, *arguments: str) -> None:
     session.run(sys.executable, "-m", module, *arguments, external=True)
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def pytest(session: nox.Session, *arguments: str, runner: tuple[str, ...] = PYTEST) -> None:
     """Run pytest; "no test ran" ends nox with that very code, since it is neither a pass nor a fail."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--import-mode=importlib",
-        *arguments,
-    ]
-    session.log(" ".join(command[1:]))
+    session.log(" ".join((*runner, *arguments)))
     # Started in the background of a shell, we ignore ^C, and so would every program that the tests run.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = subprocess.run(command, check=False, cwd=ROOT).returncode
+    code = subprocess.run([sys.executable, *runner, *arguments], check=False, cwd=ROOT).returncode
     if code == NOTHING_TESTED:
         sys.exit(NOTHING_TESTED)
     if code:
@@ -76,8 +70,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some."""
-    pytest(session, "-n", LAB_WORKERS, *(session.posargs or ("tests/unit", "tests/lab")))
+    """Unit tests, and tests in throw-away namespaces: ``nox -s tests -- -k proxy`` picks some.
+
+    At most five that fail run once more, alone; the session passes if they pass then.
+    """
+    paths = session.posargs or ("tests/unit", "tests/lab")
+    pytest(session, "-n", LAB_WORKERS, *paths, runner=RUN_TESTS)
 
 
 @nox.session
@@ -93,8 +91,13 @@ def conformance(session: nox.Session) -> None:
 
     Brings those of other Debian suites first, once. The machine's own is compared with everything, they
     with a selection; ``nox -s conformance -- --conformance-all -k ports`` picks daemons and configurations.
+    At most five that fail run once more, alone, as in the session "tests".
     """
-    pytest(session, "-n", DAEMON_WORKERS, "--conformance-make", "tests/conformance", *session.posargs)
+    with tempfile.TemporaryDirectory() as folder:  # the results of the first run, for the second
+        options = ("--conformance-make", "--conformance-results", f"{folder}/results")
+        pytest(
+            session, "-n", DAEMON_WORKERS, *options, "tests/conformance", *session.posargs, runner=RUN_TESTS
+        )
 
 
 @nox.session

@@ -46,8 +46,8 @@ class Conformance:
         self.memory: Path | None = config.getoption("--conformance-results")
         self.allowed = departures()
         self.chances = chances()
-        self.used: set[str] = set()
         self.results: dict[tuple[str, str, str], Result] = {}
+        self.known: dict[tuple[str, str, str], Result] = {}  #: these, and those that earlier runs left
         self.unused: list[str] = []
         self.random: int = config.getoption("--conformance-random")
         self.seed: int = config.getoption("--conformance-seed")
@@ -92,12 +92,11 @@ class Conformance:
         for name, value in report.user_properties:
             if name == "conformance":
                 result = Result(**json.loads(str(value)), failed=report.failed)
-                self.used.update(result.used)
                 self.results[result.key] = result
 
     def _complete(self, engine: str) -> bool:
         return all(
-            (test, engine, case.name) in self.results
+            (test, engine, case.name) in self.known
             for test in ("test_configuration", "test_flows")
             for case in matrix.cases(test, engine)
         )
@@ -107,12 +106,15 @@ class Conformance:
         """Write the page; a departure that nothing needed fails the run."""
         if not self.controller:
             return
+        earlier = remembered(self.memory) if self.memory else []
+        self.known = {result.key: result for result in earlier} | self.results
         whole = [d.engine for d in self.daemons if self._complete(d.engine)]
+        used = {name for result in self.known.values() for name in result.used}
         entries: list[Departure | Chance] = [*self.allowed, *self.chances]
         self.unused = [
             entry.name
             for entry in entries
-            if entry.name not in self.used and any(entry.concerns(engine) for engine in whole)
+            if entry.name not in used and any(entry.concerns(engine) for engine in whole)
         ]
         if self.unused and session.exitstatus == 0:
             session.exitstatus = 1
@@ -120,12 +122,10 @@ class Conformance:
 
     def _write(self) -> None:
         """The page, of this run's results and of those that earlier runs left and this one did not repeat."""
-        results = self.results
         if self.memory is not None:
-            results = {result.key: result for result in remembered(self.memory)} | results
-            remember(self.memory, results.values())
-        if self.page and results:
-            self.page.write_text(page(list(results.values()), self.allowed, self.chances))
+            remember(self.memory, self.known.values())
+        if self.page and self.known:
+            self.page.write_text(page(list(self.known.values()), self.allowed, self.chances))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what no dot says."""
