@@ -12,6 +12,7 @@ from netlab.journey.matrix import Column, Selection
 from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.client.instrument import measure_matrix as ask
 from netlab.lab.client.process import ending
+from netlab.lab.client.rules import read_rules
 from netlab.lab.lab import Lab
 from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from netlab.lab.client.client import Client
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
+    from netlab.plan.live_rules import Rules
 
 
 def verify(
@@ -89,3 +91,25 @@ def column(label: str, make_plan: Callable[[], Plan], selection: Selection | Non
             return measure_matrix(lab.client, label, selection=selection)
     except UsageError as error:
         return Column(label, {}, str(error))
+
+
+def observe(
+    client: Client, label: str, selection: Selection | None = None
+) -> tuple[Column, Plan, dict[str, Rules]]:
+    """The matrix of a running lab, its plan, and the rules of each host after the measurement."""
+    column = measure_matrix(client, label, selection=selection)
+    hosts = [node.name for node in client.plan.nodes if node.kind == "host"]
+    return column, client.plan, {host: read_rules(client, host) for host in hosts}
+
+
+def observed(
+    label: str, make_plan: Callable[[], Plan], selection: Selection | None = None
+) -> tuple[Column, Plan | None, dict[str, Rules]]:
+    """Build a variant, :func:`observe` it, and take it down; a refusal is a result, as for :func:`column`."""
+    try:
+        plan = make_plan()
+        with Lab(plan=plan) as lab:
+            column, found, rules = observe(lab.client, label, selection)
+            return column, replace(found, name=plan.name), rules
+    except UsageError as error:
+        return Column(label, {}, str(error)), None, {}

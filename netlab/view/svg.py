@@ -7,7 +7,8 @@ colours them. Colour is never the only sign: each kind of shape has words, a bor
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from xml.etree import ElementTree
 
@@ -17,6 +18,8 @@ from netlab.model.shown import shown_in_line
 CHAR, LINE, SIZE = 8.43, 20, 14
 _FONT: Final = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 
+#: sizes of letters beside the usual one, each a class: a page's policy may forbid style attributes
+_SIZES: Final = {12: "small", 18: "large"}
 #: class → (light, dark) declarations. Text has a contrast of at least 4.5 on every fill (WCAG 2.2, 1.4.3).
 _COLOURS: Final = {
     "paper": ("fill:#ffffff", "fill:#14181d"),
@@ -56,9 +59,10 @@ _SHAPES: Final = {
 }
 
 
-def _style_sheet() -> str:
+def style_sheet() -> str:
     """The style of every drawing; all selectors begin with ``.netlab``, so that it can stand in a page."""
     common = [f".netlab text{{font:{SIZE}px {_FONT};white-space:pre}}", ".netlab .bold{font-weight:bold}"]
+    common += [f".netlab .{name}{{font-size:{size}px}}" for size, name in _SIZES.items()]
     common += [f".netlab .{name}{{{declarations}}}" for name, declarations in _SHAPES.items()]
     light, dark = (
         "".join(f".netlab .{name}{{{pair[number]}}}" for name, pair in _COLOURS.items()) for number in (0, 1)
@@ -137,13 +141,24 @@ class Drawing:
         if anchor != "start":
             made.set("text-anchor", anchor)
         if size != SIZE:
-            made.set("style", f"font-size:{size}px")
+            made.set("class", f"{look} {_SIZES[size]}")
         made.text = shown_in_line(words)
         wide = text_width(words) * size / SIZE
         self._reach(x + {"start": wide, "middle": wide / 2, "end": 0}[anchor], y + LINE / 4)
 
-    def render(self, title: str, description: Sequence[str], *, key: str = "netlab") -> str:
-        """The document; ``key`` begins the ids of its parts."""
+    @contextmanager
+    def stage(self, number: int) -> Iterator[None]:
+        """What is drawn within is one group, which pages find by ``data-stage``."""
+        made = ElementTree.Element("g", {"data-stage": str(number)})
+        outer, self._parts = self._parts, []
+        yield
+        made.extend(self._parts)
+        self._parts = [*outer, made]
+
+    def render(
+        self, title: str, description: Sequence[str], *, key: str = "netlab", styled: bool = True
+    ) -> str:
+        """The document; ``key`` begins the ids of its parts. A page that has the style wants none in it."""
         width, height = self._width + 16, self._height + 16
         root = ElementTree.Element(
             "svg", {
@@ -156,7 +171,8 @@ class Drawing:
         for name, lines in (("title", [title]), ("desc", description)):
             made = ElementTree.SubElement(root, name, {"id": f"{key}-{name}"})
             made.text = "\n".join(map(shown_in_line, lines))
-        ElementTree.SubElement(root, "style").text = _style_sheet()
+        if styled:
+            ElementTree.SubElement(root, "style").text = style_sheet()
         ElementTree.SubElement(
             root, "rect", {"class": "paper", "width": "100%", "height": "100%", "stroke": "none"}
         )

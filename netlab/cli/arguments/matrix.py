@@ -9,9 +9,8 @@ from netlab.cli.arguments.scenario import add_scenario_options
 from netlab.cli.help import examples
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this verb's arguments."""
-    add_scenario_options(parser, variants=True)
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which flows of a matrix are measured."""
     parser.add_argument(
         "--from", action="append", default=[], metavar="NODE", dest="origins",
         help="only flows from these nodes: a name, a glob, outside, hosts or containers; may be repeated",
@@ -21,6 +20,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only flows to these services, or to targets such as host:80; may be repeated",
     )  # fmt: skip
     parser.add_argument("--published", action="store_true", help="only published ports")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """How many labs run at once."""
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=2 * (os.cpu_count() or 1),  # a lab waits most of the time
+        metavar="N",
+        help="labs to run at once; default: two for each processor",
+    )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    add_scenario_options(parser, variants=True)
+    add_selection(parser)
     parser.add_argument(
         "--allow", action="append", default=[], metavar="TARGET",
         help="exit with 1 if any other port than these (such as host:443) can be reached; may be repeated",
@@ -32,14 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--differences", action="store_true", help="only the flows that differ between the variants"
     )
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=int,
-        default=2 * (os.cpu_count() or 1),  # a lab waits most of the time
-        metavar="N",
-        help="labs to run at once; default: two for each processor",
-    )
+    add_jobs(parser)
     parser.epilog = (
         "FILE may be the name of a running lab. Several --engine and --firewall, and --daemon KEY=both "
         "(true and false), put the variants side by side and mark what differs."

@@ -64,11 +64,13 @@ class _Link:
     right: bool
 
 
-def svg(topology: Topology) -> str:
-    """The drawing of a topology as an SVG document."""
+def svg(topology: Topology, *, key: str = "topology", styled: bool = True) -> str:
+    """The drawing of a topology as an SVG document; ``key`` and ``styled`` as in :meth:`Drawing.render`."""
     layout = _Layout(topology)
     layout.draw()
-    return layout.drawing.render(f"Topology of {topology.title}", _description(topology), key="topology")
+    return layout.drawing.render(
+        f"Topology of {topology.title}", _description(topology), key=key, styled=styled
+    )
 
 
 def _description(topology: Topology) -> list[str]:

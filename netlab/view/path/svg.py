@@ -8,6 +8,7 @@ over IPv4 and IPv6 are side by side.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -34,8 +35,11 @@ _RIGHT: Final = ("input", "process", "output")
 Point = tuple[float, float]
 
 
-def svg(pictures: Sequence[tuple[Journey, Picture]], *, key: str = "path") -> str:
-    """Pictures of journeys; those that differ in their family alone are side by side."""
+def svg(pictures: Sequence[tuple[Journey, Picture]], *, key: str = "path", of_page: bool = False) -> str:
+    """Pictures of journeys; those that differ in their family alone are side by side.
+
+    ``of_page``: for a page that has the style sheet, and the steps in words beside the picture.
+    """
     drawing = Drawing()
     y = _EDGE
     for row in _rows(pictures):
@@ -46,7 +50,10 @@ def svg(pictures: Sequence[tuple[Journey, Picture]], *, key: str = "path") -> st
             x, bottom = panel.right + 2 * _GAP, max(bottom, panel.bottom)
         y = bottom + _GAP
     names = ", ".join(dict.fromkeys(title(journey) for journey, _ in pictures))
-    return drawing.render(f"Path of {names}", [line for one in pictures for line in _told(*one)], key=key)
+    told = [line for one in pictures for line in _told(*one)]
+    if of_page:
+        told = ["The steps are listed beside the picture."]
+    return drawing.render(f"Path of {names}", told, key=key, styled=not of_page)
 
 
 def _rows(
@@ -83,6 +90,7 @@ class _Box:
     look: str
     lines: list[tuple[str, str]]
     frames: list[tuple[int, tuple[str, int]]] = field(default_factory=list)
+    number: int = 0
     x: float = 0
     y: float = 0
     width: float = 0
@@ -105,6 +113,10 @@ class _Box:
         return self.y + self.height
 
     def draw(self, drawing: Drawing) -> None:
+        with drawing.stage(self.number) if self.number else nullcontext():
+            self._draw(drawing)
+
+    def _draw(self, drawing: Drawing) -> None:
         drawing.box(self.x, self.y, self.width, self.height, self.look)
         for number, frame in self.frames:
             y, height = self.y + _PAD + number * LINE, frame[1] * LINE
@@ -116,7 +128,8 @@ class _Box:
 def _box(hook: str, stage: Stage | None, number: int) -> _Box:
     if stage is None:
         return _Box("idle", [(hook.upper(), "dim")])
-    box = _Box("stopped" if stage.stopped else "passed", [(f"{number} {hook.upper()}", "text bold")])
+    title = f"{number} {hook.upper()}"
+    box = _Box("stopped" if stage.stopped else "passed", [(title, "text bold")], number=number)
     if links(stage):
         box.lines += [(line, "dim") for line in folded(links(stage), _COLUMNS)]
     for station in stage.stations:

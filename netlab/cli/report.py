@@ -1,0 +1,87 @@
+"""``netlab report FILE|LAB…``: what a matrix measured, as one page to look at."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netlab.cli.matrix import variants_of
+from netlab.cli.output import open_output, say
+from netlab.cli.scenarios import load_group, running_lab, scenario_groups
+from netlab.journey.matrix import Selection
+from netlab.lab.temporary import observe, observed
+from netlab.version import __version__
+from netlab.view.matrix import unmeasured
+from netlab.view.page.report import Side, report
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from netlab.cli.scenarios import Files
+    from netlab.lab.client.client import Client
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and write the page; returns 0, 2 if no variant applies, 3 if an answer could not be measured,
+    5 if there is nothing to ask.
+    """
+    selection = Selection(args.origins, args.targets, args.published, args.all)
+    jobs = list(_jobs(args, selection))
+    with ThreadPoolExecutor(max(1, min(args.jobs, len(jobs)))) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            sides = [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    columns = [side.column for side in sides]
+    for column in columns:
+        if column.refusal is not None:
+            say(f"{column.label or 'this scenario'} does not apply: {column.refusal}")
+    if all(column.refusal is not None for column in columns):
+        return 2
+    if not any(column.answers for column in columns):
+        say("there is nothing to ask: no service listens on a port that netlab knows of")
+        return 5
+    page = report(sides, __version__)
+    with open_output(args.output) as file:
+        file.write(page.encode())
+    say(f"{args.output}: {sum(len(column.answers) for column in columns)} flows, {len(page) // 1024} KiB")
+    return 3 if unmeasured(columns) else 0
+
+
+def _requests(args: argparse.Namespace) -> Iterator[argparse.Namespace]:
+    """The arguments of each scenario or lab alone."""
+    for file in args.files:
+        yield Namespace(**{**vars(args), "files": [file], "merged": []})
+    if args.merged or not args.files:
+        yield Namespace(**{**vars(args), "files": []})
+
+
+def _jobs(args: argparse.Namespace, selection: Selection) -> Iterator[Callable[[], Side]]:
+    """What gives each column: a running lab, or a variant of a scenario. Raises errors in the scenarios."""
+    requests = list(_requests(args))
+    for one in requests:
+        lab = running_lab(one)
+        if lab is not None:
+            yield partial(_standing, lab, lab.name if len(requests) > 1 else "", selection)
+            continue
+        (group,) = scenario_groups(one)
+        variants = list(variants_of(one))
+        name = ""
+        if len(variants) == 1 or len(requests) > 1:  # errors in a file have no column
+            plan = load_group(variants[0][1], group)
+            name = plan.name if len(requests) > 1 else ""
+        for words, chosen in variants:
+            yield partial(_built, " ".join(filter(None, [name, words])), chosen, group, selection)
+
+
+def _standing(lab: Client, label: str, selection: Selection) -> Side:
+    return Side(*observe(lab, label, selection))
+
+
+def _built(label: str, args: argparse.Namespace, group: Files, selection: Selection) -> Side:
+    return Side(*observed(label, partial(load_group, args, group), selection))

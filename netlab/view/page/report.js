@@ -1,0 +1,155 @@
+"use strict";
+// Filters the matrix, and plays journeys. Everything that is shown is in the page already.
+(() => {
+  const find = (id) => document.getElementById(id);
+  const all = (root, selector) => Array.from(root.querySelectorAll(selector));
+
+  // The matrix: a row stays if it has the text, and every word that was chosen.
+  const rows = all(find("flows"), "tr").map((row) => ({ row, text: row.textContent.toLowerCase() }));
+  const selects = all(document, "select[data-filter]");
+  const differs = find("filter-differs");
+  const MOST = 200; // rows that are laid out, until somebody asks for all
+  let most = MOST;
+  const filter = () => {
+    const words = find("filter-text").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const chosen = selects.filter((one) => one.value).map((one) => [one.dataset.filter, one.value]);
+    let count = 0;
+    for (const { row, text } of rows) {
+      const has = ([name, value]) =>
+        name === "outcome" || name === "path"
+          ? row.dataset[name].split(" ").includes(value)
+          : row.dataset[name] === value;
+      const stays =
+        words.every((word) => text.includes(word)) &&
+        chosen.every(has) &&
+        !(differs && differs.checked && !row.dataset.differs);
+      count += stays;
+      const over = stays && count > most;
+      if (row.hidden === stays) row.hidden = !stays;
+      if (row.classList.contains("over") !== over) row.classList.toggle("over", over);
+    }
+    const shown = count > most ? `, the first ${most} are shown` : "";
+    find("count").textContent = `${count} of ${rows.length} flows${shown}`;
+    find("every").hidden = count <= most;
+  };
+  find("every").addEventListener("click", () => { most = rows.length; filter(); });
+  const form = find("filters");
+  form.addEventListener("input", filter);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", () => { most = MOST; setTimeout(filter, 0); });
+  filter();
+
+  // A journey: the steps of all its sides go on together.
+  let flow = null, at = -1, timer = null;
+  const sides = () => all(flow, "article");
+  const steps = (side) => all(side, ".steps > li");
+  const length = () => Math.max(0, ...sides().map((side) => steps(side).length));
+
+  const walk = (side, list, now) => {
+    const place = side.querySelector(".walked");
+    if (!place) return;
+    const shown = document.createDocumentFragment();
+    const keys = new Set();
+    const step = list[now];
+    // The chains of this hook so far, each whole, with what was met in it.
+    for (const one of list.slice(0, now + 1)) {
+      if (step && one.dataset.stage === step.dataset.stage && one.dataset.chain) keys.add(one.dataset.chain);
+    }
+    for (const key of Array.from(keys).reverse()) {
+      const table = find(key).cloneNode(true);
+      table.removeAttribute("id");
+      for (const one of list.slice(0, now + 1)) {
+        if (one.dataset.chain !== key || one.dataset.stage !== step.dataset.stage) continue;
+        const row = table.querySelector(`tr[data-rule="${one.dataset.rule || "policy"}"]`);
+        if (row) row.classList.add("met");
+        if (row && one === step) row.classList.add("now");
+      }
+      shown.append(table);
+    }
+    place.replaceChildren(shown);
+  };
+
+  const show = (number) => {
+    if (!flow) return;
+    at = Math.min(Math.max(number, -1), length() - 1);
+    const told = [];
+    for (const side of sides()) {
+      const list = steps(side);
+      const now = Math.min(at, list.length - 1);
+      list.forEach((one, index) => {
+        one.classList.toggle("now", index === now);
+        if (index === now) {
+          one.setAttribute("aria-current", "step");
+          one.parentElement.scrollTop = one.offsetTop - one.parentElement.offsetTop - 40;
+        } else one.removeAttribute("aria-current");
+      });
+      const stage = now >= 0 ? list[now].dataset.stage : "";
+      all(side, "g[data-stage]").forEach((one) => one.classList.toggle("now", one.dataset.stage === stage));
+      walk(side, list, now);
+      if (now >= 0) told.push(list[now].textContent);
+    }
+    find("now").textContent = at < 0 ? "" : `Step ${at + 1} of ${length()}: ${told.join(" | ")}`;
+  };
+
+  const pause = () => {
+    clearInterval(timer);
+    timer = null;
+    find("play").textContent = "▶ Play";
+  };
+  const go = (by) => { pause(); show(at + by); };
+  const play = () => {
+    if (timer) { pause(); return; }
+    if (at >= length() - 1) show(-1);
+    show(at + 1);
+    find("play").textContent = "⏸ Pause";
+    timer = setInterval(() => {
+      if (at >= length() - 1) pause();
+      else show(at + 1);
+    }, 1200);
+  };
+
+  const open = (section) => {
+    pause();
+    if (flow) flow.classList.remove("open");
+    flow = section;
+    flow.classList.add("open");
+    find("controls").hidden = false;
+    find("hint").hidden = true;
+    show(-1);
+    flow.focus({ preventScroll: true });
+    find("journeys").scrollIntoView();
+  };
+  const followed = () => {
+    const target = find(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    if (target.classList.contains("flow")) open(target);
+    const closed = target.closest("details");
+    if (closed) { closed.open = true; target.scrollIntoView(); }
+  };
+  addEventListener("hashchange", followed);
+  find("play").addEventListener("click", play);
+  find("back").addEventListener("click", () => go(-1));
+  find("next").addEventListener("click", () => go(1));
+
+  addEventListener("keydown", (event) => {
+    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "Escape" && typing) { event.target.blur(); return; }
+    if (typing) return;
+    const keys = {
+      "/": () => find("filter-text").focus(),
+      k: play,
+      j: () => go(-1),
+      l: () => go(1),
+      Escape: () => {
+        pause();
+        const row = flow && document.querySelector(`#flows tr[data-key="${flow.id}"] a`);
+        if (row) { row.focus(); row.scrollIntoView({ block: "center" }); }
+      },
+    };
+    if (!(event.key in keys) || (!flow && event.key !== "/")) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  followed();
+})();

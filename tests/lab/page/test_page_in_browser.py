@@ -1,0 +1,209 @@
+"""The report in a real Chromium: filters, playback, keys, no error, no request, no fault that axe-core finds.
+
+Debian's Chromium, driven by Playwright; ./install --dev brings both. Without them these tests fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from support.pages import hostile, many, seed
+
+from netlab.view.page.report import Side, report
+
+CHROMIUM = "/usr/bin/chromium"
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium does not start its own sandbox as root; the pages are ours, from a local file.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Open a report; what the browser complained of, and what it asked for, must be nothing at the end."""
+    wrong: list[str] = []
+    contexts = []
+
+    def open_page(*sides: Side, **options: object) -> Page:
+        file = tmp_path / "report.html"
+        file.write_text(report(sides, "1"), encoding="utf-8")
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.on("request", lambda one: one.url == file.as_uri() or wrong.append(one.url))
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def rows(page: Page) -> int:
+    return page.locator("#flows tr:visible").count()
+
+
+def choose(page: Page, origin: str, target: str, family: str) -> str:
+    """Click the answer of a flow; returns the id of its journey."""
+    row = page.locator(f'#flows tr[data-origin="{origin}"][data-target="{target}"][data-family="{family}"]')
+    row.locator("a.answer").first.click()
+    return row.get_attribute("data-key") or ""
+
+
+def test_the_filters_find_flows_as_they_are_typed(opened: Open) -> None:
+    page = opened(seed())
+    assert rows(page) == len(seed().column.answers)
+    page.keyboard.press("/")
+    page.keyboard.type("client host:80")
+    assert rows(page) == 2
+    assert page.locator("#count").text_content() == "2 of 70 flows"
+    page.get_by_label("Family").select_option("ipv6")
+    assert rows(page) == 1
+    assert page.locator("#flows tr:visible").text_content().split()[-1] == "proxy"  # type: ignore[union-attr]
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_label("Outcome").select_option("timeout")
+    wanted = [one for _, one in seed().column.answers.values() if one.outcome == "timeout"]
+    page.wait_for_function(f"document.querySelectorAll('#flows tr:not([hidden])').length == {len(wanted)}")
+
+
+def test_a_journey_is_played_with_the_whole_chain_beside_it(opened: Open) -> None:
+    page = opened(seed())
+    key = choose(page, "client", "host:80/tcp", "ipv4")
+    flow = page.locator(f"#{key}")
+    assert flow.is_visible()
+    assert page.locator(".flow:visible").count() == 1
+    steps = flow.locator(".steps > li")
+    decided = next(n for n in range(steps.count()) if "decided" in (steps.nth(n).text_content() or ""))
+    for _ in range(decided + 1):
+        page.keyboard.press("l")
+    assert "now" in (steps.nth(decided).get_attribute("class") or "")
+    assert f"Step {decided + 1} of {steps.count()}" in (page.locator("#now").text_content() or "")
+    walked = flow.locator(".walked table").first
+    assert walked.locator("caption").text_content().startswith("ip filter DOCKER ")  # type: ignore[union-attr]
+    assert walked.locator("tbody tr").count() == 2  # the whole chain: 443, which did not match, and 80
+    assert "--dport 80 " in (walked.locator("tr.now").text_content() or "")
+    assert flow.locator("g.now").get_attribute("data-stage") == "2"
+    page.keyboard.press("j")
+    assert "now" in (steps.nth(decided - 1).get_attribute("class") or "")
+
+
+def test_play_goes_on_by_itself_and_pauses(opened: Open) -> None:
+    page = opened(seed())
+    page.clock.install()
+    choose(page, "host", "localhost:80/tcp", "ipv4")
+
+    def step() -> int:
+        return int((page.locator("#now").text_content() or "").split()[1])
+
+    page.keyboard.press("k")
+    first = step()
+    page.clock.run_for(1300)
+    assert step() > first
+    page.get_by_role("button", name="Pause").click()
+    paused = step()
+    page.clock.run_for(5000)
+    assert step() == paused
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.className") == "answer ok"
+
+
+def test_variants_are_played_beside_each_other(opened: Open) -> None:
+    page = opened(seed("one"), seed("two"))
+    key = choose(page, "client", "host:80/tcp", "ipv4")
+    page.keyboard.press("l")
+    assert page.locator(f"#{key} article").count() == 2
+    assert page.locator(f"#{key} .steps li.now").count() == 2
+    page.get_by_label("only differences").check()
+    assert rows(page) == 0
+
+
+def test_without_its_script_everything_is_there_to_read(opened: Open) -> None:
+    page = opened(seed(), java_script_enabled=False)
+    assert page.locator(".flow:visible").count() == len(seed().column.answers)
+    assert not page.locator("#filters").is_visible()
+    assert page.get_by_text("put the rule in DOCKER-USER").first.is_visible()
+
+
+def test_print_shows_every_journey_and_no_control(opened: Open) -> None:
+    page = opened(seed())
+    page.emulate_media(media="print")
+    assert page.locator(".flow:visible").count() == len(seed().column.answers)
+    assert not page.locator("#filters").is_visible()
+
+
+def test_hostile_text_runs_nothing(opened: Open) -> None:
+    page = opened(hostile())
+    page.locator("#flows a.answer").nth(3).click()
+    for _ in range(6):
+        page.keyboard.press("l")
+    assert page.evaluate("typeof pwned") == "undefined"
+    assert page.evaluate("document.querySelectorAll('img, iframe, object').length") == 0
+    assert page.evaluate("document.scripts.length") == 2
+    assert page.evaluate("document.title").startswith("netlab: </script></title>")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_axe_finds_nothing(opened: Open, scheme: str, width: int, height: int) -> None:
+    page = opened(
+        seed(), viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    key = choose(page, "client", "host:80/tcp", "ipv4")
+    for _ in range(3):
+        page.keyboard.press("l")
+    assert page.locator(f"#{key}").is_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    # Nothing but the boxes that scroll by themselves is wider than the screen.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_reduced_motion_is_honoured(opened: Open) -> None:
+    page = opened(seed(), reduced_motion="reduce")
+    choose(page, "client", "host:80/tcp", "ipv4")
+    look = "getComputedStyle(document.querySelector('.flow.open .steps li')).transitionDuration"
+    assert page.evaluate(look) == "0s"
+
+
+def test_a_matrix_of_2000_flows_filters_without_a_visible_pause(opened: Open) -> None:
+    """In CPU time of the page's process, which other programs on the machine do not change."""
+    page = opened(many(2000))
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "ProcessTime")
+
+    took = []
+    for text in ("httpd-1", "client", "x", ""):
+        before = used()
+        page.evaluate(
+            """(text) => {
+                const box = document.getElementById("filter-text");
+                box.value = text;
+                box.dispatchEvent(new Event("input", {bubbles: true}));
+                document.body.offsetHeight;  // the layout is part of it
+            }""",
+            text,
+        )
+        took.append(used() - before)
+    assert max(took) < 0.1, took
+    assert page.locator("#count").text_content() == "2000 of 2000 flows, the first 200 are shown"
+    page.get_by_role("button", name="Show all").click()
+    assert page.locator("#count").text_content() == "2000 of 2000 flows"
+    assert page.locator("#flows tr.over").count() == 0
