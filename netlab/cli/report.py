@@ -13,7 +13,7 @@ from netlab.cli.scenarios import load_group, running_lab, scenario_groups
 from netlab.journey.matrix import Selection
 from netlab.lab.temporary import observe, observed
 from netlab.version import __version__
-from netlab.view.matrix import unmeasured
+from netlab.view.matrix_flows import unmeasured
 from netlab.view.page.report import Side, report
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from netlab.model.shown import shown
 from netlab.view.graph.svg import svg as topology_svg
 from netlab.view.graph.topology import topology
 from netlab.view.lab import remarks, summary
-from netlab.view.matrix import answer_words
+from netlab.view.matrix_flows import answer_words
 from netlab.view.page.chains import Chains
 from netlab.view.page.steps import Step, steps
 from netlab.view.path.scene import picture
