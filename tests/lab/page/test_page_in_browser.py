@@ -127,6 +127,11 @@ def test_variants_are_played_beside_each_other(opened: Open) -> None:
     page.keyboard.press("l")
     assert page.locator(f"#{key} article").count() == 2
     assert page.locator(f"#{key} .steps li.now").count() == 2
+    one, two = (page.locator(f"#{key} article").nth(number).bounding_box() for number in (0, 1))
+    assert one is not None
+    assert two is not None
+    assert one["y"] == two["y"]
+    assert one["x"] + one["width"] <= two["x"]
     page.get_by_label("only differences").check()
     assert rows(page) == 0
 
@@ -156,6 +161,7 @@ def test_hostile_text_runs_nothing(opened: Open) -> None:
     assert page.evaluate("document.title").startswith("netlab: </script></title>")
 
 
+@pytest.mark.timeout(300)  # axe-core looks at every element, and at its contrast
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
 def test_axe_finds_nothing(opened: Open, scheme: str, width: int, height: int) -> None:
