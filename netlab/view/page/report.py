@@ -123,7 +123,7 @@ def report(sides: Sequence[Side], version: str) -> str:
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
-    return environment.get_template("report.html").render(
+    page: str = environment.get_template("report.html").render(
         labs=labs, flows=flows, never=_never, named=_NAMED, version=version, several=len(sides) > 1,
         title=", ".join(dict.fromkeys(side.plan.name for side in sides if side.plan is not None)),
         titles={flow.key: flow.title for flow in flows},
@@ -131,6 +131,7 @@ def report(sides: Sequence[Side], version: str) -> str:
         style=Markup(style), script=Markup(script), early=Markup(_EARLY),  # noqa: S704 - netlab's own files
         style_hash=_hash(style), script_hash=_hash(script), early_hash=_hash(_EARLY),
     )  # fmt: skip
+    return page
 
 
 _FILTERS = ("origin", "target", "family", "outcome", "path")
