@@ -146,9 +146,21 @@ def test_the_rules_that_no_flow_met() -> None:
     dead = {text for state, text in rows if state == "dead"}
     assert "-o docker0 -j DOCKER" in dead
     assert "-o docker_httpd -j DOCKER" not in dead
-    never = page.partition('<ul class="never">')[2].partition("</ul>")[0]
-    assert "ip filter DOCKER-ISOLATION-STAGE-2 of host" in never
-    assert "ip filter DOCKER-USER of host" not in never
+
+
+def test_the_chains_that_no_flow_traversed() -> None:
+    side = seed()
+    assert "ip filter DOCKER-USER of host" not in never(report([side], "1"))
+    from_host = {asked: answer for asked, answer in side.column.answers.items() if asked[0] == "host"}
+    assert from_host
+    names = never(report([Side(Column("", from_host), side.plan, side.rules)], "1"))
+    assert "ip filter DOCKER-USER of host" in names
+    assert "ip nat OUTPUT of host" not in names
+
+
+def never(page: str) -> str:
+    """The list of chains that no flow traversed."""
+    return page.partition('<ul class="never">')[2].partition("</ul>")[0]
 
 
 def test_native_tables_have_chains_policies_and_rules() -> None:

@@ -186,7 +186,7 @@ def hostile() -> Journey:
 def test_hostile_text_is_text() -> None:
     drawing = path.svg([hostile()], PLAN)
     names = {one.tag.removeprefix(SVG) for one in ElementTree.fromstring(drawing).iter()}
-    assert names == {"svg", "title", "desc", "style", "rect", "polyline", "text"}
+    assert names == {"svg", "title", "desc", "style", "g", "rect", "polyline", "text"}
     joined = "".join("".join(texts(drawing)).split())
     assert "".join(shown_in_line(f"CHAIN{HOSTILE}").split()) in joined
     written = path.text([hostile()], PLAN)
