@@ -45,6 +45,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "init": None,
     "plan": None,
     "graph": ("LAB",),
+    "report": ("LAB", "-o", "/dev/null"),
     "doctor": (),
     "clean": (),
     "completion": None,

@@ -108,6 +108,7 @@ def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netla
     folder = tmp_path / EVIL
     folder.mkdir()
     file, junit, packets = folder / f"{EVIL}\n.yaml", tmp_path / "junit.xml", tmp_path / "packets"
+    page = tmp_path / "page.html"
     file.write_text(yaml(hostile_scenario()))
     name = netlab.name()
     node = f"{name}.host"
@@ -127,6 +128,7 @@ def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netla
         ("rules", node, "--json"): 0,
         ("probe", name, "client -> host:80"): 0,
         ("probe", name, "client -> host:80", "--json", "-4"): 0,
+        ("probe", name, "client -> host:80", "--picture"): 0,
         ("probe", name, f"client -> {EVIL}:80"): 2,
         ("explain", name, "client -> host:80", "-4"): ANY,
         ("plan", file): 0,
@@ -134,6 +136,7 @@ def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netla
         ("plan", file, "--rules", "ipv4"): 0,
         ("graph", file): 0,
         ("graph", file, "--format", "svg"): 0,
+        ("report", file, "--from", "client", "-o", page): 0,
         ("matrix", file): 0,
         ("diff", file, "--engine", "docker-28"): 0,
         ("verify", file, "--junit", junit): 1,
@@ -162,6 +165,7 @@ def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netla
     (suite,) = ElementTree.parse(junit).getroot()
     assert suite.get("failures") == "1"
     assert harmless(junit.read_text())
+    assert harmless(page.read_text())
 
 
 @pytest.mark.parametrize(
