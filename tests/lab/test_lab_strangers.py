@@ -104,6 +104,7 @@ def hostile_scenario() -> dict[str, Any]:
     }
 
 
+@pytest.mark.timeout(300)  # some forty commands
 def test_control_sequences_of_a_scenario_do_not_reach_the_terminal(netlab: Netlab, tmp_path: Path) -> None:
     folder = tmp_path / EVIL
     folder.mkdir()
