@@ -53,28 +53,20 @@ def run(args: argparse.Namespace) -> int:
     return 3 if unmeasured(columns) else 0
 
 
-def _requests(args: argparse.Namespace) -> Iterator[argparse.Namespace]:
-    """The arguments of each scenario or lab alone."""
-    for file in args.files:
-        yield Namespace(**{**vars(args), "files": [file], "merged": []})
-    if args.merged or not args.files:
-        yield Namespace(**{**vars(args), "files": []})
-
-
 def _jobs(args: argparse.Namespace, selection: Selection) -> Iterator[Callable[[], Side]]:
     """What gives each column: a running lab, or a variant of a scenario. Raises errors in the scenarios."""
-    requests = list(_requests(args))
-    for one in requests:
-        lab = running_lab(one)
+    groups = scenario_groups(args)
+    for group in groups:
+        merged = args.merged if group is groups[-1] else []
+        lab = running_lab(Namespace(**{**vars(args), "files": list(group), "merged": merged}))
         if lab is not None:
-            yield partial(_standing, lab, lab.name if len(requests) > 1 else "", selection)
+            yield partial(_standing, lab, lab.name if len(groups) > 1 else "", selection)
             continue
-        (group,) = scenario_groups(one)
-        variants = list(variants_of(one))
+        variants = list(variants_of(args))
         name = ""
-        if len(variants) == 1 or len(requests) > 1:  # errors in a file have no column
+        if len(variants) == 1 or len(groups) > 1:  # errors in a file have no column
             plan = load_group(variants[0][1], group)
-            name = plan.name if len(requests) > 1 else ""
+            name = plan.name if len(groups) > 1 else ""
         for words, chosen in variants:
             yield partial(_built, " ".join(filter(None, [name, words])), chosen, group, selection)
 

@@ -33,7 +33,6 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "verify": ("SEED", "scenarios/hairpin.yaml", "scenarios/udp.yaml", "--json"),
     "diff": ("SEED", "--engine", "docker-28", "--json"),
     "plan": ("scenarios/dual-stack.yaml", "--json"),
-    "graph": ("LAB",),
     "gallery": ("--json",),
     "clean": ("--dry-run",),
     "completion": ("bash",),

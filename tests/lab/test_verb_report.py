@@ -34,6 +34,25 @@ def test_a_running_lab_and_a_file(netlab: Netlab, tmp_path: Path) -> None:
     assert f'<th scope="col">{lab}</th><th scope="col">httpd</th>' in page
 
 
+def test_two_projects_on_one_host_are_one_column(netlab: Netlab, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    shop = tmp_path / "shop" / "compose.yaml"
+    shop.write_text("services: {web: {image: nginx, ports: ['8080:80']}}\n")
+    file = tmp_path / "report.html"
+    chosen = ("--from", "client", "--published")
+    netlab("report", SEED, "+", shop, SEED, *chosen, "-o", file)
+    page = file.read_text()
+    assert '<th scope="col">httpd</th><th scope="col">httpd</th>' in page
+    asked = '<tr data-key="[^"]*" data-origin="client" data-target="{}" data-family="ipv4" .*?</tr>'
+    both, one = (re.search(asked.format(to), page, re.DOTALL) for to in ("host:80/tcp", "host:8080/tcp"))
+    assert both is not None
+    assert both[0].count('class="answer ok"') == 2
+    assert one is not None
+    assert one[0].count('class="answer ok"') == 1
+    failed = netlab("report", SEED, "+", "-o", file, code=2)
+    assert "+ stands between two files: a.yaml + b.yaml" in failed.stderr
+
+
 def test_what_cannot_be_reported(netlab: Netlab, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     failed = netlab("report", SEED, "--from", "nobody", "-o", file, code=2)

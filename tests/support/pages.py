@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import netlab
@@ -14,7 +16,7 @@ from netlab.model.plan import Plan
 from netlab.model.rules import IptablesRuleset
 from netlab.plan.live_rules import NativeTable, Reasons, Rules, parse_save
 from netlab.plan.render import restore_text
-from netlab.view.page.report import Side
+from netlab.view.page.report import Side, report
 from support.recorded import JOURNEYS, SCENARIO
 
 HOSTILE: Final = (
@@ -88,12 +90,28 @@ def _hostile_visit(visit: HookVisit) -> HookVisit:
     return replace(visit, iif=f"eth{HOSTILE}", rules=tuple(hits))
 
 
-def many(count: int) -> Side:
-    """A matrix of ``count`` flows, made of the seed's."""
+def many() -> Side:
+    """A matrix of 2,000 flows, made of the seed's without their paths, which filters do not read."""
     side = seed()
     flows = list(side.column.answers.items())
     answers = {}
-    for number in range(count):
-        (origin, target, family), answer = flows[number % len(flows)]
-        answers[f"{origin}-{number}", target, Family(family)] = answer
+    for number in range(2000):
+        (origin, target, family), (cell, journey) = flows[number % len(flows)]
+        answers[f"{origin}-{number}", target, Family(family)] = cell, replace(journey, legs=())
     return Side(Column("", answers), side.plan, side.rules)
+
+
+def few() -> Side:
+    """The seed's answers from one origin: every kind of part that a page has, and a tenth of its elements."""
+    side = seed()
+    answers = {asked: one for asked, one in side.column.answers.items() if asked[0] == "client"}
+    return Side(replace(side.column, answers=answers), side.plan, side.rules)
+
+
+@cache
+def written(*make: Callable[[], Side]) -> str:
+    """The page of these sides; each page is written once in a process."""
+    sides = [one() for one in make]
+    if len(sides) > 1:
+        sides = [replace(side, column=replace(side.column, label=str(n))) for n, side in enumerate(sides, 1)]
+    return report(sides, "1")
