@@ -2,8 +2,8 @@
 
 ``python tests/run_tests.py ARGUMENT…`` takes pytest's arguments. If at most five tests fail, exactly these
 run again: in one process, one after another. Both results are printed, and the exit code is 0 if each of them
-passes alone. More failures, a collection error or a crashed worker end the run at once with pytest's own code.
-So does a run that was cut short (``-x``): nobody knows what its other tests would have said.
+passes alone. With more failures, a collection error or a crashed worker, the exit code is pytest's own. So is
+that of a run that was cut short (``-x``): nobody knows what its other tests would have said.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import open_files
 
 SCENARIO = {
     "services": {
@@ -59,13 +60,7 @@ class Opened:
 
     def held(self, pid: str) -> list[str]:
         """Which descriptors of a process are these."""
-        found = []
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-            for path in Path(f"/proc/{pid}/fd").iterdir():
-                with suppress(FileNotFoundError):
-                    if self._mark(str(path)) in self.marks:
-                        found.append(str(path))
-        return found
+        return [path for path, file in open_files(int(pid)).items() if file in self.marks]
 
 
 @pytest.fixture

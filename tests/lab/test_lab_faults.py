@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.processes import stopped
+from support.witness import until
 
 import netlab as package
 from netlab.lab import state
@@ -23,8 +25,8 @@ from netlab.lab.client import launch
 from netlab.model.errors import LabError, MachineError
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-#: Seconds within which anything ends; a bound that is waited for in vain is longer.
-SOON = 9.0
+#: Seconds: more than a test has.  Whatever waits for such a bound in vain fails its test.
+NEVER = 1000.0
 
 Faulty = Callable[..., package.Lab]
 
@@ -43,12 +45,11 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
         made.append(package.Lab(SEED))
         return made[-1]
 
+    monkeypatch.setattr(launch, "PATIENCE", NEVER)
     yield make
     for lab in made:
         name = lab.name
-        began = time.monotonic()
         lab.close()
-        assert time.monotonic() - began < SOON
         assert not os.path.exists(f"{state.root()}/{name}")
         assert not [link for link in state.netns_names() if link.startswith(f"{name}.")]
 
@@ -75,12 +76,6 @@ def warnings_of(lab: package.Lab) -> str:
     return "\n".join(record.data.get("warnings", ()))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-
-
 def answers(lab: package.Lab) -> bool:
     return lab.probe("client -> host:80", 4).outcome == "ok"
 
@@ -94,7 +89,7 @@ def test_a_responder_that_is_killed_is_started_again_and_that_is_said(faulty: Fa
         os.kill(before := process_of(lab, "responder"), signal.SIGKILL)
         while before == process_of(lab, "responder"):
             lab.client.status()
-        until(lambda: answers(lab))
+        until(lambda: answers(lab), "the new responder answers")
     assert "the responder was ended by SIGKILL, and was started again" in warnings_of(lab)
     processes = lab.client.status()["processes"]
     assert [p["returncode"] for p in processes] == [None] * len(processes)
@@ -124,29 +119,44 @@ def test_a_responder_that_dies_again_and_again_is_not_started_for_ever(faulty: F
     assert lab.exec("client", ["true"]).returncode == 0
 
 
-@pytest.mark.parametrize("fault", ["os._exit(9)", "os.kill(os.getpid(), signal.SIGSTOP)"])
-def test_a_responder_that_fails_in_the_middle_of_a_change(faulty: Faulty, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "how"),
+    [
+        ("os._exit(9)", "ended with exit code 9"),
+        ("os.kill(os.getpid(), signal.SIGSTOP)", "was stopped"),
+        ("signal.pause()", "did not answer within 30 s"),
+    ],
+    ids=["dies", "stops", "hangs"],
+)
+def test_a_responder_that_fails_in_the_middle_of_a_change(faulty: Faulty, fault: str, how: str) -> None:
     """The change goes on with another."""
     lab = faulty(
         f"""
         import netlab.lab.supervisor.responding as responding
         import netlab.lab.services.responder as responder
-        responding.PATIENCE = 1.0
         obey = responder.Responder._obey
         def fail(self, channel):
             {fault}
         responder.Responder._obey = fail
+        order, late = responding.Responding.order, responding.Responding._late
+        def hurry(self, *arguments):  # the responder of the change has a second, the next one 30
+            responding.PATIENCE = 1.0 if "pause" in {fault!r} else {NEVER}
+            order(self, *arguments)
+        def patient(self):
+            responding.PATIENCE = 30.0
+            late(self)
+        responding.Responding.order, responding.Responding._late = hurry, patient
         """
     )
     lab.do("restart httpd")
-    assert "the responder" in warnings_of(lab)
+    assert f"the responder {how}" in warnings_of(lab)
     assert answers(lab)
 
 
 def test_a_responder_that_is_stopped_before_a_change(faulty: Faulty) -> None:
     lab = faulty()
-    os.kill(process_of(lab, "responder"), signal.SIGSTOP)
-    lab.do("restart httpd")
+    with stopped(process_of(lab, "responder")):
+        lab.do("restart httpd")
     assert "the responder was stopped" in warnings_of(lab)
     assert answers(lab)
 
@@ -271,29 +281,24 @@ def test_a_client_that_is_killed_leaves_the_next_one_a_lab_that_is_changed(
 
 @pytest.mark.parametrize("verb", ["remove", "pairs"])
 def test_a_stopped_proxy_holds_up_nobody(faulty: Faulty, verb: str) -> None:
-    lab = faulty()
-    pid = process_of(lab, "docker-proxy")
-    began = time.monotonic()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    lab = faulty(f"import netlab.lab.services.proxies as proxies; proxies.ANSWER_TIMEOUT = {NEVER}")
+    with stopped(process_of(lab, "docker-proxy")):
         if verb == "pairs":
             with pytest.raises(LabError, match="it is stopped"):
                 lab.client.pairs("host")
         else:
             with pytest.raises(LabError, match=r"docker-proxy .* does not answer: it is stopped"):
                 lab.do("stop httpd")
-        assert time.monotonic() - began < SOON
         assert lab.exec("client", ["true"]).returncode == 0
-    finally:
-        os.kill(pid, signal.SIGCONT)
     if verb == "pairs":  # what it answered too late is nobody's answer
         assert lab.client.pairs("host", time.monotonic_ns()) == ([], True)
 
 
 def test_down_ends_a_supervisor_that_is_stopped(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "PATIENCE", 0.3)
     lab = faulty()
-    os.kill(int(lab.client.record["pid"]), signal.SIGSTOP)
+    monkeypatch.setattr(launch, "PATIENCE", 0.3)
+    with stopped(int(lab.client.record["pid"])):
+        lab.close()
 
 
 # ── no space ──────────────────────────────────────────────────────────────────────────────────────────────

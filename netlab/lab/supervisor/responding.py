@@ -6,7 +6,8 @@
         │  ◀── answer ──────┤              what this kernel cannot do, or an error
         ├──── order ───────▶│              ports to close and to open, when the lab is changed
         │  ◀── answer ──────┤
-        │              ✗ dies              a new one is forked, with what it is to listen on by then
+        │              ✗ dies              a new one is forked, with what it is to listen on by then;
+        │                                  also if it is stopped while it owes an answer
 
 A container's packets reach the responder, so a bug there must cost no more than the current connections.
 """
@@ -101,7 +102,7 @@ class Responding:
             orders = Channel(its)
             return serve(self._spec(), runtime.private, orders.send, orders)
 
-        child = Child(0, "responder", on_exit=self._ended)
+        child = Child(0, "responder", on_exit=self._ended, on_stop=self._stopped)
         self._child = runtime.children.fork(child, work, keep=(its.fileno(),))
         its.close()
         self._channel = Channel(mine)
@@ -187,6 +188,12 @@ class Responding:
             self._replace()
         elif self._may_live():  # its death was noted before its exit was seen
             self._runtime.children.known.pop(child.pid, None)
+
+    def _stopped(self, child: Child) -> None:
+        if child is self._child and self._owed:  # otherwise it may still be continued before it is needed
+            self._runtime.children.kill(child)
+            self._dead("was stopped")
+            self._replace()
 
     def _may_live(self) -> bool:
         return len(self._deaths) <= DEATHS

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.processes import stopped
 
 import netlab
 from netlab.kernel import neighbours, netns
@@ -51,14 +52,10 @@ def asked(lab: netlab.Lab, flow: str) -> Journey:
 
 
 def test_a_stopped_server_answers_nobody_and_refuses_nobody(lab: netlab.Lab) -> None:
-    server = process_behind(lab, "web", "tcp", 80)
-    os.kill(server, signal.SIGSTOP)
-    try:
+    with stopped(process_behind(lab, "web", "tcp", 80)):
         for flow in ("client -> host:8080/tcp", "client -> host:8053/udp"):
             with pytest.raises(Unmeasured, match="built-in server of web is stopped"):
                 lab.probe(flow, family=4)
-    finally:
-        os.kill(server, signal.SIGCONT)
     assert lab.probe("client -> host:8080/tcp", family=4).outcome == "ok"
 
 
