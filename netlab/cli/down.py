@@ -10,7 +10,7 @@ from netlab.cli.output import print_json, say
 from netlab.lab import state
 from netlab.lab.bring_up import take_down
 from netlab.model.errors import UsageError
-from netlab.scenario.names import lab_name
+from netlab.model.file_names import lab_name
 
 if TYPE_CHECKING:
     import argparse

@@ -19,7 +19,7 @@ import select
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.channel import Disconnected
 from netlab.lab import state
@@ -27,7 +27,9 @@ from netlab.lab.client.client import Client
 from netlab.lab.client.launch import Launch
 from netlab.lab.state import Lock
 from netlab.model.errors import LabError, NetlabError, UsageError
-from netlab.model.plan import Plan
+
+if TYPE_CHECKING:
+    from netlab.model.plan import Plan
 
 Tell = Callable[[str], None]
 Show = Callable[[list[str]], None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.model.errors import OptionError, UsageError
+from netlab.model.file_names import lab_name
 from netlab.model.problem import OptionName, Position
 from netlab.model.scenario import Scenario
 from netlab.scenario import compose_shapes
@@ -27,7 +28,7 @@ from netlab.scenario.check_size import check_size
 from netlab.scenario.environment import active_profiles
 from netlab.scenario.files import Files
 from netlab.scenario.hosts import Overrides
-from netlab.scenario.names import lab_name, wrong_lab_name
+from netlab.scenario.names import wrong_lab_name
 from netlab.scenario.netlab_shapes import NETLAB
 from netlab.scenario.places import Place
 from netlab.scenario.project import Project, load_project

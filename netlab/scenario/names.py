@@ -1,4 +1,4 @@
-"""How a lab and a Compose project get their names, and which files a folder offers."""
+"""What the names of a lab and of a Compose project may be, and which scenario files a folder offers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from netlab.model.file_names import COMPOSE_FILES, COMPOSE_OVERRIDES, LAB_LENGTH, NETLAB_FILES
 from netlab.scenario.tree import shown
 
-#: Compose's own names for a project's file, in its order (compose-go, cli/options.go)
-COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-COMPOSE_OVERRIDES = (
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-)
-NETLAB_FILES = ("netlab.yaml", "netlab.yml")
-#: so that LAB.NODE fits into a file name, and the path of a socket below it into sun_path
-LAB_LENGTH = 63
 _LAB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 
@@ -72,20 +62,6 @@ def _compose_files_in(folder: Path) -> list[Path]:
             overrides = [folder / other for other in COMPOSE_OVERRIDES if (folder / other).is_file()]
             return [folder / name, *overrides[:1]]
     return []
-
-
-def folder_of(path: Path) -> Path:
-    """The folder that contains a file, as an absolute path."""
-    return path.absolute().parent
-
-
-def lab_name(path: Path) -> str:
-    """The file's stem, or its folder's name for compose.yaml, docker-compose.yaml and netlab.yaml."""
-    name = path.name
-    generic = name in COMPOSE_FILES or name in COMPOSE_OVERRIDES or name in NETLAB_FILES
-    stem = folder_of(path).resolve().name if generic else path.stem
-    made = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:LAB_LENGTH].rstrip("-_")
-    return made or "lab"
 
 
 def wrong_lab_name(text: str) -> str | None:

@@ -9,8 +9,9 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from netlab.first_use import at_first_use
 from netlab.kernel.channel import MAX_FDS, Channel, Disconnected, Message
-from netlab.lab import codec, state
+from netlab.lab import state
 from netlab.lab.client.launch import end
 from netlab.lab.client.nodes import resolve
 from netlab.lab.client.process import Process
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from netlab.model.plan import Plan
 
 
+#: The classes of a plan take longer to import than all else here, and `down` needs none of them.
+_codec = at_first_use(__name__, {"loads": "netlab.lab.codec"})
 #: Seconds to wait for the supervisor's answer: longer than it waits for any of its own processes.
 PATIENCE = 30.0
 
@@ -61,7 +64,8 @@ class Client:
         """
         if self._plan is None:
             try:
-                self._plan = codec.loads(self._read("plan.json"))
+                loads: Any = _codec("loads")
+                self._plan = loads(self._read("plan.json"))
             except (FileNotFoundError, ValueError) as error:
                 raise LabError(
                     f"cannot read the plan of {self.name}: {error}; take the lab down and up again"

@@ -46,6 +46,16 @@ def test_what_must_be_instant_imports_nothing_heavy(arguments: list[str], tmp_pa
     assert not HEAVY & set(modules)
 
 
+@pytest.mark.parametrize("verb", ["down", "exec", "clean"])
+def test_what_only_talks_to_a_lab_imports_no_plan(verb: str) -> None:
+    program = f"import sys, netlab.cli.{verb}; print(*(m for m in sys.modules if m.startswith('netlab.')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    packages = {name.split(".")[1] for name in done.stdout.split()}
+    assert "lab" in packages
+    assert not {"scenario", "plan", "engine", "firewall", "journey"} & packages
+    assert "netlab.model.plan" not in done.stdout.split()
+
+
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from netlab.model.errors import UsageError
+from netlab.model.file_names import lab_name
 from netlab.model.problem import ScenarioError
 from netlab.model.scenario import ExposedPort, Scenario
 from netlab.scenario import Overrides, daemon_setting, find_default, folder_environment, load, scale_setting
-from netlab.scenario.names import lab_name, normalised_project
+from netlab.scenario.names import normalised_project
 
 
 def ports(scenario: Scenario, name: str) -> list[tuple[int, int]]:
