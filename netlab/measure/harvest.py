@@ -151,7 +151,9 @@ class Harvest:
         counts as a timeout: otherwise, a flow's outcome would depend on the load, and on earlier flows.
         """
         icmp = result.icmp
-        if result.outcome != "unreachable" or icmp is None or stopped(paths) is not None:
+        stop = stopped(paths)
+        rejected = stop is not None and stop.key is not None  # the packet, not a search for a neighbour
+        if result.outcome != "unreachable" or icmp is None or rejected:
             return False
         if (icmp.type, icmp.code) != ((1, 3) if ":" in icmp.sender else (3, 1)):
             return False

@@ -59,6 +59,8 @@ _CANARY_PATIENCE: Final = 2.0
 _STALL: Final = 0.05
 #: Seconds that the kernel searches for a neighbour (three times, one a second), less some room.
 _SEARCH: Final = 2.9
+#: Seconds in which a search that goes on is repeated (neigh.default.retrans_time_ms), and some room.
+_REPEAT: Final = 1.2
 
 
 class Session:
@@ -263,7 +265,7 @@ class Session:
 
     def _fly(self, flows: Sequence[Flow], shape: Shape | None) -> list[Probe]:
         """Have all flows answered, dropped or timed out."""
-        self._patience = patience()
+        self._patience = max(patience(), _REPEAT) if self._wide and self._searching() else patience()
         in_flight = InFlight(self.tracers, self._crafted)
         probes = [self._probe(flow, shape) for flow in flows]
         try:
@@ -294,6 +296,10 @@ class Session:
             for probe in probes:
                 probe.close()
         return probes
+
+    def _searching(self) -> bool:
+        """Whether a node searches for a neighbour: what becomes of the search is seen when it is repeated."""
+        return any(neighbours.unresolved(netns) for netns in self._namespaces.values())
 
     def _probe(self, flow: Flow, shape: Shape | None) -> Probe:
         number = self._next_port
