@@ -55,7 +55,8 @@ class Printed:
     iif: str | None
     oif: str | None
     left: tuple[str, str] | None = None  #: its addresses at the end of the hook
-    early: bool = False  #: a chain before netlab's first one
+    #: netlab's tables whose first chain it passed: a session has one, and a closer look another
+    begun_by: set[str] = field(default_factory=set)
     hits: list[Hit] = field(default_factory=list)
 
 
@@ -160,10 +161,10 @@ class Reader:
     def printed(self) -> list[Printed]:
         """What nft printed since :meth:`begin`; raises CommandFailed if its rules cannot be listed."""
         lines = self._lines(0)
-        found = list(_passes(lines, self._ruleset))
+        found = list(passes(lines, self._ruleset))
         if self._ruleset.lacking:
             self._ruleset.read(self._namespace)
-            found = list(_passes(lines, self._ruleset))
+            found = list(passes(lines, self._ruleset))
         return found
 
     def connections(self) -> dict[tuple[str, str], tuple[str, str]]:
@@ -186,7 +187,7 @@ class Reader:
         self._folder.cleanup()
 
 
-def _passes(lines: Iterable[str], ruleset: Ruleset) -> Iterator[Printed]:
+def passes(lines: Iterable[str], ruleset: Ruleset) -> Iterator[Printed]:
     """Put the lines of one packet at one hook together: IP hooks only."""
     opened: dict[tuple[str, str], Printed] = {}
     for line in lines:
@@ -205,18 +206,17 @@ def _passes(lines: Iterable[str], ruleset: Ruleset) -> Iterator[Printed]:
             if own and chain.startswith("last-") and current is not None and current.hook == hook and ends:
                 current.left = _ends(ends)
                 continue
-            if own and chain.startswith("first-") and current is not None and current.early:
-                current.early = current.hook != hook
-                if not current.early:
-                    continue
-            elif current is not None and current.hook == hook and not (own and chain.startswith("first-")):
+            began = own and chain.startswith("first-")
+            if current is not None and current.hook == hook and not (began and table in current.begun_by):
+                if began:
+                    current.begun_by.add(table)
                 continue
             if ends is None:
                 opened.pop(layer, None)
                 continue
             links: dict[str, str] = dict(_INTERFACE.findall(rest))
             current = opened[layer] = Printed(
-                str(hook), *_ends(ends), links.get("i"), links.get("o"), early=not own,
+                str(hook), *_ends(ends), links.get("i"), links.get("o"), begun_by={table} if own else set(),
             )  # fmt: skip
             yield current
         elif current is not None and not own:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from witness.readings import Readings
+from witness.readings import Readings, Ruleset, passes
 from witness.run import Run
 from witness.tally import Count
 from witness.worlds import ONE, Question, flows_of
@@ -63,3 +63,20 @@ def test_the_second_reading_finds_what_is_not_so(tmp_path: Path) -> None:
             for words, made_up in wrong.items():
                 (one,) = readings.compare([replace(journey, legs=(made_up,))])
                 assert words in one.problem
+
+
+def test_two_sessions_and_a_chain_before_theirs_are_one_pass() -> None:
+    """A closer look has tables of its own; a chain at the lowest priority comes before both."""
+    packet = 'packet: iif "a" oif "b" ip saddr 1.1.1.1 ip daddr 2.2.2.2 ip ttl 64 tcp sport 5 tcp dport 99'
+    chains = ("inet wit c", "ip netlab-trace-7 first-forward", "ip netlab-trace-9 first-forward")
+    after = ("ip filter FORWARD", "ip netlab-trace-9 last-forward", "ip netlab-trace-7 last-forward")
+    once = [f"trace id 1f {chain} {packet}" for chain in chains]
+    once.insert(1, "trace id 1f inet wit c policy accept")
+    once += [f"trace id 1f {chain} {packet}" for chain in after]
+    once.insert(5, "trace id 1f ip filter FORWARD rule accept # handle 8 (verdict accept)")
+    known = Ruleset({("inet", "wit", "c"): "forward", ("ip", "filter", "FORWARD"): "forward"})
+    known.texts[("ip", "filter", "FORWARD"), 8] = "-A FORWARD -j ACCEPT"
+    both = [one.hits for one in passes(once + once[2:], known)]
+    accepted = ("ip", "filter", "FORWARD", "-A FORWARD -j ACCEPT", "accept")
+    assert both[0] == [("inet", "wit", "c", None, "policy accept"), accepted]
+    assert both[1:] == [[accepted]]
