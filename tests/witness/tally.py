@@ -37,6 +37,8 @@ class Count:
     false: list[str] = field(default_factory=list)
     once: list[str] = field(default_factory=list)  #: disagreements that were not seen again, in words
     hidden: list[str] = field(default_factory=list)  #: unmeasured ones, in words
+    #: disagreements that were looked at by hand: the witness was wrong, and is mended
+    misread: list[str] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Count:
@@ -101,6 +103,7 @@ def page(runs: list[Count]) -> str:
 | packets at hooks, with rules and verdicts, compared with `nft monitor trace` | {count.hooks} |
 | connections compared with `conntrack -E` | {count.connections} |
 | flows of which nft printed less than netlab, and then not again | {count.unread} |
+| disagreements in which the witness was wrong (it has been mended) | {len(count.misread)} |
 
 | unmeasured | flows | outcome | only the decision |
 |---|---|---|---|
@@ -123,6 +126,10 @@ with iptables or nft in `filter`, `raw` and `mangle`, and none that hide from a 
 ## False
 
 {_listed(count.false)}
+
+## The witness was wrong
+
+{_listed(count.misread)}
 
 ## Not seen again
 
