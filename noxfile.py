@@ -19,8 +19,9 @@ ROOT = Path(__file__).parent
 BIN = Path(sys.executable).parent
 SCRIPTS = ("install", ".ci/run", "tests/setup/prove", "tests/setup/afterwards")
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib")
-#: Runs what fails beside other tests once more, alone.
-RUN_TESTS = ("tests/run_tests.py",)
+#: Runs what fails beside other tests once more, alone. Each worker begins elsewhere: tests that compute run
+#: beside tests that wait, and those that share a lab mostly stay together.
+RUN_TESTS = ("tests/run_tests.py", "--dist", "worksteal")
 NOTHING_TESTED = 5
 #: Tests wait for packets and for daemons half of their time and more, so workers outnumber processors.
 PROCESSORS = os.cpu_count() or 1

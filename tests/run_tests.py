@@ -4,15 +4,20 @@
 run again: in one process, one after another. Both results are printed, and the exit code is 0 if each of them
 passes alone. With more failures, a collection error or a crashed worker, the exit code is pytest's own. So is
 that of a run that was cut short (``-x``): nobody knows what its other tests would have said.
+
+Alone means: after the first runs of all others that were started in the same folder, and before their second.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +76,17 @@ class Alone:
         items[:] = [item for item in items if item.nodeid in self.ids]
 
 
+@contextlib.contextmanager
+def locked(how: int) -> Iterator[None]:
+    """Lock this folder: shared for the first run, exclusive for the second; wait until that is possible."""
+    folder = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, how)
+        yield
+    finally:
+        os.close(folder)
+
+
 def alone(file: Path, arguments: list[str]) -> int:
     """Run the tests whose ids are in a file, and leave in it which passed and how the others failed."""
     results = Results()
@@ -87,7 +103,8 @@ def again(failed: dict[str, str], arguments: list[str]) -> int:
         file = Path(folder, "tests")
         file.write_text(json.dumps(sorted(failed)))
         command = [sys.executable, __file__, "--alone", str(file), *arguments]
-        code = subprocess.run(command, check=False).returncode
+        with locked(fcntl.LOCK_EX):
+            code = subprocess.run(command, check=False).returncode
         found = json.loads(file.read_text())
     if isinstance(found, list):  # it ended before it could write
         found = {"passed": [], "failed": {}}
@@ -108,7 +125,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--alone"]:
         return alone(Path(arguments[1]), arguments[2:])
     results = Results()
-    code = int(pytest.main([*ALWAYS, *arguments], plugins=[results]))
+    with locked(fcntl.LOCK_SH):
+        code = int(pytest.main([*ALWAYS, *arguments], plugins=[results]))
     few = 0 < len(results.failed) <= MOST_FAILURES
     if code != pytest.ExitCode.TESTS_FAILED or results.broken or not few:
         return code

@@ -115,7 +115,7 @@ def test_trace_does_not_pass_silence_for_peace(netlab: Netlab, tmp_path: Path, b
     if said.startswith(f"tracing {lab}"):
         blind.exec(lab, "client", "curl", "-s", "-o", "/dev/null", "http://198.51.100.1/")
         process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=100)
     assert process.returncode == 3, said + errors
     assert BLINDINGS[blinding][1] in said + errors
     assert all(json.loads(line)["outcome"] == "unmeasured" for line in output.splitlines())

@@ -177,7 +177,7 @@ def test_what_has_nothing_to_do_with_an_event_stays(netlab: Any) -> None:
     # Held open until the end, the old namespace keeps its number from a new one.
     with closing_all(client.namespaces(["host", "client", "shop", "web"])) as before:
         with netns.entered(before["client"]):
-            wire = socket.create_connection(("198.51.100.1", 8080), timeout=5)
+            wire = socket.create_connection(("198.51.100.1", 8080), timeout=60)
         for rule in ("-I DOCKER-USER -s 198.51.100.77 -j DROP", "-A FORWARD -s 198.51.100.78 -j DROP"):
             netlab.exec(lab, "host", "iptables", *rule.split())
         netlab.exec(
@@ -317,7 +317,7 @@ def test_what_conntrack_knows_of_a_published_udp_port(netlab: Any, engine: str, 
     lab = netlab.up(write(netlab, SCENARIO.format(engine=engine)))
     with closing_all(attach(lab).namespaces(["client"])) as fds, netns.entered(fds["client"]):
         wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    wire.settimeout(5)
+    wire.settimeout(60)
     wire.connect(("198.51.100.1", 5353))
     wire.send(b"one")
     assert b"peer 198.51.100.2 " in wire.recv(4096)
@@ -406,7 +406,7 @@ def test_two_events_at_once_come_one_after_the_other(anyones: Any) -> None:
     lab = anyones.up(write(anyones, SCENARIO.format(engine="docker-28")))
     both = [anyones.start("do", lab, "restart", name) for name in ("web", "shop")]
     for process in both:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=100)
         assert process.returncode == 0, out + err
     for url in ("http://198.51.100.1/", "http://198.51.100.1:8080/"):
         assert "netlab" in anyones.exec(lab, "client", "curl", "-s", url)

@@ -30,7 +30,7 @@ x-netlab: {{host: {{engine: {engine}}}}}
 ASK = """
 import socket, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-    sock.settimeout(5)
+    sock.settimeout(60)
     sock.connect(("192.168.10.1", 53))
     sock.send(bytes.fromhex(sys.argv[1]))
     print(sock.recv(512).hex())

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="a part alone, in a namespace that only root can make"
 )
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 SECOND = "198.51.100.7"
 
 

@@ -95,7 +95,7 @@ def test_an_ordinary_user_s_labs_are_nobody_else_s(make_netlab: Callable[[int], 
         assert stat.S_IMODE(os.stat(folder / "control").st_mode) == 0o600
     assert lab not in roots("ls").stdout
     assert other not in mine("ls").stdout
-    done = mine.start("exec", f"{other}.host", "--", "true").communicate(timeout=60)
+    done = mine.start("exec", f"{other}.host", "--", "true").communicate(timeout=100)
     assert "no lab" in done[1] or "no node" in done[1]
 
 

@@ -26,7 +26,7 @@ def test_every_node_and_interface(anyones: Netlab) -> None:
     assert "capturing on host, httpd, client, neighbour" in process.stderr.readline()
     anyones.exec(lab, "client", "curl", "-s", "-o", "/dev/null", "http://198.51.100.1/")
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert "0 lost" in errors
     packets = read(file)
@@ -43,7 +43,7 @@ def test_one_interface_to_a_pipe_and_a_count(netlab: Netlab) -> None:
     magic = os.read(process.stdout.fileno(), 12)  # the section's header comes before the first packet
     assert magic[:4] == b"\n\r\r\n"
     netlab.exec(lab, "client", "curl", "-s", "-o", "/dev/null", "http://198.51.100.1/")
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=100)
     assert process.returncode == 0
     dump = subprocess.run(["tcpdump", "-nr", "-"], input=magic + rest, capture_output=True, check=True)
     assert len(dump.stdout.splitlines()) == 4

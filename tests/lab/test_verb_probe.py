@@ -53,7 +53,7 @@ def test_flows_from_stdin_are_answered_in_order(netlab: Netlab) -> None:
     lab = netlab.up()
     process = netlab.start("probe", lab, "-", "-4", "--json", stdin=subprocess.PIPE)
     asked = ["client -> host:443", "# a comment", "", "neighbour -> host:80", "httpd -> httpd:80"]
-    out, err = process.communicate("\n".join(asked), timeout=60)
+    out, err = process.communicate("\n".join(asked), timeout=100)
     assert process.returncode == 0, err
     found = [(one["flow"]["from"], one["flow"]["to"], one["path"]) for one in journeys(out)]
     assert found == [

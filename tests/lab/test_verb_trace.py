@@ -23,7 +23,7 @@ def test_curl_in_a_node_is_reported_with_its_packets(anyones: Netlab) -> None:
     assert f"tracing {lab} (table netlab-trace-" in process.stderr.readline()
     for host in ("198.51.100.1", "[2001:db8:1::1]"):
         anyones.exec(lab, "client", "curl", "-s", "-o", "/dev/null", f"http://{host}/")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     four, six = sorted(map(json.loads, output.splitlines()), key=lambda one: one["flow"]["family"])
     assert (four["outcome"], four["path"], four["flow"]["from"]) == ("ok", "forward", "client")
@@ -49,7 +49,7 @@ def test_lines_are_filtered_and_ctrl_c_ends(netlab: Netlab) -> None:
     line = process.stdout.readline()
     assert "client -> 198.51.100.1:81/tcp ipv4: refused, local" in line
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=30)
+    rest, errors = process.communicate(timeout=100)
     assert (process.returncode, rest) == (0, ""), errors
 
 
@@ -79,7 +79,7 @@ def test_trace_of_a_namespace_announces_its_table_and_removes_it(netlab: Netlab,
     tables = subprocess.run([*inside, "nft", "list", "tables"], capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in tables.stdout.splitlines()} == {"ip", "ip6", "bridge"}
     subprocess.run([*inside, sys.executable, "-c", ASK], check=True, stdout=subprocess.DEVNULL)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     found = json.loads(output)
     assert (found["outcome"], found["path"], found["flow"]["dst"]) == ("refused", "local", "127.0.0.1:81")

@@ -32,7 +32,7 @@ CLIENT4, HOST4, GATEWAY4, CONTAINER4 = "198.51.100.2", "198.51.100.1", "192.168.
 CLIENT6, HOST6, GATEWAY6, CONTAINER6 = "2001:db8:1::2", "2001:db8:1::1", "fd00:10::1", "fd00:10::10"
 SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40  # linux/sockios.h, linux/if.h
 #: Bounds every wait; nothing measures time with it.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Field:

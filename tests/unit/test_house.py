@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,25 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def over(paths: Iterable[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """One test of all these files: one for each of them would take longer to collect than to run."""
+
+    def decorate(check: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            failures = []
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    failures.append(f"{named(path)}: {error}")
+            assert not failures, "\n".join(failures)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return decorate
+
+
 @cache
 def tree_of(path: Path) -> ast.Module:
     """The syntax tree of a module."""
@@ -62,12 +81,12 @@ def test_there_is_something_to_check() -> None:
     assert len(TEXTS) > len(MODULES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST_MODULE
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_functions_fit_a_screen(path: Path) -> None:
     long = [
         f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
@@ -79,12 +98,12 @@ def test_functions_fit_a_screen(path: Path) -> None:
     assert long == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree_of(path))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_pure_rooms_touch_no_linux_and_start_nothing(path: Path) -> None:
     room = path.relative_to(ROOT / "netlab").parts[0]
     imported = {name.partition(".")[0] for name in imports_of(tree_of(path))}
@@ -117,7 +136,7 @@ def sins_of(tree: ast.AST) -> Iterator[str]:
                 yield f"line {node.lineno}: a swallowed exception"
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TESTS, ROOT / "noxfile.py"], ids=named)
+@over([*MODULES, *TESTS, ROOT / "noxfile.py"])
 def test_no_shell_no_sleep_no_swallowed_exception(path: Path) -> None:
     assert list(sins_of(tree_of(path))) == []
 
@@ -144,7 +163,7 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=named)
+@over(TEXTS)
 def test_words_that_do_not_belong_here(path: Path) -> None:
     text = path.read_text()
     assert {what: found[0] for what, pattern in FORBIDDEN.items() if (found := pattern.search(text))} == {}
@@ -158,7 +177,7 @@ OWN_ROOT = {
 }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_no_path_goes_through_a_programs_root(path: Path) -> None:
     texts = [
         ast.unparse(node)[2:-1]
@@ -169,7 +188,7 @@ def test_no_path_goes_through_a_programs_root(path: Path) -> None:
     assert found == OWN_ROOT.get(named(path), [])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@over(MODULES)
 def test_a_family_is_a_value_and_no_suffix(path: Path) -> None:
     names = {node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)}
     twins = [(a, a[:-1] + "6") for a in names if re.search(r"(?:_v|_ip|_ipv)4$", a) and a[:-1] + "6" in names]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.witness import until
 
 RUN_TESTS = Path(__file__).parents[1] / "run_tests.py"
 PASSED = "failed beside others, passed alone: "
@@ -45,6 +48,12 @@ def toy(tmp_path: Path) -> Toy:
         return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("failed ")]
 
     return run
+
+
+def waits_for_a_lock(folder: Path) -> bool:
+    """Whether a process waits for the lock of a folder (proc_locks(5): a waiter's line has an arrow)."""
+    inode = f":{folder.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def test_what_passes_alone_passes_and_is_listed(toy: Toy) -> None:
@@ -135,6 +144,27 @@ def test_a_test_that_is_skipped_alone_did_not_pass(toy: Toy) -> None:
 def test_nothing_else_has_a_second_chance(toy: Toy, code: str, arguments: tuple[str, ...]) -> None:
     assert toy(code, *arguments)[0] != 0
     assert toy("def test_passes(): pass", *arguments) == (0, [])
+
+
+def test_alone_is_after_the_first_runs_of_others(toy: Toy, tmp_path: Path) -> None:
+    """What is wrong as long as another run goes on fails here, and passes once that is over."""
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_SH)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(
+            toy,
+            """
+            def test_beside():
+                Path(__file__).with_name("began").touch()
+                assert Path(__file__).with_name("over").exists()
+            """,
+        )
+        until((tmp_path / "began").exists, "the first run has begun")
+        until(lambda: waits_for_a_lock(tmp_path), "the second run waits")
+        (tmp_path / "over").touch()
+        os.close(other)
+        code, lines = running.result()
+    assert (code, len(lines)) == (0, 1)
 
 
 def test_the_exit_code_of_no_test_stays(toy: Toy) -> None:

@@ -36,7 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[netlab.Lab]:
 def who_answers(lab: netlab.Lab, node: str, to: tuple[str, int]) -> str:
     """The address from which an ordinary unconnected socket gets an answer."""
     with netns.entered(lab.namespaces[node]), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(2)
+        sock.settimeout(60)
         sock.sendto(b"who\n", to)
         return str(sock.recvfrom(1024)[1][0])
 

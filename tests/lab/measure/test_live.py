@@ -21,7 +21,7 @@ def ask(lab: netlab.Lab, node: str, address: str, port: int) -> None:
     """Connect, ask, read to the end: whatever comes of it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with entered(lab.namespaces[node]), socket.socket(family) as sock:
-        sock.settimeout(5)
+        sock.settimeout(60)
         if sock.connect_ex((address, port)) == 0:
             sock.sendall(b"GET /x HTTP/1.0\r\n\r\n")
             while sock.recv(4096):
@@ -81,7 +81,7 @@ def test_a_rejection_is_reported_with_its_type_code_and_sender(tmp_path: Path) -
         for address, port, kind in REJECTED:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             with entered(lab.namespaces["client"]), socket.socket(family, kind) as sock:
-                sock.settimeout(5)
+                sock.settimeout(60)
                 sock.connect_ex((address, port))
                 if kind == socket.SOCK_DGRAM:
                     sock.send(b"hello")

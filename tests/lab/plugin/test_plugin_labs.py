@@ -79,7 +79,7 @@ class Suite:
         identity = {"user": self.uid, "group": self.uid, "extra_groups": []} if self.uid else {}
         done = subprocess.run(
             [sys.executable, "-m", "netlab", *arguments],
-            cwd=self.path, env=self.env, capture_output=True, text=True, timeout=60, check=False, **identity,
+            cwd=self.path, env=self.env, capture_output=True, text=True, timeout=100, check=False, **identity,
         )  # type: ignore[call-overload]  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return str(done.stdout)
