@@ -70,7 +70,7 @@ def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
     kind = getattr(action, "completes", None)
     if action.choices is not None:
         yield from ((str(choice), "") for choice in action.choices)
-    elif kind in ("profile", "chain", "gallery"):
+    elif kind in ("profile", "chain", "gallery", "lesson"):
         yield from load("complete_plans").NAMED[kind]()
     elif action.nargs == "...":
         yield COMMANDS, ""

@@ -11,6 +11,7 @@ from netlab.cli.gallery_page import scenarios
 from netlab.lab import state
 from netlab.lab.client.client import Client
 from netlab.lab.state import Record
+from netlab.lesson.read import lessons
 from netlab.model.errors import MachineError, NetlabError
 from netlab.model.plan import Node, Plan
 from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftTable
@@ -71,9 +72,15 @@ def _gallery() -> Iterator[tuple[str, str]]:
     yield from ((name, "a scenario") for name in scenarios())
 
 
+def _lessons() -> Iterator[tuple[str, str]]:
+    """The lessons that come with netlab."""
+    yield from ((name, "a lesson") for name in lessons())
+
+
 #: What completes words of these kinds.
 NAMED: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "profile": _profiles,
     "chain": _chains,
     "gallery": _gallery,
+    "lesson": _lessons,
 }

@@ -24,6 +24,7 @@ VERBS = {
     "diff": "show what another engine, setting or firewall changes",
     "explain": "find the rule that blocks or allows a flow, and try the change",
     "capture": "capture the packets on nodes' interfaces to a pcapng file",
+    "demo": "guided lessons: predict, measure, change, and see",
     "gallery": "list the scenarios that come with netlab, or write one",
     "init": "write a scenario for a folder's Compose file",
     "plan": "show what would be built, without building it",

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
 
-def console(stream: IO[str], *, markup: bool = False) -> Console:
+def console(stream: IO[str], *, markup: bool = False, terminal_width: int | None = None) -> Console:
     """A console on ``stream``.
 
     Colour on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says no. Off a terminal a line is never
     wrapped, so that grep sees it whole. ``markup``: strings may hold rich's own, and nothing unescaped.
+    ``terminal_width``: write as for a terminal of so many columns, whatever the stream is.
     """
 
     class Plain(rich.Console):
@@ -34,9 +35,10 @@ def console(stream: IO[str], *, markup: bool = False) -> Console:
             for text, style, control in super().render(renderable, options):
                 yield rich.Segment(text if control else visible(text), style, control)
 
-    colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    wide = None if stream.isatty() else 10_000
+    terminal = terminal_width is not None or stream.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    wide = terminal_width if terminal else 10_000
     return Plain(
         file=stream, highlight=False, markup=markup, emoji=False, no_color=not colour, width=wide,
-        soft_wrap=not stream.isatty(),
+        soft_wrap=not terminal, force_terminal=True if terminal_width else None,
     )  # fmt: skip

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.labs import NOBODYS_UID, ROOT
+from support.terminal import PATIENCE, Terminal
 
 SEED = Path(__file__).parents[2] / "scenarios" / "httpd.yaml"
-PATIENCE = 60.0
 
 
 def test_the_exit_code_is_the_command_s_own(anyones: Any) -> None:
@@ -94,45 +91,6 @@ def test_a_signal_is_handed_on(netlab: Any) -> None:
     assert process.stdout.read() == "told\n"
     assert process.wait(timeout=PATIENCE) == 3
     process.communicate()
-
-
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, netlab: Any, *arguments: str, **env: str) -> None:
-        self.master, slave = pty.openpty()
-        environment = {**netlab.env, "PS1": "$ ", **env}
-        import sys
-
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", sys.executable, "-m", "netlab", *arguments],
-            stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=Path(__file__).parents[2],
-        )  # fmt: skip
-        os.close(slave)
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def expect(self, text: str) -> str:
-        """Read until ``text`` is seen; what came before it."""
-        end = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
-            assert ready, f"never saw {text!r} in {self.seen!r}"
-            try:
-                data = os.read(self.master, 65536)
-            except OSError:
-                data = b""
-            assert data, f"ended without {text!r}: {self.seen!r}"
-            self.seen += data.decode()
-        before, _, self.seen = self.seen.partition(text)
-        return before
-
-    def end(self) -> int:
-        code = self.process.wait(timeout=PATIENCE)
-        os.close(self.master)
-        return code
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])

@@ -47,6 +47,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "graph": ("LAB",),
     "report": ("LAB", "-o", "/dev/null"),
     "doctor": (),
+    "demo": None,
     "clean": (),
     "completion": None,
 }

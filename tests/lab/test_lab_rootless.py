@@ -33,6 +33,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "verify": ("SEED", "scenarios/hairpin.yaml", "scenarios/udp.yaml", "--json"),
     "diff": ("SEED", "--engine", "docker-28", "--json"),
     "plan": ("scenarios/dual-stack.yaml", "--json"),
+    "demo": ("3", "--auto", "--lang", "en"),
     "gallery": ("--json",),
     "clean": ("--dry-run",),
     "completion": ("bash",),
