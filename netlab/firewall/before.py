@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netlab.firewall import firewalld, ufw
+from netlab.firewall import firewalld, own_rules, ufw
 from netlab.firewall.ufw_rules import SYSCTLS
 from netlab.model.plan import FirewalldZone
 from netlab.model.rules import IptablesRuleset, Ruleset
@@ -19,10 +19,10 @@ def prepared(host: Host) -> Host:
     firewall = host.firewall
     if firewall.kind == "ufw":
         made = replace(firewall, rulesets=ufw.rulesets(firewall))
-        sysctls = {**SYSCTLS, **host.sysctls}
-        return replace(host, firewall=made, sysctls=sysctls)
-    if firewall.kind == "firewalld":
-        return firewalld.prepared(host)
+        host = replace(host, firewall=made, sysctls={**SYSCTLS, **host.sysctls})
+    elif firewall.kind == "firewalld":
+        host = firewalld.prepared(host)
+    own_rules.check_jumps(host)
     return host
 
 

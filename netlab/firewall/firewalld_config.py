@@ -113,6 +113,7 @@ class DirectRule:
     chain: str
     priority: int
     args: tuple[str, ...]
+    path: str  #: among the firewall's options: ``direct.0``
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +305,10 @@ def _direct(firewall: Firewall) -> Iterator[DirectRule]:
         raise refuse("direct is a list of rules")
     for number, entry in enumerate(value):
         with at(firewall, f"{path}.{number}"):
-            yield _direct_rule(entry)
+            yield _direct_rule(entry, f"{path}.{number}")
 
 
-def _direct_rule(entry: JsonValue) -> DirectRule:
+def _direct_rule(entry: JsonValue, path: str) -> DirectRule:
     """``ipv6 filter INPUT 0 -p tcp --dport 80 -j ACCEPT``: the words after ``--direct --add-rule``."""
     try:
         words = shlex.split(entry) if isinstance(entry, str) else []
@@ -323,7 +324,7 @@ def _direct_rule(entry: JsonValue) -> DirectRule:
     if chain not in BASE_CHAINS.get(table, ()) or (table, chain) == ("nat", "INPUT"):
         raise refuse(f"direct rule {entry!r}: there is no chain {chain} of table {table} for direct rules")
     try:
-        check_iptables(words[4:], ())
+        check_iptables(words[4:], (), (table, chain))
     except ExtensionError as error:
         raise refuse(f"direct rule {entry!r}: {error}") from None
-    return DirectRule(family, table, chain, int(words[3]), tuple(words[4:]))
+    return DirectRule(family, table, chain, int(words[3]), tuple(words[4:]), path)

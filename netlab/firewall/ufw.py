@@ -107,7 +107,7 @@ def rulesets(firewall: Firewall) -> tuple[IptablesRuleset, ...]:
             added |= {chain: [Rule(text, "ufw's own, for ufw limit")] for chain, text in _LIMIT_V6.items()}
         tables: dict[str, dict[str, _Chain]] = {}
         _take(tables, RULES[family], "ufw", firewall)
-        _take(tables, _after(family, firewall), AFTER[family], firewall)
+        _take(tables, after_rules(family, firewall), AFTER[family], firewall)
         for chain, rules in added.items():
             tables["filter"][chain].rules.extend(rules)
         for direction, policy in defaults(firewall).items():
@@ -143,7 +143,7 @@ def _set_default(chains: dict[str, _Chain], prefix: str, name: str, before: str,
 _LOGS = '-m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "'
 
 
-def _after(family: Family, firewall: Firewall) -> str:
+def after_rules(family: Family, firewall: Firewall) -> str:
     """after.rules, or after6.rules, in the words of iptables-save, line by line."""
     key = AFTER[family]
     lines = []

@@ -7,6 +7,7 @@ iptables-legacy writes are in other tables, which nft neither shows nor traces.
 from __future__ import annotations
 
 import os.path
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +17,8 @@ from netlab.model.family import Family
 
 #: Rules in a transaction without privileges: some 700 bytes each, of 208 KiB (stock net.core.wmem_max)
 _PIECE = 100
+#: "Error occurred at line: 16", and "line 16: RULE_APPEND failed"
+_LINE = re.compile(r"line:? ([0-9]+)")
 
 
 @cache
@@ -30,6 +33,29 @@ def _demand_nf_tables(tool: str) -> None:
         )
 
 
+class RulesetError(LabError):
+    """A tool did not load a ruleset.
+
+    ``rule`` is the line that it complained about, ``table`` the iptables table of this line; both are empty
+    if it named none.
+    """
+
+    def __init__(self, message: str, rule: str = "", table: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.table = table
+
+    @classmethod
+    def explained(cls, tool: str, words: str, text: str) -> RulesetError:
+        """The error that has the tool's ``words`` about ``text``, and the line that they name."""
+        words = words.strip() or "failed without a word"
+        number = _LINE.search(words)
+        before = text.splitlines()[: int(number[1]) if number else 0]
+        rule = before[-1] if before else ""
+        table = next((line[1:].strip() for line in reversed(before) if line.startswith("*")), "")
+        return cls("\n".join(filter(None, (f"{tool}: {words}", rule))), rule, table)
+
+
 @dataclass(frozen=True, slots=True)
 class Loading:
     """A ruleset that is being loaded."""
@@ -39,27 +65,14 @@ class Loading:
     running: process.Running
 
     def finish(self) -> None:
-        """Wait until it is in; raises LabError with the tool's words and the line that they name."""
+        """Wait until it is in; raises RulesetError."""
         done = self.running.finish()
         if done.code != 0:
-            raise LabError(f"{self.tool}: {_explained(done.errors or done.output, self.text)}")
+            raise RulesetError.explained(self.tool, done.errors or done.output, self.text)
 
     def cancel(self) -> None:
         """Stop it."""
         self.running.kill()
-
-
-def _explained(words: str, text: str) -> str:
-    """The tool's message, with the rule that iptables-restore means by "Error occurred at line: N"."""
-    words = words.strip() or "failed without a word"
-    _, found, number = words.partition("line: ")
-    if not found:
-        _, found, number = words.partition("line ")
-    digits = number.split()[0].rstrip(":.") if number.split() else ""
-    lines = text.splitlines()
-    if digits.isdigit() and 0 < int(digits) <= len(lines):
-        return f"{words}\n{lines[int(digits) - 1]}"
-    return words
 
 
 def in_pieces(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netlab.model.family import Family
+from netlab.model.problem import Position
 
 #: The reason of a rule, or of a setting, that nobody planned.
 ADDED_SINCE = "not in the plan: added since"
@@ -68,12 +69,14 @@ class IpSet:
 class IptablesRuleset:
     """Everything that ``iptables-save`` (or ``ip6tables-save``) would print; no table, no line.
 
-    ``sets`` are what its rules refer to, made before them.
+    ``sets`` are what its rules refer to, made before them. ``places`` says where in the scenario's files
+    rules are written: table, text of the rule, position.
     """
 
     family: Family
     tables: tuple[Table, ...] = ()
     sets: tuple[IpSet, ...] = ()
+    places: tuple[tuple[str, str, Position], ...] = field(default=(), compare=False)
 
     def table(self, name: str) -> Table | None:
         """The table of that name, or None."""

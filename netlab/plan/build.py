@@ -11,7 +11,7 @@ from netlab import engine, firewall
 from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
 from netlab.model.errors import UsageError
 from netlab.model.event import Event
-from netlab.model.family import FAMILIES
+from netlab.model.family import FAMILIES, Family
 from netlab.model.identifiers import mac
 from netlab.model.limits import BRIDGE_PORTS
 from netlab.model.plan import (
@@ -324,8 +324,13 @@ def rulesets(host: Host, facts: HostFacts) -> Iterator[Ruleset]:
         if not isinstance(ruleset, IptablesRuleset):
             yield ruleset
         elif ruleset.tables:
-            yield replace(ruleset, sets=written[ruleset.family].sets)
+            yield replace(ruleset, sets=written[ruleset.family].sets, places=_places(host, ruleset.family))
     yield from (ruleset for ruleset in facts.rulesets if not isinstance(ruleset, IptablesRuleset))
+
+
+def _places(host: Host, family: Family) -> tuple[tuple[str, str, Position], ...]:
+    """Where the administrator's own rules are written."""
+    return firewall.rule_places(host, family) if host.firewall.kind != "none" else ()
 
 
 def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset]) -> Sequence[Ruleset]:

@@ -13,7 +13,7 @@ from netlab.model.iptables_save import SavedLine, saved_lines
 from netlab.model.rules import BASE_CHAINS
 from netlab.scenario.nft_text import wrong_nft
 from netlab.scenario.tree import Mark, Report, hint, shown
-from netlab.scenario.xtables import REACHING, ExtensionError, check_iptables
+from netlab.scenario.xtables import REACHING, ExtensionError, check_iptables, is_extension, jumps
 
 #: iptables-restore reads a longer line as two
 _LONGEST = 10239
@@ -129,9 +129,15 @@ class _Reader:
             say(2, "a number after -I is not taken: put the lines in their order, each with -A")
             return
         try:
-            check_iptables(arguments, here)
+            check_iptables(arguments, here, (self.table, chain))
         except ExtensionError as error:
             say(2 + error.at, str(error))
+            return
+        for jump in jumps(arguments):
+            theirs = bool(self.others) and jump.value.startswith(self.others)
+            if jump.value not in here and not theirs and not is_extension(jump.value):
+                what = f"there is no chain {shown(jump.value)} in the table {self.table}"
+                say(2 + jump.at, what + hint(jump.value, here))
 
 
 class OpenQuoteError(ValueError):

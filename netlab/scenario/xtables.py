@@ -18,6 +18,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from netlab.model.rules import BASE_CHAINS
 from netlab.scenario.tree import hint, shown
 
 VERDICTS = frozenset(("ACCEPT", "DROP", "QUEUE", "RETURN"))
@@ -35,8 +36,36 @@ _MATCHES = """
     string tcp tcpmss time tos ttl u32 udp udplite
 """
 MATCHES = frozenset(_MATCHES.split())
-#: the built-in chains of all tables, and the engine's chain DOCKER
-_CHAINS = frozenset(("INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING", "DOCKER"))
+#: What the kernel asks of some targets: a table, and a base chain of it if there is a second word. A test
+#: tries each target in each base chain.
+PLACES: dict[str, tuple[str, ...]] = {
+    "CHECKSUM": ("mangle",),
+    "CT": ("raw",),
+    "DNAT": ("nat", "PREROUTING", "OUTPUT"),
+    "DNPT": ("mangle", "PREROUTING", "OUTPUT"),
+    "DSCP": ("mangle",),
+    "ECN": ("mangle",),
+    "HL": ("mangle",),
+    "MASQUERADE": ("nat", "POSTROUTING"),
+    "NETMAP": ("nat",),
+    "NOTRACK": ("raw",),
+    "REDIRECT": ("nat", "PREROUTING", "OUTPUT"),
+    "REJECT": ("filter",),
+    "SNAT": ("nat", "INPUT", "POSTROUTING"),
+    "SNPT": ("mangle", "INPUT", "POSTROUTING"),
+    "TCPOPTSTRIP": ("mangle",),
+    "TOS": ("mangle",),
+    "TPROXY": ("mangle", "PREROUTING"),
+    "TTL": ("mangle",),
+}
+#: Options of iptables that say what to do with a rule, and where; a line of iptables-restore's has one.
+_COMMANDS = frozenset("ACDEFILNPRSXZt")
+_LONG_COMMANDS = frozenset(
+    ("append", "check", "delete", "delete-chain", "flush", "insert", "list", "list-rules", "new-chain",
+     "rename-chain", "replace", "table", "zero")
+)  # fmt: skip
+#: A chain that the engine makes, which a line may name as if it were an extension.
+_CHAINS = frozenset(("DOCKER",))
 #: Targets that affect the machine, or that would if it had them (xtables-addons, ULOG). To iptables the name
 #: is the target's even where a chain has it, so no chain may.
 REACHING = frozenset(("ACCOUNT", "AUDIT", "CONNSECMARK", "IDLETIMER", "LED", "SECMARK", "SYSRQ", "ULOG"))
@@ -139,17 +168,36 @@ def _jumps(option: str) -> bool:
     return option in ("j", "g") or means(option, "jump", 1) or means(option, "goto", 1)
 
 
-def check_iptables(arguments: Sequence[str], chains: Container[str]) -> None:
-    """Raise ExtensionError for a target, match or address that is not allowed; ``chains`` are the user's."""
+def jumps(arguments: Sequence[str]) -> Iterator[Option]:
+    """The targets and chains that a rule names; there is one at most in a valid rule."""
+    return (one for one in options(arguments) if _jumps(one.name))
+
+
+def is_extension(target: str) -> bool:
+    """Whether a target is no chain: a verdict, or an extension that is allowed."""
+    return target in VERDICTS or target in TARGETS
+
+
+def check_iptables(
+    arguments: Sequence[str], chains: Container[str], place: tuple[str, str] | None = None
+) -> None:
+    """Raise ExtensionError for a target, match or address that is not allowed; ``chains`` are the user's.
+
+    ``place``: the table and chain of a rule that cannot name them itself, as in a file of iptables-save's.
+    """
     _check_negation(arguments)
+    table, chain = place or _place(arguments)
     used = {one.value for one in options(arguments) if _jumps(one.name) or _matches(one.name)}
     for one in options(arguments):
         name, value = one.name, one.value
+        if place is not None and (name in _COMMANDS or name in _LONG_COMMANDS):
+            _refuse(one, "is for a command, and this is a rule")
         if name == "M" or means(name, "modprobe", 2):
             _refuse(one, "names a program to run")
         elif means(name, "object-pinned", 2):  # of xt_bpf
             _refuse(one, "reads a file")
         elif _jumps(name):
+            _check_place(one, table, chain)
             _jump(one, chains)
         elif _makes_chain(name) and value in REACHING:
             raise ExtensionError(
@@ -171,6 +219,29 @@ def _check_negation(arguments: Sequence[str]) -> None:
     for at, (option, word, value) in enumerate(zip(arguments, arguments[1:], arguments[2:], strict=False)):
         if word == "!" and option.startswith("-") and not value.startswith("-"):
             raise ExtensionError(f'"!" belongs before the option: ! {option} {value}', at + 1)
+
+
+def _place(arguments: Sequence[str]) -> tuple[str, str]:
+    """The table and the chain of a command."""
+    table, chain = "filter", ""
+    for one in options(arguments):
+        if one.name == "t" or means(one.name, "table", 1):
+            table = one.value
+        elif one.name in ("A", "I", "R", "append", "insert", "replace"):
+            chain = one.value
+    return table, chain
+
+
+def _check_place(one: Option, table: str, chain: str) -> None:
+    """Raise ExtensionError for a target that the kernel does not take there."""
+    target, bases = one.value, BASE_CHAINS.get(table, ())
+    if target in bases:
+        raise ExtensionError(f"{target} is a base chain of the table {table}: no rule can jump to it", one.at)
+    only, *base = PLACES.get(target, (table,))
+    if table != only and bases:
+        raise ExtensionError(f"{target} works only in the table {only}, not in {table}", one.at)
+    if base and chain in bases and chain not in base:
+        raise ExtensionError(f"{target} works only in {' and '.join(base)}, not in {chain}", one.at)
 
 
 def _matches(option: str) -> bool:

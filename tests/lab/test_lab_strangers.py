@@ -264,4 +264,12 @@ def test_a_file_of_rules_is_loaded_in_isolation(netlab: Netlab, tmp_path: Path) 
     assert "r.nft:1:12: nft: Could not resolve hostname" in done.stderr
     rules.write_text("table inet t {\n  chain c { tcp dport 80 acept; }\n}\n")
     assert "r.nft:2:31: nft: syntax error" in netlab("up", "-q", file, "--name", name, code=2).stderr
+    for firewall, at in (
+        ("iptables: r.nft", "r.nft:2:1: iptables-restore: "),
+        ("firewalld: {direct: [ipv4 filter INPUT 0 -o x -j DROP]}", f"{file}:6:37: iptables-restore: "),
+        ("ufw: {after_rules: r.nft}", "r.nft:2:1: iptables-restore: "),
+    ):
+        file.write_text(HEAD + f"    firewall: {{{firewall}}}\n")
+        rules.write_text("*filter\n-A INPUT -o x -j DROP\nCOMMIT\n")
+        assert at in netlab("up", "-q", file, "--name", name, code=2).stderr
     assert name not in netlab("ls").stdout

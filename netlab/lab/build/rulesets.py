@@ -79,6 +79,12 @@ class _Loader:
         self.space = space
         self.waiting = list(space.rulesets)
         self.loading: list[ruleset.Loading] = []
+        self.places = {
+            (table, text): position
+            for one in space.rulesets
+            if isinstance(one, IptablesRuleset)
+            for table, text, position in one.places
+        }
         self.fresh = set(Family)
 
     def begin(self, namespaces: Mapping[str, int]) -> None:
@@ -113,11 +119,22 @@ class _Loader:
             _load_file(first, namespaces[self.space.name])
 
     def finish(self, namespaces: Mapping[str, int]) -> None:
-        """Wait until all are in; raises LabError, and nothing is loading then."""
+        """Wait until all are in; raises LabError or ScenarioError, and nothing is loading then."""
         while self.loading or self.waiting:
             while self.loading:
-                self.loading.pop().finish()
+                try:
+                    self.loading.pop().finish()
+                except ruleset.RulesetError as error:
+                    self._blame(error)
+                    raise
             self.advance(namespaces)
+
+    def _blame(self, error: ruleset.RulesetError) -> None:
+        """Raise ScenarioError for a rule that a file of the scenario has."""
+        rule = error.rule.removeprefix("-A ").partition(" ")[2]
+        position = self.places.get((error.table, rule))
+        if position is not None:
+            raise ScenarioError([Problem(position, str(error))]) from None
 
     def cancel(self) -> None:
         """Stop loading."""

@@ -58,6 +58,13 @@ FIREWALLD = [
     ("direct: ['ipv4 filter INPUT 0 -j IDLETIMER --timeout 9 --label x']", 30, '"IDLETIMER" is neither'),
     ("direct: ['ipv4 filter INPUT 0 -s a.example -j DROP']", 30, '"a.example" is not an address'),
     ("direct: ['ipv4 filter INPUT 0 -m comment --comment \"x']", 30, "no closing quotation"),
+    ("direct: ['ipv4 filter INPUT 0 -j MINE']", 30, '"MINE" is neither a target that is allowed here'),
+    ("direct: ['ipv4 filter INPUT 0 -j mine']", 30, 'there is no chain "mine" in the table filter'),
+    ("direct: ['ipv6 filter INPUT 0 -g DOCKER-USER']", 30, 'no chain "DOCKER-USER" in the table filter'),
+    ("direct: ['ipv4 filter INPUT 0 -j OUTPUT']", 30, "OUTPUT is a base chain of the table filter"),
+    ("direct: ['ipv4 nat PREROUTING 0 -j MASQUERADE']", 30, "works only in POSTROUTING, not in PREROUTING"),
+    ("direct: ['ipv4 filter INPUT 0 -t nat -j DROP']", 30, '"-t" is not allowed here'),
+    ("direct: ['ipv4 filter INPUT 0 --append FORWARD -j DROP']", 30, '"--append" is not allowed here'),
     ("default_zone: pubilc", 35, '(did you mean "public"?)'),
 ]
 
@@ -83,6 +90,24 @@ def test_a_wrong_rule_of_ufws(tmp_path: Path, line: str, words: str | None) -> N
         (only,) = found
         assert only.startswith("f:3:32: firewall: ufw: ")
         assert words in only
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        ("ufw-user-inptu", 'there is no chain "ufw-user-inptu" in the table filter (did you mean'),
+        ("DOCKER-USER", 'there is no chain "DOCKER-USER" in the table filter'),
+        ("ufw-user-input", None),
+        ("own", None),
+    ],
+)
+def test_a_jump_in_ufws_after_rules(tmp_path: Path, chain: str, words: str | None) -> None:
+    (tmp_path / "r").write_text(
+        f"*filter\n:ufw-after-input - [0:0]\n:own - [0:0]\n-A ufw-after-input -j {chain}\nCOMMIT\n"
+    )
+    found = said(tmp_path, "{ufw: {after_rules: r}}")
+    assert len(found) == (words is not None)
+    assert all(one.startswith("r:4:") and words is not None and words in one for one in found)
 
 
 @pytest.mark.parametrize("backend", ["", "backend: iptables, ", "layout: centos7, "])
