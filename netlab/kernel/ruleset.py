@@ -10,6 +10,7 @@ import os.path
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from netlab.kernel import process, sysctl, userns
 from netlab.model.errors import LabError, MachineError
@@ -44,6 +45,15 @@ class RulesetError(LabError):
         super().__init__(message)
         self.rule = rule
         self.table = table
+
+    def fields(self) -> dict[str, Any]:
+        """The rule and its table."""
+        return {"rule": self.rule, "table": self.table}
+
+    @classmethod
+    def of(cls, text: str, fields: dict[str, Any]) -> RulesetError:
+        """The inverse of :meth:`fields`."""
+        return cls(text, fields["rule"], fields["table"])
 
     @classmethod
     def explained(cls, tool: str, words: str, text: str) -> RulesetError:
