@@ -41,10 +41,28 @@ def in_namespaces(inodes: set[int]) -> list[int]:
     return found
 
 
+#: Inode → descriptor. The kernel gives the number of a namespace that is gone to the next one, which may be
+#: of a lab that somebody else has on this machine; a descriptor keeps the number.
+_HELD: dict[int, int] = {}
+
+
 def namespaces_of(state: Path) -> set[int]:
-    """The PID namespaces of the labs of this state directory."""
+    """The PID namespaces of the labs of this state directory, whose numbers stay theirs until the end."""
     own = os.stat("/proc/self/ns/pid").st_ino
-    return {inode for inode in processes(state).values() if inode != own}
+    found = set()
+    for pid, inode in processes(state).items():
+        if inode == own:
+            continue
+        if inode not in _HELD:
+            try:
+                fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            inode = os.fstat(fd).st_ino
+            if _HELD.setdefault(inode, fd) != fd:
+                os.close(fd)
+        found.add(inode)
+    return found - {own}
 
 
 def names(state: Path) -> Iterator[str]:
