@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 
 def at_first_use(package: str, where: Mapping[str, str]) -> Callable[[str], object]:
-    """The ``__getattr__`` of a module (PEP 562) that does not import what its names stand for.
+    """The ``__getattr__`` of a module (PEP 562) that imports a name when it is first used.
 
     ``where`` has the module of each name; a module itself is a name whose module ends with it.
     """

@@ -28,6 +28,11 @@ def hint(action: argparse.Action, kind: str) -> argparse.Action:
     return action
 
 
+def add_target(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    """The argument ``target``, which may be omitted: a lab or a node, and completed as such."""
+    hint(parser.add_argument("target", nargs="?", metavar=metavar, help=text), "target")
+
+
 def columns() -> int:
     """The terminal's width; argparse would use shutil, which imports three compressors."""
     try:

@@ -16,7 +16,7 @@ from netlab.lab.load import load_plan
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
 from netlab.model.outcome import UNKNOWN
-from netlab.predict.compare import asked, parting
+from netlab.predict.compare import asked, first_difference
 from netlab.predict.predictor import Predictor
 from netlab.view import path
 from netlab.view.console import console
@@ -175,7 +175,7 @@ class _Both(_Show):
     def __call__(self, number: int, journey: Journey) -> None:
         predicted = self._predictor.journey(asked(self._flows[number], journey))
         known = not {predicted.outcome, journey.outcome} & set(UNKNOWN)
-        found = parting(predicted, journey) if known else None
+        found = first_difference(predicted, journey) if known else None
         self.parted += found is not None
         if self.json:
             self.unknown += not known

@@ -19,7 +19,7 @@ from netlab.model.outcome import OutcomeName, PathName
 PROXY = "docker-proxy"
 
 
-def build(
+def journey_of(
     flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology, *, replies: bool = False
 ) -> Journey:
     """Build the journey. ``replies`` adds the legs of the answers even if the outcome is not ``timeout``."""

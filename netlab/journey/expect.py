@@ -166,22 +166,22 @@ def names_chain(word: str, decision: DecidedBy) -> bool:
 def names(word: str, decision: DecidedBy) -> bool:
     """Whether ``word`` names what decided: its chain, its whole description, or a part of its rule."""
     in_rule = decision.rule is not None and word in decision.rule
-    return in_rule or names_chain(word, decision) or word == describe(decision)
+    return in_rule or names_chain(word, decision) or word == decision_words(decision)
 
 
 def _by(expected: str | None, decision: DecidedBy) -> str:
     if expected is None or names(expected, decision):
         return ""
-    return f"by: expected {expected}, it was {describe(decision)}"
+    return f"by: expected {expected}, it was {decision_words(decision)}"
 
 
 def _not_by(expected: str | None, decision: DecidedBy) -> str:
     if expected is None or not names(expected, decision):
         return ""
-    return f"not-by: {expected} was expected to have no say, it was {describe(decision)}"
+    return f"not-by: {expected} was expected to have no say, it was {decision_words(decision)}"
 
 
-def describe(decision: DecidedBy) -> str:
+def decision_words(decision: DecidedBy) -> str:
     """Who decided, in a few words."""
     if decision.kind == "rule":
         return f"{decision.family} {decision.table} {decision.chain}: {decision.rule}"

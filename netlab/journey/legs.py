@@ -46,11 +46,11 @@ class Index:
 
     def __init__(self, hook_passes: Iterable[HookPass], facts: Topology | None = None) -> None:
         self._facts = facts
-        self._stations = list(hook_passes)
+        self._hook_passes = list(hook_passes)
         self._by_entry: dict[bytes, list[HookPass]] = {}
         self._by_payload: dict[tuple[str, bytes], list[bytes]] | None = None
         by_entry = self._by_entry
-        for hook_pass in self._stations:
+        for hook_pass in self._hook_passes:
             key = hook_pass.key
             if key is not None:
                 if key in by_entry:
@@ -61,19 +61,19 @@ class Index:
     @cached_property
     def _by_exit(self) -> dict[bytes, list[HookPass]]:
         found: dict[bytes, list[HookPass]] = {}
-        for hook_pass in self._stations:
+        for hook_pass in self._hook_passes:
             if hook_pass.left is not None:
                 found.setdefault(hook_pass.left, []).append(hook_pass)
         return found
 
     @cached_property
     def _fragments(self) -> list[HookPass]:
-        return [hook_pass for hook_pass in self._stations if hook_pass.fragment]
+        return [hook_pass for hook_pass in self._hook_passes if hook_pass.fragment]
 
     @cached_property
     def _errors(self) -> dict[bytes, list[tuple[HookPass, Icmp]]]:
         found: dict[bytes, list[tuple[HookPass, Icmp]]] = {}
-        for hook_pass in self._stations:
+        for hook_pass in self._hook_passes:
             if hook_pass.key is None and hook_pass.family == "ip":
                 error = icmp_error(hook_pass.entry)
                 if error is not None:
@@ -205,7 +205,7 @@ class Index:
         return next(
             (
                 other
-                for other in self._stations
+                for other in self._hook_passes
                 if other.family == "ip"
                 and other.hook == "prerouting"
                 and other.node not in but
@@ -219,7 +219,7 @@ class Index:
         known = {octets for key in keys for octets in address_octets(key)}
         return [
             hook_pass
-            for hook_pass in self._stations
+            for hook_pass in self._hook_passes
             if hook_pass.dropped and hook_pass.key is None and searched(hook_pass.entry) & known
         ]
 

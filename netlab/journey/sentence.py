@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from netlab.journey.advise import blocking_chain, dropped, entered_chains, stopped_by
-from netlab.journey.expect import describe
+from netlab.journey.expect import decision_words
 from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
 _PATHS: Final = {
@@ -187,7 +187,7 @@ def _capital(words: str) -> str:
 def _refused(journey: Journey) -> str:
     decision = journey.decided_by
     if decision.kind in ("rule", "policy"):
-        return f"Refused with a reset by {describe(decision)}."
+        return f"Refused with a reset by {decision_words(decision)}."
     where = f"on {decision.node} " if decision.node else ""
     if journey.probe == "segment":
         return f"Refused: {_went(journey)}, and no connection {where}is one that it belongs to."
@@ -203,7 +203,7 @@ def _closed(journey: Journey) -> str:
         how = "rejected" if _rejects(decision) else "dropped"
         return (
             f"The userland proxy accepted the connection; its own connection to the container was {how}"
-            f" in {(decision.hook or '').upper()} by {describe(decision)}."
+            f" in {(decision.hook or '').upper()} by {decision_words(decision)}."
         )
     if decision.kind == "socket" and decision.rule:
         return f"The kernel of {decision.node} completed the connection, but {decision.rule}."
@@ -224,7 +224,7 @@ def _unreachable(journey: Journey) -> str:
     icmp, decision = journey.icmp, journey.decided_by
     what = icmp_words(icmp) if icmp else "an ICMP error"
     if decision.kind in ("rule", "policy"):
-        return f"Rejected with {what} by {describe(decision)}."
+        return f"Rejected with {what} by {decision_words(decision)}."
     if decision.kind == "socket":
         where = f"on {decision.node} " if decision.node else ""
         return f"Nothing {where}listens on that port: {_went(journey)}, and the answer was {what}."
@@ -250,24 +250,23 @@ def _timeout(journey: Journey) -> str:
     if stopped_by(journey) is not None:
         hook = (decision.hook or "").upper()
         if _rejects(decision):
-            return f"Rejected in {hook} by {describe(decision)}; but {_missing_answer(journey)}"
+            return f"Rejected in {hook} by {decision_words(decision)}; but {_missing_answer(journey)}"
         for leg in journey.legs:
             if _dropped(leg.hooks):
                 whose = f", on {leg.by}'s own connection," if leg.by else ""
-                return f"Dropped in {hook}{whose} by {describe(decision)}."
+                return f"Dropped in {hook}{whose} by {decision_words(decision)}."
         if _dropped(journey.switched):
-            return f"Dropped on the bridge, in {hook}, by {describe(decision)}."
+            return f"Dropped on the bridge, in {hook}, by {decision_words(decision)}."
         if decision.verdict in ("queue", "stolen"):
-            return f"Handed to another program in {hook} by {describe(decision)}, and never returned."
+            return f"Handed to another program in {hook} by {decision_words(decision)}, and never returned."
         if decision.family in _BELOW:
-            return f"Dropped {_BELOW[decision.family]}, in {hook}, by {describe(decision)}."
+            return f"Dropped {_BELOW[decision.family]}, in {hook}, by {decision_words(decision)}."
         if journey.outcome == "closed":
-            return (
-                f"The connection was accepted; later packets were dropped in {hook} by {describe(decision)}."
-            )
+            by = decision_words(decision)
+            return f"The connection was accepted; later packets were dropped in {hook} by {by}."
         if not any(_dropped(leg.hooks) for leg in journey.replies):
-            return f"Dropped in {hook} by {describe(decision)}."
-        return f"The packet arrived, and its answer was dropped in {hook} by {describe(decision)}."
+            return f"Dropped in {hook} by {decision_words(decision)}."
+        return f"The packet arrived, and its answer was dropped in {hook} by {decision_words(decision)}."
     if decision.kind == "route" and decision.direction == "reply":
         return f"The packet arrived, and {decision.node} has no way back for its answer: {decision.rule}."
     if decision.kind == "route" and journey.legs:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
-from netlab.journey.build import build
+from netlab.journey.build import journey_of
 from netlab.journey.doubt import doubt
 from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, stopped
 from netlab.journey.headers import PROTOCOLS, answers, make_key
@@ -109,7 +109,7 @@ class Harvest:
             doubts.append(self._doubt(probe.flow, result, paths, inquiry))
             found.append((probe.flow, result, paths))
         self._look_up(paths for _, _, paths in found)
-        journeys = (build(*one, self._facts, replies=replies) for one in found)
+        journeys = (journey_of(*one, self._facts, replies=replies) for one in found)
         return [Found(journey, doubt) for journey, doubt in zip(journeys, doubts, strict=True)]
 
     def _judge(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from netlab.journey.build import build, unmeasured
+from netlab.journey.build import journey_of, unmeasured
 from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths
 from netlab.journey.headers import ICMP, PROTOCOLS, answers, endpoints, is_answer, reverse
 from netlab.journey.hook_passes import HookPass
@@ -233,7 +233,7 @@ class Live:
             wanted.setdefault(node, set()).add((family, table))
         self._session.harvest.read_rules(wanted)
         result.outcome = self._outcome(result, paths)
-        return Seen(build(flow, result, paths, self._session.facts, replies=True), paths)
+        return Seen(journey_of(flow, result, paths, self._session.facts, replies=True), paths)
 
     def _outcome(self, result: ProbeResult, paths: PacketPaths) -> OutcomeName:
         answer = paths.back[0] if paths.back else None

@@ -20,7 +20,6 @@ import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Final
 
 from netlab.journey.build import unmeasured
@@ -369,9 +368,6 @@ class Session:
             (step.family, step.table, step.chain, step.handle), ""
         )
         return "reject" in line.lower()
-
-    def _stations(self) -> Iterable[HookPass]:
-        return chain.from_iterable(tracer.assembler.hook_passes for tracer in self.tracers)
 
 
 def _searched_before(probe: Probe) -> bool:

@@ -49,7 +49,7 @@ def added() -> tuple[str, ...]:
 
 
 def is_docker(name: str) -> bool:
-    """Whether the name stands for a version of Docker."""
+    """Whether the name is of a version of Docker."""
     try:
         engine_version(name)
     except ValueError:

@@ -10,7 +10,7 @@ import ipaddress
 
 
 def digest(*parts: str) -> str:
-    """64 hex digits that stand for the parts: a container's, a network's, an endpoint's id."""
+    """64 hex digits made from the parts: the id of a container, a network or an endpoint."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Where a prediction and a measurement of one flow part: the first station at which they differ."""
+"""The first point at which a prediction and a measurement of one flow differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BY_CHANCE: Final = re.compile(r"-m limit|\blimit rate\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Parting:
+class Difference:
     """The first difference: where it is, and what each side has there."""
 
     place: str
@@ -29,21 +29,21 @@ class Parting:
         return f"{self.place}: predicted {self.predicted}, measured {self.measured}"
 
 
-def parting(predicted: Journey, measured: Journey) -> Parting | None:
-    """Where two journeys of one flow part; None if they agree.
+def first_difference(predicted: Journey, measured: Journey) -> Difference | None:
+    """The first difference between two journeys of one flow; None if they agree.
 
     What is left to chance does not count: the port of a proxy's own connection, rules that log at a limited
     rate, how often a bridge showed a packet. Nor do reasons, which both have from the plan. Where the
     instrument could not tell what decided, the prediction may know it.
     """
     known = measured.decided_by.kind != "unmeasured"
-    for place, mine, its in _stations(predicted, measured, known=known):
+    for place, mine, its in _compared(predicted, measured, known=known):
         if mine != its:
-            return Parting(place, _shown(mine), _shown(its))
+            return Difference(place, _shown(mine), _shown(its))
     return None
 
 
-def _stations(predicted: Journey, measured: Journey, *, known: bool) -> Iterator[tuple[str, object, object]]:
+def _compared(predicted: Journey, measured: Journey, *, known: bool) -> Iterator[tuple[str, object, object]]:
     yield from _legs("", predicted.legs, measured.legs)
     if known:
         any_port = any(leg.by for leg in measured.legs)

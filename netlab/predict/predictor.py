@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from netlab.journey.build import build, question
+from netlab.journey.build import journey_of, question
 from netlab.journey.doubt import doubt
 from netlab.journey.evidence import PacketPaths
 from netlab.journey.hook_passes import HookPass
@@ -96,9 +96,9 @@ class Predictor:
         narrow = _only(result, self.hosts)
         narrow.forth = _followed(narrow.forth, result.probe.key)
         if doubt(flow, result.probe, narrow, self.facts):
-            journey = build(flow, result.probe, result.paths, self._wide)
+            journey = journey_of(flow, result.probe, result.paths, self._wide)
         else:
-            journey = build(flow, result.probe, narrow, self.facts)
+            journey = journey_of(flow, result.probe, narrow, self.facts)
         return replace(journey, how="predicted")
 
 

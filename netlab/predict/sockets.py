@@ -49,7 +49,7 @@ def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Listening
                 answers=listener.backend is not None,
                 backend=listener.backend,
                 process=listener.process,
-                # docker-proxy since 28, which is told so by this argument, answers from the address asked
+                # with this argument (Docker 28 and later), it answers from the address that was asked
                 routed=listener.protocol == "udp" and "-use-listen-fd" not in listener.argv,
             )
             yield rank, held

@@ -17,7 +17,7 @@ from netlab.scenario.tree import hint, shown
 from netlab.scenario.xtables import ExtensionError, check_iptables, new_chains
 
 PROGRAMS = ("iptables", "ip6tables", "nft", "ip", "sysctl")
-#: how ``{bridge:NETWORK}`` begins, which stands for the name of a network's bridge
+#: the beginning of ``{bridge:NETWORK}``, which is replaced by the name of the network's bridge
 BRIDGE = "{bridge:"
 _SHELL = frozenset(";|&<>()`\n\r")
 #: ip(8) takes the first of these that the word begins (iproute2, ip/ip.c)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.journey.advise import stopped_by
-from netlab.journey.expect import describe
+from netlab.journey.expect import decision_words
 from netlab.journey.flow_diff import KINDS, FlowChange, FlowDiff
 from netlab.journey.fold import folded
 from netlab.view import rich
@@ -85,7 +85,7 @@ def _reasons(change: FlowChange) -> Iterator[str]:
         stopped = stopped_by(journey) if journey is not None else None
         if stopped is None:
             if journey is not None and journey.outcome != "ok" and journey.decided_by.kind == "route":
-                yield f"{when} {describe(journey.decided_by)}: {journey.decided_by.rule}"
+                yield f"{when} {decision_words(journey.decided_by)}: {journey.decided_by.rule}"
             continue
         if stopped.kind == "rule":
             reason = f": {stopped.reason}" if stopped.reason else ""

@@ -188,10 +188,10 @@ BUG = "raise RuntimeError('a bug')"
 @pytest.mark.parametrize(
     ("point", "in_part"),
     [
-        ("plan_change.PlanChange.leaving", False),
+        ("plan_comparison.PlanComparison.leaving", False),
         ("reconcile._Reconcile.run", True),
         ("reconcile._Reconcile._files", True),
-        ("plan_change.PlanChange.coming", True),
+        ("plan_comparison.PlanComparison.coming", True),
     ],
 )
 def test_what_changes_the_lab_fails(faulty: Faulty, fault: str, point: str, in_part: bool) -> None:

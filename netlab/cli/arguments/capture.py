@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.help import examples, hint
+from netlab.cli.help import add_target, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     option = parser.add_argument
-    hint(
-        option("target", nargs="?", metavar="LAB|[LAB.]NODE[:IF]", help="default: all nodes of the one lab"),
-        "target",
-    )
+    add_target(parser, "LAB|[LAB.]NODE[:IF]", "default: all nodes of the one lab")
     option("-w", "--write", required=True, metavar="FILE", help="pcapng file; - is standard output")
     option("-c", "--count", type=int, metavar="N", help="stop after N packets")
     option("-q", "--quiet", action="store_true", help="say nothing")

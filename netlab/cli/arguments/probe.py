@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--both", action="store_true",
-        help="measure and predict, and show the first station at which they part (then exit code 1)",
+        help="measure and predict, and show the first point at which they differ (then exit code 1)",
     )  # fmt: skip
     parser.add_argument("--replies", action="store_true", help="show the path of the answers, too")
     form = parser.add_mutually_exclusive_group()

@@ -114,7 +114,7 @@ def _claimed(state: HostState, text: str) -> Network:
 
 
 def _elected(state: HostState, spec: NetworkSpec, family: Family) -> Network:
-    """The next subnet of the pools; in IPv6 a random one, which the network's id stands for here."""
+    """The next subnet of the pools; in IPv6 one made from the network's id (Podman's is random)."""
     if family is Family.IPV4:
         try:
             return state.pools.elect(family)

@@ -20,7 +20,7 @@ from netlab.lab import codec, state
 from netlab.lab.build import namespaces, real_firewall, ruleset_edits
 from netlab.lab.build.apply import Build, addresses_of, wait_for_addresses
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
-from netlab.lab.build.plan_change import PlanChange
+from netlab.lab.build.plan_comparison import PlanComparison
 from netlab.lab.node import process
 from netlab.lab.services import dns
 from netlab.model.error_messages import to_message
@@ -47,7 +47,7 @@ def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) 
         text, happened, seen = (_content(fd) for fd in files)
         found = codec.decode(json.loads(seen))
         marks = (frozenset(wanted[mark]) for mark in ("renewed", "flushed", "reloaded"))
-        change = PlanChange(as_found(before, found), codec.loads(text), *marks)
+        change = PlanComparison(as_found(before, found), codec.loads(text), *marks)
         # Before anything is changed: a disk without space must be found out by now.
         for name, content in (("plan.json", text), (state.HISTORY, happened)):
             written.append(state.Prepared(f"{path}/{name}", content))
@@ -94,7 +94,7 @@ def as_found(plan: Plan, found: tuple[_Found, ...]) -> Plan:
 class _Reconcile:
     """The work on namespaces, in the order of :meth:`run`."""
 
-    def __init__(self, change: PlanChange, private: str) -> None:
+    def __init__(self, change: PlanComparison, private: str) -> None:
         self.change = change
         self.private = private
         self.before = layout(change.before)

@@ -40,10 +40,10 @@ def main(reports: Channel) -> int:
     log = os.open(f"{message['path']}/log", os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 2)
     os.close(log)
-    return build(plan, message["path"], reports, history)
+    return build_lab(plan, message["path"], reports, history)
 
 
-def build(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()) -> int:
+def build_lab(plan_fd: int, path: str, reports: Channel, history: Sequence[int] = ()) -> int:
     """Apply the plan in ``plan_fd`` and tell the supervisor; the exit code of the child.
 
     ``history`` has the file with the lab's history, if there is one, which is stored beside the plan.

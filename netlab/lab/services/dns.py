@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ class Zone:
         return found[turn:] + found[:turn]
 
 
-class Server:
+class Server(ABC):
     """What all servers share: how a query is read, and an answer written."""
 
     __slots__ = ()
@@ -108,9 +109,9 @@ class Server:
             flags |= _TC
         return _HEADER.pack(number, flags, 1, len(fitting), 0, 0) + question + b"".join(fitting)
 
+    @abstractmethod
     def _records(self, name: str, kind: int, asker: str) -> list[bytes] | int:
         """The records that answer a question, or the code of an error."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)

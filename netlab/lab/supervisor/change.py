@@ -2,7 +2,7 @@
 
 ::
 
-    client ──change──▶ LabChange ─fork──▶ reconcile      compares the plans
+    client ──change──▶ ChangeInProgress ─fork──▶ reconcile      compares the plans
                           │ ◀── leaving ──┤              processes that go, end
                           ├──── go ──────▶│              namespaces, links, rules
                           │ ◀── changed ──┘              processes that come, start
@@ -34,7 +34,7 @@ PATIENCE = 300.0
 ROOM = 1 << 14
 
 
-class LabChange:
+class ChangeInProgress:
     """The current change, and the client that waits for it."""
 
     def __init__(

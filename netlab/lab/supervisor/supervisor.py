@@ -30,7 +30,7 @@ from netlab.lab import lifetime, state
 from netlab.lab.node.isolation import own_namespaces, raise_limits
 from netlab.lab.peer import accept
 from netlab.lab.supervisor import home
-from netlab.lab.supervisor.change import LabChange
+from netlab.lab.supervisor.change import ChangeInProgress
 from netlab.lab.supervisor.children import Child, ending
 from netlab.lab.supervisor.forked import main_of
 from netlab.lab.supervisor.journal import say, say_error
@@ -78,7 +78,7 @@ class Supervisor:
         self.listener: socket.socket | None = None
         self.processes = Processes(self.runtime)
         self.builder: Channel | None = None
-        self.changing: LabChange | None = None
+        self.changing: ChangeInProgress | None = None
         self.lock: lifetime.SupervisorLock | None = None
         self.building = -1  #: the lab's lock, until it is committed
 
@@ -389,7 +389,7 @@ class Supervisor:
         self.send(channel, {"event": "status", "phase": self.runtime.phase, "processes": processes})
 
     def on_change(self, channel: Channel, message: Message, fds: list[int]) -> None:
-        """Turn the lab into another plan's; the answer comes when it is done: see LabChange."""
+        """Turn the lab into another plan's; the answer comes when it is done: see ChangeInProgress."""
         if self.runtime.phase not in ("ready", "committed") or self.changing is not None:
             raise LabError(f"the lab {self.runtime.name} is being built or changed just now")
         if self.runtime.record.get("broken"):
@@ -399,7 +399,7 @@ class Supervisor:
             self.changing = None
             self.send(channel, found)
 
-        self.changing = LabChange(self.runtime, self.processes, self._rename, answer, message, fds)
+        self.changing = ChangeInProgress(self.runtime, self.processes, self._rename, answer, message, fds)
 
     def on_namespaces(self, channel: Channel, message: Message, fds: list[int]) -> None:
         """Descriptors of the network namespaces of ``nodes``, in their order."""

@@ -1,8 +1,8 @@
 """What a picture of a journey shows: for each leg the hooks and their base chains, and how the packet passed.
 
 A *scene* is the Netfilter diagram of one host for one leg. All hooks are in it; those that the packet passed
-have their *stations*, which are the base chains in the order in which the kernel asks them. Which ones there
-are comes from the host's planned rules, what happened at them from the journey; a station that only the
+have their *chains*, which are the base chains in the order in which the kernel asks them. Which ones there
+are comes from the host's planned rules, what happened at them from the journey; a chain that only the
 journey knows stands where the packet met it.
 """
 
@@ -31,7 +31,7 @@ State = Literal["idle", "passed", "allowed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class ChainVisit:
     """A base chain at a hook (``ip nat PREROUTING``), or ``conntrack``.
 
     ``entered`` are the chains to which it led, in order. ``verdict`` is that of the last rule that matched,
@@ -47,10 +47,10 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A hook that was passed: its stations, links, and the addresses with which the packet came and left."""
+    """A hook that was passed: its chains, links, and the addresses with which the packet came and left."""
 
     hook: str
-    stations: tuple[Station, ...]
+    chains: tuple[ChainVisit, ...]
     iif: str | None
     oif: str | None
     came: Packet
@@ -125,7 +125,7 @@ class _Build:
         """A scene for a leg; more if it passed a hook twice."""
         for number, visits in enumerate(_rounds(zip(leg.hooks, _lefts(leg), strict=True))):
             stages = [
-                self._stage(visit, left, self._stations_of(leg.node, visit), decision)
+                self._stage(visit, left, self._base_chains_of(leg.node, visit), decision)
                 for visit, left in visits
             ]
             first, final = visits[0][0].hook, visits[-1][0]
@@ -140,7 +140,7 @@ class _Build:
                 self._ended() if end else "",
             )
 
-    def _stations_of(self, node: str, visit: HookVisit) -> Sequence[BaseChain]:
+    def _base_chains_of(self, node: str, visit: HookVisit) -> Sequence[BaseChain]:
         if node not in self._hosts:
             return ()
         family = "ip6" if visit.packet.src.startswith("[") or visit.packet.src.count(":") > 1 else "ip"
@@ -152,7 +152,7 @@ class _Build:
     def _stage(
         self, visit: HookVisit, left: Packet, known: Sequence[BaseChain], decision: DecidedBy
     ) -> Stage:
-        met = [_station(list(group), visit, decision, self._journey) for group in _by_chain(visit)]
+        met = [_chain_visit(list(group), visit, decision, self._journey) for group in _by_chain(visit)]
         return Stage(
             visit.hook, tuple(_merged(known, met)), visit.iif, visit.oif, visit.packet, left, ends(visit)
         )
@@ -218,7 +218,9 @@ def _name(branch: Branch) -> str:
     return chain_of(branch.hit)
 
 
-def _station(branches: list[Branch], visit: HookVisit, decision: DecidedBy, journey: Journey) -> Station:
+def _chain_visit(
+    branches: list[Branch], visit: HookVisit, decision: DecidedBy, journey: Journey
+) -> ChainVisit:
     """What happened in a base chain."""
     at = branches[-1]
     while is_jump(at.hit) and at.below:
@@ -230,7 +232,7 @@ def _station(branches: list[Branch], visit: HookVisit, decision: DecidedBy, jour
         state = "stopped"
     elif chosen:
         state = "allowed"
-    return Station(_name(branches[0]), state, entered, at.hit.verdict)
+    return ChainVisit(_name(branches[0]), state, entered, at.hit.verdict)
 
 
 def _entered(branches: Iterable[Branch]) -> Iterable[str]:
@@ -247,9 +249,9 @@ def _any_decides(branches: Iterable[Branch], visit: HookVisit, decision: Decided
     )
 
 
-def _merged(known: Sequence[BaseChain], met: Sequence[Station]) -> Iterable[Station]:
-    """The stations that were met, in their order, with the known ones that were not in between."""
-    by_name = {station.name: station for station in met}
+def _merged(known: Sequence[BaseChain], met: Sequence[ChainVisit]) -> Iterable[ChainVisit]:
+    """The chains that were met, in their order, with the known ones that were not in between."""
+    by_name = {chain.name: chain for chain in met}
     left = list(met)
     told: set[str] = set()
     for chain in known:
@@ -260,7 +262,7 @@ def _merged(known: Sequence[BaseChain], met: Sequence[Station]) -> Iterable[Stat
             reached = name == "conntrack" and not any(
                 one.state == "stopped" for one in met if one.name in told
             )
-            yield Station(name, "passed" if reached else "idle")
+            yield ChainVisit(name, "passed" if reached else "idle")
         while name in by_name and name not in told:
             told.add(left[0].name)
             yield left.pop(0)

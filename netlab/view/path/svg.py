@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from netlab.journey.sentence import sentence
 from netlab.view.path.scene import HOOKS
-from netlab.view.path.words import decision, links, outcome, station_words, title
+from netlab.view.path.words import chain_words, decision, links, outcome, title
 from netlab.view.svg import CHAR, LINE, Drawing, folded, text_width
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _told(journey: Journey, picture: Picture) -> list[str]:
     lines = [f"{title(journey)}, {outcome(journey)}."]
     for scene in picture.scenes:
         for stage in scene.stages:
-            words = "; ".join(map(station_words, stage.stations))
+            words = "; ".join(map(chain_words, stage.chains))
             lines.append(f"{scene.title}: {stage.hook.upper()} {links(stage)}: {words or 'no rules'}.")
             if stage.changed:
                 lines.append(f"Rewritten to {stage.left.src} → {stage.left.dst}.")
@@ -132,11 +132,11 @@ def _box(hook: str, stage: Stage | None, number: int) -> _Box:
     box = _Box("stopped" if stage.stopped else "passed", [(title, "text bold")], number=number)
     if links(stage):
         box.lines += [(line, "dim") for line in folded(links(stage), _COLUMNS)]
-    for station in stage.stations:
-        lines = folded(station_words(station), _COLUMNS, "   ")
-        if station.state in ("allowed", "stopped"):
-            box.frames.append((len(box.lines), (station.state, len(lines))))
-        box.lines += [(line, "dim" if station.state == "idle" else "text") for line in lines]
+    for chain in stage.chains:
+        lines = folded(chain_words(chain), _COLUMNS, "   ")
+        if chain.state in ("allowed", "stopped"):
+            box.frames.append((len(box.lines), (chain.state, len(lines))))
+        box.lines += [(line, "dim" if chain.state == "idle" else "text") for line in lines]
     if stage.changed:
         words = f"⇒ {stage.left.src} → {stage.left.dst}"
         box.lines += [(line, "changed") for line in folded(words, _COLUMNS, "  ")]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from netlab.journey.sentence import sentence
 from netlab.model.shown import shown_in_line
 from netlab.view import rich
-from netlab.view.path.words import decision, links, outcome, station_words, title
+from netlab.view.path.words import chain_words, decision, links, outcome, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,8 +126,8 @@ def _after(scene: Scene, stage: Stage, following: str) -> Iterator[str]:
 def _box(stage: Stage, number: int, width: int, name: str) -> Iterator[str]:
     first, *more = folded(" ━ ".join(filter(None, (f"{number} {name}", links(stage)))), width - 6)
     inner = [*more]
-    for station in stage.stations:
-        inner += folded(station_words(station), width - 4, "    ")
+    for chain in stage.chains:
+        inner += folded(chain_words(chain), width - 4, "    ")
     if stage.changed:
         inner += folded(f"⇒ {stage.left.src} → {stage.left.dst}", width - 4, "  ")
     yield _filled(f"┏━ {first} ", width - 1, "━") + "┓"

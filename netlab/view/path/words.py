@@ -8,7 +8,7 @@ from netlab.journey.sentence import icmp_words
 
 if TYPE_CHECKING:
     from netlab.model.journey import Journey
-    from netlab.view.path.scene import Stage, Station
+    from netlab.view.path.scene import ChainVisit, Stage
 
 #: so many chains that a base chain led to are named: the first, and the last ones
 _NAMED: Final = 4
@@ -32,17 +32,17 @@ def outcome(journey: Journey) -> str:
     return f"{'IPv6' if journey.flow.family == 'ipv6' else 'IPv4'}: {word}"
 
 
-def station_words(station: Station) -> str:
+def chain_words(chain: ChainVisit) -> str:
     """``nat PREROUTING → DOCKER: accept``; ``◆`` marks what decided, ``·`` what was not reached."""
-    name = station.name.removeprefix("ip ").removeprefix("ip6 ")
-    chains = list(station.entered)
+    name = chain.name.removeprefix("ip ").removeprefix("ip6 ")
+    chains = list(chain.entered)
     if len(chains) > _NAMED:
         left_out = len(chains) - _NAMED + 1
         chains = [chains[0], f"({left_out} more)", *chains[-_NAMED + 2 :]]
     words = " → ".join((name, *chains))
-    if station.verdict:
-        words += f": {station.verdict}"
-    mark = {"idle": "· ", "passed": "", "allowed": "◆ ", "stopped": "✕ "}[station.state]
+    if chain.verdict:
+        words += f": {chain.verdict}"
+    mark = {"idle": "· ", "passed": "", "allowed": "◆ ", "stopped": "✕ "}[chain.state]
     return mark + words
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 from support import recorded_traces as recorded
 
-from netlab.journey.build import build
+from netlab.journey.build import journey_of
 from netlab.journey.headers import key_of_sections, packet_of, reverse
 from netlab.journey.hook_passes import Assembler
 from netlab.journey.sentence import sentence
@@ -19,10 +19,10 @@ from netlab.model.plan import Backend, Listener
 NETWORK_HEADER, CT_ID = 8, 18
 
 
-def journey_of(name: str, second: bytes | None = None) -> Journey:
+def recorded_journey(name: str, second: bytes | None = None) -> Journey:
     recording = recorded.load(name)
     paths = recording.paths(second)
-    return build(recording.flow, recording.result(second), paths, recording.facts, replies=True)
+    return journey_of(recording.flow, recording.result(second), paths, recording.facts, replies=True)
 
 
 def second_leg(name: str) -> bytes:
@@ -58,7 +58,7 @@ def test_every_recording_is_expected() -> None:
 @pytest.mark.parametrize("name", recorded.NAMES)
 def test_recording(name: str) -> None:
     path, legs, replies, dnat, snat, kind, chain = EXPECTED[name]
-    journey = journey_of(name)
+    journey = recorded_journey(name)
     assert [leg.letters for leg in journey.legs] == legs
     assert [leg.letters for leg in journey.replies] == replies
     assert journey.path == path
@@ -71,7 +71,7 @@ def test_recording(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "first"), [("proxy-ipv6", "PI"), ("loopback", "OSPI")])
 def test_a_proxied_connection_has_two_legs(name: str, first: str) -> None:
-    journey = journey_of(name, second_leg(name))
+    journey = recorded_journey(name, second_leg(name))
     assert [(leg.letters, leg.by) for leg in journey.legs] == [(first, None), ("OS", "docker-proxy")]
     assert journey.path == "proxy"
     assert journey.sees is not None
@@ -86,13 +86,13 @@ def test_a_proxys_leg_has_the_name_of_the_engines_process() -> None:
     )
     recording.facts.listeners["host"] = (listener,)
     second = second_leg("proxy-ipv6")
-    made = build(recording.flow, recording.result(second), recording.paths(second), recording.facts)
+    made = journey_of(recording.flow, recording.result(second), recording.paths(second), recording.facts)
     assert [leg.by for leg in made.legs] == [None, "rootlessport"]
     assert "by rootlessport, through INPUT" in sentence(made)
 
 
 def test_rules_stand_in_order_under_their_hooks() -> None:
-    visits = journey_of("dnat-forward").legs[0].hooks
+    visits = recorded_journey("dnat-forward").legs[0].hooks
     met = [[(hit.table, hit.chain, hit.verdict) for hit in visit.rules] for visit in visits]
     assert met == [
         [("nat", "PREROUTING", "jump DOCKER"), ("nat", "DOCKER", "accept")],
@@ -132,7 +132,7 @@ def test_a_loopback_packet_changes_its_id_and_stays_one() -> None:
 
 
 def test_switched_without_br_netfilter_is_seen_by_the_bridge_alone() -> None:
-    journey = journey_of("switched")
+    journey = recorded_journey("switched")
     assert [visit.hook for visit in journey.switched] == ["prerouting", "forward", "postrouting"]
     assert journey.switched[1].iif == "vethsib"
     assert journey.switched[1].oif == "vethhttpd"
@@ -174,5 +174,5 @@ def test_a_key_reads_back_and_reverses() -> None:
 
 def test_json_goes_there_and_back() -> None:
     for name in recorded.NAMES:
-        journey = journey_of(name)
+        journey = recorded_journey(name)
         assert Journey.from_json(journey.to_json()) == journey

@@ -16,7 +16,7 @@ from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from netlab.model.outcome import UNKNOWN
 from netlab.model.plan import Plan
-from netlab.predict.compare import asked, parting
+from netlab.predict.compare import asked, first_difference
 from netlab.predict.predictor import Predictor
 
 RECORDED = recorded()
@@ -47,7 +47,7 @@ def test_predictions_are_what_was_measured(variant: Variant) -> None:
     wrong = []
     for flow, its in asked_again(plan, RECORDED[variant]):
         mine = predictor.journey(asked(flow, its))
-        if not {mine.outcome, its.outcome} & set(UNKNOWN) and (difference := parting(mine, its)):
+        if not {mine.outcome, its.outcome} & set(UNKNOWN) and (difference := first_difference(mine, its)):
             wrong.append(f"{flow} {flow.family.word}: {difference}")
     assert not wrong, "\n".join(wrong[:5])
 

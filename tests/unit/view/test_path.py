@@ -18,7 +18,7 @@ from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Nat, Packet
 from netlab.model.shown import shown_in_line
 from netlab.view import path
 from netlab.view.path.base_chains import base_chains
-from netlab.view.path.scene import Station, picture
+from netlab.view.path.scene import ChainVisit, picture
 from netlab.view.svg import cells, folded
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +63,7 @@ def test_every_hook_is_numbered_in_the_order_of_the_packet(journey: Journey, pla
 
 
 @pytest.mark.parametrize("journey", RECORDED, ids=named)
-def test_every_base_chain_that_reported_is_a_station_with_its_verdict(journey: Journey) -> None:
+def test_every_base_chain_that_reported_is_a_visited_chain_with_its_verdict(journey: Journey) -> None:
     scenes = picture(journey, PLAN).scenes
     for visit, stage in zip(
         (visit for leg in journey.legs for visit in leg.hooks),
@@ -71,7 +71,7 @@ def test_every_base_chain_that_reported_is_a_station_with_its_verdict(journey: J
         strict=True,
     ):
         assert stage.hook == visit.hook
-        shown = [station for station in stage.stations if station.verdict]
+        shown = [chain for chain in stage.chains if chain.verdict]
         for hit in visit.rules:
             name = f"{hit.family} {hit.table} {hit.chain}"
             assert any(name == one.name or hit.chain in one.entered for one in shown), name
@@ -82,11 +82,11 @@ def test_every_base_chain_that_reported_is_a_station_with_its_verdict(journey: J
 @pytest.mark.parametrize("journey", RECORDED, ids=named)
 def test_what_decided_is_marked_once_and_named(journey: Journey) -> None:
     states = [
-        station.state
+        chain.state
         for scene in picture(journey, PLAN).scenes
         for stage in scene.stages
-        for station in stage.stations
-        if station.state in ("allowed", "stopped")
+        for chain in stage.chains
+        if chain.state in ("allowed", "stopped")
     ]
     decided = journey.decided_by
     assert len(states) == (decided.kind in ("rule", "policy"))
@@ -113,8 +113,8 @@ def test_both_legs_of_a_proxied_connection() -> None:
     assert (first.taker, second.sender) == ("docker-proxy", "docker-proxy")
     assert second.title == "host (docker-proxy's own connection)"
     # Docker 20.10 writes no IPv6 rules; the proxy's own connection is IPv4.
-    assert first.stages[0].stations == ()
-    assert [one.name for one in second.stages[0].stations] == [
+    assert first.stages[0].chains == ()
+    assert [one.name for one in second.stages[0].chains] == [
         "conntrack",
         "ip nat OUTPUT",
         "ip filter OUTPUT",
@@ -221,7 +221,7 @@ def chains(engine: str, firewall: str = "none") -> dict[str, list[str]]:
     return found
 
 
-def test_the_order_of_stations_is_that_of_priorities() -> None:
+def test_the_order_of_chains_is_that_of_priorities() -> None:
     assert chains("docker-28")["prerouting"] == ["ip raw PREROUTING", "ip conntrack", "ip nat PREROUTING"]
     assert chains("docker-28")["input"] == ["ip filter INPUT", "ip nat INPUT"]
     assert chains("docker-29-nftables")["forward"] == ["ip docker-bridges filter-FORWARD"]
@@ -232,16 +232,16 @@ def test_the_order_of_stations_is_that_of_priorities() -> None:
     )
 
 
-def test_a_station_that_the_plan_does_not_know_stands_where_it_was_met() -> None:
+def test_a_visited_chain_that_the_plan_does_not_know_stands_where_it_was_met() -> None:
     (seed,) = [one for one in recorded("client", "host:80/tcp") if one.flow.family == "ipv4"]
     pre, *others = seed.legs[0].hooks
     mine = RuleHit("ip", "mine", "early", None, "policy accept")
     changed = replace(
         seed, legs=(replace(seed.legs[0], hooks=(replace(pre, rules=(mine, *pre.rules)), *others)),)
     )
-    stations = picture(changed, PLAN).scenes[0].stages[0].stations
-    assert [one.name for one in stations] == ["conntrack", "ip mine early", "ip nat PREROUTING"]
-    assert stations[1] == Station("ip mine early", "passed", (), "policy accept")
+    chains = picture(changed, PLAN).scenes[0].stages[0].chains
+    assert [one.name for one in chains] == ["conntrack", "ip mine early", "ip nat PREROUTING"]
+    assert chains[1] == ChainVisit("ip mine early", "passed", (), "policy accept")
 
 
 @pytest.mark.parametrize("words", ["", "a", "a b c", "網" * 9, "x" * 50, f"aa {'y' * 23} b"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netlab.model.plan import Interface, Listener, Node, Plan
 
 
-class PlanChange:
+class PlanComparison:
     """``renewed``: nodes that were stopped or started; ``flushed``: hosts whose rules were emptied;
     ``reloaded``: hosts whose firewall was reloaded.
     """
