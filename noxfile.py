@@ -138,13 +138,30 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """The documentation as a site in dist/site; a warning is an error. The tools are in .nox/site."""
+    folder = ROOT / ".nox" / "site"
+    if not (folder / "bin" / "python3").exists():
+        session.run(sys.executable, "-m", "venv", str(folder), external=True)
+    interpreter = str(folder / "bin" / "python3")
+    pip = (interpreter, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    pinned = {"PIP_CONSTRAINT": "constraints.txt", "PIP_BUILD_CONSTRAINT": "constraints.txt"}
+    session.run(*pip, "--upgrade", "pip>=25.1", external=True, env=pinned)
+    session.run(*pip, "--editable", ".", "--group", "site", external=True, env=pinned)
+    sphinx = ("sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--fresh-env", "-b", "html")
+    session.run(interpreter, "-m", *sphinx, "-c", "docs/site", "docs", "dist/site", external=True)
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Renew constraints.txt: the newest versions that pyproject.toml allows, in a virtualenv of their own."""
     with tempfile.TemporaryDirectory() as folder:
         session.run(sys.executable, "-m", "venv", folder, external=True)
         pip = (f"{folder}/bin/python3", "-m", "pip", "--disable-pip-version-check")
         session.run(*pip, "install", "--quiet", "--upgrade", "pip", external=True)
-        session.run(*pip, "install", "--quiet", "--editable", ".", "--group", "dev", external=True)
+        session.run(
+            *pip, "install", "--quiet", "--editable", ".", "--group", "dev", "--group", "site", external=True
+        )
         frozen = subprocess.run(
             [*pip, "freeze", "--all", "--exclude", "netlab", "--exclude", "setuptools"],
             check=True, capture_output=True, text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -185,9 +186,20 @@ THERE = {
 
 
 def test_what_the_architecture_page_says_of_changes_is_there() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text().partition("### Where to change what\n")[2]
-    named = re.findall(r"`([\w/]+\.py)`", text.partition("\n### ")[0])
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("## Where to change what\n")[2]
+    named = re.findall(r"`([\w/]+\.py)`", text.partition("\n## ")[0])
     assert set(named) == set(THERE)
     for name, words in THERE.items():
         file = ROOT / "netlab" / name.replace("VERB", "probe")
         assert re.search(words, file.read_text()), f"{name} has nothing like {words}"
+
+
+def test_every_page_is_in_the_site_s_contents_once() -> None:
+    tree = ast.parse((ROOT / "docs" / "site" / "conf.py").read_text())
+    (parts,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARTS"
+    )
+    listed = [page for pages in parts.values() for page in pages]
+    assert sorted(listed) == sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"})

@@ -1,0 +1,90 @@
+"""The documentation as a site: Sphinx with MyST and Furo. `nox -s site` builds it; a warning is an error.
+
+The pages are those of ``docs``, as they are. What only a site needs is added while they are read: the list of
+pages at the left, and the reference of the Python API from its docstrings.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+import netlab  # noqa: E402 - from the checkout that the pages are of
+
+project = "netlab"
+author = "the netlab developers"
+version = release = netlab.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+root_doc = "index"
+exclude_patterns = ["man", "site"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+html_theme = "furo"
+html_title = f"netlab {version}"
+html_copy_source = False
+html_show_copyright = False
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autoclass_content = "both"
+highlight_language = "none"
+
+#: The parts of the site, and their pages in order.
+PARTS = {
+    "Tutorial": ("install", "tutorial", "tutorial.ja", "lessons"),
+    "How to": ("gallery", "firewalls", "pytest", "report", "troubleshooting"),
+    "Reference": ("scenario", "verbs", "python", "engines", "conformance", "limits"),
+    "Explanation": ("journeys", "proxy", "architecture", "threats", "torture", "witness", "benchmarks"),
+}
+
+#: The names of the Python API, in the order of the package's own list.
+REFERENCE = """
+
+## Reference
+
+```{eval-rst}
+.. currentmodule:: netlab
+
+"""
+
+
+def _contents() -> str:
+    parts = (
+        f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
+        for caption, pages in PARTS.items()
+    )
+    return "".join(parts)
+
+
+def _reference() -> str:
+    lines = []
+    for name in sorted(netlab.__all__):
+        found = getattr(netlab, name)
+        if isinstance(found, type):
+            lines.append(f".. autoclass:: {name}\n   :members:\n")
+        elif callable(found):
+            lines.append(f".. autofunction:: {name}\n")
+    return REFERENCE + "\n".join(lines) + "\n```\n"
+
+
+def _read(_: Sphinx, name: str, source: list[str]) -> None:
+    """Add what only the site has to the text of a page."""
+    if name == "index":
+        source[0] += _contents()
+    if name == "python":
+        source[0] += _reference()
+    # A folder is no page: the gallery lists the scenarios, and the page of lessons shows their format.
+    source[0] = source[0].replace("](../scenarios)", "](gallery.md)")
+    source[0] = source[0].replace("](../CONTRIBUTING.md)", "](path:../CONTRIBUTING.md)")
+    source[0] = source[0].replace("](../netlab/lesson/lessons)", "](lessons.md)")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _read)
