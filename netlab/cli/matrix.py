@@ -6,13 +6,12 @@ import argparse
 import itertools
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, say
 from netlab.cli.scenarios import load_group, only_group, running_lab
-from netlab.journey.matrix import Selection, names_target
+from netlab.journey.matrix import Selection, not_allowed
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
 from netlab.view.console import console
@@ -23,8 +22,7 @@ from netlab.view.matrix_grid import report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.journey.matrix import Cell, Column
-    from netlab.model.flow import Flow
+    from netlab.journey.matrix import Column
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         _show(args, columns)
     if all(column.refusal is not None for column in columns):
         return 2
-    reached = _not_allowed(args.allow, columns)
+    reached = not_allowed(args.allow, columns)
     for flow in reached:
         say(f"not allowed, but open: {flow}")
     if reached:
@@ -67,31 +65,6 @@ def _show(args: argparse.Namespace, columns: list[Column]) -> None:
             say(f"{column.label}: {line}" if column.label else line)
         if column.refusal is not None:
             say(f"{column.label or 'this scenario'} does not apply: {column.refusal}")
-
-
-def _not_allowed(allowed: list[str], columns: list[Column]) -> list[str]:
-    """The flows that get through to a port that no ``--allow`` names; none without the option."""
-    if not allowed:
-        return []
-    return [
-        f"{cell.flow} {cell.flow.family.word}" + (f" with {column.label}" if column.label else "")
-        for column in columns
-        for cell, journey in column.answers.values()
-        if journey.outcome == "ok"
-        and cell.flow.port is not None
-        and cell.way != "outside"
-        and not any(names_target(pattern, flow) for pattern in allowed for flow in _spellings(cell, column))
-    ]
-
-
-def _spellings(cell: Cell, column: Column) -> Iterator[Flow]:
-    """A flow as written, and one to a network's gateway as one to the host, whose address that is."""
-    yield cell.flow
-    if cell.way == "gateway":
-        for other, _ in column.answers.values():
-            if other.way == "host address" and other.service == cell.service:
-                yield replace(cell.flow, target=other.flow.target)
-                return
 
 
 def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:

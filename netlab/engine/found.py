@@ -8,6 +8,7 @@ doubled and moved.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 from netlab.engine.contract import HostFacts
@@ -16,12 +17,27 @@ from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
 from netlab.model.observation import Observation
-from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftChain, NftRule, NftTable, Rule, Table
+from netlab.model.rules import (
+    ADDED_SINCE,
+    IptablesRuleset,
+    NftChain,
+    NftRule,
+    NftTable,
+    Rule,
+    Ruleset,
+    Table,
+    with_sorted_sets,
+)
 
 
-def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
-    """What differs from the engine's own account of the host; None if nothing does."""
-    own = {one.family: one for one in facts.rulesets if isinstance(one, IptablesRuleset)}
+def changes(facts: HostFacts, seen: Observation, stands: Sequence[Ruleset] | None = None) -> HostFound | None:
+    """What differs from the engine's own account of the host; None if nothing does.
+
+    ``stands``: the rulesets of the host's plan, if a firewall knows the engine's bridges and so has other
+    rules than the engine knows of.
+    """
+    rulesets_known = facts.rulesets if stands is None else stands
+    own = {one.family: one for one in rulesets_known if isinstance(one, IptablesRuleset)}
     settings = dict(KERNEL)
     for sysctl in facts.sysctls:
         settings[sysctl.key] = sysctl.value
@@ -34,7 +50,7 @@ def changes(facts: HostFacts, seen: Observation) -> HostFound | None:
         found, known = live.freeze(), own.get(family, IptablesRuleset(family))
         if _texts(found) != _texts(known):
             rulesets.append(_explained(found, known))
-    for table in facts.rulesets:
+    for table in rulesets_known:
         if isinstance(table, NftTable) and (table.family, table.name) in seen.native:
             text = seen.native[table.family, table.name]
             now = parse_table(text) if text else NftTable(table.family, table.name)
@@ -56,7 +72,10 @@ def _texts(ruleset: IptablesRuleset) -> dict[tuple[str, str], tuple[str | None, 
 
 
 def _native_texts(table: NftTable) -> tuple[dict[str, tuple[str, list[str]]], dict[str, dict[str, str]]]:
-    chains = {chain.name: (chain.hook, [rule.text for rule in chain.rules]) for chain in table.chains}
+    chains = {
+        chain.name: (chain.hook, [with_sorted_sets(rule.text) for rule in chain.rules])
+        for chain in table.chains
+    }
     return chains, {map_name(text): map_elements(text) for text in table.objects}
 
 

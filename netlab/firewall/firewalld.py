@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from netlab.firewall import firewalld_centos7, firewalld_config, firewalld_iptables, firewalld_nft
+from netlab.firewall import (
+    firewalld_centos7,
+    firewalld_config,
+    firewalld_found,
+    firewalld_iptables,
+    firewalld_nft,
+)
 from netlab.firewall.firewalld_config import Config
 from netlab.firewall.firewalld_layout import with_zone
 from netlab.model.plan import FirewalldZone
-from netlab.model.rules import Chain, IptablesRuleset, Ruleset, Table
+from netlab.model.rules import Chain, IptablesRuleset, NftTable, Ruleset, Table
 from netlab.model.scenario import Host
 
 _OPTIONS = {"layout", "backend", "zones", "default_zone", "direct", "run"}
@@ -55,9 +61,40 @@ def completed(host: Host, engine: FirewalldZone, written: Sequence[IptablesRules
     config = firewalld_config.read(host.firewall)
     which = kind(host)
     if which == NFTABLES:
-        return (firewalld_nft.table(config, engine), *written)
+        return (*_native(host, config, engine), *written)
     own = {r.family: r for r in _iptables(which, host, config, engine)}
-    return tuple(_with_own_chains(ruleset, own[ruleset.family]) for ruleset in written)
+    completed = []
+    for ruleset in written:
+        wanted, bridges = own[ruleset.family], engine.found.get(ruleset.family)
+        if bridges is None:
+            ruleset = _with_own_chains(ruleset, wanted)
+        elif not _is_real(host):
+            earlier = _iptables(which, host, config, replace(engine, bridges=bridges))
+            known = next(one for one in earlier if one.family is ruleset.family)
+            ruleset = firewalld_found.iptables(ruleset, known, wanted)
+        completed.append(ruleset)
+    return tuple(completed)
+
+
+def _is_real(host: Host) -> bool:
+    """Whether the tool itself runs, and has done its part to its rules by the time that they are read."""
+    return "run" in host.firewall.options
+
+
+def _native(host: Host, config: Config, engine: FirewalldZone) -> Iterator[NftTable]:
+    """The table of firewalld's own, if there is one."""
+    wanted = firewalld_nft.table(config, engine)
+    if engine.found_table is None:
+        yield wanted
+        return
+    left, bridges = engine.found_table
+    if _is_real(host):
+        table = left if bridges == engine.bridges else wanted
+    else:
+        known = firewalld_nft.table(config, replace(engine, bridges=bridges))
+        table = firewalld_found.native(left, known, wanted)
+    if table.chains:
+        yield table
 
 
 def _iptables(which: str, host: Host, config: Config, engine: FirewalldZone) -> tuple[IptablesRuleset, ...]:

@@ -8,8 +8,8 @@ out: to the node ``internet`` if there is one, or else to the first node outside
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
@@ -174,6 +174,34 @@ def names_target(pattern: str, flow: Flow) -> bool:
     """Whether ``pattern`` means the flow's target: ``host``, ``host:80``, ``host:80/tcp``, ``web@*:*``."""
     place = flow.to.partition("/")[0]
     return any(fnmatchcase(text, pattern) for text in (flow.to, place, str(flow.target)))
+
+
+def not_allowed(allowed: Sequence[str], columns: Iterable[Column]) -> list[str]:
+    """The flows that get through to a port that no pattern in ``allowed`` names; none without patterns.
+
+    A port of a network's gateway is also one of the host, whose address that is.
+    """
+    if not allowed:
+        return []
+    return [
+        f"{cell.flow} {cell.flow.family.word}" + (f" with {column.label}" if column.label else "")
+        for column in columns
+        for cell, journey in column.answers.values()
+        if journey.outcome == "ok"
+        and cell.flow.port is not None
+        and cell.way != "outside"
+        and not any(names_target(pattern, flow) for pattern in allowed for flow in _spellings(cell, column))
+    ]
+
+
+def _spellings(cell: Cell, column: Column) -> Iterator[Flow]:
+    """A flow as written, and one to a gateway as one to the host."""
+    yield cell.flow
+    if cell.way == "gateway":
+        for other, _ in column.answers.values():
+            if other.way == "host address" and other.service == cell.service:
+                yield replace(cell.flow, target=other.flow.target)
+                return
 
 
 def _choices(kinds: Mapping[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from netlab.model.capabilities import DEFAULT
@@ -219,11 +220,17 @@ class FirewalldZone:
 
     ``name`` is a zone that accepts everything, in which ``bridges`` are, in order. ``policy`` is the name of
     a policy that accepts what is forwarded to that zone; empty: there is none.
+
+    ``found``: for each family of iptables whose rules others have changed, the bridges that were in the zone
+    then; the engine's rules of that family hold firewalld's own as they were left. ``found_table``: the same
+    for firewalld's native table.
     """
 
     name: str = ""
     bridges: tuple[str, ...] = ()
     policy: str = ""
+    found: Mapping[Family, tuple[str, ...]] = field(default_factory=dict)
+    found_table: tuple[NftTable, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from netlab.model.family import Family
@@ -122,3 +123,10 @@ class NftFile:
 
 
 Ruleset = IptablesRuleset | NftTable | NftFile
+
+_SET = re.compile(r"\{ ([^{}]*) \}")
+
+
+def with_sorted_sets(text: str) -> str:
+    """A native rule with the members of its sets sorted, for comparisons: nft lists them in its own order."""
+    return _SET.sub(lambda members: "{ " + ", ".join(sorted(members[1].split(", "))) + " }", text)

@@ -184,10 +184,14 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """A line that the administrator types once everything is up, as an argument vector."""
+    """A line that the administrator types once everything is up, as an argument vector.
+
+    ``at_boot``: it is part of the host's configuration, and so runs again after a reboot.
+    """
 
     argv: tuple[str, ...]
     position: Position
+    at_boot: bool = False
 
     @property
     def text(self) -> str:

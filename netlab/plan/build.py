@@ -264,7 +264,7 @@ def _policy_routes(host: Host) -> Iterator[HostRule]:
         if route.table is not None:
             by = (("via", route.via), ("dev", route.interface), ("table", str(route.table)))
             words = [word for key, value in by if value for word in (key, value)]
-            yield HostRule(("ip", "route", "add", route.destination, *words), route.position)
+            yield HostRule(("ip", "route", "add", route.destination, *words), route.position, at_boot=True)
 
 
 def _own_interfaces(host: Host, segments: Segments) -> Iterator[Interface]:

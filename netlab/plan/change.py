@@ -28,7 +28,7 @@ from netlab.model.observation import Observation
 from netlab.model.plan import Plan
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Host, Scenario
-from netlab.plan.build import EngineOnHost, make, refold
+from netlab.plan.build import EngineOnHost, make, refold, rulesets
 from netlab.plan.events import (
     container_spec,
     events_of,
@@ -189,7 +189,10 @@ def _continued(history: History, scenario: Scenario, more: _More, seen: Mapping[
         on_host = refold(host, history.events(host.name))
         before, failures = _starts(on_host.facts), len(on_host.facts.failures)
         events = list(more(host, on_host.facts))
-        differs = changes(on_host.facts, seen[host.name]) if events and _is_read(host, seen) else None
+        differs = None
+        if events and host.name in seen:
+            stands = tuple(rulesets(on_host.host, on_host.facts))
+            differs = changes(on_host.facts, seen[host.name], stands)
         if differs is not None and (meanwhile := _meanwhile(on_host, differs)) is not None:
             found[host.name] = differs
             later[host.name] = (*later.get(host.name, ()), differs)
@@ -221,14 +224,6 @@ def _meanwhile(on_host: EngineOnHost, found: HostFound) -> EngineOnHost | None:
         return on_host.after([found])
     except Refused:
         return None
-
-
-def _is_read(host: Host, seen: Mapping[str, Observation]) -> bool:
-    """Whether the rules of a host are known to be the engine's and the administrator's alone.
-
-    The engine tells firewalld of its bridges, and firewalld changes its own rules then.
-    """
-    return host.name in seen and host.firewall.kind != "firewalld"
 
 
 def _starts(facts: HostFacts) -> dict[str, tuple[int, bool]]:

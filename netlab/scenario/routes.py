@@ -63,7 +63,7 @@ def read_routing_policy(path: str, value: Value | None, report: Report) -> tuple
             except RuleError as error:
                 report.add(item.at, f"{path}.routing_policy: {error}")
                 break
-            found.append(HostRule(argv, Position(*item.at)))
+            found.append(HostRule(argv, Position(*item.at), at_boot=True))
     return tuple(found)
 
 

@@ -268,6 +268,7 @@ class DockerEngine:
         state.tables, state.nft = tables_of(state.host), NftTables()
         state.ip_sets = {family: {} for family in FAMILIES}
         state.zone.clear()
+        firewalld.forget_found(state)
         state.sysctls = self._sysctls(state.host)
         state.next_index = _first_index(state.host)
         for network in sorted(state.networks.values(), key=lambda n: n.spec.id):
@@ -286,12 +287,16 @@ def _first_index(host: Host) -> int:
 def _take_over(state: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host."""
     for ruleset in found.rulesets:
+        if isinstance(ruleset, NftTable) and ruleset.name == firewalld.TABLE:
+            state.firewalld_found = (ruleset, tuple(state.zone))
+            continue
         if isinstance(ruleset, NftTable):
             family = next(family for family in FAMILIES if family.nft == ruleset.family)
             state.nft.found[family] = FoundNftTable.of(ruleset)
             continue
         tables = state.tables[ruleset.family] = Tables(ruleset.family)
         tables.take(ruleset)
+        state.zone_found[ruleset.family] = tuple(state.zone)
     for key, value in found.sysctls:
         state.sysctls.write(key, value, ADDED_SINCE)
 

@@ -18,6 +18,7 @@ from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
 from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
 from netlab.model.family import FAMILIES, Address, Family, Network
+from netlab.model.rules import NftTable
 from netlab.model.scenario import Host, PortMapping, Protocol
 
 
@@ -209,6 +210,9 @@ class HostState:
     containers: dict[str, Container] = field(default_factory=dict)
     #: bridges in firewalld's zone ``docker``, in the order in which they were put there
     zone: list[str] = field(default_factory=list)
+    #: where others have changed firewalld's rules: see FirewalldZone
+    zone_found: dict[Family, tuple[str, ...]] = field(default_factory=dict)
+    firewalld_found: tuple[NftTable, tuple[str, ...]] | None = None
     running: bool = True  #: whether the daemon is
     #: ipsets by name, of each family: the subnets in them, in order (28.0.0)
     ip_sets: dict[Family, dict[str, dict[str, None]]] = field(

@@ -23,7 +23,7 @@ import errno
 import os
 import resource
 import select
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -39,6 +39,7 @@ from netlab.lab.build.rulesets import Rulesets
 from netlab.model.errors import LabError, MachineError
 from netlab.model.plan import Interface, Plan, Route
 from netlab.model.problem import Problem, ScenarioError
+from netlab.model.scenario import HostRule
 
 #: Descriptors beside one a namespace and one a namespace being built
 _SPARE_DESCRIPTORS = 64
@@ -65,26 +66,35 @@ class Applied:
 
         Raises ScenarioError with the position of the first line that fails and the tool's own words.
         """
-        if not any(node.commands for node in self.plan.nodes):
-            return
-        sandbox = Sandbox()
-        try:
-            for node in self.plan.nodes:
-                for rule in node.commands:
-                    process.find(rule.argv[0])
-                    sysctl.demand_br_netfilter(rule.text)
-                    done = sandbox.run(Program(rule.argv, self.namespaces[node.namespace], TOOL))
-                    if done.code != 0:
-                        words = (done.errors or done.output).strip() or f"exit code {done.code}"
-                        raise ScenarioError([Problem(rule.position, f"{rule.text}: {words}")])
-        finally:
-            sandbox.close()
+        run_rules(
+            [(rule, self.namespaces[node.namespace]) for node in self.plan.nodes for rule in node.commands]
+        )
 
     def close(self) -> None:
         """Let go of every namespace; the kernel takes them down, in one sweep, in the background."""
         for fd in self.namespaces.values():
             os.close(fd)
         self.namespaces.clear()
+
+
+def run_rules(rules: Sequence[tuple[HostRule, int]]) -> None:
+    """Run lines, each in a namespace (a descriptor), one after the other.
+
+    Raises ScenarioError with the position of the first line that fails and the tool's own words.
+    """
+    if not rules:
+        return
+    sandbox = Sandbox()
+    try:
+        for rule, namespace in rules:
+            process.find(rule.argv[0])
+            sysctl.demand_br_netfilter(rule.text)
+            done = sandbox.run(Program(rule.argv, namespace, TOOL))
+            if done.code != 0:
+                words = (done.errors or done.output).strip() or f"exit code {done.code}"
+                raise ScenarioError([Problem(rule.position, f"{rule.text}: {words}")])
+    finally:
+        sandbox.close()
 
 
 def apply(plan: Plan, private: str = "") -> Applied:

@@ -24,6 +24,7 @@ from netlab.lab.node import firewall_view
 from netlab.model.errors import LabError, MachineError
 from netlab.model.family import FAMILIES
 from netlab.model.plan import Node, RealFirewall
+from netlab.model.rules import NftTable, Ruleset
 from netlab.plan import render
 
 #: Programs that each tool needs, and the Debian packages that have them.
@@ -99,11 +100,12 @@ def start(firewall: RealFirewall, place: Place) -> None:
     _put_in(firewall, place)
 
 
-def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
+def change(before: Node, after: Node, place: Place, *, reloaded: bool, found: bool) -> None:
     """Change a host from one state of its engine to another; the tool's own chains stay untouched.
 
     ``reloaded``: the tool is reloaded. ufw writes only its own chains. firewalld empties the tables of
-    iptables and announces the reload on its D-Bus; then the engine writes its rules again. Raises LabError.
+    iptables and announces the reload on its D-Bus; then the engine writes its rules again. ``found``: the
+    rules of ``before`` are those that were read on the host. Raises LabError.
     """
     was, wanted = before.firewall, after.firewall
     assert was is not None
@@ -119,6 +121,10 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
         _inside(wanted.tool, place, work)
     libc.setns(place.network, libc.CLONE_NEWNET)
     ipset.ensure(wanted.sets)
+    emptied = reloaded and wanted.tool == "firewalld"
+    if found and not emptied:
+        _edit(before.rulesets, after.rulesets)
+        return
     for family in FAMILIES:
         texts = [dict(one.rules).get(family, "") for one in (was, wanted)]
         old, new = map(ruleset_edits.read, texts)
@@ -126,7 +132,7 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
             continue
         now = ruleset_edits.read(ruleset.save(family))
         text = texts[1]
-        if not reloaded or not ruleset_edits.emptied(old, now):
+        if not reloaded or not (found or ruleset_edits.emptied(old, now)):
             whole = [ruleset_edits.of_family(node.rulesets, family) for node in (before, after)]
             have, want = (ruleset_edits.touched(ruleset_edits.planned(rules), old, new) for rules in whole)
             text = ruleset_edits.edits_of_tables(have, want, now)
@@ -135,6 +141,22 @@ def change(before: Node, after: Node, place: Place, *, reloaded: bool) -> None:
     edits = ruleset_edits.nft_edits(was.tables, wanted.tables)
     if edits:
         ruleset.load_nft(edits)
+
+
+def _edit(before: Sequence[Ruleset], after: Sequence[Ruleset]) -> None:
+    """Have the rules of one state follow those of another, wherever the tool has put its own."""
+    for family in FAMILIES:
+        old, new = (ruleset_edits.of_family(rules, family) for rules in (before, after))
+        text = "" if old == new else ruleset_edits.iptables_edits(old, new, ruleset.save(family))
+        if text:
+            ruleset.load_iptables(family, text)
+    edits = ruleset_edits.nft_edits(*(_not_firewalld(rules) for rules in (before, after)))
+    if edits:
+        ruleset.load_nft(edits)
+
+
+def _not_firewalld(rulesets: Sequence[Ruleset]) -> list[Ruleset]:
+    return [one for one in rulesets if not (isinstance(one, NftTable) and one.name == "firewalld")]
 
 
 def _joining(zone: str, before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from netlab.kernel.netlink.message import Message
 from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
 from netlab.lab import codec, state
 from netlab.lab.build import namespaces, real_firewall, ruleset_edits
-from netlab.lab.build.apply import Build, addresses_of, wait_for_addresses
+from netlab.lab.build.apply import Build, addresses_of, run_rules, wait_for_addresses
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.plan_comparison import PlanComparison
 from netlab.lab.node import process
@@ -51,7 +51,7 @@ def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) 
         # Before anything is changed: a disk without space must be found out by now.
         for name, content in (("plan.json", text), (state.HISTORY, happened)):
             written.append(state.Prepared(f"{path}/{name}", content))
-        work = _Reconcile(change, f"{path}/private")
+        work = _Reconcile(change, f"{path}/private", frozenset(name for name, *_ in found))
         work.prepare()
         reports.send({"event": "leaving", **change.leaving()})
         reports.receive()
@@ -94,9 +94,11 @@ def as_found(plan: Plan, found: tuple[_Found, ...]) -> Plan:
 class _Reconcile:
     """The work on namespaces, in the order of :meth:`run`."""
 
-    def __init__(self, change: PlanComparison, private: str) -> None:
+    def __init__(self, change: PlanComparison, private: str, found: frozenset[str]) -> None:
+        """``found``: the hosts whose rules in the plan before are those that were found there."""
         self.change = change
         self.private = private
+        self.found = found
         self.before = layout(change.before)
         self.after = layout(change.after)
         self.namespaces: dict[str, int] = {}
@@ -148,8 +150,22 @@ class _Reconcile:
             for host in (node for node in self.change.after.nodes if node.kind == "host"):
                 if host.name in self.namespaces:
                     self.change.forget_connections(host, self.namespaces[host.name])
+        self._configure()
         self._names()
         self._files()
+
+    def _configure(self) -> None:
+        """Run the lines that a host runs whenever it boots, on those that were rebooted."""
+        hosts = [node for node in self.change.after.nodes if node.kind == "host"]
+        rebooted = [node for node in hosts if node.name in self.change.fresh]
+        run_rules(
+            [
+                (rule, self.namespaces[node.namespace])
+                for node in rebooted
+                for rule in node.commands
+                if rule.at_boot
+            ]
+        )
 
     def _affected(self, name: str) -> bool:
         """Whether anything in a namespace that stays is not as before."""
@@ -158,7 +174,7 @@ class _Reconcile:
         return (
             any(getattr(old, part) != getattr(new, part) for part in parts)
             or any(not self.change.stays(name, i.name) for i in old.interfaces + new.interfaces)
-            or name in self.change.flushed | self.change.reloaded
+            or name in self.change.flushed | self.change.reloaded | self.found
         )
 
     # -- links
@@ -277,7 +293,7 @@ class _Reconcile:
                 if text:
                     ruleset.load_iptables(family, text)
         else:
-            real_firewall.change(before, after, place, reloaded=reloaded)
+            real_firewall.change(before, after, place, reloaded=reloaded, found=name in self.found)
 
     # -- names and files
 

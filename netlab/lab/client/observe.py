@@ -17,16 +17,8 @@ if TYPE_CHECKING:
 
 
 def observe(client: Client) -> dict[str, Observation]:
-    """The rules and settings of every host whose rules are only the engine's and the administrator's.
-
-    Hosts with firewalld or a real firewall are skipped, because these change their rules while the engine
-    writes its own. Raises LabError with a tool's message.
-    """
-    return {
-        node.name: _read(client, node)
-        for node in client.plan.nodes
-        if node.kind == "host" and node.firewall is None
-    }
+    """The rules and settings of every host; raises LabError with a tool's message."""
+    return {node.name: _read(client, node) for node in client.plan.nodes if node.kind == "host"}
 
 
 def _read(client: Client, node: Node) -> Observation:

@@ -170,7 +170,17 @@ x-netlab:
     firewall: {firewall}
   events: {events}
 """
-EVENTS = ("reload firewall", "restart web", "disconnect db db", "remove network db")
+EVENTS = (
+    "reload firewall",
+    "restart web",
+    "run host iptables -t nat -F DOCKER",
+    "run host iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+    "run host iptables -A INPUT -s 203.0.113.7 -j DROP",
+    "restart daemon",
+    "restart web",
+    "disconnect db db",
+    "remove network db",
+)
 
 
 @pytest.mark.timeout(300)  # firewalld takes seconds for each, and two labs stand

@@ -8,6 +8,7 @@ import pytest
 
 from netlab.engine.contract import Refused
 from netlab.engine.found import changes
+from netlab.model.errors import UsageError
 from netlab.model.event import (
     ContainerRestart,
     ContainerSpec,
@@ -18,6 +19,7 @@ from netlab.model.event import (
     DaemonStop,
     EndpointSpec,
     Event,
+    FirewallReload,
     HostReboot,
     NetworkCreate,
     NetworkRemove,
@@ -26,10 +28,10 @@ from netlab.model.event import (
 from netlab.model.family import FAMILIES, Family
 from netlab.model.observation import Observation
 from netlab.model.problem import Position
-from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable
-from netlab.model.scenario import Host, OutsideInterface, Pool, PortMapping
-from netlab.plan.build import EngineOnHost, refold
-from netlab.plan.render import restore_text
+from netlab.model.rules import ADDED_SINCE, IptablesRuleset, NftTable, Ruleset
+from netlab.model.scenario import Firewall, Host, OutsideInterface, Pool, PortMapping
+from netlab.plan.build import EngineOnHost, refold, rulesets
+from netlab.plan.render import nft_text, restore_text
 
 HERE = Position("scenario.yaml", 1, 1)
 HOST = Host("host", HERE, interfaces=(OutsideInterface("ext0", ("198.51.100.1/24", "2001:db8:1::1/64")),))
@@ -299,3 +301,107 @@ def test_native_rules_of_others_stay_until_their_chain_is_written() -> None:
     daemon = native(found_there.after(RESTART))["ip"]
     assert drop not in texts(daemon, "filter-FORWARD")
     assert texts(daemon, "mine") == []
+
+
+# -- beside firewalld
+
+
+def with_firewalld(backend: str) -> EngineOnHost:
+    firewall = Firewall("firewalld", options={"backend": backend})
+    return refold(replace(HOST, engine="docker-28", firewall=firewall), UP)
+
+
+def standing(stood: EngineOnHost) -> tuple[Ruleset, ...]:
+    """All rules of the host, firewalld's among them."""
+    return tuple(rulesets(stood.host, stood.facts))
+
+
+def seen_of(stands: tuple[Ruleset, ...]) -> Observation:
+    rules = {one.family: restore_text(one) for one in stands if isinstance(one, IptablesRuleset)}
+    native = {(one.family, one.name): nft_text(one) for one in stands if isinstance(one, NftTable)}
+    return Observation(dict.fromkeys(FAMILIES, "") | rules, {}, native)
+
+
+def without(seen: Observation, *gone: str) -> Observation:
+    """What is seen once every line that has one of these parts is gone."""
+
+    def left(text: str) -> str:
+        return "".join(x + "\n" for x in text.splitlines() if not any(part in x for part in gone))
+
+    native = {key: left(text) for key, text in seen.native.items()}
+    return Observation({family: left(text) for family, text in seen.rules.items()}, seen.sysctls, native)
+
+
+def as_seen(stood: EngineOnHost, seen: Observation) -> EngineOnHost:
+    differs = changes(stood.facts, seen, standing(stood))
+    assert differs is not None
+    return stood.after([differs])
+
+
+MORE: Event = NetworkCreate(NetworkSpec("more", "c" * 64, pools=(Pool("203.0.113.0/24"),)))
+BACKENDS = ("nftables", "iptables")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_firewalld_s_own_rules_are_no_finding(backend: str) -> None:
+    stood = with_firewalld(backend)
+    seen = seen_of(standing(stood))
+    assert changes(stood.facts, seen, standing(stood)) is None
+    shuffled = {
+        key: text.replace("{ established, related }", "{ related, established }")
+        for key, text in seen.native.items()
+    }
+    assert changes(stood.facts, replace(seen, native=shuffled), standing(stood)) is None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_beside_firewalld_a_daemon_writes_again_what_others_deleted(backend: str) -> None:
+    """The same for every rule as on a host to which nothing was done, firewalld's own chains included."""
+    stood = with_firewalld(backend)
+    found = as_seen(stood, without(seen_of(standing(stood)), "--dst-type LOCAL", "-j DOCKER-USER"))
+    assert "--dst-type LOCAL" not in str(standing(found))
+    again, untouched = (seen_of(standing(one.after(RESTART))) for one in (found, stood))
+    for family in FAMILIES:
+        assert sorted(again.rules[family].splitlines()) == sorted(untouched.rules[family].splitlines())
+    assert again.native == untouched.native
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_firewalld_adds_to_the_rules_that_others_left(backend: str) -> None:
+    """A rule that others deleted stays deleted, and a new network's bridge is in the zone."""
+    stood = with_firewalld(backend)
+    found = as_seen(stood, without(seen_of(standing(stood)), "dport 22", "tcp dport ssh"))
+    later = seen_of(standing(found.after([MORE])))
+    untouched = seen_of(standing(stood.after([MORE])))
+    assert later == without(untouched, "dport 22", "tcp dport ssh") != untouched
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_firewalld_and_others_both_change_is_refused(backend: str) -> None:
+    stood = with_firewalld(backend)
+    zones = "filter_INPUT_ZONES" if backend == "nftables" else "INPUT_ZONES"
+    seen = seen_of(standing(stood))
+    rule = f"-A {zones} -i docker0" if backend == "iptables" else 'iifname "docker0" goto filter_IN_docker'
+    found = as_seen(stood, without(seen, rule))
+    with pytest.raises(UsageError, match=f"others have changed chain {zones}"):
+        standing(found.after([MORE]))
+    standing(found.after([ContainerRestart("web")]))  # firewalld takes no part
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_where_firewalld_s_rules_are_gone_no_bridge_comes_into_a_zone(backend: str) -> None:
+    """As measured with firewalld 1.3.3: it cannot add an interface, and with its own table not reload."""
+    stood = with_firewalld(backend)
+    gone = Observation(EMPTY, {}, dict.fromkeys(seen_of(standing(stood)).native, ""))
+    found = as_seen(stood, gone)
+    assert not any(isinstance(one, NftTable) for one in standing(found))
+    back = found.after(RESTART)
+    assert [container.running for container in back.facts.containers] == [True]
+    assert "INPUT_ZONES" not in str(standing(back))
+    with pytest.raises(Refused, match="cannot put br-cccccccccccc into zone docker"):
+        back.after([MORE])
+    if backend == "nftables":
+        with pytest.raises(Refused, match="firewalld cannot reload"):
+            back.after([FirewallReload()])
+    else:
+        assert "INPUT_ZONES" in str(standing(back.after([FirewallReload(), MORE])))

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from netlab.journey.matrix import Cell, Replicas, Selection, matrix, names_target, replicas
+from netlab.journey.matrix import (
+    Cell,
+    Column,
+    Replicas,
+    Selection,
+    WayIn,
+    matrix,
+    names_target,
+    not_allowed,
+    replicas,
+)
 from netlab.journey.matrix_grid import Grid, grid
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES
@@ -29,6 +41,32 @@ def asked(
         decided_by=DecidedBy("none"),
     )
     return Cell(flow, role, "container address", published, service), journey
+
+
+def open_to(way: WayIn, target: Target, port: int, service: str = "web") -> tuple[Cell, Journey]:
+    """A flow of ``a`` that gets through to a published port of ``service``, by one way in."""
+    cell, journey = asked("a", service, port, "a", published=True)
+    flow = replace(cell.flow, target=target)
+    return replace(cell, flow=flow, way=way), journey
+
+
+def test_a_port_of_a_gateway_is_allowed_as_one_of_the_host() -> None:
+    host, gateway = Target(name="host"), Target(name="gateway", network="nw")
+    answers = [
+        open_to("host address", host, 80),
+        open_to("gateway", gateway, 80),
+        open_to("gateway", gateway, 81),
+        open_to("gateway", gateway, 80, service="elsewhere"),  # of another host, to which nothing was asked
+        asked("a", "web", 82, None),
+    ]
+    column = Column("", {(str(n), "", IPV4): answer for n, answer in enumerate(answers)})
+    assert not_allowed([], [column]) == []
+    assert not_allowed(["host:80"], [column]) == [
+        "a -> gateway@nw:81/tcp ipv4",
+        "a -> gateway@nw:80/tcp ipv4",
+    ]
+    assert not_allowed(["host:*", "gateway@nw:80"], [column]) == []
+    assert not_allowed(["host:81"], [column])[0] == "a -> host:80/tcp ipv4"
 
 
 def columns(found: Grid) -> list[tuple[str, ...]]:
