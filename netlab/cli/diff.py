@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import print_json
-from netlab.cli.scenarios import load_group, scenario_groups
+from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.lab import state
 from netlab.lab.client.client import Client
 from netlab.lab.temporary import compare_flows
 from netlab.model.errors import UsageError
+from netlab.plan import make
 from netlab.plan.diff import diff
 from netlab.view.console import console
 from netlab.view.diff import document, report
@@ -22,15 +23,16 @@ from netlab.view.diff import document, report
 if TYPE_CHECKING:
     from netlab.cli.scenarios import Files
     from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of the comparison: a plan, and the running lab, if one was named."""
+    """One side of the comparison: a plan, with its scenario, or the running lab that was named."""
 
     label: str
     plan: Plan
-    client: Client | None = None
+    origin: Scenario | Client
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     plans = diff(first.plan, second.plan)
     flows = None
     if not args.plan_only:
-        flows = compare_flows([(side.label, side.plan, side.client) for side in (first, second)], args.jobs)
+        flows = compare_flows([(side.label, side.plan, side.origin) for side in (first, second)], args.jobs)
     if args.json:
         print_json(document(labels, plans, flows))
     else:
@@ -62,20 +64,25 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
     groups = scenario_groups(args)
     variants = list(variants_of(args))
     if len(groups) == 2 and len(variants) == 1:
-        one, other = (Side(" ".join(files), load_group(variants[0][1], files)) for files in groups)
+        one, other = (_side(" ".join(files), variants[0][1], files) for files in groups)
         return one, other
     if len(groups) != 1:
         raise UsageError("diff compares two files, or two variants of one")
     if len(variants) == 1 and (args.engine or args.firewall or args.daemon):
         (_, changed), written = variants[0], _as_written(args)
-        return _written_side(written, groups[0]), Side(_label(args), load_group(changed, groups[0]))
+        return _written_side(written, groups[0]), _side(_label(args), changed, groups[0])
     if len(variants) != 2:
         raise UsageError(
             f"diff compares two variants, and these are {len(variants)}: give two --engine, two --firewall,"
             " --daemon KEY=both, or one of them to compare it with the file as it is written"
         )
-    one, other = (Side(label, load_group(chosen, groups[0])) for label, chosen in variants)
+    one, other = (_side(label, chosen, groups[0]) for label, chosen in variants)
     return one, other
+
+
+def _side(label: str, args: argparse.Namespace, files: Files) -> Side:
+    scenario = read_group(args, files)
+    return Side(label, make(scenario), scenario)
 
 
 def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
@@ -96,11 +103,11 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
         if file in labs:
             return Side(f"{file} as written", labs[file].plan, labs[file])
         (files,) = scenario_groups(argparse.Namespace(**{**vars(args), "files": [file], "merged": []}))
-        return Side(" ".join(files), load_group(chosen, files))
+        return _side(" ".join(files), chosen, files)
 
     if args.merged:
         (files,) = scenario_groups(argparse.Namespace(**{**vars(args), "files": []}))
-        return side(args.files[0]), Side(" ".join(files), load_group(chosen, files))
+        return side(args.files[0]), _side(" ".join(files), chosen, files)
     one, other = map(side, args.files)
     return one, other
 
@@ -110,9 +117,9 @@ def _as_written(args: argparse.Namespace) -> argparse.Namespace:
 
 
 def _written_side(args: argparse.Namespace, files: Files) -> Side:
-    plan = load_group(args, files)
-    engines = dict.fromkeys(node.engine for node in plan.nodes if node.kind == "host")
-    return Side(f"{', '.join(engines)} as written", plan)
+    side = _side("", args, files)
+    engines = dict.fromkeys(node.engine for node in side.plan.nodes if node.kind == "host")
+    return replace(side, label=f"{', '.join(engines)} as written")
 
 
 def _label(args: argparse.Namespace) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, say
-from netlab.cli.scenarios import load_group, only_group, running_lab
+from netlab.cli.scenarios import load_group, only_group, read_group, running_lab
 from netlab.journey.matrix import Selection, not_allowed
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
@@ -81,7 +81,7 @@ def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
         load_group(variants[0][1], group)  # errors in a file have no column
     with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
         futures = [
-            pool.submit(temporary.column, label, partial(load_group, chosen, group), selection)
+            pool.submit(temporary.column, label, partial(read_group, chosen, group), selection)
             for label, chosen in variants
         ]
         try:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     """Show the plan; returns 0, raises ScenarioError or UsageError."""
     plan = planned(one_scenario(args))
+    if plan.events:
+        events = "; ".join(event.text for event in plan.events)
+        where = plan.events[0].position
+        say(f"{where}: the plan does not show the effects of what happens once the lab is up: {events}")
     if args.rules:
         host = _host(plan, args.host)
         text = rules_text(host, args.rules)

@@ -67,6 +67,10 @@ class Job(ABC):
     def change(self, client: Client, lock: Lock, tell: Tell) -> bool:
         """Change a running lab to what is wanted; False if only a new lab will do."""
 
+    @abstractmethod
+    def let_events_happen(self) -> None:
+        """Have the plan's events happen in the lab that was just built; takes it down if one cannot."""
+
     def finish(self) -> None:
         """Remove the lab unless it was committed, and release the lock of its name."""
         if self.launch is not None:
@@ -237,6 +241,7 @@ def _take_reports(job: Job) -> bool:
                 job.warnings = job.launch.warnings
                 job.launch.commit(detach=True)
                 job.launch = None
+                job.let_events_happen()
                 return True
         except NetlabError as error:
             job.error = error

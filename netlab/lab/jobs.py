@@ -32,6 +32,25 @@ class ScenarioJob(Job):
         """The history from which a later change starts, as text."""
         return dump_history(History.of(self.scenario))
 
+    def let_events_happen(self) -> None:
+        """Have the scenario's events happen in the lab that was just built; takes it down if one cannot.
+
+        Raises ScenarioError, LabError.
+        """
+        if not self.plan.events:
+            return
+        record = state.read(self.name)
+        assert record is not None
+        assert self.lock is not None
+        client = Client(record)
+        try:
+            self.warnings += parts.changes.let_happen(client, self.plan.events, self.lock)
+        except BaseException:
+            client.down()
+            state.clear(self.lock)
+            raise
+        self.plan = client.plan
+
     def change(self, client: Client, lock: Lock, tell: Tell) -> bool:
         """Change a running lab to the scenario; False if only a new lab will do."""
         try:

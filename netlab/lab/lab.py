@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from netlab.lab.options import LabOptions
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.event import Happening
+    from netlab.model.expectation import ScenarioEvent
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
@@ -72,8 +73,8 @@ class Lab(Questions, RunsPrograms):
     can use the same scenario. ``netlab ls`` and ``netlab shell`` can see the lab meanwhile.
 
     Raises ScenarioError (with all problems in the files), OptionError, TypeError for an unknown option,
-    MachineError and LabError. A method raises Unmeasured if a flow cannot be measured: this is neither a pass
-    nor a failure.
+    UsageError for a plan that has events if its scenario is not given, MachineError and LabError. A method
+    raises Unmeasured if a flow cannot be measured: this is neither a pass nor a failure.
     """
 
     def __init__(
@@ -107,12 +108,18 @@ class Lab(Questions, RunsPrograms):
                 scenario = load_scenario(files, **of_scenario(options))
                 show_warnings(scenario, stacklevel=3)
                 plan = make(scenario)
+            if plan.events and scenario is None:
+                what = "events that happen in the running lab: give its scenario, too"
+                raise UsageError(f"the plan has {what} (netlab.Lab(plan=plan, scenario=scenario))")
             if not options.get("allow_programs", False):
                 refuse_programs(plan)
             self._client = _build(launch, plan, scenario, name, self._names(plan), files)
             #: The session that all measurements use, for what this class does not offer.
             self.instrument = Instrument(self._client)
             self.warnings = tuple(launch.warnings)
+            if plan.events:
+                with state.Lock(self.name) as lock:
+                    self.warnings += changes.let_happen(self._client, plan.events, lock)
         except BaseException:
             self._give_up()
             raise
@@ -181,7 +188,7 @@ class Lab(Questions, RunsPrograms):
         self._check()
         return self._client
 
-    def do(self, event: str) -> tuple[Happening, ...]:
+    def do(self, event: str | ScenarioEvent) -> tuple[Happening, ...]:
         """Change the state of the lab's engine, in the words of ``netlab do``.
 
         ::
@@ -207,7 +214,7 @@ class Lab(Questions, RunsPrograms):
                 self._forget()
         return events
 
-    def let_happen(self, event: str) -> None:
+    def let_happen(self, event: str | ScenarioEvent) -> None:
         """Like :meth:`do`, for events between flows: a failure of the engine becomes a warning.
 
         ::
@@ -237,7 +244,7 @@ class Lab(Questions, RunsPrograms):
         verdicts: list[Verdict] = []
         for stage in stages(self.plan, self._history()):
             for event in stage.events:
-                self.let_happen(event.text)
+                self.let_happen(event)
             with self.instrument.held() as session:
                 verdicts += judge(session, stage.claims, self.plan, tell=tell)
         self._note([verdict.journey for verdict in verdicts])

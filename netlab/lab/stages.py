@@ -49,20 +49,23 @@ class Stage:
 def stages(plan: Plan, history: History | None) -> tuple[Stage, ...]:
     """All expectations of a scenario, for a lab with this ``plan`` and ``history``.
 
-    Raises ScenarioError for an expectation without meaning, an event that the engine refuses, and any event
-    of the engine if the history is unknown (None).
+    The plan's own events come first, and are in no stage: they happen as soon as the lab is up. Raises
+    ScenarioError for an expectation without meaning, an event that the engine refuses, and any event of the
+    engine if the history is unknown (None).
     """
     found = []
     done = 0
     changed = {node.namespace for node in plan.nodes if any(rule.argv[0] == "ip" for rule in node.commands)}
+    first = plan.events
     for after, group in groupby(plan.expect, key=lambda expectation: expectation.after):
         events, done = after[done:], len(after)
-        for event in events:
+        for event in (*first, *events):
             if is_command(event):
                 changed |= _commanded(history, event, plan, changed)
                 continue
             change = _happen(history, event)
             history, plan = change.history, change.plan
+        first = ()
         of_stage = tuple(claims(group, plan))
         check_claims(of_stage, plan, changed)
         found.append(Stage(events, of_stage))

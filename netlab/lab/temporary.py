@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netlab.journey.expect import Verdict
 from netlab.journey.flow_diff import FlowDiff, compare
 from netlab.journey.matrix import Column, Selection
+from netlab.lab.client.client import Client
 from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.client.instrument import measure_matrix as ask
 from netlab.lab.client.process import ending
@@ -16,13 +17,13 @@ from netlab.lab.client.rules import read_rules
 from netlab.lab.lab import Lab
 from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
+from netlab.plan import make
 from netlab.plan.change import History
 from netlab.plan.diff import inapplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netlab.lab.client.client import Client
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
     from netlab.plan.live_rules import Rules
@@ -52,20 +53,26 @@ def verify(
         return found
 
 
-def compare_flows(sides: Sequence[tuple[str, Plan, Client | None]], jobs: int = 2) -> FlowDiff:
+#: A label, the plan of a scenario, and either that scenario or the running lab.
+Side = tuple[str, "Plan", "Scenario | Client"]
+
+
+def compare_flows(sides: Sequence[Side], jobs: int = 2) -> FlowDiff:
     """Measure every flow on both sides (at the same time, if ``jobs`` allows), and compare the results.
 
-    A side is a label, a plan, and the running lab of that plan, if there is one; otherwise it is built,
-    without those of the administrator's rules that its chains cannot take.
+    A side that is no running lab is built, without those of the administrator's rules that its chains cannot
+    take.
     """
     with ThreadPoolExecutor(max(1, min(jobs, len(sides)))) as pool:
         before, after = pool.map(_answers, sides)
     return compare(before, after)
 
 
-def _answers(side: tuple[str, Plan, Client | None]) -> Column:
-    label, plan, client = side
-    return column(label, lambda: applicable(plan)) if client is None else ask(client, label)
+def _answers(side: Side) -> Column:
+    label, plan, origin = side
+    if isinstance(origin, Client):
+        return ask(origin, label)
+    return _column(label, lambda: (applicable(plan), origin), None)
 
 
 def applicable(plan: Plan) -> Plan:
@@ -80,14 +87,24 @@ def applicable(plan: Plan) -> Plan:
     return replace(plan, nodes=tuple(nodes))
 
 
-def column(label: str, make_plan: Callable[[], Plan], selection: Selection | None = None) -> Column:
-    """Build a variant, measure it, and take it down.
+def column(label: str, read: Callable[[], Scenario], selection: Selection | None = None) -> Column:
+    """Build the variant that ``read`` gives, measure it, and take it down.
 
     If the variant refuses something (a rule for a missing chain, an unknown setting), this is its result, not
     an error.
     """
+
+    def planned() -> tuple[Plan, Scenario]:
+        scenario = read()
+        return make(scenario), scenario
+
+    return _column(label, planned, selection)
+
+
+def _column(label: str, planned: Callable[[], tuple[Plan, Scenario]], selection: Selection | None) -> Column:
     try:
-        with Lab(plan=make_plan()) as lab:
+        plan, scenario = planned()
+        with Lab(plan=plan, scenario=scenario) as lab:
             return measure_matrix(lab.client, label, selection=selection)
     except UsageError as error:
         return Column(label, {}, str(error))

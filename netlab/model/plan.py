@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netlab.model.capabilities import DEFAULT
-from netlab.model.expectation import Expectation
+from netlab.model.expectation import Expectation, ScenarioEvent
 from netlab.model.family import Family
 from netlab.model.problem import Position
 from netlab.model.rules import IpSet, NftTable, Ruleset
@@ -369,6 +369,8 @@ class Plan:
     unpublished: tuple[Unpublished, ...] = ()
     #: services whose containers answer on no port, as far as the scenario and their images say
     silent: tuple[str, ...] = ()
+    #: events of the scenario that happen as soon as the lab is up: a plan does not know what they change
+    events: tuple[ScenarioEvent, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError if there is none.

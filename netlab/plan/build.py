@@ -39,6 +39,7 @@ from netlab.plan.placeholders import with_bridges
 from netlab.plan.publications import unpublished
 from netlab.plan.responders import responders
 from netlab.plan.rights import refused_rights, rights_of
+from netlab.scenario.events import in_running_lab
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         notes=tuple(dict.fromkeys(notes)),
         unpublished=tuple(withheld),
         silent=tuple(silent),
+        events=in_running_lab(scenario.events) if engines is None else (),
     )
 
 

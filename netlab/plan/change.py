@@ -39,7 +39,7 @@ from netlab.plan.events import (
     start_order,
 )
 from netlab.plan.node_names import distinct
-from netlab.scenario.events import event_names
+from netlab.scenario.events import event_names, in_running_lab
 from netlab.scenario.tree import hint, shown
 
 _More = Callable[[Host, HostFacts], Iterable[Event]]
@@ -150,7 +150,7 @@ def towards(history: History, scenario: Scenario, seen: Mapping[str, Observation
         return None
     if [e.words for e in now.events] != [e.words for e in scenario.events]:
         return None
-    if scenario.events and any(history.later.values()):
+    if scenario.events and (any(history.later.values()) or in_running_lab(scenario.events)):
         return None
 
     def missing(host: Host, facts: HostFacts) -> Iterable[Event]:

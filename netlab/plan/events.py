@@ -30,7 +30,7 @@ from netlab.model.expectation import ScenarioEvent
 from netlab.model.identifiers import digest
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
-from netlab.scenario.events import event_names, is_command, settings_of
+from netlab.scenario.events import event_names, in_running_lab, is_command, settings_of
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
@@ -87,7 +87,8 @@ def events_of(scenario: Scenario, host_name: str) -> tuple[Event, ...]:
     """Everything that happens to the engine of one host, in order; raises ScenarioError.
 
     External networks; then for each project its networks in file order and its services in depends_on order
-    (ties by file order), replicas 1..N; then the scenario's own events.
+    (ties by file order), replicas 1..N; then the scenario's own events, up to the first that only a running
+    lab can have.
     """
     return tuple(event for event, _ in positioned_events(scenario, host_name))
 
@@ -110,7 +111,7 @@ def positioned_events(scenario: Scenario, host_name: str) -> Iterator[tuple[Even
             for replica in replicas(scenario, service):
                 yield ContainerStart(container_spec(scenario, replica)), service.position
     later = _Later(scenario, host_name, specs)
-    for event in scenario.events:
+    for event in scenario.events[: len(scenario.events) - len(in_running_lab(scenario.events))]:
         for made in later.events(event):
             yield made, event.position
 

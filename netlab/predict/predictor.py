@@ -89,6 +89,9 @@ class Predictor:
 
     def _certain(self, flow: Flow, known: dict[RuleName, bool]) -> Journey:
         """The journey, if these answers for undetermined rules suffice; raises Undetermined, NotPredicted."""
+        if self.plan.events:
+            what = f"the lab's first events ({self.plan.events[0].text}) happen once it is up"
+            raise NotPredicted(f"{what}, and a plan does not know what they change")
         hooks = Hooks(known)
         stack = Stack(self.links, hooks, _refuse_unknown)
         result = Exchange(self.links, stack).predict(flow)

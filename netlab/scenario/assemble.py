@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from netlab.model.problem import OptionName, ScenarioError
 from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
-from netlab.scenario.events import event_names, is_command, parse_event
+from netlab.scenario.events import event_names, made_by, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
 from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts
 from netlab.scenario.outside import read_outside, with_internet
@@ -85,8 +85,9 @@ def assemble(
     empty = Value({}, root.at)
     netlab, hosts = root.get("x-netlab") or empty, world.hosts
     drafts = with_containers(drafted.enabled, neighbours.containers, report)
-    events = _events(netlab.get("events"), report)
-    expect, between = read_expectations(netlab.get("expect"), own_chains(hosts), report)
+    events = _events(netlab.get("events"), own_chains(hosts), report)
+    chains = own_chains(hosts).union(*(made_by(event) for event, _ in events))
+    expect, between = read_expectations(netlab.get("expect"), chains, report)
     happening = [event for event, _ in (*events, *between)]
     named = {word for event in happening for kind, word in event_names(event.words) if kind == "network"}
     declared = Declared(
@@ -187,15 +188,13 @@ def _without_absent(draft: Draft, enabled: set[str]) -> Draft:
     return draft if kept == service.depends_on else replace(draft, service=replace(service, depends_on=kept))
 
 
-def _events(value: Value | None, report: Report) -> Happenings:
+def _events(value: Value | None, chains: frozenset[str], report: Report) -> Happenings:
+    """The events of ``x-netlab.events``; ``chains`` are those to which a command may jump."""
     found = []
     for item in value or ():
         try:
-            event = parse_event(item.text, item.position)
-            if is_command(event):
-                what = "happens in a running lab: put it between two flows, or say netlab do"
-                report.add(item.at, f"event: {shown(event.words[0])} {what}")
-                continue
+            event = parse_event(item.text, item.position, chains)
+            chains |= made_by(event)
             found.append((event, item))
         except ScenarioError as error:
             report.problems.extend(error.problems)

@@ -51,6 +51,12 @@ def is_command(event: ScenarioEvent) -> bool:
     return verb in ("run", "up", "down") or (verb in ("reload", "flush") and rest[0] == "rules")
 
 
+def in_running_lab(events: Sequence[ScenarioEvent]) -> tuple[ScenarioEvent, ...]:
+    """The events that can happen in a running lab only: the first command, and all that come after it."""
+    first = next((number for number, event in enumerate(events) if is_command(event)), len(events))
+    return tuple(events[first:])
+
+
 def parse_event(text: str, position: Position, chains: Container[str] = ()) -> ScenarioEvent:
     """Parse an event; raises ScenarioError. Names are not resolved.
 

@@ -114,7 +114,7 @@ class LabHolder(pytest.Collector):
         assert self.lab is not None
         before = len(self.claims[place - 1].expectation.after) if place else 0
         for event in self.claims[place].expectation.after[before:]:
-            self.lab.let_happen(event.text)
+            self.lab.let_happen(event)
 
     def teardown(self) -> None:
         """Take it down after the last item."""

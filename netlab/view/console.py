@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def console(stream: IO[str], *, markup: bool = False, terminal_width: int | None = None) -> Console:
     """A console on ``stream``.
 
-    Colour on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says no. Off a terminal a line is never
-    wrapped, so that grep sees it whole. ``markup``: strings may hold rich's own, and nothing unescaped.
+    Colour and emphasis on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says no. Off a terminal a
+    line is never wrapped, so that grep sees it whole. ``markup``: strings may hold rich's own, and nothing
+    unescaped.
     ``terminal_width``: write as for a terminal of so many columns, whatever the stream is.
     """
 
@@ -39,6 +40,6 @@ def console(stream: IO[str], *, markup: bool = False, terminal_width: int | None
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     wide = terminal_width if terminal else 10_000
     return Plain(
-        file=stream, highlight=False, markup=markup, emoji=False, no_color=not colour, width=wide,
-        soft_wrap=not terminal, force_terminal=True if terminal_width else None,
+        file=stream, highlight=False, markup=markup, emoji=False, color_system="auto" if colour else None,
+        width=wide, soft_wrap=not terminal, force_terminal=True if terminal_width else None,
     )  # fmt: skip

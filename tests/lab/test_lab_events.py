@@ -22,7 +22,10 @@ from netlab.kernel import netns
 from netlab.lab.client.client import Client
 from netlab.lab.client.sockets import sockets
 from netlab.lab.lab import Lab
+from netlab.lab.load import load_plan
+from netlab.lab.prediction import Prediction
 from netlab.lab.standing import attach
+from netlab.model.errors import UsageError
 from netlab.model.iptables_save import saved_lines
 
 SCENARIO = """
@@ -431,3 +434,65 @@ def test_a_network_that_takes_the_default_route_is_joined_and_left(netlab: Any, 
         (default,) = [line for line in netlab.exec(lab, "c", "ip", "route").splitlines() if "default" in line]
         assert default.split()[-1] == interface
         compare(attach(lab))
+
+
+AT_THE_START = """
+services:
+  web: {image: any, ports: ['80:80']}
+  db: {image: any, ports: ['81:81']}
+x-netlab:
+  host: {engine: docker-28, firewall: {iptables: own.v4}}
+  events:
+    - stop db
+    - run host iptables -N MINE
+    - run host iptables -I DOCKER-USER -j MINE
+    - run host iptables -t nat -F DOCKER
+    - restart web
+    - down link neighbour eth0
+  expect:
+    - flow: client -> host:80
+      ipv4: ok forward
+    - flow: client -> host:81
+      ipv4: refused
+    - event: run host iptables -I MINE -p tcp -j DROP
+    - flow: client -> host:80
+      ipv4: timeout
+"""
+
+
+def test_commands_under_events_have_happened_when_the_lab_is_up(netlab: Any) -> None:
+    """By up and by verify; a second up leaves the lab as it is, and a command that fails takes it down."""
+    write(netlab, OWN, "own.v4")
+    file = write(netlab, AT_THE_START)
+    assert "3 passed" in netlab("verify", file).stdout
+    plan = netlab("plan", file)
+    assert "once the lab is up: run host iptables -N MINE; " in plan.stderr
+    assert "stop db" not in plan.stderr  # the plan shows this
+    lab = netlab.up(file)
+    rules = rules_of(netlab, lab)
+    assert [rule for rule in rules if "MINE" in rule] == ["-A DOCKER-USER -j MINE"]
+    nat = [rule for rule in rules if rule.startswith("-A DOCKER ! -i br-") and "DNAT" in rule]
+    assert len(nat) == 1  # flushed, then written by the restart
+    assert not [rule for rule in rules if rule.startswith("-A DOCKER -i docker0 -j RETURN")]
+    assert "state DOWN" in netlab.exec(lab, "neighbour", "ip", "link", "show", "eth0")
+    pid = netlab.record(lab)["pid"]
+    assert "unchanged" in netlab("up", file, "--name", lab).stderr
+    assert netlab.record(lab)["pid"] == pid
+    broken = write(netlab, AT_THE_START.replace("-t nat -F DOCKER", "-t nat -F NOSUCH"))
+    failed = netlab("up", broken, "--name", lab, code=1)
+    assert ":11:7: event: iptables -t nat -F NOSUCH in " in failed.stderr
+    assert lab not in netlab("ls").stdout
+
+
+def test_events_of_the_start_need_the_scenario(tmp_path: Path) -> None:
+    """A lab from the plan alone would be another one; a prediction does not know what commands change."""
+    (tmp_path / "own.v4").write_text(OWN)
+    file = tmp_path / "start.yaml"
+    file.write_text(AT_THE_START)
+    plan = load_plan([file])
+    with pytest.raises(UsageError, match="the plan has events that happen in the running lab"):
+        Lab(plan=plan)
+    journey = Prediction(plan=plan).probe("client -> host:80", family=4)
+    assert journey.outcome == "unpredicted"
+    assert journey.problem is not None
+    assert "run host iptables -N MINE" in journey.problem

@@ -160,11 +160,18 @@ def _not_firewalld(rulesets: Sequence[Ruleset]) -> list[Ruleset]:
 
 
 def _joining(zone: str, before: Sequence[str], after: Sequence[str]) -> list[tuple[str, ...]]:
-    """The engine's requests to firewalld when bridges are created or removed."""
+    """The engine's requests to firewalld when bridges are created or removed.
+
+    A daemon that starts takes docker0 out of the zone and puts it in again, behind the others.
+    """
+    stay: list[str] = []
+    for name in after:
+        if name in before[before.index(stay[-1]) if stay else 0 :]:
+            stay.append(name)
     calls = []
     for option, names in (
-        ("--remove-interface", [name for name in before if name not in after]),
-        ("--change-interface", [name for name in after if name not in before]),
+        ("--remove-interface", [name for name in before if name not in stay]),
+        ("--change-interface", [name for name in after if name not in stay]),
     ):
         if names:
             calls.append(

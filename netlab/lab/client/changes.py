@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,8 @@ from netlab.lab.history import dump_history, load_history
 from netlab.lab.record import counts_of
 from netlab.model.errors import EngineFailed, LabError, UsageError
 from netlab.model.event import Happening
-from netlab.model.problem import Position
+from netlab.model.expectation import ScenarioEvent
+from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Scenario
 from netlab.plan.change import Change, History, check_hosts, happen, towards
 from netlab.plan.commands import commands_of
@@ -70,11 +71,42 @@ def change_lab(client: Client, lock: state.Lock, change: Change, record: Mapping
     return warnings
 
 
+def let_happen(client: Client, events: Iterable[ScenarioEvent], lock: state.Lock) -> tuple[str, ...]:
+    """Have a scenario's events happen in a lab that has just been built; returns warnings.
+
+    If the engine fails, as the real one would, that is a warning, too. Raises ScenarioError at the position
+    of an event that the engine refuses, and LabError if a command fails.
+    """
+    warnings: list[str] = []
+    digest = client.record["digest"]
+    for event in events:
+        try:
+            warnings += do(client, event, lock=lock, digest=digest)[1]
+        except EngineFailed as error:
+            warnings.append(str(error))
+        except ScenarioError:
+            raise
+        except UsageError as error:
+            raise ScenarioError([Problem(event.position, f"event: {error}")]) from None
+        except LabError as error:
+            raise LabError(f"{event.position}: event: {error}") from None
+    return tuple(warnings)
+
+
 def do(
-    client: Client, event: str, where: str = "event", lock: state.Lock | None = None
+    client: Client,
+    event: str | ScenarioEvent,
+    where: str = "event",
+    lock: state.Lock | None = None,
+    digest: str = "",
 ) -> tuple[tuple[Happening, ...], list[str]]:
-    """Change the state of a lab's engine, in the words of ``netlab do``: :meth:`StandingLab.do`."""
-    asked = parse_event(event, Position(where, 1, 1), known_chains(client.plan))
+    """Change the state of a lab's engine, in the words of ``netlab do``: :meth:`StandingLab.do`.
+
+    ``digest``: that of the scenario, if the lab is as the scenario says afterwards.
+    """
+    asked = event
+    if isinstance(asked, str):
+        asked = parse_event(asked, Position(where, 1, 1), known_chains(client.plan))
     with nullcontext(lock) if lock is not None else state.Lock(client.name) as held:
         history = history_of(client)
         if is_command(asked):
@@ -85,7 +117,7 @@ def do(
         change = happen(history, asked, observe(client))
         if not change.events:
             return (), []
-        record = {"digest": "", **counts_of(change.plan)}
+        record = {"digest": digest, **counts_of(change.plan)}
         warnings = change_lab(client, held, change, record)
         if change.failed:
             raise EngineFailed("\n".join(change.failed))

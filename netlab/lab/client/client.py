@@ -358,5 +358,5 @@ def find_node(text: str) -> tuple[Client, str]:
     if not standing:
         raise NoNodeError(f"no node {text!r}: no lab is up (netlab up FILE)")
     names = [found.name for found in standing]
-    what = f"several labs are up ({', '.join(names)}): name one, for example {names[0]}.{text}"
+    what = f"several labs are up ({', '.join(names)}): write LAB.{text}"
     raise SeveralLabsError(what, names, text)

@@ -23,7 +23,7 @@ def known_chains(plan: Plan) -> frozenset[str]:
     """The chains to which a command may jump: the plan's, and those that the scenario's commands make."""
     rulesets = [r for node in plan.nodes for r in node.rulesets if isinstance(r, IptablesRuleset)]
     chains = {chain.name for ruleset in rulesets for table in ruleset.tables for chain in table.chains}
-    events = plan.expect[-1].after if plan.expect else ()
+    events = (*plan.events, *(plan.expect[-1].after if plan.expect else ()))
     return frozenset(chains).union(*map(made_by, events))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 import unicodedata
@@ -16,6 +19,7 @@ from netlab.cli.stream import ShownStream
 from netlab.model.shown import shown, shown_in_line
 from netlab.view.plain import BOLD, RESET, visible
 
+SCENARIOS = Path(__file__).parents[3] / "scenarios"
 EVERYTHING = "".join(map(chr, range(0x110000)))
 
 
@@ -73,3 +77,21 @@ def test_an_error_shows_what_was_typed(words: list[str], tmp_path: Path) -> None
     assert done.returncode == codes.get(words[0], 2)
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_a_terminal_gets_escape_sequences_or_none_and_never_their_text(variable: str, value: str) -> None:
+    """NO_COLOR takes all emphasis away, or what is left of it would be escaped as a stranger's."""
+    env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm", variable: value}
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "netlab", "plan", "--full", str(SCENARIOS / "httpd.yaml")]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env)
+    os.close(slave)
+    printed = b""
+    with open(master, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO: it has ended
+        while part := terminal.read(1 << 16):
+            printed += part
+    assert process.wait() == 0
+    assert b"published ports" in printed
+    assert b"\\u001b" not in printed
+    assert (b"\x1b[" in printed) is (value == "xterm")

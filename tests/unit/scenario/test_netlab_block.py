@@ -13,7 +13,7 @@ from netlab.model.family import Family
 from netlab.model.problem import Position, ScenarioError
 from netlab.model.scenario import ExposedPort, Firewall, OutsideInterface, Pool, TenantBridge
 from netlab.model.version import ENGINES
-from netlab.scenario.events import event_names, is_command, parse_event
+from netlab.scenario.events import event_names, in_running_lab, is_command, parse_event
 from netlab.scenario.rules import RuleError, parse_rule
 
 
@@ -326,10 +326,18 @@ def test_what_is_no_event(text: str, says: str) -> None:
         parse_event(text, Position("here", 1, 1))
 
 
-def test_a_command_happens_between_flows_alone(loaded: Callable) -> None:
-    text = "services: {web: {}}\nx-netlab: {events: [run host nft flush ruleset]}"
-    with pytest.raises(ScenarioError, match='"run" happens in a running lab: put it between two flows'):
-        loaded(text)
+def test_commands_are_events_too(loaded: Callable) -> None:
+    text = "services: {web: {}}\nx-netlab: {events: [stop web, run host nft flush ruleset, start web]}"
+    live = in_running_lab(loaded(text).events)
+    assert [event.text for event in live] == ["run host nft flush ruleset", "start web"]
+    assert [event.position.line for event in live] == [2, 2]
+    chain = "[run host iptables -N MINE, run host iptables -A FORWARD -j MINE]"
+    loaded(f"services: {{web: {{}}}}\nx-netlab: {{events: {chain}}}")
+    with pytest.raises(ScenarioError, match="MINE"):
+        loaded("services: {web: {}}\nx-netlab: {events: [run host iptables -A FORWARD -j MINE]}")
+
+
+def test_commands_between_flows(loaded: Callable) -> None:
     scenario = loaded(
         """
         services: {web: {}}
