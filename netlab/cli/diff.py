@@ -17,7 +17,7 @@ from netlab.lab.temporary import compare_flows
 from netlab.model.errors import UsageError
 from netlab.plan import make
 from netlab.plan.diff import diff
-from netlab.view.console import console
+from netlab.view.console import console, print_indented
 from netlab.view.diff import document, report
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         out = console(sys.stdout)
         for line in report(labels, plans, flows, full=args.full):
-            out.print(line)
+            print_indented(out, line)
     if flows is None:
         return 0
     if flows.refusals:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.text import Text
+
+
+#: Columns by which the rest of a line is indented more than the line.
+_MORE = 4
+#: Columns that are left for the text at least.
+_LEAST = 20
 
 
 def console(stream: IO[str], *, markup: bool = False, terminal_width: int | None = None) -> Console:
@@ -43,3 +50,20 @@ def console(stream: IO[str], *, markup: bool = False, terminal_width: int | None
         file=stream, highlight=False, markup=markup, emoji=False, color_system="auto" if colour else None,
         width=wide, soft_wrap=not terminal, force_terminal=True if terminal_width else None,
     )  # fmt: skip
+
+
+def print_indented(out: Console, line: Text) -> None:
+    """Print a line; on a terminal where it does not fit, what is left of it follows, indented by more."""
+    body = len(line.plain) - len(line.plain.lstrip(" "))
+    room = out.width - body - _MORE
+    if out.soft_wrap or line.cell_len <= out.width or "\n" in line.plain or room < _LEAST:
+        out.print(line)
+        return
+    first = line[body:].wrap(out, room + _MORE)[0]
+    first.rstrip()
+    rest = line[body + len(first) :]
+    rest = rest[len(rest.plain) - len(rest.plain.lstrip(" ")) :]
+    out.print(rich.Text(" " * body) + first)
+    for part in rest.wrap(out, room):
+        part.rstrip()
+        out.print(rich.Text(" " * (body + _MORE)) + part)

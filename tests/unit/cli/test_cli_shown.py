@@ -14,9 +14,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from rich.text import Text
 
 from netlab.cli.stream import ShownStream
 from netlab.model.shown import shown, shown_in_line
+from netlab.view.console import console, print_indented
 from netlab.view.plain import BOLD, RESET, visible
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
@@ -95,3 +97,23 @@ def test_a_terminal_gets_escape_sequences_or_none_and_never_their_text(variable:
     assert b"published ports" in printed
     assert b"\\u001b" not in printed
     assert (b"\x1b[" in printed) is (value == "xterm")
+
+
+class Terminal(io.StringIO):
+    """What says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_does_not_fit_in_a_line_is_indented_by_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for stream, lines in (
+        (Terminal(), ["  - one two three four five six seven", "      eight nine ten", "  short"]),
+        (io.StringIO(), ["  - one two three four five six seven eight nine ten", "  short"]),
+    ):
+        out = console(stream)
+        print_indented(out, Text("  - one two three four five six seven eight nine ten"))
+        print_indented(out, Text("  short"))
+        assert stream.getvalue().splitlines() == lines
