@@ -253,7 +253,7 @@ x-netlab:
     engine: docker-29
     firewall: {iptables: own.v4}
     routes: [default via 198.51.100.9 table 100]
-    routing_policy: [from 172.18.0.0/16 table 100]
+    routing_policy: [from 10.9.0.0/16 table 100]
 """
 OWN = """*filter
 :INPUT ACCEPT [0:0]
@@ -278,7 +278,7 @@ def test_what_an_administrator_does(netlab: Any) -> None:
     netlab("do", lab, "reboot", "host")
     assert "netlab web" in netlab.exec(lab, *web)
     rebooted = rules_of(netlab, lab)
-    assert "from 172.18.0.0/16 lookup 100" in netlab.exec(lab, "host", "ip", "rule")
+    assert "from 10.9.0.0/16 lookup 100" in netlab.exec(lab, "host", "ip", "rule")
     assert "default via 198.51.100.9" in netlab.exec(lab, "host", "ip", "route", "show", "table", "100")
     assert [rule for rule in rebooted if "--dport 81" in rule or "198.51.100.77" in rule] == []
     assert sorted(rebooted) == sorted(r for r in whole if "--dport 81" not in r and "172.18.0.3" not in r)
