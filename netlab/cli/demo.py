@@ -12,14 +12,18 @@ from netlab.cli.demo_teacher import Teacher
 from netlab.cli.gallery_page import scenarios
 from netlab.cli.output import open_output, print_json
 from netlab.lab.lessons import prepare
+from netlab.lesson.lesson import Show
 from netlab.lesson.read import lessons, read_lesson
 from netlab.model.errors import UsageError
 from netlab.model.near import nearest
+from netlab.model.problem import Problem, ScenarioError
 from netlab.view import rich
 from netlab.view.console import console
 
 if TYPE_CHECKING:
     import argparse
+
+    from netlab.lesson.lesson import Lesson
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,13 +39,15 @@ def run(args: argparse.Namespace) -> int:
     path = _path(args.name)
     with open(path, "rb") as file:
         lesson = read_lesson(file.read(), path)
+    if path not in lessons().values() and not args.allow_programs:
+        _refuse_programs(lesson)
     parts = prepare(lesson, scenarios(), os.path.dirname(path))
     if not args.auto and not sys.stdin.isatty():
         raise UsageError("a lesson asks its learner, and stdin is no terminal: with --auto it asks nothing")
     title = lesson.title.of(language)
     recording = Recording(open_output(args.record), title) if args.record else None
     screen = Screen(language, recording, auto=args.auto)
-    teacher = Teacher(screen)
+    teacher = Teacher(screen, allow_programs=args.allow_programs)
     screen.print(title, style="bold")
     try:
         for part in parts:
@@ -52,6 +58,17 @@ def run(args: argparse.Namespace) -> int:
     if teacher.failed:
         return 1
     return 3 if teacher.unmeasured else 0
+
+
+def _refuse_programs(lesson: Lesson) -> None:
+    """Raise ScenarioError for the commands of a lesson that did not come with netlab."""
+    problems = [
+        Problem(step.position, f"show: {step.argv[0]} would run as you", "--allow-programs", "lets it run")
+        for step in lesson.steps
+        if isinstance(step, Show)
+    ]
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _language() -> str:

@@ -37,8 +37,10 @@ _PATIENCE = 120.0
 class Teacher:
     """Counts the claims that did not hold (``failed``), and those that could not be measured."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, allow_programs: bool) -> None:
+        """``allow_programs`` as for :class:`netlab.Lab`."""
         self._screen = screen
+        self._allow_programs = allow_programs
         self.failed = 0
         self.unmeasured = 0
 
@@ -46,7 +48,8 @@ class Teacher:
         """Build a lab, take the steps in it, and take it down. Raises LabError, MachineError, EOFError."""
         engine = " ".join(filter(None, [_engine(part), part.build.firewall, *part.build.daemon]))
         self._screen.say("builds", style="dim", scenario=part.build.scenario, engine=engine)
-        with Lab(plan=part.plan, scenario=replace(part.scenario, expect=())) as lab:
+        scenario = replace(part.scenario, expect=())
+        with Lab(plan=part.plan, scenario=scenario, allow_programs=self._allow_programs) as lab:
             for step in part.steps:
                 self._screen.print()
                 self._step(step, lab, part)

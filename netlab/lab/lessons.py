@@ -75,8 +75,8 @@ def _part(build: Build, steps: tuple[Step, ...], gallery: Mapping[str, str], fol
 
 
 def _file(build: Build, gallery: Mapping[str, str], folder: str) -> str:
-    own = os.path.join(folder, build.scenario)
-    if os.path.isfile(own):
+    own = os.path.realpath(os.path.join(folder, build.scenario))
+    if os.path.isfile(own) and os.path.dirname(own) == os.path.realpath(folder):
         return own
     name = build.scenario.removesuffix(".yaml")
     if name in gallery:

@@ -54,7 +54,9 @@ steps:
 def test_what_is_not_true_fails_with_its_place(netlab: Netlab, tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(WRONG)
-    done = netlab("demo", file, "--auto", code=1)
+    refused = netlab("demo", file, "--auto", code=2)
+    assert refused.stderr == (f"{file}:15:5: show: echo would run as you; --allow-programs lets it run\n")
+    done = netlab("demo", file, "--auto", "--allow-programs", code=1)
     told = done.stderr.replace(f"{file}:", "").splitlines()
     assert [line for line in told if "woken" not in line] == [
         "4:5: the lesson is wrong: outcome: expected refused, measured ok",

@@ -14,6 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", choices=("en", "ja"), help="the language; default: that of LANG")
     parser.add_argument("--auto", action="store_true", help="ask nothing, and solve the tasks")
     parser.add_argument("--record", metavar="FILE", help="write a recording of the terminal (asciicast v2)")
+    parser.add_argument(
+        "--allow-programs", action="store_true", help="let a lesson of another author run programs as you"
+    )
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.epilog = (
         "A lesson builds labs, asks you to predict, measures, and lets you change things in a shell. What it "

@@ -93,6 +93,18 @@ def test_a_flow_after_an_event_means_what_it_means_by_then() -> None:
     assert fresh.after == ()
 
 
+def test_a_lesson_s_own_scenario_is_beside_it_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "lessons").mkdir()
+    (tmp_path / "own.yaml").write_text((ROOT / "scenarios" / "httpd.yaml").read_text())
+    (tmp_path / "lessons" / "link.yaml").symlink_to(tmp_path / "own.yaml")
+    for name in ("../own.yaml", str(tmp_path / "own.yaml"), "link.yaml"):
+        lesson = read(BEGIN.replace("httpd.yaml", name) + "  - tell: {en: x}\n")
+        with pytest.raises(ScenarioError, match="neither the lesson's folder nor the gallery has"):
+            prepare(lesson, scenarios(), str(tmp_path / "lessons"))
+    (part,) = prepare(read(BEGIN.replace("httpd", "own") + "  - tell: {en: x}\n"), {}, str(tmp_path))
+    assert part.scenario.name == "own"
+
+
 def texts(lesson: Lesson) -> list[Words]:
     """Every text of a lesson."""
     found = [lesson.title]
