@@ -22,6 +22,8 @@ import pytest
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 NOBODYS_UID = 64322
+#: Plugins that no suite needs; Hypothesis takes as long to import as all the rest.
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Suite:
         for path in (self.path, *self.path.iterdir()):
             os.chown(path, self.uid, self.uid) if self.uid else None
         done = subprocess.run(
-            [*prefix, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments],
+            [*prefix, sys.executable, "-m", "pytest", *WITHOUT, "-rs", *arguments],
             cwd=self.path,
             env=self.env,
             input=given,
