@@ -14,6 +14,7 @@ import pytest
 from netlab.bench.plans import star
 from netlab.kernel import netns, sysctl, userns
 from netlab.kernel.process import Finished, memory_file
+from netlab.kernel.sandbox import launcher
 from netlab.kernel.sandbox.etc_files import EtcFiles
 from netlab.kernel.sandbox.launcher import CONTAINER, PROCESSES, TOOL, Kind, Program, Sandbox
 from netlab.kernel.sandbox.root import ETC
@@ -225,7 +226,16 @@ def test_a_container_cannot_change_settings_of_its_network(sandbox: Sandbox, own
         assert sysctl.read("net.ipv4.ip_forward") == "0"
 
 
-def test_a_fork_bomb_ends_at_a_number(sandbox: Sandbox, owned: int) -> None:
+@pytest.fixture
+def few_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A container may have only so many processes."""
+    monkeypatch.setattr(launcher, "PROCESSES", 300)
+    launcher._bounds.cache_clear()
+    yield 300
+    launcher._bounds.cache_clear()
+
+
+def test_a_fork_bomb_ends_at_a_number(sandbox: Sandbox, owned: int, few_processes: int) -> None:
     bomb = (
         "import os, signal\n"
         "children = 0\n"
@@ -238,7 +248,13 @@ def test_a_fork_bomb_ends_at_a_number(sandbox: Sandbox, owned: int) -> None:
         "    print(children)\n"
     )
     done = sandbox.run(Program(("python3", "-c", bomb), owned, CONTAINER))
-    assert int(done.output) == PROCESSES - 1, done.errors
+    assert int(done.output) == few_processes - 1, done.errors
+
+
+def test_every_container_has_that_limit(sandbox: Sandbox, owned: int) -> None:
+    limit = "import resource; print(*resource.getrlimit(resource.RLIMIT_NPROC))"
+    done = sandbox.run(Program(("python3", "-c", limit), owned, CONTAINER))
+    assert done.output == f"{PROCESSES} {PROCESSES}\n", done.errors
 
 
 def test_a_container_is_ended_first_when_memory_is_short(sandbox: Sandbox, owned: int) -> None:
