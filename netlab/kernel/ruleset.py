@@ -18,6 +18,9 @@ from netlab.model.family import Family
 
 #: Rules in a transaction without privileges: some 700 bytes each, of 208 KiB (stock net.core.wmem_max)
 _PIECE = 100
+#: what nft's scanner (src/scanner.l) takes for a quoted string, a comment, and a word
+_QUOTED = re.compile(r'"[^"]*"|#[^\n]*')
+_WORD = re.compile(r"[A-Za-z_.][A-Za-z0-9/_.-]*")
 #: "Error occurred at line: 16", and "line 16: RULE_APPEND failed"
 _LINE = re.compile(r"line:? ([0-9]+)")
 
@@ -144,8 +147,20 @@ def start_iptables(family: Family, text: str, *, fresh: bool = False) -> Loading
     return Loading(tool, text, process.start([tool, "--noflush"], text.encode()))
 
 
+def _includes(text: str) -> bool:
+    """Whether a text of nft's reads another file: the word ``include`` outside of quotes and comments."""
+    if "include" not in text:
+        return False
+    return "include" in _WORD.findall(_QUOTED.sub('""', text))
+
+
 def start_nft(text: str) -> Loading:
-    """Begin to load nft's own text."""
+    """Begin to load nft's own text, which netlab has made; raises RulesetError if it would read a file.
+
+    A name from a scenario that ended a word of it could make nft read one, with netlab's privileges.
+    """
+    if _includes(text):
+        raise RulesetError("nft: rules that netlab makes include no file: a name in them has a quote")
     return Loading("nft", text, process.start(["nft", "-f", "-"], text.encode()))
 
 

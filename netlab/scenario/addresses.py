@@ -109,7 +109,8 @@ def wrong_mac(text: str) -> str | None:
 def wrong_interface(text: str) -> str | None:
     """What is wrong with the name of an interface (dev_valid_name() of the kernel's net/core/dev.c).
 
-    A ``%`` is a pattern to the kernel, which makes br0 of br%d.
+    A ``%`` is a pattern to the kernel, which makes br0 of br%d. The kernel takes more characters than are
+    allowed here: a name becomes a word of rules, where quotes, semicolons or braces would begin another one.
     """
     if not text:
         return "the name of an interface cannot be empty"
@@ -117,6 +118,9 @@ def wrong_interface(text: str) -> str | None:
         return f"{shown(text)} is longer than the {INTERFACE_LENGTH} characters of an interface's name"
     if text in (".", "..") or re.search(r"[/:%\s]", text) or not text.isprintable():
         return f"{shown(text)} is not a valid name of an interface"
+    other = next((char for char in text if not char.isalnum() and char not in "_.@+=-"), "")
+    if other or text.startswith("-"):
+        return f"{shown(text)} is not a name that a rule can contain: {shown(other or '-')} is not allowed"
     if text in RESERVED:
         return f"no interface can be named {shown(text)}: {RESERVED[text]}"
     return None

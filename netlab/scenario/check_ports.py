@@ -77,7 +77,10 @@ class _Addresses:
 def _bound(text: str) -> list[_Bound]:
     if not text:
         return [(4, None), (6, None)]
-    found = parse_address(text)
+    try:
+        found = parse_address(text)
+    except ValueError:  # the engine refuses it, in its own words
+        return []
     return [(found.version, None if found.is_unspecified else found)]
 
 

@@ -16,6 +16,7 @@ from netlab.engine.docker.traits import Traits
 from netlab.engine.refusal import Refused
 from netlab.model.family import Family
 from netlab.model.version import STILL, Span
+from netlab.scenario.addresses import wrong_interface
 
 _PREFIX = "com.docker.network."
 _EVER = Span(OLDEST, STILL)
@@ -156,6 +157,10 @@ def _read(given: Options, bridge: str, traits: Traits, mtu: int) -> BridgeOption
             f"the bridge name {name!r} is longer than the 15 characters an interface may have: "
             "numerical result out of range"
         )
+    trusted = tuple(part for part in (given.get(TRUSTED) or "").split(":") if part)
+    for interface in (name, *trusted):
+        if wrong := wrong_interface(interface):
+            raise OptionError(wrong)
     mtu = given.number(MTU, mtu)
     if mtu < 0:
         raise OptionError(f"invalid MTU number: {mtu}")
@@ -169,7 +174,7 @@ def _read(given: Options, bridge: str, traits: Traits, mtu: int) -> BridgeOption
         inhibit_ipv4=given.flag(INHIBIT_IPV4, False),
         default_bridge=given.flag(DEFAULT_BRIDGE, False),
         modes={family: _mode(given, family, traits) for family in Family},
-        trusted=tuple(part for part in (given.get(TRUSTED) or "").split(":") if part),
+        trusted=trusted,
         snat={family: found for family, option in SNAT.items() if (found := _address(given, option))},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -18,6 +19,10 @@ from netlab.model.scenario import Pool
 
 #: The network that is always there, and Compose's name for it (``network_mode: bridge``).
 DEFAULT, COMPOSE_DEFAULT = "podman", "bridge"
+
+#: types.NameRegex and types.RegexError of containers/common
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_NAME_RULE = "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument"
 
 
 def default() -> LiveNetwork:
@@ -39,6 +44,9 @@ def create(state: HostState, spec: NetworkSpec) -> None:
     bridge = chosen.bridge or _free_bridge(state)
     if bridge in _bridges(state):
         raise Refused("network", spec.name, f"bridge name {bridge} already in use")
+    if not _NAME.fullmatch(spec.name):  # netavark puts it into comments of rules
+        reason = f"network name {spec.name} invalid: {_NAME_RULE}"
+        raise Refused("network", spec.name, reason)
     leases = _leases(state, spec)
     state.networks[spec.name] = LiveNetwork(spec, bridge, leases, chosen)
 
