@@ -197,11 +197,9 @@ def test_what_is_wrong_has_its_place(planned: Callable[[str], Plan], wrong: str,
 @pytest.mark.parametrize(
     ("bridge", "line"),
     [
-        ("-f", "nft {bridge:a} /etc/passwd"),
         ("include", "nft {bridge:a} '\"/etc/passwd\"'"),
         ("monitor", "ip {bridge:a}"),
         ("AUDIT", "iptables -A FORWARD -j {bridge:a} --type accept"),
-        ("--modprobe=sh", "iptables {bridge:a} -A FORWARD -j ACCEPT"),
         ("netns", "ip link set dev lo {bridge:a} 1"),
     ],
 )
@@ -217,6 +215,18 @@ def test_a_line_is_checked_with_the_name_that_a_scenario_gives_its_bridge(
     with pytest.raises(ScenarioError) as caught:
         load_plan([file])
     assert caught.value.problems[0].position.line == 3
+
+
+@pytest.mark.parametrize("bridge", ["-f", "--modprobe=sh"])
+def test_no_bridge_has_the_name_of_an_option(tmp_path: Path, bridge: str) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(
+        "services: {c: {image: x, networks: [a]}}\n"
+        f"networks: {{a: {{driver_opts: {{com.docker.network.bridge.name: {bridge!r}}}}}}}\n"
+    )
+    with pytest.raises(ScenarioError, match="is not a name that a rule can contain") as caught:
+        load_plan([file])
+    assert caught.value.problems[0].position.line == 2
 
 
 def test_rules_of_containers_are_counted_before_they_are_multiplied(tmp_path: Path) -> None:
