@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Step:
     """One step: its words, the hook's number in the picture, and the rule that the packet met.
 
-    ``chain`` is the key of the chain in the page and ``rule`` the number of the rule in it, None for its
-    policy; both are empty for what is no rule. ``decided``: this is what decided.
+    ``chain`` is the key of the chain in the page. It is empty for a step at which no chain was asked.
+    ``rule`` is the number of the rule in the chain, or None for the chain's policy. ``decided`` says whether
+    this step decided what became of the packet.
     """
 
     words: str
