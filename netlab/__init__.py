@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.lab.lab import Lab
     from netlab.lab.load import load_plan
     from netlab.lab.prediction import Prediction
+    from netlab.lab.questions import ExposureFailed
     from netlab.lab.standing import attach, up
     from netlab.model.errors import (
         EngineFailed,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EngineFailed",
     "ExpectationFailed",
+    "ExposureFailed",
     "Lab",
     "LabError",
     "MachineError",
@@ -61,6 +63,7 @@ __all__ = [
 _ERRORS = "netlab.model.errors"
 _WHERE = dict.fromkeys(__all__, _ERRORS) | {
     "ExpectationFailed": "netlab.journey.expect_words",
+    "ExposureFailed": "netlab.lab.questions",
     "Lab": "netlab.lab.lab",
     "Prediction": "netlab.lab.prediction",
     "ScenarioError": "netlab.model.problem",

@@ -40,7 +40,16 @@ PARTS = {
     "Tutorial": ("install", "tutorial", "tutorial.ja", "lessons"),
     "How to": ("gallery", "firewalls", "pytest", "report", "troubleshooting"),
     "Reference": ("scenario", "verbs", "python", "engines", "conformance", "limits"),
-    "Explanation": ("journeys", "proxy", "architecture", "threats", "torture", "witness", "benchmarks"),
+    "Explanation": (
+        "journeys",
+        "exposure",
+        "proxy",
+        "architecture",
+        "threats",
+        "torture",
+        "witness",
+        "benchmarks",
+    ),
 }
 
 #: The names of the Python API, in the order of the package's own list.

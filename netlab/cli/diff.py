@@ -13,7 +13,7 @@ from netlab.cli.output import print_json
 from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.lab import state
 from netlab.lab.client.client import Client
-from netlab.lab.temporary import compare_flows
+from netlab.lab.temporary import compare_flows, predict_flows
 from netlab.model.errors import UsageError
 from netlab.plan import make
 from netlab.plan.diff import diff
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)
     flows = None
-    if not args.plan_only:
+    if args.predict:
+        flows = predict_flows([(side.label, side.plan) for side in (first, second)])
+    elif not args.plan_only:
         flows = compare_flows([(side.label, side.plan, side.origin) for side in (first, second)], args.jobs)
     if args.json:
         print_json(document(labels, plans, flows))

@@ -14,6 +14,7 @@ from netlab.cli.scenarios import load_group, only_group, read_group, running_lab
 from netlab.journey.matrix import Selection, not_allowed
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
+from netlab.lab.prediction import predicted_column, predicted_variant
 from netlab.view.console import console
 from netlab.view.lab import remarks
 from netlab.view.matrix_flows import document, table, unmeasured
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure the matrix.
+    """Measure or predict the matrix.
 
     Returns 0; 1 if a target can be reached that ``--allow`` does not name; 2 if no variant applies; 3 if an
-    answer could not be measured; 5 if there is nothing to ask.
+    answer could not be measured or predicted; 5 if there is nothing to ask.
     """
     selection = Selection(args.origins, args.targets, args.published, args.all or args.json)
     columns = _standing(args, selection) or _variants(args, selection)
@@ -70,7 +71,11 @@ def _show(args: argparse.Namespace, columns: list[Column]) -> None:
 def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """The matrix of a lab that is up, if that is what was named; nothing if a file was."""
     lab = running_lab(args)
-    return [] if lab is None else [measure_matrix(lab, selection=selection)]
+    if lab is None:
+        return []
+    if args.predict:
+        return [predicted_column("", lab.plan, selection)]
+    return [measure_matrix(lab, selection=selection)]
 
 
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
@@ -79,9 +84,10 @@ def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     variants = list(variants_of(args))
     if len(variants) == 1:
         load_group(variants[0][1], group)  # errors in a file have no column
+    build = predicted_variant if args.predict else temporary.column
     with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
         futures = [
-            pool.submit(temporary.column, label, partial(read_group, chosen, group), selection)
+            pool.submit(build, label, partial(read_group, chosen, group), selection)
             for label, chosen in variants
         ]
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from netlab.cli.output import open_output, print_json, print_text, say
 from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.journey.expect import exit_code
+from netlab.lab.prediction import Prediction
 from netlab.lab.stages import planned
 from netlab.lab.temporary import verify
 from netlab.model.problem import Problem, ScenarioError
@@ -19,7 +20,7 @@ from netlab.view.verify import after, counts, junit, table, verdict_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlab.cli.scenarios import Files
     from netlab.journey.expect import Verdict
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
     results: dict[str, Sequence[Verdict]] = {}
-    for (files, _, plan), verdicts in zip(loaded, _verify(loaded, args.jobs), strict=True):
+    for (files, _, plan), verdicts in zip(loaded, _verdicts(loaded, args), strict=True):
         name = ", ".join(files)
         results[name] = verdicts
         if not args.json:
@@ -66,6 +67,13 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     if problems:
         raise ScenarioError(problems)
     return loaded
+
+
+def _verdicts(loaded: list[Loaded], args: argparse.Namespace) -> Iterator[list[Verdict]]:
+    """All verdicts, measured or predicted, in the order of the scenarios."""
+    if args.predict:
+        return (Prediction(plan=plan).verify() for _, _, plan in loaded)
+    return iter(_verify(loaded, args.jobs))
 
 
 def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from netlab.journey.matrix import Column, Question, differs, questions
+from netlab.model.outcome import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ KINDS: dict[FlowChangeKind, str] = {
     "otherwise": "flows that fail in another way",
     "disappears": "flows that no longer exist",
     "appears": "flows that did not exist before",
-    "unmeasured": "flows that could not be measured",
+    "unmeasured": "flows that could not be measured or predicted",
 }
 
 
@@ -79,7 +80,7 @@ def _changes(before: Column, after: Column) -> Iterator[FlowChange]:
 
 def _kind(before: Column, after: Column, asked: Question) -> FlowChangeKind | None:
     old, new = before.answers.get(asked), after.answers.get(asked)
-    if any(answer is not None and answer[1].outcome == "unmeasured" for answer in (old, new)):
+    if any(answer is not None and answer[1].outcome in UNKNOWN for answer in (old, new)):
         return "unmeasured"
     if not differs((before, after), asked):
         return None

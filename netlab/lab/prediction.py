@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.journey.expand import claims
 from netlab.journey.expect import Verdict, check
-from netlab.journey.matrix import Column, matrix, question
+from netlab.journey.matrix import Column, matrix, question, replicas
 from netlab.lab.load import load_plan
 from netlab.lab.questions import Questions
 from netlab.model.errors import UsageError
-from netlab.predict.predictor import Predictor
+from netlab.plan import make
+from netlab.plan.diff import applicable
+from netlab.predict.predictor import Predictor, unpredicted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Unpack
 
     from netlab.journey.expand import Claim
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from netlab.model.flow import Flow
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
+    from netlab.model.scenario import Scenario
 
 #: the options for packets that no socket sends
 _BY_HAND = ("syn", "flags", "payload", "hops", "fragment")
@@ -65,21 +69,27 @@ class Prediction(Questions):
         """
         cells = matrix(self.plan, selection)
         answers = {question(cell): (cell, self._predictor.journey(cell.flow)) for cell in cells}
-        return Column("", answers, silent=self.plan.silent, unpublished=self.plan.unpublished)
+        folded = () if selection is None or selection.every_replica else tuple(replicas(self.plan))
+        return Column(
+            "", answers, replicas=folded, silent=self.plan.silent, unpublished=self.plan.unpublished
+        )
 
     def verify(self) -> list[Verdict]:
-        """Check what the scenario expects before its first event; raises UsageError as ``Lab.verify`` does.
+        """Check what the scenario expects; raises UsageError as ``Lab.verify`` does.
 
         >>> [verdict.word for verdict in netlab.Prediction("scenarios/httpd.yaml").verify()][:2]
         ['passed', 'passed']
 
-        What is expected after an event depends on what the lab remembers, so it is not predicted.
+        What is expected after an event depends on what the lab remembers, so its journey is ``unpredicted``.
         """
-        first = [one for one in self.plan.expect if not one.after]
-        return [self._judged(claim) for claim in claims(first, self.plan)]
+        return [self._judged(claim) for claim in claims(self.plan.expect, self.plan)]
 
     def _judged(self, claim: Claim) -> Verdict:
-        journey = self._predictor.journey(claim.flow)
+        if claim.expectation.after:
+            words = f"what a lab remembers after {claim.expectation.after_words} is not in the plan"
+            journey = unpredicted(claim.flow, words)
+        else:
+            journey = self._predictor.journey(claim.flow)
         return Verdict(claim, journey, check(claim.expected, journey, self.plan))
 
     def _check(self) -> None:
@@ -90,3 +100,17 @@ class Prediction(Questions):
         if said:
             raise UsageError(f"a prediction does not know packets made by hand: {', '.join(said)}")
         return self._predictor.journeys(flows)
+
+
+def predicted_column(label: str, plan: Plan, selection: Selection | None = None) -> Column:
+    """The matrix of a plan, predicted, without those of the typed rules that its chains cannot take."""
+    return replace(Prediction(plan=applicable(plan)).matrix(selection), label=label)
+
+
+def predicted_variant(label: str, read: Callable[[], Scenario], selection: Selection | None = None) -> Column:
+    """The same of the variant that ``read`` gives; if it refuses something, that is its result."""
+    try:
+        plan = make(read())
+    except UsageError as error:
+        return Column(label, {}, str(error))
+    return predicted_column(label, plan, selection)

@@ -6,11 +6,14 @@ import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from netlab.exposure.expect import offences
+from netlab.exposure.exposure import Exposure
 from netlab.journey.expect import Verdict, check, check_sees
 from netlab.journey.expect_words import ExpectationFailed, claims_of
 from netlab.journey.expect_words import expected as made
 from netlab.lab.probe_options import flows as flows_of
 from netlab.model.errors import Unmeasured, UsageError
+from netlab.model.family import FAMILIES, Family
 from netlab.model.flow import Flow
 from netlab.model.problem import Position
 
@@ -18,11 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Unpack
 
+    from netlab.exposure.expect import Offence
     from netlab.journey.expect_words import ExpectedWords
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.expectation import Expected
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
+
+
+class ExposureFailed(AssertionError):
+    """An exposure is not as expected. ``offences`` says what is otherwise, each with a packet that shows it.
+
+    >>> try:
+    ...     lab.exposure("outside", "host", family=4, reaches=["host:81/tcp"])
+    ... except netlab.ExposureFailed as error:
+    ...     print(error)
+    host:81/tcp is not reached by any packet from ext0 of host
+    """
+
+    def __init__(self, exposure: Exposure, found: Sequence[Offence]) -> None:
+        self.exposure = exposure
+        self.offences = tuple(found)
+        super().__init__("\n".join(map(str, found)))
 
 
 class Questions(ABC):
@@ -116,6 +136,35 @@ class Questions(ABC):
         if any(not verdict.check.passed for verdict in verdicts):
             raise ExpectationFailed(verdicts)
         return [verdict.journey for verdict in verdicts]
+
+    def exposure(
+        self,
+        origin: str = "outside",
+        target: str | None = None,
+        family: int | None = None,
+        *,
+        reaches: Sequence[str] | None = None,
+        nothing_else: bool = False,
+    ) -> Exposure:
+        """What becomes of all packets that enter at ``origin``, from the plan alone.
+
+        >>> exposure = lab.exposure("outside", "host", family=4, reaches=["host:80/tcp", "host:443/tcp"])
+        >>> sorted({region.fate.word for region in exposure.parts[0].regions if region.fate.open})
+        ['reaches']
+
+        ``origin``: ``outside``, a node that sends the packets, or a host's interface. ``target``: a node, an
+        address or a network. With ``reaches`` (``["host:80/tcp"]``), raises ExposureFailed (an
+        AssertionError) unless a packet reaches each of these; with ``nothing_else``, also if anything else is
+        open. Raises UsageError for unknown names.
+        """
+        __tracebackhide__ = True
+        self._check()
+        families = FAMILIES if family is None else (Family(family),)
+        found = Exposure.of(self.plan, origin, target, families)
+        wrong = offences(found, reaches or (), nothing_else=nothing_else)
+        if wrong:
+            raise ExposureFailed(found, wrong)
+        return found
 
     def _flows(
         self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False

@@ -15,11 +15,12 @@ from netlab.lab.client.instrument import measure_matrix as ask
 from netlab.lab.client.process import ending
 from netlab.lab.client.rules import read_rules
 from netlab.lab.lab import Lab
+from netlab.lab.prediction import predicted_column
 from netlab.lab.stages import stages
 from netlab.model.errors import UsageError
 from netlab.plan import make
 from netlab.plan.change import History
-from netlab.plan.diff import inapplicable
+from netlab.plan.diff import applicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,12 @@ def verify(
 Side = tuple[str, "Plan", "Scenario | Client"]
 
 
+def predict_flows(sides: Sequence[tuple[str, Plan]]) -> FlowDiff:
+    """Predict every flow of both plans, and compare the results."""
+    before, after = (predicted_column(label, plan) for label, plan in sides)
+    return compare(before, after)
+
+
 def compare_flows(sides: Sequence[Side], jobs: int = 2) -> FlowDiff:
     """Measure every flow on both sides (at the same time, if ``jobs`` allows), and compare the results.
 
@@ -73,18 +80,6 @@ def _answers(side: Side) -> Column:
     if isinstance(origin, Client):
         return ask(origin, label)
     return _column(label, lambda: (applicable(plan), origin), None)
-
-
-def applicable(plan: Plan) -> Plan:
-    """The plan without the typed lines that its chains cannot take."""
-    lost = {(entry.node, entry.rule) for entry in inapplicable(plan)}
-    if not lost:
-        return plan
-    nodes = (
-        replace(node, commands=tuple(rule for rule in node.commands if (node.name, rule) not in lost))
-        for node in plan.nodes
-    )
-    return replace(plan, nodes=tuple(nodes))
 
 
 def column(label: str, read: Callable[[], Scenario], selection: Selection | None = None) -> Column:

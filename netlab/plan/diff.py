@@ -6,7 +6,7 @@ Pure: the same two plans give the same :class:`PlanDiff` on every machine.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal
 
@@ -23,6 +23,7 @@ __all__ = [
     "PlanDiff",
     "PlanDifference",
     "RuleChange",
+    "applicable",
     "diff",
     "inapplicable",
 ]
@@ -332,3 +333,15 @@ def _chain_named(argv: tuple[str, ...]) -> tuple[Place, bool] | None:
 def _with_next(words: Iterable[str]) -> Iterator[tuple[str, str]]:
     found = list(words)
     return zip(found, [*found[1:], ""], strict=True)
+
+
+def applicable(plan: Plan) -> Plan:
+    """The plan without the typed lines that its chains cannot take."""
+    lost = {(entry.node, entry.rule) for entry in inapplicable(plan)}
+    if not lost:
+        return plan
+    nodes = (
+        replace(node, commands=tuple(rule for rule in node.commands if (node.name, rule) not in lost))
+        for node in plan.nodes
+    )
+    return replace(plan, nodes=tuple(nodes))

@@ -80,13 +80,17 @@ class Conntrack:
     def __init__(self) -> None:
         self._found: dict[Tuple, tuple[Connection, bool]] = {}
 
+    def find(self, one: Tuple) -> tuple[Connection, bool] | None:
+        """The connection with this tuple, and whether it is that of its answers."""
+        return self._found.get(one)
+
     def track(self, packet: Packet) -> Tracked:
         """What conntrack makes of a packet that it sees first."""
         if packet.about is not None:
-            known = self._found.get(_invert(tuple_of(packet.about)))
+            known = self.find(_invert(tuple_of(packet.about)))
             return Tracked(None) if known is None else Tracked(known[0], known[1], "related")
         own = tuple_of(packet)
-        known = self._found.get(own)
+        known = self.find(own)
         if known is not None:
             connection, reply = known
             if reply:
@@ -103,8 +107,12 @@ class Conntrack:
         connection = tracked.connection
         if connection is not None and not connection.status & CT_STATUS["confirmed"]:
             connection.status |= CT_STATUS["confirmed"]
-            self._found[connection.original] = connection, False
-            self._found.setdefault(connection.reply, (connection, True))
+            self.add(connection)
+
+    def add(self, connection: Connection) -> None:
+        """Know a connection by its two tuples."""
+        self._found[connection.original] = connection, False
+        self._found.setdefault(connection.reply, (connection, True))
 
 
 def _begins_none(packet: Packet) -> bool:

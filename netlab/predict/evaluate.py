@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from netlab.model.family import Family
 from netlab.model.trace import Step as TraceStep
@@ -39,7 +39,7 @@ from netlab.predict.rules import (
 )
 
 #: Jumps deeper than this the kernel refuses to load (NFT_JUMP_STACK_SIZE).
-_DEEPEST = 16
+DEEPEST: Final = 16
 
 
 class RuleName(NamedTuple):
@@ -159,18 +159,23 @@ _FIELDS: Mapping[str, Callable[[Passage], Value]] = {
 }
 
 
+def value_of(name: str, passage: Passage) -> Value:
+    """The value of a field of a packet at its hook; None: it has no such field."""
+    return _FIELDS[name](passage)
+
+
 def holds(condition: Condition, passage: Passage) -> bool | None:
     """Whether a condition holds for a packet; None: the packet does not tell."""
     if isinstance(condition, In):
-        value = _FIELDS[condition.field](passage)
-        if not isinstance(value, int):
+        value = value_of(condition.field, passage)
+        if value is None or isinstance(value, str):
             return False
         return any(low <= value <= high for low, high in condition.ranges) != condition.negated
     if isinstance(condition, Named):
-        return _named(condition, str(_FIELDS[condition.field](passage))) != condition.negated
+        return _named(condition, str(value_of(condition.field, passage))) != condition.negated
     if isinstance(condition, Masked | AnyBit):
-        value = _FIELDS[condition.field](passage)
-        if not isinstance(value, int):
+        value = value_of(condition.field, passage)
+        if value is None or isinstance(value, str):
             return False
         if isinstance(condition, AnyBit):
             return bool(value & condition.bits) != condition.negated
@@ -227,7 +232,7 @@ def run_chain(table: ModelTable, base: ModelChain, passage: Passage) -> Ended:
         return ended
     dropped = base.policy == "drop"
     code = VerdictCode.DROP if dropped else VerdictCode.ACCEPT
-    passage.steps.append(_step(table, base, None, code))
+    passage.steps.append(step_of(table, base, None, code))
     return Ended("drop" if dropped else "accept")
 
 
@@ -245,7 +250,7 @@ def _run(table: ModelTable, chain: ModelChain, passage: Passage, depth: int) -> 
         if verdict.word == "return":
             return None
         target = table.chains.get(verdict.chain)
-        if target is None or depth >= _DEEPEST:
+        if target is None or depth >= DEEPEST:
             raise Undetermined(
                 _name(passage, table, chain, number, rule), f"chain {verdict.chain}", effect=True
             )
@@ -265,7 +270,7 @@ def _rule(
     """Evaluate one rule: the verdict that moves between chains, or how the base chain ended."""
     unsure: Depends | None = None
     for step in rule.steps:
-        if isinstance(step, _ACTIONS):
+        if isinstance(step, ACTIONS):
             continue
         found = holds(step, passage)
         if found is False:
@@ -274,7 +279,7 @@ def _rule(
             unsure = unsure or step
     name = _name(passage, table, chain, number, rule)
     if unsure is not None:
-        if all(isinstance(step, Passive) for step in rule.steps if isinstance(step, _ACTIONS)):
+        if all(isinstance(step, Passive) for step in rule.steps if isinstance(step, ACTIONS)):
             passage.notes.append(f"{rule.text} may match, too: that depends on {unsure.what}")
             return None, None
         if name not in passage.known:
@@ -306,13 +311,13 @@ def _act(
             ended = _unknown(step, name, passage)
             code = VerdictCode.DROP if ended else code
         elif isinstance(step, SetMark | CopyMark | Untrack):
-            _change(step, passage)
+            change(step, passage)
     if verdict is not None:
         code = VerdictCode[verdict.word.upper()]
         if verdict.word in ("accept", "drop"):
             ended = Ended(verdict.word)
     target = verdict.chain if verdict is not None and verdict.chain else None
-    passage.steps.append(_step(table, chain, name.number, code, target))
+    passage.steps.append(step_of(table, chain, name.number, code, target))
     return verdict, ended
 
 
@@ -330,7 +335,8 @@ def _chosen(step: VerdictMap, passage: Passage) -> Verdict | None:
     return None
 
 
-def _change(step: SetMark | CopyMark | Untrack, passage: Passage) -> None:
+def change(step: SetMark | CopyMark | Untrack, passage: Passage) -> None:
+    """Change a mark, or conntrack's part in a packet, as the step says."""
     tracked = passage.tracked
     connection = tracked.connection if tracked is not None else None
     if isinstance(step, Untrack):
@@ -351,11 +357,12 @@ def _change(step: SetMark | CopyMark | Untrack, passage: Passage) -> None:
             passage.packet = replace(passage.packet, mark=mark & 0xFFFFFFFF)
 
 
-_ACTIONS = (Verdict, VerdictMap, Reject, Translate, SetMark, CopyMark, Untrack, Passive, Unknown)
+#: the steps of a rule that do something
+ACTIONS: Final = (Verdict, VerdictMap, Reject, Translate, SetMark, CopyMark, Untrack, Passive, Unknown)
 _STEPS: dict[tuple[str, str, str, int | None, VerdictCode, str | None], TraceStep] = {}
 
 
-def _step(
+def step_of(
     table: ModelTable, chain: ModelChain, number: int | None, code: VerdictCode, target: str | None = None
 ) -> TraceStep:
     """The trace's step for a rule (its number is its handle here), or for the policy."""

@@ -32,6 +32,7 @@ SOURCE_PORT: Final = 40000
 PROXY_PORT: Final = 50000
 #: octets of data that fit one packet of any link that IPv6 may use
 _FITS: Final = 1200
+_BROADCAST_ECHO: Final = "net.ipv4.icmp_echo_ignore_broadcasts"
 
 
 class NotPredicted(Exception):
@@ -47,7 +48,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A connection's first packet, where it starts, and the route that it takes."""
 
     space: Namespace
@@ -70,8 +71,15 @@ class Exchange:
             raise NotPredicted(f"{flow.size} octets of data may not fit one packet of each link on the way")
         if flow.via is not None or self._forged(flow, space):
             return self._by_hand(flow, space)
-        asked, errno = self._first(
-            space, flow.family, flow.protocol, flow.address, flow.port, flow.source, flow.source_port, flow
+        asked, errno = self.first(
+            space,
+            flow.family,
+            flow.protocol,
+            address_number(flow.address),
+            flow.port,
+            source=address_number(flow.source) if flow.source else None,
+            source_port=flow.source_port or SOURCE_PORT,
+            scope=flow.target.scope,
         )
         if asked is None:
             return Result(ProbeResult("no-route", errno=errno))
@@ -87,23 +95,20 @@ class Exchange:
 
     # -- the first packet
 
-    def _first(
-        self,
+    @staticmethod
+    def first(
         space: Namespace,
         family: Family,
         protocol: FlowProtocol,
-        address: str,
+        destination: int,
         port: int | None,
-        source: str | None,
-        source_port: int | None,
-        flow: Flow | None = None,
-    ) -> tuple[_Asked | None, str]:
-        """The packet that a socket sends first, or the errno of a call that fails."""
-        destination = address_number(address)
-        scope = flow.target.scope if flow is not None else None
-        route = space.routes[family].lookup(
-            Query(address_number(source) if source else 0, destination, oif=scope)
-        )
+        *,
+        source: int | None = None,
+        source_port: int,
+        scope: str | None = None,
+    ) -> tuple[Asked | None, str]:
+        """The packet that a socket sends first, or the errno of a call that fails; raises NotPredicted."""
+        route = space.routes[family].lookup(Query(source or 0, destination, oif=scope))
         if family is Family.IPV6 and source is None:
             interface = route.interface if route is not None else None
             if ipv6_source(space, interface or "lo", destination) is None:
@@ -112,16 +117,15 @@ class Exchange:
         if route is None or errno:
             return None, errno
         if route.kind in ("broadcast", "multicast") or _is_multicast(family, destination):
-            raise NotPredicted(f"{address} is an address of several machines")
-        own = address_number(source) if source else source_for(space, family, destination, route)
+            raise NotPredicted(f"{address_text(family, destination)} is an address of several machines")
+        own = source if source is not None else source_for(space, family, destination, route)
         if own is None:
             return None, "EADDRNOTAVAIL"
-        number = source_port or (SOURCE_PORT if flow is not None else PROXY_PORT)
-        return _Asked(space, _packet(family, protocol, own, number, destination, port), route), ""
+        return Asked(space, first_packet(family, protocol, own, source_port, destination, port), route), ""
 
     # -- what comes of it
 
-    def _outcome(self, flow: Flow, asked: _Asked, trip: Trip) -> Result:
+    def _outcome(self, flow: Flow, asked: Asked, trip: Trip) -> Result:
         paths = PacketPaths(forth=trip.forth, switched=trip.switched if _switched(trip) else [])
         probe = ProbeResult("timeout", *_sent(asked.packet))
         result = Result(probe, paths)
@@ -136,7 +140,7 @@ class Exchange:
             self._arrived(flow, asked, trip, result)
         return result
 
-    def _refusal(self, asked: _Asked, trip: Trip, result: Result) -> None:
+    def _refusal(self, asked: Asked, trip: Trip, result: Result) -> None:
         """A rule or a route answers with an error, which has to find its way back."""
         probe, packet = result.probe, trip.packet
         if trip.reject is not None and trip.reject.reset:
@@ -154,7 +158,7 @@ class Exchange:
             probe.route = trip.route
         self._error(asked, trip, code, result)
 
-    def _error(self, asked: _Asked, trip: Trip, code: tuple[int, int], result: Result) -> None:
+    def _error(self, asked: Asked, trip: Trip, code: tuple[int, int], result: Result) -> None:
         space, packet = trip.space, trip.packet
         assert space is not None
         tables = space.routes[packet.family]
@@ -175,7 +179,7 @@ class Exchange:
         elif back.fate == "drop":
             result.paths.errors = back.forth
 
-    def _comes_back(self, asked: _Asked, trip: Trip, answer: Packet, paths: PacketPaths) -> bool:
+    def _comes_back(self, asked: Asked, trip: Trip, answer: Packet, paths: PacketPaths) -> bool:
         """Send an answer; whether it reaches the socket that asked."""
         back = self._answer(trip.space, answer, paths)
         return back is not None and _arrives(back, asked)
@@ -192,9 +196,12 @@ class Exchange:
 
     # -- arrived
 
-    def _arrived(self, flow: Flow, asked: _Asked, trip: Trip, result: Result) -> None:
+    def _arrived(self, flow: Flow, asked: Asked, trip: Trip, result: Result) -> None:
         space, packet = trip.space, trip.packet
         assert space is not None
+        if trip.shared:
+            result.probe.silence, result.probe.lost_in = unanswered(trip), space.name
+            return
         if packet.is_icmp:
             if packet.kind == ECHO[packet.family][0] and not _ignores_echo(space, packet.family):
                 self._ok_if_back(asked, trip, packet.answer(), result, None)
@@ -210,7 +217,7 @@ class Exchange:
         else:
             self._stream(flow, asked, trip, found, result)
 
-    def _closed_port(self, asked: _Asked, trip: Trip, result: Result) -> None:
+    def _closed_port(self, asked: Asked, trip: Trip, result: Result) -> None:
         packet = trip.packet
         if packet.protocol == UDP:
             self._error(asked, trip, (3, 3) if packet.family is Family.IPV4 else (1, 4), result)
@@ -220,7 +227,7 @@ class Exchange:
             self._turned_away(trip, result)
 
     def _ok_if_back(
-        self, asked: _Asked, trip: Trip, answer: Packet, result: Result, reply: Reply | None
+        self, asked: Asked, trip: Trip, answer: Packet, result: Result, reply: Reply | None
     ) -> bool:
         """The flow is ok if this answer reaches its sender; otherwise why it does not is noted."""
         back = self._answer(trip.space, answer, result.paths)
@@ -247,7 +254,7 @@ class Exchange:
             result.probe.route, result.probe.answer_turned_away = words, True
             result.probe.lost_in = space.name
 
-    def _datagram(self, flow: Flow, asked: _Asked, trip: Trip, found: Listening, result: Result) -> None:
+    def _datagram(self, flow: Flow, asked: Asked, trip: Trip, found: Listening, result: Result) -> None:
         packet, space = trip.packet, trip.space
         assert space is not None
         if not found.answers:
@@ -278,7 +285,7 @@ class Exchange:
             result.probe.silence = f"{reply.node} answered from {said}, not from {to}"
             result.probe.lost_in = reply.node
 
-    def _stream(self, flow: Flow, asked: _Asked, trip: Trip, found: Listening, result: Result) -> None:
+    def _stream(self, flow: Flow, asked: Asked, trip: Trip, found: Listening, result: Result) -> None:
         """A connection: SYN-ACK, then data both ways; through a proxy, with a connection of its own."""
         packet, space = trip.packet, trip.space
         assert space is not None
@@ -316,12 +323,18 @@ class Exchange:
         if trip is not None:
             result.paths.lost = [visit for visit in (*trip.forth, *trip.switched) if visit.dropped]
 
+    def connect(self, space: Namespace, protocol: FlowProtocol, backend: Backend) -> Result | None:
+        """What becomes of the connection that a proxy makes to its backend; None if it cannot be begun."""
+        return self._second_leg(space, protocol, backend, Result(ProbeResult("timeout")))
+
     def _second_leg(
         self, space: Namespace, protocol: FlowProtocol, backend: Backend, result: Result
     ) -> Result | None:
         """The proxy's own connection; None if it cannot even be begun."""
         family = Family.of(backend.address)
-        asked, _ = self._first(space, family, protocol, backend.address, backend.port, None, None)
+        asked, _ = self.first(
+            space, family, protocol, address_number(backend.address), backend.port, source_port=PROXY_PORT
+        )
         if asked is None:
             return None
         trip = self._stack.send(space, asked.packet, asked.route)
@@ -347,8 +360,8 @@ class Exchange:
             raise NotPredicted(f"{flow.origin} has no {flow.family.word} address on the link to {flow.via}")
         number = flow.source_port or SOURCE_PORT
         target = address_number(flow.address)
-        packet = _packet(flow.family, flow.protocol, source, number, target, flow.port)
-        asked = _Asked(space, packet, RouteEntry(0, 0, interface=mine), by_hand=True)
+        packet = first_packet(flow.family, flow.protocol, source, number, target, flow.port)
+        asked = Asked(space, packet, RouteEntry(0, 0, interface=mine), by_hand=True)
         trip = self._stack.inject(End(self._links.homes[flow.via], its), packet, End(space.name, mine))
         result = self._outcome(flow, asked, trip)
         result.probe.probe = "syn" if flow.protocol == "tcp" else None
@@ -380,12 +393,24 @@ class Exchange:
 _NO_TARGET: Final = Target(name="")
 
 
-def _packet(family: Family, protocol: str, src: int, sport: int, dst: int, port: int | None) -> Packet:
+def first_packet(family: Family, protocol: str, src: int, sport: int, dst: int, port: int | None) -> Packet:
     """The first packet of a flow."""
     if protocol == "icmp":
         return Packet(family, ICMP[family], src, dst, sport, 1, kind=ECHO[family][0])
     number = PROTOCOLS[protocol]
     return Packet(family, number, src, dst, sport, port or 0, flags=SYN if number == TCP else 0)
+
+
+def unanswered(trip: Trip) -> str:
+    """Why a namespace does not answer a packet to an address of several machines; raises NotPredicted.
+
+    Source: icmp_rcv, tcp_v4_conn_request and tcp_v4_send_reset; a datagram may be answered.
+    """
+    packet, space = trip.packet, trip.space
+    assert space is not None
+    if packet.protocol == UDP or (packet.is_icmp and space.setting(_BROADCAST_ECHO, "1") == "0"):
+        raise NotPredicted(f"{packet.destination} is an address of several machines")
+    return f"{space.name} answers nobody at a broadcast address"
 
 
 def _is_multicast(family: Family, address: int) -> bool:
@@ -407,7 +432,7 @@ def _ignores_echo(space: Namespace, family: Family) -> bool:
     return space.setting(key) != "0"
 
 
-def _arrives(back: Trip, asked: _Asked) -> bool:
+def _arrives(back: Trip, asked: Asked) -> bool:
     """Whether an answer comes to the socket that asked: same namespace, the addresses turned round.
 
     A packet socket sees it before every hook and the routing of its namespace.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -45,6 +46,8 @@ class Hooks:
     conntracks: dict[str, Conntrack] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     order: int = 0
+    #: runs one base chain
+    run: Callable[[ModelTable, ModelChain, Passage], Ended] = run_chain
 
     def conntrack(self, space: Namespace) -> Conntrack:
         """The conntrack of a namespace."""
@@ -53,7 +56,7 @@ class Hooks:
     def cross(self, passage: Passage, record: list[HookPass], link: bytes = b"") -> Crossed:
         """Take a packet through an IP hook; the visit is added to ``record``."""
         passage.known = self.known
-        visit = self._visit(passage, "ip", link)
+        visit = self.visit(passage, "ip", link)
         record.append(visit)
         ended = self._run(passage)
         visit.steps += passage.steps
@@ -61,7 +64,7 @@ class Hooks:
         if ended is None:
             if passage.hook in ("postrouting", "input") and passage.tracked is not None:
                 self.conntrack(passage.space).confirm(passage.tracked)
-            visit.leave(Whole(self._headers(passage, link)), b"")
+            visit.leave(Whole(self.headers(passage, link)), b"")
             return Crossed(passage.packet, passage.tracked, "passed")
         visit.dropped = True
         rejected = ended.word == "reject"
@@ -70,25 +73,26 @@ class Hooks:
     def bridge(self, passage: Passage, record: list[HookPass]) -> bool:
         """Take a frame through a hook of the bridge family; whether it goes on."""
         passage.known = self.known
-        visit = self._visit(passage, "bridge", b"")
+        visit = self.visit(passage, "bridge", b"")
         record.append(visit)
         for table, chain in passage.space.bridge_hook(passage.hook):
-            ended = run_chain(table, chain, passage)
+            ended = self.run(table, chain, passage)
             if ended.word != "accept":
                 visit.steps += passage.steps
                 visit.dropped = True
                 return False
         visit.steps += passage.steps
-        visit.leave(Whole(self._headers(passage, b"")), b"")
+        visit.leave(Whole(self.headers(passage, b"")), b"")
         return True
 
-    def _visit(self, passage: Passage, family: str, link: bytes) -> HookPass:
+    def visit(self, passage: Passage, family: str, link: bytes) -> HookPass:
+        """A packet's visit of a hook, as it begins."""
         self.order += 1
-        layout = Whole(self._headers(passage, link))
+        layout = Whole(self.headers(passage, link))
         return HookPass(passage.space.name, family, passage.hook, self.order, layout, b"", self.order)
 
-    @staticmethod
-    def _headers(passage: Passage, link: bytes) -> Headers:
+    def headers(self, passage: Passage, link: bytes) -> Headers:
+        """The packet's headers and interfaces as a trace would show them."""
         network, transport = passage.packet.headers()
         indexes = passage.space.indexes
         iif = indexes.get(passage.iif) if passage.iif else None
@@ -102,7 +106,7 @@ class Hooks:
         nat = _NAT_DST if tracks else _NAT_SRC
         start = _FIRST
         if tracks:
-            ended = _filter(chains, passage, start, _CONNTRACK)
+            ended = self._filter(chains, passage, start, _CONNTRACK)
             if ended is not None:
                 return ended
             if not passage.space.tracks(passage.packet.family):
@@ -115,40 +119,42 @@ class Hooks:
                 )
             start = _CONNTRACK
         if passage.hook == "forward":
-            return _filter(chains, passage, start, _LAST)
-        ended = _filter(chains, passage, start, nat)
+            return self._filter(chains, passage, start, _LAST)
+        ended = self._filter(chains, passage, start, nat)
         return (
-            ended or _translate(chains, passage, _SIDES[passage.hook]) or _filter(chains, passage, nat, _LAST)
+            ended
+            or self._translate(chains, passage, _SIDES[passage.hook])
+            or self._filter(chains, passage, nat, _LAST)
         )
 
-
-def _filter(
-    chains: list[tuple[ModelTable, ModelChain]], passage: Passage, low: int, high: int
-) -> Ended | None:
-    for table, chain in chains_with(chains, low, high):
-        ended = run_chain(table, chain, passage)
-        if ended.word != "accept":
-            return ended
-    return None
-
-
-def _translate(chains: list[tuple[ModelTable, ModelChain]], passage: Passage, side: Side) -> Ended | None:
-    """NAT at a hook: the chains decide once for each connection and side, then every packet is rewritten."""
-    tracked = passage.tracked
-    if tracked is None or tracked.connection is None:
-        return None
-    if tracked.state == "new" and not tracked.reply and side not in tracked.connection.bound:
-        for table, chain in (pair for pair in chains if pair[1].type == "nat"):
-            ended = run_chain(table, chain, passage)
+    def _filter(
+        self, chains: list[tuple[ModelTable, ModelChain]], passage: Passage, low: int, high: int
+    ) -> Ended | None:
+        for table, chain in chains_with(chains, low, high):
+            ended = self.run(table, chain, passage)
             if ended.word != "accept":
                 return ended
-            if ended.translate is not None:
-                _bind(ended.translate, passage, side)
-                break
-        else:
-            bind(tracked, side, None, None)
-    passage.packet = mangled(passage.packet, tracked, side)
-    return None
+        return None
+
+    def _translate(
+        self, chains: list[tuple[ModelTable, ModelChain]], passage: Passage, side: Side
+    ) -> Ended | None:
+        """NAT at a hook: the chains decide once for each connection and side; every packet is rewritten."""
+        tracked = passage.tracked
+        if tracked is None or tracked.connection is None:
+            return None
+        if tracked.state == "new" and not tracked.reply and side not in tracked.connection.bound:
+            for table, chain in (pair for pair in chains if pair[1].type == "nat"):
+                ended = self.run(table, chain, passage)
+                if ended.word != "accept":
+                    return ended
+                if ended.translate is not None:
+                    _bind(ended.translate, passage, side)
+                    break
+            else:
+                bind(tracked, side, None, None)
+        passage.packet = mangled(passage.packet, tracked, side)
+        return None
 
 
 def _bind(translate: Translate, passage: Passage, side: Side) -> None:

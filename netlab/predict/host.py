@@ -136,6 +136,16 @@ def _key(interface: str) -> str:
     return interface.replace(".", "/")
 
 
+def link_local(space: Namespace, interface: str) -> int | None:
+    """The address that the kernel makes of an interface's MAC address."""
+    mac = space.interfaces[interface].mac if interface in space.interfaces else None
+    if mac is None or not space.speaks_ipv6(interface):
+        return None
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return (0xFE80 << 112) + int.from_bytes(identifier, "big")
+
+
 def namespace_of(nodes: list[Node]) -> Namespace:
     """The namespace that these nodes share, without its rules; the first one is its own node."""
     first = nodes[0]
@@ -182,10 +192,15 @@ def _tables(space: Namespace, family: Family, nodes: Iterable[Node]) -> RoutingT
             continue
         for address in one.addresses:
             if Family.of(address) is family:
-                tables.add_address(name, address, up=one.up, metric=_KERNEL6 if family is Family.IPV6 else 0)
+                six = family is Family.IPV6
+                anycast = six and space.forwards(family, name)
+                tables.add_address(name, address, up=one.up, metric=_KERNEL6 if six else 0, anycast=anycast)
         if family is Family.IPV6 and one.up and one.master is None:
             start, length = _LINK_LOCAL
             tables.add(RouteEntry(start, length, "unicast", name, metric=_KERNEL6))
+            own = link_local(space, name)
+            if own is not None:
+                tables.add(RouteEntry(own, 128, "local", name, source=own), LOCAL)
     for node in nodes:
         for route in node.routes:
             if Family.of(route.via or route.source or route.destination) is family:

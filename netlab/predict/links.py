@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from netlab.model.family import Family
 from netlab.model.plan import Interface
-from netlab.predict.host import Namespace
+from netlab.predict.host import Namespace, link_local
 from netlab.predict.routes import Query
-from netlab.predict.sources import link_local
 
 
 class End(NamedTuple):
@@ -104,7 +103,8 @@ class Links:
         for other in others:
             space = self.spaces[other.space]
             if family is Family.IPV6:
-                if space.speaks_ipv6(other.interface) and address in self._own(space, other.interface):
+                own = self._own(space, other.interface)
+                if space.speaks_ipv6(other.interface) and any(address == one for one in own):
                     return other
             elif address in space.addresses(family) and self._answers(space, other, address):
                 return other
@@ -117,10 +117,10 @@ class Links:
         return None
 
     @staticmethod
-    def _own(space: Namespace, interface: str) -> set[int]:
-        found = set(space.addresses(Family.IPV6, interface))
+    def _own(space: Namespace, interface: str) -> list[int]:
+        found = list(space.addresses(Family.IPV6, interface))
         local = link_local(space, interface)
-        return found if local is None else found | {local}
+        return found if local is None else [*found, local]
 
     @staticmethod
     def _answers(space: Namespace, end: End, address: int) -> bool:

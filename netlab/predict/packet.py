@@ -111,9 +111,13 @@ def _transport(icmp: bool, sport: int, dport: int, kind: int, code: int, flags: 
     return _TRANSPORT.pack(sport, dport, 0, 0, 0x50, flags, 0, 0, 0)
 
 
-@lru_cache(maxsize=1 << 12)
 def address_text(family: Family, number: int) -> str:
-    """An address as people write it."""
+    """An address as people write it; of a number that is not known, its name."""
+    return _text(family, number) if isinstance(number, int) else str(number)
+
+
+@lru_cache(maxsize=1 << 12)
+def _text(family: Family, number: int) -> str:
     if family is Family.IPV4:
         return str(ipaddress.IPv4Address(number))
     return str(ipaddress.IPv6Address(number))

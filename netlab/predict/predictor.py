@@ -71,10 +71,10 @@ class Predictor:
         try:
             return self._certain(flow, known)
         except NotPredicted as reason:
-            return _unpredicted(flow, str(reason))
+            return unpredicted(flow, str(reason))
         except Undetermined as fork:
             if len(known) >= _MOST_FORKS:
-                return _unpredicted(flow, _words(fork), _named(fork))
+                return unpredicted(flow, _words(fork), _named(fork))
             both = [self._follow(flow, {**known, fork.rule: answer}) for answer in (True, False)]
             if _same(*both):
                 note = (
@@ -85,7 +85,7 @@ class Predictor:
             if not fork.effect:
                 words = ("it matches", "it does not match")
             ways = tuple(Continuation(word, one) for word, one in zip(words, both, strict=True))
-            return replace(_unpredicted(flow, _words(fork), _named(fork)), continuations=ways)
+            return replace(unpredicted(flow, _words(fork), _named(fork)), continuations=ways)
 
     def _certain(self, flow: Flow, known: dict[RuleName, bool]) -> Journey:
         """The journey, if these answers for undetermined rules suffice; raises Undetermined, NotPredicted."""
@@ -93,7 +93,7 @@ class Predictor:
             what = f"the lab's first events ({self.plan.events[0].text}) happen once it is up"
             raise NotPredicted(f"{what}, and a plan does not know what they change")
         hooks = Hooks(known)
-        stack = Stack(self.links, hooks, _refuse_unknown)
+        stack = Stack(self.links, hooks, refuse_unknown)
         result = Exchange(self.links, stack).predict(flow)
         result.probe.notes += dict.fromkeys(hooks.notes)
         narrow = _only(result, self.hosts)
@@ -105,7 +105,7 @@ class Predictor:
         return replace(journey, how="predicted")
 
 
-def _refuse_unknown(space: Namespace) -> None:
+def refuse_unknown(space: Namespace) -> None:
     """Raise NotPredicted if a packet comes to a namespace of which the model does not know everything."""
     if space.unknown:
         raise NotPredicted(f"{space.name}: {space.unknown[0]}")
@@ -140,7 +140,8 @@ def _followed(way: list[HookPass], key: bytes | None) -> list[HookPass]:
     return found
 
 
-def _unpredicted(flow: Flow, problem: str, decided: DecidedBy | None = None) -> Journey:
+def unpredicted(flow: Flow, problem: str, decided: DecidedBy | None = None) -> Journey:
+    """The journey of a flow that the model does not know; ``problem`` says why."""
     return Journey(
         question(flow, None),
         "unpredicted",

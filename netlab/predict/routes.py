@@ -128,8 +128,13 @@ class RoutingTables:
                 self.tables[table].remove(other)
                 return
 
-    def add_address(self, interface: str, address: str, *, up: bool = True, metric: int = 0) -> None:
-        """What the kernel adds for an address: it is local, and its network is on the link."""
+    def add_address(
+        self, interface: str, address: str, *, up: bool = True, metric: int = 0, anycast: bool = False
+    ) -> None:
+        """What the kernel adds for an address: it is local, and its network is on the link.
+
+        ``anycast``: the namespace forwards IPv6, so it has the routers' address of the network, too.
+        """
         found = ipaddress.ip_interface(address)
         own, net, bits = int(found.ip), found.network, self.family.bits
         self.add(RouteEntry(own, bits, "local", interface, source=own), LOCAL, own=True)
@@ -143,7 +148,7 @@ class RoutingTables:
             if self.family is Family.IPV4 and net.prefixlen < 31:
                 last = int(net.broadcast_address)
                 self.add(RouteEntry(last, bits, "broadcast", interface, source=own), LOCAL, own=True)
-            elif self.family is Family.IPV6 and net.prefixlen < 127:
+            elif anycast and net.prefixlen < 127:
                 self.add(RouteEntry(start, bits, "anycast", interface), LOCAL)
 
     def is_local(self, address: int) -> bool:

@@ -6,9 +6,10 @@ Source: inet_select_addr (net/ipv4/devinet.c), ipv6_dev_get_saddr (net/ipv6/addr
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 from netlab.model.family import Family
-from netlab.predict.host import Namespace
+from netlab.predict.host import Namespace, link_local
 from netlab.predict.packet import address_number
 from netlab.predict.routes import RouteEntry
 
@@ -37,7 +38,8 @@ def ipv4_source(space: Namespace, interface: str, near: int) -> int | None:
     for text in space.interfaces[interface].addresses if interface in space.interfaces else ():
         if Family.of(text) is Family.IPV4:
             own = ipaddress.IPv4Interface(text)
-            if ipaddress.IPv4Address(near) in own.network:
+            host_bits = 32 - own.network.prefixlen
+            if near >> host_bits == int(own.ip) >> host_bits:
                 return int(own.ip)
             first = int(own.ip) if first is None else first
     if first is not None:
@@ -63,23 +65,13 @@ def _label(address: int) -> int:
 
 def _common(one: int, other: int, length: int) -> int:
     """How many leading bits two addresses share, at most ``length``."""
-    return min(128 - (one ^ other).bit_length(), length)
-
-
-def link_local(space: Namespace, interface: str) -> int | None:
-    """The address that the kernel makes of an interface's MAC address."""
-    mac = space.interfaces[interface].mac if interface in space.interfaces else None
-    if mac is None or not space.speaks_ipv6(interface):
-        return None
-    octets = bytes.fromhex(mac.replace(":", ""))
-    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return (0xFE80 << 112) + int.from_bytes(identifier, "big")
+    return next(bits for bits in range(length, -1, -1) if one >> 128 - bits == other >> 128 - bits)
 
 
 def ipv6_source(space: Namespace, interface: str, destination: int) -> int | None:
     """The best source by RFC 6724's rules, as far as a lab's addresses differ in them."""
-    best: tuple[tuple[int, ...], int] | None = None
     wanted = _scope(destination)
+    candidates: list[tuple[int, int, str]] = []
     ordered = sorted(space.interfaces.values(), key=lambda one: one.name != interface)
     for one in ordered:
         if not space.speaks_ipv6(one.name) or (wanted == 2 and destination != 1 and one.name != interface):
@@ -91,15 +83,23 @@ def ipv6_source(space: Namespace, interface: str, destination: int) -> int | Non
         local = link_local(space, one.name) if one.name != "lo" else 1
         if local is not None:
             found.append((local, 64))
-        for address, length in found:
-            scope = _scope(address)
-            score = (
-                address == destination,
-                -scope if scope >= wanted else scope - 64,
-                one.name == interface,
-                _label(address) == _label(destination),
-                _common(address, destination, length),
-            )
-            if best is None or score > best[0]:
-                best = score, address
-    return best[1] if best is not None else None
+        candidates += [(address, length, one.name) for address, length in found]
+    rules: tuple[Callable[[int, int, str], int], ...] = (
+        lambda address, _, __: address == destination,
+        lambda address, _, __: _order(_scope(address), wanted),
+        lambda _, __, name: name == interface,
+        lambda address, _, __: _label(address) == _label(destination),
+        lambda address, length, _: _common(address, destination, length),
+    )
+    for rule in rules:
+        if len(candidates) < 2:
+            break
+        scores = [rule(*one) for one in candidates]
+        best = max(scores)
+        candidates = [one for one, score in zip(candidates, scores, strict=True) if score == best]
+    return candidates[0][0] if candidates else None
+
+
+def _order(scope: int, wanted: int) -> int:
+    """How well a scope fits: the smallest that reaches so far, or else the largest."""
+    return -scope if scope >= wanted else scope - 64

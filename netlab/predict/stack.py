@@ -40,6 +40,8 @@ _OF_KIND: Final = {
 _ICMP4: Final = {"ENETUNREACH": (3, 0), "EHOSTUNREACH": (3, 1), "EACCES": (3, 13)}
 _ICMP6: Final = {"ENETUNREACH": (1, 0), "EHOSTUNREACH": (1, 0), "EACCES": (1, 1)}
 _MOST_HOPS: Final = 64
+#: the first ten bits of link-local addresses
+_LINK_LOCAL: Final = 0x3FA
 _LOOPBACK_ADDRESS: Final = "IPv6 takes no packet from or to ::1 from another machine"
 
 
@@ -63,6 +65,7 @@ class Trip:
     route: str = ""
     why: str = ""
     errno: str = ""
+    shared: bool = False  #: it arrived at an address of several machines: a broadcast or anycast one
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,13 @@ class Stack:
         """A frame that leaves an interface by hand, for another one on its link."""
         trip = Trip(packet, space=self._links.spaces[came_by.space])
         self._travel(came_by, frame_to, packet, trip)
+        return trip
+
+    def enter(self, space: Namespace, interface: str, packet: Packet) -> Trip:
+        """A frame that comes in by an interface from its link, addressed to the namespace itself."""
+        trip = Trip(packet, space=space)
+        bridge = space.interfaces[interface].master
+        self._arrive(End(space.name, interface), End(space.name, bridge or interface), packet, trip, 0, 0)
         return trip
 
     def _out(
@@ -338,6 +348,7 @@ class Stack:
         if wrong:
             return self._lost(trip, packet, route=self._route_words(packet, iif, wrong))
         if found is not None and found.kind in ("local", "broadcast", "anycast"):
+            trip.shared = found.kind != "local"
             return self._input(space, crossed, iif, trip, physin=physin, mac=mac)
         errno = refusal(found)
         if not space.forwards(packet.family, iif):
@@ -345,6 +356,10 @@ class Stack:
         if found is None or errno:
             return self._refused(space, packet, iif, errno, trip)
         oif = found.interface or "lo"
+        if packet.family is Family.IPV6 and packet.src >> 118 == _LINK_LOCAL and oif != iif:
+            self._end(trip, "error", packet, space)
+            trip.icmp, trip.route = (1, 2), self._question(packet, iif) + ": beyond the scope of its source"
+            return trip
         forwarded = replace(packet, ttl=packet.ttl - 1)
         passage = Passage(
             space, "forward", forwarded, iif, oif, crossed.tracked, physin, mac=mac, hop=found.via

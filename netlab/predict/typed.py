@@ -6,7 +6,8 @@ What the model does not know of a command is noted; flows that pass there are th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from netlab.firewall.arguments import canonical
 from netlab.model.errors import UsageError
@@ -17,7 +18,7 @@ from netlab.predict.host import Namespace, add_route
 from netlab.predict.nft_list import FAMILIES, TableReader, shown
 from netlab.predict.nft_tokens import Tokens, tokens_of
 from netlab.predict.packet import address_number
-from netlab.predict.routes import TABLES, Kind, RouteEntry
+from netlab.predict.routes import MAIN, TABLES, Kind, PolicyRule, RouteEntry
 from netlab.predict.rules import ModelChain, ModelTable
 from netlab.predict.syntax import Where, Word
 from netlab.predict.xt_save import base_chain, lookup_of, rule_of
@@ -162,6 +163,9 @@ class Typist:
         forced = None
         while words[0] in ("-4", "-6"):
             forced, words = Family(int(words[0][1])), words[1:]
+        if words[0] in ("rule", "ru"):
+            self._policy(words[1], words[2:], forced)
+            return
         if words[0] not in ("route", "r", "ro") or words[1] not in _ROUTE_ACTIONS:
             raise _Unknown
         action, words = words[1], words[2:]
@@ -183,6 +187,24 @@ class Typist:
         if action != "del":
             hop, device, source = rest.get("via"), rest.get("dev"), rest.get("src")
             add_route(self.space, tables, destination, hop, device, source, table, kind)
+
+    def _policy(self, action: str, words: list[str], forced: Family | None) -> None:
+        """``ip rule add`` and ``del``: one more rule of the policy, or the first that fits less."""
+        rule, given, family = _policy_rule(words, forced)
+        rules = self.space.routes[family].rules
+        if action == "add":
+            if "priority" not in given:  # fib_default_rule_pref: just before the second rule of all
+                ordered = sorted(rules, key=lambda one: one.priority)
+                second = ordered[1].priority if len(ordered) > 1 else 0
+                rule = replace(rule, priority=max(second - 1, 0))
+            # after those of the same priority (fib_nl_newrule)
+            rules.append(rule)
+            return
+        if action not in ("del", "delete"):
+            raise _Unknown
+        rules.remove(
+            next(one for one in rules if all(getattr(one, name) == getattr(rule, name) for name in given))
+        )
 
     def _sysctl(self, words: list[str]) -> None:
         for word in words:
@@ -207,6 +229,49 @@ def _table_of(words: list[str]) -> tuple[str, list[str]]:
         if word in ("-t", "--table"):
             return words[number + 1], words[:number] + words[number + 2 :]
     return "filter", words
+
+
+#: words of ``ip rule`` that mean the same
+_SYNONYMS = {
+    "preference": "priority", "pref": "priority", "order": "priority", "lookup": "table", "dev": "iif",
+}  # fmt: skip
+_POLICY_KINDS: Mapping[str, Kind] = {
+    "blackhole": "blackhole", "unreachable": "unreachable", "prohibit": "prohibit",
+}  # fmt: skip
+
+
+def _policy_rule(words: list[str], forced: Family | None) -> tuple[PolicyRule, set[str], Family]:
+    """A line of ``ip rule`` with the names of the fields that it gives, and its family."""
+    found: dict[str, Any] = {}
+    family = forced
+    rest = [word for word in words if word != "not"]
+    if len(rest) != len(words):
+        found["negated"] = True
+    if rest and rest[-1] in _POLICY_KINDS:
+        found |= {"kind": _POLICY_KINDS[rest.pop()], "table": None}
+    for option, value in zip(rest[::2], rest[1::2], strict=True):
+        name = _SYNONYMS.get(option, option)
+        if name in ("from", "to"):
+            if value in ("all", "default"):
+                continue
+            family = forced or Family.of(value.partition("/")[0])
+            found["source" if name == "from" else "destination"] = _network(value, family)
+        elif name == "fwmark":
+            number, _, mask = value.partition("/")
+            found["mark"] = int(number, 0), int(mask, 0) if mask else 0xFFFFFFFF
+        elif name in ("iif", "oif"):
+            found[name] = value
+        elif name == "priority":
+            found[name] = int(value)
+        elif name == "table":
+            found[name] = TABLES[value] if value in TABLES else int(value)
+        else:
+            raise _Unknown
+    given = set(found)
+    if "kind" not in found:
+        found.setdefault("table", MAIN)
+    rule = PolicyRule(found.pop("priority", 0), found.pop("table"), **found)
+    return rule, given, family or Family.IPV4
 
 
 def _network(text: str, family: Family) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.matrix import Column, answer_key, differs, questions
+from netlab.model.outcome import UNKNOWN
 from netlab.view import rich
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from netlab.journey.matrix import Cell
     from netlab.model.journey import Journey
 
-_COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta"}
+_COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta", "unpredicted": "bold magenta"}
 
 
 def table(columns: Sequence[Column], *, only_differences: bool = False) -> RenderableType:
@@ -57,8 +58,8 @@ def _answer(column: Column, answer: tuple[Cell, Journey] | None) -> Text:
 
 def answer_words(journey: Journey) -> str:
     """``198.51.100.2 forward`` if data came back (the source that the server saw), otherwise the outcome."""
-    if journey.outcome == "unmeasured":
-        return f"unmeasured: {journey.problem}"
+    if journey.outcome in UNKNOWN:
+        return f"{journey.outcome}: {journey.problem}"
     if journey.outcome == "no-route":
         return "no-route"
     first = journey.sees.address if journey.sees else journey.outcome
@@ -94,6 +95,6 @@ def document(columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def unmeasured(columns: Sequence[Column]) -> int:
-    """How many answers could not be measured."""
+    """How many answers could not be measured, or predicted."""
     answers = [answer for column in columns for answer in column.answers.values()]
-    return sum(key is not None and key[0] == "unmeasured" for key in map(answer_key, answers))
+    return sum(key is not None and key[0] in UNKNOWN for key in map(answer_key, answers))

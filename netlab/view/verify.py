@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from netlab.journey.advise import stopped_by
 from netlab.model.expectation import Expected
+from netlab.model.outcome import UNKNOWN
 from netlab.model.shown import shown
 from netlab.view import rich
 
@@ -38,8 +39,8 @@ def expected_words(expected: Expected) -> str:
 
 def measured_words(journey: Journey) -> str:
     """The same of what was measured."""
-    if journey.outcome == "unmeasured":
-        return f"unmeasured: {journey.problem}"
+    if journey.outcome in UNKNOWN:
+        return f"{journey.outcome}: {journey.problem}"
     said: list[str | None] = [journey.outcome, None if journey.outcome == "no-route" else journey.path]
     if journey.sees is not None:
         said.append(f"sees {journey.sees.address}")

@@ -170,6 +170,8 @@ THERE = {
     "view/matrix_flows.py": r"add_column",
     "journey/matrix.py": r"class Selection",
     "cli/verbs.py": r'"matrix":',
+    "exposure/words.py": r"def fate_text",
+    "exposure/lines.py": r"def describe",
     "cli/arguments/VERB.py": r"def configure",
     "cli/VERB.py": r"def run",
     "proxy/tcp_connection.py": r"class Half",

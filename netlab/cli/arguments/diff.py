@@ -11,9 +11,14 @@ from netlab.cli.help import examples
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, variants=True)
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--plan-only", action="store_true", help="compare the plans and measure nothing; needs no root"
     )
+    how.add_argument(
+        "--predict", action="store_true",
+        help="predict the flows of both sides instead of measuring them; needs no root and no Linux",
+    )  # fmt: skip
     parser.add_argument(
         "--full", action="store_true", help="show every rule, MAC address, file and argument that differs"
     )

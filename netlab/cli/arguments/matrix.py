@@ -42,6 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--allow", action="append", default=[], metavar="TARGET",
         help="exit with 1 if any other port than these (such as host:443) can be reached; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--predict", action="store_true",
+        help="predict from the plan instead of measuring; needs no root and no Linux",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="a line for each flow, and all replicas")
     parser.add_argument(
         "--json", action="store_true", help="every flow with its journeys, as JSON; includes --all"
@@ -61,5 +65,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "netlab matrix compose.yaml --from outside --allow host:80 --allow host:443",
             "for CI: fail if anything else is open",
         ),
+        ("netlab matrix compose.yaml --predict", "the same without a lab, in milliseconds"),
         ("netlab matrix compose.yaml --engine docker-20.10 --engine docker-28 --differences", "an upgrade"),
     )

@@ -12,6 +12,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, several=True)
     parser.add_argument("--json", action="store_true", help="print every verdict with its journey as JSON")
+    parser.add_argument(
+        "--predict", action="store_true",
+        help="predict from the plan instead of measuring; needs no root and no Linux",
+    )  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML to FILE")
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="show only what did not pass, and the counts"
@@ -20,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
     )
     parser.epilog = (
-        "Exit code: 1 if an expectation failed, else 3 if one could not be measured, else 5 if there "
-        "was none, else 0."
+        "Exit code: 1 if an expectation failed, else 3 if one could not be measured or predicted, else 5 if "
+        "there was none, else 0."
     )
     examples(parser, ("netlab verify scenarios/*.yaml --junit results.xml", "for CI"))

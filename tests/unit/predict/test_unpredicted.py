@@ -80,6 +80,8 @@ def test_another_flow_is_predicted(tmp_path: Path) -> None:
 
 
 def test_a_command_that_the_model_does_not_know_is_named(tmp_path: Path) -> None:
-    journey = predicted(tmp_path, "ip rule add fwmark 1 table 100")
+    journey = predicted(tmp_path, "ip rule add fwmark 1 table 100 suppress_prefixlength 0")
     assert journey.outcome == "unpredicted"
-    assert journey.problem == "host: the model does not know the command ip rule add fwmark 1 table 100"
+    assert journey.problem == (
+        "host: the model does not know the command ip rule add fwmark 1 table 100 suppress_prefixlength 0"
+    )

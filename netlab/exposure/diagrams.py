@@ -1,0 +1,196 @@
+"""Sets of packets as binary decision diagrams: the variables, and sets of one field's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any, Final
+
+from netlab.first_use import at_first_use
+from netlab.model.errors import MachineError
+from netlab.model.family import Family
+from netlab.model.flow import FlowProtocol
+
+#: A set of packets: a function of the package dd, which has no types.
+Packets = Any
+#: inclusive ranges of numbers, in order
+Ranges = tuple[tuple[int, int], ...]
+
+PROTOCOLS: Final[tuple[FlowProtocol, ...]] = ("tcp", "udp", "sctp", "icmp")
+#: fields from the top of the diagrams to the bottom, with their widths; None: that of an address
+FIELDS: Final = {"protocol": 2, "dst": None, "dport": 16, "src": None, "sport": 16}
+
+
+#: half a second of importing, for what most verbs do not need
+_library: Any = at_first_use(__name__, {"cudd": "dd.cudd", "autoref": "dd.autoref"})
+
+
+def manager() -> Any:
+    """A manager of diagrams: CUDD's where the package dd was built with it, otherwise that of pure Python."""
+    try:
+        module = _library("cudd")
+    except ImportError:
+        try:
+            module = _library("autoref")
+        except ImportError:
+            raise MachineError(
+                "exposure needs the package dd: run ./install again, or pip install dd"
+            ) from None
+    return module.BDD()
+
+
+class Diagrams:
+    """The sets of packets of one family. Variables are bits of fields, the most significant one first."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.bdd = manager()
+        self.bdd.configure(reordering=False)
+        self.widths = {name: width or family.bits for name, width in FIELDS.items()}
+        self.names = {
+            name: tuple(f"{name}{bit}" for bit in range(width)) for name, width in self.widths.items()
+        }
+        ordered = [bit for names in self.names.values() for bit in names]
+        self.bdd.declare(*ordered)
+        self.variables = {name: self.bdd.var(name) for name in ordered}
+        self.levels = {name: self.bdd.level_of_var(names[0]) for name, names in self.names.items()}
+        self.none: Packets = self.bdd.false
+        self.every: Packets = self.bdd.true
+        self._at_least: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
+        self._equal: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
+
+    # -- sets of the values of bits
+
+    def equal(self, bits: tuple[str | bool, ...], value: int) -> Packets:
+        """The packets in which these bits, a number, are ``value``."""
+        key = bits, value
+        found = self._equal.get(key)
+        if found is None:
+            found = self.masked(bits, (1 << len(bits)) - 1, value)
+            self._equal[key] = found
+        return found
+
+    def masked(self, bits: tuple[str | bool, ...], mask: int, value: int) -> Packets:
+        """The packets in which ``bits & mask == value``."""
+        if value & ~mask or value >> len(bits):
+            return self.none
+        result = self.every
+        for place, bit in enumerate(reversed(bits)):
+            if not mask >> place & 1:
+                continue
+            wanted = bool(value >> place & 1)
+            if isinstance(bit, bool):
+                if bit is not wanted:
+                    return self.none
+                continue
+            variable = self.variables[bit]
+            result = (variable if wanted else ~variable) & result
+        return result
+
+    def at_least(self, bits: tuple[str | bool, ...], value: int) -> Packets:
+        """The packets in which these bits, a number, are at least ``value``."""
+        if value <= 0:
+            return self.every
+        if value >> len(bits):
+            return self.none
+        key = bits, value
+        found = self._at_least.get(key)
+        if found is None:
+            found = self.every
+            for place, bit in enumerate(reversed(bits)):
+                variable = self.bit(bit)
+                found = variable & found if value >> place & 1 else variable | found
+            self._at_least[key] = found
+        return found
+
+    def bit(self, bit: str | bool) -> Packets:
+        """The packets in which one bit is set."""
+        if isinstance(bit, bool):
+            return self.every if bit else self.none
+        return self.variables[bit]
+
+    def within(self, bits: tuple[str | bool, ...], ranges: Iterable[tuple[int, int]]) -> Packets:
+        """The packets in which these bits, a number, are in one of the ranges."""
+        parts = [
+            self.equal(bits, low)
+            if low == high
+            else self.at_least(bits, low) & ~self.at_least(bits, high + 1)
+            for low, high in ranges
+        ]
+        return self.union(parts)
+
+    def union(self, parts: Iterable[Packets]) -> Packets:
+        """All packets of several sets, joined pair by pair, which keeps the sets between small."""
+        rest = list(parts)
+        while len(rest) > 1:
+            rest = [
+                reduce(lambda one, other: one | other, rest[at : at + 2]) for at in range(0, len(rest), 2)
+            ]
+        return rest[0] if rest else self.none
+
+    def field(self, name: str, ranges: Iterable[tuple[int, int]]) -> Packets:
+        """The packets whose field is in one of the ranges."""
+        return self.within(self.names[name], ranges)
+
+    # -- reading a set
+
+    def halves(self, packets: Packets) -> tuple[Packets, Packets]:
+        """The set with its first variable 0, and with it 1."""
+        low, high = packets.low, packets.high
+        return (~low, ~high) if packets.negated else (low, high)
+
+    def classes(self, sets: tuple[Packets, ...], name: str) -> dict[tuple[Packets, ...], Ranges]:
+        """The values of a field by what is left of the sets with them: {rest of each set: values}.
+
+        The field must be the first that the sets depend on, or come before it.
+        """
+        first, width = self.levels[name], self.widths[name]
+        known: dict[tuple[tuple[Packets, ...], int], list[tuple[int, int, tuple[Packets, ...]]]] = {}
+
+        def runs(now: tuple[Packets, ...], at: int) -> list[tuple[int, int, tuple[Packets, ...]]]:
+            """(first value, last value, rest) for the bits from ``at`` on."""
+            key = now, at
+            if key in known:
+                return known[key]
+            level = first + at
+            if at == width or all(one.level >= first + width for one in now if one.level is not None):
+                found = [(0, (1 << width - at) - 1, now)]
+            else:
+                pairs = [self.halves(one) if one.level == level else (one, one) for one in now]
+                found = list(runs(tuple(low for low, _ in pairs), at + 1))
+                offset = 1 << width - at - 1
+                for low, high, rest in runs(tuple(high for _, high in pairs), at + 1):
+                    low, high = low + offset, high + offset
+                    if found[-1][1] == low - 1 and found[-1][2] == rest:
+                        found[-1] = found[-1][0], high, rest
+                    else:
+                        found.append((low, high, rest))
+            known[key] = found
+            return found
+
+        grouped: dict[tuple[Packets, ...], list[tuple[int, int]]] = {}
+        for low, high, rest in runs(sets, 0):
+            grouped.setdefault(rest, []).append((low, high))
+        return {rest: tuple(ranges) for rest, ranges in grouped.items()}
+
+    def count(self, packets: Packets) -> int:
+        """How many different packets a set has."""
+        return int(packets.count(nvars=sum(self.widths.values())))
+
+
+def ranges_of(values: Iterable[tuple[int, int]]) -> Ranges:
+    """Ranges in order, joined where they touch or overlap."""
+
+    def joined() -> Iterator[tuple[int, int]]:
+        last: tuple[int, int] | None = None
+        for low, high in sorted(values):
+            if last is not None and low <= last[1] + 1:
+                last = last[0], max(last[1], high)
+                continue
+            if last is not None:
+                yield last
+            last = low, high
+        if last is not None:
+            yield last
+
+    return tuple(joined())

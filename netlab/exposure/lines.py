@@ -1,0 +1,101 @@
+"""Regions as few lines, read from the top like a ruleset: the first that a packet fits is about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from netlab.exposure.boxes import Box, Boxes
+from netlab.exposure.diagrams import Packets
+from netlab.exposure.fate import Fate
+from netlab.predict.evaluate import RuleName
+
+#: of more regions, only those that somebody takes are looked at for what can be said first
+_FEW: Final = 24
+#: the share of all addresses that "these addresses" may be
+_SMALL: Final = 0.25
+
+
+@dataclass(slots=True)
+class Region:
+    """All packets of one fate, and the rules that let them through."""
+
+    fate: Fate
+    packets: Packets
+    accepted: tuple[RuleName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a description. Without a box: everything else."""
+
+    box: Box | None
+    region: Region
+
+
+def describe(boxes: Boxes, regions: Sequence[Region], asked: Packets) -> list[Line]:
+    """The lines for regions that together are ``asked``.
+
+    First what one address alone decides (sources that a host refuses), because everything below is shorter
+    then; next what somebody takes; at the end what nobody takes, the longest description as "everything
+    else".
+    """
+    said = _Said(boxes, ~asked)
+    ended = [one for one in regions if not one.fate.open]
+    if len(ended) <= _FEW:
+        said.by_one_field("src", ended)
+    opened = [(one, cost(said.left(one))) for one in regions if one.fate.open]
+    refused = said.covered
+    if len(ended) <= _FEW:
+        said.by_one_field("dst", ended)
+        said.by_one_field("src", ended)
+    for _, group in groupby(sorted(opened, key=lambda pair: (pair[0].fate.node, pair[1])), _node_of):
+        known = refused
+        for region, _ in group:
+            said.all_of(region, known)
+            known |= region.packets
+    if len(ended) <= _FEW:
+        said.by_one_field("dst", ended)
+    rest = [(one, found) for one in ended if (found := cost(said.left(one)))]
+    rest.sort(key=lambda pair: pair[1])
+    for region, _ in rest[:-1]:
+        said.all_of(region, said.covered)
+    return [*said.lines, *(Line(None, region) for region, _ in rest[-1:])]
+
+
+def _node_of(pair: tuple[Region, int]) -> str:
+    return pair[0].fate.node
+
+
+def cost(found: Sequence[Box]) -> int:
+    """How long a description is."""
+    return sum(1 + sum(1 + len(ranges) for ranges in box.values()) for box in found)
+
+
+class _Said:
+    """The lines so far, and the packets that they are about."""
+
+    def __init__(self, boxes: Boxes, covered: Packets) -> None:
+        self._boxes = boxes
+        self.covered = covered
+        self.lines: list[Line] = []
+
+    def left(self, region: Region) -> tuple[Box, ...]:
+        """What is left to say of a region."""
+        return self._boxes.cover(region.packets & ~self.covered, region.packets | self.covered)
+
+    def all_of(self, region: Region, known: Packets) -> None:
+        """Say all that is left of a region, in words that need no line above but those about ``known``."""
+        must = region.packets & ~self.covered
+        self.lines += [Line(box, region) for box in self._boxes.cover(must, region.packets | known)]
+        self.covered |= region.packets
+
+    def by_one_field(self, field: str, regions: Sequence[Region]) -> None:
+        """Say what few values of one field decide alone."""
+        for region in regions:
+            for box in self.left(region):
+                if set(box) == {field} and self._boxes.share(box) < _SMALL:
+                    self.lines.append(Line(box, region))
+                    self.covered |= region.packets & self._boxes.packets([box])
