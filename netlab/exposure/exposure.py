@@ -11,6 +11,7 @@ from netlab.exposure.diagrams import PROTOCOLS, Diagrams, Packets
 from netlab.exposure.fate import Fate
 from netlab.exposure.lines import Line, Region, describe
 from netlab.exposure.select import entries, towards, unicast
+from netlab.exposure.shadow import Unused, unused_rules
 from netlab.exposure.walk import Entry, Walker
 from netlab.exposure.words import fate_text, left_text, rules_text
 from netlab.model.family import FAMILIES, Family
@@ -78,11 +79,13 @@ class Exposure:
     >>> sorted({region.fate.word for part in exposure.parts for region in part.regions})[:3]
     ['dropped', 'lost', 'reaches']
 
-    It has a part for each family and each place where packets enter.
+    It has a part for each family and each place where packets enter. ``unused`` are the rules of the hosts
+    that never decide anything.
     """
 
     plan: Plan
     parts: list[Part]
+    unused: list[Unused] = field(default_factory=list)
 
     def __str__(self) -> str:
         """What ``netlab exposure`` prints."""
@@ -118,7 +121,7 @@ class Exposure:
             if asked == made.none:
                 continue
             parts += [_part(walker, place, asked) for place in places]
-        return cls(plan, parts)
+        return cls(plan, parts, unused_rules(predictor))
 
 
 def _part(walker: Walker, place: Entry, asked: Packets) -> Part:

@@ -10,6 +10,7 @@ from netlab.journey.resolve import Resolver
 from netlab.model.errors import NoNodeError, UsageError
 from netlab.model.family import Family, bare
 from netlab.model.plan import Plan
+from netlab.predict.host import link_local_of
 
 OUTSIDE = "outside"
 #: first and last address of what is no address of one machine; netlab asks about the others
@@ -64,7 +65,7 @@ def unicast(diagrams: Diagrams) -> Packets:
 
 
 def towards(plan: Plan, diagrams: Diagrams, word: str) -> Packets:
-    """The packets to a node's addresses (loopback's, too), to an address, or into a network.
+    """The packets to a node's addresses (loopback's and link-local ones, too), to an address, or into a network.
 
     Raises UsageError.
     """
@@ -77,6 +78,8 @@ def towards(plan: Plan, diagrams: Diagrams, word: str) -> Packets:
             home = plan.node(node.namespace)
             ranges += _LOOPBACK[family]
             for interface in home.interfaces:
+                if family is Family.IPV6 and interface.mac:
+                    ranges.append((link_local_of(interface.mac),) * 2)
                 for address in interface.addresses:
                     if Family.of(address) is family:
                         number = int(ipaddress.ip_address(bare(address)))

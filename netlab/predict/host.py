@@ -141,6 +141,11 @@ def link_local(space: Namespace, interface: str) -> int | None:
     mac = space.interfaces[interface].mac if interface in space.interfaces else None
     if mac is None or not space.speaks_ipv6(interface):
         return None
+    return link_local_of(mac)
+
+
+def link_local_of(mac: str) -> int:
+    """The link-local address of a MAC address (``02:00:00:00:00:01``), as a number."""
     octets = bytes.fromhex(mac.replace(":", ""))
     identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return (0xFE80 << 112) + int.from_bytes(identifier, "big")

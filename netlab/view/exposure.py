@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.exposure.words import box_json, box_text, fate_text, left_text, rules_text
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from netlab.exposure.difference import Change, Comparison
     from netlab.exposure.exposure import Exposure
-    from netlab.exposure.lines import Line, Region
+    from netlab.exposure.lines import Line
     from netlab.exposure.proof import Proof
     from netlab.model.family import Family
+    from netlab.predict.evaluate import RuleName
 
 
 def report(exposure: Exposure) -> Iterator[Text]:
@@ -26,6 +27,11 @@ def report(exposure: Exposure) -> Iterator[Text]:
         yield rich.Text(f"{part.family.word} from {part.entry}", style="bold")
         for line in part.lines():
             yield _line(line, part.family)
+    if exposure.unused:
+        yield rich.Text("")
+        yield rich.Text("rules that never decide anything", style="bold")
+    for unused in exposure.unused:
+        yield rich.Text(f"  {unused}")
 
 
 def _line(line: Line, family: Family) -> Text:
@@ -47,21 +53,22 @@ def document(exposure: Exposure) -> dict[str, Any]:
                 "regions": [
                     {
                         "fate": region.fate.to_json(),
-                        "accepted": _rules(region),
+                        "accepted": _rules(region.accepted),
                         "boxes": [box_json(box, part.family) for box in part.boxes.cover(region.packets)],
                     }
                     for region in part.regions
                 ],
             }
             for part in exposure.parts
-        ]
+        ],
+        "unused": [{**_rules([one.rule])[0], "shadowed_by": _rules(one.by)} for one in exposure.unused],
     }
 
 
-def _rules(region: Region) -> list[dict[str, str]]:
+def _rules(names: Iterable[RuleName]) -> list[dict[str, str]]:
     return [
         {"node": one.node, "family": one.family, "table": one.table, "chain": one.chain, "rule": one.text}
-        for one in region.accepted
+        for one in names
     ]
 
 
