@@ -36,7 +36,12 @@ def manager() -> Any:
             raise MachineError(
                 "exposure needs the package dd: run ./install again, or pip install dd"
             ) from None
-    return module.BDD()
+    found = module.BDD()
+    inner = getattr(found, "_bdd", None)
+    if inner is not None:
+        # dd counts references when a manager goes, and complains where the collector takes it with its sets.
+        inner.__class__ = type("BDD", (type(inner),), {"__del__": lambda _: None})
+    return found
 
 
 class Diagrams:

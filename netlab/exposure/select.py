@@ -65,7 +65,7 @@ def unicast(diagrams: Diagrams) -> Packets:
 
 
 def towards(plan: Plan, diagrams: Diagrams, word: str) -> Packets:
-    """The packets to a node's addresses (loopback's and link-local ones, too), to an address, or into a network.
+    """The packets to a node (loopback and link-local addresses, too), to an address, or into a network.
 
     Raises UsageError.
     """

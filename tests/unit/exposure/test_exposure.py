@@ -145,6 +145,13 @@ def scenario(tmp_path: Path, *rules: str) -> netlab.Prediction:
     return netlab.Prediction(file)
 
 
+def test_the_mac_address_of_somebody_outside_is_not_guessed(tmp_path: Path) -> None:
+    rule = "iptables -I DOCKER-USER -m mac --mac-source 02:00:00:00:00:01 -j DROP"
+    (part,) = scenario(tmp_path, rule).exposure(family=4).parts
+    (region,) = [one for one in part.regions if one.fate.word == "depends"]
+    assert region.fate.why.endswith("depends on the sender's MAC address")
+
+
 @pytest.mark.parametrize(
     "match", ["-m limit --limit 1/min", "-m quota --quota 5", "-m recent --name x --rcheck"]
 )
