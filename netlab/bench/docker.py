@@ -1,4 +1,4 @@
-"""Bring-up of whole labs beside a real dockerd in a cell of its own: one ``docker run`` per container.
+"""Bring-up of whole labs beside a real dockerd in a testbed of its own: one ``docker run`` per container.
 
 Both sides create the same: containers on one network, with one published port each. Docker's daemon, network
 and image exist before the clock starts.
@@ -13,7 +13,7 @@ from netlab.bench.drain import drain
 from netlab.bench.frame import Effort, NoYardstick, Result, faster, interleaved
 from netlab.bench.labs import plan_of, state_of_its_own, up_and_down
 from netlab.bench.real.daemon import IMAGE, Daemon
-from netlab.bench.real.world import World
+from netlab.bench.real.testbed import Testbed
 from netlab.kernel.machine import find_tool
 
 GOAL = 150.0
@@ -24,19 +24,19 @@ ROUNDS = {10: 3, 100: 1}
 
 
 class Real:
-    """A real dockerd with one network and one image, in a cell that goes with it."""
+    """A real dockerd with one network and one image, in a testbed that goes with it."""
 
     def __init__(self) -> None:
         if find_tool("dockerd") is None or find_tool("docker") is None:
             raise NoYardstick("Docker is not installed: run ./install --dev")
         self.image = IMAGE
-        self.world = World()
-        self.daemon = Daemon(self.world, {})
+        self.testbed = Testbed()
+        self.daemon = Daemon(self.testbed, {})
 
     def __enter__(self) -> Real:
         self.daemon.start()
         self.daemon.load_image()
-        self.world.run(["docker", "network", "create", "--subnet", "10.10.0.0/16", "nw"])
+        self.testbed.run(["docker", "network", "create", "--subnet", "10.10.0.0/16", "nw"])
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -47,11 +47,11 @@ class Real:
         start = perf_counter()
         for number in range(containers):
             command = ["docker", "run", "--detach", "--network", "nw", "--publish", f"{10000 + number}:80"]
-            self.world.run([*command, self.image, "/busybox", "sleep", "3600"])
+            self.testbed.run([*command, self.image, "/busybox", "sleep", "3600"])
         taken = perf_counter() - start
-        names = self.world.run(["docker", "ps", "--quiet"]).split()
+        names = self.testbed.run(["docker", "ps", "--quiet"]).split()
         for start_at in range(0, len(names), 10):
-            self.world.run(["docker", "rm", "--force", *names[start_at : start_at + 10]])
+            self.testbed.run(["docker", "rm", "--force", *names[start_at : start_at + 10]])
         drain()
         return taken
 

@@ -18,7 +18,7 @@ from netlab.scenario.tree import Report, Value, hint, shown
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SharedNodes:
     """What is there beside the Compose projects: hosts, and nodes outside."""
 
     hosts: tuple[Host, ...]
@@ -76,14 +76,14 @@ def assemble(
     root: Value,
     raw: Value,
     project: str,
-    world: World,
+    shared: SharedNodes,
     drafted: Drafted,
     neighbours: Neighbours,
     report: Report,
 ) -> Parts:
     """Read the rest of one project's tree; problems go to ``report``."""
     empty = Value({}, root.at)
-    netlab, hosts = root.get("x-netlab") or empty, world.hosts
+    netlab, hosts = root.get("x-netlab") or empty, shared.hosts
     drafts = with_containers(drafted.enabled, neighbours.containers, report)
     events = _events(netlab.get("events"), own_chains(hosts), report)
     chains = own_chains(hosts).union(*(made_by(event) for event, _ in events))
@@ -100,7 +100,7 @@ def assemble(
     networks, drafts = attach(declared, drafts, named, report)
     return Parts(
         hosts=hosts,
-        outside=world.outside,
+        outside=shared.outside,
         networks=networks,
         drafts=drafts,
         disabled=drafted.disabled,
@@ -113,14 +113,14 @@ def assemble(
     )
 
 
-def read_world(root: Value, overrides: Overrides, read_file: ReadFile, report: Report) -> World:
+def read_shared_nodes(root: Value, overrides: Overrides, read_file: ReadFile, report: Report) -> SharedNodes:
     """The hosts and the nodes outside, as the ``x-netlab`` block of a tree describes them."""
     block = root.get("x-netlab")
     netlab, at = block or Value({}, root.at), root.key_at("x-netlab")
     hosts = read_hosts(netlab, at, overrides, read_file, report)
     outside = read_outside(netlab, at, hosts, report)
     hosts, outside = with_internet(netlab, hosts, outside, report, plain=block is None)
-    return World(*with_segments(netlab, hosts, outside, report))
+    return SharedNodes(*with_segments(netlab, hosts, outside, report))
 
 
 def draft(

@@ -15,11 +15,11 @@ from netlab.scenario.assemble import (
     Drafted,
     Neighbours,
     Parts,
-    World,
+    SharedNodes,
     assemble,
     check_scale,
     draft,
-    read_world,
+    read_shared_nodes,
     scaled,
 )
 from netlab.scenario.attach import container_names
@@ -161,9 +161,9 @@ def _read(
 
 def _parts(projects: Sequence[_Read], overrides: Overrides, report: Report) -> list[Parts]:
     """Every part of every project, held against the others of its project."""
-    world = _world(projects, overrides, report)
+    shared = _shared_nodes(projects, overrides, report)
     drafted = [
-        draft(one.root, one.project.root, one.project.name, world.hosts, one.profiles, report)
+        draft(one.root, one.project.root, one.project.name, shared.hosts, one.profiles, report)
         for one in projects
     ]
     check_scale(drafted, overrides.scale, report)
@@ -172,7 +172,7 @@ def _parts(projects: Sequence[_Read], overrides: Overrides, report: Report) -> l
     found = []
     for one, own in zip(projects, drafted, strict=True):
         neighbours = Neighbours(_containers(drafted, own), frozenset(networks))
-        parts = assemble(one.root, one.project.root, one.project.name, world, own, neighbours, report)
+        parts = assemble(one.root, one.project.root, one.project.name, shared, own, neighbours, report)
         check_project(parts, one.folder.path, report)
         networks |= {network.name for network in parts.networks if not network.external}
         found.append(parts)
@@ -186,7 +186,7 @@ def _containers(projects: Sequence[Drafted], own: Drafted) -> frozenset[str]:
     )
 
 
-def _world(projects: Sequence[_Read], overrides: Overrides, report: Report) -> World:
+def _shared_nodes(projects: Sequence[_Read], overrides: Overrides, report: Report) -> SharedNodes:
     """What the one project says that describes the hosts or the nodes outside."""
     first: tuple[_Read, str] | None = None
     for one in projects:
@@ -202,7 +202,7 @@ def _world(projects: Sequence[_Read], overrides: Overrides, report: Report) -> W
         report.add(netlab.key_at(key), f"x-netlab.{key}: {what}")
     chosen = first[0] if first is not None else _with_block(projects)
     folder = chosen.places[0].path.parent
-    return read_world(
+    return read_shared_nodes(
         chosen.root, overrides, lambda value: chosen.readable.text(folder, value, report), report
     )
 

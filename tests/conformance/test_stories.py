@@ -33,7 +33,7 @@ HOST = "host"
 
 def saved(real: RealHost) -> dict[str, str]:
     """What iptables-save prints on the daemon's host."""
-    return {f.iptables: real.world.run([f"{f.iptables}-save"]) for f in FAMILIES}
+    return {f.iptables: real.testbed.run([f"{f.iptables}-save"]) for f in FAMILIES}
 
 
 def comparable(text: str, *, ordered: bool) -> list[str]:
@@ -54,7 +54,7 @@ def given(lab: netlab.Lab, real: RealHost) -> None:
     lab.exec(HOST, ["nft", "flush", "ruleset"], check=True)
     for tool, text in saved(real).items():
         lab.exec(HOST, [f"{tool}-restore"], input=text, check=True)
-    forward = real.world.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).strip()
+    forward = real.testbed.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).strip()
     lab.exec(HOST, ["sysctl", "-qw", f"net.ipv4.ip_forward={forward}"], check=True)
 
 
@@ -100,7 +100,7 @@ def test_story(daemon: Installed, case: Case, record_property: Record) -> None:
     ):
         for number, event in enumerate(scenario.expect[-1].after, 1):
             if is_command(event):
-                real.world.run(event.words[2:])
+                real.testbed.run(event.words[2:])
                 continue
             given(lab, real)
             refusals = by_daemon(real, scenario, event), by_lab(lab, event)

@@ -25,7 +25,7 @@ def test_witness(daemon: Installed, case: Case) -> None:
             def knocked() -> int:
                 return _port(session.measure([knock])[0].flow.src)
 
-            with witness(real.world.namespace(), knocked) as heard:
+            with witness(real.testbed.namespace(), knocked) as heard:
                 journeys = [journey for journey in session.measure(flows) if journey.legs]
                 heard.wait_for(knocked)
                 printed = {journey: heard.verdicts(_port(journey.flow.src)) for journey in journeys}

@@ -174,7 +174,7 @@ def test_words_that_do_not_belong_here(path: Path) -> None:
 OWN_ROOT = {
     "netlab/lab/supervisor/published.py": ["/proc/{self._pid}/root{self._private}/netns/{node}"],
     # The cell of a real daemon, whose processes are the bench's own.
-    "netlab/bench/real/world.py": ["/proc/{self.pid}/root"],
+    "netlab/bench/real/testbed.py": ["/proc/{self.pid}/root"],
 }
 
 

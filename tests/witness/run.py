@@ -30,12 +30,12 @@ from netlab.model.errors import NetlabError
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 from witness.judge import blamed, disagreement, wrong_decision
+from witness.layouts import LAYOUTS, Layout, flows_of, place_of
 from witness.plain import Asking, PlainAnswer, ask
 from witness.quiet import hush
 from witness.readings import Compared, Readings
 from witness.rules import KINDS, ORDINARY, CommandFailed, Planted
 from witness.tally import RUNS, Count, page, save
-from witness.worlds import WORLDS, World, flows_of, place_of
 
 #: sets of rules in one lab
 _SETS = 15
@@ -56,12 +56,12 @@ class Judged:
 class Bench:
     """A lab with its readers; ``held``: one session measures all sets of rules, also while sockets ask."""
 
-    def __init__(self, lab: netlab.Lab, world: World, root: str, *, held: bool) -> None:
+    def __init__(self, lab: netlab.Lab, layout: Layout, root: str, *, held: bool) -> None:
         self.lab = lab
-        self.world = world
+        self.layout = layout
         self._held = measuring(lab.client) if held else None
         self.numbers = itertools.count()
-        self._readings = Readings(lab.namespaces, world.hosts, root)
+        self._readings = Readings(lab.namespaces, layout.hosts, root)
 
     def close(self) -> None:
         """End session and readers."""
@@ -148,15 +148,15 @@ class Bench:
                     return wrong_decision(journey, hit, planted)
         finally:
             asking.close()
-            ends = {flow.origin, flow.target.name, *self.world.hosts}
-            self._forget(ends & set(self.world.nodes))  # before a server sends again: it would count
+            ends = {flow.origin, flow.target.name, *self.layout.hosts}
+            self._forget(ends & set(self.layout.nodes))  # before a server sends again: it would count
 
     def _hits(self, planted: Sequence[Planted]) -> dict[str, int]:
         return {rule.name: rule.hits(self.lab.namespaces) for rule in planted}
 
     def _forget(self, nodes: Iterable[str] | None = None) -> None:
         """Have connections of these nodes (default: of all) as before."""
-        for node in self.world.nodes if nodes is None else nodes:
+        for node in self.layout.nodes if nodes is None else nodes:
             hush(self.lab.namespaces[node])
 
     def again(self, planted: Sequence[Planted], flow: Flow) -> str:
@@ -200,14 +200,14 @@ class Run:
 
     def lab(self, rng: random.Random, name: str) -> None:
         """One lab of a random engine, and some sets of rules in it."""
-        world = rng.choice(WORLDS)
-        words = world.draw(rng)
+        layout = rng.choice(LAYOUTS)
+        words = layout.draw(rng)
         held = rng.random() < 0.7
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "witness.yaml")
-            file.write_text(world.scenario.format(**words))
+            file.write_text(layout.scenario.format(**words))
             with netlab.Lab(str(file), name=name) as lab:
-                bench = Bench(lab, world, self._root, held=held)
+                bench = Bench(lab, layout, self._root, held=held)
                 with contextlib.closing(bench):
                     with self._lock:
                         self.count.labs += 1
@@ -218,12 +218,12 @@ class Run:
 
     def ruleset(self, bench: Bench, rng: random.Random, words: Mapping[str, str]) -> None:
         """Some random rules, and some flows of which one is the rules' own."""
-        place, question = place_of(bench.lab, bench.world, rng)
+        place, question = place_of(bench.lab, bench.layout, rng)
         kinds = ORDINARY if rng.random() < 0.4 else KINDS
         number = rng.choice([0, 1, 1, 1, 2, 3])
         # A name never comes twice in a lab: a table made anew would have the handles of the one before.
         planted = [rng.choice(kinds)(rng, f"w{next(bench.numbers)}", place) for _ in range(number)]
-        others = rng.sample(bench.world.questions, _OTHERS)
+        others = rng.sample(bench.layout.questions, _OTHERS)
         flows = flows_of(bench.lab, [question, *others])
         try:
             results = bench.try_rules(planted, flows)
@@ -232,16 +232,16 @@ class Run:
         with self._lock:
             self.count.rulesets += 1
             for flow, one in zip(flows, results, strict=True):
-                self._note(bench.world, planted, one, f"{words} {_shown(flow, planted)}")
+                self._note(bench.layout, planted, one, f"{words} {_shown(flow, planted)}")
         for flow, one in zip(flows, results, strict=True):
             if one.problem:
                 self._look_again(bench, planted, flow, one, words)
 
-    def _note(self, world: World, planted: Sequence[Planted], one: Judged, shown: str) -> None:
+    def _note(self, layout: Layout, planted: Sequence[Planted], one: Judged, shown: str) -> None:
         count, journey = self.count, one.journey
         unmeasured, undecided = journey.outcome == "unmeasured", journey.decided_by.kind == "unmeasured"
         count.flows += 1
-        count.twins += len(world.hosts) > 1
+        count.twins += len(layout.hosts) > 1
         count.outcomes[journey.outcome] += 1
         count.hooks += one.compared.hooks
         count.connections += one.compared.connections

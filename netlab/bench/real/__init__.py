@@ -1,1 +1,1 @@
-"""A real Docker daemon in a cell that goes with it: what netlab is compared with."""
+"""A real Docker daemon in a testbed that goes with it: what netlab is compared with."""

@@ -1,4 +1,4 @@
-"""A real dockerd in a world: start it, stop it, give it an image."""
+"""A real dockerd in a testbed: start it, stop it, give it an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netlab.bench.real.api import ApiError, Docker
-from netlab.bench.real.world import CGROUP, World, sweep_cgroups
+from netlab.bench.real.testbed import CGROUP, Testbed, sweep_cgroups
 from netlab.model.scenario import JsonValue
 
 IMAGE = "netlab:latest"
@@ -42,17 +42,17 @@ def image_tar() -> bytes:
 
 
 class Daemon:
-    """dockerd of one world, with one configuration; ``start`` and ``stop`` may be repeated."""
+    """dockerd of one testbed, with one configuration; ``start`` and ``stop`` may be repeated."""
 
     def __init__(
-        self, world: World, config: Mapping[str, JsonValue], environment: Mapping[str, str] | None = None
+        self, testbed: Testbed, config: Mapping[str, JsonValue], environment: Mapping[str, str] | None = None
     ) -> None:
-        self.world = world
-        self.api = Docker(f"{world.root}{SOCKET}")
+        self.testbed = testbed
+        self.api = Docker(f"{testbed.root}{SOCKET}")
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the daemon
-        self._cgroup = f"/{CGROUP}-{os.getpid()}-{world.pid}"
+        self._cgroup = f"/{CGROUP}-{os.getpid()}-{testbed.pid}"
         self._config = dict(config)
         self.configure({})
 
@@ -62,7 +62,7 @@ class Daemon:
         self._write("/run/state/daemon.json", json.dumps(self._config))
 
     def _write(self, path: str, text: str) -> None:
-        self.world.run(["tee", path], stdin=text)
+        self.testbed.run(["tee", path], stdin=text)
 
     @property
     def running(self) -> bool:
@@ -77,7 +77,7 @@ class Daemon:
     def start(self) -> None:
         """Start dockerd and wait until it answers; DaemonError with its last words if it ends instead."""
         self._process = subprocess.Popen(
-            self.world.argv(
+            self.testbed.argv(
                 [
                     *("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
                     *(f"{key}={value}" for key, value in self._environment.items()),
@@ -135,14 +135,14 @@ class Daemon:
         if self._process is None:
             return
         if self._process.poll() is None:
-            pid = self.world.run(["cat", "/run/docker.pid"]).strip()
-            self.world.run(["kill", "-TERM", pid])
+            pid = self.testbed.run(["cat", "/run/docker.pid"]).strip()
+            self.testbed.run(["kill", "-TERM", pid])
             self._process.wait(timeout=60)
         self._process = None
 
     def kill(self) -> None:
-        """End everything with the world (no clean stop: what it left in the world goes with it)."""
-        self.world.close()
+        """End everything with the testbed (no clean stop: what it left in the testbed goes with it)."""
+        self.testbed.close()
         if self._process is not None:
             self._process.wait(timeout=60)
         self._log.close()

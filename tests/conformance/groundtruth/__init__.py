@@ -1,11 +1,8 @@
-"""Ground truth: a real dockerd in a cell of its own, made to live through the same events as a plan.
+"""Ground truth: a real dockerd in its own testbed (``netlab.bench.real``), with the events of a plan.
 
 ::
 
-    cell     PID 1 of a private PID, mount, network, UTS and IPC namespace; its end is everything's end
-    world    the cell with the network around it: a segment, the nodes outside, the host's ext0
-    docker   the engine's HTTP API over its socket
-    daemon   dockerd in a world: start, stop, image
+    testbed_network  the network around a testbed's host: segments, the nodes outside, the host's ext0
     daemons  which daemons there are, and how those of other suites are made
     replay   events of a plan -> API calls
     snapshot what a set of network namespaces looks like (run in its own process)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from groundtruth.daemons import CACHE, COMPOSE, SUITES
 from netlab.bench.real.daemon import Daemon, image_tar
-from netlab.bench.real.world import World
+from netlab.bench.real.testbed import Testbed
 
 TABLE = Path(__file__).parents[1] / "refusals.toml"
 #: The project's name, and its folder's: networks are ``proj_KEY``.
@@ -57,23 +57,23 @@ def program() -> Path | None:
 
 def up(compose: Path, folder: Path, lower: str) -> str:
     """What ``docker compose up`` said, on a fresh daemon of that root, if it failed; else nothing."""
-    world = World(lower)
-    daemon = Daemon(world, {})
+    testbed = Testbed(lower)
+    daemon = Daemon(testbed, {})
     try:
-        world.ip(["link set lo up"])
+        testbed.ip(["link set lo up"])
         daemon.start()
         query = {"fromSrc": "-", "repo": IMAGE, "changes": ENTRYPOINT}
         daemon.api.call("POST", "/images/create", image_tar(), query)
-        return _run([str(compose), "up", "--detach", "--pull", "never"], folder, world)
+        return _run([str(compose), "up", "--detach", "--pull", "never"], folder, testbed)
     finally:
         daemon.kill()
 
 
-def _run(argv: Sequence[str], folder: Path, world: World) -> str:
+def _run(argv: Sequence[str], folder: Path, testbed: Testbed) -> str:
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "DOCKER_HOST": f"unix://{world.root}/run/docker.sock",
+        "DOCKER_HOST": f"unix://{testbed.root}/run/docker.sock",
     }
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
     return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""

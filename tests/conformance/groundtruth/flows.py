@@ -13,8 +13,8 @@ from pathlib import Path
 import netlab
 from groundtruth.facts import Facts
 from groundtruth.real import RealHost
-from groundtruth.world import UNLIMITED
-from netlab.bench.real.world import sysctl_path
+from groundtruth.testbed_network import UNLIMITED
+from netlab.bench.real.testbed import sysctl_path
 from netlab.journey.matrix import matrix
 from netlab.kernel import netns
 from netlab.measure.session import Session
@@ -92,13 +92,13 @@ def unlimit(namespaces: Mapping[str, int]) -> None:
 
 
 def answer(real: RealHost, plan: Plan, paths: Mapping[str, str]) -> None:
-    """Start the plan's responders in these namespaces; they end with the cell."""
+    """Start the plan's responders in these namespaces; they end with the testbed."""
     request = [
         [paths[node.namespace], [[r.protocol, r.port, node.name, r.service] for r in node.responders]]
         for node in plan.nodes
         if node.responders and node.namespace in paths
     ]
-    said = json.loads(real.world.begin([sys.executable, str(ANSWERING), json.dumps(request)]) or "{}")
+    said = json.loads(real.testbed.begin([sys.executable, str(ANSWERING), json.dumps(request)]) or "{}")
     if "lacking" not in said:
         raise RuntimeError(f"the servers did not start: {said.get('text')}")
 
@@ -108,7 +108,7 @@ def measuring(real: RealHost, plan: Plan, host: str) -> Iterator[Session]:
     """The instrument in the daemon's host, with servers in its containers."""
     paths = {place.name: place.net for place in real.places()}
     paths[host] = paths.pop("host")
-    paths |= {n.name: real.world.namespace(n.name) for n in plan.nodes if n.kind == "outside"}
+    paths |= {n.name: real.testbed.namespace(n.name) for n in plan.nodes if n.kind == "outside"}
     descriptors = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in paths.items()}
     try:
         unlimit(descriptors)

@@ -17,7 +17,7 @@ from groundtruth.compare import Chance, Departure, chances, departures
 from groundtruth.compose import program, refusals
 from groundtruth.daemons import Installed, installed, made
 from groundtruth.report import Result, page, remember, remembered
-from groundtruth.world import sweep_stale
+from groundtruth.testbed_network import sweep_stale
 
 HERE = Path(__file__).parents[1]
 

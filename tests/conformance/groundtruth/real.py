@@ -1,4 +1,4 @@
-"""A scenario on a real daemon, from an empty cell to its last event, and what it looks like then."""
+"""A scenario on a real daemon, from an empty testbed to its last event, and what it looks like then."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from groundtruth.facts import Facts, Place, facts_of, look
 from groundtruth.replay import Replay
-from groundtruth.world import lay_out
+from groundtruth.testbed_network import lay_out
 from netlab.bench.real.daemon import Daemon
-from netlab.bench.real.world import World
+from netlab.bench.real.testbed import Testbed
 from netlab.model.event import ContainerStart, Event
 from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
 
@@ -20,13 +20,13 @@ from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
 class RealHost:
     """The daemon's host after all events."""
 
-    world: World
+    testbed: Testbed
     daemon: Daemon
     replay: Replay
 
     def places(self) -> list[Place]:
         """The host, and each container that has a namespace of its own."""
-        found = [Place("host", self.world.namespace(), full=True)]
+        found = [Place("host", self.testbed.namespace(), full=True)]
         if not self.daemon.running:
             return found
         seen = set()
@@ -35,7 +35,7 @@ class RealHost:
             key = container["NetworkSettings"]["SandboxKey"].rsplit("/", 1)[-1]
             if container["State"]["Running"] and key and key != "default" and key not in seen:
                 seen.add(key)
-                found.append(Place(node, f"{self.world.root}/run/docker/netns/{key}"))
+                found.append(Place(node, f"{self.testbed.root}/run/docker/netns/{key}"))
         return found
 
     def names(self) -> dict[str, str]:
@@ -45,7 +45,7 @@ class RealHost:
     def admin(self, rules: tuple[HostRule, ...]) -> None:
         """The lines that the administrator types once everything is up."""
         for rule in rules:
-            self.world.run(rule.argv)
+            self.testbed.run(rule.argv)
 
     def settled(self) -> dict[str, Any]:
         """A snapshot once the kernel has finished what the daemon began."""
@@ -69,7 +69,7 @@ class RealHost:
         ):
             path = inspected[key]
             if path:
-                text = (self.world.root / path.lstrip("/")).read_text()
+                text = (self.testbed.root / path.lstrip("/")).read_text()
                 for random, plans in self.names().items():
                     text = text.replace(random, plans)
                 found[f"{node}: {word}"] = [
@@ -78,44 +78,44 @@ class RealHost:
         return found
 
 
-def ufw(world: World, options: Mapping[str, JsonValue]) -> None:
-    """The real ufw, enabled in the cell; its files are the cell's own. CommandError where it is missing."""
+def ufw(testbed: Testbed, options: Mapping[str, JsonValue]) -> None:
+    """Enable the real ufw in the testbed, with files of its own. CommandError if it is missing."""
     allowed = options.get("allow")
     for entry in allowed if isinstance(allowed, list) else []:
-        world.run(["ufw", "allow", str(entry)])
-    world.run(["ufw", "--force", "enable"])
+        testbed.run(["ufw", "allow", str(entry)])
+    testbed.run(["ufw", "--force", "enable"])
 
 
-def saved(world: World, host: Host) -> None:
+def saved(testbed: Testbed, host: Host) -> None:
     """The rulesets that the administrator had loaded before the daemon came."""
     for key, text in host.firewall.files.items():
         if key in ("iptables", "ip6tables"):
-            world.run([f"{key}-restore"], stdin=text)
+            testbed.run([f"{key}-restore"], stdin=text)
         elif key == "nftables":
-            world.run(["nft", "-f", "-"], stdin=text)
+            testbed.run(["nft", "-f", "-"], stdin=text)
 
 
 @contextmanager
 def real_host(scenario: Scenario, host: Host, events: tuple[Event, ...], lower: str) -> Iterator[RealHost]:
     """The daemon of root ``lower``, having lived through ``events``; gone at the end, however it ends."""
-    world = World(lower)
+    testbed = Testbed(lower)
     daemon = None
     try:
         if host.firewall.kind == "ufw":
-            ufw(world, host.firewall.options)  # at boot it comes before the network
-        lay_out(world, scenario, host)
-        saved(world, host)
+            ufw(testbed, host.firewall.options)  # at boot it comes before the network
+        lay_out(testbed, scenario, host)
+        saved(testbed, host)
         if host.wsl2_mirrored:  # how a daemon tells (isRunningUnderWSL2MirroredMode), beside loopback0
-            world.run(["install", "-m", "755", "/bin/true", "/usr/bin/wslinfo"])
-        daemon = Daemon(world, host.daemon, host.environment)
+            testbed.run(["install", "-m", "755", "/bin/true", "/usr/bin/wslinfo"])
+        daemon = Daemon(testbed, host.daemon, host.environment)
         replay = Replay(daemon)
         daemon.start()
         if any(isinstance(event, ContainerStart) for event in events):
             daemon.load_image()
         replay.play(events)
-        yield RealHost(world, daemon, replay)
+        yield RealHost(testbed, daemon, replay)
     finally:
         if daemon is None:
-            world.close()
+            testbed.close()
         else:
             daemon.kill()

@@ -91,7 +91,7 @@ class Replay:
             case FirewallFlush():
                 for family in FAMILIES:
                     for table in ("filter", "nat"):
-                        self.daemon.world.run([family.iptables, "-t", table, "-F"])
+                        self.daemon.testbed.run([family.iptables, "-t", table, "-F"])
             case DaemonConfigure(settings):
                 self.daemon.configure(dict(settings))
             case FirewallReload() | HostReboot() | HostFound():

@@ -2,8 +2,8 @@
 
 Run as ``python3 -I -S snapshot.py < request > answer``, both JSON. The request is a list of ``{"name", "net",
 "full"}``, ``net`` being a namespace's path; ``full`` asks for rules and sockets too. The answer maps names to
-what was found, once all carriers are up and all addresses usable. The same program reads a daemon's world and
-a lab's, so that the instrument is no difference between them.
+what was found, once all carriers are up and all addresses usable. The same program reads the testbed of a
+daemon and a lab, so both are read alike.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from witness.layouts import ONE, Question, flows_of
 from witness.readings import Readings, Ruleset, passes
 from witness.run import Run
 from witness.tally import Count
-from witness.worlds import ONE, Question, flows_of
 
 import netlab
 from netlab.lab.client.instrument import measuring

@@ -95,7 +95,7 @@ def test_captures_are_there() -> None:
     assert len(CAPTURES) >= 24
 
 
-def test_a_plain_file_gets_the_default_world() -> None:
+def test_a_plain_file_gets_the_default_hosts() -> None:
     scenario = project("wordpress")
     (host,) = scenario.hosts
     assert (host.name, host.engine, host.firewall.kind, host.proxy) == ("host", "docker", "none", "shared")

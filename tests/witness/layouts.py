@@ -33,7 +33,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Layout:
     """A kind of lab."""
 
     name: str
@@ -58,7 +58,7 @@ class World:
         return (*self.hosts, *self.containers, "client")
 
 
-ONE = World(
+ONE = Layout(
     "one host",
     """
 services:
@@ -98,7 +98,7 @@ x-netlab:
         Question("web -> localhost:80/tcp", (80,), "web", "web"),
     ),
 )
-TWINS = World(
+TWINS = Layout(
     "two hosts with equal subnets",
     """
 services:
@@ -143,13 +143,13 @@ x-netlab:
         Question("client -> two:81/tcp", (81,), "client", "shop", "two", both=True),
     ),
 )
-WORLDS = (ONE, ONE, ONE, TWINS)
+LAYOUTS = (ONE, ONE, ONE, TWINS)
 
 
-def place_of(lab: netlab.Lab, world: World, rng: random.Random) -> tuple[Place, Question]:
+def place_of(lab: netlab.Lab, layout: Layout, rng: random.Random) -> tuple[Place, Question]:
     """A question to hit, and what rules may be about."""
-    question = rng.choice(world.questions)
-    here = tuple(name for name, host in world.containers.items() if host == question.host)
+    question = rng.choice(layout.questions)
+    here = tuple(name for name, host in layout.containers.items() if host == question.host)
     addresses = {
         name: next(a for a in lab.plan.node(name).interfaces[0].addresses if ":" not in a).partition("/")[0]
         for name in here

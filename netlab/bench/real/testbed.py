@@ -1,13 +1,13 @@
-"""A cell and the network around its host, in the words of a scenario.
+"""A testbed for a real daemon: a host, and the network around it, as a scenario describes them.
 
 ::
 
-    client ────┐            ┌─── host (the cell's own namespace) ───
+    client ────┐            ┌─── host (the testbed's own namespace) ───
                ├── ext ─────┤ ext0                       bridges …
  neighbour ────┘            └────────────────────────────────────────
 
-Everything but the host is a namespace that ``ip netns`` named inside the cell. Nothing of it is visible on,
-or outlives, the cell.
+Every other node is a namespace that ``ip netns`` named inside the testbed. The machine sees none of them, and
+all end with the testbed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-CELL = Path(__file__).with_name("cell.py")
+INIT = Path(__file__).with_name("testbed_init.py")
 #: A fresh kernel's values. A new namespace copies IPv4's from the machine's own (devconf_inherit_init_net=0).
 FRESH_IPV4 = {
     "accept_redirects": "1",
@@ -37,7 +37,7 @@ FRESH_IPV4 = {
 
 
 class CommandError(Exception):
-    """A command in a world failed; the text holds its words."""
+    """A command in a testbed failed; the text holds its words."""
 
 
 def sysctl_path(key: str) -> str:
@@ -45,15 +45,15 @@ def sysctl_path(key: str) -> str:
     return key.translate(str.maketrans("./", "/."))
 
 
-class World:
-    """A cell that runs; ``pid`` is its init's, as the machine sees it."""
+class Testbed:
+    """A testbed that runs; ``pid`` is its init's, as the machine sees it."""
 
     def __init__(self, lower: str = "/") -> None:
         self._begun: list[subprocess.Popen[str]] = []
         self._unshare = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child"),
-                *(sys.executable, "-I", "-S", str(CELL), lower),
+                *(sys.executable, "-I", "-S", str(INIT), lower),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -66,7 +66,7 @@ class World:
         if said[1] != "ready":
             words = self._unshare.stderr.read()
             self.close()
-            raise CommandError(f"the cell did not start: {words.strip()}")
+            raise CommandError(f"the testbed did not start: {words.strip()}")
         self.pid = int(said[0])
         self.run(["hostname", "host"])
         self.sysctls(
@@ -75,7 +75,7 @@ class World:
 
     @property
     def root(self) -> Path:
-        """The cell's root directory, seen from the machine."""
+        """The testbed's root directory, seen from the machine."""
         return Path(f"/proc/{self.pid}/root")
 
     def namespace(self, node: str = "") -> str:
@@ -83,7 +83,7 @@ class World:
         return f"{self.root}/run/netns/{node}" if node else f"/proc/{self.pid}/ns/net"
 
     def argv(self, argv: Sequence[str], node: str = "") -> list[str]:
-        """The command that runs ``argv`` in the cell (and in that node's namespace)."""
+        """The command that runs ``argv`` in the testbed (and in that node's namespace)."""
         net = self.namespace(node)
         return [
             "nsenter",
@@ -106,7 +106,7 @@ class World:
         return done.stdout
 
     def begin(self, argv: Sequence[str]) -> str:
-        """Start a program of the machine's that ends with the cell; returns its first line."""
+        """Start a program of the machine's that ends with the testbed; returns its first line."""
         process = subprocess.Popen(
             ["nsenter", f"--target={self.pid}", "--pid", *argv],
             stdin=subprocess.DEVNULL,
@@ -131,7 +131,7 @@ class World:
         return bool(self.run(["find", f"/proc/sys/{sysctl_path(key)}", "-maxdepth", "0"], check=False))
 
     def close(self) -> None:
-        """End the cell and wait until the kernel has taken its processes."""
+        """End the testbed and wait until the kernel has taken its processes."""
         assert self._unshare.stdin
         self._unshare.stdin.close()
         self._unshare.wait(timeout=60)
@@ -141,7 +141,7 @@ class World:
             if stream:
                 stream.close()
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Testbed:
         return self
 
     def __exit__(
@@ -150,7 +150,7 @@ class World:
         self.close()
 
 
-#: Every daemon's cgroups stand below one of this name, with its owner's and its cell's PID behind it.
+#: Every daemon's cgroups stand below one of this name, with its owner's and its testbed's PID behind it.
 CGROUP = "netlab-conformance"
 
 

@@ -1,13 +1,13 @@
-"""PID 1 of a cell: a private root, /proc, /sys and /run, then nothing but waiting for the owner's end.
+"""PID 1 of a testbed: a private root, /proc, /sys and /run, then nothing but waiting for the owner's end.
 
 Run as a program, in new mount, PID, network, UTS and IPC namespaces::
 
-    unshare --mount --pid --net --uts --ipc --fork python3 -I cell.py LOWER
+    unshare --mount --pid --net --uts --ipc --fork python3 -I testbed_init.py LOWER
 
 ``LOWER`` is the root file system whose programs are used (``/``, or a chroot of another suite). It is the
 lower layer of an overlay whose upper layer is a tmpfs, so nothing that runs here can write a file outside.
 The program prints its PID as its parent's /proc shows it, then ``ready``, and ends when its standard input
-does. With it ends every process, mount and network namespace of the cell, whatever way its owner died.
+does. With it ends every process, mount and network namespace of the testbed, whatever way its owner died.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
 def build_root(lower: str) -> str:
     """An overlay over ``lower`` with everything in it that a daemon needs; returns its path."""
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
-    mount("cell", "/tmp", "tmpfs", data="mode=755")
+    mount("testbed", "/tmp", "tmpfs", data="mode=755")
     for name in ("upper", "work", "root"):
         Path("/tmp", name).mkdir()
     root = "/tmp/root"
-    mount("cell", root, "overlay", data=f"lowerdir={lower},upperdir=/tmp/upper,workdir=/tmp/work")
+    mount("testbed", root, "overlay", data=f"lowerdir={lower},upperdir=/tmp/upper,workdir=/tmp/work")
     mount("proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     # A daemon may write its own namespace's network settings, and no machine-wide one.
     mount(f"{root}/proc/sys", f"{root}/proc/sys", flags=MS_BIND)

@@ -1,11 +1,11 @@
-"""The network around a cell's host, in the words of a scenario."""
+"""The network around a testbed's host, in the words of a scenario."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.bench.real.world import CGROUP, World, cgroup_roots, sweep_cgroups
+from netlab.bench.real.testbed import CGROUP, Testbed, cgroup_roots, sweep_cgroups
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.scenario import Host, Scenario
 
@@ -13,40 +13,40 @@ from netlab.model.scenario import Host, Scenario
 UNLIMITED = {"net.ipv4.icmp_ratelimit": "0", "net.ipv6.icmp.ratelimit": "0"}
 
 
-def lay_out(world: World, scenario: Scenario, host: Host) -> None:
+def lay_out(testbed: Testbed, scenario: Scenario, host: Host) -> None:
     """Make what exists before the engine starts: segments, nodes outside, the host's links and settings."""
-    early = {key: value for key, value in host.sysctls.items() if world.has(key)}
+    early = {key: value for key, value in host.sysctls.items() if testbed.has(key)}
     # as at boot: what goes for all links is set before there are any
-    world.sysctls(early)
-    world.ip(["link set lo up"])
+    testbed.sysctls(early)
+    testbed.ip(["link set lo up"])
     segments = sorted({i.segment for i in host.interfaces})
     for segment in segments:
         name = f"seg-{segment}"
-        world.run(["ip", "netns", "add", name])
-        world.sysctls({f"net.ipv6.conf.{who}.disable_ipv6": "1" for who in ("all", "default")}, name)
-        world.ip(["link add br0 type bridge", "link set br0 up"], name)
+        testbed.run(["ip", "netns", "add", name])
+        testbed.sysctls({f"net.ipv6.conf.{who}.disable_ipv6": "1" for who in ("all", "default")}, name)
+        testbed.ip(["link add br0 type bridge", "link set br0 up"], name)
         # A frame that is switched between neighbours is no business of a host's iptables.
         tools = ("iptables", "ip6tables", "arptables")
-        world.sysctls({f"net.bridge.bridge-nf-call-{tool}": "0" for tool in tools}, name)
+        testbed.sysctls({f"net.bridge.bridge-nf-call-{tool}": "0" for tool in tools}, name)
     for interface in host.interfaces:
-        _plug(world, "", interface.name, interface.segment, interface.addresses)
+        _plug(testbed, "", interface.name, interface.segment, interface.addresses)
     for node in scenario.outside:
         if not any(i.segment in segments for i in node.interfaces):
             continue
-        world.run(["ip", "netns", "add", node.name])
-        world.ip(["link set lo up"], node.name)
+        testbed.run(["ip", "netns", "add", node.name])
+        testbed.ip(["link set lo up"], node.name)
         for interface in node.interfaces:
-            _plug(world, node.name, interface.name, interface.segment, interface.addresses)
+            _plug(testbed, node.name, interface.name, interface.segment, interface.addresses)
         if node.routes == "host":
             for family in FAMILIES:
                 via = [bare(a) for i in host.interfaces for a in i.addresses if Family.of(a) is family]
                 has = [a for i in node.interfaces for a in i.addresses if Family.of(a) is family]
                 if via and has:
-                    world.ip([f"route add default via {via[0]}"], node.name)
+                    testbed.ip([f"route add default via {via[0]}"], node.name)
         elif node.routes != "none":
-            world.ip([f"route add {to} via {via}" for to, via in node.routes], node.name)
+            testbed.ip([f"route add {to} via {via}" for to, via in node.routes], node.name)
     for number, bridge in enumerate(host.bridges):
-        world.ip(
+        testbed.ip(
             [
                 f"link add {bridge.name} type bridge",
                 f"link set {bridge.name} address 02:00:5e:00:53:{number:02x}",
@@ -54,7 +54,7 @@ def lay_out(world: World, scenario: Scenario, host: Host) -> None:
             ]
             + [f"addr add {a} dev {bridge.name} {given(a)}" for a in bridge.addresses]
         )
-    world.sysctls({key: value for key, value in host.sysctls.items() if key not in early})
+    testbed.sysctls({key: value for key, value in host.sysctls.items() if key not in early})
 
 
 def given(address: str) -> str:
@@ -62,20 +62,20 @@ def given(address: str) -> str:
     return "brd +" if Family.of(address) is Family.IPV4 else "nodad"
 
 
-def _plug(world: World, node: str, name: str, segment: str, addresses: Sequence[str]) -> None:
+def _plug(testbed: Testbed, node: str, name: str, segment: str, addresses: Sequence[str]) -> None:
     """A veth from a node to a segment's bridge; addresses without duplicate detection."""
     seg, port = f"seg-{segment}", f"{node or 'host'}-{name}"[:15]
     peer = ["ip", "link", "add", port, "type", "veth", "peer", "name", name]
-    world.run([*peer, "netns", node or str(1)], seg)
-    world.ip([f"link set {port} master br0", f"link set {port} up"], seg)
-    world.ip(
+    testbed.run([*peer, "netns", node or str(1)], seg)
+    testbed.ip([f"link set {port} master br0", f"link set {port} up"], seg)
+    testbed.ip(
         [f"link set {name} up"] + [f"addr add {a} dev {name} {given(a)}" for a in addresses],
         node,
     )
 
 
 def sweep_stale() -> None:
-    """Remove the cgroups of runs that were killed: nothing else of a cell outlives its owner."""
+    """Remove the cgroups of runs that were killed: nothing else of a testbed outlives its owner."""
     names = {path.name for root in cgroup_roots() for path in root.glob(f"{CGROUP}-*-*")}
     for name in names:
         if not Path("/proc", name.split("-")[-2]).exists():
