@@ -27,6 +27,7 @@ VERBS = {
     "capture": "capture the packets on nodes' interfaces to a pcapng file",
     "demo": "guided lessons: predict, measure, change, and see",
     "gallery": "list the scenarios that come with netlab, or write one",
+    "engines": "list the engines: versions, default settings, how each was checked",
     "init": "write a scenario for a folder's Compose file",
     "plan": "show what would be built, without building it",
     "graph": "draw the topology: terminal, Mermaid, Graphviz or SVG",

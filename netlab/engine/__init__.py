@@ -12,11 +12,20 @@ from netlab.first_use import at_first_use
 from netlab.model.version import ENGINES, NEWEST
 
 if TYPE_CHECKING:
+    from netlab.engine.about import about_engine, known
     from netlab.engine.registry import get, register
 
 #: The generations of Docker, oldest first.
 NAMES = ENGINES
 
-__all__ = ["NAMES", "NEWEST", "get", "register"]
+__all__ = ["NAMES", "NEWEST", "about_engine", "get", "known", "register"]
 
-__getattr__ = at_first_use(__name__, {"get": "netlab.engine.registry", "register": "netlab.engine.registry"})
+__getattr__ = at_first_use(
+    __name__,
+    {
+        "about_engine": "netlab.engine.about",
+        "get": "netlab.engine.registry",
+        "known": "netlab.engine.about",
+        "register": "netlab.engine.registry",
+    },
+)

@@ -42,6 +42,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "explain": ("LAB", "client -> host:80"),
     "capture": ("LAB", "-w", "/dev/null", "--count", "1"),
     "gallery": None,
+    "engines": None,
     "init": None,
     "plan": None,
     "graph": ("LAB",),

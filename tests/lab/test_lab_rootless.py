@@ -35,6 +35,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "plan": ("scenarios/dual-stack.yaml", "--json"),
     "demo": ("3", "--auto", "--lang", "en"),
     "gallery": ("--json",),
+    "engines": ("--json",),
     "clean": ("--dry-run",),
     "completion": ("bash",),
     "down": ("LAB", "--json"),

@@ -39,13 +39,14 @@ VERBS: dict[str, tuple[str, ...]] = {
     "explain": ("LAB", "client -> host:80"),
     "capture": ("LAB", "-w", "OUT"),
     "gallery": (),
+    "engines": (),
     "plan": ("SEED",),
     "doctor": (),
     "clean": (),
     "completion": ("bash",),
 }
 #: These need no lab that stands.
-ALONE = {"up", "ls", "verify", "diff", "gallery", "plan", "doctor", "clean", "completion"}
+ALONE = {"up", "ls", "verify", "diff", "gallery", "engines", "plan", "doctor", "clean", "completion"}
 
 
 def command(verb: str, lab: str, netlab: Any) -> list[str]:
