@@ -11,7 +11,7 @@ import select
 
 from netlab.kernel import netns
 from netlab.kernel.netlink import dump, message
-from netlab.kernel.netlink.message import End
+from netlab.kernel.netlink.message import LinkEnd
 from netlab.kernel.netlink.socket import RTNLGRP_LINK, RouteSocket
 from netlab.model.errors import LabError
 
@@ -34,7 +34,7 @@ class Witness:
                 self._fds.append(netns.current())
             netns.enter(self._fds[0])
             self._socket = RouteSocket()
-        near, far = End("witness0", _INDEX, None, 1500), End("witness1", _INDEX, None, 1500)
+        near, far = LinkEnd("witness0", _INDEX, None, 1500), LinkEnd("witness1", _INDEX, None, 1500)
         self._socket.send([message.veth(near, far, self._fds[1])])
         self._socket.join(RTNLGRP_LINK)
 

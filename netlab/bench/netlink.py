@@ -22,7 +22,7 @@ OURS = "from netlab.kernel.netlink import message"
 
 def pack_by_hand() -> list[message.Message]:
     """The messages of as many veth pairs."""
-    near, far = message.End("veth0", 7, "02:42:00:00:00:01", 1500), message.End("eth0", 2, None, 1500)
+    near, far = message.LinkEnd("veth0", 7, "02:42:00:00:00:01", 1500), message.LinkEnd("eth0", 2, None, 1500)
     return [message.veth(near, far, 9, master=4) for _ in range(MESSAGES)]
 
 

@@ -29,7 +29,7 @@ from netlab.predict.hooks import Hooks
 from netlab.predict.host import Namespace
 from netlab.predict.packet import address_text
 from netlab.predict.predictor import Predictor, refuse_unknown
-from netlab.predict.sockets import Listening, listening
+from netlab.predict.sockets import Receiver, listening
 from netlab.predict.stack import ERRORS, Stack, Trip
 
 #: undetermined rules on one way that are followed to both sides
@@ -238,7 +238,7 @@ class Walker:
         return Fate("reaches" if found.answers else "closed", found.node, path, found.service, port, sees)
 
     def _behind_proxy(
-        self, found: Listening, backend: Backend, space: Namespace, protocol: FlowProtocol
+        self, found: Receiver, backend: Backend, space: Namespace, protocol: FlowProtocol
     ) -> Fate:
         key = space.name, protocol, backend
         if key not in self._proxied:

@@ -33,7 +33,7 @@ class Kind(NamedTuple):
     form: Literal["value", "list", "flag"] = "value"
 
 
-class Option(NamedTuple):
+class LabOption(NamedTuple):
     """An option: what it does, what it is called on the command line, and what reads it."""
 
     kind: Kind
@@ -102,68 +102,69 @@ class ScenarioOptions(TypedDict, total=False):
 
     engine: Annotated[
         str | None,
-        Option(
+        LabOption(
             TEXT, "container engine, such as docker-20.10", "overrides", ("--engine",), "NAME",
             completes="engine", axis=True,
         ),
     ]  # fmt: skip
     firewall: Annotated[
         str | None,
-        Option(
+        LabOption(
             TEXT, "the host's firewall", "overrides", ("--firewall",), "KIND",
             completes="firewall", axis=True,
         ),
     ]  # fmt: skip
     daemon: Annotated[
         Mapping[str, Any] | Sequence[str],
-        Option(
+        LabOption(
             SETTINGS, "daemon.json setting, such as userland-proxy=false", "overrides", ("--daemon",),
             "KEY=VALUE", axis=True,
         ),
     ]  # fmt: skip
     name: Annotated[
         str | None,
-        Option(TEXT, "the lab's name; default: the file's", "overrides", ("--name",), "LAB", marker=False),
+        LabOption(TEXT, "the lab's name; default: the file's", "overrides", ("--name",), "LAB", marker=False),
     ]
     project_name: Annotated[
-        str | None, Option(TEXT, "Compose's project name", "load", ("--project-name", "-p"), "NAME")
+        str | None, LabOption(TEXT, "Compose's project name", "load", ("--project-name", "-p"), "NAME")
     ]
     profiles: Annotated[
-        Sequence[str], Option(TEXTS, "a Compose profile", "load", ("--profile",), "NAME", completes="profile")
+        Sequence[str],
+        LabOption(TEXTS, "a Compose profile", "load", ("--profile",), "NAME", completes="profile"),
     ]
     env_files: Annotated[
         Sequence[Path],
-        Option(
+        LabOption(
             PATHS, "variables for the files, instead of .env", "load", ("--env-file",), "FILE",
             completes="file",
         ),
     ]  # fmt: skip
     project_directory: Annotated[
         Path | None,
-        Option(
+        LabOption(
             PATH, "Compose's project directory; default: the file's", "load", ("--project-directory",),
             "DIR", completes="file",
         ),
     ]  # fmt: skip
     scale: Annotated[
         Mapping[str, int] | Sequence[str],
-        Option(
+        LabOption(
             NUMBERS, "run N containers of a service", "overrides", ("--scale",), "SERVICE=N",
         ),
     ]  # fmt: skip
     environ: Annotated[
         Mapping[str, str] | None,
-        Option(
+        LabOption(
             VARIABLES, "the environment that Compose interpolates; default: this process's"
         ),
     ]  # fmt: skip
     allow_outside_files: Annotated[
         bool,
-        Option(FLAG, "let the scenario name files outside its folder", "load", ("--allow-outside-files",)),
+        LabOption(FLAG, "let the scenario name files outside its folder", "load", ("--allow-outside-files",)),
     ]
     lenient: Annotated[
         bool,
-        Option(
+        LabOption(
             FLAG, "leave out networks and containers that netlab cannot reproduce, with a warning", "load",
             ("--lenient",),
         ),
@@ -175,21 +176,21 @@ class LabOptions(ScenarioOptions, total=False):
 
     allow_programs: Annotated[
         bool,
-        Option(
+        LabOption(
             FLAG, "let the scenario name a program on this machine as the host's proxy", "lab",
             ("--allow-programs",),
         ),
     ]  # fmt: skip
 
 
-def declared(options: type) -> dict[str, Option]:
+def declared(options: type) -> dict[str, LabOption]:
     """The options that a class such as :class:`LabOptions` declares, by their names in Python."""
     hints = get_type_hints(options, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
 #: Every option by its name in Python, in the order of the command line's help.
-OPTIONS: dict[str, Option] = declared(LabOptions)
+OPTIONS: dict[str, LabOption] = declared(LabOptions)
 
 
 def check(options: Mapping[str, object]) -> None:

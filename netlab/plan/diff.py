@@ -14,15 +14,15 @@ from netlab.model.family import FAMILIES, endpoint
 from netlab.model.plan import Interface, Listener, Node, Note, Plan, Publication, Route, Sysctl
 from netlab.model.rules import Chain, IptablesRuleset, NftTable
 from netlab.model.scenario import HostRule
-from netlab.plan.diff_rules import Place, PlacedRule, RuleChange, rule_changes
+from netlab.plan.diff_rules import PlacedRule, RuleChange, RulePlace, rule_changes
 
 __all__ = [
     "Inapplicable",
-    "Place",
     "PlacedRule",
     "PlanDiff",
     "PlanDifference",
     "RuleChange",
+    "RulePlace",
     "applicable",
     "diff",
     "inapplicable",
@@ -209,16 +209,16 @@ def _chains(node: Node) -> Iterator[tuple[str, tuple[Facts, str]]]:
     for ruleset in node.rulesets:
         if isinstance(ruleset, NftTable):
             for native in ruleset.chains:
-                place = Place(ruleset.family, ruleset.name, native.name)
+                place = RulePlace(ruleset.family, ruleset.name, native.name)
                 yield str(place), (_facts(hook=native.hook), "")
 
 
-def _iptables_chains(node: Node) -> Iterator[tuple[Place, Chain]]:
+def _iptables_chains(node: Node) -> Iterator[tuple[RulePlace, Chain]]:
     for ruleset in node.rulesets:
         if isinstance(ruleset, IptablesRuleset):
             for table in ruleset.tables:
                 for chain in table.chains:
-                    yield Place(ruleset.family.nft, table.name, chain.name), chain
+                    yield RulePlace(ruleset.family.nft, table.name, chain.name), chain
 
 
 def _maps(node: Node) -> Iterator[tuple[str, tuple[Facts, str]]]:
@@ -313,7 +313,7 @@ def inapplicable(plan: Plan) -> Iterator[Inapplicable]:
                 yield Inapplicable(node.name, command, reason)
 
 
-def _chain_named(argv: tuple[str, ...]) -> tuple[Place, bool] | None:
+def _chain_named(argv: tuple[str, ...]) -> tuple[RulePlace, bool] | None:
     """The chain that an iptables line is about, and whether it is made; None of any other line."""
     program, *words = argv or ("",)
     family = _PROGRAMS.get(program)
@@ -327,7 +327,7 @@ def _chain_named(argv: tuple[str, ...]) -> tuple[Place, bool] | None:
             chain, creates = following, True
         elif word in _NEEDS_CHAIN and following and not following.startswith("-"):
             chain = following
-    return (Place(family, table, chain), creates) if chain else None
+    return (RulePlace(family, table, chain), creates) if chain else None
 
 
 def _with_next(words: Iterable[str]) -> Iterator[tuple[str, str]]:

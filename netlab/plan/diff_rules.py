@@ -22,7 +22,7 @@ RuleChangeKind = Literal["goes", "comes", "moves", "reordered", "rewritten"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class RulePlace:
     """A chain: ``family`` as nft writes it (``ip``, ``ip6``, ``inet``; ``file`` for an nftables file)."""
 
     family: str
@@ -37,7 +37,7 @@ class Place:
 class PlacedRule:
     """A rule in its chain, as its tool prints it after the chain's name."""
 
-    place: Place
+    place: RulePlace
     text: str
     reason: str
 
@@ -71,14 +71,14 @@ def placed(node: Node) -> list[PlacedRule]:
         if isinstance(ruleset, IptablesRuleset):
             for table in ruleset.tables:
                 for chain in table.chains:
-                    place = Place(ruleset.family.nft, table.name, chain.name)
+                    place = RulePlace(ruleset.family.nft, table.name, chain.name)
                     found += [PlacedRule(place, rule.text, rule.reason) for rule in chain.rules]
         elif isinstance(ruleset, NftTable):
             for native in ruleset.chains:
-                place = Place(ruleset.family, ruleset.name, native.name)
+                place = RulePlace(ruleset.family, ruleset.name, native.name)
                 found += [PlacedRule(place, rule.text, rule.reason) for rule in native.rules]
         else:
-            place = Place("file", ruleset.origin, "")
+            place = RulePlace("file", ruleset.origin, "")
             lines = (line.strip() for line in ruleset.text.splitlines())
             found += [PlacedRule(place, line, "the administrator's own file") for line in lines if line]
     return found
@@ -149,7 +149,7 @@ def _pair(old: list[PlacedRule], new: list[PlacedRule]) -> list[tuple[int, int]]
 
 def _out_of_order(same: Iterable[tuple[int, int]], old: list[PlacedRule]) -> set[tuple[int, int]]:
     """Of the lines that both sides have: the fewest that must move for the rest to keep their order."""
-    chains: dict[Place, list[tuple[int, int]]] = defaultdict(list)
+    chains: dict[RulePlace, list[tuple[int, int]]] = defaultdict(list)
     for i, j in sorted(same):
         chains[old[i].place].append((i, j))
     return {pair for pairs in chains.values() for pair in set(pairs) - set(_increasing(pairs))}

@@ -20,10 +20,10 @@ from netlab.model.outcome import OutcomeName
 from netlab.model.plan import Backend
 from netlab.model.reply import Reply
 from netlab.predict.host import Namespace
-from netlab.predict.links import End, Links
+from netlab.predict.links import InterfaceOf, Links
 from netlab.predict.packet import ACK, ECHO, PUSH, RST, SYN, Packet, address_number, address_text
 from netlab.predict.routes import Query, RouteEntry
-from netlab.predict.sockets import Listening, listening
+from netlab.predict.sockets import Receiver, listening
 from netlab.predict.sources import ipv6_source, source_for
 from netlab.predict.stack import ERRORS, Stack, Trip, refusal
 
@@ -254,7 +254,7 @@ class Exchange:
             result.probe.route, result.probe.answer_turned_away = words, True
             result.probe.lost_in = space.name
 
-    def _datagram(self, flow: Flow, asked: Asked, trip: Trip, found: Listening, result: Result) -> None:
+    def _datagram(self, flow: Flow, asked: Asked, trip: Trip, found: Receiver, result: Result) -> None:
         packet, space = trip.packet, trip.space
         assert space is not None
         if not found.answers:
@@ -285,7 +285,7 @@ class Exchange:
             result.probe.silence = f"{reply.node} answered from {said}, not from {to}"
             result.probe.lost_in = reply.node
 
-    def _stream(self, flow: Flow, asked: Asked, trip: Trip, found: Listening, result: Result) -> None:
+    def _stream(self, flow: Flow, asked: Asked, trip: Trip, found: Receiver, result: Result) -> None:
         """A connection: SYN-ACK, then data both ways; through a proxy, with a connection of its own."""
         packet, space = trip.packet, trip.space
         assert space is not None
@@ -362,7 +362,9 @@ class Exchange:
         target = address_number(flow.address)
         packet = first_packet(flow.family, flow.protocol, source, number, target, flow.port)
         asked = Asked(space, packet, RouteEntry(0, 0, interface=mine), by_hand=True)
-        trip = self._stack.inject(End(self._links.homes[flow.via], its), packet, End(space.name, mine))
+        trip = self._stack.inject(
+            InterfaceOf(self._links.homes[flow.via], its), packet, InterfaceOf(space.name, mine)
+        )
         result = self._outcome(flow, asked, trip)
         result.probe.probe = "syn" if flow.protocol == "tcp" else None
         return result
@@ -372,7 +374,7 @@ class Exchange:
         pairs = [
             (name, end.interface)
             for name in space.interfaces
-            for end in self._links.on_link(End(space.name, name))
+            for end in self._links.on_link(InterfaceOf(space.name, name))
             if end.space == other.name
         ]
         if not pairs:
@@ -446,7 +448,7 @@ def _arrives(back: Trip, asked: Asked) -> bool:
     )
 
 
-def _reply(found: Listening, packet: Packet) -> Reply:
+def _reply(found: Receiver, packet: Packet) -> Reply:
     """What netlab's responder says."""
     return Reply(
         found.node, found.service, packet.source, packet.sport, packet.destination, packet.dport, "-"

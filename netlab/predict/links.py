@@ -12,7 +12,7 @@ from netlab.predict.host import Namespace, link_local
 from netlab.predict.routes import Query
 
 
-class End(NamedTuple):
+class InterfaceOf(NamedTuple):
     """An interface of a namespace."""
 
     space: str
@@ -25,29 +25,29 @@ class Links:
 
     spaces: Mapping[str, Namespace]
     homes: Mapping[str, str]
-    _ends: dict[End, tuple[End, ...]] = field(default_factory=dict)
+    _ends: dict[InterfaceOf, tuple[InterfaceOf, ...]] = field(default_factory=dict)
 
-    def interface(self, end: End) -> Interface | None:
+    def interface(self, end: InterfaceOf) -> Interface | None:
         """The interface itself."""
         space = self.spaces.get(end.space)
         return space.interfaces.get(end.interface) if space is not None else None
 
-    def peer(self, end: End) -> End | None:
+    def peer(self, end: InterfaceOf) -> InterfaceOf | None:
         """The other end of a veth, if both are up."""
         one = self.interface(end)
         if one is None or not one.up or one.peer is None:
             return None
-        other = End(self.homes.get(one.peer[0], one.peer[0]), one.peer[1])
+        other = InterfaceOf(self.homes.get(one.peer[0], one.peer[0]), one.peer[1])
         found = self.interface(other)
         return other if found is not None and found.up else None
 
-    def on_link(self, end: End) -> tuple[End, ...]:
+    def on_link(self, end: InterfaceOf) -> tuple[InterfaceOf, ...]:
         """Every interface with addresses of its own that shares a link with this one, which is left out."""
         if end not in self._ends:
             self._ends[end] = tuple(self._from(end, {end}))
         return self._ends[end]
 
-    def _from(self, end: End, seen: set[End]) -> Iterator[End]:
+    def _from(self, end: InterfaceOf, seen: set[InterfaceOf]) -> Iterator[InterfaceOf]:
         one = self.interface(end)
         if one is None:
             return
@@ -58,17 +58,17 @@ class Links:
         if peer is not None:
             yield from self._arrive(peer, seen)
 
-    def _through(self, bridge: End, seen: set[End]) -> Iterator[End]:
+    def _through(self, bridge: InterfaceOf, seen: set[InterfaceOf]) -> Iterator[InterfaceOf]:
         """What is behind the ports of a bridge."""
         for port in self.spaces[bridge.space].ports(bridge.interface):
-            end = End(bridge.space, port.name)
+            end = InterfaceOf(bridge.space, port.name)
             if end not in seen:
                 seen.add(end)
                 peer = self.peer(end)
                 if peer is not None:
                     yield from self._arrive(peer, seen)
 
-    def _arrive(self, end: End, seen: set[End]) -> Iterator[End]:
+    def _arrive(self, end: InterfaceOf, seen: set[InterfaceOf]) -> Iterator[InterfaceOf]:
         if end in seen:
             return
         seen.add(end)
@@ -78,23 +78,23 @@ class Links:
         if one.master is None:
             yield end
             return
-        bridge = End(end.space, one.master)
+        bridge = InterfaceOf(end.space, one.master)
         if bridge not in seen:
             seen.add(bridge)
             if self.spaces[end.space].kind != "segment":
                 yield bridge
             yield from self._through(bridge, seen)
 
-    def port_towards(self, bridge: End, target: End) -> str | None:
+    def port_towards(self, bridge: InterfaceOf, target: InterfaceOf) -> str | None:
         """The port of a bridge behind which an interface is."""
         for port in self.spaces[bridge.space].ports(bridge.interface):
-            end = End(bridge.space, port.name)
+            end = InterfaceOf(bridge.space, port.name)
             peer = self.peer(end)
             if peer is not None and target in self._arrive(peer, {end, bridge}):
                 return port.name
         return None
 
-    def owner(self, end: End, address: int, family: Family) -> End | None:
+    def owner(self, end: InterfaceOf, address: int, family: Family) -> InterfaceOf | None:
         """Who answers on the link of ``end`` that it has an address (ARP, neighbour discovery).
 
         A node that routes every address to itself answers too, but one that has the address comes first.
@@ -123,7 +123,7 @@ class Links:
         return found if local is None else [*found, local]
 
     @staticmethod
-    def _answers(space: Namespace, end: End, address: int) -> bool:
+    def _answers(space: Namespace, end: InterfaceOf, address: int) -> bool:
         """Whether ARP is answered on any interface for any address (arp_ignore 0), or only for its own."""
         if space.strictest("arp_ignore", end.interface) == 0:
             return True

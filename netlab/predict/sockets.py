@@ -12,7 +12,7 @@ from netlab.predict.packet import Packet
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Receiver:
     """A socket that takes a packet. With a ``backend`` it is a userland proxy.
 
     ``answers``: a program reads it; otherwise the engine only holds the port. ``routed``: a datagram is
@@ -30,20 +30,20 @@ class Listening:
 _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
-def listening(space: Namespace, packet: Packet) -> Listening | None:
+def listening(space: Namespace, packet: Packet) -> Receiver | None:
     """The socket on the packet's destination; the one bound to its very address comes first."""
     found = sorted(_matching(space, packet), key=lambda pair: pair[0])
     return found[0][1] if found else None
 
 
-def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Listening]]:
+def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Receiver]]:
     name = _NAMES.get(packet.protocol)
     for listener in space.listeners:
         if (listener.protocol, listener.port) != (name, packet.dport):
             continue
         rank = _binds(listener.address, listener.v6only, packet)
         if rank is not None:
-            held = Listening(
+            held = Receiver(
                 space.name,
                 listener.process,
                 answers=listener.backend is not None,
@@ -55,10 +55,10 @@ def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Listening
             yield rank, held
     for node, responder in space.responders:
         if (responder.protocol, responder.port) == (name, packet.dport):
-            yield 1, Listening(node, responder.service, routed=responder.routed)
+            yield 1, Receiver(node, responder.service, routed=responder.routed)
     for protocol, address, port in space.resolvers:
         if (protocol, port) == (name, packet.dport) and int(parse_address(address)) == packet.dst:
-            yield 0, Listening(space.name, "Docker's DNS server")
+            yield 0, Receiver(space.name, "Docker's DNS server")
 
 
 def _binds(address: str, v6only: bool | None, packet: Packet) -> int | None:

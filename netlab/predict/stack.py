@@ -17,7 +17,7 @@ from netlab.predict.connections import Tracked
 from netlab.predict.evaluate import Passage
 from netlab.predict.hooks import Crossed, Hooks
 from netlab.predict.host import Namespace
-from netlab.predict.links import End, Links
+from netlab.predict.links import InterfaceOf, Links
 from netlab.predict.packet import Packet, address_text
 from netlab.predict.routes import Query, RouteEntry
 from netlab.predict.rules import Reject
@@ -114,7 +114,7 @@ class Stack:
             oif = "lo" if route.kind == "local" else route.interface or "lo"
         return self._out(space, crossed, None, oif, route, trip)
 
-    def inject(self, frame_to: End, packet: Packet, came_by: End) -> Trip:
+    def inject(self, frame_to: InterfaceOf, packet: Packet, came_by: InterfaceOf) -> Trip:
         """A frame that leaves an interface by hand, for another one on its link."""
         trip = Trip(packet, space=self._links.spaces[came_by.space])
         self._travel(came_by, frame_to, packet, trip)
@@ -124,7 +124,14 @@ class Stack:
         """A frame that comes in by an interface from its link, addressed to the namespace itself."""
         trip = Trip(packet, space=space)
         bridge = space.interfaces[interface].master
-        self._arrive(End(space.name, interface), End(space.name, bridge or interface), packet, trip, 0, 0)
+        self._arrive(
+            InterfaceOf(space.name, interface),
+            InterfaceOf(space.name, bridge or interface),
+            packet,
+            trip,
+            0,
+            0,
+        )
         return trip
 
     def _out(
@@ -145,16 +152,18 @@ class Stack:
         if oif == "lo":
             return self._receive(space, packet, "lo", trip, tracked=left.tracked, routed=True, hops=hops)
         hop = route.via if route.via is not None else packet.dst
-        target = self._links.owner(End(space.name, oif), hop, packet.family)
+        target = self._links.owner(InterfaceOf(space.name, oif), hop, packet.family)
         if target is None:
             who = address_text(packet.family, hop)
             return self._lost(trip, packet, why=f"no neighbour of {space.name} has the address {who}")
-        self._travel(End(space.name, oif), target, packet, trip, hops)
+        self._travel(InterfaceOf(space.name, oif), target, packet, trip, hops)
         return trip
 
     # -- on the link
 
-    def _travel(self, start: End, target: End, packet: Packet, trip: Trip, hops: int = 0) -> None:
+    def _travel(
+        self, start: InterfaceOf, target: InterfaceOf, packet: Packet, trip: Trip, hops: int = 0
+    ) -> None:
         """From one interface to another on its link, through the bridges between them."""
         space = self._links.spaces[start.space]
         port = start.interface
@@ -165,22 +174,24 @@ class Stack:
                 self._lost(trip, packet, why=f"no port of {port} leads to {target.space}")
                 return
             port = found
-        peer = self._links.peer(End(space.name, port))
+        peer = self._links.peer(InterfaceOf(space.name, port))
         if peer is None:
             self._lost(trip, packet, why=f"the link {port} of {space.name} is down")
             return
         self._arrive(peer, target, packet, trip, self._mac(start), hops)
 
-    def _mac(self, end: End) -> int:
+    def _mac(self, end: InterfaceOf) -> int:
         one = self._links.interface(end)
         return int(one.mac.replace(":", ""), 16) if one is not None and one.mac else 0
 
-    def _link(self, target: End) -> bytes:
+    def _link(self, target: InterfaceOf) -> bytes:
         """The destination's octets of the frame, as a trace shows them."""
         one = self._links.interface(target)
         return bytes.fromhex(one.mac.replace(":", "")) if one is not None and one.mac else b""
 
-    def _arrive(self, end: End, target: End, packet: Packet, trip: Trip, mac: int, hops: int) -> None:
+    def _arrive(
+        self, end: InterfaceOf, target: InterfaceOf, packet: Packet, trip: Trip, mac: int, hops: int
+    ) -> None:
         """A frame comes in by an interface, on its way to ``target``."""
         space = self._links.spaces[end.space]
         one = space.interfaces[end.interface]
@@ -194,10 +205,10 @@ class Stack:
             self._bridge(_Frame(space, one, mac, hops), target, packet, trip)
 
     def _port(
-        self, space: Namespace, one: Interface, target: End, packet: Packet, trip: Trip
+        self, space: Namespace, one: Interface, target: InterfaceOf, packet: Packet, trip: Trip
     ) -> Interface | None:
         """The port by which a bridge sends a frame on; None if it does not."""
-        port = self._links.port_towards(End(space.name, str(one.master)), target)
+        port = self._links.port_towards(InterfaceOf(space.name, str(one.master)), target)
         out = space.interfaces.get(port) if port is not None else None
         if out is None or (out.name == one.name and not out.hairpin):
             why = f"the bridge {one.master} of {space.name} does not send a frame back by the port it came in"
@@ -206,22 +217,29 @@ class Stack:
         return out
 
     def _onward(
-        self, space: Namespace, out: Interface, target: End, packet: Packet, trip: Trip, mac: int, hops: int
+        self,
+        space: Namespace,
+        out: Interface,
+        target: InterfaceOf,
+        packet: Packet,
+        trip: Trip,
+        mac: int,
+        hops: int,
     ) -> None:
-        peer = self._links.peer(End(space.name, out.name))
+        peer = self._links.peer(InterfaceOf(space.name, out.name))
         if peer is None:
             self._lost(trip, packet, why=f"the link {out.name} of {space.name} is down")
             return
         self._arrive(peer, target, packet, trip, mac, hops)
 
-    def _bridge(self, frame: _Frame, target: End, packet: Packet, trip: Trip) -> None:
+    def _bridge(self, frame: _Frame, target: InterfaceOf, packet: Packet, trip: Trip) -> None:
         """A frame comes to a host's bridge: up to the host itself, or on to another port.
 
         With br_netfilter, IP's PREROUTING comes first for both, and may change the destination.
         """
         space, one = frame.space, frame.port
         bridge = str(one.master)
-        here = End(space.name, bridge)
+        here = InterfaceOf(space.name, bridge)
         self._visited(space)
         seen: list[HookPass] = []
         if not self._hooks.bridge(Passage(space, "prerouting", packet, one.name, mac=frame.mac), seen):
@@ -271,7 +289,13 @@ class Stack:
         return passes
 
     def _forward_frame(
-        self, frame: _Frame, out: Interface, target: End, crossed: Crossed, trip: Trip, seen: list[HookPass]
+        self,
+        frame: _Frame,
+        out: Interface,
+        target: InterfaceOf,
+        crossed: Crossed,
+        trip: Trip,
+        seen: list[HookPass],
     ) -> None:
         """A bridge passes a frame from port to port, with br_netfilter's IP hooks or without."""
         space, one, mac, packet = frame.space, frame.port, frame.mac, crossed.packet

@@ -21,7 +21,7 @@ from netlab.predict.rules import (
     ReversePath,
 )
 from netlab.predict.syntax import Where
-from netlab.predict.xt_words import Extension, Option
+from netlab.predict.xt_words import Extension, ExtensionOption
 
 #: -m conntrack lists these two beside the states; bits that no state has
 SNAT_STATE, DNAT_STATE = 0x100, 0x200
@@ -76,11 +76,11 @@ def conditions(match: Extension, where: Where, sets: Mapping[str, Lookup]) -> li
     return list(reader(match, where))
 
 
-def _unknown(option: Option, match: Extension, where: Where, *known: str) -> None:
+def _unknown(option: ExtensionOption, match: Extension, where: Where, *known: str) -> None:
     where.choice(option.name, known, f"an option of -m {match.name}", option.column)
 
 
-def _values(option: Option, where: Where) -> None:
+def _values(option: ExtensionOption, where: Where) -> None:
     if not option.values:
         where.wrong(f"{option.name} needs a value", option.column)
 
@@ -206,7 +206,7 @@ def _conntrack(match: Extension, where: Where) -> Iterator[Condition]:
             _unknown(option, match, where, *known)
 
 
-def _bits(option: Option, names: Mapping[str, int], what: str, where: Where) -> int:
+def _bits(option: ExtensionOption, names: Mapping[str, int], what: str, where: Where) -> int:
     found = 0
     for word in option.value.split(","):
         found |= names[where.choice(word.lower(), names, what, option.at)]

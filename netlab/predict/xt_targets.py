@@ -18,7 +18,7 @@ from netlab.predict.rules import (
 )
 from netlab.predict.syntax import Where
 from netlab.predict.xt_matches import masked
-from netlab.predict.xt_words import Extension, Option
+from netlab.predict.xt_words import Extension, ExtensionOption
 
 _VERDICTS = ("ACCEPT", "DROP", "RETURN")
 #: what neither ends a packet nor changes what rules, routes or sockets see of it
@@ -96,7 +96,7 @@ def _nat(target: Extension, where: Where) -> Action:
     )
 
 
-def _one(option: Option, where: Where) -> str:
+def _one(option: ExtensionOption, where: Where) -> str:
     if not option.values:
         where.wrong(f"{option.name} needs a value", option.column)
     return option.value

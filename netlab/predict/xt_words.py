@@ -19,7 +19,7 @@ _OF_PROTOCOL = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6", "6": "tcp", "17": "udp"
 
 
 @dataclass(slots=True)
-class Option:
+class ExtensionOption:
     """An option with its values; ``negated`` if a ``!`` stood before it."""
 
     name: str
@@ -44,9 +44,9 @@ class Extension:
 
     name: str
     column: int
-    options: list[Option] = field(default_factory=list)
+    options: list[ExtensionOption] = field(default_factory=list)
 
-    def get(self, name: str) -> Option | None:
+    def get(self, name: str) -> ExtensionOption | None:
         """The option of that name, or None."""
         return next((option for option in self.options if option.name == name), None)
 
@@ -88,7 +88,7 @@ def take_apart(words: Sequence[Word], where: Where) -> RuleWords:
                 if not loaded:
                     where.wrong(f"{name} belongs to no match: expected -m NAME before it", word.column)
                 rule.matches.append(owner := Extension(loaded, word.column))
-            owner.options.append(Option(name, list(reader.arguments()), negated, word.column))
+            owner.options.append(ExtensionOption(name, list(reader.arguments()), negated, word.column))
         else:
             where.wrong(f"{word.text!r} does not belong here: expected an option", word.column)
         negated = False

@@ -110,7 +110,7 @@ class ExtensionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class ToolOption:
     """An option among iptables' arguments: a short one by its letter, a long one as written.
 
     ``at`` is the index of the word that holds the value.
@@ -121,7 +121,7 @@ class Option:
     at: int
 
 
-def options(arguments: Sequence[str]) -> Iterator[Option]:
+def options(arguments: Sequence[str]) -> Iterator[ToolOption]:
     """The options among iptables' arguments.
 
     A long option may take no value; it then has the next word nevertheless.
@@ -132,11 +132,15 @@ def options(arguments: Sequence[str]) -> Iterator[Option]:
         following = _value(arguments, at + 1)
         if word.startswith("--"):
             name, sign, value = word[2:].partition("=")
-            yield Option(name, value, at) if sign else Option(name, *following)
+            yield ToolOption(name, value, at) if sign else ToolOption(name, *following)
         elif word.startswith("-") and len(word) > 1:
             for number, letter in enumerate(word[1:], 2):
                 if letter not in _ALONE:
-                    yield Option(letter, word[number:], at) if word[number:] else Option(letter, *following)
+                    yield (
+                        ToolOption(letter, word[number:], at)
+                        if word[number:]
+                        else ToolOption(letter, *following)
+                    )
                     if letter in "jgmsd" and not word[number:]:
                         next(words, None)
                     break
@@ -168,7 +172,7 @@ def _jumps(option: str) -> bool:
     return option in ("j", "g") or means(option, "jump", 1) or means(option, "goto", 1)
 
 
-def jumps(arguments: Sequence[str]) -> Iterator[Option]:
+def jumps(arguments: Sequence[str]) -> Iterator[ToolOption]:
     """The targets and chains that a rule names; there is one at most in a valid rule."""
     return (one for one in options(arguments) if _jumps(one.name))
 
@@ -232,7 +236,7 @@ def _place(arguments: Sequence[str]) -> tuple[str, str]:
     return table, chain
 
 
-def _check_place(one: Option, table: str, chain: str) -> None:
+def _check_place(one: ToolOption, table: str, chain: str) -> None:
     """Raise ExtensionError for a target that the kernel does not take there."""
     target, bases = one.value, BASE_CHAINS.get(table, ())
     if target in bases:
@@ -248,12 +252,12 @@ def _matches(option: str) -> bool:
     return option == "m" or means(option, "match", 2)
 
 
-def _refuse(one: Option, why: str) -> NoReturn:
+def _refuse(one: ToolOption, why: str) -> NoReturn:
     written = f"-{one.name}" if len(one.name) == 1 else f"--{one.name}"
     raise ExtensionError(f"{shown(written)} is not allowed here: it {why}", one.at)
 
 
-def _jump(one: Option, chains: Container[str]) -> None:
+def _jump(one: ToolOption, chains: Container[str]) -> None:
     """A target or a chain; a word of capitals may be an extension's name unless it is a known chain's."""
     value = one.value
     if value in TARGETS or value in VERDICTS or value in _CHAINS:
@@ -268,7 +272,7 @@ def _jump(one: Option, chains: Container[str]) -> None:
     )
 
 
-def _addresses(one: Option) -> None:
+def _addresses(one: ToolOption) -> None:
     for part in one.value.split(","):
         address, _, mask = part.strip().partition("/")
         if _SHORT.fullmatch(address) or _NUMBER.fullmatch(address):

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from netlab.cli.help import hint
-from netlab.lab.options import OPTIONS, Option
+from netlab.lab.options import OPTIONS, LabOption
 
 
 def add_scenario_options(
@@ -38,7 +38,7 @@ def add_scenario_options(
             _add_option(parser, name, option, often=variants and option.axis)
 
 
-def _add_option(parser: argparse.ArgumentParser, name: str, option: Option, *, often: bool) -> None:
+def _add_option(parser: argparse.ArgumentParser, name: str, option: LabOption, *, often: bool) -> None:
     """Add one of a lab's options; ``often``: it may be repeated, even if a lab takes one value."""
     more: dict[str, Any] = {"metavar": option.metavar, "help": option.help}
     if option.kind.form == "flag":

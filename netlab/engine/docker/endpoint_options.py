@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from netlab.engine.docker.option import Option, OptionError, Options, declared
+from netlab.engine.docker.option import DriverOption, OptionError, Options, declared
 from netlab.engine.docker.traits import Traits
 from netlab.model.event import EndpointSpec
 from netlab.model.version import STILL, Span
@@ -17,13 +17,17 @@ from netlab.model.version import STILL, Span
 _PREFIX = "com.docker.network.endpoint."
 _IGNORED = "20.10.24 and 26.1.5 ignore it, 28.5.2 does not"
 
-IFNAME = Option(_PREFIX + "ifname", Span("28", STILL), f"{_IGNORED}; release notes of 28.0, moby#49155")
-SYSCTLS = Option(_PREFIX + "sysctls", Span("27", STILL), f"{_IGNORED}; release notes of 27.0, moby#47686")
+IFNAME = DriverOption(_PREFIX + "ifname", Span("28", STILL), f"{_IGNORED}; release notes of 28.0, moby#49155")
+SYSCTLS = DriverOption(
+    _PREFIX + "sysctls", Span("27", STILL), f"{_IGNORED}; release notes of 27.0, moby#47686"
+)
 KNOWN = declared(IFNAME, SYSCTLS)
 
 #: Keys of Compose's own, which become fields of the API's request.
-INTERFACE_NAME = Option("interface_name", Span("28", STILL), f"{_IGNORED}; Compose asks for 28.1 (API 1.49)")
-GW_PRIORITY = Option("gw_priority", Span("28", STILL), f"{_IGNORED}; moby#48936")
+INTERFACE_NAME = DriverOption(
+    "interface_name", Span("28", STILL), f"{_IGNORED}; Compose asks for 28.1 (API 1.49)"
+)
+GW_PRIORITY = DriverOption("gw_priority", Span("28", STILL), f"{_IGNORED}; moby#48936")
 
 _SYSCTL = re.compile(r"net\.(?:ipv4|ipv6|mpls)\.\w+\.IFNAME\.\w+=.*", re.ASCII | re.DOTALL)
 

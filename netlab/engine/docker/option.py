@@ -16,7 +16,7 @@ BOOLEANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class DriverOption:
     """One option: its key, and the versions that read it; ``source`` says how we know."""
 
     key: str
@@ -35,14 +35,14 @@ class Options:
         self._given = given
         self._version = version
 
-    def __contains__(self, option: Option) -> bool:
+    def __contains__(self, option: DriverOption) -> bool:
         return option.key in self._given and self._version in option.span
 
-    def get(self, option: Option) -> str | None:
+    def get(self, option: DriverOption) -> str | None:
         """The value; None if it was not given, or if this version does not read it."""
         return self._given[option.key] if option in self else None
 
-    def flag(self, option: Option, default: bool) -> bool:
+    def flag(self, option: DriverOption, default: bool) -> bool:
         """A boolean; raises OptionError as Go's ParseBool does, also for an empty one."""
         value = self.get(option)
         if value is None:
@@ -51,7 +51,7 @@ class Options:
             raise parse_error(option, value, f'strconv.ParseBool: parsing "{value}": invalid syntax')
         return BOOLEANS[value]
 
-    def number(self, option: Option, default: int) -> int:
+    def number(self, option: DriverOption, default: int) -> int:
         """An integer; raises OptionError as Go's Atoi does."""
         value = self.get(option)
         if value is None:
@@ -61,7 +61,7 @@ class Options:
         except ValueError:
             raise parse_error(option, value, f'strconv.Atoi: parsing "{value}": invalid syntax') from None
 
-    def unread(self, known: Mapping[str, Option]) -> Iterator[str]:
+    def unread(self, known: Mapping[str, DriverOption]) -> Iterator[str]:
         """What is given and not read by this version, each with why."""
         for key in self._given:
             option = known.get(key)
@@ -71,11 +71,11 @@ class Options:
                 yield f"{key} is an option of {option.span}; Docker {self._version} ignores it"
 
 
-def parse_error(option: Option, value: str, reason: str) -> OptionError:
+def parse_error(option: DriverOption, value: str, reason: str) -> OptionError:
     """The words of libnetwork's parseErr."""
     return OptionError(f"failed to parse {option.key} value: {value} ({reason})")
 
 
-def declared(*options: Option) -> dict[str, Option]:
+def declared(*options: DriverOption) -> dict[str, DriverOption]:
     """Options by key."""
     return {option.key: option for option in options}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netlab.engine.docker.behaviour import OLDEST
-from netlab.engine.docker.option import BOOLEANS, Option, OptionError, Options, declared, parse_error
+from netlab.engine.docker.option import BOOLEANS, DriverOption, OptionError, Options, declared, parse_error
 from netlab.engine.docker.traits import Traits
 from netlab.engine.refusal import Refused
 from netlab.model.family import Family
@@ -22,55 +22,59 @@ _PREFIX = "com.docker.network."
 _EVER = Span(OLDEST, STILL)
 _LABELS = "labels.go of 19.03.15 and 29.0.0"
 
-NAME = Option(_PREFIX + "bridge.name", _EVER, _LABELS)
-ICC = Option(_PREFIX + "bridge.enable_icc", _EVER, _LABELS)
-MASQUERADE = Option(_PREFIX + "bridge.enable_ip_masquerade", _EVER, _LABELS)
-HOST_BINDING = Option(_PREFIX + "bridge.host_binding_ipv4", _EVER, _LABELS)
-DEFAULT_BRIDGE = Option(_PREFIX + "bridge.default_bridge", _EVER, _LABELS)
-INHIBIT_IPV4 = Option(
+NAME = DriverOption(_PREFIX + "bridge.name", _EVER, _LABELS)
+ICC = DriverOption(_PREFIX + "bridge.enable_icc", _EVER, _LABELS)
+MASQUERADE = DriverOption(_PREFIX + "bridge.enable_ip_masquerade", _EVER, _LABELS)
+HOST_BINDING = DriverOption(_PREFIX + "bridge.host_binding_ipv4", _EVER, _LABELS)
+DEFAULT_BRIDGE = DriverOption(_PREFIX + "bridge.default_bridge", _EVER, _LABELS)
+INHIBIT_IPV4 = DriverOption(
     _PREFIX + "bridge.inhibit_ipv4", Span("20.10", STILL), "20.10.24; labels.go of 19.03.15 lacks it"
 )
-TRUSTED = Option(
+TRUSTED = DriverOption(
     _PREFIX + "bridge.trusted_host_interfaces",
     Span("28.2", STILL),
     "28.1.1 ignores it, 28.5.2 does not; moby#49832",
 )
 MODES = {
-    Family.IPV4: Option(
+    Family.IPV4: DriverOption(
         _PREFIX + "bridge.gateway_mode_ipv4", Span("27", STILL), "26.1.5, 27.5.1; moby#47871"
     ),
-    Family.IPV6: Option(
+    Family.IPV6: DriverOption(
         _PREFIX + "bridge.gateway_mode_ipv6", Span("27", STILL), "26.1.5, 27.5.1; moby#47871"
     ),
 }
 SNAT = {
-    Family.IPV4: Option(
+    Family.IPV4: DriverOption(
         _PREFIX + "host_ipv4", Span("20.10", STILL), "20.10.24; labels.go of 19.03.15 lacks it"
     ),
-    Family.IPV6: Option(_PREFIX + "host_ipv6", Span("25", STILL), "20.10.24 ignores it, 26.1.5 does not"),
+    Family.IPV6: DriverOption(
+        _PREFIX + "host_ipv6", Span("25", STILL), "20.10.24 ignores it, 26.1.5 does not"
+    ),
 }
-MTU = Option(_PREFIX + "driver.mtu", _EVER, _LABELS)
-IFACE_PREFIX = Option(_PREFIX + "container_iface_prefix", _EVER, _LABELS)
+MTU = DriverOption(_PREFIX + "driver.mtu", _EVER, _LABELS)
+IFACE_PREFIX = DriverOption(_PREFIX + "container_iface_prefix", _EVER, _LABELS)
 #: Families of the network, where the request itself says nothing of them.
 ENABLE = {
-    Family.IPV4: Option(
+    Family.IPV4: DriverOption(
         _PREFIX + "enable_ipv4", Span("28", STILL), "26.1.5 ignores it, 28.5.2 does not; moby#48323"
     ),
-    Family.IPV6: Option(
+    Family.IPV6: DriverOption(
         _PREFIX + "enable_ipv6", Span("27", STILL), "26.1.5 ignores it; release notes of 27.0, moby#47867"
     ),
 }
 #: The old daemon parses it, and then takes what the request says.
-PARSED_IPV6 = Option(
+PARSED_IPV6 = DriverOption(
     _PREFIX + "enable_ipv6", Span(OLDEST, "26"), "20.10.24 and 26.1.5 refuse anything but a boolean"
 )
 #: How often, and how fast, an address is advertised: (least, most).
 ADVERTISE = {
-    Option(_PREFIX + "advertise_addr_nmsgs", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"): (
+    DriverOption(
+        _PREFIX + "advertise_addr_nmsgs", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"
+    ): (
         0,
         3,
     ),
-    Option(_PREFIX + "advertise_addr_ms", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"): (
+    DriverOption(_PREFIX + "advertise_addr_ms", Span("28", STILL), "26.1.5 ignores it, 28.5.2 checks it"): (
         100,
         2000,
     ),
@@ -179,7 +183,7 @@ def _read(given: Options, bridge: str, traits: Traits, mtu: int) -> BridgeOption
     )
 
 
-def _address(given: Options, option: Option) -> str:
+def _address(given: Options, option: DriverOption) -> str:
     """An address; the empty string if none is given."""
     value = given.get(option)
     if value is None:

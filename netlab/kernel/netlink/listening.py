@@ -17,7 +17,7 @@ from netlab.model.family import FAMILIES
 _PROTOCOLS: Final = {"tcp": (6, 1 << 10), "udp": (17, 1 << 7), "sctp": (132, 1 << 10)}
 
 
-class Listening(NamedTuple):
+class ListeningSocket(NamedTuple):
     """One socket: on which address and port it waits, and its inode."""
 
     protocol: str
@@ -36,7 +36,7 @@ class _ByMessageType(Marshal):  # type: ignore[misc]
     msg_map = {SOCK_DIAG_BY_FAMILY: inet_diag_msg}  # noqa: RUF012
 
 
-def listening() -> Iterator[Listening]:
+def listening() -> Iterator[ListeningSocket]:
     """Every listening socket in the calling thread's network namespace; raises OSError.
 
     A protocol that this kernel lacks, or cannot list, has none.
@@ -54,4 +54,4 @@ def listening() -> Iterator[Listening]:
                     words = f"listing {protocol} sockets: {os.strerror(error.code)}"
                     raise OSError(error.code, words) from error
                 for one in found:
-                    yield Listening(protocol, one["idiag_src"], one["idiag_sport"], one["idiag_inode"])
+                    yield ListeningSocket(protocol, one["idiag_src"], one["idiag_sport"], one["idiag_inode"])

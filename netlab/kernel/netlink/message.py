@@ -146,7 +146,7 @@ def snooping(index: int, name: str) -> Message:
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info, f"setting {name} to snooping")
 
 
-class End(NamedTuple):
+class LinkEnd(NamedTuple):
     """One end of a veth pair; ifindex 0 is the kernel's choice."""
 
     name: str
@@ -156,7 +156,7 @@ class End(NamedTuple):
     txqlen: int | None = None
 
 
-def veth(near: End, far: End, far_netns: int, *, master: int = 0, up: bool = True) -> Message:
+def veth(near: LinkEnd, far: LinkEnd, far_netns: int, *, master: int = 0, up: bool = True) -> Message:
     """Make a veth pair: the near end in the socket's namespace, the far end, down, in ``far_netns``.
 
     A peer cannot be made up (ENOTCONN: the two are not linked yet); the near end can, and as a port of

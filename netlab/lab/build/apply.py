@@ -29,7 +29,7 @@ from functools import partial
 
 from netlab.kernel import netns, process, sysctl
 from netlab.kernel.netlink import dump, message
-from netlab.kernel.netlink.message import End, Message
+from netlab.kernel.netlink.message import LinkEnd, Message
 from netlab.kernel.netlink.socket import BATCH, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, NetlinkError, RouteSocket
 from netlab.kernel.sandbox.launcher import TOOL, Program, Sandbox
 from netlab.lab.build import real_firewall
@@ -230,7 +230,7 @@ class Build:
     def _run_firewalls(self) -> None:
         for space in self.layout.spaces.values():
             if space.firewall is not None and space.name not in self.standing:
-                place = real_firewall.Place(space.name, self.namespaces[space.name], self.private)
+                place = real_firewall.FirewallNode(space.name, self.namespaces[space.name], self.private)
                 real_firewall.start(space.firewall, place)
 
     def _raise_bridges(self) -> None:
@@ -315,9 +315,9 @@ def _wait(sock: RouteSocket, condition: Callable[[], bool], what: str) -> None:
         sock.discard()
 
 
-def _end(space: Space, interface: Interface) -> End:
+def _end(space: Space, interface: Interface) -> LinkEnd:
     index = space.indexes[interface.name]
-    return End(interface.name, index, interface.mac, interface.mtu, interface.txqlen)
+    return LinkEnd(interface.name, index, interface.mac, interface.mtu, interface.txqlen)
 
 
 def addresses_of(space: Space, interface: Interface) -> list[Message]:

@@ -67,7 +67,7 @@ _ENVIRONMENT = {**process.ENVIRONMENT, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={_
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FirewallNode:
     """A host: its name, its network namespace, and the lab's own tmpfs."""
 
     host: str
@@ -75,7 +75,7 @@ class Place:
     private: str
 
 
-def start(firewall: RealFirewall, place: Place) -> None:
+def start(firewall: RealFirewall, place: FirewallNode) -> None:
     """Run the tool in a host, then insert the engine's rules among its own.
 
     For a single-threaded process, which is in the host's network namespace when this returns. Raises
@@ -100,7 +100,7 @@ def start(firewall: RealFirewall, place: Place) -> None:
     _put_in(firewall, place)
 
 
-def change(before: Node, after: Node, place: Place, *, reloaded: bool, found: bool) -> None:
+def change(before: Node, after: Node, place: FirewallNode, *, reloaded: bool, found: bool) -> None:
     """Change a host from one state of its engine to another; the tool's own chains stay untouched.
 
     ``reloaded``: the tool is reloaded. ufw writes only its own chains. firewalld empties the tables of
@@ -180,7 +180,7 @@ def _joining(zone: str, before: Sequence[str], after: Sequence[str]) -> list[tup
     return calls
 
 
-def _put_in(firewall: RealFirewall, place: Place) -> None:
+def _put_in(firewall: RealFirewall, place: FirewallNode) -> None:
     """Insert the engine's rules among the tool's own; there are no others."""
     libc.setns(place.network, libc.CLONE_NEWNET)
     ipset.ensure(firewall.sets)
@@ -194,7 +194,7 @@ def _put_in(firewall: RealFirewall, place: Place) -> None:
 # -- the process in which the tool runs
 
 
-def _inside(tool: str, place: Place, work: Callable[[], None]) -> None:
+def _inside(tool: str, place: FirewallNode, work: Callable[[], None]) -> None:
     """Fork a process with the host's view of the file system, and wait until it has done ``work``.
 
     It runs as long as anything that it started. Raises LabError with the output of what failed.
@@ -211,7 +211,7 @@ def _inside(tool: str, place: Place, work: Callable[[], None]) -> None:
         raise LabError(f"firewall: {tool}: {words or 'ended without a word'}")
 
 
-def _live(place: Place, report: int, work: Callable[[], None]) -> NoReturn:
+def _live(place: FirewallNode, report: int, work: Callable[[], None]) -> NoReturn:
     """The whole life of the forked process."""
     words = "ready"
     try:
@@ -233,7 +233,7 @@ def _live(place: Place, report: int, work: Callable[[], None]) -> NoReturn:
             os._exit(0)
 
 
-def _settle(place: Place, report: int) -> None:
+def _settle(place: FirewallNode, report: int) -> None:
     """The namespaces, and the files that the tool finds there."""
     libc.setns(place.network, libc.CLONE_NEWNET)
     libc.unshare(libc.CLONE_NEWNS)

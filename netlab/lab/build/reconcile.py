@@ -283,7 +283,7 @@ class _Reconcile:
     def _change_real_firewall(self, name: str) -> None:
         """The engine's rules; the tool sees to its own."""
         before, after = (plan.node(name) for plan in (self.change.before, self.change.after))
-        place = real_firewall.Place(name, self.namespaces[name], self.private)
+        place = real_firewall.FirewallNode(name, self.namespaces[name], self.private)
         reloaded = name in self.change.reloaded
         if name in self.change.flushed and not reloaded:
             netns.enter(self.namespaces[name])

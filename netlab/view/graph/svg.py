@@ -15,7 +15,7 @@ from netlab.view.svg import CHAR, LINE, Drawing, text_width
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from netlab.view.graph.topology import Bus, End, Machine, Topology
+    from netlab.view.graph.topology import Bus, EdgeEnd, Machine, Topology
 
     BusName = tuple[str, str]
 
@@ -114,7 +114,7 @@ def _widest(boxes: Iterable[_Box]) -> float:
     return max((box.width for box in boxes), default=0)
 
 
-def _port_room(ends: Iterable[End]) -> float:
+def _port_room(ends: Iterable[EdgeEnd]) -> float:
     """The room for the names of the buses' ends of links."""
     return max((text_width(end.port) for end in ends), default=0) + 2 * CHAR
 

@@ -22,7 +22,7 @@ from netlab.view import rich
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.view.graph.topology import Bus, End, Machine, Topology
+    from netlab.view.graph.topology import Bus, EdgeEnd, Machine, Topology
 
 #: The width of the drawing, and the least one that is drawn.
 WIDTH, _NARROWEST = 80, 40
@@ -133,7 +133,7 @@ class _Row(NamedTuple):
     addresses: tuple[str, ...]
 
 
-def _row(machine: Machine, end: End) -> _Row:
+def _row(machine: Machine, end: EdgeEnd) -> _Row:
     addresses = tuple(map(_safe, end.addresses))
     return _Row(_safe(end.port), _safe(end.interface), f"[{_safe(_name(machine))}]", addresses)
 

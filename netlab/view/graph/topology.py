@@ -43,7 +43,7 @@ class Bus:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EdgeEnd:
     """An interface of a machine, and where its link leads: the veth ``port`` of a bus.
 
     ``bus`` is (host, name) of the bus; ``addresses`` with prefix length.
@@ -65,7 +65,7 @@ class Machine:
 
     name: str
     kind: Literal["host", "container", "outside"]
-    ends: tuple[End, ...]
+    ends: tuple[EdgeEnd, ...]
     host: str = ""
     engine: str = ""
     guests: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class Topology:
         """The published ports of a host."""
         return tuple(port for port in self.ports if port.host == host)
 
-    def links(self, bus: Bus) -> Iterator[tuple[Machine, End]]:
+    def links(self, bus: Bus) -> Iterator[tuple[Machine, EdgeEnd]]:
         """The interfaces that lead to a bus."""
         for machine in self.machines:
             for end in machine.ends:
@@ -170,7 +170,7 @@ def _machine(node: Node, plan: Plan) -> Machine:
     return Machine(node.name, node.kind, ends, host, node.engine if node.kind == "host" else "", guests)
 
 
-def _ends(node: Node, plan: Plan) -> Iterator[End]:
+def _ends(node: Node, plan: Plan) -> Iterator[EdgeEnd]:
     """The interfaces of a machine that lead to a bus; those that are ports of its own bridges do not."""
     for interface in node.interfaces:
         if interface.peer is None or interface.master is not None:
@@ -179,4 +179,4 @@ def _ends(node: Node, plan: Plan) -> Iterator[End]:
         peer = plan.node(name)
         master = next(one.master for one in peer.interfaces if one.name == port)
         if master is not None:
-            yield End(interface.name, interface.addresses, _bus_name(peer, master), port)
+            yield EdgeEnd(interface.name, interface.addresses, _bus_name(peer, master), port)

@@ -12,7 +12,7 @@ from support.plans import rules
 from netlab import engine
 from netlab.engine.docker import endpoint_options, options
 from netlab.engine.docker.behaviour import OLDEST, Behaviour, changes, during
-from netlab.engine.docker.option import Option
+from netlab.engine.docker.option import DriverOption
 from netlab.engine.docker.traits import Traits
 from netlab.model.plan import Plan
 from netlab.model.problem import ScenarioError
@@ -51,7 +51,7 @@ def notes(made: Plan) -> list[str]:
 
 
 def test_an_option_cannot_be_written_down_without_its_versions() -> None:
-    parameters = inspect.signature(Option).parameters
+    parameters = inspect.signature(DriverOption).parameters
     assert [p.default for p in parameters.values()] == [inspect.Parameter.empty] * 3
     parameters = inspect.signature(Span).parameters
     assert [p.default for p in parameters.values()] == [inspect.Parameter.empty] * 2

@@ -57,7 +57,10 @@ def test_the_family_of_a_default_route_is_that_of_its_gateway() -> None:
 
 def test_a_link_is_read_from_what_the_kernel_sends() -> None:
     body = message.veth(
-        message.End("v0", 7, "02:42:00:00:00:01", 1400), message.End("eth0", 2, None, 1500), 9, master=4
+        message.LinkEnd("v0", 7, "02:42:00:00:00:01", 1400),
+        message.LinkEnd("eth0", 2, None, 1500),
+        9,
+        master=4,
     ).body
     link = dump.link(body)
     assert (link.index, link.name, link.kind, link.mac, link.mtu, link.up, link.master) == (

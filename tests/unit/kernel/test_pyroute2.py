@@ -98,7 +98,7 @@ ROUTE = {"table": 254, "proto": 3, "type": 1}
             },
         ),
         (
-            m.veth(m.End("v0", 7, MAC, 1400), m.End("eth0", 2, OTHER, 1500, 5), 9, master=4),
+            m.veth(m.LinkEnd("v0", 7, MAC, 1400), m.LinkEnd("eth0", 2, OTHER, 1500, 5), 9, master=4),
             {
                 "index": 7, "flags": 1, "change": 1, "IFLA_IFNAME": "v0", "IFLA_ADDRESS": MAC,
                 "IFLA_MTU": 1400, "IFLA_MASTER": 4,

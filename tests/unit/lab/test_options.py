@@ -16,7 +16,7 @@ from netlab.cli.main import main
 from netlab.cli.scenarios import Files, read_group
 from netlab.lab import options
 from netlab.lab.load import load_scenario
-from netlab.lab.options import OPTIONS, PATHS, TEXT, LabOptions, Option, declared
+from netlab.lab.options import OPTIONS, PATHS, TEXT, LabOption, LabOptions, declared
 from netlab.model.errors import OptionError
 from netlab.scenario import Sources
 from netlab.testing.variants import MarkerError, Variant, Wish
@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[3]
 class Toys(LabOptions, total=False):
     """A lab's options, and two that nobody else knows."""
 
-    toy: Annotated[str | None, Option(TEXT, "a toy", "load", ("--toy",), "NAME")]
-    toy_files: Annotated[list[str], Option(PATHS, "files of toys", "load", ("--toy-file",), "FILE")]
+    toy: Annotated[str | None, LabOption(TEXT, "a toy", "load", ("--toy",), "NAME")]
+    toy_files: Annotated[list[str], LabOption(PATHS, "files of toys", "load", ("--toy-file",), "FILE")]
 
 
 @pytest.fixture
