@@ -50,7 +50,7 @@ def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -
         yield from load("complete_events").event_words(typed)
         return
     if waiting is not None:
-        yield from _values(waiting)
+        yield from _values(waiting, typed)
     elif current.startswith("-") and not _at_command(places, taken):
         for action in dict.fromkeys(options.values()):
             if action.help != "==SUPPRESS==":
@@ -58,7 +58,7 @@ def _of_verb(parser: argparse.ArgumentParser, before: list[str], current: str) -
     elif places:
         place = places[min(taken, len(places) - 1)]
         if taken < len(places) or place.nargs in ("*", "+", "..."):
-            yield from _values(place)
+            yield from _values(place, typed)
 
 
 def _at_command(places: list[argparse.Action], taken: int) -> bool:
@@ -66,12 +66,14 @@ def _at_command(places: list[argparse.Action], taken: int) -> bool:
     return any(place.nargs == "..." and taken >= number for number, place in enumerate(places))
 
 
-def _values(action: argparse.Action) -> Iterator[tuple[str, str]]:
+def _values(action: argparse.Action, typed: Sequence[str]) -> Iterator[tuple[str, str]]:
     kind = getattr(action, "completes", None)
     if action.choices is not None:
         yield from ((str(choice), "") for choice in action.choices)
     elif kind in ("profile", "chain", "gallery", "lesson"):
         yield from load("complete_plans").NAMED[kind]()
+    elif kind in ("place", "destination"):
+        yield from load("complete_plans").places(typed, entering=kind == "place")
     elif action.nargs == "...":
         yield COMMANDS, ""
     elif kind == "file":

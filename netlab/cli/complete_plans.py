@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from netlab.cli.complete_names import labs, published
@@ -15,6 +15,7 @@ from netlab.lesson.read import lessons
 from netlab.model.errors import MachineError, NetlabError
 from netlab.model.plan import Node, Plan
 from netlab.model.rules import Chain, IptablesRuleset, NftChain, NftTable
+from netlab.plan import make
 from netlab.scenario import find_default, folder_environment, load
 
 
@@ -47,6 +48,32 @@ def _profiles() -> Iterator[tuple[str, str]]:
         files = find_default(".", environ, above=True)
         if files:
             yield from ((name, "a profile") for name in load(files, environ=environ).profiles)
+
+
+def places(typed: Sequence[str], *, entering: bool) -> Iterator[tuple[str, str]]:
+    """What --from (``entering``) and --to of ``netlab exposure`` name, in the typed file or lab."""
+    if entering:
+        yield "outside", "packets from outside"
+    for node in {node.name: node for plan in _asked(typed) for node in plan.nodes}.values():
+        if node.kind == "segment":
+            continue
+        yield node.name, "a node"
+        if entering and node.kind == "host":
+            yield from ((one.name, "an interface") for one in node.interfaces if one.kind != "bridge")
+
+
+def _asked(typed: Sequence[str]) -> Iterator[Plan]:
+    """The plans of the files and labs that were typed; without any, of the scenario of this folder."""
+    groups = [[word] for word in typed if os.path.isfile(word)]
+    for record in _records():
+        if record.alive and record.name in typed and [record.name] not in groups:
+            yield Client(record).plan
+    with suppress(NetlabError):
+        environ = folder_environment(".", os.environ)
+        if not typed:
+            groups = [[str(path) for path in find_default(".", environ, above=True)]]
+        for files in filter(None, groups):
+            yield make(load(files, environ=environ))
 
 
 def _chains() -> Iterator[tuple[str, str]]:

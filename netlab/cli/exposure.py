@@ -11,13 +11,12 @@ from netlab.cli.output import print_json, say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
 from netlab.exposure.difference import compare
 from netlab.exposure.exposure import Exposure
-from netlab.exposure.proof import UNPROVED
+from netlab.exposure.proof import UNPROVED, silent
 from netlab.exposure.witness import disagreement
 from netlab.lab.client.client import Client
 from netlab.lab.exposure import prove, send
 from netlab.model.errors import UsageError
 from netlab.model.family import FAMILIES, Family
-from netlab.model.outcome import UNKNOWN
 from netlab.plan.diff import applicable
 from netlab.view.console import console
 from netlab.view.exposure import (
@@ -104,8 +103,8 @@ def _prove_changes(both: tuple[Side, Side], plans: Sequence[Plan], found: Sequen
         client = side.origin if isinstance(side.origin, Client) else None
         journeys = send(client, plan, flows)
         for flow, fate, journey in zip(flows, fates, journeys, strict=True):
-            problem = disagreement(fate, journey, plan)
-            if problem is not None and fate.word not in UNPROVED and journey.outcome not in UNKNOWN:
+            problem = None if silent(journey) else disagreement(fate, journey, plan)
+            if problem is not None and fate.word not in UNPROVED:
                 wrong.append(f"{side.label}: {flow} {flow.family.word}: {problem}")
     return wrong
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, Final
@@ -25,8 +26,17 @@ FIELDS: Final = {"protocol": 2, "dst": None, "dport": 16, "src": None, "sport": 
 _library: Any = at_first_use(__name__, {"cudd": "dd.cudd", "autoref": "dd.autoref"})
 
 
-def manager() -> Any:
-    """A manager of diagrams: CUDD's where the package dd was built with it, otherwise that of pure Python."""
+#: Managers with their users. CUDD's complains, and keeps its memory, if the collector takes it before its
+#: sets, so that one stays until the next is made.
+_managers: list[tuple[weakref.ref[object], Any]] = []
+
+
+def manager(user: object) -> Any:
+    """A manager of diagrams: CUDD's where the package dd was built with it, otherwise that of pure Python.
+
+    It lasts at least as long as ``user``.
+    """
+    _managers[:] = [(one, kept) for one, kept in _managers if one() is not None]
     try:
         module = _library("cudd")
     except ImportError:
@@ -41,6 +51,7 @@ def manager() -> Any:
     if inner is not None:
         # dd counts references when a manager goes, and complains where the collector takes it with its sets.
         inner.__class__ = type("BDD", (type(inner),), {"__del__": lambda _: None})
+    _managers.append((weakref.ref(user), found))
     return found
 
 
@@ -49,7 +60,7 @@ class Diagrams:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.bdd = manager()
+        self.bdd = manager(self)
         self.bdd.configure(reordering=False)
         self.widths = {name: width or family.bits for name, width in FIELDS.items()}
         self.names = {

@@ -13,6 +13,13 @@ from netlab.model.outcome import UNKNOWN
 
 #: fates of which nothing is claimed
 UNPROVED: Final = ("depends", "unknown")
+#: the error of a kernel that has no sockets of a protocol: that of the packets says nothing
+_NO_SOCKETS: Final = "EPROTONOSUPPORT"
+
+
+def silent(journey: Journey) -> bool:
+    """Whether a journey says nothing of a packet: it could not be measured, or not be sent."""
+    return journey.outcome in UNKNOWN or journey.errno == _NO_SOCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,9 @@ class Disproof:
 class Proof:
     """What journeys say of an exposure: how many packets were tried, and which ones did otherwise.
 
-    ``unmeasured``: packets whose way is not known. ``unproved``: how many regions say nothing that could be
-    proved, or have no node that could send their packets.
+    ``unmeasured``: packets whose way is not known. ``unsent``: those of a protocol of which the kernel has no
+    sockets (SCTP). ``unproved``: how many regions say nothing that could be proved, or have no node that
+    could send their packets.
     """
 
     tried: int = 0
@@ -37,6 +45,7 @@ class Proof:
     unproved: int = 0
     asked: list[Witness] = field(default_factory=list)
     unmeasured: list[Witness] = field(default_factory=list)
+    unsent: list[Witness] = field(default_factory=list)
     wrong: list[Disproof] = field(default_factory=list)
 
     @classmethod
@@ -55,8 +64,8 @@ class Proof:
     def judge(self, exposure: Exposure, journeys: Sequence[Journey]) -> Proof:
         """Compare a journey of each packet that was asked for, in their order; returns itself."""
         for witness, journey in zip(self.asked, journeys, strict=True):
-            if journey.outcome in UNKNOWN:
-                self.unmeasured.append(witness)
+            if silent(journey):
+                (self.unsent if journey.errno == _NO_SOCKETS else self.unmeasured).append(witness)
                 continue
             self.tried += 1
             problem = disagreement(witness.region.fate, journey, exposure.plan)

@@ -114,7 +114,7 @@ class _Shadows:
     def __init__(self, space: Namespace, table: ModelTable) -> None:
         self._space = space
         self._table = table
-        self._bdd = manager()
+        self._bdd = manager(self)
         self._bdd.configure(reordering=False)
         self.none: Packets = self._bdd.false
         self.every: Packets = self._bdd.true

@@ -134,6 +134,9 @@ def proof_lines(proof: Proof) -> Iterator[Text]:
         flow, family = one.witness.flow, one.witness.flow.family.word
         where = f"{one.witness.place} of: {fate_text(one.witness.region.fate)}"
         yield rich.Text(f"  {flow} {family} ({where}): {one.problem}", style="red")
+    if proof.unsent:
+        names = ", ".join(sorted({one.flow.protocol for one in proof.unsent}))
+        yield rich.Text(f"  not sent: {len(proof.unsent)} packets, this kernel has no sockets of {names}")
     if proof.unproved:
         yield rich.Text(
             f"  not proved: {proof.unproved} regions that no node of the lab can send to, or open"
@@ -147,6 +150,7 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "regions": proof.regions,
         "unproved": proof.unproved,
         "unmeasured": [str(one.flow) for one in proof.unmeasured],
+        "unsent": [str(one.flow) for one in proof.unsent],
         "disagreements": [
             {
                 "flow": str(one.witness.flow),

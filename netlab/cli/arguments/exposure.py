@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 
 from netlab.cli.arguments.scenario import add_scenario_options
-from netlab.cli.help import examples
+from netlab.cli.help import examples, hint
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     add_scenario_options(parser, variants=True)
     option = parser.add_argument
-    option(
+    place = option(
         "--from", dest="origin", default="outside", metavar="PLACE",
         help="where packets enter: outside (default), a node that sends them, or a host's interface",
     )  # fmt: skip
-    option("--to", dest="target", metavar="TARGET", help="only packets to this node, address or network")
+    hint(place, "place")
+    target = option(
+        "--to", dest="target", metavar="TARGET", help="only packets to this node, address or network"
+    )
+    hint(target, "destination")
     family = parser.add_mutually_exclusive_group()
     family.add_argument("-4", dest="family", action="store_const", const=4, help="IPv4 only")
     family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6 only")

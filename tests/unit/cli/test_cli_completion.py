@@ -58,6 +58,19 @@ def test_profiles_of_this_folder_s_scenario(tmp_path: Path, monkeypatch: pytest.
     assert words("matrix", "--profile", "deb") == ["debug"]
 
 
+def test_places_of_an_exposure_are_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words("exposure", "--from", "") == ["outside"]
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: a}}\n")
+    (tmp_path / "other.yaml").write_text("services: {shop: {image: a}}\n")
+    assert {"outside", "web", "host", "client", "ext0"} <= set(words("exposure", "--from", ""))
+    assert words("exposure", "--to", "we") == ["web"]
+    assert "ext0" not in words("exposure", "--to", "")
+    assert words("exposure", "other.yaml", "--to", "s") == ["shop"]
+    (tmp_path / "other.yaml").write_text("services: [wrong\n")
+    assert words("exposure", "other.yaml", "--to", "s") == []
+
+
 def test_names_of_labs_and_nodes_need_no_right() -> None:
     assert words("down", "") == ["bank", "shop"]
     assert words("down", "bank", "s") == ["shop"]
