@@ -43,6 +43,7 @@ PARTS = {
     "Explanation": (
         "journeys",
         "exposure",
+        "costs",
         "proxy",
         "architecture",
         "threats",

@@ -33,13 +33,10 @@ from netlab.bench.proxyfield import (
     SINK,
     SOURCE,
     Field,
-    cpu_seconds,
-    discard,
     field,
-    private_bytes,
-    send_zeros,
 )
 from netlab.kernel import netns
+from netlab.lab.cost.usage import cpu_seconds, discard, private_bytes, send_zeros, zeros_of
 from netlab.lab.services.proxies import Proxies
 from netlab.model.errors import Unmeasured
 from netlab.model.plan import Backend, Listener
@@ -151,7 +148,8 @@ def bulk(made: Field, base: int, pids: Sequence[int], *, up: bool, zeros: int) -
     start = time.perf_counter()
     with _connect(made, base + (SINK if up else SOURCE)) as sock:
         if up:
-            send_zeros(sock, zeros)
+            send_zeros(sock, zeros, BULK)
+            sock.shutdown(socket.SHUT_WR)
             got = int.from_bytes(sock.recv(8))
         else:
             sock.send(b".")
@@ -163,8 +161,7 @@ def bulk(made: Field, base: int, pids: Sequence[int], *, up: bool, zeros: int) -
 
 
 def _bulk(made: Field, effort: Effort, ours: Sequence[int], theirs: Sequence[int]) -> Iterator[Result]:
-    zeros = os.memfd_create("zeros")
-    os.ftruncate(zeros, BULK)
+    zeros = zeros_of(BULK)
     for direction in ("up", "down"):
         cost: dict[int, list[float]] = {OURS: [], THEIRS: []}
 

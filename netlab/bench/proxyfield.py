@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from netlab.kernel import netns
+from netlab.lab.cost.usage import discard, send_zeros, zeros_of
 from netlab.lab.services.proxies import Proxies
 from netlab.model.plan import Backend, Listener
 
@@ -106,8 +107,7 @@ class Responder:
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._buffer = bytearray(1 << 20)
-        self._zeros = os.memfd_create("zeros")
-        os.ftruncate(self._zeros, BULK)
+        self._zeros = zeros_of(BULK)
         kinds = {HTTP: self._http, ECHO: self._echo, SOURCE: self._source, SINK: self._sink}
         for sock in listening:
             sock.setblocking(False)
@@ -153,7 +153,8 @@ class Responder:
         """Requested by one byte; the benchmark needs only one transfer at a time."""
         sock.recv(1)
         sock.setblocking(True)
-        send_zeros(sock, self._zeros)
+        send_zeros(sock, self._zeros, BULK)
+        sock.shutdown(socket.SHUT_WR)
         self._close(sock)
 
     def _sink(self, sock: socket.socket) -> None:
@@ -177,50 +178,6 @@ def _no_time_wait(fd: int) -> None:
     """
     with netns.entered(fd), open("/proc/sys/net/ipv4/tcp_max_tw_buckets", "w") as file:  # noqa: PTH123
         file.write("0")
-
-
-def send_zeros(sock: socket.socket, zeros: int) -> None:
-    """Send :data:`BULK` bytes without copying them, then the end of the stream."""
-    offset = 0
-    while offset < BULK:
-        offset += os.sendfile(sock.fileno(), zeros, offset, BULK - offset)
-    sock.shutdown(socket.SHUT_WR)
-
-
-def discard(sock: socket.socket, buffer: bytearray) -> int:
-    """Take what comes until the end, uncopied (tcp(7), MSG_TRUNC); the number of bytes."""
-    total = 0
-    while got := sock.recv_into(buffer, len(buffer), socket.MSG_TRUNC):
-        total += got
-    return total
-
-
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """CPU time that the threads of these processes and of their children have used.
-
-    /proc/PID/task/TID/schedstat tells it in ns.
-    """
-    total = 0
-    for pid in (*pids, *_children(pids)):
-        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
-            with open(f"/proc/{pid}/task/{task}/schedstat") as file:  # noqa: PTH123
-                total += int(file.read().split()[0])
-    return total / 1e9
-
-
-def _children(pids: Sequence[int]) -> Iterator[int]:
-    for pid in pids:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123
-            yield from map(int, file.read().split())
-
-
-def private_bytes(pids: Sequence[int]) -> int:
-    """Memory that would be free if these processes ended (/proc/PID/smaps_rollup)."""
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/smaps_rollup") as file:  # noqa: PTH123
-            total += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
-    return total * 1024
 
 
 @contextmanager

@@ -22,6 +22,7 @@ VERBS = {
     "matrix": "show who can reach what, by which path, as whom",
     "report": "write what a matrix measured as a page: play journeys, see dead rules",
     "exposure": "show what becomes of all packets at once, and prove it",
+    "bench": "measure what each way into a lab costs",
     "diff": "show what another engine, setting or firewall changes",
     "explain": "find the rule that blocks or allows a flow, and try the change",
     "capture": "capture the packets on nodes' interfaces to a pcapng file",
