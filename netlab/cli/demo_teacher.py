@@ -214,7 +214,7 @@ class Teacher:
 
 
 def _engine(part: Part) -> str:
-    return ", ".join(sorted({node.engine for node in part.plan.nodes if node.engine}))
+    return ", ".join(part.plan.engines)
 
 
 def _program(lab: Lab, node: str, *arguments: str) -> Any:

@@ -54,7 +54,7 @@ def entry_of(path: Path) -> Entry:
     """The entry of one scenario; raises ValueError if its comment has no claim or it names no engine."""
     text = path.read_text(encoding="utf-8")
     comment = re.match(r"(?:#[^\n]*\n)+", text)
-    engine = re.search(r"^ +engine: (\S+)", text, re.MULTILINE)
+    engine = re.search(r"^ +engine: (\S+)|^ +engines: \[([^\]]+)\]", text, re.MULTILINE)
     lines = [line[1:].strip() for line in comment[0].splitlines()] if comment else []
     said = _paragraphs(lines)
     if "The claim" not in said or engine is None:
@@ -65,7 +65,7 @@ def entry_of(path: Path) -> Entry:
         title=title,
         issues=tuple(f"{tracker}#{number}" for tracker, number in _ISSUE.findall(said.get("Issue", ""))),
         question=_sentence(said.get("The question", title)),
-        engine=engine[1],
+        engine=engine[1] or engine[2].replace(", ", "+"),
         holds=said.get("Holds on", ""),
         claim=_sentence(said["The claim"]),
     )

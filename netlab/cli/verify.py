@@ -96,7 +96,7 @@ def _warn(name: str, text: str) -> None:
 
 def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Namespace) -> None:
     screen = console(sys.stdout)
-    engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
+    engines = ", ".join(plan.engines)
     screen.print(f"{name} ({engines}): {counts(verdicts)}")
     shown = [verdict for verdict in verdicts if not args.quiet or verdict.word != "passed"]
     if shown:

@@ -82,6 +82,8 @@ class ContainerState:
     #: contents of /etc/hosts and /etc/resolv.conf; empty: the machine's own
     hosts_file: str = ""
     resolv_conf: str = ""
+    #: whose it is, where a host has two engines
+    engine: str = ""
     #: what conntrack on the host forgets when the container starts and stops
     forgets: ForgottenConnections | None = None
 
@@ -119,6 +121,8 @@ class HostFacts:
     notes: tuple[EngineNote, ...] = ()
     #: what the engine began and could not end, in its own words, each with what that leaves
     failures: tuple[str, ...] = ()
+    #: the next ifindex that the kernel gives; 0: the engine does not count, so no other can be beside it
+    next_index: int = 0
 
 
 class Engine(Protocol[S]):

@@ -7,6 +7,7 @@ from typing import Any
 from netlab.engine.contract import Engine
 from netlab.engine.docker.generations import engine as docker
 from netlab.engine.podman.generations import engine as podman
+from netlab.engine.several import SeveralEngines
 from netlab.model import engine_names
 from netlab.model.errors import UsageError
 from netlab.model.version import engine_version
@@ -26,6 +27,11 @@ def get(name: str) -> Engine[Any]:
     if not engine_names.is_docker(name):
         return engine_names.registered.get(name) or _packaged(name)
     return docker(engine_version(name))
+
+
+def together(one: Engine[Any], other: Engine[Any]) -> Engine[Any]:
+    """Two engines on one host as one; only the first has a daemon."""
+    return SeveralEngines((one, other))
 
 
 def register(engine: Engine[Any]) -> None:

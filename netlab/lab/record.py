@@ -30,7 +30,7 @@ def counts_of(plan: Plan) -> dict[str, Any]:
     """What ``netlab ls`` shows of a plan."""
     kinds = [node.kind for node in plan.nodes]
     return {
-        "engines": sorted({node.engine for node in plan.nodes if node.engine}),
+        "engines": list(plan.engines),
         "hosts": kinds.count("host"),
         "containers": kinds.count("container"),
         "outside": kinds.count("outside"),

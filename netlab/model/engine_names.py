@@ -62,6 +62,13 @@ def is_podman(name: str) -> bool:
     return name == "podman" or name in PODMAN
 
 
+def kind_of(name: str) -> str:
+    """``docker``, ``podman``, or the name itself of an engine that is neither's."""
+    if is_podman(name):
+        return "podman"
+    return "docker" if is_docker(name) else name
+
+
 def check_engine(name: str) -> None:
     """Raise ValueError for a name that no engine has.
 

@@ -9,8 +9,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netlab.model.family import Family
 from netlab.model.rules import IptablesRuleset, NftTable
-from netlab.model.scenario import ExposedPort, JsonValue, Pool, PortMapping, RestartPolicy
+from netlab.model.scenario import ExposedPort, JsonValue, Pool, PortMapping, Protocol, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class NetworkSpec:
     enable_ipv4: bool | None = None
     enable_ipv6: bool | None = None
     label: str = ""  #: how people call it (the Compose key), for reasons
+    engine: str = ""  #: whose it is, where a host has two engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class ContainerSpec:
     #: ports on which the container's program listens. They are no option of ``docker run``: a container stays
     #: when they change.
     listen: tuple[ExposedPort, ...] = field(default=(), compare=False)
+    #: whose it is, where a host has two engines
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +176,38 @@ class FirewallFlush:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What another engine has on the same host at the moment: what this one cannot have, too.
+
+    ``listening`` are (protocol, address, port); ``next_index`` is the next ifindex that the kernel gives.
+    """
+
+    next_index: int = 0
+    subnets: tuple[str, ...] = ()
+    listening: tuple[tuple[Protocol, str, int], ...] = ()
+
+    def listens(self, protocol: str, address: str, port: int) -> bool:
+        """Whether a socket there keeps this one from being bound."""
+        family = Family.of(address)
+        return any(
+            (kind, number) == (protocol, port)
+            and Family.of(there) is family
+            and (there == address or family.any in (there, address))
+            for kind, there, number in self.listening
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class HostFound:
     """What others have made of the host meanwhile: the next event acts on these rules and settings.
 
     ``rulesets`` holds each family of iptables, and each native table of the engine's, whose rules were not
-    those that the engine had left, whole; a table without chains is gone.
+    those that the engine had left, whole; a table without chains is gone. ``neighbour`` is another engine.
     """
 
     rulesets: tuple[IptablesRuleset | NftTable, ...]
     sysctls: tuple[tuple[str, str], ...] = ()
+    neighbour: Neighbour | None = None
 
 
 Event = (

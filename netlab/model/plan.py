@@ -372,6 +372,15 @@ class Plan:
     #: events of the scenario that happen as soon as the lab is up: a plan does not know what they change
     events: tuple[ScenarioEvent, ...] = ()
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of all engines, in alphabetical order.
+
+        >>> lab.plan.engines
+        ('docker-20.10',)
+        """
+        return tuple(sorted({name for node in self.nodes for name in node.engine.split("+") if name}))
+
     def node(self, name: str) -> Node:
         """The node of that name; raises KeyError if there is none.
 

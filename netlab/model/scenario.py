@@ -109,6 +109,8 @@ class Service:
     cap_drop: tuple[str, ...] = ()
     #: paths of devices in the container
     devices: tuple[str, ...] = ()
+    #: whose container it is, on a host with two engines
+    engine: str = ""
 
     @property
     def compose_name(self) -> str:
@@ -220,6 +222,8 @@ class Host:
     name: str
     position: Position
     engine: str = "docker"
+    #: Podman's engine, on a host that has Docker's, too
+    beside: str = ""
     daemon: Mapping[str, JsonValue] = field(default_factory=dict)
     daemon_positions: Mapping[str, Position] = field(default_factory=dict)
     firewall: Firewall = Firewall()

@@ -176,7 +176,9 @@ def refold(host: Host, events: Iterable[Event]) -> EngineOnHost:
 
 
 def _start(host: Host) -> EngineOnHost:
-    chosen = engine.get(host.engine)
+    chosen: Engine[Any] = engine.get(host.engine)
+    if host.beside:
+        chosen = engine.together(chosen, engine.get(host.beside))
     ready = _prepared(host)
     return EngineOnHost(ready, chosen, chosen.start(ready))
 
@@ -305,7 +307,7 @@ def _container_node(
         commands=service.rules if container.running else (),
         hosts_file=container.hosts_file,
         resolv_conf=container.resolv_conf,
-        engine=facts.engine,
+        engine=container.engine or facts.engine,
         container=spec.name,
         host=host.name,
         forgets=container.forgets,

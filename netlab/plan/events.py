@@ -53,7 +53,7 @@ def replicas(scenario: Scenario, service: Service) -> list[Replica]:
 
     Compose joins the parts of a container's name with hyphens, podman-compose with underscores.
     """
-    between = "_" if is_podman(scenario.host(service.host).engine) else "-"
+    between = "_" if is_podman(service.engine or scenario.host(service.host).engine) else "-"
     found = []
     for number in range(1, service.replicas + 1):
         node = service.name if service.replicas == 1 else f"{service.name}-{number}"
@@ -141,7 +141,20 @@ def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> Netw
         enable_ipv4=network.enable_ipv4,
         enable_ipv6=network.enable_ipv6,
         label=network.key,
+        engine=_owner(scenario, network, host),
     )
+
+
+def _owner(scenario: Scenario, network: ComposeNetwork, host: str) -> str:
+    """The engine that has a network, on a host with two: that of the services on it."""
+    if not scenario.host(host).beside:
+        return ""
+    on_it = (
+        service.engine
+        for service in scenario.services
+        if service.host == host and any(one.network == network.key for one in service.networks)
+    )
+    return next(on_it, scenario.host(host).engine)
 
 
 def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
@@ -174,6 +187,7 @@ def container_spec(scenario: Scenario, replica: Replica) -> ContainerSpec:
         privileged=service.privileged,
         restart=service.restart,
         listen=service.listen or (),
+        engine=service.engine,
     )
 
 

@@ -142,7 +142,8 @@ def draft(
         if value.get("provider") is not None:
             continue  # something other than a container provides it
         found = read_service(name, services.key_at(name), value, extras.get(name), default_host, report)
-        found = replace(found, service=replace(found.service, project=project))
+        own = _whose(name, found.service.host, extras.get(name), hosts, report)
+        found = replace(found, service=replace(found.service, project=project, engine=own))
         wanted = tuple(item.text for item in value.get("profiles") or ())
         if not wanted or "*" in profiles or not profiles.isdisjoint(wanted):
             drafts.append(found)
@@ -150,6 +151,26 @@ def draft(
             disabled[name] = wanted
     enabled = {draft.service.name for draft in drafts}
     return Drafted(tuple(_without_absent(draft, enabled) for draft in drafts), disabled)
+
+
+def _whose(name: str, host_name: str, extra: Value | None, hosts: tuple[Host, ...], report: Report) -> str:
+    """The engine of a service on a host with two: Docker's, unless the service says podman."""
+    host = next((one for one in hosts if one.name == host_name), None)
+    written = extra.get("engine") if extra is not None else None
+    if host is None or not host.beside:
+        if written is not None and host is not None:
+            what = f"x-netlab.services.{name}.engine: the host {host_name} has one engine; "
+            report.add(written.at, f"{what}x-netlab.host.engines gives it two")
+        return ""
+    if written is None:
+        return host.engine
+    chosen = {"docker": host.engine, "podman": host.beside}
+    chosen |= {engine: engine for engine in (host.engine, host.beside)}
+    if written.text not in chosen:
+        known = ("docker", "podman")
+        what = f"x-netlab.services.{name}.engine: {shown(written.text)} is neither docker nor podman"
+        report.add(written.at, what + hint(written.text, known))
+    return chosen.get(written.text, host.engine)
 
 
 def check_scale(projects: Iterable[Drafted], scale: Mapping[str, int], report: Report) -> None:

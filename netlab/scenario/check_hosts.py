@@ -9,6 +9,7 @@ from netlab.model.problem import Position
 from netlab.model.scenario import Host, OutsideInterface
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.assemble import Parts
+from netlab.scenario.services import SHARES, Draft, attachment_mark
 from netlab.scenario.tree import Report, hint, shown
 
 
@@ -22,6 +23,7 @@ def check_hosts(parts: Parts, report: Report) -> None:
             written = extra.get("host") if extra is not None else None
             what = f"services.{draft.service.name}: there is no host {shown(draft.service.host)}"
             report.add((written or draft.source).at, what + hint(draft.service.host, hosts))
+    _engines(parts, report)
     segments = {interface.segment for host in parts.hosts for interface in host.interfaces}
     segments |= {bridge.name for host in parts.hosts for bridge in host.bridges}
     beyond = Counter(name for node in parts.outside for name in {one.segment for one in node.interfaces})
@@ -35,6 +37,25 @@ def check_hosts(parts: Parts, report: Report) -> None:
                 )
                 report.add(node.position, what + more)
     _addresses(parts, report)
+
+
+def _engines(parts: Parts, report: Report) -> None:
+    """On a host with two engines a network belongs to one of them, and so does a shared namespace."""
+    drafts = {draft.service.name: draft for draft in parts.drafts}
+    owners: dict[tuple[str, str], Draft] = {}
+    for draft in parts.drafts:
+        service = draft.service
+        for attachment in service.networks:
+            first = owners.setdefault((service.host, attachment.network), draft).service
+            if first.engine != service.engine:
+                what = f"services.{service.name} is {service.engine}'s: the network {attachment.network} is"
+                more = f"used by {first.name} of {first.engine}, and a network belongs to one engine"
+                report.add(attachment_mark(draft, attachment.network), f"{what} {more}")
+        for relation, target, mark in draft.needs:
+            other = drafts.get(target)
+            if relation == SHARES and other is not None and other.service.engine != service.engine:
+                what = f"services.{service.name} {relation} {shown(target)}"
+                report.add(mark, f"{what}, which is another engine's ({other.service.engine})")
 
 
 def _bridges(host: Host) -> list[OutsideInterface]:

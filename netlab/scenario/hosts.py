@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
+from netlab.model.engine_names import kind_of
 from netlab.model.problem import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
@@ -26,7 +27,7 @@ from netlab.scenario.rules import BRIDGE, RuleError, made_chains, parse_rule
 from netlab.scenario.segments import UNSAID
 from netlab.scenario.settings import json_or_text
 from netlab.scenario.sysctls import dotted, wrong_sysctl
-from netlab.scenario.tree import Mark, Report, Value, made
+from netlab.scenario.tree import Mark, Report, Value, made, shown
 
 HOST_INTERFACE = "ext0"
 SEGMENT = "ext"
@@ -91,7 +92,7 @@ def _host(
 ) -> Host:
     path = "x-netlab.host" if alone and name == "host" else f"x-netlab.hosts.{name}"
     daemon, positions = _daemon(value.get("daemon"), overrides.daemon, report)
-    engine = _engine(value.get("engine"), overrides.engine, report)
+    engine, beside = _engines(path, value, overrides.engine, report)
     firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
     env = value.get("environment")
@@ -99,6 +100,7 @@ def _host(
         name=name,
         position=Position(*at),
         engine=engine,
+        beside=beside,
         daemon=daemon,
         daemon_positions=positions,
         firewall=firewall,
@@ -127,6 +129,26 @@ def _sysctls(path: str, value: Value | None, report: Report) -> dict[str, str]:
             report.add(value.key_at(key) if value else entry.at, f"{path}.sysctls: {wrong}")
         found[dotted(key)] = entry.text
     return found
+
+
+def _engines(path: str, value: Value, override: str | None, report: Report) -> tuple[str, str]:
+    """The host's engine, and Podman's beside it: ``engines`` has one of Docker's and one of Podman's."""
+    several = value.get("engines")
+    if several is None:
+        return _engine(value.get("engine"), override, report), ""
+    if value.get("engine") is not None:
+        report.add(value.key_at("engine"), f"{path} has both engine and engines: use engines for both")
+    found = {kind_of(item.text): item.text for item in several}
+    if len(list(several)) != 2 or set(found) != {"docker", "podman"}:
+        report.add(several.at, f"{path}.engines: two engines on one host are one of Docker and one of Podman")
+        return "docker", "podman"
+    if override is not None:
+        found[kind_of(_engine(None, override, report))] = override
+        if set(found) != {"docker", "podman"}:
+            wrong = f"{path} has Docker and Podman: {shown(override)} can stand for neither"
+            report.add((OptionName("engine"), 1, 1), wrong)
+            return "docker", ""
+    return found["docker"], found["podman"]
 
 
 def _engine(value: Value | None, override: str | None, report: Report) -> str:

@@ -161,6 +161,10 @@ _INTERFACES = MapOf(Either(Nothing(), _INTERFACE), _LINK, "the name of an interf
 HOST = _record(
     {
         "engine": (EngineName(), "whose behaviour is reproduced: a generation, or a version of it"),
+        "engines": (
+            ListOf(EngineName()),
+            "Docker and Podman on one host, in place of engine; services that name neither are of the first",
+        ),
         "daemon": (DAEMON, "daemon.json, its keys and spelling"),
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
         "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
@@ -232,6 +236,7 @@ OUTSIDE = _record(
 SERVICE = _record(
     {
         "host": (Text("the name of a host"), "the host on which it runs"),
+        "engine": (Text("docker or podman"), "whose container it is, on a host with two engines"),
         "udp_source": _UDP_SOURCE,
         "listen": (_LISTEN, "ports on which it answers, in place of those that its image declares"),
         "rules": (_RULES, "typed in its namespace once everything is up"),

@@ -63,7 +63,7 @@ def remarks(silent: Sequence[str], unpublished: Sequence[Unpublished], most: int
 
 def summary(plan: Plan) -> str:
     """One line of figures: ``docker-20.10, 1 container on 2 networks, 2 ports published``."""
-    engines = ", ".join(sorted({node.engine for node in plan.nodes if node.engine}))
+    engines = ", ".join(plan.engines)
     containers = sum(node.kind == "container" for node in plan.nodes)
     parts = [
         engines,

@@ -25,7 +25,7 @@ def test_a_scenario_opens_with_its_drawing_and_its_claim(file: Path) -> None:
     assert all(line.startswith("#") for line in comment.splitlines() if line)
     assert "# The claim" in comment
     assert "─" in comment or "iptables" in comment
-    assert "engine: docker-" in text or "engine: podman" in text
+    assert "engine: docker-" in text or "engine: podman" in text or "engines: [docker-" in text
 
 
 @pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)

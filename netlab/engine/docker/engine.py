@@ -286,6 +286,8 @@ def _first_index(host: Host) -> int:
 
 def _take_over(state: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host."""
+    if found.neighbour is not None:
+        state.meet(found.neighbour)
     for ruleset in found.rulesets:
         if isinstance(ruleset, NftTable) and ruleset.name == firewalld.TABLE:
             state.firewalld_found = (ruleset, tuple(state.zone))

@@ -40,6 +40,7 @@ def describe(state: HostState) -> HostFacts:
         sysctls=tuple(_sysctls(state)),
         rulesets=tuple(_rulesets(state)),
         listeners=tuple(publish.listeners(state)),
+        next_index=state.next_index,
         proxy=state.daemon.userland_proxy_path,
         publications=tuple(one for found in publications.values() for one in found),
         resolvers=tuple(server for server in servers.values() if server is not None),

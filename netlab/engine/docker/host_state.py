@@ -5,6 +5,7 @@ Nothing here decides anything; the engines do.  :class:`netlab.engine.state.Stat
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from netlab.engine.contract import EngineNote
@@ -16,7 +17,7 @@ from netlab.engine.nft import NftTables
 from netlab.engine.refusal import Subject
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
-from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
+from netlab.model.event import ContainerSpec, EndpointSpec, Neighbour, NetworkSpec
 from netlab.model.family import FAMILIES, Address, Family, Network
 from netlab.model.rules import NftTable
 from netlab.model.scenario import Host, PortMapping, Protocol
@@ -221,6 +222,8 @@ class HostState:
     #: what was read and ignored, and what a real daemon leaves to chance, in order and once each
     notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
+    #: another engine on the same host
+    neighbour: Neighbour = field(default_factory=Neighbour)
     #: what the daemon could not end, in order
     failures: list[str] = field(default_factory=list)
 
@@ -238,6 +241,14 @@ class HostState:
     def note(self, subject: Subject, name: str, text: str, by_chance: bool = False) -> None:
         """Remember what the user should know; ``by_chance``: where a real daemon is not determined."""
         self.notes[EngineNote(subject, name, text, by_chance)] = None
+
+    def meet(self, neighbour: Neighbour) -> None:
+        """Another engine has acted on the host."""
+        known = {ipaddress.ip_network(subnet) for subnet in self.neighbour.subnets}
+        own = tuple(subnet for subnet in self.pools.foreign if subnet not in known)
+        self.pools.foreign = (*own, *map(ipaddress.ip_network, neighbour.subnets))
+        self.next_index = max(self.next_index, neighbour.next_index)
+        self.neighbour = neighbour
 
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""

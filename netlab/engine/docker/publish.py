@@ -202,6 +202,8 @@ def _in_use(state: HostState, host: str, protocol: str, port: int) -> bool:
     """Whether another socket of the host has the port: a wildcard against an address, or a daemon's own."""
     if any(own.port == port and own.protocol == protocol for own in state.host.listen):
         return True
+    if state.neighbour.listens(protocol, host, port):
+        return True
     family = Family.of(host)
     if host == family.any:
         return any(

@@ -167,6 +167,8 @@ def _check_free_of_dependents(state: HostState, node: str) -> None:
 
 def _take_over(state: HostState, found: HostFound) -> None:
     """Go on from what others have made of the host: Podman keeps no account of its rules."""
+    if found.neighbour is not None:
+        state.meet(found.neighbour)
     for ruleset in found.rulesets:
         if isinstance(ruleset, NftTable):
             state.table = NetavarkTable.of(ruleset) if ruleset.chains else None

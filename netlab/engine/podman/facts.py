@@ -26,6 +26,7 @@ def describe(state: HostState) -> HostFacts:
         sysctls=state.sysctls.all(),
         rulesets=tuple(_rulesets(state)),
         listeners=tuple(publish.listeners(state)),
+        next_index=state.next_index,
         publications=tuple(p for c in state.containers.values() for p in publish.publications(state, c)),
         resolvers=tuple(resolvers(state)),
         notes=tuple(state.notes),

@@ -5,6 +5,7 @@ Nothing here decides anything; the engine does. :class:`netlab.engine.state.Stat
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from netlab.engine.contract import EngineNote
@@ -16,7 +17,7 @@ from netlab.engine.podman.traits import Traits
 from netlab.engine.refusal import Subject
 from netlab.engine.sysctls import Sysctls
 from netlab.engine.tables import Tables
-from netlab.model.event import ContainerSpec, EndpointSpec, NetworkSpec
+from netlab.model.event import ContainerSpec, EndpointSpec, Neighbour, NetworkSpec
 from netlab.model.family import FAMILIES, Address, Family, Network
 from netlab.model.scenario import Host, Protocol
 
@@ -152,10 +153,20 @@ class HostState:
     #: what was read and ignored, and what Podman leaves to chance, in order and once each
     notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
+    #: another engine on the same host
+    neighbour: Neighbour = field(default_factory=Neighbour)
 
     def note(self, subject: Subject, name: str, text: str, by_chance: bool = False) -> None:
         """Remember what the user should know; ``by_chance``: what Podman does differently each time."""
         self.notes[EngineNote(subject, name, text, by_chance)] = None
+
+    def meet(self, neighbour: Neighbour) -> None:
+        """Another engine has acted on the host."""
+        known = {ipaddress.ip_network(subnet) for subnet in self.neighbour.subnets}
+        own = tuple(subnet for subnet in self.pools.foreign if subnet not in known)
+        self.pools.foreign = (*own, *map(ipaddress.ip_network, neighbour.subnets))
+        self.next_index = max(self.next_index, neighbour.next_index)
+        self.neighbour = neighbour
 
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""

@@ -108,6 +108,7 @@ def check_free(state: HostState, container: Container) -> None:
     """Raise :class:`Refused` as Podman does for a port that another socket of the host has."""
     taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
     taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
+    taken += [(protocol, port, address) for protocol, address, port in state.neighbour.listening]
     for one in _sockets(container):
         for protocol, port, address in taken:
             if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):
