@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     name = args.name.removesuffix(".yaml")
     if name not in names:
         one = nearest(name, names)
-        near = [known for known in names if name in known] or ([one] if one else [])
+        within = sorted((known for known in names if name in known), key=lambda one: not one.startswith(name))
+        near = within or ([one] if one else [])
         more = f" (did you mean {' or '.join(near)}?)" if near else "; netlab gallery lists them"
         raise UsageError(f"the gallery has no scenario {args.name!r}{more}")
     write(names[name], args.output or f"{name}.yaml", force=args.force)
