@@ -39,7 +39,7 @@ highlight_language = "none"
 PARTS = {
     "Tutorial": ("install", "tutorial", "tutorial.ja", "lessons"),
     "How to": ("gallery", "firewalls", "pytest", "report", "troubleshooting"),
-    "Reference": ("scenario", "verbs", "python", "engines", "conformance", "limits"),
+    "Reference": ("scenario", "verbs", "python", "engines", "docker-to-podman", "conformance", "limits"),
     "Explanation": (
         "journeys",
         "exposure",

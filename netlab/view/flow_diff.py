@@ -50,9 +50,7 @@ def flow_lines(flows: FlowDiff) -> Iterator[Text]:
         yield from heading(title, str(len(found)))
         groups: dict[tuple[str, ...], list[FlowChange]] = {}
         for change in found:
-            groups.setdefault((_words(change.before), _words(change.after), *_reasons(change)), []).append(
-                change
-            )
+            groups.setdefault((*_both(change), *_reasons(change)), []).append(change)
         for (before, after, *reasons), changes in groups.items():
             yield rich.Text.assemble(f"  {before}", (" -> ", "bold"), after)
             for words in reasons:
@@ -67,6 +65,14 @@ def heading(title: str, note: str = "") -> Iterator[Text]:
     """An empty line and a title, followed by ``note``."""
     yield rich.Text("")
     yield rich.Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+
+
+def _both(change: FlowChange) -> tuple[str, str]:
+    """Both journeys in a few words; with addresses where ``sender`` would hide which of its own it was."""
+    before, after = _words(change.before), _words(change.after)
+    if before == after and change.before is not None and change.after is not None:
+        return answer_words(change.before), answer_words(change.after)
+    return before, after
 
 
 def _words(journey: Journey | None) -> str:

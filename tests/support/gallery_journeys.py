@@ -1,13 +1,14 @@
 """The measured journeys of the gallery, of its variants, and of the seed on every engine.
 
 ``nox -s journeys`` measures and writes them again, after the matrix, a scenario or the JSON of a journey has
-changed; tests compare predictions with them.
+changed; tests compare predictions with them. ``nox -s journeys -- --missing`` measures new scenarios only.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -70,10 +71,17 @@ def chosen(flows: list[Flow]) -> list[Flow]:
     return flows[:: -(-len(flows) // MOST)]
 
 
-def record() -> None:
-    """Measure everything; a variant that its engine refuses is left out."""
+def record(*, missing: bool = False) -> None:
+    """Measure everything; a variant that its engine refuses is left out.
+
+    ``missing``: only what is not recorded yet; what is stays as it is, but for files that are gone.
+    """
+    kept = recorded() if missing else {}
     lines = []
     for variant in variants():
+        if variant in kept:
+            lines += written(variant, kept[variant])
+            continue
         try:
             with netlab.Lab(variant.path, **variant.options()) as lab:
                 journeys = lab._measured(chosen(flows_of(lab.plan)), {})
@@ -81,9 +89,15 @@ def record() -> None:
             print(f"{variant}: {error}", flush=True)
             continue
         print(f"{variant}: {len(journeys)} flows", flush=True)
-        lines.append(json.dumps({**variant._asdict(), "flows": len(journeys)}))
-        lines += [json.dumps(one.to_json(), separators=(",", ":"), ensure_ascii=False) for one in journeys]
+        lines += written(variant, journeys)
     FILE.write_bytes(lzma.compress("\n".join(lines).encode(), preset=9))
+
+
+def written(variant: Variant, journeys: list[Journey]) -> Iterator[str]:
+    """The lines of one variant."""
+    yield json.dumps({**variant._asdict(), "flows": len(journeys)})
+    for one in journeys:
+        yield json.dumps(one.to_json(), separators=(",", ":"), ensure_ascii=False)
 
 
 def recorded() -> dict[Variant, list[Journey]]:
@@ -98,4 +112,4 @@ def recorded() -> dict[Variant, list[Journey]]:
 
 
 if __name__ == "__main__":
-    record()
+    record(missing="--missing" in sys.argv)
