@@ -21,6 +21,7 @@ VERBS = {
     "verify": "check what scenarios expect, each in a lab of its own",
     "matrix": "show who can reach what, by which path, as whom",
     "report": "write what a matrix measured as a page: play journeys, see dead rules",
+    "serve": "a page that shows a lab's traffic while it happens",
     "exposure": "show what becomes of all packets at once, and prove it",
     "bench": "measure what each way into a lab costs",
     "diff": "show what another engine, setting or firewall changes",

@@ -12,7 +12,7 @@ from netlab.view.hits import is_jump
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from netlab.model.journey import RuleHit
+    from netlab.model.journey import Journey, RuleHit
     from netlab.model.plan import Plan
     from netlab.plan.live_rules import NativeTable, Rules
 
@@ -42,7 +42,7 @@ class ListedChain:
     policy: str
     rules: list[ListedRule]
     ended_by_policy: list[str] = field(default_factory=list)
-    entered: bool = False  #: a flow met a rule that jumps to it
+    entered: list[str] = field(default_factory=list)  #: the flows that met a rule that jumps to it
 
     @property
     def title(self) -> str:
@@ -52,7 +52,7 @@ class ListedChain:
     @property
     def traversed(self) -> bool:
         """Whether a flow came to it; a base chain that a packet traverses has at least a policy to report."""
-        return self.entered or bool(self.ended_by_policy) or any(rule.flows for rule in self.rules)
+        return bool(self.entered or self.ended_by_policy) or any(rule.flows for rule in self.rules)
 
     def number_of(self, hit: RuleHit) -> int | None:
         """Which of its rules a packet met; None for the policy, and for a rule that is no longer there."""
@@ -84,6 +84,8 @@ class Chains:
                     ]
                     self._add(prefix, host, table.family, table.name, name, policy, listed)
         self._by_name = {(one.host, one.family, one.table, one.name): one for one in self.listed}
+        #: which rules (None: the policy) were counted or forgotten lately, for a page that shows each change
+        self.touched: dict[tuple[str, int | None], tuple[ListedChain, int | None]] = {}
 
     def _add(
         self, prefix: str, host: str, family: str, table: str, name: str, policy: str, rules: list[ListedRule]
@@ -103,11 +105,32 @@ class Chains:
         number = chain.number_of(hit)
         if is_jump(hit):
             target = self._by_name.get((host, hit.family, hit.table, hit.verdict.partition(" ")[2]))
-            if target is not None:
-                target.entered = True
+            if target is not None and flow not in target.entered:
+                target.entered.append(flow)
         flows = chain.ended_by_policy if number is None else chain.rules[number].flows
         if flow not in flows:
             flows.append(flow)
+            self.touched[chain.key, number] = chain, number
+
+    def forget(self, flow: str) -> None:
+        """A flow is no longer among those that are counted."""
+        for chain in self.listed:
+            if flow in chain.entered:
+                chain.entered.remove(flow)
+            for number, flows in ((None, chain.ended_by_policy), *enumerate(r.flows for r in chain.rules)):
+                if flow in flows:
+                    flows.remove(flow)
+                    self.touched[chain.key, number] = chain, number
+
+    def lists(self, journey: Journey) -> bool:
+        """Whether every rule that a journey met is listed: if not, somebody has changed the rules since."""
+        return all(
+            (chain := self.of(leg.node, hit)) is not None
+            and (hit.rule is None or chain.number_of(hit) is not None)
+            for leg in (*journey.legs, *journey.replies)
+            for visit in leg.hooks
+            for hit in visit.rules
+        )
 
 
 def _native_chains(table: NativeTable) -> Iterator[tuple[str, str, list[str]]]:

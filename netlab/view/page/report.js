@@ -5,7 +5,7 @@
   const all = (root, selector) => Array.from(root.querySelectorAll(selector));
 
   // The matrix: a row stays if it has the text, and every word that was chosen.
-  const rows = all(find("flows"), "tr").map((row) => ({ row, text: row.textContent.toLowerCase() }));
+  let rows = [];
   const selects = all(document, "select[data-filter]");
   const differs = find("filter-differs");
   const MOST = 200; // rows that are laid out, until somebody asks for all
@@ -37,7 +37,12 @@
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => { most = MOST; setTimeout(filter, 0); });
-  filter();
+  const collect = () => {
+    rows = all(find("flows"), "tr").map((row) => ({ row, text: row.textContent.toLowerCase() }));
+    filter();
+  };
+  document.addEventListener("flows", collect); // the rows of a live page change
+  collect();
 
   // A journey: the steps of all its sides go on together.
   let flow = null, at = -1, timer = null;

@@ -1,0 +1,1 @@
+"""``netlab serve``: a page of a running lab over HTTP, from a process without rights."""
