@@ -324,7 +324,7 @@ def _direct_rule(entry: JsonValue, path: str) -> DirectRule:
     if chain not in BASE_CHAINS.get(table, ()) or (table, chain) == ("nat", "INPUT"):
         raise refuse(f"direct rule {entry!r}: there is no chain {chain} of table {table} for direct rules")
     try:
-        check_iptables(words[4:], (), (table, chain))
+        check_iptables(words[4:], (), int(family), (table, chain))
     except ExtensionError as error:
         raise refuse(f"direct rule {entry!r}: {error}") from None
     return DirectRule(family, table, chain, int(words[3]), tuple(words[4:]), path)

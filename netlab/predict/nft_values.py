@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netlab.model.family import Family
+from netlab.model.services import SERVICES
 from netlab.predict.nft_tokens import Tokens, family_of
 from netlab.predict.rules import CT_STATES, CT_STATUS, Condition, In, Named
-from netlab.predict.syntax import PROTOCOLS, SERVICES
+from netlab.predict.syntax import PROTOCOLS
 from netlab.predict.xt_matches import ICMP_TYPES
 
 TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}

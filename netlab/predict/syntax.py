@@ -11,6 +11,7 @@ from typing import NoReturn
 from netlab.model.family import Family
 from netlab.model.near import nearest
 from netlab.model.problem import Position, Problem, ScenarioError
+from netlab.model.services import SERVICES
 from netlab.predict.rules import In, Masked
 
 #: /etc/protocols, as far as rules name them
@@ -20,16 +21,6 @@ PROTOCOLS = {
     "icmp6": 58,
     "ospf": 89, "ospfigp": 89, "pim": 103, "ipcomp": 108, "comp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132,
     "mh": 135, "mobility-header": 135, "udplite": 136, "mpls-in-ip": 137, "hopopt": 0, "ip": 0,
-}  # fmt: skip
-#: /etc/services, as far as nft's listings and old dumps name them
-SERVICES = {
-    "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68,
-    "tftp": 69, "http": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,
-    "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143, "imap": 143, "snmp": 161, "snmp-trap": 162,
-    "bgp": 179,
-    "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500, "syslog": 514,
-    "submission": 587, "ldaps": 636, "imaps": 993, "pop3s": 995, "openvpn": 1194, "mysql": 3306,
-    "ipsec-nat-t": 4500, "mdns": 5353, "postgresql": 5432, "http-alt": 8080,
 }  # fmt: skip
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 

@@ -19,6 +19,7 @@ from netlab.model.scenario import (
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
+from netlab.scenario.nft_order import NftTables
 from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.reader import read
 from netlab.scenario.routes import read_host_routes, read_routing_policy
@@ -224,7 +225,8 @@ def _check_file(key: str, name: str, content: str, report: Report) -> None:
     if key == "nftables":
         check_nft_file(name, content, report)
     else:
-        check_iptables_file(name, content, report, "ufw" if key in ("after_rules", "after6_rules") else "")
+        others = "ufw" if key in ("after_rules", "after6_rules") else ""
+        check_iptables_file(name, content, report, others, 6 if "6" in key else 4)
 
 
 def _parse_override(text: str, report: Report) -> Value | None:
@@ -292,7 +294,9 @@ def read_rules(
 
     ``host``: whether it is a host on which they run, which has the engine's bridges.
     """
+    files = tuple(files)
     chains = {name for text in files for name in chains_of(text)}
+    tables = NftTables(files)
     found = []
     for item in (item for value in lists for item in value or ()):
         if not host and BRIDGE in item.text:
@@ -304,6 +308,10 @@ def read_rules(
             report.add(item.at, f"rules: {error}")
             continue
         chains |= made_chains(argv)
+        wrong = tables.wrong(argv) if argv[0] == "nft" else ""
+        if wrong:
+            report.add(item.at, f"rules: {wrong}")
+            continue
         found.append(HostRule(argv, item.position))
     return tuple(found)
 

@@ -27,14 +27,15 @@ def chains_of(text: str) -> frozenset[str]:
     return frozenset(_CHAIN.findall(text))
 
 
-def check_iptables_file(name: str, text: str, report: Report, others: str = "") -> None:
+def check_iptables_file(name: str, text: str, report: Report, others: str = "", family: int = 4) -> None:
     """Report everything in a file of iptables-save's that is not allowed, or that is no line of one.
 
-    ``others``: the beginning of the names of chains that exist without the file (ufw's).
+    ``others``: the beginning of the names of chains that exist without the file (ufw's). ``family``: 4 for a
+    file of iptables, 6 for one of ip6tables.
     """
     if _unprintable(name, text, report):
         return
-    reader = _Reader(name, report, others)
+    reader = _Reader(name, report, others, family)
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if len(line.encode("utf-8", "surrogateescape")) > _LONGEST:
@@ -67,10 +68,11 @@ def _mark(name: str, text: str, offset: int) -> Mark:
 class _Reader:
     """Goes through the lines, and knows the tables and chains so far."""
 
-    def __init__(self, name: str, report: Report, others: str) -> None:
+    def __init__(self, name: str, report: Report, others: str, family: int) -> None:
         self.name = name
         self.report = report
         self.others = others
+        self.family = family
         self.table = ""
         #: whether the file has named a table, even one that does not exist
         self.begun = False
@@ -129,7 +131,7 @@ class _Reader:
             say(2, "a number after -I is not taken: put the lines in their order, each with -A")
             return
         try:
-            check_iptables(arguments, here, (self.table, chain))
+            check_iptables(arguments, here, self.family, (self.table, chain))
         except ExtensionError as error:
             say(2 + error.at, str(error))
             return

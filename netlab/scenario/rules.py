@@ -95,7 +95,7 @@ def parse_rule(line: str, chains: Container[str] = ()) -> tuple[str, ...]:
         more = hint(program, PROGRAMS) or f": only {', '.join(PROGRAMS)} can be called"
         raise RuleError(f"{shown(program)} cannot be called{more}")
     if program in ("iptables", "ip6tables"):
-        _iptables(argv[1:], chains)
+        _iptables(argv, chains)
     else:
         {"nft": _nft, "ip": _ip, "sysctl": _sysctl}[program](argv[1:])
     return argv
@@ -131,9 +131,9 @@ def _refuse(word: str, why: str) -> None:
     raise RuleError(f"{shown(word)} is not allowed here: it {why}")
 
 
-def _iptables(arguments: Sequence[str], chains: Container[str]) -> None:
+def _iptables(argv: Sequence[str], chains: Container[str]) -> None:
     try:
-        check_iptables(arguments, chains)
+        check_iptables(argv[1:], chains, 6 if argv[0] == "ip6tables" else 4)
     except ExtensionError as error:
         raise RuleError(str(error)) from None
 

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from netlab.model.rules import BASE_CHAINS
 from netlab.scenario.tree import hint, shown
+from netlab.scenario.xt_grammar import wrong_words
 
 VERDICTS = frozenset(("ACCEPT", "DROP", "QUEUE", "RETURN"))
 _TARGETS = """
@@ -183,11 +184,15 @@ def is_extension(target: str) -> bool:
 
 
 def check_iptables(
-    arguments: Sequence[str], chains: Container[str], place: tuple[str, str] | None = None
+    arguments: Sequence[str],
+    chains: Container[str],
+    family: int,
+    place: tuple[str, str] | None = None,
 ) -> None:
-    """Raise ExtensionError for a target, match or address that is not allowed; ``chains`` are the user's.
+    """Raise ExtensionError for what is not allowed, or what iptables would refuse; ``chains`` are the user's.
 
     ``place``: the table and chain of a rule that cannot name them itself, as in a file of iptables-save's.
+    ``family``: 4 for iptables, 6 for ip6tables.
     """
     _check_negation(arguments)
     table, chain = place or _place(arguments)
@@ -217,6 +222,9 @@ def check_iptables(
             or any(means(name, option, 2) and extension in used for extension, option in ITS_HOSTS)
         ):
             _addresses(one)
+    wrong = wrong_words(arguments, family)
+    if wrong is not None:
+        raise ExtensionError(wrong[1], wrong[0])
 
 
 def _check_negation(arguments: Sequence[str]) -> None:

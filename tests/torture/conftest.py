@@ -36,6 +36,7 @@ _FIGURES: list[str] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="the counts of the goals, not a taste of them")
+    parser.addoption("--rounds", type=int, default=None, help="so many of everything that is counted")
     parser.addoption("--torture-seed", type=int, default=None, help="the same random instants again")
 
 
@@ -45,16 +46,18 @@ class Scale:
 
     full: bool
     seed: int
+    rounds: int | None = None
 
     def __call__(self, few: int, many: int) -> int:
-        return many if self.full else few
+        return self.rounds or (many if self.full else few)
 
 
 @pytest.fixture(scope="session")
 def scale(request: pytest.FixtureRequest) -> Scale:
     seed = request.config.getoption("--torture-seed")
     full = bool(request.config.getoption("--full"))
-    return Scale(full, time.time_ns() % 10**6 if seed is None else seed)
+    rounds = request.config.getoption("--rounds")
+    return Scale(full, time.time_ns() % 10**6 if seed is None else seed, rounds)
 
 
 @pytest.fixture
