@@ -36,7 +36,9 @@ LATER = re.compile(
     "required before|invalid range|contiguous|ewmalog|policy match|twice|must be 0 <= p"
 )
 #: Options of which iptables reads the digits that a value begins with, or that wrap around.
-LOOSE = re.compile("--(weekdays|monthdays|limit|hashlimit|connlimit-mask|hmark|(src|dst)-range|to|ctevents|time(start|stop))|port 65536")
+LOOSE = re.compile(
+    "--(weekdays|monthdays|limit|hashlimit|connlimit-mask|hmark|(src|dst)-range|to|ctevents|timest)|port 65536"
+)
 
 
 def refused(lines: list[str]) -> dict[str, str]:
