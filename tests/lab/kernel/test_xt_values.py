@@ -37,7 +37,7 @@ LATER = re.compile(
 )
 #: Options of which iptables reads the digits that a value begins with, or that wrap around.
 LOOSE = re.compile(
-    "--(weekdays|monthdays|limit|hashlimit|connlimit-mask|hmark|(src|dst)-range|to|ctevents|timest)|port 65536"
+    "--(weekdays|monthdays|limit|hashlimit|connlimit-mask|hmark|(src|dst)-range|to|ctevents|times)|port 65536"
 )
 
 
