@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.cli.matrix import variants_of
-from netlab.cli.output import open_output, print_json, say
+from netlab.cli.output import print_json, say
 from netlab.cli.progress import Progress
 from netlab.cli.scenarios import as_typed, only_group, read_group, running_lab
 from netlab.lab.cost.measure import BenchVariant, measure
+from netlab.lab.output_file import open_output
 from netlab.model.errors import OptionError
 from netlab.plan import make
 from netlab.plan.diff import applicable

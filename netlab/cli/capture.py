@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli.interrupted import UntilInterrupted
-from netlab.cli.output import open_output, say
+from netlab.cli.output import say
 from netlab.cli.shell import find_target
 from netlab.lab.client.capture import Capturing, sources_in
+from netlab.lab.output_file import open_output
 from netlab.model.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from netlab.cli.asciicast import Recording
 from netlab.cli.demo_screen import Screen
 from netlab.cli.demo_teacher import Teacher
 from netlab.cli.gallery_page import scenarios
-from netlab.cli.output import open_output, print_json
+from netlab.cli.output import print_json
 from netlab.lab.lessons import prepare
+from netlab.lab.output_file import open_output
 from netlab.lesson.lesson import Show
 from netlab.lesson.read import lessons, read_lesson
 from netlab.model.errors import UsageError

@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from netlab.cli.arguments.graph import FORMS
-from netlab.cli.output import open_output, print_text
+from netlab.cli.output import print_text
 from netlab.cli.scenarios import one_scenario, running_lab
+from netlab.lab.output_file import open_output
 from netlab.plan import make
 from netlab.view import graph
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, Any
+from typing import Any
 
 from netlab import json_text
 from netlab.cli.help import columns
@@ -14,14 +14,6 @@ from netlab.view.plain import visible
 
 #: Version of every JSON document that the verbs of this room print.
 SCHEMA_VERSION = 1
-
-
-def open_output(path: str, *, buffered: bool = True) -> IO[bytes]:
-    """Open the file of an option for writing; raises UsageError if that is impossible."""
-    try:
-        return open(path, "wb", buffering=-1 if buffered else 0)
-    except OSError as error:
-        raise exhausted(error) or UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_anew(path: str, data: bytes, *, replace: bool) -> None:

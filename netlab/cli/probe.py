@@ -8,11 +8,12 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from netlab.cli.output import open_output, print_text
+from netlab.cli.output import print_text
 from netlab.cli.status import the_lab
 from netlab.journey.sentence import sentence
 from netlab.lab.client.instrument import measuring
 from netlab.lab.load import load_plan
+from netlab.lab.output_file import open_output
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
 from netlab.model.outcome import UNKNOWN
@@ -90,8 +91,9 @@ def _finish(args: argparse.Namespace, show: _Show) -> None:
     """Show what waited for all journeys."""
     show.finish()
     if args.svg is not None:
+        drawing = path.svg(show.journeys, show.plan).encode()
         with open_output(args.svg) as file:
-            file.write(path.svg(show.journeys, show.plan).encode())
+            file.write(drawing)
 
 
 def _read(texts: Iterable[str]) -> Iterable[tuple[str, int]]:

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.matrix import variants_of
-from netlab.cli.output import open_output, say
+from netlab.cli.output import say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
 from netlab.journey.matrix import Selection
+from netlab.lab.output_file import open_output
 from netlab.lab.temporary import observe, observed
 from netlab.version import __version__
 from netlab.view.matrix_flows import unmeasured

@@ -10,11 +10,12 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from netlab.cli.interrupted import UntilInterrupted
-from netlab.cli.output import open_output, print_text, say
+from netlab.cli.output import print_text, say
 from netlab.cli.shell import find_target
 from netlab.journey.filter import WORDS, parse_filter
 from netlab.lab import state
 from netlab.lab.client.instrument import watching
+from netlab.lab.output_file import open_output
 from netlab.measure import pcapng
 from netlab.measure.live import Live
 from netlab.measure.pcapng import section

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.cli.output import open_output, print_json, print_text, say
+from netlab.cli.output import print_json, print_text, say
 from netlab.cli.scenarios import read_group, scenario_groups
 from netlab.journey.expect import exit_code
+from netlab.lab.output_file import open_output
 from netlab.lab.prediction import Prediction
 from netlab.lab.stages import planned
 from netlab.lab.temporary import verify

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netlab.predict.rules import In, Named, Never, Step
 from netlab.predict.syntax import Where, Word
+from netlab.scenario.xt_options import shape
 
 _HEAD = {
     "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--in-interface": "-i",
@@ -82,17 +83,36 @@ def take_apart(words: Sequence[Word], where: Where) -> RuleWords:
             found = reader.value(word)
             rule.target, rule.goto = Extension(found.text, found.column), name == "-g"
         elif name.startswith("-") and len(name) > 1:
-            owner = rule.target or (rule.matches[-1] if rule.matches else None)
-            if owner is None:
-                loaded = _OF_PROTOCOL.get(protocol, protocol)
-                if not loaded:
-                    where.wrong(f"{name} belongs to no match: expected -m NAME before it", word.column)
-                rule.matches.append(owner := Extension(loaded, word.column))
+            owner, name = _owner(rule, name, protocol, word, where)
             owner.options.append(ExtensionOption(name, list(reader.arguments()), negated, word.column))
         else:
             where.wrong(f"{word.text!r} does not belong here: expected an option", word.column)
         negated = False
     return rule
+
+
+def _owner(rule: RuleWords, name: str, protocol: str, word: Word, where: Where) -> tuple[Extension, str]:
+    """The extension that has an option, and the option in full; raises ScenarioError if none has it.
+
+    As iptables finds it: an extension that was named before has it, or else the match of the protocol's name,
+    which need not be named: ``-p tcp -m comment --comment x --dport 80``.
+    """
+    family = where.family.value
+    named = [*([rule.target] if rule.target is not None else []), *reversed(rule.matches)]
+    implied = _OF_PROTOCOL.get(protocol, protocol)
+    if implied and not any(one.name == implied for one in named):
+        named.append(Extension(implied, word.column))
+    shapes = [(one, shape(one.name, family)) for one in named]
+    for whole in (True, False):
+        for one, found in shapes:
+            for option in found.options if found is not None else ():
+                if option == name[2:] if whole else option.startswith(name[2:]):
+                    if one.name == implied and one not in rule.matches and one is not rule.target:
+                        rule.matches.append(one)
+                    return one, f"--{option}"
+    if not named:
+        where.wrong(f"{name} belongs to no match: expected -m NAME before it", word.column)
+    return named[0], name
 
 
 class _Reader:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from netlab.lab.client.capture import Capturing, sources_in
+from netlab.lab.output_file import open_output
 from netlab.model.errors import NetlabError
 from netlab.view.console import console
 from netlab.view.journey import journey_view, summary
@@ -71,10 +72,10 @@ class Watch:
             try:
                 found = self.lab.rules(host)
             except NetlabError as error:
-                path.write_text(f"not to be had: {error}\n")
+                _write(path, f"not to be had: {error}\n")
                 yield f"netlab: rules of {name}.{host}", f"not to be had: {error}"
                 continue
-            path.write_text(f"{found}\n")
+            _write(path, f"{found}\n")
             hit = list(_hit(found)) or ["no rule was hit"]
             yield f"netlab: rules of {name}.{host} that were hit", "\n".join([*hit, f"all rules: {path}"])
         if self.capturing is not None:
@@ -83,7 +84,7 @@ class Watch:
     def _journeys(self, folder: Path) -> str:
         journeys = list(self.lab.journeys)
         lines = [json.dumps(journey.to_json(), ensure_ascii=False) for journey in journeys]
-        (folder / f"{self.lab.name}.journeys.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        _write(folder / f"{self.lab.name}.journeys.jsonl", "".join(f"{line}\n" for line in lines))
         if not journeys:
             return "no flow was measured"
         text = StringIO()
@@ -104,7 +105,7 @@ class Watch:
             return f"not to be had: {error}"
         path = folder / f"{self.lab.name}.pcapng"
         self.output.seek(0)
-        with path.open("wb") as file:
+        with open_output(path) as file:
             shutil.copyfileobj(self.output, file)
         lost = f", {self.capturing.lost} lost" if self.capturing.lost else ""
         return f"{self.capturing.packets} packets{lost}: {path}"
@@ -129,6 +130,11 @@ def _hit(rules: Rules) -> Iterator[str]:
                 chain_name = words[1]
             elif (found := _COUNTER.search(line)) is not None and found[1] != "0":
                 yield f"{found[1]} packets  nft {table.family} {table.name}  {chain_name}: {' '.join(words)}"
+
+
+def _write(path: Path, text: str) -> None:
+    with open_output(path) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def folder_of(item: pytest.Item) -> Path:

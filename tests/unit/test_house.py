@@ -178,6 +178,28 @@ OWN_ROOT = {
 }
 
 
+#: Modules that write files of netlab's own, or of those who work on it.
+WRITERS = {
+    "cli/output.py", "cli/main.py", "cli/shell.py", "cli/gallery_page.py", "cli/manual.py", "cli/trace.py",
+    "lab/output_file.py",
+}  # fmt: skip
+
+
+@over([path for path in MODULES if named(path).startswith(("cli/", "view/", "testing/", "lab/client/"))])
+def test_one_function_opens_files_for_output(path: Path) -> None:
+    if named(path) in WRITERS:
+        return
+    found = [
+        ast.unparse(node)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        and re.search(r"(\.write_(text|bytes)|(^|\.)open)$", ast.unparse(node.func))
+        and re.search(r"write_|[\"'][wax]b?[\"']|O_WRONLY|O_RDWR", ast.unparse(node))
+        and "devnull" not in ast.unparse(node)
+    ]
+    assert found == []
+
+
 @over(MODULES)
 def test_no_path_goes_through_a_programs_root(path: Path) -> None:
     texts = [

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from netlab.kernel.channel import Channel
 from netlab.lab.client.nodes import resolve
+from netlab.lab.output_file import open_output
 from netlab.model.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import IO
 
     from netlab.lab.client.client import Client
     from netlab.model.plan import Plan
@@ -92,7 +94,7 @@ class Capture:
         self.path = os.fspath(path)
         self._client = client
         self._sources = sources
-        self._file = -1
+        self._file: IO[bytes] | None = None
         self._capturing: Capturing | None = None
 
     @property
@@ -120,11 +122,11 @@ class Capture:
         return self._capturing.lost if self._capturing else 0
 
     def __enter__(self) -> Capture:
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._file = open_output(self.path, buffered=False)
         try:
-            self._capturing = Capturing(self._client, self._sources, self._file)
+            self._capturing = Capturing(self._client, self._sources, self._file.fileno())
         except BaseException:
-            os.close(self._file)
+            self._file.close()
             raise
         return self
 
@@ -137,7 +139,8 @@ class Capture:
             if kind is None:
                 raise
         finally:
-            os.close(self._file)
+            if self._file is not None:
+                self._file.close()
 
 
 def sources_in(plan: Plan, node: str | None = None, interface: str | None = None) -> list[Source]:

@@ -206,7 +206,7 @@ def test_rich_rules(rule: str, family: Family, chain: str, text: str) -> None:
         ({"default_zone": "nowhere"}, "there is no zone 'nowhere'"),
         ({"direct": ["ipv4 filter INPUT -j ACCEPT"]}, "write FAMILY TABLE CHAIN PRIORITY ARGUMENTS"),
         ({"direct": ["ipv4 filter MINE 0 -j ACCEPT"]}, "there is no chain MINE of table filter"),
-        ({"direct": ["ipv4 filter INPUT 0 -s ::1 -j DROP"]}, "::1 is not an ipv4 address"),
+        ({"direct": ["ipv4 filter INPUT 0 -s ::1 -j DROP"]}, '"::1" is no IPv4 address'),
         ({"direct": ["ipv4 filter INPUT 0 -p tcp"]}, "has no -j"),
         (
             {"zones": {"public": {"rich_rules": ["rule priority=1 accept"]}}},

@@ -101,6 +101,23 @@ def test_a_rule_of_iptables_is_its_steps(rule: str, steps: tuple[Step, ...]) -> 
     assert steps_of(rule) == steps
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-p tcp -m comment --comment x --dport 99 -j DROP",
+        "-p tcp -j DROP -m comment --comment x --dport 99",
+        "-p tcp --dpo 99 -j DROP",
+        "-j DROP -p tcp --destination-port 99",
+        "-p 6 -m conntrack --ctstate NEW --dport 99 -j DROP",
+    ],
+)
+def test_an_option_belongs_to_the_extension_that_has_it(rule: str) -> None:
+    """Not to the one before it: ``--dport`` behind a comment was none of the comment's, and was not read."""
+    plain = steps_of("-A INPUT -p tcp -m tcp --dport 99 -j DROP")
+    steps = [step for step in steps_of(f"-A INPUT {rule}") if not str(step).startswith("In(name='ct state'")]
+    assert [step for step in steps if step in plain] == list(plain)
+
+
 def test_targets_of_other_tables() -> None:
     to = Translate("dst", (0xC0A80A0A, 0xC0A80A0A), (80, 80))
     assert steps_of("-A PREROUTING -j DNAT --to-destination 192.168.10.10:80", "nat") == (to,)
