@@ -1,8 +1,8 @@
 """The one way in which netlab opens a file that a user names for output.
 
 Somebody else may have prepared the folder. So a link is never followed (a relative path has none in any
-part), only regular files are emptied, and nothing is waited for: a pipe that nobody reads is an error. Devices,
-and descriptors of one's own (``/dev/stdout``, ``>(…)`` of a shell), are opened as they are.
+part), only regular files are emptied, and nothing is waited for: a pipe that nobody reads is an error.
+Devices, and descriptors of one's own (``/dev/stdout``, ``>(…)`` of a shell), are opened as they are.
 """
 
 from __future__ import annotations
