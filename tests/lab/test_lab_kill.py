@@ -129,3 +129,31 @@ def test_an_interrupted_up_cleans_up_and_says_130(netlab: Any) -> None:
     assert process.returncode in (130, 0)
     if process.returncode == 130:
         assert not record.parent.exists()
+
+
+@pytest.mark.parametrize("verb", ["report", "demo"])
+def test_a_kill_of_a_verb_that_builds_its_own_lab_leaves_nothing(
+    anyones: Any, verb: str, tmp_path: Path
+) -> None:
+    """SIGKILL of the command line while its lab is up: the lab goes, and no file is half written."""
+    file = tmp_path / "report.html"
+    arguments = ["report", SEED, "-o", file] if verb == "report" else ["demo", "4", "--auto"]
+    process = anyones.start(*arguments)
+    labs = anyones.state / "labs"
+    until(lambda: any(_is_ready(record) for record in labs.glob("*/lab.json")), "a lab is up")
+    (record,) = labs.glob("*/lab.json")
+    inode = pid_namespace(json.loads(record.read_text())["pid"])
+    process.kill()
+    process.communicate()
+    until(lambda: not in_pid_namespace(inode), "no process of the lab is left")
+    assert not file.exists()
+    assert len(anyones("ls").stdout.splitlines()) == 1  # the head of the table
+    anyones("clean")
+    assert not any(labs.glob("*"))
+
+
+def _is_ready(record: Path) -> bool:
+    try:
+        return bool(json.loads(record.read_text())["ready"])
+    except (OSError, ValueError, KeyError):
+        return False  # it is being written
