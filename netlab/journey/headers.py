@@ -26,8 +26,9 @@ _FRAGMENT_HEADER: Final = 44
 _PORTS = Struct(">HH")
 _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 _ECHO: Final = {(1, 0), (1, 8), (58, 128), (58, 129)}
-#: destination unreachable, source quench, redirect, time exceeded, parameter problem: what quotes a packet
-_ERRORS_IPV4: Final = frozenset((3, 4, 5, 11, 12))
+#: Destination unreachable, time exceeded, parameter problem. A redirect (5) and a source quench (4) quote a
+#: packet, too, but it went on its way.
+_ERRORS_IPV4: Final = frozenset((3, 11, 12))
 #: Ethernet, IPv4
 _ARP_IPV4: Final = b"\0\1\x08\0"
 #: neighbour solicitation and advertisement

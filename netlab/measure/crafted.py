@@ -262,7 +262,8 @@ def _quoted(packet: bytes) -> tuple[bytes, Icmp] | None:
     if headers is None:
         return None
     sender, kind, code, inner = headers
-    errors = (3, 4, 5, 11, 12) if packet[0] >> 4 == 4 else (1, 2, 3, 4)
+    # No redirect (5), and no source quench (4): the packet that they quote went on its way.
+    errors = (3, 11, 12) if packet[0] >> 4 == 4 else (1, 2, 3, 4)
     key = _key(inner.ljust(60, b"\0")) if kind in errors and inner else None
     return None if key is None else (key, Icmp(kind, code, sender))
 

@@ -37,6 +37,8 @@ def disagreement(journey: Journey, told: PlainAnswer, planted: Sequence[Planted]
 
 def _outcome(journey: Journey) -> str:
     icmp = journey.icmp
+    if journey.flow.to.endswith("/icmp"):
+        return journey.outcome  # a ping is told of each error
     if journey.outcome == "unreachable" and icmp is not None and (icmp.type, icmp.code) in _LIKE_A_RESET:
         return "refused"
     if journey.outcome == "no-route" and journey.errno in ("EHOSTUNREACH", "ENETUNREACH", "EACCES"):

@@ -29,7 +29,7 @@ class Question:
     @property
     def protocol(self) -> str:
         """``tcp`` or ``udp``."""
-        return self.text.rpartition("/")[2]
+        return self.text.rpartition("/")[2].partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,27 @@ x-netlab:
         Question("db -> host:8053/udp", (8053, 53), "db", "web"),
         Question("api -> host:9090/tcp", (9090, 90), "api", "api", both=True),
         Question("web -> localhost:80/tcp", (80,), "web", "web"),
+        Question("client -> host/icmp", (80,), "client", "client", both=True),
+        Question("web -> client/icmp", (80,), "web", "client"),
+        Question("client -> web/icmp", (80,), "client", "web"),
+        Question("web -> db/icmp", (80,), "web", "db"),
+        Question("web -> api/icmp", (80,), "web", "api"),
+        Question("host -> web/icmp", (80,), "web", "web"),
+        Question("api -> client/icmp", (80,), "api", "client", both=True),
+        Question("web -> host/icmp", (80,), "web", "web"),
+        Question("client -> neighbour/icmp via host", (80,), "client", "neighbour", both=True),
+        Question("neighbour -> web:80/tcp via host", (80,), "neighbour", "web"),
+        Question("client -> db:5432/tcp via host", (5432,), "client", "db"),
+        Question("client -> neighbour:7000/tcp via host", (7000,), "client", "neighbour", both=True),
+        Question("client -> neighbour:7000/udp via host", (7000,), "client", "neighbour"),
+        Question("web -> db:5432/tcp via host", (5432,), "web", "db"),
+        Question("web -> api:90/tcp via host", (90,), "web", "api"),
+        Question("neighbour -> api:90/tcp via host", (90,), "neighbour", "api", both=True),
+        Question("client -> host:8080/tcp from 198.51.100.3", (8080, 80), "client", "web"),
+        Question("client -> host:8080/tcp from 203.0.113.9", (8080, 80), "client", "web"),
+        Question("client -> host:8053/udp from 203.0.113.9", (8053, 53), "client", "web"),
+        Question("web -> host:8080/tcp from 172.30.0.77", (8080, 80), "web", "web"),
+        Question("client -> web:80/tcp via host from 172.18.0.99", (80,), "client", "web"),
     ),
 )
 TWINS = Layout(
@@ -141,6 +162,13 @@ x-netlab:
         Question("two -> localhost:8080/tcp", (8080, 80), "shop", "shop", "two", both=True),
         Question("one -> two:8080/tcp", (8080, 80), "shop", "shop", "two", both=True),
         Question("client -> two:81/tcp", (81,), "client", "shop", "two", both=True),
+        Question("client -> one/icmp", (80,), "client", "client", "one", both=True),
+        Question("web -> two/icmp", (80,), "web", "web", "one"),
+        Question("one -> two/icmp", (80,), "web", "web", "one", both=True),
+        Question("client -> shop:80/tcp via two", (80,), "client", "shop", "two"),
+        Question("client -> web:80/tcp via one", (80,), "client", "web", "one"),
+        Question("client -> web/icmp via one", (80,), "client", "web", "one"),
+        Question("client -> two:8080/tcp from 198.51.100.1", (8080, 80), "client", "shop", "two"),
     ),
 )
 LAYOUTS = (ONE, ONE, ONE, TWINS)

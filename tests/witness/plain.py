@@ -9,7 +9,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netlab.kernel import netns
@@ -50,9 +50,17 @@ class Asking:
     """One flow under way."""
 
     def __init__(
-        self, namespace: int, address: str, protocol: str, port: int, *, patiently: bool = False
+        self,
+        namespace: int,
+        flow: Flow,
+        *,
+        patiently: bool = False,
+        prepare: Callable[[socket.socket, Flow], None] | None = None,
     ) -> None:
-        """``patiently``: wait three times as long as netlab."""
+        """``patiently``: wait three times as long as netlab. ``prepare``: what the socket needs before."""
+        address, protocol, port = flow.address, flow.protocol, flow.port or 0
+        #: netlab sends such a flow's first segment alone
+        self._handshake = prepare is not None
         self._data = b""
         self._connected = False
         #: seconds for the handshake, and again for the answer
@@ -66,6 +74,8 @@ class Asking:
             self._datagram = protocol == "udp"
             if not self._datagram:  # closed, it sends a reset, and nothing again
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if prepare is not None:
+                prepare(self.sock, flow)
             number = self.sock.connect_ex((address, port))
             if number not in (0, errno.EINPROGRESS):
                 self._failed(OSError(number, os.strerror(number)))
@@ -111,6 +121,9 @@ class Asking:
                         self._failed(OSError(number, os.strerror(number)))
                     return self._late()
                 self._connected, self._began = True, time.monotonic()
+                if self._handshake:
+                    self._end("ok")
+                    return self.found
                 self.sock.send(_REQUEST)
             data = self.sock.recv(65536)
             self._data += data
@@ -140,14 +153,8 @@ class Asking:
         self.sock.close()
 
 
-def ask(
-    namespaces: Mapping[str, int], flows: Sequence[Flow], *, patiently: bool = False
-) -> list[PlainAnswer]:
-    """Every flow at the same time; ``namespaces``: origin → descriptor."""
-    asking = [
-        Asking(namespaces[flow.origin], flow.address, flow.protocol, flow.port or 0, patiently=patiently)
-        for flow in flows
-    ]
+def wait_for(asking: Sequence[Asking]) -> list[PlainAnswer]:
+    """The answers to flows that are asked at the same time."""
     poll = select.poll()
     for one in asking:
         poll.register(one.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)

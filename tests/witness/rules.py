@@ -81,10 +81,21 @@ class Place:
     target: str
 
 
+def _native_match(rng: random.Random, place: Place) -> str:
+    """The same for nft."""
+    if place.protocol == "icmp":
+        kind = rng.choice(["echo-request", "echo-request", "echo-reply"])
+        return f"{'icmpv6' if place.family == 6 else 'icmp'} type {kind}"
+    return f"{place.protocol} dport {rng.choice(place.ports)}"
+
+
 Kind = Callable[[random.Random, str, Place], Planted]
 
 
 def _match(rng: random.Random, place: Place) -> str:
+    if place.protocol == "icmp":
+        kind = rng.choice(["echo-request", "echo-request", "echo-reply"])
+        return f"-p ipv6-icmp --icmpv6-type {kind}" if place.family == 6 else f"-p icmp --icmp-type {kind}"
     return (
         f"-p {place.protocol} --{rng.choice(['dport', 'dport', 'dport', 'sport'])} {rng.choice(place.ports)}"
     )
@@ -150,21 +161,21 @@ def native(rng: random.Random, name: str, place: Place) -> Planted:
     if hook in ("input", "forward", "output"):
         verdicts.append("reject")
     node = rng.choice([place.host, place.host, place.host, place.origin, place.target])
-    port = f"{place.protocol} dport {rng.choice(place.ports)}"
-    return _nft(node, name, "inet", "filter", hook, priority, f"{port} do {rng.choice(verdicts)}")
+    match = _native_match(rng, place)
+    return _nft(node, name, "inet", "filter", hook, priority, f"{match} do {rng.choice(verdicts)}")
 
 
 def bridge(rng: random.Random, name: str, place: Place) -> Planted:
     """A drop of the bridge family."""
     hook = rng.choice(["prerouting", "input", "forward", "output", "postrouting"])
-    rule = f"{place.protocol} dport {rng.choice(place.ports)} do drop"
+    rule = f"{_native_match(rng, place)} do drop"
     return _nft(place.host, name, "bridge", "filter", hook, rng.choice([-200, 0, 100]), rule)
 
 
 def device(rng: random.Random, name: str, place: Place) -> Planted:
     """A drop at a device."""
     hook = rng.choice(["ingress", "egress"])
-    rule = f"{place.protocol} dport {rng.choice(place.ports)} do drop"
+    rule = f"{_native_match(rng, place)} do drop"
     if rng.random() < 0.3:
         return _nft(place.target, name, "netdev", "filter", hook, 0, rule, "eth0")
     return _nft(place.host, name, "netdev", "filter", hook, 0, rule, rng.choice(place.devices))
@@ -260,7 +271,7 @@ def addresses(rng: random.Random, name: str, place: Place) -> Planted:
 def own_chain(rng: random.Random, name: str, place: Place) -> Planted:
     """A native table of the administrator's, at the usual priority: what /etc/nftables.conf has."""
     hook = rng.choice(["input", "forward", "output"])
-    rule = f"{place.protocol} dport {rng.choice(place.ports)} do {rng.choice(['drop', 'reject', 'accept'])}"
+    rule = f"{_native_match(rng, place)} do {rng.choice(['drop', 'reject', 'accept'])}"
     return replace(_nft(place.host, name, "inet", "filter", hook, 0, rule), ordinary=True)
 
 
@@ -270,3 +281,16 @@ KINDS: tuple[Kind, ...] = (
     filters, filters, own_filters, addresses, own_chain, native, native, native, bridge, device,
     rewriting, data, data, copy, legacy, route, queue, handed, limited,
 )  # fmt: skip
+#: of these, what can be about an echo request
+PINGED: tuple[Kind, ...] = (
+    filters,
+    filters,
+    own_filters,
+    addresses,
+    own_chain,
+    native,
+    native,
+    bridge,
+    device,
+    legacy,
+)

@@ -29,12 +29,13 @@ from netlab.measure.worker import RemoteSession
 from netlab.model.errors import NetlabError
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
+from witness.by_hand import ask, asking, is_by_hand, routed, unlike_sockets
 from witness.judge import blamed, disagreement, wrong_decision
 from witness.layouts import LAYOUTS, Layout, flows_of, place_of
-from witness.plain import Asking, PlainAnswer, ask
+from witness.plain import PlainAnswer
 from witness.quiet import hush
 from witness.readings import Compared, Readings
-from witness.rules import KINDS, ORDINARY, CommandFailed, Planted
+from witness.rules import KINDS, ORDINARY, PINGED, CommandFailed, Planted
 from witness.tally import RUNS, Count, page, save
 
 #: sets of rules in one lab
@@ -85,7 +86,8 @@ class Bench:
             for rule in planted:
                 rule.put_in(places)
                 put.append(rule)
-            told = ask(self._homes(flows), flows)
+            with routed(self.lab, list(flows)):
+                told = ask(self._homes(flows), flows)
             if any(one.outcome != "ok" for one in told):
                 self._forget()
             self._readings.begin()
@@ -101,7 +103,10 @@ class Bench:
                     flows,
                     journeys,
                     compared,
-                    (disagreement(j, t, planted) for j, t in zip(journeys, told, strict=True)),
+                    (
+                        "" if unlike_sockets(f, {r.node for r in planted}) else disagreement(j, t, planted)
+                        for f, j, t in zip(flows, journeys, told, strict=True)
+                    ),
                     strict=True,
                 )
             ]
@@ -113,7 +118,8 @@ class Bench:
     def _patiently(self, flow: Flow, journey: Journey, told: PlainAnswer) -> PlainAnswer:
         """Plain sockets once more, if they got no answer in time: a server on a busy machine may be late."""
         if journey.outcome == "ok" and told.late:
-            return ask(self._homes([flow]), [flow], patiently=True)[0]
+            with routed(self.lab, [flow]):
+                return ask(self._homes([flow]), [flow], patiently=True)[0]
         return told
 
     def _homes(self, flows: Sequence[Flow]) -> dict[str, int]:
@@ -133,21 +139,29 @@ class Bench:
         if journey.outcome in ("ok", "unmeasured") or not any(rule.count for rule in planted):
             return ""
         before = self._hits(planted)
-        asking = Asking(self._homes([flow])[flow.origin], flow.address, flow.protocol, flow.port or 0)
+        if flow.source is None and unlike_sockets(flow, {rule.node for rule in planted}):
+            return ""
+        with routed(self.lab, [flow]):
+            return self._counted(flow, journey, planted, before)
+
+    def _counted(
+        self, flow: Flow, journey: Journey, planted: Sequence[Planted], before: Mapping[str, int]
+    ) -> str:
+        one = asking(self._homes([flow]), flow)
         named = [rule.name for rule in blamed(journey, planted)]
         try:
             while True:
                 told: PlainAnswer | None = None
                 end = time.monotonic() + 0.1
                 while told is None and time.monotonic() < end:
-                    told = asking.look()
+                    told = one.look()
                     _wait(0.003)
                 after = self._hits(planted)
                 hit = {name: after[name] - before[name] for name in after}
                 if told is not None or any(hit[name] for name in named):
                     return wrong_decision(journey, hit, planted)
         finally:
-            asking.close()
+            one.close()
             ends = {flow.origin, flow.target.name, *self.layout.hosts}
             self._forget(ends & set(self.layout.nodes))  # before a server sends again: it would count
 
@@ -220,6 +234,8 @@ class Run:
         """Some random rules, and some flows of which one is the rules' own."""
         place, question = place_of(bench.lab, bench.layout, rng)
         kinds = ORDINARY if rng.random() < 0.4 else KINDS
+        if place.protocol == "icmp":
+            kinds = PINGED
         number = rng.choice([0, 1, 1, 1, 2, 3])
         # A name never comes twice in a lab: a table made anew would have the handles of the one before.
         planted = [rng.choice(kinds)(rng, f"w{next(bench.numbers)}", place) for _ in range(number)]
@@ -232,15 +248,16 @@ class Run:
         with self._lock:
             self.count.rulesets += 1
             for flow, one in zip(flows, results, strict=True):
-                self._note(bench.layout, planted, one, f"{words} {_shown(flow, planted)}")
+                self._note(bench.layout, flow, planted, one, f"{words} {_shown(flow, planted)}")
         for flow, one in zip(flows, results, strict=True):
             if one.problem:
                 self._look_again(bench, planted, flow, one, words)
 
-    def _note(self, layout: Layout, planted: Sequence[Planted], one: Judged, shown: str) -> None:
+    def _note(self, layout: Layout, flow: Flow, planted: Sequence[Planted], one: Judged, shown: str) -> None:
         count, journey = self.count, one.journey
         unmeasured, undecided = journey.outcome == "unmeasured", journey.decided_by.kind == "unmeasured"
         count.flows += 1
+        count.by_hand += is_by_hand(flow)
         count.twins += len(layout.hosts) > 1
         count.outcomes[journey.outcome] += 1
         count.hooks += one.compared.hooks

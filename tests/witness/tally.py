@@ -24,6 +24,7 @@ class Count:
     flows: int = 0
     rulesets: int = 0
     labs: int = 0
+    by_hand: int = 0  #: flows of ICMP, with another next hop, or from a forged source
     twins: int = 0  #: flows in labs of two hosts with equal subnets
     ordinary: int = 0  #: flows on hosts with rules that do not hide from a trace
     ordinary_unmeasured: int = 0
@@ -96,6 +97,7 @@ def page(runs: list[Count]) -> str:
 |---|---|
 | flows | {count.flows} |
 | of these in labs of two hosts with equal subnets | {count.twins} |
+| of these ICMP echoes, flows `via` another node, or from a forged source | {count.by_hand} |
 | sets of rules | {count.rulesets} |
 | labs | {count.labs} |
 | false | {len(count.false)} |
@@ -157,6 +159,9 @@ netlab and by plain sockets in the same node. Three other readings are compared 
   been hit, and a rule that ends packets and was hit must have decided;
 * **other decoders of the same kernel**: each packet at each hook, its interfaces, its rules and their
   verdicts as `nft monitor trace` prints them, and addresses before and after NAT as `conntrack -E` does.
+
+A ping is asked by a raw socket, a flow `via` another node by a socket with a route of its own. Whoever forges
+a source gets no answer: such flows are judged by the other readings alone.
 
 A disagreement is asked again, alone, and reduced to the fewest rules that show it. This page is what the runs
 below wrote.

@@ -67,6 +67,14 @@ def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) ->
     assert (unreachable.outcome, unreachable.icmp) == ("unreachable", Icmp(3, 3, "198.51.100.1"))
 
 
+def test_a_redirect_is_no_error(lab: netlab.Lab) -> None:
+    """The host sends one, because the neighbour is on the client's own link; then FORWARD's policy drops."""
+    for flow in ("client -> neighbour:7000/tcp via host", "client -> neighbour:7000/udp via host"):
+        dropped = lab.probe(flow, family=4)
+        assert (dropped.outcome, dropped.path, dropped.icmp) == ("timeout", "forward", None)
+        assert dropped.decided_by.kind == "policy"
+
+
 def test_a_hop_limit_that_runs_out_on_the_way(lab: netlab.Lab) -> None:
     journey = lab.probe("client -> host:80/tcp", family=4, hops=1)
     assert (journey.outcome, journey.icmp) == ("unreachable", Icmp(11, 0, "198.51.100.1"))
