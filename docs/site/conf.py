@@ -38,7 +38,7 @@ highlight_language = "none"
 #: The parts of the site, and their pages in order.
 PARTS = {
     "Tutorial": ("install", "tutorial", "tutorial.ja", "lessons"),
-    "How to": ("howto", "gallery", "firewalls", "pytest", "report", "troubleshooting"),
+    "How to": ("howto", "gallery", "firewalls", "pytest", "report", "twin", "troubleshooting"),
     "Reference": ("scenario", "verbs", "python", "engines", "docker-to-podman", "conformance", "limits"),
     "Explanation": (
         "journeys",

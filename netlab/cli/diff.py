@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from netlab.cli.collections import twins_in_place_of_archives
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import print_json
 from netlab.cli.scenarios import read_group, scenario_groups
@@ -37,6 +38,11 @@ class Side:
 
 def run(args: argparse.Namespace) -> int:
     """Compare the two; returns 0, 2 if a side refuses to be built, 3 if an answer could not be measured."""
+    with twins_in_place_of_archives(args.files) as files:
+        return _run(argparse.Namespace(**{**vars(args), "files": files}))
+
+
+def _run(args: argparse.Namespace) -> int:
     first, second = sides(args)
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)

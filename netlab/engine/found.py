@@ -16,9 +16,12 @@ from netlab.engine.nft import map_elements, map_name, parse_table
 from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
+from netlab.model.family import FAMILIES, Family
+from netlab.model.nft_listing import listed_tables
 from netlab.model.observation import Observation
 from netlab.model.rules import (
     ADDED_SINCE,
+    FOUND,
     IptablesRuleset,
     NftChain,
     NftRule,
@@ -28,6 +31,7 @@ from netlab.model.rules import (
     Table,
     with_sorted_sets,
 )
+from netlab.model.scenario import Found
 
 
 def changes(facts: HostFacts, seen: Observation, stands: Sequence[Ruleset] | None = None) -> HostFound | None:
@@ -59,6 +63,45 @@ def changes(facts: HostFacts, seen: Observation, stands: Sequence[Ruleset] | Non
     values = [(key, " ".join(value.split())) for key, value in seen.sysctls.items()]
     sysctls = [(key, value) for key, value in values if value != settings[key]]
     return HostFound(tuple(rulesets), tuple(sysctls)) if rulesets or sysctls else None
+
+
+def as_found(facts: HostFacts, found: Found) -> HostFound:
+    """The rules and settings that a scenario's files say the host has, the engine's with their reasons."""
+    own = {one.family: one for one in facts.rulesets if isinstance(one, IptablesRuleset)}
+    rulesets: list[IptablesRuleset | NftTable] = []
+    for family in FAMILIES:
+        if family.iptables in found.files:
+            known = own.get(family, IptablesRuleset(family))
+            rulesets.append(_explained(read_rules(family, found.files[family.iptables]), known, FOUND))
+    if "nftables" in found.files:
+        listed = listed_tables(found.files["nftables"])
+        for table in facts.rulesets:
+            if isinstance(table, NftTable):
+                name = (table.family, table.name)
+                rulesets.append(_native_explained(read_native(name, listed.get(name)), table))
+    return HostFound(tuple(rulesets), tuple(found.sysctls.items()), written=True)
+
+
+def read_rules(family: Family, saved: str) -> IptablesRuleset:
+    """What ``iptables-save`` printed, as data; raises ValueError for a line that it never prints."""
+    tables = Tables(family)
+    tables.load(saved, "")
+    return tables.freeze()
+
+
+def read_native(name: tuple[str, str], listed: str | None) -> NftTable:
+    """A native table (family, name) as ``nft list table`` prints it; without chains if it is gone."""
+    return parse_table(listed) if listed else NftTable(*name)
+
+
+def elements_of(table: NftTable) -> dict[str, dict[str, str]]:
+    """The elements of a native table's maps, by the map's name."""
+    return {map_name(text): map_elements(text) for text in table.objects}
+
+
+def settings_of(facts: HostFacts) -> dict[str, str]:
+    """The settings that an engine reads or writes, as it leaves them."""
+    return {**KERNEL, **{one.key: one.value for one in facts.sysctls}}
 
 
 def _texts(ruleset: IptablesRuleset) -> dict[tuple[str, str], tuple[str | None, list[str]]]:
@@ -93,7 +136,9 @@ def _acts(table: Table) -> bool:
     return any(chain.rules or chain.policy != "ACCEPT" for chain in table.chains)
 
 
-def _explained(found: IptablesRuleset, known: IptablesRuleset) -> IptablesRuleset:
+def _explained(
+    found: IptablesRuleset, known: IptablesRuleset, otherwise: str = ADDED_SINCE
+) -> IptablesRuleset:
     """The rules that were found, each with the reason of the one that it was known as."""
     reasons: defaultdict[tuple[str, str, str], deque[str]] = defaultdict(deque)
     for table in known.tables:
@@ -103,7 +148,7 @@ def _explained(found: IptablesRuleset, known: IptablesRuleset) -> IptablesRulese
 
     def explained(table: str, chain: str, text: str) -> Rule:
         waiting = reasons[table, chain, text]
-        return Rule(text, waiting.popleft() if waiting else ADDED_SINCE)
+        return Rule(text, waiting.popleft() if waiting else otherwise)
 
     return replace(
         found,

@@ -5,7 +5,7 @@ They are the lines of rule files and of ufw's after.rules, and firewalld's direc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from netlab.firewall import arguments, firewalld_config, ufw
 from netlab.model.family import Family
@@ -19,21 +19,25 @@ from netlab.scenario.xtables import is_extension, jumps
 
 def rule_places(host: Host, family: Family) -> tuple[tuple[str, str, Position], ...]:
     """(table, text of the rule, position) of each rule whose place is known."""
+    found = host.found
+    if found is not None and family.iptables in found.files:
+        text = found.files[family.iptables]
+        return tuple(_lines(found.names, family.iptables, text))
     return tuple(_places(host.firewall, family))
 
 
 def _places(firewall: Firewall, family: Family) -> Iterator[tuple[str, str, Position]]:
-    yield from _lines(firewall, family.iptables, firewall.files.get(family.iptables, ""))
+    yield from _lines(firewall.names, family.iptables, firewall.files.get(family.iptables, ""))
     if firewall.kind == "ufw":
-        yield from _lines(firewall, ufw.AFTER[family], ufw.after_rules(family, firewall))
+        yield from _lines(firewall.names, ufw.AFTER[family], ufw.after_rules(family, firewall))
     if firewall.kind == "firewalld":
         for rule in firewalld_config.read(firewall).direct:
             if rule.family is family and rule.path in firewall.positions:
                 yield rule.table, arguments.canonical(family, rule.args), firewall.positions[rule.path]
 
 
-def _lines(firewall: Firewall, key: str, text: str) -> Iterator[tuple[str, str, Position]]:
-    name = firewall.names.get(key)
+def _lines(names: Mapping[str, str], key: str, text: str) -> Iterator[tuple[str, str, Position]]:
+    name = names.get(key)
     for line in saved_lines(text) if name is not None else ():
         if line.kind == "rule" and name is not None:
             yield line.table, line.text, Position(name, line.number, 1)
@@ -47,7 +51,7 @@ def check_jumps(host: Host) -> None:
     problems = []
     for ruleset in host.firewall.rulesets:
         chains = {table.name: [chain.name for chain in table.chains] for table in ruleset.tables}
-        for table, text, position in rule_places(host, ruleset.family):
+        for table, text, position in _places(host.firewall, ruleset.family):
             for jump in jumps([word for word, _ in words_of(text)]):
                 there = chains.get(table, [])
                 if jump.value not in there and not is_extension(jump.value):

@@ -203,11 +203,14 @@ class HostFound:
 
     ``rulesets`` holds each family of iptables, and each native table of the engine's, whose rules were not
     those that the engine had left, whole; a table without chains is gone. ``neighbour`` is another engine.
+    ``written``: the files of the scenario's ``found`` say it; without rulesets, they are yet to be compared
+    with the engine's.
     """
 
     rulesets: tuple[IptablesRuleset | NftTable, ...]
     sysctls: tuple[tuple[str, str], ...] = ()
     neighbour: Neighbour | None = None
+    written: bool = False
 
 
 Event = (

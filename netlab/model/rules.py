@@ -10,6 +10,8 @@ from netlab.model.problem import Position
 
 #: The reason of a rule, or of a setting, that nobody planned.
 ADDED_SINCE = "not in the plan: added since"
+#: The reason of a rule that a scenario's file of found rules has, and that the engine would not write.
+FOUND = "found on the host"
 
 #: The base chains of each table in hook order; the tables in the order of iptables-save (nft backend).
 BASE_CHAINS = {

@@ -185,6 +185,19 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The rules and settings that a host has once everything is up, whoever wrote them.
+
+    ``files`` holds contents by key (``iptables``, ``ip6tables``, ``nftables``), ``names`` the files' names as
+    written. A key that is missing leaves what the engine and the firewall would have written.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class HostRule:
     """A line that the administrator types once everything is up, as an argument vector.
 
@@ -227,6 +240,8 @@ class Host:
     daemon: Mapping[str, JsonValue] = field(default_factory=dict)
     daemon_positions: Mapping[str, Position] = field(default_factory=dict)
     firewall: Firewall = Firewall()
+    #: in place of what the engine and the firewall write; None: they write it
+    found: Found | None = None
     interfaces: tuple[OutsideInterface, ...] = ()
     bridges: tuple[TenantBridge, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)

@@ -9,11 +9,13 @@ from typing import Any
 
 from netlab import engine, firewall
 from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
+from netlab.engine.found import as_found
 from netlab.model.errors import UsageError
-from netlab.model.event import Event
+from netlab.model.event import Event, HostFound
 from netlab.model.family import FAMILIES, Family
 from netlab.model.identifiers import mac
 from netlab.model.limits import BRIDGE_PORTS
+from netlab.model.nft_listing import listed_tables
 from netlab.model.plan import (
     Interface,
     NetworkFacts,
@@ -29,9 +31,9 @@ from netlab.model.plan import (
     Unpublished,
 )
 from netlab.model.problem import Position, Problem, ScenarioError
-from netlab.model.rules import IptablesRuleset, NftFile, Ruleset
+from netlab.model.rules import IptablesRuleset, NftFile, NftTable, Ruleset
 from netlab.model.scenario import Host, HostRule, Scenario, Service
-from netlab.plan.events import positioned_events, replicas
+from netlab.plan.events import UNREAD, positioned_events, replicas
 from netlab.plan.kernel_check import check_kernel
 from netlab.plan.node_names import distinct
 from netlab.plan.outside import Segments, outside_node
@@ -62,6 +64,9 @@ class EngineOnHost:
         """Some events later; raises Refused."""
         state = self.state
         for event in events:
+            found = self.host.found
+            if found is not None and isinstance(event, HostFound) and event == UNREAD:
+                event = as_found(self.engine.describe(state), found)
             state = self.engine.step(state, event)
         return replace(self, state=state)
 
@@ -319,9 +324,7 @@ def _container_node(
 
 def rulesets(host: Host, facts: HostFacts) -> Iterator[Ruleset]:
     """What is loaded, in order: the administrator's nftables file, iptables' tables, the engine's own."""
-    own = host.firewall.files.get("nftables")
-    if own is not None:
-        yield NftFile(own, host.firewall.names.get("nftables", "firewall.nftables"))
+    yield from _native(host, facts)
     written = {family: IptablesRuleset(family) for family in FAMILIES}
     written |= {r.family: r for r in facts.rulesets if isinstance(r, IptablesRuleset)}
     for ruleset in _with_firewall(host, facts, list(written.values())):
@@ -332,14 +335,30 @@ def rulesets(host: Host, facts: HostFacts) -> Iterator[Ruleset]:
     yield from (ruleset for ruleset in facts.rulesets if not isinstance(ruleset, IptablesRuleset))
 
 
+def _native(host: Host, facts: HostFacts) -> Iterator[NftFile]:
+    """The administrator's own tables; if the host was found with some, all of those but the engine's."""
+    found = host.found
+    if found is not None and "nftables" in found.files:
+        own = {(one.family, one.name) for one in facts.rulesets if isinstance(one, NftTable)}
+        tables = listed_tables(found.files["nftables"])
+        text = "".join(text for name, text in tables.items() if name not in own)
+        if text:
+            yield NftFile(text, found.names.get("nftables", "found.nftables"))
+    elif "nftables" in host.firewall.files:
+        yield NftFile(
+            host.firewall.files["nftables"], host.firewall.names.get("nftables", "firewall.nftables")
+        )
+
+
 def _places(host: Host, family: Family) -> tuple[tuple[str, str, Position], ...]:
     """Where the administrator's own rules are written."""
-    return firewall.rule_places(host, family) if host.firewall.kind != "none" else ()
+    known = host.firewall.kind != "none" or host.found is not None
+    return firewall.rule_places(host, family) if known else ()
 
 
 def _with_firewall(host: Host, facts: HostFacts, written: list[IptablesRuleset]) -> Sequence[Ruleset]:
     """The engine's rules together with those of a firewall that knows the engine's bridges."""
-    if host.firewall.kind != "firewalld":
+    if host.firewall.kind != "firewalld" or host.found is not None:
         return written
     return firewall.completed(host, facts.firewalld, written)
 

@@ -21,6 +21,7 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     FirewallReload,
+    HostFound,
     HostReboot,
     NetworkCreate,
     NetworkRemove,
@@ -34,6 +35,8 @@ from netlab.scenario.events import event_names, in_running_lab, is_command, sett
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
+#: In the place of what a scenario's ``found`` says of a host, until it is compared with the engine's rules.
+UNREAD = HostFound((), written=True)
 #: Network modes that do not name a network of the scenario.
 _MODES = ("host", "none", "bridge")
 
@@ -114,6 +117,9 @@ def positioned_events(scenario: Scenario, host_name: str) -> Iterator[tuple[Even
     for event in scenario.events[: len(scenario.events) - len(in_running_lab(scenario.events))]:
         for made in later.events(event):
             yield made, event.position
+    host = scenario.host(host_name)
+    if host.found is not None:
+        yield UNREAD, host.position
 
 
 def _projects(scenario: Scenario) -> tuple[str, ...]:

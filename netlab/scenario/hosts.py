@@ -10,6 +10,7 @@ from netlab.model.engine_names import kind_of
 from netlab.model.problem import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
+    Found,
     Host,
     HostRule,
     JsonValue,
@@ -95,6 +96,7 @@ def _host(
     daemon, positions = _daemon(value.get("daemon"), overrides.daemon, report)
     engine, beside = _engines(path, value, overrides.engine, report)
     firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
+    found = _found(path, value.get("found"), overrides, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
     env = value.get("environment")
     return Host(
@@ -105,6 +107,7 @@ def _host(
         daemon=daemon,
         daemon_positions=positions,
         firewall=firewall,
+        found=found,
         interfaces=_mirrored(value, _interfaces(path, value, alone, report)),
         bridges=tuple(
             TenantBridge(key, read_addresses(entry.get("addresses")))
@@ -115,7 +118,7 @@ def _host(
         routing_policy=read_routing_policy(path, value.get("routing_policy"), report),
         listen=read_exposed(value.get("listen"), f"{path}.listen", report),
         udp_routed=udp_routed(value),
-        rules=read_rules((value.get("rules"), rules), report, firewall.files.values()),
+        rules=read_rules((value.get("rules"), rules), report, (*firewall.files.values(), *_files_of(found))),
         proxy=proxy.text if proxy is not None else "shared",
         wsl2_mirrored=value.get("wsl2") is not None,
         environment={key: entry.text for key, entry in (env.pairs() if env is not None else ())},
@@ -189,9 +192,11 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
         return Firewall()
     if isinstance(value.data, str):
         return Firewall(kind=cast(Literal["none", "ufw", "firewalld"], value.text))
-    kinds: list[str] = [kind for kind in ("ufw", "firewalld", "nftables") if kind in value.map]
+    kinds: list[str] = [kind for kind in ("ufw", "firewalld") if kind in value.map]
     if value.get("iptables") is not None or value.get("ip6tables") is not None:
         kinds.append("iptables")
+    elif "nftables" in value.map:
+        kinds.append("nftables")
     if len(kinds) != 1:
         what = f"{' and '.join(kinds)} cannot be combined" if kinds else "it is empty"
         report.add(value.at, f"firewall: {what}")
@@ -212,6 +217,28 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
             options[key] = entry.plain()
             positions.update(_positions(key, entry))
     return Firewall(kind, options, files, (), names, positions)
+
+
+def _found(
+    path: str, value: Value | None, overrides: Overrides, read_file: ReadFile, report: Report
+) -> Found | None:
+    """``found``: it holds with the file's own engine, firewall and daemon.json only."""
+    if value is None or overrides.engine or overrides.firewall or overrides.daemon:
+        return None
+    files: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for key in ("iptables", "ip6tables", "nftables"):
+        entry = value.get(key)
+        content = read_file(entry) if entry is not None else None
+        if entry is not None and content is not None:
+            files[key], names[key] = content.replace("\r\n", "\n"), entry.text
+            _check_file(key, entry.text, files[key], report)
+    settings = _sysctls(f"{path}.found", value.get("sysctls"), report)
+    return Found(files, settings, names)
+
+
+def _files_of(found: Found | None) -> Iterable[str]:
+    return () if found is None else found.files.values()
 
 
 def _positions(path: str, value: Value) -> Iterator[tuple[str, Position]]:
@@ -323,4 +350,5 @@ def _chains_of(firewall: Firewall) -> frozenset[str]:
 def own_chains(hosts: Iterable[Host]) -> frozenset[str]:
     """The chains of the administrators' own, from their files and lines."""
     files = [_chains_of(host.firewall) for host in hosts]
+    files += [chains_of(text) for host in hosts for text in _files_of(host.found)]
     return frozenset().union(*files, *(made_chains(rule.argv) for host in hosts for rule in host.rules))

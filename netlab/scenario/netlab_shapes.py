@@ -158,6 +158,15 @@ _INTERFACE = _record(
 )
 _INTERFACES = MapOf(Either(Nothing(), _INTERFACE), _LINK, "the name of an interface", check=wrong_interface)
 
+_FOUND = _record(
+    {
+        "iptables": (Text("a file"), "all rules of IPv4, as iptables-save writes them"),
+        "ip6tables": (Text("a file"), "all rules of IPv6, as ip6tables-save writes them"),
+        "nftables": (Text("a file"), "all other tables, as nft list ruleset writes them"),
+        "sysctls": (_SYSCTLS, "settings, whatever the engine would have set"),
+    }
+)
+
 HOST = _record(
     {
         "engine": (EngineName(), "whose behaviour is reproduced: a generation, or a version of it"),
@@ -167,6 +176,11 @@ HOST = _record(
         ),
         "daemon": (DAEMON, "daemon.json, its keys and spelling"),
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
+        "found": (
+            _FOUND,
+            "the rules that the host has, in place of those that its engine and firewall would write; left"
+            " out where an option chooses another engine, firewall or daemon.json",
+        ),
         "addresses": (_ADDRESSES, "the addresses of ext0 (198.51.100.1/24 and 2001:db8:1::1/64)"),
         "interfaces": (
             _INTERFACES,

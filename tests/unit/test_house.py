@@ -15,7 +15,18 @@ LONGEST_MODULE = 500
 LONGEST_FUNCTION = 70
 #: The rooms in which a process may be started: the core is pure, and view only draws.
 MAY_START_PROCESSES = ("kernel", "measure", "proxy", "lab", "cli", "testing", "bench")
-PURE_ROOMS = ("model", "scenario", "lesson", "engine", "firewall", "plan", "journey", "predict", "view")
+PURE_ROOMS = (
+    "model",
+    "scenario",
+    "lesson",
+    "engine",
+    "firewall",
+    "plan",
+    "journey",
+    "predict",
+    "collection",
+    "view",
+)
 LINUX_ONLY = {"ctypes", "fcntl", "resource", "pyroute2", "scapy", "subprocess", "select", "signal"}
 
 MODULES = sorted((ROOT / "netlab").rglob("*.py"))

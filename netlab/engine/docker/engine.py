@@ -39,7 +39,7 @@ from netlab.model.event import (
 )
 from netlab.model.family import FAMILIES, Family, Network
 from netlab.model.identifiers import digest
-from netlab.model.rules import ADDED_SINCE, NftTable
+from netlab.model.rules import ADDED_SINCE, FOUND, NftTable
 from netlab.model.scenario import Host, Pool
 
 #: The events that a host allows while its daemon does not run.
@@ -300,7 +300,7 @@ def _take_over(state: HostState, found: HostFound) -> None:
         tables.take(ruleset)
         state.zone_found[ruleset.family] = tuple(state.zone)
     for key, value in found.sysctls:
-        state.sysctls.write(key, value, ADDED_SINCE)
+        state.sysctls.write(key, value, FOUND if found.written else ADDED_SINCE)
 
 
 def _forwarding(host: Host) -> Sysctls:

@@ -37,7 +37,7 @@ from netlab.model.event import (
     NetworkRemove,
 )
 from netlab.model.family import Network
-from netlab.model.rules import ADDED_SINCE, NftTable
+from netlab.model.rules import ADDED_SINCE, FOUND, NftTable
 from netlab.model.scenario import Host
 
 
@@ -176,4 +176,4 @@ def _take_over(state: HostState, found: HostFound) -> None:
         tables = state.tables[ruleset.family] = Tables(ruleset.family)
         tables.take(ruleset)
     for key, value in found.sysctls:
-        state.sysctls.write(key, value, ADDED_SINCE)
+        state.sysctls.write(key, value, FOUND if found.written else ADDED_SINCE)

@@ -1,0 +1,31 @@
+"""The arguments of ``netlab twin``."""
+
+from __future__ import annotations
+
+import argparse
+
+from netlab.cli.help import examples, hint
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this verb's arguments."""
+    option = parser.add_argument
+    hint(
+        option("archive", nargs="?", metavar="ARCHIVE", help="what netlab collect or its script wrote"),
+        "file",
+    )
+    option(
+        "--from", dest="origin", choices=("docker",),
+        help="collect this host now, as root, instead of reading an archive",
+    )  # fmt: skip
+    option("-o", "--output", metavar="FOLDER", help="the folder to make; default: the host's name")
+    parser.epilog = (
+        "Makes a folder with netlab.yaml, the rules as they were found, and NOTES.txt, which says what could "
+        "not be taken along. Every verb works on it: netlab up FOLDER. Archives are read without trusting "
+        "their names, sizes and links."
+    )
+    examples(
+        parser,
+        ("netlab twin host.tar.gz -o shop && netlab up shop", "the host as a lab"),
+        ("sudo netlab twin --from docker", "this host, in one go"),
+    )

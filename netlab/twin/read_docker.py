@@ -1,0 +1,151 @@
+"""Docker's networks and containers, as the templates of the collection print them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from netlab.scenario.addresses import wrong_interface
+from netlab.twin.archive import Collection
+from netlab.twin.fields import mapping, number, records, text, texts
+from netlab.twin.host import Binding, Container, DockerNetwork, Endpoint
+
+_ID = re.compile(r"[0-9a-z]{12,64}\Z")
+#: What Docker allows in names (names/names.go: RestrictedNameChars)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_SOCKET = re.compile(r"(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s", re.ASCII)
+
+
+def networks(collection: Collection) -> Iterator[DockerNetwork]:
+    """The networks, in the order in which they were created; those with an impossible name are left out."""
+    found = []
+    for entry in records(collection, "docker-networks.json"):
+        options = {k: v for k, v in mapping(entry, "options").items() if isinstance(v, str)}
+        bridge = options.get("com.docker.network.bridge.name", "")
+        if not _ID.match(text(entry, "id")) or not NAME.match(text(entry, "name")):
+            continue
+        if bridge and wrong_interface(bridge):
+            continue
+        pools = entry.get("ipam")
+        found.append(
+            DockerNetwork(
+                id=text(entry, "id"),
+                name=text(entry, "name"),
+                driver=text(entry, "driver"),
+                created=text(entry, "created"),
+                internal=entry.get("internal") is True,
+                ipv4=entry.get("ipv4") is not False,
+                ipv6=entry.get("ipv6") is True,
+                pools=tuple(p for p in pools if isinstance(p, dict)) if isinstance(pools, list) else (),
+                options=options,
+            )
+        )
+    yield from sorted(found, key=lambda one: one.created)
+
+
+def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterator[Container]:
+    """The containers, in the order in which they were last started."""
+    listens = _listens(collection.text("container-sockets"))
+    names = {network.id: network.name for network in known}
+    found = [
+        _container(entry, names, listens)
+        for entry in records(collection, "docker-containers.json")
+        if _ID.match(text(entry, "id")) and NAME.match(text(entry, "name").removeprefix("/"))
+    ]
+    yield from sorted(found, key=lambda one: one.started)
+
+
+def _container(
+    entry: dict[str, Any], names: dict[str, str], listens: dict[int, tuple[tuple[int, str], ...]]
+) -> Container:
+    pid = number(entry, "pid")
+    return Container(
+        id=text(entry, "id"),
+        name=text(entry, "name").removeprefix("/"),
+        started=text(entry, "started"),
+        running=text(entry, "status") in ("running", "paused", "restarting"),
+        pid=pid,
+        mode=text(entry, "mode"),
+        restart=text(entry, "restart"),
+        bindings=tuple(_bindings(entry)),
+        exposed=tuple(port for key in mapping(entry, "exposed") if (port := _port(key)) is not None),
+        endpoints=tuple(_endpoints(mapping(entry, "networks"), names)),
+        sysctls={k: v for k, v in mapping(entry, "sysctls").items() if isinstance(v, str)},
+        listens=listens.get(pid),
+    )
+
+
+def _port(key: str) -> tuple[int, str] | None:
+    number_, _, protocol = key.partition("/")
+    if not number_.isascii() or not number_.isdigit() or protocol not in ("tcp", "udp", "sctp"):
+        return None
+    return (int(number_), protocol) if 0 < int(number_[:6]) < 1 << 16 else None
+
+
+def _bindings(entry: dict[str, Any]) -> Iterator[Binding]:
+    """As the user gave them; what Docker chose (an ephemeral port, ``-P``) as Docker says."""
+    given, actual = mapping(entry, "bindings"), mapping(entry, "ports")
+    for key in dict.fromkeys((*given, *actual)):
+        port = _port(key)
+        if port is None:
+            continue
+        chosen = [one for one in actual.get(key) or () if isinstance(one, dict)]
+        asked = [one for one in given.get(key) or () if isinstance(one, dict)]
+        if not asked or any(not text(one, "HostPort").isdigit() for one in asked):
+            asked = _joined(chosen)
+        for one in asked:
+            host_port = text(one, "HostPort")
+            if host_port.isascii() and host_port.isdigit() and 0 < int(host_port[:6]) < 1 << 16:
+                yield Binding(*port, _host_ip(text(one, "HostIp")), int(host_port))
+
+
+def _host_ip(word: str) -> str:
+    try:
+        return str(ipaddress.ip_address(word)) if word else ""
+    except ValueError:
+        return ""
+
+
+def _joined(chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A port on 0.0.0.0 and on :: is one on all addresses."""
+    ports = {text(one, "HostPort"): {text(two, "HostIp") for two in chosen} for one in chosen}
+    found = []
+    for port, addresses in ports.items():
+        if {"0.0.0.0", "::"} <= addresses:
+            found.append({"HostPort": port, "HostIp": ""})
+        else:
+            found += [{"HostPort": port, "HostIp": address} for address in sorted(addresses)]
+    return found
+
+
+def _endpoints(entries: dict[str, Any], names: dict[str, str]) -> Iterator[Endpoint]:
+    for key, entry in entries.items():
+        if not isinstance(entry, dict):
+            continue
+        name = names.get(text(entry, "NetworkID"), key)
+        if NAME.match(name):
+            yield Endpoint(
+                network=name,
+                ipv4=_host_ip(text(entry, "IPAddress")),
+                ipv6=_host_ip(text(entry, "GlobalIPv6Address")),
+                mac=text(entry, "MacAddress"),
+                aliases=tuple(a for a in texts(entry.get("Aliases")) if NAME.match(a)),
+                gw_priority=number(entry, "GwPriority"),
+            )
+
+
+def _listens(listing: str) -> dict[int, tuple[tuple[int, str], ...]]:
+    """By process: the ports on which something in its namespace takes packets from others."""
+    found: dict[int, dict[tuple[int, str], None]] = {}
+    pid = 0
+    for line in listing.splitlines():
+        if line.startswith("@ ") and line[2:].isdigit():
+            pid = int(line[2:12])
+            found[pid] = {}
+        elif (match := _SOCKET.match(line)) is not None and pid:
+            address = match[2].partition("%")[0].strip("[]")
+            if not address.startswith("127.") and address != "::1" and 0 < int(match[3]) < 1 << 16:
+                found[pid][int(match[3]), match[1]] = None
+    return {pid: tuple(ports) for pid, ports in found.items()}

@@ -1,0 +1,125 @@
+"""The scenario of a recorded host is loaded and planned, and has its rules as they were found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.collections import changed, recorded
+
+from netlab.lab.twins import Twin
+from netlab.model.family import FAMILIES
+from netlab.model.rules import FOUND, IptablesRuleset
+from netlab.plan.render import restore_text
+from netlab.twin.archive import CollectionError
+from netlab.twin.draft import NOTES
+
+
+def test_the_rules_are_those_that_were_found() -> None:
+    twin = Twin(recorded())
+    _, found = twin.plans()
+    host = found.node("host")
+    texts = {r.family: restore_text(r) for r in host.rulesets if isinstance(r, IptablesRuleset)}
+    for family in FAMILIES:
+        saved = recorded().text(f"{family.iptables}.rules").splitlines()
+        wanted = [line for line in saved if line.startswith("-A")]
+        assert [line for line in texts.get(family, "").splitlines() if line.startswith("-A")] == wanted
+
+
+def test_the_engine_s_rules_have_reasons_and_the_others_are_found() -> None:
+    _, found = Twin(recorded()).plans()
+    rules = [
+        rule
+        for one in found.node("host").rulesets
+        if isinstance(one, IptablesRuleset)
+        for table in one.tables
+        for chain in table.chains
+        for rule in chain.rules
+    ]
+    administrators = [rule.text for rule in rules if rule.reason.startswith("the administrator's own")]
+    assert administrators == ["-s 198.51.100.9/32 -i ext0 -j DROP"]
+    assert not any(rule.reason == FOUND for rule in rules)
+
+
+def test_the_administrators_part_is_what_the_engine_did_not_write() -> None:
+    own = Twin(recorded()).files["own/iptables.rules"]
+    assert [line for line in own.splitlines() if line.startswith("-A")] == [
+        "-A DOCKER-USER -s 198.51.100.9/32 -i ext0 -j DROP"
+    ]
+
+
+def test_containers_have_their_addresses() -> None:
+    _, found = Twin(recorded()).plans()
+    addresses = {
+        node.container: [a for i in node.interfaces for a in i.addresses if ":" not in a]
+        for node in found.nodes
+        if node.kind == "container"
+    }
+    assert addresses["tmp-plain-1"] == ["172.17.0.2/16"]
+    assert addresses["tmp-web-1"] == ["172.18.0.2/16", "172.19.0.2/16"]
+
+
+def test_what_is_not_allowed_is_left_out_with_a_note() -> None:
+    twin = Twin(
+        changed(
+            {
+                "iptables.rules": lambda s: s.replace(
+                    "-A DOCKER-USER ", "-A DOCKER-USER -j IDLETIMER --timeout 1 --label x\n-A DOCKER-USER ", 1
+                ),
+                "nft.rules": lambda s: s + 'table inet evil {\n\tinclude "/etc/shadow"\n}\n',
+            }
+        )
+    )
+    assert "IDLETIMER" not in twin.files["found/iptables.rules"]
+    assert "IDLETIMER" in twin.files[NOTES]
+    assert "the table inet evil is left out" in twin.files[NOTES]
+    assert not any("/etc/shadow" in text for name, text in twin.files.items() if name != NOTES)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "/../../etc"),
+        ("name", "/a\nb"),
+        ("name", "/x;include"),
+        ("id", "../../x"),
+    ],
+)
+def test_hostile_names_of_containers_are_left_out(key: str, value: str) -> None:
+    def edit(lines: str) -> str:
+        entry = json.loads(lines.splitlines()[0])
+        return (
+            lines + json.dumps({**entry, "id": "f" * 64, "mode": "none", "networks": {}, key: value}) + "\n"
+        )
+
+    twin = Twin(changed({"docker-containers.json": edit}))
+    assert value not in twin.files["netlab.yaml"]
+    assert len(twin.drafted.host.containers) == 4
+
+
+def test_a_dollar_sign_is_no_variable() -> None:
+    def edit(lines: str) -> str:
+        return lines.replace('"com.docker.network.driver.mtu":"1500"', '"com.docker.network.x":"${HOME}"')
+
+    twin = Twin(changed({"docker-networks.json": edit}))
+    assert "${HOME}" not in twin.files["netlab.yaml"].replace("$${HOME}", "")
+
+
+def test_json_that_is_none_is_told_with_its_place() -> None:
+    with pytest.raises(CollectionError, match=r"links\.json:1:6: "):
+        Twin(changed({"links.json": lambda _: "[{}, }"}))
+    with pytest.raises(CollectionError, match=r"docker-containers\.json:.*an object was expected"):
+        Twin(changed({"docker-containers.json": lambda _: "7\n"}))
+    with pytest.raises(CollectionError, match=r"links\.json"):
+        Twin(changed({"links.json": lambda _: "[" * 200_000}))
+
+
+def test_ten_thousand_containers_are_too_many() -> None:
+    def edit(lines: str) -> str:
+        entry = json.loads(lines.splitlines()[0])
+        entry |= {"mode": "none", "networks": {}}
+        many = ({**entry, "id": f"{n:064x}", "name": f"/c{n}"} for n in range(10_000))
+        return "".join(json.dumps(one) + "\n" for one in many)
+
+    with pytest.raises(CollectionError, match="10,000 containers: a lab takes at most 8,000"):
+        Twin(changed({"docker-containers.json": edit}))
