@@ -11,7 +11,8 @@ from netlab.cli.output import print_json, say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
 from netlab.exposure.difference import compare
 from netlab.exposure.exposure import Exposure
-from netlab.exposure.proof import UNPROVED, silent
+from netlab.exposure.fate import UNSURE
+from netlab.exposure.proof import silent
 from netlab.exposure.witness import disagreement
 from netlab.lab.client.client import Client
 from netlab.lab.exposure import prove, send
@@ -104,7 +105,7 @@ def _prove_changes(both: tuple[Side, Side], plans: Sequence[Plan], found: Sequen
         journeys = send(client, plan, flows)
         for flow, fate, journey in zip(flows, fates, journeys, strict=True):
             problem = None if silent(journey) else disagreement(fate, journey, plan)
-            if problem is not None and fate.word not in UNPROVED:
+            if problem is not None and fate.word not in UNSURE:
                 wrong.append(f"{side.label}: {flow} {flow.family.word}: {problem}")
     return wrong
 

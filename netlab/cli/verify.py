@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, print_text, say
 from netlab.cli.scenarios import read_group, scenario_groups
+from netlab.exposure.verdict import ExposureVerdict
 from netlab.journey.expect import exit_code
 from netlab.lab.output_file import open_output
 from netlab.lab.prediction import Prediction
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
+    AnyVerdict = Verdict | ExposureVerdict
     Loaded = tuple[Files, Scenario, Plan]
 
 
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Verify; returns the exit code."""
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
-    results: dict[str, Sequence[Verdict]] = {}
+    results: dict[str, Sequence[AnyVerdict]] = {}
     for (files, _, plan), verdicts in zip(loaded, _verdicts(loaded, args), strict=True):
         name = ", ".join(files)
         results[name] = verdicts
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.junit:
         with open_output(args.junit) as file:
             file.write(junit(results))
-    code = exit_code(verdict for verdicts in results.values() for verdict in verdicts)
+    code = exit_code(verdict.word for verdicts in results.values() for verdict in verdicts)
     if args.json:
         _print_json(results, code)
     elif code == 5:
@@ -70,14 +72,18 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     return loaded
 
 
-def _verdicts(loaded: list[Loaded], args: argparse.Namespace) -> Iterator[list[Verdict]]:
+def _verdicts(loaded: list[Loaded], args: argparse.Namespace) -> Iterator[list[AnyVerdict]]:
     """All verdicts, measured or predicted, in the order of the scenarios."""
     if args.predict:
-        return (Prediction(plan=plan).verify() for _, _, plan in loaded)
+        return (_predicted(Prediction(plan=plan)) for _, _, plan in loaded)
     return iter(_verify(loaded, args.jobs))
 
 
-def _verify(loaded: list[Loaded], jobs: int) -> list[list[Verdict]]:
+def _predicted(prediction: Prediction) -> list[AnyVerdict]:
+    return [*prediction.verify_exposures(), *prediction.verify()]
+
+
+def _verify(loaded: list[Loaded], jobs: int) -> list[list[AnyVerdict]]:
     """All verdicts, in the order of the scenarios; the first error cancels the labs that have not begun."""
     with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
         futures = [
@@ -95,7 +101,7 @@ def _warn(name: str, text: str) -> None:
     say(f"{name}: {text}")
 
 
-def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Namespace) -> None:
+def _show(name: str, plan: Plan, verdicts: Sequence[AnyVerdict], args: argparse.Namespace) -> None:
     screen = console(sys.stdout)
     engines = ", ".join(plan.engines)
     screen.print(f"{name} ({engines}): {counts(verdicts)}")
@@ -104,6 +110,12 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Nam
         screen.print(table(shown))
     for verdict in verdicts:
         if verdict.word == "passed":
+            continue
+        if isinstance(verdict, ExposureVerdict):
+            screen.print(f"{verdict.expectation.position}: {verdict.word}")
+            for problem in verdict.problems:
+                screen.print(f"  {problem}")
+            screen.print()
             continue
         screen.print(f"{verdict.claim.expectation.position}: {verdict.word}{after(verdict)}")
         for problem in verdict.check.problems:
@@ -114,7 +126,7 @@ def _show(name: str, plan: Plan, verdicts: Sequence[Verdict], args: argparse.Nam
         screen.print()
 
 
-def _print_json(results: dict[str, Sequence[Verdict]], code: int) -> None:
+def _print_json(results: dict[str, Sequence[AnyVerdict]], code: int) -> None:
     print_json(
         {
             "exit_code": code,

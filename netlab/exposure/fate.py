@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from netlab.model.outcome import PathName
 
@@ -19,6 +19,9 @@ FateWord = Literal[
     "depends",
     "unknown",
 ]
+
+#: fates that say nothing for sure
+UNSURE: Final = ("depends", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

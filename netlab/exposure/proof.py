@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netlab.exposure.exposure import Exposure
+from netlab.exposure.fate import UNSURE
 from netlab.exposure.witness import Witness, disagreement, witnesses
 from netlab.model.journey import Journey
 from netlab.model.outcome import UNKNOWN
 
-#: fates of which nothing is claimed
-UNPROVED: Final = ("depends", "unknown")
 #: the error of a kernel that has no sockets of a protocol: that of the packets says nothing
 _NO_SOCKETS: Final = "EPROTONOSUPPORT"
 
@@ -54,7 +53,7 @@ class Proof:
         proof = cls()
         for part in exposure.parts:
             for region in part.regions:
-                claims = region.fate.word not in UNPROVED
+                claims = region.fate.word not in UNSURE
                 found = witnesses(exposure.plan, part, region) if claims else []
                 proof.unproved += not found
                 proof.regions += bool(found)

@@ -24,7 +24,14 @@ from netlab.model.plan import Backend
 from netlab.model.trace import Headers
 from netlab.predict.connections import Connection, Conntrack, Tuple
 from netlab.predict.evaluate import Passage, RuleName, Undetermined
-from netlab.predict.exchange import Exchange, NotPredicted, Result, first_packet, unanswered
+from netlab.predict.exchange import (
+    Exchange,
+    NotPredicted,
+    Result,
+    datagram_of_many,
+    first_packet,
+    unanswered,
+)
 from netlab.predict.hooks import Hooks
 from netlab.predict.host import Namespace
 from netlab.predict.packet import address_text
@@ -126,6 +133,10 @@ class Walker:
 
     def ways(self, entry: Entry, within: Packets) -> list[Way]:
         """What becomes of the packets ``within`` that enter here: disjoint sets, together all of them."""
+        if self.predictor.plan.events:
+            event = self.predictor.plan.events[0].text
+            why = f"the lab's first events ({event}) happen once it is up, and change what no plan has"
+            return [Way(within, Fate("unknown", why=why))]
         found = []
         for number, protocol in enumerate(PROTOCOLS):
             some = within & self.diagrams.field("protocol", [(number, number)])
@@ -221,7 +232,7 @@ class Walker:
 
     def _arrived(self, trip: Trip, space: Namespace, path: PathName, protocol: FlowProtocol) -> Fate:
         packet = trip.packet
-        if trip.shared:
+        if trip.shared and datagram_of_many(trip) is None:
             return Fate("lost", space.name, path, why=unanswered(trip))
         sees = None if isinstance(packet.src, Bits) else address_text(self.family, packet.src)
         port = packet.dport if isinstance(packet.dport, int) and protocol != "icmp" else None

@@ -196,3 +196,8 @@ def _by_token(token: str, forth: list[HookPass], index: Index, facts: Topology) 
     if key is None or key == forth[0].key:
         return []
     return index.follow(key, facts.traced_nodes, end.node)
+
+
+def silent_for_many(node: str) -> str:
+    """Why no answer comes from an address of several machines: no protocol refuses what is sent there."""
+    return f"{node} answers nobody at a broadcast address"

@@ -228,9 +228,9 @@ class Verdict:
         return {True: "passed", False: "failed", None: "unmeasured"}[self.check.passed]
 
 
-def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """1 if any failed, or else 3 if any is unmeasured, or else 5 if none ran, or else 0."""
-    words = {verdict.word for verdict in verdicts}
+def exit_code(verdicts: Iterable[str]) -> int:
+    """Of the words of verdicts: 1 if any failed, else 3 if any is unmeasured, else 5 if none ran, else 0."""
+    words = set(verdicts)
     if "failed" in words:
         return 1
     if "unmeasured" in words:

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from netlab.exposure.proof import Proof
 from netlab.lab import codec, state
 from netlab.lab.bring_up import claim
 from netlab.lab.client import changes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
+    from netlab.exposure.verdict import ExposureVerdict
     from netlab.journey.expect import Verdict
     from netlab.journey.matrix import Column
     from netlab.lab.client.sockets import Listening
@@ -249,6 +251,12 @@ class Lab(Questions, RunsPrograms):
                 verdicts += judge(session, stage.claims, self.plan, tell=tell)
         self._note([verdict.journey for verdict in verdicts])
         return verdicts
+
+    def _proved(self, verdict: ExposureVerdict) -> ExposureVerdict:
+        proof = Proof.of(verdict.exposure)
+        with self.instrument.held() as session:
+            journeys = session.measure([one.flow for one in proof.asked])
+        return replace(verdict, proof=proof.judge(verdict.exposure, journeys))
 
     def _history(self) -> History | None:
         """What has happened to the lab so far; None if it was built from a plan alone."""

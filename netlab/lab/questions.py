@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netlab.exposure.expect import offences
 from netlab.exposure.exposure import Exposure
+from netlab.exposure.verdict import judged
 from netlab.journey.expect import Verdict, check, check_sees
 from netlab.journey.expect_words import ExpectationFailed, claims_of
 from netlab.journey.expect_words import expected as made
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from netlab.exposure.expect import Offence
+    from netlab.exposure.verdict import ExposureVerdict
     from netlab.journey.expect_words import ExpectedWords
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.expectation import Expected
@@ -165,6 +167,22 @@ class Questions(ABC):
         if wrong:
             raise ExposureFailed(found, wrong)
         return found
+
+    def verify_exposures(self) -> list[ExposureVerdict]:
+        """Check what the scenario expects of all packets of a place: ``exposure`` in ``x-netlab.expect``.
+
+        >>> lab.verify_exposures()
+        []
+
+        A real lab proves each with packets; a prediction, and a fake lab, say what the plan says. Raises
+        ScenarioError for a place or a target that there is not.
+        """
+        self._check()
+        return [self._proved(judged(self.plan, one)) for one in self.plan.exposures]
+
+    def _proved(self, verdict: ExposureVerdict) -> ExposureVerdict:
+        """The verdict with the kernel's proof, where there is a kernel."""
+        return verdict
 
     def _flows(
         self, flow: str | Flow, family: int | None, options: PacketOptions, *, alone: bool = False

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netlab.exposure.verdict import ExposureVerdict, judged
 from netlab.journey.expect import Verdict
 from netlab.journey.flow_diff import FlowDiff, compare
 from netlab.journey.matrix import Column, Selection
@@ -36,18 +37,22 @@ def verify(
     *,
     tell: Callable[[], None] = lambda: None,
     warn: Callable[[str], None] = lambda _: None,
-) -> list[Verdict]:
+) -> list[Verdict | ExposureVerdict]:
     """Build the plan of a scenario, check its expectations, with the events in between, and take it down.
+
+    What is expected of all packets comes first, because events may change it.
 
     ``tell`` is called after each measured flow, ``warn`` with what you should know of the lab at its end. A
     plan without expectations is not built. Raises UsageError for an expectation without meaning, LabError
     and MachineError.
     """
-    if not plan.expect:
+    if not plan.expect and not plan.exposures:
         return []
     stages(plan, History.of(scenario))  # their errors are reported before anything is built
+    for one in plan.exposures:
+        judged(plan, one)
     with Lab(plan=plan, scenario=scenario) as lab:
-        found = lab.verify(tell=tell)
+        found: list[Verdict | ExposureVerdict] = [*lab.verify_exposures(), *lab.verify(tell=tell)]
         for process in lab.client.status()["processes"]:
             if process["kind"] == "command" and process["returncode"] is not None:
                 warn(f"the program of {process['node']} has ended ({ending(process['returncode'])})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import select
 from collections.abc import Mapping
+from typing import Final
 
 from netlab.journey.evidence import ProbeResult
 from netlab.journey.headers import ICMP, PROTOCOLS, key_of_sections, make_key, reverse
@@ -22,6 +23,9 @@ from netlab.model.flow import Flow
 from netlab.model.journey import Icmp
 from netlab.model.outcome import OutcomeName
 from netlab.model.shape import Shape
+
+#: the chunk with which SCTP refuses an INIT
+_ABORT: Final = 6
 
 
 class CraftedProbe:
@@ -49,10 +53,14 @@ class CraftedProbe:
 
     def answered(self, packet: bytes) -> None:
         """A packet came back with the reversed addresses."""
+        start = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
+        if self.flow.protocol == "sctp":
+            refused = packet[start + 12] == _ABORT
+            self.finish("refused" if refused else "ok", "ECONNREFUSED" if refused else None)
+            return
         if self.flow.protocol != "tcp":
             self.finish("ok")
             return
-        start = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
         flags = packet[start + 13]
         if flags & 0x04:
             self.finish("refused", "ECONNREFUSED")

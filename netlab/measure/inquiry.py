@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from netlab.journey.doubt import conclude, refusing
-from netlab.journey.evidence import PacketPaths, ProbeResult
+from netlab.journey.evidence import PacketPaths, ProbeResult, silent_for_many
 from netlab.journey.headers import PROTOCOLS, endpoints
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.topology import Topology
@@ -32,6 +32,11 @@ def way_after(end: HookPass, netns: int, facts: Topology) -> str:
     name = facts.traced[end.node].interface(end.iif)
     iif = None if end.iif is None or name is None else (end.iif, name)
     return route.lookup(netns, src, dst, iif, mark=end.mark, protocol=end.left[1], ports=(sport, dport))
+
+
+def _of_many(way: str) -> bool:
+    """Whether the routing table says of a packet that it is for several machines."""
+    return way.rpartition(": ")[2].split(" ")[0] in ("broadcast", "multicast")
 
 
 class Inquiry:
@@ -167,6 +172,8 @@ class Inquiry:
             if ":" not in dst or _forwards(netns):
                 return False
             result.route = f"{result.route}, but net.ipv6.conf.all.forwarding is 0"
+        elif end.hook == "input" and _of_many(way_after(end, netns, self._facts)):
+            result.silence = silent_for_many(end.node)
         elif end.hook == "input":
             found = route.lookup(netns, dst, src, None, protocol=end.left[1], ports=(dport, sport))
             if not refusing(found):

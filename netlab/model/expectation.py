@@ -47,6 +47,26 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposureExpectation:
+    """What all packets of a place reach: an entry ``exposure`` of ``x-netlab.expect``.
+
+    ``origin``: ``outside``, a node that sends the packets, or a host's interface. ``reaches`` are targets
+    (``host:80/tcp``), each of which some packet must reach; with ``nothing_else``, no packet reaches anything
+    besides them.
+    """
+
+    origin: str
+    reaches: tuple[FlowPattern, ...]
+    nothing_else: bool
+    position: Position
+
+    def __str__(self) -> str:
+        """``host:80/tcp, nothing else``."""
+        targets = [pattern.text.partition("-> ")[2] for pattern in self.reaches]
+        return ", ".join([*targets, *(["nothing else"] if self.nothing_else else [])])
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioEvent:
     """A line of ``x-netlab.events``, or of ``netlab do``, such as ``restart httpd``."""
 

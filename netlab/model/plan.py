@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netlab.model.capabilities import DEFAULT
-from netlab.model.expectation import Expectation, ScenarioEvent
+from netlab.model.expectation import Expectation, ExposureExpectation, ScenarioEvent
 from netlab.model.family import Family
 from netlab.model.problem import Position
 from netlab.model.rules import IpSet, NftTable, Ruleset
@@ -371,6 +371,7 @@ class Plan:
     silent: tuple[str, ...] = ()
     #: events of the scenario that happen as soon as the lab is up: a plan does not know what they change
     events: tuple[ScenarioEvent, ...] = ()
+    exposures: tuple[ExposureExpectation, ...] = ()
 
     @property
     def engines(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netlab.model.expectation import Expectation, ScenarioEvent
+from netlab.model.expectation import Expectation, ExposureExpectation, ScenarioEvent
 from netlab.model.problem import Position, Problem
 from netlab.model.rules import IptablesRuleset
 
@@ -292,6 +292,7 @@ class Scenario:
     services: tuple[Service, ...]
     events: tuple[ScenarioEvent, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    exposures: tuple[ExposureExpectation, ...] = ()
     #: what the user should know, and what ``lenient`` left out
     warnings: tuple[Problem, ...] = ()
     #: the profiles that services name, active or not

@@ -115,6 +115,7 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         networks=tuple(networks),
         publications=tuple(publications),
         expect=scenario.expect,
+        exposures=scenario.exposures,
         resolvers=tuple(resolvers),
         notes=tuple(dict.fromkeys(notes)),
         unpublished=tuple(withheld),

@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from netlab.journey.evidence import PacketPaths, ProbeResult
+from netlab.journey.evidence import PacketPaths, ProbeResult, silent_for_many
 from netlab.journey.headers import ICMP, PROTOCOLS, TCP, UDP, make_key
 from netlab.journey.hook_passes import HookPass
 from netlab.model.family import Family, endpoint
@@ -200,6 +200,8 @@ class Exchange:
         space, packet = trip.space, trip.packet
         assert space is not None
         if trip.shared:
+            if datagram_of_many(trip) is not None:
+                raise NotPredicted(f"{packet.destination} is an address of several machines")
             result.probe.silence, result.probe.lost_in = unanswered(trip), space.name
             return
         if packet.is_icmp:
@@ -360,6 +362,8 @@ class Exchange:
             raise NotPredicted(f"{flow.origin} has no {flow.family.word} address on the link to {flow.via}")
         number = flow.source_port or SOURCE_PORT
         target = address_number(flow.address)
+        if _is_multicast(flow.family, target):
+            raise NotPredicted(f"{flow.address} is an address of several machines")
         packet = first_packet(flow.family, flow.protocol, source, number, target, flow.port)
         asked = Asked(space, packet, RouteEntry(0, 0, interface=mine), by_hand=True)
         trip = self._stack.inject(
@@ -403,16 +407,32 @@ def first_packet(family: Family, protocol: str, src: int, sport: int, dst: int, 
     return Packet(family, number, src, dst, sport, port or 0, flags=SYN if number == TCP else 0)
 
 
-def unanswered(trip: Trip) -> str:
-    """Why a namespace does not answer a packet to an address of several machines; raises NotPredicted.
+def datagram_of_many(trip: Trip) -> Listening | None:
+    """The socket that takes a datagram to an address of several machines: one on every address has it, too.
 
-    Source: icmp_rcv, tcp_v4_conn_request and tcp_v4_send_reset; a datagram may be answered.
+    Raises NotPredicted. Source: __udp4_lib_mcast_deliver, __udp6_lib_mcast_deliver.
     """
     packet, space = trip.packet, trip.space
     assert space is not None
-    if packet.protocol == UDP or (packet.is_icmp and space.setting(_BROADCAST_ECHO, "1") == "0"):
+    if packet.protocol != UDP:
+        return None
+    found = listening(space, packet)
+    if found is None and space.programs:
+        names = ", ".join(space.programs)
+        raise NotPredicted(f"{names} runs a program of its own: what it listens on is not in the plan")
+    return found
+
+
+def unanswered(trip: Trip) -> str:
+    """Why a namespace does not answer a packet to an address of several machines; raises NotPredicted.
+
+    Source: icmp_rcv, icmp_send, tcp_v4_conn_request, tcp_v4_send_reset and sctp_v4_addr_valid.
+    """
+    packet, space = trip.packet, trip.space
+    assert space is not None
+    if packet.is_icmp and space.setting(_BROADCAST_ECHO, "1") == "0":
         raise NotPredicted(f"{packet.destination} is an address of several machines")
-    return f"{space.name} answers nobody at a broadcast address"
+    return silent_for_many(space.name)
 
 
 def _is_multicast(family: Family, address: int) -> bool:

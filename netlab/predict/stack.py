@@ -42,6 +42,8 @@ _ICMP6: Final = {"ENETUNREACH": (1, 0), "EHOSTUNREACH": (1, 0), "EACCES": (1, 1)
 _MOST_HOPS: Final = 64
 #: the first ten bits of link-local addresses
 _LINK_LOCAL: Final = 0x3FA
+#: IPv4's limited broadcast address
+_TO_ALL: Final = 0xFFFFFFFF
 _LOOPBACK_ADDRESS: Final = "IPv6 takes no packet from or to ::1 from another machine"
 
 
@@ -368,6 +370,8 @@ class Stack:
         found = space.routes[packet.family].lookup(
             Query(packet.src, packet.dst, iif, iif if _of_one_link(packet) else None, packet.mark)
         )
+        if packet.family is Family.IPV4 and packet.dst == _TO_ALL:
+            found = RouteEntry(_TO_ALL, 32, "broadcast")
         wrong = _martian(space, packet, iif, found)
         if wrong:
             return self._lost(trip, packet, route=self._route_words(packet, iif, wrong))
@@ -472,6 +476,10 @@ def _martian(space: Namespace, packet: Packet, iif: str, found: RouteEntry | Non
     """Why a namespace refuses a packet for its addresses alone; empty if it does not (IPv4 only)."""
     if packet.family is Family.IPV6:
         return ""
+    if packet.src >> 28 == 0xE or packet.src == _TO_ALL:
+        return "EINVAL"
+    if packet.dst != _TO_ALL and (packet.src >> 24 == 0 or packet.dst >> 24 == 0):
+        return "EINVAL"
     loopback = [address >> 24 == 127 for address in (packet.src, packet.dst)]
     if any(loopback) and iif != "lo" and not space.conf("route_localnet", iif):
         return "EXDEV"

@@ -10,6 +10,7 @@ from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
 from netlab.scenario.events import event_names, made_by, parse_event
 from netlab.scenario.expect import Expectations, Happenings, read_expectations
+from netlab.scenario.exposures import Exposures, read_exposures
 from netlab.scenario.hosts import Overrides, ReadFile, own_chains, read_hosts
 from netlab.scenario.outside import read_outside, with_internet
 from netlab.scenario.segments import with_segments
@@ -57,6 +58,7 @@ class Parts:
     disabled: Mapping[str, tuple[str, ...]]
     events: Happenings
     expect: Expectations
+    exposures: Exposures
     #: the events between the flows of ``expect``
     between: Happenings
     root: Value
@@ -106,6 +108,7 @@ def assemble(
         disabled=drafted.disabled,
         events=events,
         expect=expect,
+        exposures=read_exposures(netlab.get("expect"), report),
         between=between,
         root=root,
         netlab=netlab,

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from netlab.model.expectation import ExposureExpectation
 from netlab.model.family import Family
 from netlab.model.flow import FlowPattern
 from netlab.model.limits import FLOWS
@@ -13,6 +14,7 @@ from netlab.scenario.assemble import Parts
 from netlab.scenario.attach import container_names
 from netlab.scenario.check_size import Tally
 from netlab.scenario.events import event_names
+from netlab.scenario.exposures import OUTSIDE
 from netlab.scenario.tree import Mark, Report, Value, hint, shown
 
 _GLOB = frozenset("*?[")
@@ -64,10 +66,12 @@ def names_of(parts: Parts) -> Names:
 
 def check_expectations(parts: Parts, report: Report) -> None:
     """Report nodes and networks in ``expect`` that there are not."""
-    if not parts.expect:
+    if not parts.expect and not parts.exposures:
         return
     names = names_of(parts)
     tally = Tally()
+    for one, item in parts.exposures:
+        _exposure(one, item.get("exposure") or item, names, parts, report)
     for expectation, item in parts.expect:
         written = item.get("flow") or item
         _pattern(expectation.pattern, written, names, report)
@@ -80,6 +84,22 @@ def check_expectations(parts: Parts, report: Report) -> None:
                 more = hint(sees, (*_SEES, *names.nodes)) or known
                 report.add(_sees_at(item, family), f"sees: there is no node {shown(sees)}{more}")
     tally.tell(report)
+
+
+def _exposure(one: ExposureExpectation, written: Value, names: Names, parts: Parts, report: Report) -> None:
+    origin = written.get("from") or written
+    interface, _, host = one.origin.partition("@")
+    interfaces = {own.name for each in parts.hosts if host in ("", each.name) for own in each.interfaces}
+    # Those of networks have names that only the plan knows: the file may name one of them as it is.
+    if one.origin not in (OUTSIDE, *names.nodes, *interfaces) and interface not in interfaces:
+        known = (OUTSIDE, *names.nodes, *interfaces)
+        more = hint(one.origin, known) or "; expected outside, a node or a host's interface"
+        report.add(origin.at, f"exposure: there is no place {shown(one.origin)}{more}")
+    for pattern, target in zip(one.reaches, written.get("reaches") or (), strict=False):
+        name = pattern.target.name
+        if name is not None and name not in names.nodes:
+            more = hint(name, names.nodes)
+            report.add(target.at, f"exposure: there is no node {shown(name)}{more}")
 
 
 def _origins(pattern: FlowPattern, names: Names) -> int:

@@ -37,6 +37,8 @@ def read_expectations(
     idle: Value | None = None
     for item in value or ():
         written = item.get("event")
+        if item.get("exposure") is not None:
+            continue
         if written is None:
             after = tuple(event for event, _ in events)
             expectation = _expectation(item, after, report)

@@ -223,6 +223,7 @@ def _scenario(name: str, project: str, places: Sequence[Place], parts: Parts, re
         services=tuple(draft.service for draft in parts.drafts),
         events=tuple(event for event, _ in parts.events),
         expect=tuple(expectation for expectation, _ in parts.expect),
+        exposures=tuple(expectation for expectation, _ in parts.exposures),
         warnings=tuple(in_order(report.warnings)),
         profiles=tuple(_profiles(parts)),
     )

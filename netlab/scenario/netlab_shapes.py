@@ -325,16 +325,38 @@ HAPPENING = _record(
 )
 
 
+EXPOSED = _record(
+    {
+        "exposure": (
+            _record(
+                {
+                    "from": (Text("a place", free=True), "outside (default), a node, or a host's interface"),
+                    "reaches": (
+                        ListOf(Text("a target", free=True)),
+                        "what somebody reaches: host:80/tcp, web:[80,443], host/icmp",
+                    ),
+                    "nothing-else": (Flag(), "that nobody reaches anything else"),
+                }
+            ),
+            "what all packets from a place reach together",
+        )
+    },
+    "exposure",
+)
+
+
 class _Entry(Either):
-    """A flow, or an event between two."""
+    """A flow, an event between two, or what all packets reach."""
 
     def __init__(self) -> None:
-        explained = replace(EXPECTATION, explain=lambda key: hint(key, (*EXPECTATION.fields, "event")))
-        super().__init__(explained, HAPPENING)
+        known = (*EXPECTATION.fields, "event", "exposure")
+        explained = replace(EXPECTATION, explain=lambda key: hint(key, known))
+        super().__init__(explained, HAPPENING, EXPOSED)
 
     def _inside(self, value: Value, path: str, report: Report) -> Value | None:
-        flow, event = self.shapes
-        return (event if "event" in value.map else flow)._inside(value, path, report)
+        flow, event, exposed = self.shapes
+        shape = event if "event" in value.map else exposed if "exposure" in value.map else flow
+        return shape._inside(value, path, report)
 
 
 _NAMED = "a name (letters, digits, . _ -)"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netlab.model.expectation import Expectation, Expected, ScenarioEvent
+from netlab.model.expectation import Expectation, Expected, ExposureExpectation, ScenarioEvent
 from netlab.model.flow import FlowPattern
 from netlab.model.problem import Position
 from netlab.model.scenario import ComposeNetwork
@@ -62,6 +62,9 @@ def together(projects: Sequence[Parts], report: Report) -> Parts:
         disabled={name: why for parts in projects for name, why in parts.disabled.items()},
         events=tuple((_event(event, own), value) for parts, own in pairs for event, value in parts.events),
         expect=tuple(expect),
+        exposures=tuple(
+            (_exposure(one, own), value) for parts, own in pairs for one, value in parts.exposures
+        ),
         between=tuple((_event(event, own), value) for parts, own in pairs for event, value in parts.between),
         root=_tree(pairs, lambda parts: parts.root),
         netlab=_tree(pairs, lambda parts: parts.netlab),
@@ -183,6 +186,11 @@ def _expectation(one: Expectation, names: _Names, before: tuple[ScenarioEvent, .
         expected=tuple((family, _expected(expected, names)) for family, expected in one.expected),
         after=(*before, *(_event(event, names) for event in one.after)),
     )
+
+
+def _exposure(one: ExposureExpectation, names: _Names) -> ExposureExpectation:
+    reaches = tuple(_pattern(pattern, names) for pattern in one.reaches)
+    return replace(one, origin=names.service(one.origin), reaches=reaches)
 
 
 def _pattern(pattern: FlowPattern, names: _Names) -> FlowPattern:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from netlab.exposure.verdict import ExposureVerdict
     from netlab.journey.expand import Claim
     from netlab.journey.expect import Verdict
     from netlab.testing.watch import Watch
@@ -58,6 +59,14 @@ class UnmetExpectation(Exception):
         super().__init__("; ".join(verdict.check.problems))
 
 
+class UnmetExposure(Exception):
+    """What all packets reach is otherwise than the file says."""
+
+    def __init__(self, verdict: ExposureVerdict) -> None:
+        self.verdict = verdict
+        super().__init__("\n".join(verdict.problems))
+
+
 class LabHolder(pytest.Collector):
     """The lab of all items below, which runs as long as they do."""
 
@@ -66,19 +75,23 @@ class LabHolder(pytest.Collector):
     claims: tuple[Claim, ...] = ()  #: all claims, in order
     probed: int = 0  #: how many of them were measured in the lab, if events happen between them
 
-    def items(self) -> Iterator[ScenarioItem]:
-        """One item a claim."""
+    def items(self) -> Iterator[ScenarioItem | ExposureItem]:
+        """One item an exposure, and one a claim."""
         try:
             scenario = load_scenario(self.variant.files, **self.variant.keywords)
-            found = stages(make(scenario), History.of(scenario))
+            plan = make(scenario)
+            found = stages(plan, History.of(scenario))
         except NetlabError as error:
             raise self.CollectError(visible(str(error))) from error
         self.claims = tuple(claim for stage in found for claim in stage.claims)
-        if not self.claims:
+        if not self.claims and not plan.exposures:
             what = f"{self.path} expects nothing (x-netlab.expect)"
             if is_named(self.path, self.config):
                 raise self.CollectError(visible(what))
             self.warn(NothingExpected(visible(what)))
+        for place, one in enumerate(plan.exposures):
+            name = f"all packets from {one.origin} at line {one.position.line}"
+            yield ExposureItem.from_parent(self, name=name, place=place, line=one.position.line)
         seen: dict[str, int] = {}
         for place, claim in enumerate(self.claims):
             words = claim.expectation.after_words
@@ -97,7 +110,7 @@ class LabHolder(pytest.Collector):
         assert self.lab is not None
         if self.lab.closed:  # it was kept for inspection
             self.setup()
-        if not self.claims[-1].expectation.after:
+        if not self.claims or not self.claims[-1].expectation.after:
             return self.lab
         if self.probed > place:
             self.lab.close()
@@ -147,6 +160,40 @@ class ScenarioInEngine(LabHolder):
         """Its items."""
         self.variant = Variant((self.path,), {"engine": self.name})
         yield from self.items()
+
+
+class ExposureItem(pytest.Item):
+    """All packets of one place, with what they should reach."""
+
+    def __init__(self, *, name: str, parent: LabHolder, place: int, line: int, **rest: Any) -> None:
+        super().__init__(name, parent, nodeid=f"{parent.nodeid}::{name}", **rest)
+        self.place, self.line = place, line
+        self.add_marker("netlab")
+        if self.config.pluginmanager.hasplugin("xdist"):
+            self.add_marker(pytest.mark.xdist_group(self.parent.nodeid if self.parent else self.nodeid))
+
+    def runtest(self) -> None:
+        """Prove the exposure in the lab as it was built."""
+        assert isinstance(self.parent, LabHolder)
+        lab = self.parent.reach(0)
+        verdict = lab.verify_exposures()[self.place]
+        if verdict.word == "unmeasured":
+            raise Unmeasured("; ".join(verdict.problems))
+        if verdict.word == "failed":
+            raise UnmetExposure(verdict)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What is otherwise, and the line of the scenario."""
+        error = excinfo.value
+        if isinstance(error, UnmetExposure):
+            return visible(f"{error}\n{error.verdict.expectation.position}: {self.name}")
+        if isinstance(error, NetlabError):
+            return visible(f"{error}\n{self.name}")
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """The line of the expectation."""
+        return self.path, self.line - 1, self.name
 
 
 class ScenarioItem(pytest.Item):

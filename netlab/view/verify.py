@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from netlab.exposure.verdict import ExposureVerdict
 from netlab.journey.advise import stopped_by
 from netlab.model.expectation import Expected
 from netlab.model.outcome import UNKNOWN
@@ -49,7 +50,12 @@ def measured_words(journey: Journey) -> str:
     return ", ".join(word for word in said if word)
 
 
-def table(verdicts: Sequence[Verdict]) -> RenderableType:
+def exposure_words(verdict: ExposureVerdict) -> str:
+    """What such a verdict is about: ``all packets from outside``."""
+    return f"all packets from {verdict.expectation.origin}"
+
+
+def table(verdicts: Sequence[Verdict | ExposureVerdict]) -> RenderableType:
     """One line for each flow (expected and measured), and one for each event between them.
 
     If one expectation means many flows, those that passed share a line for each family.
@@ -58,7 +64,17 @@ def table(verdicts: Sequence[Verdict]) -> RenderableType:
     for title in ("", "FLOW", "FAMILY", "EXPECTED", "MEASURED"):
         found.add_column(title, overflow="fold")
     happened = 0
-    for verdict, number in _rows(verdicts):
+    for exposed in verdicts:
+        if isinstance(exposed, ExposureVerdict):
+            colour = _COLOURS[exposed.word]
+            found.add_row(
+                rich.Text(exposed.word, style=colour),
+                rich.Text(exposure_words(exposed)),
+                "both",
+                rich.Text(str(exposed.expectation)),
+                rich.Text(exposed.measured, style=colour if exposed.word != "passed" else ""),
+            )
+    for verdict, number in _rows([one for one in verdicts if not isinstance(one, ExposureVerdict)]):
         events = verdict.claim.expectation.after
         for event in events[happened:]:
             found.add_row(rich.Text("event", style="bold"), rich.Text(event.text, style="bold"))
@@ -100,15 +116,29 @@ def _likeness(verdict: Verdict) -> tuple[object, ...]:
     return claim.expectation.position, claim.flow.family, verdict.word, measured_words(verdict.journey)
 
 
-def counts(verdicts: Sequence[Verdict]) -> str:
+def counts(verdicts: Sequence[Verdict | ExposureVerdict]) -> str:
     """``12 passed, 1 failed``."""
     words = [verdict.word for verdict in verdicts]
     parts = [f"{words.count(word)} {word}" for word in _COLOURS if word in words]
     return ", ".join(parts) or "nothing tested"
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _exposure_json(verdict: ExposureVerdict) -> dict[str, Any]:
+    expectation = verdict.expectation
+    return {
+        "position": str(expectation.position),
+        "exposure": expectation.origin,
+        "verdict": verdict.word,
+        "expected": str(expectation),
+        "problems": list(verdict.problems),
+        "packets": None if verdict.proof is None else verdict.proof.tried,
+    }
+
+
+def verdict_json(verdict: Verdict | ExposureVerdict) -> dict[str, Any]:
     """One verdict; the journey as ``netlab probe --json`` has it."""
+    if isinstance(verdict, ExposureVerdict):
+        return _exposure_json(verdict)
     expected = verdict.claim.expected
     said = {
         "outcome": expected.outcome,
@@ -130,7 +160,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
+def junit(results: Mapping[str, Sequence[Verdict | ExposureVerdict]]) -> bytes:
     """JUnit's XML: a suite a scenario, a case a flow; what could not be measured is an error."""
     root = ET.Element("testsuites", name="netlab verify")
     for name, verdicts in results.items():
@@ -144,18 +174,22 @@ def junit(results: Mapping[str, Sequence[Verdict]]) -> bytes:
             errors=str(words.count("unmeasured")),
         )
         for verdict in verdicts:
-            flow = verdict.claim.flow
-            case = ET.SubElement(
-                suite,
-                "testcase",
-                classname=shown(name),
-                name=shown(f"{flow} [{flow.family.word}]{after(verdict)}"),
-            )
+            title, measured, problems = _case(verdict)
+            case = ET.SubElement(suite, "testcase", classname=shown(name), name=shown(title))
             if verdict.word == "passed":
                 continue
             kind = "failure" if verdict.word == "failed" else "error"
-            found = ET.SubElement(case, kind, message=shown("; ".join(verdict.check.problems)))
-            measured = measured_words(verdict.journey)
-            found.text = shown(f"{verdict.claim.expectation.position}\nmeasured: {measured}")
+            found = ET.SubElement(case, kind, message=shown("; ".join(problems)))
+            found.text = shown(measured)
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _case(verdict: Verdict | ExposureVerdict) -> tuple[str, str, tuple[str, ...]]:
+    """The title of a case, what was measured, and what is otherwise than expected."""
+    if isinstance(verdict, ExposureVerdict):
+        position, measured = verdict.expectation.position, verdict.measured
+        return exposure_words(verdict), f"{position}\nmeasured: {measured}", verdict.problems
+    flow, position = verdict.claim.flow, verdict.claim.expectation.position
+    measured = f"{position}\nmeasured: {measured_words(verdict.journey)}"
+    return f"{flow} [{flow.family.word}]{after(verdict)}", measured, verdict.check.problems

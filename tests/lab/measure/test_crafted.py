@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.sctp import SCTP, SCTPChunkInit
 
 import netlab
 from netlab.journey.sentence import sentence
+from netlab.kernel.packet import template
 from netlab.model.family import FAMILIES, Family
 from netlab.model.journey import Icmp, Journey, Sees
+from netlab.model.shape import Shape
 
 SEED = str(Path(__file__).parents[3] / "scenarios" / "httpd.yaml")
 CUT = {"payload": "0123456789abcdefghij", "fragment": 8}
@@ -119,3 +124,33 @@ def test_an_answer_for_which_no_neighbour_is_found_is_none(unrouted: netlab.Lab)
     assert "sent the answer out by ext0, and found no neighbour there to take it" in sentence(journey)
     there = unrouted.probe("client -> 198.51.100.1:8080/tcp", source="198.51.100.3")
     assert (there.outcome, there.path) == ("ok", "forward")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sctp_by_hand_is_sctp(lab: netlab.Lab, family: Family) -> None:
+    """Its hooks are seen, whether or not this kernel has sockets of SCTP."""
+    journey = lab.probe("client -> host:9/sctp via host", family=family)
+    assert (journey.path, letters(journey)) == ("local", ["PI"])
+    assert journey.legs[0].hooks[0].packet.dst.endswith(":9")
+    assert journey.outcome in ("refused", "unreachable")
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_nothing_answers_at_a_broadcast_address(lab: netlab.Lab, protocol: str) -> None:
+    journey = lab.probe(f"client -> 198.51.100.255:9/{protocol} via host")
+    assert (journey.outcome, journey.path) == ("timeout", "local")
+    assert sentence(journey).endswith("host answers nobody at a broadcast address.")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_checksum_of_sctp_is_the_protocols(family: Family) -> None:
+    """Another implementation makes the same packet, and the same checksum."""
+    ends = ("198.51.100.2", "198.51.100.1") if family is Family.IPV4 else ("2001:db8::1", "2001:db8::2")
+    packet = template(Shape(family, "sctp")).fill(ends[0], 40000, ends[1], 80)
+    layers = (IP if family is Family.IPV4 else IPv6)(packet)
+    assert isinstance(layers.payload, SCTP)
+    assert isinstance(layers.payload.payload, SCTPChunkInit)
+    assert (layers.sport, layers.dport, len(packet) - len(layers.payload)) == (40000, 80, len(packet) - 48)
+    told = layers.payload.chksum
+    layers.payload.chksum = None
+    assert type(layers)(bytes(layers)).payload.chksum == told

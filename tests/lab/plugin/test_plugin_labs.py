@@ -564,3 +564,21 @@ def test_flows_after_events_are_measured_in_order_whichever_is_selected(own_suit
     own_suite.run(f"stale-udp.yaml::{last}").counts(passed=1)
     first = "stale-udp.yaml::client:40000 -> host:53/udp[ipv4]"
     own_suite.run(f"stale-udp.yaml::{last}", first, f"{first} after restart dns, stop dns").counts(passed=3)
+
+
+def test_an_exposure_of_a_scenario_is_an_item(own_suite: Suite) -> None:
+    own_suite.write(
+        """
+        services: {web: {image: nginx, ports: ["80:80", "81:80"]}}
+        x-netlab:
+          host: {engine: docker-28, addresses: [198.51.100.1/24]}
+          expect:
+            - exposure: {from: client, reaches: ["198.51.100.1:80", "198.51.100.1:81"]}
+            - exposure: {from: client, reaches: ["198.51.100.1:82/tcp"]}
+        """,
+        "shop.yaml",
+    )
+    result = own_suite.run("shop.yaml")
+    result.counts(passed=1, failed=1)
+    assert "198.51.100.1:82/tcp is not reached by any packet from client" in result.text
+    assert "shop.yaml:7:" in result.text

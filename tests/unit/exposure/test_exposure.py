@@ -12,11 +12,12 @@ import netlab
 from netlab.exposure import diagrams
 from netlab.exposure.difference import compare
 from netlab.exposure.exposure import Exposure, Part
+from netlab.exposure.fate import UNSURE
 from netlab.exposure.lines import Region
-from netlab.exposure.proof import UNPROVED, Proof
+from netlab.exposure.proof import Proof
 from netlab.exposure.witness import disagreement, witnesses
 from netlab.model.family import Family
-from netlab.model.flow import Flow
+from netlab.model.flow import Flow, Target
 from netlab.predict.predictor import Predictor
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
@@ -62,7 +63,7 @@ def test_regions_are_a_partition_and_agree_with_prediction(
             union |= region.packets
             found = [one.flow for one in witnesses(plan, part, region)]
             found += filter(None, (at_random(part, region, flow, chance) for flow in found[:4]))
-            for flow in found if region.fate.word not in UNPROVED else ():
+            for flow in found if region.fate.word not in UNSURE else ():
                 assert part.has(region, flow), flow
                 tried += 1
                 problem = disagreement(region.fate, predictor.journey(flow), plan)
@@ -228,6 +229,68 @@ def test_what_is_expected_holds_or_names_the_region() -> None:
     assert (offence.witness.port, offence.witness.protocol) == (443, "tcp")
     with pytest.raises(netlab.ExposureFailed, match="host:81/tcp is not reached by any packet"):
         prediction.exposure(reaches=["host:81/tcp"])
+
+
+def test_what_may_be_open_is_no_success(tmp_path: Path) -> None:
+    prediction = scenario(tmp_path, "iptables -I DOCKER-USER -m limit --limit 1/min -j DROP")
+    with pytest.raises(netlab.ExposureFailed, match="whether a packet reaches host:80 is not known: ") as one:
+        prediction.exposure(reaches=["host:80"], family=4)
+    assert not one.value.offences[0].sure
+    with pytest.raises(netlab.ExposureFailed, match="which may be open") as other:
+        prediction.exposure(family=4, nothing_else=True)
+    assert [offence.sure for offence in other.value.offences] == [False]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "word"), [("tcp", "lost"), ("udp", "lost"), ("sctp", "lost"), ("icmp", "lost")]
+)
+def test_nothing_answers_at_a_broadcast_address(tmp_path: Path, protocol: str, word: str) -> None:
+    exposure = scenario(tmp_path).exposure(target="172.17.255.255", family=4)
+    number = diagrams.PROTOCOLS.index(protocol)  # type: ignore[arg-type]
+    (part,) = exposure.parts
+    asked = part.diagrams.field("protocol", [(number, number)])
+    ends = {one.fate.why for one in part.regions if one.packets & asked != part.diagrams.none}
+    assert ends == {
+        "host answers nobody at a broadcast address",
+        "its source or destination is not allowed there (martian)",
+    }
+    assert {one.fate.word for one in part.regions} == {word}
+
+
+def test_a_datagram_to_a_broadcast_address_reaches_who_listens_everywhere() -> None:
+    prediction = netlab.Prediction(SCENARIOS / "udp.yaml")
+    exposure = prediction.exposure(target="198.51.100.255", family=4)
+    (region,) = [one for one in exposure.parts[0].regions if one.fate.open]
+    assert (region.fate.proxy, region.fate.service, region.fate.path) == ("docker-proxy", "dns", "proxy")
+    prediction.exposure(reaches=["198.51.100.255:53/udp"], family=4)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "word"),
+    [
+        ("224.0.0.1", "198.51.100.1", "timeout"),
+        ("255.255.255.255", "198.51.100.1", "timeout"),
+        ("0.0.0.1", "198.51.100.1", "timeout"),
+        ("198.51.100.2", "0.0.0.0", "timeout"),
+        ("198.51.100.2", "255.255.255.255", "timeout"),
+        ("198.51.100.2", "224.0.0.1", "unpredicted"),
+        ("198.51.100.2", "169.254.1.1", "unreachable"),
+    ],
+)
+def test_addresses_of_no_single_machine_by_hand(source: str, destination: str, word: str) -> None:
+    prediction = netlab.Prediction(SCENARIOS / "httpd.yaml")
+    flow = Flow(
+        "client", Target(address=destination), Family.IPV4, "tcp", 80, destination, via="host", source=source
+    )
+    assert prediction.probe(flow).outcome == word
+
+
+def test_after_events_that_no_plan_has_nothing_is_claimed(tmp_path: Path) -> None:
+    file = tmp_path / "case.yaml"
+    text = "services: {web: {image: nginx, ports: ['80:80']}}\nx-netlab: {events: [run host iptables -F]}\n"
+    file.write_text(text)
+    exposure = netlab.Prediction(file).exposure(family=4)
+    assert [region.fate.word for region in exposure.parts[0].regions] == ["unknown"]
 
 
 @pytest.mark.parametrize(
