@@ -5,11 +5,15 @@ A comparison asks the explorer, which takes one answer now and the other one lat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netlab.exposure.diagrams import Packets
     from netlab.exposure.explore import Explorer
+
+T = TypeVar("T")
 
 
 class Bits:
@@ -54,6 +58,25 @@ class Bits:
 
     __ror__ = __or__
     __rand__ = __and__
+
+    def look_up(self, table: Mapping[int, T]) -> T | None:
+        """The value of a table at this number; one decision, however long the table is."""
+        diagrams = self.explorer.diagrams
+
+        def answers(region: Packets) -> list[tuple[Any, Packets]]:
+            groups: dict[T, list[Packets]] = {}
+            for number, value in table.items():
+                groups.setdefault(value, []).append(diagrams.equal(self.bits, number))
+            found: list[tuple[Any, Packets]] = []
+            rest = region
+            for value, parts in groups.items():
+                some = diagrams.union(parts)
+                found.append((value, region & some))
+                rest &= ~some
+            return [*found, (None, rest)]
+
+        chosen: T | None = self.explorer.choose(answers)
+        return chosen
 
     # -- comparisons
 

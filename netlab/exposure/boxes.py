@@ -18,6 +18,11 @@ class Boxes:
         self._diagrams = diagrams
         self._known: dict[tuple[Packets, Packets, int], tuple[Box, ...]] = {}
 
+    @property
+    def none(self) -> Packets:
+        """The set without any packet."""
+        return self._diagrams.none
+
     def cover(self, must: Packets, may: Packets | None = None) -> tuple[Box, ...]:
         """Boxes that have all packets of ``must``, and no others than those of ``may``."""
         return self._cover(must, must if may is None else may | must, 0)

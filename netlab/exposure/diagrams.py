@@ -22,6 +22,8 @@ PROTOCOLS: Final[tuple[FlowProtocol, ...]] = ("tcp", "udp", "sctp", "icmp")
 FIELDS: Final = {"protocol": 2, "dst": None, "dport": 16, "src": None, "sport": 16}
 
 
+#: nodes of a set from which on it is described in longer words than it could be, because that takes less time
+_LARGE: Final = 4000
 #: half a second of importing, for what most verbs do not need
 _library: Any = at_first_use(__name__, {"cudd": "dd.cudd", "autoref": "dd.autoref"})
 
@@ -158,9 +160,11 @@ class Diagrams:
     def classes(self, sets: tuple[Packets, ...], name: str) -> dict[tuple[Packets, ...], Ranges]:
         """The values of a field by what is left of the sets with them: {rest of each set: values}.
 
-        The field must be the first that the sets depend on, or come before it.
+        The field must be the first that the sets depend on, or come before it. With large sets, the second is
+        only looked at where the first has something: elsewhere it is what it has for each of some values.
         """
         first, width = self.levels[name], self.widths[name]
+        large = len(sets) == 2 and sets[1].dag_size > _LARGE
         known: dict[tuple[tuple[Packets, ...], int], list[tuple[int, int, tuple[Packets, ...]]]] = {}
 
         def runs(now: tuple[Packets, ...], at: int) -> list[tuple[int, int, tuple[Packets, ...]]]:
@@ -169,6 +173,8 @@ class Diagrams:
             if key in known:
                 return known[key]
             level = first + at
+            if large and now[0] == self.none and now[1].level is not None and now[1].level < first + width:
+                now = self.none, self.bdd.forall(self.names[name][at:], now[1])
             if at == width or all(one.level >= first + width for one in now if one.level is not None):
                 found = [(0, (1 << width - at) - 1, now)]
             else:

@@ -46,7 +46,9 @@ def describe(boxes: Boxes, regions: Sequence[Region], asked: Packets) -> list[Li
     ended = [one for one in regions if not one.fate.open]
     if len(ended) <= _FEW:
         said.by_one_field("src", ended)
-    opened = [(one, cost(said.left(one))) for one in regions if one.fate.open]
+    some = [one for one in regions if one.fate.open]
+    many = len(some) > _FEW
+    opened = [(one, one.packets.dag_size if many else cost(said.left(one))) for one in some]
     refused = said.covered
     if len(ended) <= _FEW:
         said.by_one_field("dst", ended)
@@ -58,7 +60,11 @@ def describe(boxes: Boxes, regions: Sequence[Region], asked: Packets) -> list[Li
             known |= region.packets
     if len(ended) <= _FEW:
         said.by_one_field("dst", ended)
-    rest = [(one, found) for one in ended if (found := cost(said.left(one)))]
+    left = [one for one in ended if one.packets & ~said.covered != boxes.none]
+    rest = [
+        (one, (one.packets & ~said.covered).dag_size if len(left) > _FEW else cost(said.left(one)))
+        for one in left
+    ]
     rest.sort(key=lambda pair: pair[1])
     for region, _ in rest[:-1]:
         said.all_of(region, said.covered)

@@ -270,7 +270,9 @@ class _Shadows:
 
         Whether an interface that no rule mentions begins as one says is a question of its own.
         """
-        known = self._names.setdefault(condition.field, self._mentioned(condition.field))
+        known = self._names.get(condition.field)
+        if known is None:
+            known = self._names[condition.field] = self._mentioned(condition.field)
         bits = [self._variable(f"{condition.field} {bit}") for bit in range(16)]
         whole = (1 << len(bits)) - 1
         found = self.none

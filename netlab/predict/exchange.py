@@ -407,7 +407,7 @@ def first_packet(family: Family, protocol: str, src: int, sport: int, dst: int, 
     return Packet(family, number, src, dst, sport, port or 0, flags=SYN if number == TCP else 0)
 
 
-def datagram_of_many(trip: Trip) -> Listening | None:
+def datagram_of_many(trip: Trip) -> Receiver | None:
     """The socket that takes a datagram to an address of several machines: one on every address has it, too.
 
     Raises NotPredicted. Source: __udp4_lib_mcast_deliver, __udp6_lib_mcast_deliver.

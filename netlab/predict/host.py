@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.plan import Interface, Listener, Node, Responder
@@ -37,6 +38,8 @@ class Namespace:
     programs: tuple[str, ...] = ()
     #: what of it the model does not know, in words; a flow that passes here is not predicted
     unknown: list[str] = field(default_factory=list)
+    #: protocol → what listens, by port, once somebody has asked (:mod:`netlab.predict.sockets`)
+    sockets: dict[str, dict[int, Any]] = field(default_factory=dict)
     _tracks: dict[Family, bool] = field(default_factory=dict)
     _hooks: dict[tuple[str, str], list[tuple[ModelTable, ModelChain]]] = field(default_factory=dict)
 

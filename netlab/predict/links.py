@@ -9,6 +9,7 @@ from typing import NamedTuple
 from netlab.model.family import Family
 from netlab.model.plan import Interface
 from netlab.predict.host import Namespace, link_local
+from netlab.predict.packet import look_up
 from netlab.predict.routes import Query
 
 
@@ -26,6 +27,8 @@ class Links:
     spaces: Mapping[str, Namespace]
     homes: Mapping[str, str]
     _ends: dict[InterfaceOf, tuple[InterfaceOf, ...]] = field(default_factory=dict)
+    _behind: dict[InterfaceOf, dict[InterfaceOf, str]] = field(default_factory=dict)
+    _owners: dict[tuple[InterfaceOf, Family], dict[int, InterfaceOf]] = field(default_factory=dict)
 
     def interface(self, end: InterfaceOf) -> Interface | None:
         """The interface itself."""
@@ -87,34 +90,50 @@ class Links:
 
     def port_towards(self, bridge: InterfaceOf, target: InterfaceOf) -> str | None:
         """The port of a bridge behind which an interface is."""
-        for port in self.spaces[bridge.space].ports(bridge.interface):
-            end = InterfaceOf(bridge.space, port.name)
-            peer = self.peer(end)
-            if peer is not None and target in self._arrive(peer, {end, bridge}):
-                return port.name
-        return None
+        if bridge not in self._behind:
+            found: dict[InterfaceOf, str] = {}
+            for port in self.spaces[bridge.space].ports(bridge.interface):
+                end = InterfaceOf(bridge.space, port.name)
+                peer = self.peer(end)
+                if peer is not None:
+                    for other in self._arrive(peer, {end, bridge}):
+                        found.setdefault(other, port.name)
+            self._behind[bridge] = found
+        return self._behind[bridge].get(target)
 
     def owner(self, end: InterfaceOf, address: int, family: Family) -> InterfaceOf | None:
         """Who answers on the link of ``end`` that it has an address (ARP, neighbour discovery).
 
         A node that routes every address to itself answers too, but one that has the address comes first.
         """
-        others = self.on_link(end)
-        for other in others:
+        key = end, family
+        if key not in self._owners:
+            self._owners[key] = self._addresses(end, family)
+        found = look_up(self._owners[key], address)
+        if found is not None or family is Family.IPV6:
+            return found
+        for other in self.on_link(end):
+            space = self.spaces[other.space]
+            if not space.routes[family].only_own_addresses():
+                route = space.routes[family].lookup(Query(0, address))
+                if route is not None and route.kind == "local":
+                    return other
+        return None
+
+    def _addresses(self, end: InterfaceOf, family: Family) -> dict[int, InterfaceOf]:
+        """Address → who has it, on the link of an interface."""
+        found: dict[int, InterfaceOf] = {}
+        for other in self.on_link(end):
             space = self.spaces[other.space]
             if family is Family.IPV6:
-                own = self._own(space, other.interface)
-                if space.speaks_ipv6(other.interface) and any(address == one for one in own):
-                    return other
-            elif address in space.addresses(family) and self._answers(space, other, address):
-                return other
-        if family is Family.IPV6:
-            return None
-        for other in others:
-            found = self.spaces[other.space].routes[family].lookup(Query(0, address))
-            if found is not None and found.kind == "local":
-                return other
-        return None
+                if space.speaks_ipv6(other.interface):
+                    for address in self._own(space, other.interface):
+                        found.setdefault(address, other)
+                continue
+            for address in space.addresses(family):
+                if self._answers(space, other, address):
+                    found.setdefault(address, other)
+        return found
 
     @staticmethod
     def _own(space: Namespace, interface: str) -> list[int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from struct import Struct
-from typing import Final
+from typing import Final, TypeVar
 
 from netlab.journey.headers import ICMP, SCTP, TCP, UDP
 from netlab.model.family import Family
 
+T = TypeVar("T")
 SYN: Final = 0x02
 RST: Final = 0x04
 PUSH: Final = 0x08
@@ -109,6 +111,14 @@ def _transport(icmp: bool, sport: int, dport: int, kind: int, code: int, flags: 
     if icmp:
         return _ICMP.pack(kind, code, 0, sport, dport) + bytes(12)
     return _TRANSPORT.pack(sport, dport, 0, 0, 0x50, flags, 0, 0, 0)
+
+
+def look_up(table: Mapping[int, T], number: int) -> T | None:
+    """The value of a table at a number, which need not be known (see :mod:`netlab.exposure.bits`)."""
+    if isinstance(number, int):
+        return table.get(number)
+    found: T | None = number.look_up(table)
+    return found
 
 
 def address_text(family: Family, number: int) -> str:

@@ -151,6 +151,18 @@ class RoutingTables:
             elif anycast and net.prefixlen < 127:
                 self.add(RouteEntry(start, bits, "anycast", interface), LOCAL)
 
+    def only_own_addresses(self) -> bool:
+        """Whether no address is local but single ones and loopback's: then ARP answers for no other."""
+        if [(rule.table, rule.kind) for rule in self.rules] != [
+            (one.table, one.kind) for one in standard_rules()
+        ]:
+            return False
+        return not any(
+            route.kind == "local" and route.length < self.family.bits and route.interface != "lo"
+            for routes in self.tables.values()
+            for route in routes
+        )
+
     def is_local(self, address: int) -> bool:
         """Whether the namespace has this address itself, by the table ``local``."""
         return self.kind_of(address) == "local"

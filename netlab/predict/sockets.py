@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 
-from netlab.model.family import Family, parse_address
+from netlab.model.family import FAMILIES, Family, parse_address
 from netlab.model.plan import Backend
 from netlab.predict.host import Namespace
-from netlab.predict.packet import Packet
+from netlab.predict.packet import Packet, look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,41 @@ _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
 
 def listening(space: Namespace, packet: Packet) -> Receiver | None:
     """The socket on the packet's destination; the one bound to its very address comes first."""
-    found = sorted(_matching(space, packet), key=lambda pair: pair[0])
-    return found[0][1] if found else None
-
-
-def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Receiver]]:
     name = _NAMES.get(packet.protocol)
+    if name is None:
+        return None
+    if name not in space.sockets:
+        space.sockets[name] = _by_port(space, name)
+    there: _Sockets | None = look_up(space.sockets[name], packet.dport)
+    if there is None:
+        return None
+    own = look_up(there.own[packet.family], packet.dst)
+    return own if own is not None else there.every[packet.family]
+
+
+@dataclass(eq=False, slots=True)
+class _Sockets:
+    """The sockets of one port by family: those on one address, and the one on every address."""
+
+    own: dict[Family, dict[int, Receiver]] = field(default_factory=lambda: {one: {} for one in FAMILIES})
+    every: dict[Family, Receiver | None] = field(default_factory=lambda: dict.fromkeys(FAMILIES))
+
+    def add(self, address: str, v6only: bool | None, socket: Receiver) -> None:
+        """A socket on an address; one that is there already comes first."""
+        if address not in ("", "0.0.0.0", "::"):
+            self.own[Family.of(address)].setdefault(int(parse_address(address)), socket)
+            return
+        for family in FAMILIES:
+            six = family is Family.IPV6
+            if (six and v6only is not None) or (not six and not v6only):
+                self.every[family] = self.every[family] or socket
+
+
+def _by_port(space: Namespace, name: str) -> dict[int, _Sockets]:
+    """Port → its sockets, of one protocol."""
+    found: dict[int, _Sockets] = defaultdict(_Sockets)
     for listener in space.listeners:
-        if (listener.protocol, listener.port) != (name, packet.dport):
-            continue
-        rank = _binds(listener.address, listener.v6only, packet)
-        if rank is not None:
+        if listener.protocol == name:
             held = Receiver(
                 space.name,
                 listener.process,
@@ -52,19 +76,11 @@ def _matching(space: Namespace, packet: Packet) -> Iterator[tuple[int, Receiver]
                 # with this argument (Docker 28 and later), it answers from the address that was asked
                 routed=listener.protocol == "udp" and "-use-listen-fd" not in listener.argv,
             )
-            yield rank, held
+            found[listener.port].add(listener.address, listener.v6only, held)
     for node, responder in space.responders:
-        if (responder.protocol, responder.port) == (name, packet.dport):
-            yield 1, Receiver(node, responder.service, routed=responder.routed)
+        if responder.protocol == name:
+            found[responder.port].add("", False, Receiver(node, responder.service, routed=responder.routed))
     for protocol, address, port in space.resolvers:
-        if (protocol, port) == (name, packet.dport) and int(parse_address(address)) == packet.dst:
-            yield 0, Receiver(space.name, "Docker's DNS server")
-
-
-def _binds(address: str, v6only: bool | None, packet: Packet) -> int | None:
-    """0 for a socket on the packet's own address, 1 for one on every address, None for another."""
-    if address in ("", "0.0.0.0", "::"):
-        if v6only is None:
-            return 1 if packet.family is Family.IPV4 else None
-        return 1 if packet.family is Family.IPV6 or not v6only else None
-    return 0 if Family.of(address) is packet.family and int(parse_address(address)) == packet.dst else None
+        if protocol == name:
+            found[port].add(address, None, Receiver(space.name, "Docker's DNS server"))
+    return dict(found)
