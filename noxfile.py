@@ -120,6 +120,16 @@ def witness(session: nox.Session) -> None:
 
 
 @nox.session
+def agree(session: nox.Session) -> None:
+    """Random hosts with random rules: the kernel against the prediction, hook by hook, shrunk.
+
+    ``nox -s agree -- --packets 100000 --seed 7`` runs long; without options, a thousand packets.
+    """
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    python(session, "agree.run", *session.posargs)
+
+
+@nox.session
 def torture(session: nox.Session) -> None:
     """Faults, tried and counted: ``nox -s torture -- --full`` takes hours, without it a taste."""
     pytest(session, "tests/torture", *session.posargs)

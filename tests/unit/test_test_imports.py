@@ -11,7 +11,13 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 #: packages of the project's own, by the folder that holds them
-OURS = {"netlab": TESTS.parent, "support": TESTS, "witness": TESTS, "groundtruth": TESTS / "conformance"}
+OURS = {
+    "netlab": TESTS.parent,
+    "support": TESTS,
+    "witness": TESTS,
+    "agree": TESTS,
+    "groundtruth": TESTS / "conformance",
+}
 
 
 def imported(path: Path) -> Iterator[tuple[int, str, str]]:
