@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.cli.arguments.collect import DEFAULT
 from netlab.cli.collecting import Collecting
 from netlab.cli.output import print_text, say, write_anew
 from netlab.model.errors import UsageError
+from netlab.twin.anonymise import Anonymiser
 from netlab.twin.archive import pack
 from netlab.twin.script import listing, script
 from netlab.version import __version__
@@ -36,7 +38,11 @@ def run(args: argparse.Namespace) -> int:
         say(f"  {line}")
     asked = Collecting(say)
     asked.run()
-    write_anew(output, pack(asked.files, asked.ran, __version__), replace=args.force)
+    files, ran = asked.files, asked.ran
+    if args.anonymise:
+        files = Anonymiser(os.urandom(32)).files(files)
+        ran = [replace(one, size=len(files.get(one.file, b""))) for one in ran]
+    write_anew(output, pack(files, ran, __version__), replace=args.force)
     missing = sorted({one.program for one in asked.ran if one.kind == "absent"})
     if missing:
         say(f"not on this host: {', '.join(missing)}")

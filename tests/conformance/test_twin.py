@@ -1,0 +1,114 @@
+"""A real daemon's host is collected: it stays as it was, its twin has its rules, and drift names what breaks.
+
+Each way of breaking is undone before the next: the rules are restored, the settings set back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from groundtruth.daemons import installed
+from groundtruth.facts import facts_of
+from groundtruth.real import RealHost, real_host
+from groundtruth.source import events
+
+import netlab
+from netlab.lab.twins import Twin, written
+from netlab.model.family import FAMILIES
+from netlab.scenario.hosts import Overrides
+from netlab.scenario.load import load
+from netlab.twin.archive import Collection, read_archive
+from netlab.twin.drift import drift
+from netlab.twin.script import script
+
+SCENARIO = """
+services:
+  web: {image: nginx, networks: {front: {}, back: {}}, ports: ["8080:80", "127.0.0.1:9000:90/udp"]}
+  db: {image: postgres, networks: [back]}
+  plain: {image: nginx, network_mode: bridge, ports: ["81:81"]}
+networks: {front: {}, back: {internal: true}}
+x-netlab:
+  host: {rules: ["iptables -I DOCKER-USER -i ext0 -s 198.51.100.9 -j DROP"]}
+"""
+DOCKER = Path("usr/local/bin/docker")
+SHELLS = [["dash"], ["busybox", "sh"]]
+
+#: a command that breaks the host, and the finding that names it
+BREAKS = {
+    "iptables -t nat -F": "missing",
+    "iptables -D FORWARD -j DOCKER-USER; iptables -A FORWARD -j DOCKER-USER": "order",
+    "iptables -A DOCKER -d 172.31.9.9 ! -i docker0 -o docker0 -p tcp --dport 80 -j ACCEPT": "left-over",
+    "iptables -A FORWARD -o docker0 -j DOCKER; iptables -A FORWARD -o docker0 -j DOCKER": "doubled",
+    "iptables -N f2b-x; iptables -A f2b-x -j DROP; iptables -I FORWARD -s 192.0.2.7 -j f2b-x": "foreign",
+    "iptables -A DOCKER-USER -s 192.0.2.7 -j DROP": "unreachable",
+    "iptables -N mine; iptables -A mine -j DROP": "unreachable",
+    "iptables -P FORWARD ACCEPT": "policy",
+    "sysctl -qw net.ipv4.ip_forward=0": "forwarding",
+}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHost]:
+    """The machine's own daemon with networks, containers and an administrator's rule; docker in its cell."""
+    daemons = installed()
+    command = shutil.which("docker")
+    if not daemons or command is None:
+        pytest.skip("there is no dockerd, or no docker command")
+    file = tmp_path_factory.mktemp("twin") / "compose.yaml"
+    file.write_text(SCENARIO)
+    scenario = load([file], overrides=Overrides(engine=daemons[0].engine))
+    host = scenario.hosts[0]
+    with real_host(scenario, host, events(scenario, host), daemons[0].lower) as found:
+        found.admin(host.rules)
+        (found.testbed.root / DOCKER).write_bytes(Path(command).read_bytes())
+        (found.testbed.root / DOCKER).chmod(0o755)
+        yield found
+
+
+def collected(real: RealHost, shell: list[str]) -> Collection:
+    """What the script collects on the host."""
+    done = subprocess.run(
+        real.testbed.argv(shell), input=script("test").encode(), capture_output=True, check=True
+    )
+    return read_archive(done.stdout, "host.tar")
+
+
+def kinds(collection: Collection) -> set[str]:
+    """The kinds of everything that drift finds."""
+    twin = Twin(collection)
+    return {one.kind for one in drift(twin.drafted.host, twin.engine.facts)}
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda argv: argv[0])
+def test_collecting_changes_nothing(real: RealHost, shell: list[str]) -> None:
+    before = facts_of(real.settled(), "host", {})
+    found = collected(real, shell)
+    assert facts_of(real.settled(), "host", {}) == before
+    assert kinds(found) == set()
+
+
+def test_the_twin_has_the_rules_of_the_host(real: RealHost) -> None:
+    found = collected(real, SHELLS[0])
+    with written(Twin(found).files, "twin") as place, netlab.Lab(place) as lab:
+        for family in FAMILIES:
+            saved = lab.exec("host", [f"{family.iptables}-save"], check=True).stdout
+            assert _rules(saved) == _rules(found.text(f"{family.iptables}.rules"))
+
+
+def _rules(saved: str) -> list[str]:
+    return [line for line in saved.splitlines() if line.startswith("-A") or " DROP " in line]
+
+
+@pytest.mark.parametrize(("command", "kind"), BREAKS.items(), ids=list(BREAKS))
+def test_what_is_broken_is_named(real: RealHost, command: str, kind: str) -> None:
+    saved = real.testbed.run(["iptables-save"])
+    try:
+        real.testbed.run(["sh", "-c", command])
+        assert kind in kinds(collected(real, SHELLS[0]))
+    finally:
+        real.testbed.run(["iptables-restore"], stdin=saved)
+        real.testbed.sysctls({"net.ipv4.ip_forward": "1"})
