@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,6 +305,43 @@ def test_what_an_administrator_does(netlab: Any) -> None:
     assert "iptables -D INPUT -j DOCKER-USER in " in failed.stderr
     netlab("do", lab, "flush", "rules")
     assert rules_of(netlab, lab) == []
+
+
+LINKS_DOWN = """
+services:
+  web: {image: nginx, networks: [front], ports: ["80:80"], restart: always}
+  db: {image: nginx, networks: [front], restart: always}
+networks:
+  front: {enable_ipv6: true, ipam: {config: [{subnet: "fd00:7::/64"}]}}
+  back: {enable_ipv6: true, ipam: {config: [{subnet: "fd00:8::/64"}]}}
+x-netlab: {host: {engine: docker-28}, events: [create network back]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "event"),
+    [
+        (("do", "down", "link", "host", "ext0"), "restart web"),
+        (("do", "up", "link", "host", "ext0"), "restart daemon"),  # the kernel has dropped its IPv6 address
+        (("exec", "ip", "link", "set", "{bridge}", "down"), "restart web"),
+        (("exec", "ip", "-6", "addr", "flush", "dev", "{bridge}"), "restart web"),
+        (("do", "down", "link", "db", "eth0"), "connect db back"),
+    ],
+)
+def test_an_event_does_not_wait_for_addresses_that_others_have_taken(
+    netlab: Any, meanwhile: tuple[str, ...], event: str
+) -> None:
+    lab = netlab.up(write(netlab, LINKS_DOWN))
+    bridge = netlab.exec(lab, "host", "ip", "-o", "link", "show", "type", "bridge", "up")
+    verb, *words = (word.format(bridge=re.findall(r"br-\w+", bridge)[0]) for word in meanwhile)
+    if verb == "do":
+        if words[0] == "up":
+            netlab("do", lab, "down", *words[1:])
+        netlab("do", lab, *words)
+    else:
+        netlab.exec(lab, "host", *words)
+    netlab("do", lab, *event.split())
+    assert "changed in part" not in netlab("status", lab).stderr
 
 
 @contextlib.contextmanager

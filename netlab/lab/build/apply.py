@@ -23,7 +23,7 @@ import errno
 import os
 import resource
 import select
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -285,15 +285,30 @@ class Build:
             )
 
 
-def wait_for_addresses(layout: Layout, space: Space, own: RouteSocket, namespace: int) -> None:
-    """Return when every IPv6 address of a namespace has its local route. Leaves the thread in it."""
-    requests = [message.get_route(*wanted) for wanted in layout.ipv6_addresses(space)]
+def wait_for_addresses(
+    layout: Layout,
+    space: Space,
+    own: RouteSocket,
+    namespace: int,
+    but: Container[tuple[str, int]] = (),
+) -> None:
+    """Return when every IPv6 address of a namespace has its local route. Leaves the thread in it.
+
+    ``but``: addresses, with the index of their link, that are not waited for.
+    """
+    wanted = [one for one in layout.ipv6_addresses(space) if one not in but]
+    requests = [message.get_route(*one) for one in wanted]
     if not requests or _all_local(own, requests):
         return
     netns.enter(namespace)
     with RouteSocket(space.name) as sock:
         sock.join(RTNLGRP_IPV6_ROUTE)
         _wait(sock, partial(_all_local, own, requests), f"IPv6 addresses of {space.name}")
+
+
+def lost_addresses(layout: Layout, space: Space, own: RouteSocket) -> set[tuple[str, int]]:
+    """The IPv6 addresses of a namespace that have no local route now, each with the index of its link."""
+    return {one for one in layout.ipv6_addresses(space) if not _all_local(own, [message.get_route(*one)])}
 
 
 def _all_local(sock: RouteSocket, requests: list[Message]) -> bool:

@@ -18,7 +18,7 @@ from netlab.kernel.netlink.message import Message
 from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
 from netlab.lab import codec, state
 from netlab.lab.build import namespaces, real_firewall, ruleset_edits
-from netlab.lab.build.apply import Build, addresses_of, run_rules, wait_for_addresses
+from netlab.lab.build.apply import Build, addresses_of, lost_addresses, run_rules, wait_for_addresses
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.plan_comparison import PlanComparison
 from netlab.lab.node import process
@@ -103,6 +103,8 @@ class _Reconcile:
         self.after = layout(change.after)
         self.namespaces: dict[str, int] = {}
         self.sockets: dict[str, RouteSocket] = {}
+        #: of each namespace: the IPv6 addresses that somebody has taken from it, with the index of their link
+        self.lost: dict[str, set[tuple[str, int]]] = {}
 
     def prepare(self) -> None:
         """Look at the namespaces that stay, before anything is changed.
@@ -117,13 +119,16 @@ class _Reconcile:
                 self.namespaces[name] = fd
                 netns.enter(fd)
                 self.sockets[name] = RouteSocket(name)
-                there = {link.name for link in dump.links(self.sockets[name])}
-                for interface in self.before.spaces[name].interfaces:
+                there = {link.name: link.index for link in dump.links(self.sockets[name])}
+                space = self.before.spaces[name]
+                for interface in space.interfaces:
                     if interface.name not in there and self.change.stays(name, interface.name):
                         raise LabError(
                             f"somebody has deleted {interface.name} of {name}, and netlab does not know what "
                             "becomes of the lab then: take it down and up again"
                         )
+                space.indexes.update(there)
+                self.lost[name] = lost_addresses(self.before, space, self.sockets[name])
 
     def run(self) -> None:
         """Everything; raises NetlabError, OSError."""
@@ -143,8 +148,7 @@ class _Reconcile:
                 self._adjust(name)
             for name in affected:
                 self._change_rules(name)
-                space = self.after.spaces[name]
-                wait_for_addresses(self.after, space, self.sockets[name], self.namespaces[name])
+                self._wait_for_addresses(name)
             for name in self.namespaces:
                 self._announce(name)
             for host in (node for node in self.change.after.nodes if node.kind == "host"):
@@ -244,6 +248,15 @@ class _Reconcile:
         except NetlinkError as error:
             if error.errno not in settled:
                 raise
+
+    def _wait_for_addresses(self, name: str) -> None:
+        """Wait for what a namespace gets, not for what others have taken: a link that is down has no routes."""
+        down = {link.index for link in dump.links(self.sockets[name]) if not link.up}
+        space = self.after.spaces[name]
+        stays = {space.indexes[i.name] for i in space.interfaces if self.change.stays(name, i.name)}
+        but = {one for one in self.lost[name] if one[1] in stays}
+        but |= {one for one in self.after.ipv6_addresses(space) if one[1] in down}
+        wait_for_addresses(self.after, space, self.sockets[name], self.namespaces[name], but)
 
     def _announce(self, name: str) -> None:
         """Announce the addresses of new links: since Docker 28, a container has a different MAC at each
