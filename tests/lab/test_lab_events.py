@@ -344,6 +344,36 @@ def test_an_event_does_not_wait_for_addresses_that_others_have_taken(
     assert "changed in part" not in netlab("status", lab).stderr
 
 
+REFUSED = """
+services:
+  a: {image: nginx, networks: [inside], ports: ["80:80"]}
+  b: {image: nginx, networks: [front], ports: ["81:80"]}
+networks: {inside: {internal: true}, front: {}}
+x-netlab: {host: {engine: docker-28}}
+"""
+
+
+def test_a_change_that_the_kernel_refuses_is_undone(netlab: Any) -> None:
+    """Somebody has given a container the default route, for which there is room once."""
+    lab = netlab.up(write(netlab, REFUSED))
+
+    def now() -> list[str]:
+        commands = ["ip -br addr", "ip route", "cat /etc/hosts"]
+        seen = [netlab.exec(lab, "a", *command.split()) for command in commands]
+        ports = netlab.exec(lab, "host", "ip", "-br", "-4", "addr") + netlab("sockets", lab).stdout
+        return [*seen, *rules_of(netlab, lab), re.sub(r"\(\d+\)", "", ports)]
+
+    netlab.exec(lab, "a", "ip", "route", "add", "default", "dev", "eth0")
+    before = now()
+    failed = netlab("do", lab, "connect", "a", "front", code=1)
+    assert "a: adding the route default via " in failed.stderr
+    assert failed.stderr.endswith(": there is one already; the change was undone\n")
+    assert now() == before
+    netlab.exec(lab, "a", "ip", "route", "delete", "default")
+    netlab("do", lab, "connect", "a", "front")
+    assert "default via " in netlab.exec(lab, "a", "ip", "route")
+
+
 @contextlib.contextmanager
 def closing_all(fds: dict[str, int]) -> Iterator[dict[str, int]]:
     """Descriptors for a while."""

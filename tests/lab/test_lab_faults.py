@@ -7,6 +7,7 @@ and at no other time.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -217,6 +218,91 @@ def test_what_changes_the_lab_fails(faulty: Faulty, fault: str, point: str, in_p
             lab.do("restart httpd")
     else:
         assert answers(lab)
+
+
+#: Fails once, as the kernel or a tool may, if ``armed`` exists: what undoes the change runs the same code.
+ONCE = """
+import netlab.lab.build.{module} as module
+from netlab.kernel.netlink.socket import NetlinkError
+method = module.{name}
+def fail(*arguments):
+    if not os.path.exists({armed!r}):
+        return method(*arguments)
+    os.unlink({armed!r})
+    {first}
+    raise {error}
+module.{name} = fail
+"""
+REFUSED = "NetlinkError(17, 'host', 'a route')"
+
+
+def state_of(lab: package.Lab) -> list[str]:
+    """Rules, links, addresses, routes and listeners of the lab's nodes, without indexes."""
+    commands = {
+        "host": ["iptables-save", "ip6tables-save", "ip -br addr", "ip route", "ip -6 route", "ss -Hlntu"],
+        "httpd": ["ip -br addr", "ip route", "ip -6 route", "ss -Hlntu"],
+        "client": ["ss -Hlntu"],
+    }
+    texts = (lab.exec(node, command.split()).stdout for node, found in commands.items() for command in found)
+    lines = (
+        re.sub(r"@if\d+|\[\d+:\d+\]|#.*|fe80::\S+| +$", "", line) for t in texts for line in t.splitlines()
+    )
+    return sorted(line for line in lines if line and "fe80" not in line)
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "first"),
+    [
+        ("restart httpd", "reconcile._Reconcile._remove_routes", "method(*arguments)"),
+        ("restart httpd", "reconcile.Build.run", "pass"),
+        ("restart httpd", "reconcile.Build.run", "method(*arguments)"),
+        ("stop httpd", "rule_changes.RuleChanges.apply", "method(*arguments)"),
+        ("restart httpd", "reconcile._Reconcile._files", "method(*arguments)"),
+        ("restart daemon", "reconcile._Reconcile._files", "method(*arguments)"),
+        ("flush firewall", "reconcile._Reconcile._files", "method(*arguments)"),
+    ],
+)
+def test_a_change_that_the_kernel_refuses_midway_is_undone(
+    faulty: Faulty, tmp_path: Path, event: str, name: str, first: str
+) -> None:
+    """The lab is as before: rules, of others too, links, listeners; and the next change is made."""
+    module, _, method = name.partition(".")
+    armed = tmp_path / "armed"
+    lab = faulty(ONCE.format(module=module, name=method, first=first, error=REFUSED, armed=str(armed)))
+    lab.exec("host", ["iptables", "-I", "FORWARD", "2", "-s", "203.0.113.7", "-j", "DROP"])
+    lab.exec("host", ["iptables", "-t", "nat", "-A", "DOCKER", "-p", "tcp", "-j", "RETURN"])
+    before, events = state_of(lab), lab.client._read(state.HISTORY)
+    armed.touch()
+    with pytest.raises(LabError, match="host: a route: there is one already; the change was undone"):
+        lab.do(event)
+    assert state_of(lab) == before
+    assert answers(lab)
+    assert lab.client._read(state.HISTORY) == events
+    record = state.read(lab.name)
+    assert record is not None
+    assert not record.data.get("broken")
+    processes = lab.client.status()["processes"]
+    assert [p["returncode"] for p in processes] == [None] * len(processes)
+    lab.do(event)
+    lab.do("restart httpd")
+    assert answers(lab)
+
+
+def test_a_change_that_cannot_be_undone_either(faulty: Faulty) -> None:
+    lab = faulty(
+        f"""
+        import netlab.lab.build.reconcile as reconcile
+        from netlab.kernel.netlink.socket import NetlinkError
+        def fail(self):
+            raise {REFUSED}
+        reconcile._Reconcile._names = fail
+        """
+    )
+    with pytest.raises(LabError, match="there is one already; the lab is changed in part"):
+        lab.do("restart httpd")
+    record = state.read(lab.name)
+    assert record is not None
+    assert record.data["broken"]
 
 
 def test_a_bug_in_the_supervisor_fails_the_change_and_no_more(faulty: Faulty) -> None:

@@ -22,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "networks are those of the scenario. "
         "Everything that the event does not concern stays: namespaces, connections, and rules that "
         "others added. The engine acts on the host as it is. If it fails as Docker does, for example because "
-        "its chains were deleted, the exit code is 1, and the lab is in the state that Docker leaves behind."
+        "its chains were deleted, the exit code is 1, and the lab is in the state that Docker leaves behind. "
+        "If the kernel refuses something that netlab itself does, the change is undone."
     )
     examples(
         parser,

@@ -38,6 +38,10 @@ class PlanComparison:
         self.fresh = frozenset(name for name, node in self._new.items() if self._is_fresh(name, node))
         self._ends = [_ends(plan) for plan in (before, after)]
 
+    def reversed(self) -> PlanComparison:
+        """What takes the change back: the same links and namespaces are made anew."""
+        return PlanComparison(self.after, self.before, self.renewed, frozenset(), frozenset())
+
     def _is_fresh(self, name: str, node: Node) -> bool:
         if node.namespace != name:
             return False

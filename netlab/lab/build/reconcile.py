@@ -11,21 +11,22 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlab.kernel import announce, ipset, libc, netns, ruleset, sysctl
+from netlab.kernel import announce, libc, netns, sysctl
 from netlab.kernel.channel import Channel, Disconnected
 from netlab.kernel.netlink import dump, message
 from netlab.kernel.netlink.message import Message
 from netlab.kernel.netlink.socket import NetlinkError, RouteSocket
 from netlab.lab import codec, state
-from netlab.lab.build import namespaces, real_firewall, ruleset_edits
+from netlab.lab.build import namespaces, ruleset_edits
 from netlab.lab.build.apply import Build, addresses_of, lost_addresses, run_rules, wait_for_addresses
 from netlab.lab.build.layout import Layout, Space, VethPair, layout
 from netlab.lab.build.plan_comparison import PlanComparison
+from netlab.lab.build.rule_changes import RuleChanges
 from netlab.lab.node import process
 from netlab.lab.services import dns
 from netlab.model.error_messages import to_message
 from netlab.model.errors import LabError
-from netlab.model.family import FAMILIES, bare
+from netlab.model.family import bare
 from netlab.model.identifiers import link_local
 from netlab.model.plan import Sysctl
 from netlab.model.rules import ADDED_SINCE
@@ -55,7 +56,12 @@ def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) 
         work.prepare()
         reports.send({"event": "leaving", **change.leaving()})
         reports.receive()
-        work.run()
+        try:
+            work.run()
+        except Exception as error:
+            failure = LabError(error.strerror) if isinstance(error, NetlinkError) else error
+            reports.send({"event": "undone", **_taken_back(work, failure), "failure": to_message(failure)})
+            return 0
         while written:
             written.pop().commit()
         reports.send({"event": "changed", **change.coming()})
@@ -67,6 +73,14 @@ def main(reports: Channel, files: list[int], path: str, wanted: dict[str, Any]) 
         for prepared in written:
             prepared.drop()
     return 0
+
+
+def _taken_back(work: _Reconcile, error: Exception) -> dict[str, Any]:
+    """Undo a change that has failed; what has to start again. Raises ``error`` if that fails, too."""
+    try:
+        return work.take_back()
+    except Exception as second:
+        raise error from second
 
 
 def _content(fd: int) -> bytes:
@@ -94,13 +108,20 @@ def as_found(plan: Plan, found: tuple[_Found, ...]) -> Plan:
 class _Reconcile:
     """The work on namespaces, in the order of :meth:`run`."""
 
-    def __init__(self, change: PlanComparison, private: str, found: frozenset[str]) -> None:
-        """``found``: the hosts whose rules in the plan before are those that were found there."""
+    def __init__(
+        self, change: PlanComparison, private: str, found: frozenset[str], failed: _Reconcile | None = None
+    ) -> None:
+        """``found``: the hosts whose rules in the plan before are those that were found there.
+
+        ``failed``: the opposite change, which got some of its way, and which this one takes back.
+        """
         self.change = change
         self.private = private
         self.found = found
+        self.failed = failed
         self.before = layout(change.before)
         self.after = layout(change.after)
+        self.rules = RuleChanges(change, self.before, self.after, private, found)
         self.namespaces: dict[str, int] = {}
         self.sockets: dict[str, RouteSocket] = {}
         #: of each namespace: the IPv6 addresses that somebody has taken from it, with the index of their link
@@ -158,6 +179,27 @@ class _Reconcile:
         self._names()
         self._files()
 
+    def take_back(self) -> dict[str, Any]:
+        """Undo what :meth:`run` did before it failed; what the supervisor has to start again.
+
+        Links and namespaces that were to go or to come are made anew. Raises NetlabError, OSError.
+        """
+        hosts = {node.name for node in self.change.after.nodes if node.kind == "host"}
+        if hosts & self.change.fresh:
+            raise LabError("a reboot is not taken back")
+        back = _Reconcile(self.change.reversed(), self.private, self.found, failed=self)
+        back.prepare()
+        back.run()
+        coming = back.change.coming()
+        coming["close"] += [port for port in self.change.coming()["close"] if port not in coming["close"]]
+        return {**coming, "names": [], "gone": []}
+
+    def _change_rules(self, name: str) -> None:
+        if self.failed is None:
+            self.rules.apply(name, self.namespaces[name])
+        else:
+            self.failed.rules.take_back(name, self.namespaces[name])
+
     def _configure(self) -> None:
         """Run the lines that a host runs whenever it boots, on those that were rebooted."""
         hosts = [node for node in self.change.after.nodes if node.kind == "host"]
@@ -184,7 +226,10 @@ class _Reconcile:
     # -- links
 
     def _remove_links(self, name: str) -> None:
-        going = {i.name for i in self.before.spaces[name].interfaces if not self.change.stays(name, i.name)}
+        interfaces = list(self.before.spaces[name].interfaces)
+        if self.failed is not None:
+            interfaces += self.after.spaces[name].interfaces
+        going = {i.name for i in interfaces if not self.change.stays(name, i.name)}
         if going:
             found = [link for link in dump.links(self.sockets[name]) if link.name in going]
             self.sockets[name].send([message.delete_link(link.index, link.name) for link in found])
@@ -194,6 +239,8 @@ class _Reconcile:
         old, new = self.before.spaces[name], self.after.spaces[name]
         stays = {i.name for i in new.interfaces if self.change.stays(name, i.name)}
         going = [route for route in old.routes if route not in new.routes and route.interface in stays]
+        if self.failed is not None:
+            going += [route for route in new.routes if route not in old.routes and route.interface in stays]
         if not going:
             return
         indexes = {link.name: link.index for link in dump.links(self.sockets[name])}
@@ -250,7 +297,7 @@ class _Reconcile:
                 raise
 
     def _wait_for_addresses(self, name: str) -> None:
-        """Wait for what a namespace gets, not for what others have taken: a link that is down has no routes."""
+        """Wait for what a namespace gets, not for what others took: a link that is down has no routes."""
         down = {link.index for link in dump.links(self.sockets[name]) if not link.up}
         space = self.after.spaces[name]
         stays = {space.indexes[i.name] for i in space.interfaces if self.change.stays(name, i.name)}
@@ -271,43 +318,6 @@ class _Reconcile:
                 netns.enter(self.namespaces[name])
                 announce.send(interface.name, interface.mac, announced)
 
-    # -- rules
-
-    def _change_rules(self, name: str) -> None:
-        if self.after.spaces[name].firewall is not None:
-            self._change_real_firewall(name)
-            return
-        before, after = self.before.spaces[name].rulesets, self.after.spaces[name].rulesets
-        flushed = name in self.change.flushed
-        if before == after and not flushed:
-            return
-        netns.enter(self.namespaces[name])
-        for family in FAMILIES:
-            old, new = (ruleset_edits.of_family(rules, family) for rules in (before, after))
-            if old != new or flushed:
-                ipset.ensure(new.sets if new is not None else ())
-                text = ruleset_edits.iptables_edits(old, new, ruleset.save(family), flushed=flushed)
-                if text:
-                    ruleset.load_iptables(family, text)
-        text = ruleset_edits.nft_edits(before, after)
-        if text:
-            ruleset.load_nft(text)
-
-    def _change_real_firewall(self, name: str) -> None:
-        """The engine's rules; the tool sees to its own."""
-        before, after = (plan.node(name) for plan in (self.change.before, self.change.after))
-        place = real_firewall.FirewallNode(name, self.namespaces[name], self.private)
-        reloaded = name in self.change.reloaded
-        if name in self.change.flushed and not reloaded:
-            netns.enter(self.namespaces[name])
-            for family in FAMILIES:
-                old, new = (ruleset_edits.of_family(node.rulesets, family) for node in (before, after))
-                text = ruleset_edits.iptables_edits(old, new, ruleset.save(family), flushed=True)
-                if text:
-                    ruleset.load_iptables(family, text)
-        else:
-            real_firewall.change(before, after, place, reloaded=reloaded, found=name in self.found)
-
     # -- names and files
 
     def _names(self) -> None:
@@ -316,8 +326,9 @@ class _Reconcile:
             kept = node.name in after and after[node.name].namespace == node.namespace
             if not kept or node.namespace in self.change.fresh:
                 path = f"{self.private}/netns/{node.name}"
-                libc.umount(path)
-                os.unlink(path)
+                if os.path.exists(path) or self.failed is None:
+                    libc.umount(path)
+                    os.unlink(path)
         for node in self.change.after.nodes:
             if not os.path.exists(f"{self.private}/netns/{node.name}"):
                 fd = self.namespaces.get(node.namespace)

@@ -63,6 +63,12 @@ def iptables_edits(
     return edits_of_tables(planned(before), planned(after), read(saved), flushed=flushed)
 
 
+def restoring(saved: str, now: str) -> str:
+    """Input for ``iptables-restore --noflush`` that turns the rules ``now`` into ``saved``, line by line."""
+    current = read(now)
+    return edits_of_tables(current, read(saved), current)
+
+
 def touched(tables: _Tables, *parts: _Tables) -> _Tables:
     """The rules of all chains that some part creates, or has rules in."""
     names = {(table, name) for part in parts for table, chains in part.items() for name in chains}

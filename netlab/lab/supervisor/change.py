@@ -8,7 +8,9 @@
                           │ ◀── changed ──┘              processes that come, start
            ◀──changed─────┘ once all of them answer
 
-Before ``go``, nothing is changed; a failure after it leaves a lab that ``netlab up`` rebuilds.
+Before ``go``, nothing is changed. If reconcile fails after it, it takes back what it has done and sends
+``undone`` instead of ``changed``: the processes that went start again, and the client gets the error. If that
+fails, too, or reconcile dies, the lab is changed in part, and ``netlab up`` rebuilds it.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ class ChangeInProgress:
         self.over = False
         self._record = message["record"]
         self._begun = self.changed = False
+        #: why the change was taken back, as a message
+        self._failure: Message | None = None
         # What is lacking must be lacking now, when nothing has been done yet: space, for one.
         record = json.dumps({**runtime.record, **self._record}).encode()
         self._written = state.Prepared(f"{runtime.path}/lab.json", record, len(record) + ROOM)
@@ -130,12 +134,21 @@ class ChangeInProgress:
                 self._rename(report["names"], report["gone"])
                 self._processes.join(report)
                 self._runtime.on_settled()
+            case "undone":
+                self.changed, self._runtime.change = True, "done"
+                self._failure = {"event": "error", **report["failure"]}
+                self._failure["text"] += "; the change was undone"
+                self._processes.join(report)
+                self._runtime.on_settled()
             case "error":
                 self._end(report, failed=True)
 
     def settled(self) -> None:
         """Nobody is waited for: if the child is done too, the lab is changed."""
         if not self.changed:
+            return
+        if self._failure is not None:
+            self._end(self._failure, failed=False)
             return
         warnings = self._processes.warnings
         self._runtime.record.update(self._record, warnings=warnings)
