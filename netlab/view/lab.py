@@ -58,7 +58,7 @@ def remarks(silent: Sequence[str], unpublished: Sequence[Unpublished], most: int
     if silent:
         names = ", ".join(silent[:most]) + (f" and {len(silent) - most} more" if len(silent) > most else "")
         yield from wrap(f"no known port: {names}", 76, subsequent_indent="  ")
-        yield f"  (to have one answer: x-netlab: {{services: {{{silent[0]}: {{listen: [PORT]}}}}}})"
+        yield f"  (give it a port: x-netlab: {{services: {{{silent[0]}: {{listen: [PORT]}}}}}})"
 
 
 def summary(plan: Plan) -> str:

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     option("--json", action="store_true", help="print every region with its boxes as JSON")
     parser.epilog = (
-        "A line is about the packets that no line above it is about. Unless --no-proof is given, packets "
+        "Each line covers the packets that no line above it covers. Unless --no-proof is given, packets "
         "from the inside and the edges of each region are sent in a lab, and their traces must agree. "
         "Exit code: 1 if one does not, else 3 if one could not be measured, else 0."
     )

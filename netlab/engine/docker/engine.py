@@ -396,7 +396,7 @@ def _check_bridge(state: HostState) -> None:
             "bridge",
             'Error initializing network controller: error creating default "bridge" network: '
             f"bridge device with non default name {name} must be created manually "
-            f"(x-netlab has bridges for those of others: bridges: {{{name}: {{}}}})",
+            f"(x-netlab declares a bridge of other software under host: bridges: {{{name}: {{}}}})",
         )
 
 

@@ -145,8 +145,8 @@ class _Reconcile:
                 for interface in space.interfaces:
                     if interface.name not in there and self.change.stays(name, interface.name):
                         raise LabError(
-                            f"somebody has deleted {interface.name} of {name}, and netlab does not know what "
-                            "becomes of the lab then: take it down and up again"
+                            f"somebody has deleted {interface.name} of {name}, and netlab does not reproduce "
+                            "what the engine does then: take the lab down and up again"
                         )
                 space.indexes.update(there)
                 self.lost[name] = lost_addresses(self.before, space, self.sockets[name])

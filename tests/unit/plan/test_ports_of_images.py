@@ -140,7 +140,7 @@ def test_the_picture_names_what_is_not_published_and_what_answers_on_nothing(tmp
         "  not published: db 5432/tcp, its only network is internal",
         "  not published: exporter 9100/tcp, with network_mode host, it listens on the host itself",
         "  no known port: worker, beat",
-        "    (to have one answer: x-netlab: {services: {worker: {listen: [PORT]}}})",
+        "    (give it a port: x-netlab: {services: {worker: {listen: [PORT]}}})",
     ]
     assert document(plan)["silent"] == ["worker", "beat"]
     assert [entry["node"] for entry in document(plan)["unpublished"]] == ["db", "exporter"]
