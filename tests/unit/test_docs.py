@@ -182,6 +182,7 @@ THERE = {
     "lab/services/dns.py": r"\bPTR\b",
     "engine/docker/dns_names.py": r"def names",
     "lab/build/reconcile.py": r"delete_address|message\.route",
+    "lab/build/rule_changes.py": r"def apply|def take_back",
     "lab/build/ruleset_edits.py": r"def iptables_edits",
     "lab/options.py": r"class ScenarioOptions",
     "lesson/shapes.py": r"STEPS",
