@@ -86,7 +86,7 @@ class Teacher:
     def _measure(self, lab: Lab, part: Part, expectations: Sequence[Expectation], position: Position) -> bool:
         verdicts = self._verdicts(lab, part, expectations)
         for verdict in verdicts:
-            self._screen.print(journey_view(verdict.journey))
+            self._screen.print(journey_view(verdict.journey, language=self._screen.language))
         return self._judge(verdicts, position)
 
     def _judge(self, verdicts: Sequence[Verdict], position: Position) -> bool:
@@ -179,7 +179,7 @@ class Teacher:
             self._screen.shell([sys.executable, "-P", "-m", "netlab", "shell", f"{lab.name}.{step.node}"])
             verdicts = self._verdicts(lab, part, step.expectations)
             for verdict in verdicts:
-                self._screen.print(journey_view(verdict.journey))
+                self._screen.print(journey_view(verdict.journey, language=self._screen.language))
             if all(verdict.check.passed for verdict in verdicts):
                 return True
             if step.hint is not None:

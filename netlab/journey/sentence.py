@@ -82,7 +82,7 @@ def _undecided(journey: Journey) -> str:
     if journey.outcome == "ok":
         who = journey.answered_by or "the server"
         seen = f" {_seen(journey)}." if journey.sees is not None else ""
-        reached = f"{_family(journey)} reached {who} {_way(journey)}.{seen}"
+        reached = f"{family_word(journey)} reached {who} {_way(journey)}.{seen}"
         return f"{reached} Which rule let it in is unmeasured: {known}."
     what = {
         "timeout": "No answer came",
@@ -105,18 +105,19 @@ def _meaning(icmp: Icmp) -> str | None:
     return _ICMP["ipv6" if ":" in icmp.sender else "ipv4"].get((icmp.type, icmp.code))
 
 
-def _family(journey: Journey) -> str:
+def family_word(journey: Journey) -> str:
+    """``IPv4`` or ``IPv6``."""
     return "IPv6" if journey.flow.family == "ipv6" else "IPv4"
 
 
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "the server"
-    words = f"{_family(journey)} reached {who} {_way(journey)}"
+    words = f"{family_word(journey)} reached {who} {_way(journey)}"
     if journey.path == "proxy":
         words += f", because {_no_dnat(journey)}"
         if "DOCKER-USER" not in entered_chains(journey):
             words += "; DOCKER-USER was never consulted"
-    elif rewritten := _dnat(journey):
+    elif rewritten := rewritten_to(journey):
         words += f", rewritten to {rewritten}"
     words += "."
     if journey.sees is not None:
@@ -140,6 +141,14 @@ def _seen(journey: Journey) -> str:
 
 def _no_dnat(journey: Journey) -> str:
     """Why the packet was not forwarded: what nat's first chain said."""
+    where, rule = nat_answer(journey)
+    return f"nothing in {where} matched" if rule is None else f"in {where} the rule {rule} returned it"
+
+
+def nat_answer(journey: Journey) -> tuple[str, str | None]:
+    """Where the packet of a proxied connection met no DNAT (``ip6 nat/PREROUTING``), and the rule that
+    returned it; None if nothing matched.
+    """
     family = "ip6" if journey.flow.family == "ipv6" else "ip"
     hook = "PREROUTING"
     for leg in journey.legs[:1]:
@@ -148,18 +157,23 @@ def _no_dnat(journey: Journey) -> str:
                 hook = visit.hook.upper()
                 turned = [hit for hit in visit.rules if hit.verdict == "return" and hit.table == "nat"]
                 if turned:
-                    return f"in {family} nat/{turned[-1].chain} the rule {turned[-1].rule} returned it"
+                    return f"{family} nat/{turned[-1].chain}", turned[-1].rule
                 break
-    return f"nothing in {family} nat/{hook} matched"
+    return f"{family} nat/{hook}", None
 
 
-def _dnat(journey: Journey) -> str | None:
+def rewritten_to(journey: Journey) -> str | None:
+    """The endpoint to which the packet's destination was rewritten, if it was."""
     return next((leg.nat.dnat for leg in journey.legs if leg.by is None and leg.nat.dnat), None)
 
 
-def _proxy(journey: Journey) -> str:
+def proxy_name(journey: Journey) -> str | None:
     """The name of the userland proxy on a journey's path."""
-    return next((leg.by for leg in (*journey.legs, *journey.replies) if leg.by), "the userland proxy")
+    return next((leg.by for leg in (*journey.legs, *journey.replies) if leg.by), None)
+
+
+def _proxy(journey: Journey) -> str:
+    return proxy_name(journey) or "the userland proxy"
 
 
 def _way(journey: Journey) -> str:
@@ -197,10 +211,10 @@ def _refused(journey: Journey) -> str:
 def _closed(journey: Journey) -> str:
     decision = journey.decided_by
     if stopped_by(journey) is not None:
-        proxied = next((leg for leg in journey.legs if leg.by and _dropped(leg.hooks)), None)
+        proxied = next((leg for leg in journey.legs if leg.by and dropped_at(leg.hooks)), None)
         if proxied is None:
             return _timeout(journey)
-        how = "rejected" if _rejects(decision) else "dropped"
+        how = "rejected" if rejects(decision) else "dropped"
         return (
             f"The userland proxy accepted the connection; its own connection to the container was {how}"
             f" in {(decision.hook or '').upper()} by {decision_words(decision)}."
@@ -249,13 +263,13 @@ def _timeout(journey: Journey) -> str:
     decision = journey.decided_by
     if stopped_by(journey) is not None:
         hook = (decision.hook or "").upper()
-        if _rejects(decision):
+        if rejects(decision):
             return f"Rejected in {hook} by {decision_words(decision)}; but {_missing_answer(journey)}"
         for leg in journey.legs:
-            if _dropped(leg.hooks):
+            if dropped_at(leg.hooks):
                 whose = f", on {leg.by}'s own connection," if leg.by else ""
                 return f"Dropped in {hook}{whose} by {decision_words(decision)}."
-        if _dropped(journey.switched):
+        if dropped_at(journey.switched):
             return f"Dropped on the bridge, in {hook}, by {decision_words(decision)}."
         if decision.verdict in ("queue", "stolen"):
             return f"Handed to another program in {hook} by {decision_words(decision)}, and never returned."
@@ -264,7 +278,7 @@ def _timeout(journey: Journey) -> str:
         if journey.outcome == "closed":
             by = decision_words(decision)
             return f"The connection was accepted; later packets were dropped in {hook} by {by}."
-        if not any(_dropped(leg.hooks) for leg in journey.replies):
+        if not any(dropped_at(leg.hooks) for leg in journey.replies):
             return f"Dropped in {hook} by {decision_words(decision)}."
         return f"The packet arrived, and its answer was dropped in {hook} by {decision_words(decision)}."
     if decision.kind == "route" and decision.direction == "reply":
@@ -280,7 +294,8 @@ def _timeout(journey: Journey) -> str:
     return f"{_capital(_went(journey))}; no rule dropped it, and there was no answer."
 
 
-def _rejects(decision: DecidedBy) -> bool:
+def rejects(decision: DecidedBy) -> bool:
+    """Whether a rule answers the packet that it stops."""
     rule = decision.rule or ""
     return " -j REJECT" in rule or "reject" in rule.split()
 
@@ -307,7 +322,7 @@ def _answer_lost(journey: Journey) -> str:
     return f"An answer passed {journey.replies[-1].node} but did not reach {origin} as an answer."
 
 
-def _dropped(visits: Iterable[HookVisit]) -> bool:
+def dropped_at(visits: Iterable[HookVisit]) -> bool:
     """Whether a packet ended at one of these hooks."""
     return any(dropped(visit) for visit in visits)
 

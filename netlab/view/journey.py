@@ -19,13 +19,14 @@ policy that decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.sentence import icmp_words, sentence
+from netlab.journey.sentence_ja import sentence_ja
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
 from netlab.model.outcome import UNKNOWN
 from netlab.view import rich
@@ -50,14 +51,45 @@ _COLOURS: Final = {
 _FOLDED: Final = 4
 _NAMED: Final = 3
 
+#: netlab's own words in the tree; `netlab demo` speaks both languages
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "answer": "the answer, ",
+        "own": " ({by}'s own connection)",
+        "switched": "switched",
+        "by_bridge": " by a bridge, port to port",
+        "in": "  in by {link}",
+        "out": "  out by {link}",
+        "nowhere": "{count} jumps that lead nowhere: {names} (-v shows them)",
+        "more": " and {count} more",
+    },
+    "ja": {
+        "answer": "応答、",
+        "own": " ({by} 自身の接続)",
+        "switched": "ブリッジ転送",
+        "by_bridge": " (ブリッジのポートからポートへ)",
+        "in": "  {link} から入る",
+        "out": "  {link} から出る",
+        "nowhere": "何もせずに戻るジャンプ {count} 個: {names}",
+        "more": " ほか {count} 個",
+    },
+}
 
-def journey_view(journey: Journey, *, whole: bool = False) -> RenderableType:
-    """The whole picture: the tree, and the closing sentence; ``whole`` as in :func:`journey_tree`."""
-    return rich.Group(journey_tree(journey, whole=whole), rich.Text(sentence(journey), style="bold"))
+
+def journey_view(journey: Journey, *, whole: bool = False, language: str = "en") -> RenderableType:
+    """The whole picture: the tree, and the closing sentence; ``whole`` as in :func:`journey_tree`.
+
+    ``language`` is ``en`` or ``ja``: netlab's own words, where it has them in Japanese; rules and their
+    reasons stay.
+    """
+    closing = (sentence_ja(journey) if language == "ja" else None) or sentence(journey)
+    tree = journey_tree(journey, whole=whole, language=language)
+    return rich.Group(tree, rich.Text(closing, style="bold"))
 
 
-def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
+def journey_tree(journey: Journey, *, whole: bool = False, language: str = "en") -> Tree:
     """The tree alone; ``whole`` shows every jump, also where many lead nowhere."""
+    words = _WORDS[language]
     tree = rich.Tree(_title(journey), guide_style="dim")
     # An answer may match the rule that let the request pass: the rule is marked where it decided.
     forth, back = journey.decided_by, DecidedBy("none")
@@ -66,15 +98,17 @@ def journey_tree(journey: Journey, *, whole: bool = False) -> Tree:
     ):
         forth, back = back, forth
     for leg in journey.legs:
-        _leg(tree, leg, forth, whole)
+        _leg(tree, leg, forth, whole, words)
     for leg in journey.replies:
-        _leg(tree, leg, back, whole, "the answer, ")
+        _leg(tree, leg, back, whole, words, words["answer"])
     if journey.switched:
-        branch = tree.add(_text(("switched", "bold"), (" by a bridge, port to port", "dim")))
+        branch = tree.add(_text((words["switched"], "bold"), (words["by_bridge"], "dim")))
         for visit in journey.switched:
-            _visit(branch, visit, None, None, journey.decided_by, whole)
+            _visit(branch, visit, None, None, journey.decided_by, whole, words)
     for one in journey.continuations:
-        tree.add(_text((f"if {one.condition}", "bold"))).add(journey_tree(one.journey, whole=whole))
+        tree.add(_text((f"if {one.condition}", "bold"))).add(
+            journey_tree(one.journey, whole=whole, language=language)
+        )
     return tree
 
 
@@ -119,15 +153,17 @@ def _title(journey: Journey) -> Text:
     )
 
 
-def _leg(tree: Tree, leg: Leg, decision: DecidedBy, whole: bool, prefix: str = "") -> None:
+def _leg(
+    tree: Tree, leg: Leg, decision: DecidedBy, whole: bool, words: Mapping[str, str], prefix: str = ""
+) -> None:
     first = leg.hooks[0].packet if leg.hooks else Packet("?", "?")
-    by = f" ({leg.by}'s own connection)" if leg.by else ""
+    by = words["own"].format(by=leg.by) if leg.by else ""
     branch = tree.add(
         _text((f"{prefix}{leg.node}", "bold"), (by, "italic"), (f"  {first.src} → {first.dst}", ""))
     )
     for number, visit in enumerate(leg.hooks):
         following = leg.hooks[number + 1].packet if number + 1 < len(leg.hooks) else _last(leg, visit)
-        _visit(branch, visit, visit.packet, following, decision, whole)
+        _visit(branch, visit, visit.packet, following, decision, whole, words)
 
 
 def _last(leg: Leg, visit: HookVisit) -> Packet:
@@ -144,37 +180,44 @@ def _visit(
     left: Packet | None,
     decision: DecidedBy,
     whole: bool,
+    words: Mapping[str, str],
 ) -> None:
     stopped = ends(visit)
     hook_pass = branch.add(
-        _text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit), "dim"))
+        _text((visit.hook, "bold red" if stopped else "bold blue"), (_links(visit, words), "dim"))
     )
-    _hits(hook_pass, nested(visit.rules), partial(decides, visit=visit, decision=decision), whole)
+    _hits(hook_pass, nested(visit.rules), partial(decides, visit=visit, decision=decision), whole, words)
     if came is not None and left is not None and came != left:
         hook_pass.add(_text((f"⇒ {left.src} → {left.dst}", "bold yellow")))
 
 
-def _hits(tree: Tree, branches: Sequence[Branch], chosen: Callable[[RuleHit], bool], whole: bool) -> None:
+def _hits(
+    tree: Tree,
+    branches: Sequence[Branch],
+    chosen: Callable[[RuleHit], bool],
+    whole: bool,
+    words: Mapping[str, str],
+) -> None:
     """Branches below a line; many jumps that lead nowhere are one line unless ``whole``."""
     for nowhere, group in groupby(branches, lambda one: one.leads_nowhere):
         found = list(group)
         lines = sum(one.size for one in found)
         if nowhere and not whole and lines >= _FOLDED:
             names = [one.hit.verdict.partition(" ")[2] for one in found]
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            words = f"{lines} jumps that lead nowhere: {', '.join(names[:_NAMED])}{more} (-v shows them)"
-            tree.add(_text((f"⋯ {words}", "dim")))
+            more = words["more"].format(count=len(names) - _NAMED) if len(names) > _NAMED else ""
+            folded = words["nowhere"].format(count=lines, names=", ".join(names[:_NAMED]) + more)
+            tree.add(_text((f"⋯ {folded}", "dim")))
             continue
         for one in found:
-            _hits(tree.add(_hit(one.hit, chosen(one.hit))), one.below, chosen, whole)
+            _hits(tree.add(_hit(one.hit, chosen(one.hit))), one.below, chosen, whole, words)
 
 
-def _links(visit: HookVisit) -> str:
+def _links(visit: HookVisit, words: Mapping[str, str]) -> str:
     if visit.iif and visit.oif:
         return f"  {visit.iif} → {visit.oif}"
     if visit.iif:
-        return f"  in by {visit.iif}"
-    return f"  out by {visit.oif}" if visit.oif else ""
+        return words["in"].format(link=visit.iif)
+    return words["out"].format(link=visit.oif) if visit.oif else ""
 
 
 def _hit(hit: RuleHit, decides: bool) -> Text:
