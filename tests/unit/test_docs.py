@@ -165,6 +165,7 @@ THERE = {
     "journey/hook_passes.py": r"self\.hook = hook",
     "kernel/netlink/nf_tables.py": r'"prerouting"',
     "journey/sentence.py": r"No answer came",
+    "journey/sentence_ja.py": r"def sentence_ja\(",
     "view/matrix_grid.py": r"add_column",
     "journey/matrix_grid.py": r"def _columns",
     "view/matrix_flows.py": r"add_column",
