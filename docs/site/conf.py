@@ -44,6 +44,7 @@ PARTS = {
         "journeys",
         "exposure",
         "costs",
+        "sweeps",
         "proxy",
         "architecture",
         "threats",

@@ -6,15 +6,20 @@ import argparse
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.collections import twins_in_place_of_archives
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import print_json
-from netlab.cli.scenarios import read_group, scenario_groups
+from netlab.cli.scenarios import scenario_groups
+from netlab.cli.sweeps import Reading, parcels, results
+from netlab.journey.flow_diff import compare
 from netlab.lab import state
 from netlab.lab.client.client import Client
-from netlab.lab.temporary import compare_flows, predict_flows
+from netlab.lab.prediction import predicted_column
+from netlab.lab.sweep.sweep import Item
+from netlab.lab.temporary import side_column
 from netlab.model.errors import UsageError
 from netlab.plan import make
 from netlab.plan.diff import diff
@@ -23,6 +28,7 @@ from netlab.view.diff import document, report
 
 if TYPE_CHECKING:
     from netlab.cli.scenarios import Files
+    from netlab.journey.matrix import Column
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
 
@@ -34,6 +40,8 @@ class Side:
     label: str
     plan: Plan
     origin: Scenario | Client
+    #: of a scenario: what it was read from
+    reading: Reading | None = None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,10 +55,10 @@ def _run(args: argparse.Namespace) -> int:
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)
     flows = None
-    if args.predict:
-        flows = predict_flows([(side.label, side.plan) for side in (first, second)])
-    elif not args.plan_only:
-        flows = compare_flows([(side.label, side.plan, side.origin) for side in (first, second)], args.jobs)
+    if not args.plan_only:
+        items = [_item(side, args.predict) for side in (first, second)]
+        before, after = results(args, items, "sides")
+        flows = compare(before, after)
     if args.json:
         print_json(document(labels, plans, flows))
     else:
@@ -62,6 +70,19 @@ def _run(args: argparse.Namespace) -> int:
     if flows.refusals:
         return 2
     return 3 if flows.of("unmeasured") else 0
+
+
+def _item(side: Side, predicted: bool) -> Item[Column]:
+    """Every flow of a side, measured or predicted; a running lab is asked from here."""
+    if predicted:
+        here = partial(predicted_column, side.label, side.plan)
+    else:
+        here = partial(side_column, side.label, side.plan, side.origin)
+    if side.reading is None:
+        return Item(side.label, here)
+    what = "predict side" if predicted else "side"
+    parcel, opened = parcels(side.reading, what, side.label, label=side.label)
+    return Item(side.label, here, parcel, opened)
 
 
 def sides(args: argparse.Namespace) -> tuple[Side, Side]:
@@ -89,8 +110,9 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
 
 
 def _side(label: str, args: argparse.Namespace, files: Files) -> Side:
-    scenario = read_group(args, files)
-    return Side(label, make(scenario), scenario)
+    reading = Reading(args, files)
+    scenario = reading.scenario()
+    return Side(label, make(scenario), scenario, reading)
 
 
 def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json, say
-from netlab.cli.scenarios import load_group, only_group, read_group, running_lab
+from netlab.cli.scenarios import load_group, only_group, running_lab
+from netlab.cli.sweeps import Reading, parcels, results
 from netlab.journey.matrix import Selection, not_allowed
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.prediction import predicted_column, predicted_variant
+from netlab.lab.sweep.sweep import Item
 from netlab.view.console import console
 from netlab.view.lab import remarks
 from netlab.view.matrix_flows import document, table, unmeasured
@@ -84,17 +85,17 @@ def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     variants = list(variants_of(args))
     if len(variants) == 1:
         load_group(variants[0][1], group)  # errors in a file have no column
-    build = predicted_variant if args.predict else temporary.column
-    with ThreadPoolExecutor(max(1, min(args.jobs, len(variants)))) as pool:
-        futures = [
-            pool.submit(build, label, partial(read_group, chosen, group), selection)
-            for label, chosen in variants
-        ]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    items = [_item(label, Reading(chosen, group), selection, args.predict) for label, chosen in variants]
+    return list(results(args, items, "variants"))
+
+
+def _item(label: str, reading: Reading, selection: Selection, predicted: bool) -> Item[Column]:
+    """The column of one variant, measured or predicted."""
+    build = predicted_variant if predicted else temporary.column
+    what = "predict matrix" if predicted else "matrix"
+    selected = [selection.origins, selection.targets, selection.published, selection.every_replica]
+    parcel, opened = parcels(reading, what, label, label=label, selection=selected)
+    return Item(label, partial(build, label, reading.scenario, selection), parcel, opened)
 
 
 def variants_of(args: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:

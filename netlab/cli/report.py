@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
+from netlab.cli.sweeps import results
 from netlab.journey.matrix import Selection
 from netlab.lab.output_file import open_output
+from netlab.lab.sweep.sweep import Item
 from netlab.lab.temporary import observe, observed
 from netlab.version import __version__
 from netlab.view.matrix_flows import unmeasured
@@ -30,14 +31,7 @@ def run(args: argparse.Namespace) -> int:
     5 if there is nothing to ask.
     """
     selection = Selection(args.origins, args.targets, args.published, args.all)
-    jobs = list(_jobs(args, selection))
-    with ThreadPoolExecutor(max(1, min(args.jobs, len(jobs)))) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            sides = [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    sides = list(results(args, [Item("", job) for job in _jobs(args, selection)], "columns"))
     columns = [side.column for side in sides]
     for column in columns:
         if column.refusal is not None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.cli.output import print_json, print_text, say
-from netlab.cli.scenarios import read_group, scenario_groups
+from netlab import json_text
+from netlab.cli.output import SCHEMA_VERSION, print_json, print_text, say
+from netlab.cli.scenarios import scenario_groups
+from netlab.cli.sweeps import Reading, parcels, results
 from netlab.exposure.verdict import ExposureVerdict
 from netlab.journey.expect import exit_code
 from netlab.lab.output_file import open_output
 from netlab.lab.prediction import Prediction
 from netlab.lab.stages import planned
+from netlab.lab.sweep.sweep import Item
 from netlab.lab.temporary import verify
 from netlab.model.problem import Problem, ScenarioError
 from netlab.view.console import console
@@ -22,38 +24,44 @@ from netlab.view.verify import after, counts, junit, table, verdict_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from netlab.cli.scenarios import Files
     from netlab.journey.expect import Verdict
     from netlab.model.plan import Plan
-    from netlab.model.scenario import Scenario
 
     AnyVerdict = Verdict | ExposureVerdict
-    Loaded = tuple[Files, Scenario, Plan]
+    Loaded = tuple[Files, Reading, Plan]
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify; returns the exit code."""
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
-    results: dict[str, Sequence[AnyVerdict]] = {}
-    for (files, _, plan), verdicts in zip(loaded, _verdicts(loaded, args), strict=True):
-        name = ", ".join(files)
-        results[name] = verdicts
-        if not args.json:
-            _show(name, plan, verdicts, args)
+    verdicts = results(args, [_item(args, *one) for one in loaded], "scenarios")
+    names = [", ".join(files) for files, _, _ in loaded]
+    each: list[Sequence[AnyVerdict]] = []
+    for (files, _, _), mine in zip(loaded, verdicts, strict=True):
+        each.append(mine)
+        if args.json_lines:
+            _print_line(files, mine)
+    found = dict(zip(names, each, strict=True))
     if args.junit:
         with open_output(args.junit) as file:
-            file.write(junit(results))
-    code = exit_code(verdict.word for verdicts in results.values() for verdict in verdicts)
-    if args.json:
-        _print_json(results, code)
-    elif code == 5:
-        say("nothing was tested: no scenario expects anything (x-netlab.expect)")
-    elif len(results) > 1:
-        everything = [verdict for verdicts in results.values() for verdict in verdicts]
-        print_text(f"{len(results)} scenarios: {counts(everything)}")
+            file.write(junit(found))
+    everything = [verdict for mine in each for verdict in mine]
+    code = exit_code(verdict.word for verdict in everything)
+    if args.json_lines:
+        print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, "exit_code": code}))
+    elif args.json:
+        _print_json(found, code)
+    else:
+        for name, mine, (_, _, plan) in zip(names, each, loaded, strict=True):
+            _show(name, plan, mine, args)
+        if code == 5:
+            say("nothing was tested: no scenario expects anything (x-netlab.expect)")
+        elif len(found) > 1:
+            print_text(f"{len(found)} scenarios: {counts(everything)}")
     return code
 
 
@@ -63,8 +71,8 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     problems: list[Problem] = []
     for files in groups:
         try:
-            scenario = read_group(args, files)
-            loaded.append((files, scenario, planned(scenario)))
+            reading = Reading(args, files)
+            loaded.append((files, reading, planned(reading.scenario())))
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -72,29 +80,23 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     return loaded
 
 
-def _verdicts(loaded: list[Loaded], args: argparse.Namespace) -> Iterator[list[AnyVerdict]]:
-    """All verdicts, measured or predicted, in the order of the scenarios."""
-    if args.predict:
-        return (_predicted(Prediction(plan=plan)) for _, _, plan in loaded)
-    return iter(_verify(loaded, args.jobs))
-
-
 def _predicted(prediction: Prediction) -> list[AnyVerdict]:
     return [*prediction.verify_exposures(), *prediction.verify()]
 
 
-def _verify(loaded: list[Loaded], jobs: int) -> list[list[AnyVerdict]]:
-    """All verdicts, in the order of the scenarios; the first error cancels the labs that have not begun."""
-    with ThreadPoolExecutor(max(1, min(jobs, len(loaded)))) as pool:
-        futures = [
-            pool.submit(verify, plan, scenario, warn=partial(_warn, ", ".join(files)))
-            for files, scenario, plan in loaded
-        ]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def _item(args: argparse.Namespace, files: Files, reading: Reading, plan: Plan) -> Item[Sequence[AnyVerdict]]:
+    """The verdicts of one scenario, measured or predicted."""
+    name = ", ".join(files)
+    here: Callable[[], Sequence[AnyVerdict]]
+    if args.predict:
+        here = partial(_predicted, Prediction(plan=plan))
+    else:
+        here = partial(verify, plan, reading.scenario(), warn=partial(_warn, name))
+    if plan.exposures:  # their regions have no text that another process could send
+        return Item(name, here)
+    what = "predict verify" if args.predict else "verify"
+    parcel, opened = parcels(reading, what, name)
+    return Item(name, here, parcel, opened)
 
 
 def _warn(name: str, text: str) -> None:
@@ -124,6 +126,13 @@ def _show(name: str, plan: Plan, verdicts: Sequence[AnyVerdict], args: argparse.
         screen.print()
     if shown and not args.quiet:
         screen.print()
+
+
+def _print_line(files: Sequence[str], verdicts: Sequence[AnyVerdict]) -> None:
+    """The verdicts of one scenario as a line, at once."""
+    line = {"files": list(files), "verdicts": [verdict_json(verdict) for verdict in verdicts]}
+    print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, **line}, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def _print_json(results: dict[str, Sequence[AnyVerdict]], code: int) -> None:

@@ -42,7 +42,7 @@ class _Encoder:
         if kind is list:
             return {"list": [self.encode(item) for item in value]}
         if kind is dict:
-            return {"dict": [[key, self.encode(item)] for key, item in value.items()]}
+            return {"dict": [[self.encode(key), self.encode(item)] for key, item in value.items()]}
         known = self.names.get(kind)
         if known is None:
             known = self.names[kind] = self._learn(kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,29 +58,17 @@ def verify(
         return found
 
 
-#: A label, the plan of a scenario, and either that scenario or the running lab.
-Side = tuple[str, "Plan", "Scenario | Client"]
-
-
 def predict_flows(sides: Sequence[tuple[str, Plan]]) -> FlowDiff:
     """Predict every flow of both plans, and compare the results."""
     before, after = (predicted_column(label, plan) for label, plan in sides)
     return compare(before, after)
 
 
-def compare_flows(sides: Sequence[Side], jobs: int = 2) -> FlowDiff:
-    """Measure every flow on both sides (at the same time, if ``jobs`` allows), and compare the results.
+def side_column(label: str, plan: Plan, origin: Scenario | Client) -> Column:
+    """Every flow of one side of a comparison: a running lab, or a plan and its scenario.
 
-    A side that is no running lab is built, without those of the administrator's rules that its chains cannot
-    take.
+    The latter is built without those of the administrator's rules that its chains cannot take.
     """
-    with ThreadPoolExecutor(max(1, min(jobs, len(sides)))) as pool:
-        before, after = pool.map(_answers, sides)
-    return compare(before, after)
-
-
-def _answers(side: Side) -> Column:
-    label, plan, origin = side
     if isinstance(origin, Client):
         return ask(origin, label)
     return _column(label, lambda: (applicable(plan), origin), None)

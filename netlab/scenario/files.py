@@ -12,6 +12,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -27,6 +30,18 @@ _KERNELS = ("/proc", "/sys")
 #: The links to the caller's own descriptors, which no stranger makes
 _DESCRIPTOR = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/(?:self|[0-9]+)/fd/[0-9]+")
 _AT_ONCE = 1 << 20
+_record: ContextVar[dict[str, bytes] | None] = ContextVar("record", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[dict[str, bytes]]:
+    """Every file that scenarios read in the block: its absolute path, as it was named, and its content."""
+    read: dict[str, bytes] = {}
+    token = _record.set(read)
+    try:
+        yield read
+    finally:
+        _record.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,10 @@ class Files:
             fd = self._open(path, name, where) if at is not None else self._open_named(path, name, where)
             try:
                 _check(os.fstat(fd), pipe=at is None)
-                return _content(fd)
+                content = _content(fd)
+                if (record := _record.get()) is not None:
+                    record[os.path.abspath(path)] = content  # noqa: PTH100 - links must stay as they are named
+                return content
             finally:
                 os.close(fd)
         except ScenarioError:  # a ValueError, too

@@ -6,8 +6,9 @@ import pytest
 from support.labs import ROOT
 
 from netlab.cli.podman_page import ENGINES, NAMES, compared, shown
+from netlab.journey.flow_diff import compare
 from netlab.lab.load import load_scenario
-from netlab.lab.temporary import compare_flows
+from netlab.lab.temporary import side_column
 from netlab.plan import make
 
 
@@ -15,5 +16,5 @@ from netlab.plan import make
 def test_labs_agree(name: str) -> None:
     file = ROOT / "docs" / "docker-to-podman" / f"{name}.yaml"
     scenarios = [load_scenario([file], engine=engine) for engine in ENGINES]
-    sides = [(engine, make(one), one) for engine, one in zip(ENGINES, scenarios, strict=True)]
-    assert shown(compare_flows(sides)) == shown(compared(file))
+    before, after = (side_column(name, make(one), one) for name, one in zip(ENGINES, scenarios, strict=True))
+    assert shown(compare(before, after)) == shown(compared(file))

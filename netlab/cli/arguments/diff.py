@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.arguments.scenario import add_on, add_scenario_options
 from netlab.cli.help import examples
 
 
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
     )
+    add_on(parser)
     parser.epilog = (
         "Give two engines, two firewalls, --daemon KEY=both or two files to compare these two; give "
         "one engine or firewall to compare the file as written with it. A running lab can take a "

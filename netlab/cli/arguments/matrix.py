@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.arguments.scenario import add_on, add_scenario_options
 from netlab.cli.help import examples
 
 
@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--differences", action="store_true", help="only the flows that differ between the variants"
     )
     add_jobs(parser)
+    add_on(parser)
     parser.epilog = (
         "FILE may be the name of a running lab. Several --engine and --firewall, and --daemon KEY=both "
         "(true and false), put the variants side by side and mark what differs."

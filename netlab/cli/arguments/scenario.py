@@ -38,6 +38,14 @@ def add_scenario_options(
             _add_option(parser, name, option, often=variants and option.axis)
 
 
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Where the labs of a sweep are built."""
+    parser.add_argument(
+        "--on", metavar="dask://HOST:PORT",
+        help="build the labs on the workers of this dask.distributed scheduler, in the place of --jobs",
+    )  # fmt: skip
+
+
 def _add_option(parser: argparse.ArgumentParser, name: str, option: LabOption, *, often: bool) -> None:
     """Add one of a lab's options; ``often``: it may be repeated, even if a lab takes one value."""
     more: dict[str, Any] = {"metavar": option.metavar, "help": option.help}

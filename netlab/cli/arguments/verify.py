@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.arguments.scenario import add_on, add_scenario_options
 from netlab.cli.help import examples
 
 
@@ -16,6 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--predict", action="store_true",
         help="predict from the plan instead of measuring; needs no root and no Linux",
     )  # fmt: skip
+    parser.add_argument(
+        "--json-lines", action="store_true",
+        help="print a line of JSON for each scenario, as soon as it and those before it are done",
+    )  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML to FILE")
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="show only what did not pass, and the counts"
@@ -23,8 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", type=int, default=2, metavar="N", help="labs to run at once; default: 2"
     )
+    add_on(parser)
     parser.epilog = (
         "Exit code: 1 if an expectation failed, else 3 if one could not be measured or predicted, else 5 if "
         "there was none, else 0."
     )
-    examples(parser, ("netlab verify scenarios/*.yaml --junit results.xml", "for CI"))
+    examples(
+        parser,
+        ("netlab verify scenarios/*.yaml --junit results.xml", "for CI"),
+        ("netlab verify sweep/*.yaml --on dask://192.0.2.1:8786", "on the workers of a cluster"),
+    )
