@@ -72,6 +72,20 @@ def test_what_answers_a_forged_source_is_read_from_the_trace(lab: netlab.Lab) ->
     assert (unreachable.outcome, unreachable.icmp) == ("unreachable", Icmp(3, 3, "198.51.100.1"))
 
 
+@pytest.mark.parametrize(
+    ("target", "outcome"), [("REJECT", "unreachable"), ("REJECT --reject-with tcp-reset", "refused")]
+)
+def test_a_syn_that_no_rule_in_sight_rejects(lab: netlab.Lab, target: str, outcome: str) -> None:
+    """iptables-legacy has no trace: no route is blamed, and no socket."""
+    rule = ["FORWARD", "-p", "tcp", "--dport", "80", "-j", *target.split()]
+    lab.exec("host", ["iptables-legacy", "-I", *rule], check=True)
+    try:
+        journey = lab.probe("client -> httpd:80/tcp via host", family=4)
+    finally:
+        lab.exec("host", ["iptables-legacy", "-D", *rule], check=True)
+    assert (journey.outcome, journey.decided_by.kind) == (outcome, "unmeasured")
+
+
 def test_a_redirect_is_no_error(lab: netlab.Lab) -> None:
     """The host sends one, because the neighbour is on the client's own link; then FORWARD's policy drops."""
     for flow in ("client -> neighbour:7000/tcp via host", "client -> neighbour:7000/udp via host"):
