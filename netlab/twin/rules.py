@@ -106,7 +106,7 @@ def _allowed(saved: str, family: Family, notes: list[str]) -> str:
     for _ in range(_TRIES):
         text = found.text()
         report = Report()
-        check_iptables_file(family.iptables, text, report)
+        check_iptables_file(family.iptables, text, report, family=int(family))
         if not report.problems:
             return text
         lines = text.split("\n")

@@ -76,6 +76,16 @@ def test_what_is_not_allowed_is_left_out_with_a_note() -> None:
     assert not any("/etc/shadow" in text for name, text in twin.files.items() if name != NOTES)
 
 
+def test_rules_of_ipv6_are_read_as_those() -> None:
+    rules = (
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A INPUT -s fe80::/10 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT\nCOMMIT\n"
+    )
+    twin = Twin(changed({"ip6tables.rules": lambda _: rules}))
+    assert "--icmpv6-type 135" in twin.files["found/ip6tables.rules"]
+    assert "icmp6" not in twin.files[NOTES]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
