@@ -52,6 +52,7 @@ BESIDE = {
     "docker-20.10": ("20.10.24",),
     "docker-26": ("26.1.5",),
     "docker-28": ("28.5.2",),
+    "podman-4": ("4.3.1",),
 }
 _PODMAN_VERSIONS = {
     "podman-4": "Podman 4.3.1 with netavark 1.4.0, as root",

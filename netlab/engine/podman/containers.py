@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 from netlab.engine.ipam import PoolError
-from netlab.engine.podman import networks, publish
+from netlab.engine.podman import etc, networks, publish
 from netlab.engine.podman.firewaller import Firewaller
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.refusal import Refused
@@ -81,7 +81,7 @@ def setup_order(wishes: list[EndpointSpec]) -> list[EndpointSpec]:
 def start(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman start`` of a container that does not run; raises :class:`Refused`, and nothing has changed."""
     spec = container.spec
-    publish.check_free(state, container)
+    publish.check_free(state, container, [state.networks[wish.network] for wish in container.wishes])
     leases = _lease_all(state, container)
     container.starts += 1
     container.next_index = 2
@@ -91,6 +91,7 @@ def start(state: HostState, rules: Firewaller, container: Container) -> None:
         ifname = f"eth{container.wishes.index(wish)}"
         _join(state, rules, container, wish, ifname, leases[wish.network])
     container.running = True
+    container.host_address = etc.gateway(state, container)
     # A dict keeps insertion order: the last container to start comes last.
     state.containers[spec.node] = state.containers.pop(spec.node)
 
@@ -167,6 +168,8 @@ def _join(
     if not network.internal:
         rules.setup_network(state, network)
         rules.setup_ports(state, network, container, endpoint)
+        if container.published and state.traits.localnet_for_ports:
+            networks.route_localnet(state, network)
 
 
 def _free_veth(state: HostState) -> str:

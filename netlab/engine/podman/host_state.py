@@ -120,6 +120,8 @@ class Container:
     endpoints: list[Endpoint] = field(default_factory=list)
     published: tuple[Published, ...] = ()
     next_index: int = 2
+    #: the host, as /etc/hosts has it since the last start
+    host_address: str = ""
 
     @property
     def hostname(self) -> str:

@@ -153,12 +153,18 @@ def raise_bridge(state: HostState, network: LiveNetwork) -> None:
         state.sysctls.write(
             f"net.ipv6.conf.{network.bridge}.accept_ra", "0", f"{why}: no router may configure it"
         )
-    if not network.internal:
-        reason = f"{why}: 127.0.0.1 reaches published ports by NAT"
-        state.sysctls.write(f"net.ipv4.conf.{network.bridge}.route_localnet", "1", reason)
+    if not state.traits.localnet_for_ports:
+        route_localnet(state, network)
     if state.traits.loose_rp_filter:
         reason = f"{why}: any route back to the sender will do"
         state.sysctls.write(f"net.ipv4.conf.{network.bridge}.rp_filter", "2", reason)
+
+
+def route_localnet(state: HostState, network: LiveNetwork) -> None:
+    """Let 127.0.0.1 be rewritten to a container's address."""
+    if not network.internal:
+        reason = f"bridge of {network.title}: 127.0.0.1 reaches published ports by NAT"
+        state.sysctls.write(f"net.ipv4.conf.{network.bridge}.route_localnet", "1", reason)
 
 
 def _forward(state: HostState, network: LiveNetwork, family: Family) -> None:

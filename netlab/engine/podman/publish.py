@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netlab.engine.podman.host_state import Container, HostState, Published
+from netlab.engine.podman.host_state import Container, HostState, LiveNetwork, Published
 from netlab.engine.refusal import Refused
 from netlab.model.event import ContainerSpec
 from netlab.model.family import Family
@@ -104,11 +104,18 @@ def _neighbours(spec: ContainerSpec, made: list[Published]) -> list[Published]:
 # -- sockets
 
 
-def check_free(state: HostState, container: Container) -> None:
-    """Raise :class:`Refused` as Podman does for a port that another socket of the host has."""
+def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwork] = ()) -> None:
+    """Raise :class:`Refused` as Podman does for a port that another socket of the host has.
+
+    ``joins`` are the networks that it is about to join: aardvark-dns is at their gateways before conmon asks.
+    """
     taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
     taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
     taken += [(protocol, port, address) for protocol, address, port in state.neighbour.listening]
+    for network in {one.name: one for one in (*state.networks.values(), *joins)}.values():
+        if network.dns and (network.index is not None or network in joins):
+            protocols: tuple[Protocol, ...] = ("udp", "tcp") if state.traits.newer_dns else ("udp",)
+            taken += [(p, 53, str(network.gateway(family))) for p in protocols for family in network.families]
     for one in _sockets(container):
         for protocol, port, address in taken:
             if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):

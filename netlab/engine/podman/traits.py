@@ -29,6 +29,11 @@ class Traits:
     #: the network options that it does not know, and values that it cannot read
     unknown_options: tuple[str, ...] = ()
     strict_isolation: bool = True
+    #: a bridge gets route_localnet when a container publishes ports, not when it is made
+    localnet_for_ports: bool = False
+    #: a container without a network, or in another one's, has its id and name in /etc/hosts (and the former
+    #: the host's address); not known of the newer ones
+    names_in_hosts: bool = False
     #: netlab reproduces its internal networks
     internal: bool = True
 
@@ -43,6 +48,8 @@ PODMAN_4 = Traits(
     own_bridge_mac=False,
     unknown_options=("metric", "no_default_route", "driver.mtu"),
     strict_isolation=False,
+    localnet_for_ports=True,
+    names_in_hosts=True,
     internal=False,
 )
 NFTABLES_5 = Traits("podman-5-nftables")

@@ -67,7 +67,7 @@ def stories(engine: str) -> tuple[Case, ...]:
 def captured(engine: str, kind: str) -> tuple[Case, ...]:
     """The measured configurations, ``rules`` or ``flows``, in the form that is for this engine."""
     found: dict[str, Path] = {}
-    for path in sorted(CAPTURES.glob(f"*.{kind}.yaml")):
+    for path in sorted(CAPTURES.glob(f"c*.{kind}.yaml")):  # those of Podman are p…
         name, *variant = path.name.removesuffix(f".{kind}.yaml").split(".")
         if (variant == ["1903"] and engine == "docker-19.03") or (variant == ["old"] and engine in OLD):
             found[name] = path
@@ -76,6 +76,19 @@ def captured(engine: str, kind: str) -> tuple[Case, ...]:
     return tuple(
         Case(f"{name}-{kind}", path, f"Configuration {name} of the captures.") for name, path in found.items()
     )
+
+
+#: What a plain run compares with a real Podman; ``--conformance-all`` compares everything.
+PODMAN_SELECTION = ("p02-rules", "p04-rules", "p18-rules", "p20-rules", "event-life", "names", "ports")
+
+
+@cache
+def podman_cases(whole: bool) -> tuple[Case, ...]:
+    """The configurations that are compared with a real Podman: the recorded ones, and those made for it."""
+    recorded = sorted(CAPTURES.glob("p*.rules.yaml"))
+    found = [Case(path.name.removesuffix(".yaml").replace(".", "-"), path, claim(path)) for path in recorded]
+    found += [Case(path.stem, path, claim(path)) for path in sorted((HERE / "podman").glob("*.yaml"))]
+    return tuple(case for case in found if whole or case.name in PODMAN_SELECTION)
 
 
 @cache

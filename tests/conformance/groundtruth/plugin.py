@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from groundtruth import chosen as dice
-from groundtruth import matrix
+from groundtruth import matrix, podmen
 from groundtruth.compare import Chance, Departure, chances, departures
 from groundtruth.compose import program, refusals
 from groundtruth.daemons import Installed, installed, made
@@ -41,6 +41,7 @@ class Conformance:
         self.controller = not hasattr(config, "workerinput")
         self.missing = made() if self.controller and config.getoption("--conformance-make") else {}
         self.daemons = chosen(config, [daemon for daemon in installed() if daemon.engine in engines])
+        self.podmen = podmen.installed(everywhere=config.getoption("--conformance-all"))
         self.compose = program()
         self.page: Path | None = config.getoption("--conformance-report")
         self.memory: Path | None = config.getoption("--conformance-results")
@@ -60,7 +61,11 @@ class Conformance:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every daemon with every configuration."""
-        if {"daemon", "case"} <= set(metafunc.fixturenames):
+        if {"podman", "case"} <= set(metafunc.fixturenames):
+            everything = metafunc.config.getoption("--conformance-all")
+            both = [(p, c) for p in self.podmen for c in matrix.podman_cases(everything)]
+            metafunc.parametrize(("podman", "case"), both, ids=[f"{p.engine}-{c.name}" for p, c in both])
+        elif {"daemon", "case"} <= set(metafunc.fixturenames):
             test = metafunc.function.__name__
             pairs = [(d, c) for d, whole in self.daemons.items() for c in matrix.cases(test, d.engine, whole)]
             if test == "test_configuration":
@@ -82,6 +87,8 @@ class Conformance:
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """No daemon, no test here; without Compose, none of what it refuses."""
+        if collection_path.name == "test_podman.py":
+            return None if self.podmen else True
         lacking = not self.daemons or (self.compose is None and collection_path.name == "test_refusals.py")
         return True if lacking and HERE in collection_path.parents else None
 
@@ -133,6 +140,10 @@ class Conformance:
             extent = "everything" if whole else "a selection"
             words = f"{daemon.engine} is {daemon.version} from {daemon.lower}: {extent}"
             terminalreporter.line(f"conformance: {words}")
+        for podman in self.podmen:
+            terminalreporter.line(f"conformance: {podman.engine} is {podman.version} from {podman.lower}")
+        if not self.podmen:
+            terminalreporter.line("conformance: no podman, so none was compared; install podman", red=True)
         for suite, reason in self.missing.items():
             terminalreporter.line(f"conformance: no daemon of {suite}: {reason}", red=True)
         if self.compose is None:

@@ -71,6 +71,12 @@ first run creates these, about 500 MB each, and keeps them in `$NETLAB_CONFORMAN
 (`/var/cache/netlab-conformance`). If a daemon is not available, the end of the run names it in red; without
 any dockerd, nothing is collected and the exit code is 5, which is neither a pass nor a fail.
 
+A real Podman of the machine's (Debian's `podman`, `netavark`, `aardvark-dns`, `conmon` and `crun`, which
+`./install --dev` installs, too) is compared in the same way with `podman-4` or both engines of Podman 5:
+a selection, and everything with `--conformance-all`, which also takes that of any root of another suite
+in which you have installed these packages (`tests/conformance/test_podman.py`; `tests/conformance/podman`
+holds the scenarios that are not recordings). Its results are not on this page.
+
 | options of `nox -s conformance --` | |
 |---|---|
 | `-k 'ports and not proxy'` | only some configurations |

@@ -40,12 +40,13 @@ def test_recordings_are_counted() -> None:
 
 
 def test_the_versions_of_conformance_are_those_of_its_page() -> None:
+    """Those of Podman are not on it: the machine's own is taken."""
     head = next(line for line in PAGE.read_text().splitlines() if line.startswith("| configuration |"))
     columns = re.findall(r"((?:docker|podman)-\S+) \(([^)]+)\)", head)
     found: dict[str, tuple[str, ...]] = {}
     for name, version in columns:
         found[name] = (*found.get(name, ()), version)
-    assert found == BESIDE
+    assert found == {name: versions for name, versions in BESIDE.items() if name not in PODMAN}
 
 
 def _settings(one: EngineAbout) -> dict[str, str]:
