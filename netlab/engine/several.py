@@ -5,7 +5,8 @@ one acts it is told what the host is by now (:class:`HostFound`), as it would fi
 put together: iptables' tables as the one that acted last has left them, then Docker's native tables, then
 netavark's, in the order in which they come into being on a host whose Docker starts at boot.
 
-Measured: Podman 4.3.1, 5.4.2 and 5.8.6 on a host with FORWARD's policy DROP, as Docker leaves it.
+Measured: Docker 20.10.24 and Podman 4.3.1 together (tests/conformance/test_beside.py); Podman 4.3.1, 5.4.2
+and 5.8.6 on a host with FORWARD's policy DROP, as Docker leaves it.
 """
 
 from __future__ import annotations

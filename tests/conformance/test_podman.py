@@ -43,9 +43,9 @@ def resolvers(facts: Facts, program: str) -> set[tuple[str, str]]:
 
 
 def planned_resolvers(made: Plan) -> set[tuple[str, str]]:
-    """The same of the plan."""
+    """The same of the plan; Docker's are in its containers."""
     found = set()
-    for server in made.resolvers:
+    for server in (one for one in made.resolvers if one.program != "docker"):
         address = f"[{server.address}]" if ":" in server.address else server.address
         found |= {(p, f"{address}:{port}") for p, port in (("udp", server.udp), ("tcp", server.tcp)) if port}
     return found

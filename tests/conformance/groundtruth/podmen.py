@@ -59,22 +59,28 @@ class RealPodman:
         for rule in rules:
             self.testbed.run(rule.argv)
 
-    def facts(self) -> Facts:
-        """Everything comparable: the host, and each running container with a namespace of its own."""
+    def places(self) -> list[Place]:
+        """The host, and each running container with a namespace of its own."""
         places = [Place("host", self.testbed.namespace(), full=True)]
         seen = {os.stat(places[0].net).st_ino}
-        files: Facts = {}
         for node, name in self.podman.containers.items():
-            found = self.podman.inspect(name)
-            if found["State"]["Running"]:
-                own = f"{self.testbed.root}/proc/{found['State']['Pid']}/ns/net"
+            state = self.podman.inspect(name)["State"]
+            if state["Running"]:
+                own = f"{self.testbed.root}/proc/{state['Pid']}/ns/net"
                 number = os.stat(own).st_ino
                 places += [Place(node, own)] if number not in seen else []
                 seen.add(number)
+        return places
+
+    def facts(self) -> Facts:
+        """Everything comparable."""
+        files: Facts = {}
+        for node, name in self.podman.containers.items():
+            found = self.podman.inspect(name)
             for key, word in (("HostsPath", "hosts"), ("ResolvConfPath", "resolv.conf")):
                 if found[key]:
                     files[f"{node}: {word}"] = self._lines(found[key])
-        return facts_of(look(places), "host", self.podman.names) | files
+        return facts_of(look(self.places()), "host", self.podman.names) | files
 
     def _lines(self, path: str) -> list[str]:
         text = self.testbed.run(["cat", path])
