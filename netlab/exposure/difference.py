@@ -17,7 +17,7 @@ from netlab.model.plan import Plan
 
 
 @dataclass(slots=True)
-class Change:
+class FateChange:
     """The packets that have one fate in the first plan and another one in the second."""
 
     before: Fate
@@ -40,7 +40,7 @@ class Comparison:
 
     place: str
     family: Family
-    changes: list[Change]
+    changes: list[FateChange]
     missing: bool = False
 
 
@@ -62,9 +62,9 @@ def compare(
     return found + [Comparison(place, family, [], missing=True) for place, family in others]
 
 
-def _changes(plan: Plan, one: Part, other: Part) -> list[Change]:
+def _changes(plan: Plan, one: Part, other: Part) -> list[FateChange]:
     none = one.diagrams.none
-    found: dict[tuple[object, object], Change] = {}
+    found: dict[tuple[object, object], FateChange] = {}
     for before in one.regions:
         for after in other.regions:
             if _essence(before.fate) == _essence(after.fate):
@@ -73,7 +73,7 @@ def _changes(plan: Plan, one: Part, other: Part) -> list[Change]:
             if packets == none:
                 continue
             key = _essence(before.fate), _essence(after.fate)
-            change = found.setdefault(key, Change(before.fate, after.fate, none))
+            change = found.setdefault(key, FateChange(before.fate, after.fate, none))
             change.packets |= packets
     changes = list(found.values())
     unasked = ~one.asked

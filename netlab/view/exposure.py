@@ -11,7 +11,7 @@ from netlab.view import rich
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from netlab.exposure.difference import Change, Comparison
+    from netlab.exposure.difference import Comparison, FateChange
     from netlab.exposure.exposure import Exposure
     from netlab.exposure.lines import Line
     from netlab.exposure.proof import Proof
@@ -85,7 +85,7 @@ def difference_report(labels: tuple[str, str], found: Sequence[Comparison]) -> I
             yield from _change_lines(change, one.family)
 
 
-def _change_lines(change: Change, family: Family) -> Iterator[Text]:
+def _change_lines(change: FateChange, family: Family) -> Iterator[Text]:
     style = {True: "red", False: "green", None: ""}[change.opens]
     sign = {True: "+", False: "-", None: "~"}[change.opens]
     for box in change.boxes:
