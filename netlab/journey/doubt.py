@@ -30,6 +30,8 @@ def doubt(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) 
         return ""
     if result.probe == "syn" and result.outcome in ("refused", "unreachable"):
         return (_refused if result.outcome == "refused" else _unreachable)(flow, result, paths, facts)
+    if result.probe == "syn" and result.outcome == "timeout" and paths.forth:
+        return _timeout(flow, result, paths, facts)
     if result.probe is not None:  # packets made by hand may be anything: their trace is all there is
         return "" if paths.forth or result.outcome != "timeout" else _unseen(flow, facts)
     question = {

@@ -103,7 +103,7 @@ def test_the_tool_decides_and_ends_with_the_lab(netlab: Netlab, tmp_path: Path, 
 def test_a_tool_that_refuses_is_quoted(netlab: Netlab, tmp_path: Path) -> None:
     firewall = {"ufw": {"after_rules": "after.rules", "run": "real"}}
     (tmp_path / "after.rules").write_text(
-        "*filter\n:MINE - [0:0]\n-A MINE -p tcp --dport no-such-service -j DROP\nCOMMIT\n"
+        "*filter\n:MINE - [0:0]\n-A MINE -m set --match-set no-such-set src -j DROP\nCOMMIT\n"
     )
     file = tmp_path / "scenario.yaml"
     file.write_text(SCENARIO.replace("{firewall}", json.dumps(firewall)))

@@ -19,6 +19,8 @@ from witness.plain import Asking, PlainAnswer
 import netlab
 from netlab.journey.sentence import sentence
 from netlab.kernel import netns
+from netlab.model.family import Family
+from netlab.model.flow import Flow, Target
 from netlab.model.journey import Journey
 
 SCENARIO = """
@@ -227,7 +229,9 @@ def run(lab: netlab.Lab, node: str, argv: list[str]) -> None:
 def plainly(lab: netlab.Lab, journey: Journey) -> PlainAnswer:
     """What ordinary sockets say of the same flow."""
     address, _, port = journey.flow.dst.rpartition(":")
-    asking = Asking(lab.namespaces[journey.flow.origin], address.strip("[]"), "tcp", int(port))
+    target = Target(address=address)
+    flow = Flow(journey.flow.origin, target, Family.IPV4, "tcp", int(port), address)
+    asking = Asking(lab.namespaces[journey.flow.origin], flow)
     try:
         while (plain := asking.look()) is None:
             os.sched_yield()
