@@ -58,8 +58,8 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "clean": (),
     "completion": None,
 }
-#: Verbs that do not connect to a lab that stands.
-OFF_LINE = ("ls", "clean", "doctor", "graph")
+#: Verbs that do not connect to a lab that stands; bench measures a copy.
+OFF_LINE = ("ls", "clean", "doctor", "graph", "bench")
 
 #: Looks like a supervisor with a lab that is up, and writes down whoever talks to it.
 IMPOSTOR = """

@@ -34,6 +34,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "diff": ("SEED", "--engine", "docker-28", "--json"),
     "plan": ("scenarios/dual-stack.yaml", "--json"),
     "demo": ("3", "--auto", "--lang", "en"),
+    "exposure": ("LAB", "-4", "--from", "client", "--to", "198.51.100.1", "--no-proof", "--json"),
     "gallery": ("--json",),
     "engines": ("--json",),
     "clean": ("--dry-run",),
@@ -43,6 +44,11 @@ WORDS: dict[str, tuple[str, ...] | None] = {
     "trace": None,
     "capture": None,
     "init": None,
+    "serve": None,  # tests/lab/page/test_serve.py
+    "bench": None,  # whose figures are never the same: tests/lab/test_verb_bench.py
+    "collect": None,  # reads what only root may
+    "twin": None,
+    "drift": None,
     "doctor": None,  # whose very task it is to tell them apart: tests/lab/test_doctor.py
 }
 #: What differs from one call to the next, whoever calls: process numbers, times, ports that were chosen,

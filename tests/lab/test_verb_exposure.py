@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from support.labs import SEED, Netlab
 
 import netlab as package
 from netlab.exposure.exposure import Exposure
-from netlab.kernel import netns
 from netlab.lab.exposure import prove
 from netlab.model.family import Family
 
@@ -57,8 +55,7 @@ def test_a_rule_that_the_plan_does_not_know_is_a_disproof(tmp_path: Path) -> Non
     file.write_text(ONE_PORT)
     with package.Lab(file) as lab:
         rule = ["iptables", "-w", "-I", "DOCKER-USER", "-p", "tcp", "--dport", "80", "-j", "DROP"]
-        with netns.entered(lab.namespaces["host"]):
-            subprocess.run(rule, check=True)
+        lab.exec("host", rule, check=True)
         exposure = Exposure.of(lab.plan, "client", "198.51.100.1", [Family.IPV4])
         proof = prove(lab.client, exposure)
     (wrong,) = {one.problem for one in proof.wrong}
