@@ -1,24 +1,30 @@
-"""A real daemon's host is collected: it stays as it was, its twin has its rules, and drift names what breaks.
+"""A real daemon's host is collected: it stays as it was, its twin is like it, and drift names what breaks.
 
 Each way of breaking is undone before the next: the rules are restored, the settings set back.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from groundtruth.daemons import installed
+from groundtruth.daemons import Installed, installed
 from groundtruth.facts import facts_of
+from groundtruth.flows import facts_of_flows, flows_of, measuring, on_lab
 from groundtruth.real import RealHost, real_host
-from groundtruth.source import events
+from groundtruth.source import events, plan
 
 import netlab
 from netlab.lab.twins import Twin, written
 from netlab.model.family import FAMILIES
+from netlab.model.plan import Node, Plan
+from netlab.model.scenario import Scenario
 from netlab.scenario.hosts import Overrides
 from netlab.scenario.load import load
 from netlab.twin.archive import Collection, read_archive
@@ -52,17 +58,29 @@ BREAKS = {
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHost]:
-    """The machine's own daemon with networks, containers and an administrator's rule; docker in its cell."""
-    daemons = installed()
-    command = shutil.which("docker")
-    if not daemons or command is None:
-        pytest.skip("there is no dockerd, or no docker command")
+def daemon() -> Installed:
+    """The machine's own daemon."""
+    if not (daemons := installed()):
+        pytest.skip("there is no dockerd")
+    return daemons[0]
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory, daemon: Installed) -> Scenario:
+    """What the daemon is told to make."""
     file = tmp_path_factory.mktemp("twin") / "compose.yaml"
     file.write_text(SCENARIO)
-    scenario = load([file], overrides=Overrides(engine=daemons[0].engine))
+    return load([file], overrides=Overrides(engine=daemon.engine))
+
+
+@pytest.fixture(scope="module")
+def real(scenario: Scenario, daemon: Installed) -> Iterator[RealHost]:
+    """The daemon with networks, containers and an administrator's rule; the docker command in its testbed."""
+    command = shutil.which("docker")
+    if command is None:
+        pytest.skip("there is no docker command")
     host = scenario.hosts[0]
-    with real_host(scenario, host, events(scenario, host), daemons[0].lower) as found:
+    with real_host(scenario, host, events(scenario, host), daemon.lower) as found:
         found.admin(host.rules)
         (found.testbed.root / DOCKER).write_bytes(Path(command).read_bytes())
         (found.testbed.root / DOCKER).chmod(0o755)
@@ -97,6 +115,71 @@ def test_the_twin_has_the_rules_of_the_host(real: RealHost) -> None:
         for family in FAMILIES:
             saved = lab.exec("host", [f"{family.iptables}-save"], check=True).stdout
             assert _rules(saved) == _rules(found.text(f"{family.iptables}.rules"))
+
+
+def test_every_flow_takes_the_same_way(real: RealHost, scenario: Scenario) -> None:
+    """Outcome, hooks, addresses, rules and verdicts of the whole matrix, with servers on both sides."""
+    original = plan(scenario)
+    flows = flows_of(original, "host")
+    with measuring(real, original, "host") as session:
+        theirs = facts_of_flows(flows, session.measure(flows))
+        found = collected(real, SHELLS[0])
+    with written(Twin(found).files, "twin") as place:
+        twin = plan(load([place]))
+    names = {node.name: _same(node, twin).name for node in original.nodes if node.kind == "container"}
+    addresses = {
+        old: new
+        for node in original.nodes
+        if node.kind == "outside"
+        for old, new in zip(_addresses(node), _addresses(twin.node(node.name)), strict=True)
+    }
+    asked = [
+        replace(
+            flow,
+            origin=names.get(flow.origin, flow.origin),
+            target=replace(flow.target, name=names.get(flow.target.name or "", flow.target.name)),
+            address=addresses.get(flow.address, flow.address),
+        )
+        for flow in flows
+    ]
+    ours = on_lab(twin, asked)
+    for (flow, lines), read in zip(theirs.items(), ours.values(), strict=True):
+        assert read == [_words(line, names | addresses) for line in lines], flow
+
+
+def _same(node: Node, twin: Plan) -> Node:
+    """The container that has these addresses."""
+    return next(one for one in twin.nodes if _addresses(one) == _addresses(node))
+
+
+def _addresses(node: Node) -> list[str]:
+    return [one.partition("/")[0] for interface in node.interfaces for one in interface.addresses]
+
+
+def _words(line: str, others: Mapping[str, str]) -> str:
+    """A line with other names and addresses."""
+    known = "|".join(map(re.escape, others))
+    return re.sub(rf"(?<![\w.:-])(?:{known})(?![\w.-])", lambda word: others[word[0]], line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    {
+        "twin --from docker -o /root/twin": 0,
+        "drift --from docker": 0,
+        "collect --anonymise -o /root/host.tar.gz": 0,
+    }.items(),
+)
+def test_the_commands_work_on_the_host_itself(real: RealHost, arguments: str, code: int) -> None:
+    before = facts_of(real.settled(), "host", {})
+    done = subprocess.run(
+        real.testbed.argv([sys.executable, "-I", "-m", "netlab", *arguments.split()]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert facts_of(real.settled(), "host", {}) == before
 
 
 def _rules(saved: str) -> list[str]:
