@@ -62,8 +62,8 @@ otherwise accept it (`tests/conformance/refusals.toml`).
 the daemons of the other Debian suites (12, 13, unstable): each difference between generations, once
 (`tests/conformance/selection.toml` lists them with the reasons). So continuous integration covers all
 generations that are available and takes less than ten minutes on two cores. The comparison is equally strict
-everywhere. `--conformance-all` compares everything with all daemons, which takes half an hour; this page is
-the result of such a run.
+everywhere. `--conformance-all` compares everything with all daemons, which takes an hour; this page has the
+newest result of each, from such runs.
 
 It needs root, a dockerd (Debian's `docker.io`), `busybox-static`, `ufw` and `nftables`, all of which
 `./install --dev` installs, and `debootstrap` for the daemons of other suites, one of which has Compose. The
