@@ -100,7 +100,7 @@ def about_engine(name: str) -> EngineAbout:
 
 
 def _docker_versions(found: EngineVersion) -> str:
-    """Which versions a name stands for; that of a single version is about this one."""
+    """Which versions a name stands for. If the name is a single version, that one."""
     of = found.generation
     backend = "nftables" if found.nftables else "iptables"
     if found.name not in ENGINES:

@@ -13,7 +13,7 @@ from netlab.model.plan import Plan
 from netlab.predict.host import link_local_of
 
 OUTSIDE = "outside"
-#: first and last address of what is no address of one machine; netlab asks about the others
+#: (first, last) of ranges whose addresses belong to no single machine; exposure leaves them out
 _NOT_UNICAST = {
     Family.IPV4: ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"),
     Family.IPV6: ("::/128", "ff00::/8", "::ffff:0:0/96"),

@@ -77,8 +77,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory, daemon: Installed) -> Sce
 def real(scenario: Scenario, daemon: Installed) -> Iterator[RealHost]:
     """The daemon with networks, containers and an administrator's rule; the docker command in its testbed."""
     command = shutil.which("docker")
-    if command is None:
-        pytest.skip("there is no docker command")
+    assert command is not None, "run ./install --dev"
     host = scenario.hosts[0]
     with real_host(scenario, host, events(scenario, host), daemon.lower) as found:
         found.admin(host.rules)

@@ -115,7 +115,7 @@ class Cluster:
             answer = future.result()
         except (NetlabError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # a worker that died again and again, or a bug in one
+        except (Exception, SystemExit) as error:  # a worker that died again and again, or a bug in one
             raise MachineError(f"{item.label}: no worker has done it: {_words(error)}") from error
         return item.opened(answer)
 
