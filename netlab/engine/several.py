@@ -1,8 +1,8 @@
 """Docker and Podman on one host, as one engine: each acts on what the other has left.
 
 Neither knows of the other. Both write to the same tables of iptables and read the same settings, so before
-one acts it is told what the host is by now (:class:`HostFound`), as it would find it. What both have made is
-put together: iptables' tables as the one that acted last has left them, then Docker's native tables, then
+one of them acts, it gets the present state of the host (:class:`HostFound`). What both have made is put
+together: iptables' tables as the one that acted last has left them, then Docker's native tables, then
 netavark's, in the order in which they come into being on a host whose Docker starts at boot.
 
 Measured: Docker 20.10.24 and Podman 4.3.1 together (tests/conformance/test_beside.py); Podman 4.3.1, 5.4.2
