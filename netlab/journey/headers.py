@@ -33,6 +33,7 @@ _ERRORS_IPV4: Final = frozenset((3, 11, 12))
 _ARP_IPV4: Final = b"\0\1\x08\0"
 #: neighbour solicitation and advertisement
 _DISCOVERY: Final = (135, 136)
+_KIND: Final = 0x17  #: of a segment: ACK, RST, SYN, FIN
 _OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 
 
@@ -187,6 +188,17 @@ def alike(one: Headers, other: Headers) -> bool:
     if one.network[9 if one.network[0] >> 4 == 4 else 6] == TCP:
         return one.transport[4:14] == other.transport[4:14]  # numbers, length and flags
     return one.transport[8:] == other.transport[8:]
+
+
+def same_kind(one: Headers, other: Headers) -> bool:
+    """Whether two packets of one conversation can be the same one at two hooks: no rule makes a RST of a SYN.
+
+    A rule may rewrite sequence numbers, and clear the bits of ECN; nothing changes SYN, ACK, FIN and RST.
+    """
+    if one.network[9 if one.network[0] >> 4 == 4 else 6] != TCP:
+        return True
+    mine, others = one.transport[13:14], other.transport[13:14]
+    return not mine or not others or not (mine[0] ^ others[0]) & _KIND
 
 
 def identity(headers: Headers) -> bytes:

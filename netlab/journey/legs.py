@@ -23,6 +23,7 @@ from netlab.journey.headers import (
     icmp_error,
     identity,
     packet_of,
+    same_kind,
     searched,
 )
 from netlab.journey.hook_passes import HookPass
@@ -130,6 +131,8 @@ class Index:
         for hook_pass in self.entering(key):
             if hook_pass.family != "ip" or hook_pass.node not in hosts or not _follows(last, hook_pass):
                 continue
+            if last is not None and not same_kind(last.entry, hook_pass.entry):
+                continue  # the sender's RST, which follows a SYN that was made by hand
             if last is None:
                 if hook_pass.node == start or start is None:
                     return hook_pass
@@ -284,6 +287,7 @@ class Index:
         found: list[HookPass] = []
         for key in dict.fromkeys(keys):
             found += [hook_pass for hook_pass in self.entering(key) if hook_pass.family == "bridge"]
+        found = [hook_pass for hook_pass in found if same_kind(found[0].entry, hook_pass.entry)]
         return found if any(hook_pass.hook == "forward" for hook_pass in found) else []
 
 

@@ -55,7 +55,7 @@ class Layout:
     @property
     def nodes(self) -> tuple[str, ...]:
         """Every node."""
-        return (*self.hosts, *self.containers, "client")
+        return (*self.hosts, *self.containers, "client", "neighbour")
 
 
 ONE = Layout(

@@ -102,6 +102,7 @@ def test_a_hop_limit_that_runs_out_on_the_way(lab: netlab.Lab) -> None:
 UNROUTED = """
 services:
   web: {image: nginx, ports: ["8080:80"]}
+  db: {image: postgres}
 x-netlab:
   host: {engine: docker-20.10}
 """
@@ -168,3 +169,15 @@ def test_the_checksum_of_sctp_is_the_protocols(family: Family) -> None:
     told = layers.payload.chksum
     layers.payload.chksum = None
     assert type(layers)(bytes(layers)).payload.chksum == told
+
+
+def test_the_reset_of_the_senders_kernel_is_another_packet(unrouted: netlab.Lab) -> None:
+    """The kernel of web knows no connection for db's answer; its RST goes past the host, over the bridge."""
+    around = unrouted.probe("web -> db:5432/tcp via host", family=4)
+    assert (around.outcome, around.path, letters(around)) == ("ok", "forward", ["PFS"])
+    assert not around.switched
+    accepted = around.legs[0].hooks[1].rules[-1]
+    assert accepted.rule is not None
+    assert "ESTABLISHED" not in accepted.rule
+    straight = unrouted.probe("web -> db:5432/tcp", family=4, syn=True)
+    assert [visit.hook for visit in straight.switched] == ["prerouting", "forward", "postrouting"]
