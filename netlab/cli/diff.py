@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from netlab.cli.chance import every_way
 from netlab.cli.collections import twins_in_place_of_archives
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import print_json
@@ -22,11 +23,16 @@ from netlab.lab.sweep.sweep import Item
 from netlab.lab.temporary import side_column
 from netlab.model.errors import UsageError
 from netlab.plan import make
+from netlab.plan.choices import ALL
 from netlab.plan.diff import diff
+from netlab.view import rich
+from netlab.view.chance import depending
 from netlab.view.console import console, print_indented
 from netlab.view.diff import document, report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.cli.scenarios import Files
     from netlab.journey.matrix import Column
     from netlab.model.plan import Plan
@@ -42,6 +48,9 @@ class Side:
     origin: Scenario | Client
     #: of a scenario: what it was read from
     reading: Reading | None = None
+    #: with ``--choice all``: ``choice 1``, and the other ways in which this side can come out
+    way: str = ""
+    other_ways: tuple[Side, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,16 +64,20 @@ def _run(args: argparse.Namespace) -> int:
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)
     flows = None
+    ways: list[list[Column]] = []
     if not args.plan_only:
-        items = [_item(side, args.predict) for side in (first, second)]
-        before, after = results(args, items, "sides")
-        flows = compare(before, after)
+        ways = _columns(args, (first, second))
+        flows = compare(ways[0][0], ways[1][0])
     if args.json:
-        print_json(document(labels, plans, flows))
+        by_chance = [one for side in ways for one in depending(side)]
+        found = document(labels, plans, flows)
+        print_json({**found, "by_chance": by_chance} if ALL in args.choice else found)
     else:
         out = console(sys.stdout)
         for line in report(labels, plans, flows, full=args.full):
             print_indented(out, line)
+        for side, columns in zip((first, second), ways, strict=False):
+            _show_chance(side, columns)
     if flows is None:
         return 0
     if flows.refusals:
@@ -72,17 +85,37 @@ def _run(args: argparse.Namespace) -> int:
     return 3 if flows.of("unmeasured") else 0
 
 
+def _columns(args: argparse.Namespace, both: tuple[Side, Side]) -> list[list[Column]]:
+    """Every flow of both sides, of each in every way that it has with ``--choice all``."""
+    items = [[_item(one, args.predict) for one in (side, *side.other_ways)] for side in both]
+    found = iter(list(results(args, [item for side in items for item in side], "sides")))
+    return [[next(found) for _ in side] for side in items]
+
+
+def _show_chance(side: Side, columns: Sequence[Column]) -> None:
+    """The flows of a side that depend on what its engine leaves to chance."""
+    if len(columns) < 2:
+        return
+    lines = list(depending(columns))
+    out = console(sys.stdout)
+    print_indented(out, rich.Text(""))
+    print_indented(out, rich.Text(f"left to chance by {side.label}, in {len(columns)} ways  {len(lines)}"))
+    for line in lines:
+        print_indented(out, rich.Text(f"    {line}"))
+
+
 def _item(side: Side, predicted: bool) -> Item[Column]:
     """Every flow of a side, measured or predicted; a running lab is asked from here."""
+    label = side.way or side.label
     if predicted:
-        here = partial(predicted_column, side.label, side.plan)
+        here = partial(predicted_column, label, side.plan)
     else:
-        here = partial(side_column, side.label, side.plan, side.origin)
+        here = partial(side_column, label, side.plan, side.origin)
     if side.reading is None:
-        return Item(side.label, here)
+        return Item(label, here)
     what = "predict side" if predicted else "side"
-    parcel, opened = parcels(side.reading, what, side.label, label=side.label)
-    return Item(side.label, here, parcel, opened)
+    parcel, opened = parcels(side.reading, what, label, label=label)
+    return Item(label, here, parcel, opened)
 
 
 def sides(args: argparse.Namespace) -> tuple[Side, Side]:
@@ -97,22 +130,29 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
         return one, other
     if len(groups) != 1:
         raise UsageError("diff compares two files, or two variants of one")
-    if len(variants) == 1 and (args.engine or args.firewall or args.daemon):
+    chosen = [one for one in args.choice if one != ALL]
+    if len(variants) == 1 and (args.engine or args.firewall or args.daemon or chosen):
         (_, changed), written = variants[0], _as_written(args)
         return _written_side(written, groups[0]), _side(_label(args), changed, groups[0])
+    if len(variants) == 1 and args.choice:
+        variants = list(every_way(variants, groups[0]))
     if len(variants) != 2:
         raise UsageError(
             f"diff compares two variants, and these are {len(variants)}: give two --engine, two --firewall,"
-            " --daemon KEY=both, or one of them to compare it with the file as it is written"
+            " two --choice, --daemon KEY=both, or one of them to compare it with the file as it is written"
         )
     one, other = (_side(label, chosen, groups[0]) for label, chosen in variants)
     return one, other
 
 
 def _side(label: str, args: argparse.Namespace, files: Files) -> Side:
-    reading = Reading(args, files)
-    scenario = reading.scenario()
-    return Side(label, make(scenario), scenario, reading)
+    """A side as written or, with ``--choice all``, in its first way and all others."""
+    ways = []
+    for way, chosen in every_way([("", args)], files):
+        reading = Reading(chosen, files)
+        scenario = reading.scenario()
+        ways.append(Side(label, make(scenario), scenario, reading, way))
+    return replace(ways[0], other_ways=tuple(ways[1:]))
 
 
 def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
@@ -126,7 +166,7 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
         raise UsageError(f"{', '.join(labs)}: compare a running lab with a file or with another lab")
     (_, chosen), *more = variants_of(args)
     only_labs = not args.merged and all(name in labs for name in args.files)
-    if more or (only_labs and (args.engine or args.firewall or args.daemon)):
+    if more or (only_labs and (args.engine or args.firewall or args.daemon or args.choice)):
         raise UsageError(f"{', '.join(labs)}: a running lab has no variants: name its file")
 
     def side(file: str) -> Side:
@@ -143,7 +183,8 @@ def _standing(args: argparse.Namespace) -> tuple[Side, Side] | None:
 
 
 def _as_written(args: argparse.Namespace) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(args), "engine": None, "firewall": None, "daemon": []})
+    nothing: dict[str, object] = {"engine": None, "firewall": None, "choice": None, "daemon": []}
+    return argparse.Namespace(**{**vars(args), **nothing})
 
 
 def _written_side(args: argparse.Namespace, files: Files) -> Side:
@@ -153,4 +194,5 @@ def _written_side(args: argparse.Namespace, files: Files) -> Side:
 
 
 def _label(args: argparse.Namespace) -> str:
-    return " ".join([*args.engine, *args.firewall, *args.daemon])
+    choices = [f"choice {one}" for one in args.choice]
+    return " ".join([*args.engine, *args.firewall, *choices, *args.daemon])

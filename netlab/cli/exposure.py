@@ -112,7 +112,7 @@ def _prove_changes(both: tuple[Side, Side], plans: Sequence[Plan], found: Sequen
 
 def _asked(args: argparse.Namespace) -> tuple[Plan, Client | None]:
     """The plan, and the running lab if one was named; raises UsageError and ScenarioError."""
-    client = running_lab(args) if not (args.engine or args.firewall or args.daemon) else None
+    client = running_lab(args) if not (args.engine or args.firewall or args.daemon or args.choice) else None
     if client is not None:
         return client.plan, client
     groups = scenario_groups(args)

@@ -8,14 +8,17 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from netlab.cli.chance import every_way
 from netlab.cli.output import print_json, say
 from netlab.cli.scenarios import load_group, only_group, running_lab
 from netlab.cli.sweeps import Reading, parcels, results
-from netlab.journey.matrix import Selection, not_allowed
+from netlab.journey.matrix import Selection, alike, not_allowed
 from netlab.lab import temporary
 from netlab.lab.client.instrument import measure_matrix
 from netlab.lab.prediction import predicted_column, predicted_variant
 from netlab.lab.sweep.sweep import Item
+from netlab.plan.choices import ALL
+from netlab.view.chance import counts
 from netlab.view.console import console
 from netlab.view.lab import remarks
 from netlab.view.matrix_flows import document, table, unmeasured
@@ -35,10 +38,14 @@ def run(args: argparse.Namespace) -> int:
     """
     selection = Selection(args.origins, args.targets, args.published, args.all or args.json)
     columns = _standing(args, selection) or _variants(args, selection)
+    ways = ALL in args.choice
     if args.json:
         print_json(document(columns))
     else:
-        _show(args, columns)
+        _show(args, alike(columns) if ways else columns)
+        if ways:
+            for line in counts(columns):
+                say(line)
     if all(column.refusal is not None for column in columns):
         return 2
     reached = not_allowed(args.allow, columns)
@@ -82,7 +89,7 @@ def _standing(args: argparse.Namespace, selection: Selection) -> list[Column]:
 def _variants(args: argparse.Namespace, selection: Selection) -> list[Column]:
     """Every variant, some at the same time; raises errors in the scenario itself."""
     group = only_group(args)
-    variants = list(variants_of(args))
+    variants = list(every_way(variants_of(args), group))
     if len(variants) == 1:
         load_group(variants[0][1], group)  # errors in a file have no column
     items = [_item(label, Reading(chosen, group), selection, args.predict) for label, chosen in variants]
@@ -99,10 +106,11 @@ def _item(label: str, reading: Reading, selection: Selection, predicted: bool) -
 
 
 def variants_of(args: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:
-    """(label, arguments of one variant): engines × firewalls × the settings that were given as ``both``."""
+    """(label, arguments of one variant): engines × firewalls × choices × the settings given as ``both``."""
     axes: list[list[tuple[str, tuple[str, str] | None]]] = [
         [(name, ("engine", name)) for name in args.engine] or [("", None)],
         [(name, ("firewall", name)) for name in args.firewall] or [("", None)],
+        [(f"choice {number}", ("choice", number)) for number in args.choice] or [("", None)],
     ]
     fixed = []
     for setting in args.daemon:
@@ -113,7 +121,7 @@ def variants_of(args: argparse.Namespace) -> Iterator[tuple[str, argparse.Namesp
             fixed.append(setting)
     for chosen in itertools.product(*axes):
         one = argparse.Namespace(**vars(args))
-        one.engine, one.firewall, one.daemon = None, None, list(fixed)
+        one.engine, one.firewall, one.choice, one.daemon = None, None, None, list(fixed)
         for _, choice in chosen:
             if choice is None:
                 continue
@@ -122,5 +130,9 @@ def variants_of(args: argparse.Namespace) -> Iterator[tuple[str, argparse.Namesp
                 one.daemon.append(value)
             else:
                 setattr(one, kind, value)
-        several = [word for (word, _), axis in zip(chosen, axes, strict=True) if len(axis) > 1]
+        several = [
+            word
+            for (word, choice), axis in zip(chosen, axes, strict=True)
+            if len(axis) > 1 and choice != ("choice", ALL)
+        ]
         yield " ".join(several), one

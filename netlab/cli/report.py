@@ -6,6 +6,7 @@ from argparse import Namespace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from netlab.cli.chance import every_way
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
@@ -57,7 +58,7 @@ def _jobs(args: argparse.Namespace, selection: Selection) -> Iterator[Callable[[
         if lab is not None:
             yield partial(_standing, lab, lab.name if len(groups) > 1 else "", selection)
             continue
-        variants = list(variants_of(args))
+        variants = list(every_way(variants_of(args), group))
         name = ""
         if len(variants) == 1 or len(groups) > 1:  # errors in a file have no column
             plan = load_group(variants[0][1], group)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab import json_text
+from netlab.cli.chance import every_way
 from netlab.cli.output import SCHEMA_VERSION, print_json, print_text, say
 from netlab.cli.scenarios import scenario_groups
 from netlab.cli.sweeps import Reading, parcels, results
@@ -24,27 +26,42 @@ from netlab.view.verify import after, counts, junit, table, verdict_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from netlab.cli.scenarios import Files
     from netlab.journey.expect import Verdict
     from netlab.model.plan import Plan
 
     AnyVerdict = Verdict | ExposureVerdict
-    Loaded = tuple[Files, Reading, Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scenario to verify; ``way`` says which of the ways it is, with ``--choice all``."""
+
+    files: Files
+    reading: Reading
+    plan: Plan
+    way: str = ""
+
+    @property
+    def name(self) -> str:
+        """How the output calls it."""
+        return ", ".join(self.files) + (f" ({self.way})" if self.way else "")
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify; returns the exit code."""
     groups = scenario_groups(args)
     loaded = load_all(args, groups)
-    verdicts = results(args, [_item(args, *one) for one in loaded], "scenarios")
-    names = [", ".join(files) for files, _, _ in loaded]
+    verdicts = results(args, [_item(args, one) for one in loaded], "scenarios")
+    names = [one.name for one in loaded]
     each: list[Sequence[AnyVerdict]] = []
-    for (files, _, _), mine in zip(loaded, verdicts, strict=True):
+    for one, mine in zip(loaded, verdicts, strict=True):
         each.append(mine)
         if args.json_lines:
-            _print_line(files, mine)
+            _print_line(one, mine)
     found = dict(zip(names, each, strict=True))
     if args.junit:
         with open_output(args.junit) as file:
@@ -54,10 +71,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json_lines:
         print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, "exit_code": code}))
     elif args.json:
-        _print_json(found, code)
+        _print_json(loaded, each, code)
     else:
-        for name, mine, (_, _, plan) in zip(names, each, loaded, strict=True):
-            _show(name, plan, mine, args)
+        for one, mine in zip(loaded, each, strict=True):
+            _show(one.name, one.plan, mine, args)
+        for line in _by_chance(loaded, each):
+            say(line)
         if code == 5:
             say("nothing was tested: no scenario expects anything (x-netlab.expect)")
         elif len(found) > 1:
@@ -71,8 +90,9 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
     problems: list[Problem] = []
     for files in groups:
         try:
-            reading = Reading(args, files)
-            loaded.append((files, reading, planned(reading.scenario())))
+            for words, chosen in every_way([("", args)], files):
+                reading = Reading(chosen, files)
+                loaded.append(Loaded(files, reading, planned(reading.scenario()), words))
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -84,9 +104,32 @@ def _predicted(prediction: Prediction) -> list[AnyVerdict]:
     return [*prediction.verify_exposures(), *prediction.verify()]
 
 
-def _item(args: argparse.Namespace, files: Files, reading: Reading, plan: Plan) -> Item[Sequence[AnyVerdict]]:
+def _by_chance(loaded: Sequence[Loaded], each: Sequence[Sequence[AnyVerdict]]) -> Iterator[str]:
+    """What of a scenario passes in some of the ways and not in others."""
+    words: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for one, verdicts in zip(loaded, each, strict=True):
+        for verdict in verdicts if one.way else ():
+            mine = words.setdefault(", ".join(one.files), {}).setdefault(_asked(verdict), [])
+            mine.append((verdict.word, one.way.removeprefix("choice ")))
+    for name, flows in words.items():
+        for flow, ways in flows.items():
+            if len({word for word, _ in ways}) > 1:
+                shown = (
+                    f"{word} with choice {', '.join(way for other, way in ways if other == word)}"
+                    for word in dict.fromkeys(word for word, _ in ways)
+                )
+                yield f"{name}: {flow} depends on chance: {'; '.join(shown)}"
+
+
+def _asked(verdict: AnyVerdict) -> str:
+    if isinstance(verdict, ExposureVerdict):
+        return f"{verdict.expectation.position}"
+    return f"{verdict.claim.flow} {verdict.claim.flow.family.word}"
+
+
+def _item(args: argparse.Namespace, one: Loaded) -> Item[Sequence[AnyVerdict]]:
     """The verdicts of one scenario, measured or predicted."""
-    name = ", ".join(files)
+    name, plan, reading = one.name, one.plan, one.reading
     here: Callable[[], Sequence[AnyVerdict]]
     if args.predict:
         here = partial(_predicted, Prediction(plan=plan))
@@ -128,20 +171,19 @@ def _show(name: str, plan: Plan, verdicts: Sequence[AnyVerdict], args: argparse.
         screen.print()
 
 
-def _print_line(files: Sequence[str], verdicts: Sequence[AnyVerdict]) -> None:
+def _print_line(one: Loaded, verdicts: Sequence[AnyVerdict]) -> None:
     """The verdicts of one scenario as a line, at once."""
-    line = {"files": list(files), "verdicts": [verdict_json(verdict) for verdict in verdicts]}
-    print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, **line}, ensure_ascii=False))
+    line = {"schema_version": SCHEMA_VERSION, **_document(one, verdicts)}
+    print_text(json_text.dumps(line, ensure_ascii=False))
     sys.stdout.flush()
 
 
-def _print_json(results: dict[str, Sequence[AnyVerdict]], code: int) -> None:
-    print_json(
-        {
-            "exit_code": code,
-            "scenarios": [
-                {"files": name.split(", "), "verdicts": [verdict_json(verdict) for verdict in verdicts]}
-                for name, verdicts in results.items()
-            ],
-        }
-    )
+def _print_json(loaded: Sequence[Loaded], each: Sequence[Sequence[AnyVerdict]], code: int) -> None:
+    scenarios = [_document(one, verdicts) for one, verdicts in zip(loaded, each, strict=True)]
+    print_json({"exit_code": code, "scenarios": scenarios})
+
+
+def _document(one: Loaded, verdicts: Sequence[AnyVerdict]) -> dict[str, Any]:
+    """One scenario in one way, as JSON values."""
+    found: dict[str, Any] = {"files": list(one.files), "choice": one.plan.choice}
+    return {**found, "verdicts": [verdict_json(verdict) for verdict in verdicts]}

@@ -119,6 +119,8 @@ class HostFacts:
     #: what it told firewalld
     firewalld: FirewalldZone = field(default_factory=FirewalldZone)
     notes: tuple[EngineNote, ...] = ()
+    #: in how many ways what is left to chance could have come out; ``host.choice`` says which one it is
+    choices: int = 1
     #: what the engine began and could not end, in its own words, each with what that leaves
     failures: tuple[str, ...] = ()
     #: the next ifindex that the kernel gives; 0: the engine does not count, so no other can be beside it

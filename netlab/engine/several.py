@@ -60,7 +60,7 @@ class SeveralEngines:
         """Docker's daemon starts, and Podman is installed; raises :class:`Refused`."""
         first, second = self.engines
         plain = replace(host, daemon={}, proxy="shared", environment={})  # these are Docker's
-        return Both((first.start(host), second.start(plain)))
+        return Both((first.start(replace(host, choice=1)), second.start(plain)))
 
     def step(self, state: Both, event: Event) -> Both:
         """The engine that the event is about acts; raises :class:`Refused`."""
@@ -92,6 +92,7 @@ class SeveralEngines:
             resolvers=(*one.resolvers, *other.resolvers),
             firewalld=one.firewalld,
             notes=(*one.notes, *other.notes),
+            choices=one.choices * other.choices,
             failures=(*one.failures, *other.failures),
             next_index=max(one.next_index, other.next_index),
         )

@@ -360,6 +360,25 @@ def differs(columns: Sequence[Column], asked: Question) -> bool:
     return len(found) > 1
 
 
+def alike(columns: Sequence[Column]) -> list[Column]:
+    """Columns with the same answers as one, named after all of them."""
+    groups: dict[tuple[object, ...], list[Column]] = {}
+    asked = questions(columns)
+    for column in columns:
+        answers = tuple(answer_key(column.answers.get(one)) for one in asked)
+        groups.setdefault((column.refusal, answers), []).append(column)
+    return [replace(group[0], label=_together([one.label for one in group])) for group in groups.values()]
+
+
+def _together(labels: Sequence[str]) -> str:
+    """``choice 1``, ``choice 3`` → ``choice 1, 3``; labels that differ otherwise are written out."""
+    stems = {label.rpartition(" ")[0] for label in labels}
+    if len(stems) > 1:
+        return ", ".join(labels)
+    first, *others = labels
+    return ", ".join([first, *(label.rpartition(" ")[2] for label in others)])
+
+
 def answer_key(answer: tuple[Cell, Journey] | None) -> tuple[str, ...] | None:
     """Outcome, path, and the source that the server saw."""
     if answer is None:

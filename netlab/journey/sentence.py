@@ -284,6 +284,8 @@ def _timeout(journey: Journey) -> str:
     if decision.kind == "route" and decision.direction == "reply":
         return f"The packet arrived, and {decision.node} has no way back for its answer: {decision.rule}."
     if decision.kind == "route" and journey.legs:
+        if decision.node not in (None, journey.legs[-1].node):
+            return f"The packet arrived at {decision.node}, whose kernel does not take it: {decision.rule}."
         return f"Lost after PREROUTING without a rule: {decision.rule}."
     if decision.kind == "none" and decision.rule:
         return f"No answer reached {journey.flow.origin}: {decision.rule}."

@@ -11,11 +11,12 @@ from netlab.first_use import at_first_use
 from netlab.lab.options import OPTIONS, PLUS, Path, ScenarioOptions, check
 from netlab.model.errors import OptionError, ScenarioWarning
 from netlab.model.plan import Plan
+from netlab.model.problem import ScenarioError
 from netlab.model.scenario import Scenario
 from netlab.scenario import Overrides, Sources, daemon_setting, load, scale_setting
 
 #: imported when it is needed: `up` and `ls` need it not
-_late: Any = at_first_use(__name__, {"planned": "netlab.lab.stages"})
+_late: Any = at_first_use(__name__, {"planned": "netlab.lab.stages", "chosen": "netlab.plan.choices"})
 #: What the value of an option becomes before it is read; raises ValueError.
 _CONVERT: dict[str, Callable[[Any], object]] = {
     "daemon": lambda value: _pairs(value, daemon_setting),
@@ -75,7 +76,7 @@ def load_scenario(
     """
     check(options)
     given = {"environ": None, **options}
-    read: dict[str, dict[str, Any]] = {"load": {}, "overrides": {}, "lab": {}}
+    read: dict[str, dict[str, Any]] = {"load": {}, "overrides": {}, "choice": {}, "lab": {}}
     for name, value in given.items():
         option = OPTIONS[name]
         try:
@@ -87,10 +88,23 @@ def load_scenario(
     first, *more = sources or sources_of(files)
     if first.environ is not None:
         read["load"]["environ"] = first.environ
-    return load(
+    scenario = load(
         first.files,
         found_in=first.found_in,
         more=more,
         overrides=Overrides(**read["overrides"]),
         **read["load"],
     )
+    choice = read["choice"].get("choice")
+    return scenario if choice is None else _chosen(scenario, str(choice))
+
+
+def _chosen(scenario: Scenario, choice: str) -> Scenario:
+    """The scenario with one of the ways in which what its engines leave to chance can come out."""
+    pick: Callable[[Scenario, str], Scenario] = _late("chosen")
+    try:
+        return pick(scenario, choice)
+    except ScenarioError:
+        raise
+    except ValueError as error:
+        raise OptionError(str(error), "choice") from error

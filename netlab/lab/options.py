@@ -38,8 +38,9 @@ class LabOption(NamedTuple):
 
     kind: Kind
     help: str
-    #: What reads it: the loader of scenarios, its overrides for every host, or the lab itself.
-    reader: Literal["load", "overrides", "lab"] = "load"
+    #: What reads it: the loader of scenarios, its overrides for every host, the choice of what engines leave
+    #: to chance, or the lab itself.
+    reader: Literal["load", "overrides", "choice", "lab"] = "load"
     #: The flags on the command line, the long one first; empty if only Python has the option.
     flags: tuple[str, ...] = ()
     metavar: str | None = None
@@ -77,6 +78,9 @@ def _is_number(value: object) -> bool:
 
 
 TEXT = Kind(lambda value: value is None or isinstance(value, str), "a string")
+CHOICE = Kind(
+    lambda value: value is None or isinstance(value, str) or _is_number(value), 'a number or "seed:WORD"'
+)
 PATH = Kind(lambda value: value is None or _is_path(value), "a path")
 FLAG = Kind(lambda value: isinstance(value, bool), "True or False", "flag")
 TEXTS = Kind(_all_text, "a list of strings", "list")
@@ -119,6 +123,13 @@ class ScenarioOptions(TypedDict, total=False):
         LabOption(
             SETTINGS, "daemon.json setting, such as userland-proxy=false", "overrides", ("--daemon",),
             "KEY=VALUE", axis=True,
+        ),
+    ]  # fmt: skip
+    choice: Annotated[
+        str | int | None,
+        LabOption(
+            CHOICE, "which way what the engine leaves to chance comes out: its number, or seed:WORD",
+            "choice", ("--choice",), "N", axis=True,
         ),
     ]  # fmt: skip
     name: Annotated[

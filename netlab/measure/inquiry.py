@@ -24,6 +24,8 @@ _TABLE_FULL: Final = (
     " raise net.{0}.neigh.default.gc_thresh3"
 )
 
+_NO_FORWARDING: Final = ", but net.ipv6.conf.all.forwarding is 0"
+
 
 def way_after(end: HookPass, netns: int, facts: Topology) -> str:
     """The routing table's answer for a packet that left PREROUTING (whose ``left`` is known)."""
@@ -171,7 +173,8 @@ class Inquiry:
         elif end.hook == "prerouting" and result.route is not None and ": unicast" in result.route:
             if ":" not in dst or _forwards(netns):
                 return False
-            result.route = f"{result.route}, but net.ipv6.conf.all.forwarding is 0"
+            if not result.route.endswith(_NO_FORWARDING):  # it may be looked at twice
+                result.route += _NO_FORWARDING
         elif end.hook == "input" and _of_many(way_after(end, netns, self._facts)):
             result.silence = silent_for_many(end.node)
         elif end.hook == "input":

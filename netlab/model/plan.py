@@ -342,7 +342,7 @@ class Note:
 
     position: Position
     text: str
-    #: A real daemon decides this anew each time; netlab always chooses the same possibility.
+    #: A real engine decides this anew each time; netlab takes the way that ``choice`` says.
     by_chance: bool = False
 
     def __str__(self) -> str:
@@ -372,6 +372,9 @@ class Plan:
     #: events of the scenario that happen as soon as the lab is up: a plan does not know what they change
     events: tuple[ScenarioEvent, ...] = ()
     exposures: tuple[ExposureExpectation, ...] = ()
+    #: in how many ways what the engines leave to chance can come out, and which one of them this is
+    choices: int = 1
+    choice: int = 1
 
     @property
     def engines(self) -> tuple[str, ...]:

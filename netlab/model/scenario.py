@@ -258,6 +258,8 @@ class Host:
     wsl2_mirrored: bool = False
     #: what of the engine's environment shapes the network
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: which of the ways it is in which what the engine leaves to chance can come out, from 1 on
+    choice: int = 1
 
 
 @dataclass(frozen=True, slots=True)

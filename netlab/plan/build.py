@@ -87,9 +87,11 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
     resolvers: list[Resolver] = []
     segments = Segments.of(scenario)
     services = {r.node: s for s in scenario.services for r in replicas(scenario, s)}
+    choice, choices = 1, 1
     for one in scenario.hosts:
         on_host = fold(scenario, one) if engines is None else engines[one.name]
         host, facts = on_host.host, on_host.facts
+        choice, choices = choice + choices * (host.choice - 1), choices * facts.choices
         _check_ports(scenario, host, facts)
         nodes.append(_host_node(host, facts, segments, tuple(segments.guests(scenario, host.name))))
         answers = responders(host, facts, services)
@@ -121,6 +123,8 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         unpublished=tuple(withheld),
         silent=tuple(silent),
         events=in_running_lab(scenario.events) if engines is None else (),
+        choices=choices,
+        choice=choice,
     )
 
 
@@ -173,7 +177,17 @@ def fold(scenario: Scenario, host: Host) -> EngineOnHost:
             raise ScenarioError(
                 [Problem(where, f"{on_host.engine.name} refuses: {refused.reason}")]
             ) from None
+    if host.choice > on_host.facts.choices:
+        ways = number_of_ways(on_host.facts.choices, on_host.engine.name)
+        raise ScenarioError([Problem(host.position, f"choice {host.choice}: {ways}")])
     return on_host
+
+
+def number_of_ways(ways: int, whose: str) -> str:
+    """How much there is to choose from, in words."""
+    if ways == 1:
+        return f"{whose} leaves nothing to chance here that could be chosen"
+    return f"what {whose} leaves to chance can come out in {ways} ways: 1 to {ways}"
 
 
 def refold(host: Host, events: Iterable[Event]) -> EngineOnHost:

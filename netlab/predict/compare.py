@@ -9,12 +9,15 @@ from itertools import zip_longest
 from typing import Final
 
 from netlab.model.flow import Flow
-from netlab.model.journey import HookVisit, Journey, Leg, Packet, RuleHit
+from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
 
 #: a port that Linux chooses for a socket that names none (ip_local_port_range)
 _EPHEMERAL: Final = re.compile(r":(32[89]\d\d|327[7-9]\d|3276[89]|3[3-9]\d{3}|[45]\d{4}|60\d{3})$")
 #: what a rule says that logs while few packets come, and then no longer
 _BY_CHANCE: Final = re.compile(r"-m limit|\blimit rate\b")
+
+#: what kernels say of a packet that the routing table turns away for its source: since Linux 6.13 the second
+_TURNED_AWAY: Final = ("Invalid cross-device link", "Invalid argument")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,17 @@ def _compared(predicted: Journey, measured: Journey, *, known: bool) -> Iterator
     for name in ("outcome", "path", "answered_by", "sees", "icmp", "errno", "probe"):
         yield name.replace("_", " "), getattr(predicted, name), getattr(measured, name)
     if known:
-        mine, its = (replace(one.decided_by, reason=None) for one in (predicted, measured))
+        mine, its = (_decided(one.decided_by) for one in (predicted, measured))
         yield "decided by", mine, its
     yield "addresses", predicted.flow, measured.flow
+
+
+def _decided(decision: DecidedBy) -> DecidedBy:
+    """The decision in the words of every kernel."""
+    rule = decision.rule
+    if decision.kind == "route" and rule is not None:
+        rule = rule.replace(*_TURNED_AWAY)
+    return replace(decision, reason=None, rule=rule)
 
 
 def _legs(

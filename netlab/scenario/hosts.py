@@ -98,7 +98,7 @@ def _host(
     firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
     found = _found(path, value.get("found"), overrides, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
-    env = value.get("environment")
+    env, choice = value.get("environment"), value.get("choice")
     return Host(
         name=name,
         position=Position(*at),
@@ -122,6 +122,7 @@ def _host(
         proxy=proxy.text if proxy is not None else "shared",
         wsl2_mirrored=value.get("wsl2") is not None,
         environment={key: entry.text for key, entry in (env.pairs() if env is not None else ())},
+        choice=choice.number if choice is not None else 1,
     )
 
 

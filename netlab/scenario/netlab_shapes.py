@@ -204,6 +204,10 @@ HOST = _record(
             Choice(("mirrored",)),
             "the host is a WSL2 guest whose Windows sends to 127.0.0.1 by an interface loopback0",
         ),
+        "choice": (
+            Whole(1, 2**63 - 1),
+            "which of the ways it is in which what the engine leaves to chance can come out (1)",
+        ),
         "environment": (
             MapOf(
                 Atom(), "|".join(rf"\A{name}\Z" for name in ENVIRONMENT), f"one of {', '.join(ENVIRONMENT)}"

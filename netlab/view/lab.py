@@ -47,6 +47,14 @@ def picture(plan: Plan, *, colour: bool = False, most: int = 24) -> Iterator[str
     if plan.unpublished or plan.silent:
         yield ""
         yield from (f"  {line}" for line in remarks(plan.silent, plan.unpublished, most))
+    if plan.choices > 1:
+        yield ""
+        yield f"  {chance(plan)}"
+
+
+def chance(plan: Plan) -> str:
+    """How what the engines leave to chance came out: ``left to chance: way 1 of 2``."""
+    return f"left to chance: way {plan.choice} of {plan.choices} (--choice N takes another)"
 
 
 def remarks(silent: Sequence[str], unpublished: Sequence[Unpublished], most: int = 24) -> Iterator[str]:

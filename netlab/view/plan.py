@@ -27,6 +27,7 @@ def tree(plan: Plan) -> Tree:
     _branch(root, "networks", (_network_line(plan, index) for index in range(len(plan.networks))))
     _branch(root, "published ports", (_publication_line(p) for p in plan.publications))
     _branch(root, "remarks", map(_safe, remarks(plan.silent, plan.unpublished)))
+    _branch(root, "left to chance", [f"way {plan.choice} of {plan.choices}"] if plan.choices > 1 else [])
     _branch(root, "notes", (_safe(str(note)) for note in plan.notes))
     for node in plan.nodes:
         _node(root, node, [server for server in plan.resolvers if server.node == node.name])

@@ -15,6 +15,8 @@ import pytest
 
 import netlab
 from netlab.lab.lab import Lab
+from netlab.model.family import Family
+from netlab.predict.compare import first_difference
 
 SHOP = """
 services:
@@ -53,6 +55,58 @@ def outcome(lab: Lab, flow: str, family: int = 4) -> tuple[str, str | None]:
 def bridges(lab: Lab) -> set[str]:
     shown = lab.exec("host", ["ip", "-br", "link", "show", "type", "bridge"]).stdout
     return {line.split()[0] for line in shown.splitlines()}
+
+
+TWO = """
+services:
+  web:
+    image: busybox
+    networks: {front: {ipv4_address: 192.168.10.10}, back: {ipv4_address: 192.168.20.10}}
+    ports: ["80:80"]
+  app: {image: busybox, networks: [front]}
+  shut: {image: busybox, networks: {inner: {ipv4_address: 192.168.30.10}}, expose: ["80"]}
+networks:
+  front: {ipam: {config: [{subnet: 192.168.10.0/24}]}}
+  back: {ipam: {config: [{subnet: 192.168.20.0/24}]}}
+  inner: {internal: true, ipam: {config: [{subnet: 192.168.30.0/24}]}}
+x-netlab: {host: {engine: podman}}
+"""
+
+
+@pytest.mark.parametrize(("choice", "gateway"), [(1, "192.168.10.1"), (2, "192.168.20.1")])
+def test_what_podman_leaves_to_chance_is_chosen(choice: int, gateway: str, tmp_path: Path) -> None:
+    """Which network of two gets a published port, and with it the address that the server sees."""
+    file = tmp_path / "two.yaml"
+    file.write_text(TWO)
+    with netlab.Lab(file, choice=choice) as lab:
+        assert outcome(lab, "app -> host:80/tcp") == ("ok", gateway)
+        assert outcome(lab, "client -> host:80/tcp") == ("ok", "198.51.100.2")
+        predicted = netlab.Prediction(plan=lab.plan)
+        for flow in (
+            "app:41001 -> host:80/tcp",
+            "web:41002 -> gateway@front:80/tcp",
+            "web:41003 -> gateway@back:80/tcp",
+        ):
+            measured = lab.probe(flow, family=4)
+            assert first_difference(predicted.probe(flow, family=4), measured) is None
+
+
+def test_probe_matrix_and_prediction_agree_on_an_internal_network(tmp_path: Path) -> None:
+    """The packet arrives; the container has no way back, and its kernel does not take it (rp_filter)."""
+    file = tmp_path / "two.yaml"
+    file.write_text(TWO)
+    with netlab.Lab(file) as lab:
+        cells = lab.matrix().answers
+        measured = cells["client", "shut@inner:80/tcp", Family.IPV4][1]
+        assert (measured.outcome, measured.path) == ("timeout", "forward")
+        for flow in ("client -> shut@inner:80/tcp", "client -> shut@inner:80/tcp via host"):
+            journey = lab.probe(flow, family=4)
+            assert (journey.outcome, journey.path, journey.decided_by.node) == ("timeout", "forward", "shut")
+            assert "The packet arrived at shut, whose kernel does not take it" in str(journey)
+            assert journey.flow.src is not None
+            source = f"client:{journey.flow.src.rpartition(':')[2]}"  # chosen at random
+            predicted = netlab.Prediction(plan=lab.plan).probe(flow.replace("client", source, 1), family=4)
+            assert first_difference(predicted, journey) is None
 
 
 def test_a_bridge_goes_with_its_last_container_and_comes_back(lab: Lab) -> None:

@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Give two engines, two firewalls, --daemon KEY=both or two files to compare these two; give "
         "one engine or firewall to compare the file as written with it. A running lab can take a "
-        "file's place. Flows that open or close come first."
+        "file's place. Flows that open or close come first. Two --choice are two variants, too; --choice all "
+        "beside other variants says of each side which flows depend on what its engine leaves to chance."
     )
     examples(
         parser,

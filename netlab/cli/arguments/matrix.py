@@ -57,7 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_on(parser)
     parser.epilog = (
         "FILE may be the name of a running lab. Several --engine and --firewall, and --daemon KEY=both "
-        "(true and false), put the variants side by side and mark what differs."
+        "(true and false), put the variants side by side and mark what differs. --choice all asks every way "
+        "in which what an engine leaves to chance can come out; ways with the same answers are one column."
     )
     examples(
         parser,
@@ -67,5 +68,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "for CI: fail if anything else is open",
         ),
         ("netlab matrix compose.yaml --predict", "the same without a lab, in milliseconds"),
+        ("netlab matrix compose.yaml --engine podman --choice all", "what depends on chance"),
         ("netlab matrix compose.yaml --engine docker-20.10 --engine docker-28 --differences", "an upgrade"),
     )

@@ -20,7 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "FILE may be the name of a running lab. Several files, and several --engine, --firewall or "
-        "--daemon KEY=both, are columns side by side. The page needs no network and no other file. It has "
+        "--daemon KEY=both, are columns side by side, as is each way with --choice all. The page needs no "
+        "network and no other file. It has "
         "the topology, the matrix, every journey to play step by step with the whole chain beside it, and "
         "the rules and chains that no flow met."
     )

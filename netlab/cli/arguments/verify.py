@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_on(parser)
     parser.epilog = (
         "Exit code: 1 if an expectation failed, else 3 if one could not be measured or predicted, else 5 if "
-        "there was none, else 0."
+        "there was none, else 0. --choice all checks every way in which what an engine leaves to chance can "
+        "come out, and names the expectations that hold in some ways only."
     )
     examples(
         parser,

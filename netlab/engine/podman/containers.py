@@ -7,6 +7,7 @@ from itertools import count
 
 from netlab.engine.ipam import PoolError
 from netlab.engine.podman import etc, networks, publish
+from netlab.engine.podman.chance import in_some_order
 from netlab.engine.podman.firewaller import Firewaller
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
 from netlab.engine.refusal import Refused
@@ -69,15 +70,6 @@ def _check_wish(state: HostState, node: str, wish: EndpointSpec) -> None:
         )
 
 
-def setup_order(wishes: list[EndpointSpec]) -> list[EndpointSpec]:
-    """The order in which netavark sets a container's networks up.
-
-    Real Podman leaves it to chance (a Go map). The first gets what is sent to a published port, the last has
-    the default route that counts. Here it is the order in which the networks were named.
-    """
-    return list(wishes)
-
-
 def start(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman start`` of a container that does not run; raises :class:`Refused`, and nothing has changed."""
     spec = container.spec
@@ -85,7 +77,7 @@ def start(state: HostState, rules: Firewaller, container: Container) -> None:
     leases = _lease_all(state, container)
     container.starts += 1
     container.next_index = 2
-    ordered = setup_order(container.wishes)
+    ordered = in_some_order(state, container.wishes)
     _note_chance(state, container, ordered)
     for wish in ordered:
         ifname = f"eth{container.wishes.index(wish)}"

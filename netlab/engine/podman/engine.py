@@ -78,6 +78,7 @@ class PodmanEngine:
             tables=tables_of(host),
             pools=pools,
             networks={default.name: default},
+            choice_left=host.choice - 1,
             next_index=2 + len(host.interfaces) + len(host.bridges),
         )
 

@@ -30,6 +30,7 @@ def describe(state: HostState) -> HostFacts:
         publications=tuple(p for c in state.containers.values() for p in publish.publications(state, c)),
         resolvers=tuple(resolvers(state)),
         notes=tuple(state.notes),
+        choices=state.choices,
     )
 
 

@@ -155,12 +155,21 @@ class HostState:
     #: what was read and ignored, and what Podman leaves to chance, in order and once each
     notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
+    #: what is left of the host's choice for what is yet to be decided, and how many ways there were
+    choice_left: int = 0
+    choices: int = 1
     #: another engine on the same host
     neighbour: Neighbour = field(default_factory=Neighbour)
 
     def note(self, subject: Subject, name: str, text: str, by_chance: bool = False) -> None:
         """Remember what the user should know; ``by_chance``: what Podman does differently each time."""
         self.notes[EngineNote(subject, name, text, by_chance)] = None
+
+    def choose(self, ways: int) -> int:
+        """Which of so many ways something takes that Podman leaves to chance; 0 is the order of the file."""
+        self.choices *= ways
+        self.choice_left, chosen = divmod(self.choice_left, ways)
+        return chosen
 
     def meet(self, neighbour: Neighbour) -> None:
         """Another engine has acted on the host."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from netlab.engine.podman.chance import in_some_order
 from netlab.engine.podman.host_state import Container, HostState, LiveNetwork, Published
 from netlab.engine.refusal import Refused
 from netlab.model.event import ContainerSpec
@@ -24,13 +25,15 @@ _PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 def joined(state: HostState, spec: ContainerSpec) -> tuple[Published, ...]:
     """The mappings as netavark gets them, grouped by host address and protocol.
 
-    Within a group they are sorted by host port, and neighbours are joined. The order of the groups is that of
-    a Go map; here it is the order in which they were named. Raises :class:`Refused`.
+    Within a group they are sorted by host port, and neighbours are joined. The order of the groups is left to
+    chance. Raises :class:`Refused`.
     """
-    groups = group_order(spec.ports)
+    groups = in_some_order(state, group_order(spec.ports))
     if len(groups) > 1:
+        order = ", ".join(f"{protocol} of {address or 'any address'}" for address, protocol in groups)
         text = (
-            "Podman leaves to chance in which order it publishes ports of several host addresses or protocols"
+            "Podman leaves to chance in which order it publishes ports of several host addresses or "
+            f"protocols; here the order is {order}"
         )
         state.note("container", spec.node, text, by_chance=True)
     found: list[Published] = []

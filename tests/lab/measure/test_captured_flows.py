@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.captures import ENGINES, MIRRORED, configurations, flow_of, named, scenarios
+from support.captures import ENGINES, choice_of, configurations, flow_of, named, scenarios
 from support.journeys import captured, essence
 
 import netlab
-from netlab.engine.podman import containers
 from netlab.measure.session import Session
 from netlab.measure.worker import ProxyEnds
 from netlab.view.journey import summary
@@ -25,26 +24,25 @@ def test_there_are_captures_of_every_engine() -> None:
     assert {version for version, _ in CONFIGURATIONS} == set(ENGINES)
 
 
-@pytest.fixture
-def _mirrored(version: str, configuration: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if (version, configuration) in MIRRORED:
-        monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
-
-
-@pytest.mark.usefixtures("_mirrored")
 @pytest.mark.parametrize(("version", "configuration"), CONFIGURATIONS)
 def test_flows_are_those_of_the_real_daemon(version: str, configuration: str) -> None:
     differences = [
         difference
         for file, lines in scenarios(version, configuration)
-        for difference in measured(file, ENGINES[version], lines, engine_only=configuration in ("c18", "p18"))
+        for difference in measured(
+            file,
+            lines,
+            engine_only=configuration in ("c18", "p18"),
+            engine=ENGINES[version],
+            choice=choice_of(version, configuration),
+        )
     ]
     assert not differences, "\n".join(differences)
 
 
-def measured(file: Path, engine: str, lines: list[dict[str, Any]], *, engine_only: bool) -> list[str]:
+def measured(file: Path, lines: list[dict[str, Any]], *, engine_only: bool, **options: Any) -> list[str]:
     """What differs between recorded flows and those of a lab, in words."""
-    with netlab.Lab(str(file), engine=engine) as lab:
+    with netlab.Lab(str(file), **options) as lab:
         plan = lab.plan
         services = {node.name for node in plan.nodes}
         flows = [flow_of(line, services) for line in lines]

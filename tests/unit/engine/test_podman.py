@@ -13,11 +13,11 @@ from functools import cache
 from hashlib import sha256
 
 import pytest
-from support.captures import CAPTURES, MIRRORED, PODMAN
+from support.captures import CAPTURES, PODMAN, choice_of
 from support.host_recordings import LINK, Sysctls, by_name, is_autoconfigured, sections
 
 from netlab.engine.contract import HostFacts
-from netlab.engine.podman import containers, etc
+from netlab.engine.podman import etc
 from netlab.engine.podman.generations import engine
 from netlab.model.event import (
     Connect,
@@ -55,19 +55,14 @@ def _pinned(kind: str, *parts: str) -> str:
     return sha256(parts[1].encode()).hexdigest() if kind == "network" else f"<id of {parts[-1]}>"
 
 
-@pytest.fixture(autouse=True)
-def _mirrored(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    given = getattr(request.node, "callspec", None)
-    if given is not None and (given.params.get("recording"), given.params.get("config")) in MIRRORED:
-        monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
-
-
 def scenario_of(recording: str, config: str, kind: str = "rules") -> Scenario:
     """The scenario, with the names that networks and containers had."""
     file = CAPTURES / "scenarios" / f"{config}.{kind}.yaml"
     scenario = load([file], overrides=Overrides(engine=PODMAN[recording]))
+    choice = choice_of(recording, config) or 1
     return replace(
         scenario,
+        hosts=tuple(replace(host, choice=choice) for host in scenario.hosts),
         networks=tuple(replace(network, name=network.key) for network in scenario.networks),
         services=tuple(replace(s, container_name=s.name, hostname=s.name) for s in scenario.services),
     )

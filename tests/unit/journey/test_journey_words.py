@@ -285,6 +285,10 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
             "Lost after PREROUTING without a rule: it says no.",
         ),
         (
+            went("forward", "timeout", DecidedBy("route", node="web", rule="it says no")),
+            "The packet arrived at web, whose kernel does not take it: it says no.",
+        ),
+        (
             went("proxy", "timeout", replies=PROXIED.legs[:1]),
             "docker-proxy got the server's answer, but did not answer from 198.51.100.1:80: client sent",
         ),

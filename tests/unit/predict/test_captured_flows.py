@@ -6,11 +6,10 @@ Same outcome, source address that the server saw, hooks in order, chains and ver
 from __future__ import annotations
 
 import pytest
-from support.captures import ENGINES, MIRRORED, configurations, flow_of, named, scenarios
+from support.captures import ENGINES, choice_of, configurations, flow_of, named, scenarios
 from support.journeys import captured, essence
 
 import netlab
-from netlab.engine.podman import containers
 from netlab.predict.predictor import Predictor
 from netlab.view.journey import summary
 
@@ -22,14 +21,11 @@ def test_there_are_captures_of_every_engine() -> None:
 
 
 @pytest.mark.parametrize(("version", "configuration"), CONFIGURATIONS)
-def test_flows_are_those_of_the_real_daemon(
-    version: str, configuration: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if (version, configuration) in MIRRORED:
-        monkeypatch.setattr(containers, "setup_order", lambda wishes: wishes[::-1])
+def test_flows_are_those_of_the_real_daemon(version: str, configuration: str) -> None:
     differences = []
     for file, lines in scenarios(version, configuration):
-        plan = netlab.load_plan([str(file)], engine=ENGINES[version])
+        choice = choice_of(version, configuration)
+        plan = netlab.load_plan([str(file)], engine=ENGINES[version], choice=choice)
         services = {node.name for node in plan.nodes}
         predictor = Predictor.of(plan)
         for line in lines:
