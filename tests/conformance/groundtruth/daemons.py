@@ -3,6 +3,7 @@
 ``python3 tests/conformance/groundtruth/daemons.py make [SUITE…]`` makes the roots with debootstrap from the
 mirror that apt uses (root, some minutes, 500 MB each). They are kept in ``$NETLAB_CONFORMANCE_CACHE``, by
 default ``/var/cache/netlab-conformance``; a root that is there is used by every later run.
+``podman [SUITE…]`` makes those of Podman, which have a name of their own (``podman-trixie``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ COMPOSE = "usr/libexec/docker/cli-plugins/docker-compose"
 MORE = {"trixie": ("docker-compose", COMPOSE)}
 #: A root without one of these was made before the list of packages had it.
 NEEDED = (PROGRAM, "usr/sbin/ufw", "usr/sbin/nft")
+
+#: Of Podman, without its recommendations: they are not needed, and netavark and aardvark-dns are among them.
+PODMAN_PACKAGES = "podman,netavark,aardvark-dns,conmon,crun,iptables,nftables,iproute2,ufw,ca-certificates"
+PODMAN_PROGRAM = "usr/bin/podman"
+#: Suites (Debian 13, unstable) whose Podman is another than the machine's.
+PODMAN_SUITES = ("trixie", "sid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,24 @@ def mirror() -> str:
 
 def make(suite: str, cache: Path = CACHE) -> Path:
     """debootstrap that suite with its docker.io into the cache; a root that is complete is left alone."""
-    root, work = cache / suite, cache / f".{suite}.{os.getpid()}"
     package, program = MORE.get(suite, ("", PROGRAM))
-    if all((root / needed).exists() for needed in (*NEEDED, program)):
+    return _make(suite, cache / suite, f"{PACKAGES},{package}".rstrip(","), (*NEEDED, program))
+
+
+def podman_roots(cache: Path = CACHE) -> list[Path]:
+    """The roots of Podman that there are."""
+    roots = (cache / f"podman-{suite}" for suite in PODMAN_SUITES)
+    return [root for root in roots if (root / PODMAN_PROGRAM).exists()]
+
+
+def make_podman(suite: str, cache: Path = CACHE) -> Path:
+    """The same of its Podman."""
+    return _make(suite, cache / f"podman-{suite}", PODMAN_PACKAGES, (PODMAN_PROGRAM,))
+
+
+def _make(suite: str, root: Path, packages: str, needed: Sequence[str]) -> Path:
+    cache, work = root.parent, root.parent / f".{root.name}.{os.getpid()}"
+    if all((root / program).exists() for program in needed):
         return root
     cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -93,7 +115,7 @@ def make(suite: str, cache: Path = CACHE) -> Path:
             [
                 "debootstrap",
                 "--variant=minbase",
-                f"--include={PACKAGES},{package}".rstrip(","),
+                f"--include={packages}",
                 suite,
                 str(work),
                 mirror(),
@@ -139,6 +161,9 @@ def main(arguments: Sequence[str]) -> int:
     elif arguments[:1] == ["make"]:
         for suite in arguments[1:]:
             print(make(suite))
+    elif arguments[:1] == ["podman"]:
+        for suite in arguments[1:] or PODMAN_SUITES:
+            print(make_podman(suite))
     elif arguments:
         print(__doc__, file=sys.stderr)
         return 2

@@ -64,7 +64,9 @@ class Conformance:
         if {"podman", "case"} <= set(metafunc.fixturenames):
             everything = metafunc.config.getoption("--conformance-all")
             both = [(p, c) for p in self.podmen for c in matrix.podman_cases(everything)]
-            metafunc.parametrize(("podman", "case"), both, ids=[f"{p.engine}-{c.name}" for p, c in both])
+            metafunc.parametrize(
+                ("podman", "case"), both, ids=[f"{p.engine}-{p.version}-{c.name}" for p, c in both]
+            )
         elif {"daemon", "case"} <= set(metafunc.fixturenames):
             test = metafunc.function.__name__
             pairs = [(d, c) for d, whole in self.daemons.items() for c in matrix.cases(test, d.engine, whole)]

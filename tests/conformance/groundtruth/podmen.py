@@ -1,7 +1,7 @@
 """A scenario on a real Podman, from an empty testbed to its last event, beside netlab's Podman engines.
 
-The machine's own is used, and with ``--conformance-all`` also that of each root of ``daemons.py`` in which
-somebody has installed podman, netavark, aardvark-dns, conmon and crun.
+The machine's own is used, and with ``--conformance-all`` also those of other Debian suites, each in a root of
+its own beside the daemons' (``python3 tests/conformance/groundtruth/daemons.py podman [SUITE…]`` makes them).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundtruth.daemons import CACHE, SUITES, Installed
+from groundtruth.daemons import Installed, podman_roots
 from groundtruth.facts import Facts, Place, facts_of, look
 from groundtruth.real import saved, ufw
 from groundtruth.testbed_network import lay_out
@@ -29,17 +29,17 @@ DRIVERS = {"podman-5-iptables": "iptables", "podman-5-nftables": "nftables"}
 def _installed(lower: Path) -> Iterator[Installed]:
     if not (lower / PROGRAM).exists():
         return
-    words = subprocess.run(
-        ["chroot", str(lower), f"/{PROGRAM}", "--version"], capture_output=True, text=True, check=True
-    ).stdout  # podman version 4.3.1
-    version = words.split()[-1]
+    # 5.x itself needs /proc to say its version
+    asked = ["chroot", str(lower), "dpkg-query", "--show", "--showformat=${Version}", "podman"]
+    words = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    version = words.partition("+")[0]  # 5.4.2+ds1-2+b2
     for engine in ("podman-4",) if version.startswith("4.") else DRIVERS:
         yield Installed(engine, version, str(lower))
 
 
 def installed(*, everywhere: bool = False) -> list[Installed]:
     """Every Podman that can be had here, the machine's own first; one a engine and version."""
-    roots = [Path("/"), *(CACHE / suite for suite in SUITES if everywhere)]
+    roots = [Path("/"), *(podman_roots() if everywhere else ())]
     found: dict[tuple[str, str], Installed] = {}
     for root in roots:
         for one in _installed(root):

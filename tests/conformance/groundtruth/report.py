@@ -73,9 +73,10 @@ any dockerd, nothing is collected and the exit code is 5, which is neither a pas
 
 A real Podman of the machine's (Debian's `podman`, `netavark`, `aardvark-dns`, `conmon` and `crun`, which
 `./install --dev` installs, too) is compared in the same way with `podman-4` or both engines of Podman 5:
-a selection, and everything with `--conformance-all`, which also takes that of any root of another suite
-in which you have installed these packages (`tests/conformance/test_podman.py`; `tests/conformance/podman`
-holds the scenarios that are not recordings). Its results are not on this page.
+a selection, and everything with `--conformance-all`, which also takes those of Debian 13 (5.4.2) and unstable
+(5.8.6), once `python3 tests/conformance/groundtruth/daemons.py podman` has made their roots
+(`tests/conformance/test_podman.py`; `tests/conformance/podman` holds the scenarios that are not recordings).
+Its results are not on this page.
 
 | options of `nox -s conformance --` | |
 |---|---|

@@ -140,7 +140,13 @@ def test_what_changes_a_scenario_cannot_change_a_plan(name: str) -> None:
     plan = netlab.load_plan([SEED])
     if OPTIONS[name].reader == "lab":
         return
-    right = {"a string": "x", "a path": "x", "True or False": True, "a mapping of strings to strings": {}}
+    right = {
+        "a string": "x",
+        'a number or "seed:WORD"': 1,
+        "a path": "x",
+        "True or False": True,
+        "a mapping of strings to strings": {},
+    }
     with pytest.raises(OptionError, match=f"^{name}: cannot change an existing plan"):
         netlab.Lab(plan=plan, **{name: right.get(OPTIONS[name].kind.words, [])})  # type: ignore[arg-type]
 
