@@ -88,11 +88,11 @@ class WorkingNftTable:
 
     def freeze(self) -> NftTable:
         """The table as data: maps, then chains by kind, each sorted as nft lists what Docker wrote."""
-        objects = tuple("\n".join(_map_lines(name, elements)) for name, elements in self.maps.items())
+        objects = tuple("\n".join(map_lines(name, elements)) for name, elements in self.maps.items())
         return NftTable(self.family.nft, self.name, objects, tuple(c.freeze() for c in self.chains.values()))
 
 
-def _map_lines(name: str, elements: dict[str, str]) -> list[str]:
+def map_lines(name: str, elements: dict[str, str]) -> list[str]:
     """A map with its elements in the order in which nft lists them.
 
     nft sorts names of interfaces as numbers of the machine's byte order (list_setelem_sort of nftables'
@@ -163,7 +163,7 @@ class FoundNftTable:
     def freeze(self) -> NftTable | None:
         """The table as data; None if there is none."""
         others = [text for text in self.table.objects if not text.startswith("map ")]
-        objects = ["\n".join(_map_lines(name, elements)) for name, elements in self.maps.items()]
+        objects = ["\n".join(map_lines(name, elements)) for name, elements in self.maps.items()]
         if not (objects or others or self.chains):
             return None
         chains = sorted(self.chains.values(), key=lambda chain: not chain.hook)

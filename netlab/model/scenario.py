@@ -37,10 +37,14 @@ class PortMapping:
 
 @dataclass(frozen=True, slots=True)
 class ExposedPort:
-    """A port that ``expose``, or a ``listen`` of netlab's, names."""
+    """A port that ``expose``, or a ``listen`` of netlab's, names.
+
+    ``program``: what the server that answers on it calls itself; empty: as its node or service is called.
+    """
 
     port: int
     protocol: Protocol = "tcp"
+    program: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,9 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         ),
         listeners=facts.listeners,
         responders=tuple(
-            Responder(own.protocol, own.port, host.name, host.udp_routed and own.protocol == "udp")
+            Responder(
+                own.protocol, own.port, own.program or host.name, host.udp_routed and own.protocol == "udp"
+            )
             for own in host.listen
         ),
         engine=facts.engine,

@@ -145,7 +145,9 @@ def outside_node(scenario: Scenario, outside: Outside, name: str, segments: Segm
         sysctls=_FORWARDING if outside.forward else (),
         commands=(*(_answers_everywhere(outside) if outside.everywhere else ()), *outside.rules),
         responders=tuple(
-            Responder(port.protocol, port.port, name, outside.udp_routed and port.protocol == "udp")
+            Responder(
+                port.protocol, port.port, port.program or name, outside.udp_routed and port.protocol == "udp"
+            )
             for port in outside.listen
         ),
         everywhere=outside.everywhere,

@@ -25,6 +25,10 @@ def responders(
     running = [container for container in facts.containers if container.running]
     spaces = {one.spec.node: one.namespace or one.spec.node for one in running}
     answering = {node: services[node] for node in spaces if not services[node].command}
+    programs = {
+        node: {(own.protocol, own.port): own.program for own in services[node].listen or ()}
+        for node in spaces
+    }
     found: dict[str, dict[_Port, None]] = {}
     listening: dict[str, set[_Port]] = {}
     for node, space in spaces.items():
@@ -44,7 +48,12 @@ def responders(
             held.update(declared)
     return {
         node: tuple(
-            Responder(protocol, port, services[node].name, services[node].udp_routed and protocol == "udp")
+            Responder(
+                protocol,
+                port,
+                programs[node].get((protocol, port)) or services[node].name,
+                services[node].udp_routed and protocol == "udp",
+            )
             for protocol, port in ports
         )
         for node, ports in found.items()

@@ -72,7 +72,8 @@ def check_size(root: Value, scale: Mapping[str, int], profiles: frozenset[str], 
 def count_ports(value: Value) -> int:
     """How many ports one entry of ``ports``, ``expose`` or ``listen`` names."""
     if isinstance(value.data, dict):
-        return 1
+        listed = value.get("port")
+        return 1 if listed is None else count_ports(listed)
     match = _LAST.search(value.text)
     if not match:
         return 0

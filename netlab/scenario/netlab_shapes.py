@@ -63,7 +63,21 @@ def _record(fields: dict[str, tuple[Shape, str]], *required: str) -> Record:
 
 
 _ADDRESSES = ListOf(INTERFACE_ADDRESS, "a list of addresses with their prefix length")
-_LISTEN = ListOf(Either(Whole(1, 65535), Text(expects="a port")), "a list of ports")
+_PORT = Either(Whole(1, 65535), Text(expects="a port"))
+PROGRAM = r"\A[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,31}\Z"
+_LISTEN = ListOf(
+    Either(
+        _PORT,
+        _record(
+            {
+                "port": (_PORT, "the port: 22, 53/udp, 8000-8010"),
+                "program": (Text("the name of a program", None, PROGRAM), "what the server calls itself"),
+            },
+            "port",
+        ),
+    ),
+    "a list of ports",
+)
 _UDP_SOURCE = (
     Choice(("asked", "routed")),
     "where its answers to datagrams come from: the address that was asked, or the one that the routing table"

@@ -139,14 +139,14 @@ def read_ports(value: Value | None, what: str, report: Report) -> list[tuple[Por
     return list(found.values())
 
 
-def exposed(text: str) -> list[ExposedPort]:
+def exposed(text: str, program: str = "") -> list[ExposedPort]:
     """``80``, ``53/udp``, ``8000-8010/tcp``. Raises PortError."""
     spec, slash, proto = text.strip().partition("/")
     if ":" in spec:
         raise PortError(f"{shown(text)} names a host port; this is a list of the container's own ports")
     low, high = port_range(spec)
     word = protocol(proto) if slash else "tcp"
-    return [ExposedPort(port, word) for port in range(low, high + 1)]
+    return [ExposedPort(port, word, program) for port in range(low, high + 1)]
 
 
 def read_exposed(
@@ -158,8 +158,12 @@ def read_exposed(
     """
     found: dict[ExposedPort, None] = {}
     for item in value or ():
+        port, program = (
+            (item.get("port"), item.get("program")) if isinstance(item.data, dict) else (item, None)
+        )
+        assert port is not None
         try:
-            found.update(dict.fromkeys(exposed(item.text)))
+            found.update(dict.fromkeys(exposed(port.text, program.text if program is not None else "")))
         except PortError as error:
             (report.warn if warn else report.add)(item.at, f"{what}: {error}")
     return tuple(found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from netlab.engine.found import elements_of
@@ -14,27 +14,16 @@ Kind = Literal[
     "missing", "order", "left-over", "doubled", "foreign", "unreachable", "legacy", "policy", "forwarding",
     "bridge-netfilter",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be: what, what it means for packets, and what mends it.
-
-    ``rules`` are those that it is about, as commands would name them; ``tool``: which program a foreign one
-    looks like.
-    """
-
-    kind: Kind
-    what: str
-    means: str
-    mend: str
-    rules: tuple[str, ...] = ()
-    tool: str = ""
+#: how many rules of one finding are shown
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chain: ``family`` is nft's word (ip, ip6), ``native`` a table that iptables cannot show."""
+    """A chain: ``family`` is nft's word (ip, ip6), ``native`` a table that iptables cannot show.
+
+    A map of a native table is a place, too: its elements are the rules.
+    """
 
     family: str
     table: str
@@ -57,6 +46,35 @@ class Place:
 Chains = Mapping[Place, tuple[str, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What a host has once one finding is mended, as far as it is not as it was found."""
+
+    chains: Chains = field(default_factory=dict)
+    policies: Mapping[Place, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be: what, what it means for packets, and what mends it.
+
+    ``rules`` are those that it is about, as commands would name them; ``tool``: which program a foreign one
+    looks like; ``evidence``: what on the host says who did it. ``unpredicted``: why nothing can be said about
+    the flows that ``mended`` would change.
+    """
+
+    kind: Kind
+    what: str
+    means: str
+    mend: str
+    rules: tuple[str, ...] = ()
+    tool: str = ""
+    evidence: tuple[str, ...] = ()
+    mended: Mended = Mended()
+    unpredicted: str = ""
+
+
 def chains_of(rulesets: Iterable[Ruleset]) -> dict[Place, tuple[str, ...]]:
     """The rules of each chain, in order; a map of nft's counts as a chain of its elements."""
     return dict(_chains(rulesets))
@@ -76,3 +94,31 @@ def _chains(rulesets: Iterable[Ruleset]) -> Iterator[tuple[Place, tuple[str, ...
             for native in one.chains:
                 rules = tuple(with_sorted_sets(rule.text) for rule in native.rules)
                 yield Place(one.family, one.name, native.name, native=True), rules
+
+
+def shown(place: Place, rules: Iterable[str]) -> tuple[str, ...]:
+    """The first rules of a finding, each with its chain."""
+    words = f"{place.chain}:" if place.native else f"-A {place.chain}"
+    return tuple(f"{words} {rule}" for rule in list(rules)[:_SHOWN])
+
+
+def rules_in_words(count: int) -> str:
+    """``1 rule``, ``2 rules``."""
+    return f"{count} rule{'s' * (count != 1)}"
+
+
+def deletion(place: Place, rules: Sequence[str]) -> str:
+    """The command that deletes the first of these rules."""
+    if place.native:
+        return f"nft -a list chain {place.name}; nft delete rule {place.name} handle N"
+    more = "" if len(rules) == 1 else f"  # and {len(rules) - 1} more"
+    return f"{place.command} -D {place.chain} {rules[0]}{more}"
+
+
+def without(rules: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
+    """The rules of a chain after each of these was deleted once: the first that reads so, as ``-D`` does."""
+    left = list(rules)
+    for rule in gone:
+        if rule in left:
+            left.remove(rule)
+    return tuple(left)

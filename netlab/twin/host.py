@@ -98,7 +98,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of Docker's that runs, or not. ``listens``: (port, protocol) in its namespace, if known."""
+    """A container of Docker's that runs, or not. ``listens``: the sockets in its namespace, if known."""
 
     id: str
     name: str
@@ -111,7 +111,16 @@ class Container:
     exposed: tuple[tuple[int, str], ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    listens: tuple[tuple[int, str], ...] | None = None
+    listens: tuple[Socket, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootSetting:
+    """A setting that a file of sysctl's sets at boot; ``file`` is empty if the collection does not say it."""
+
+    file: str
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +138,8 @@ class RealHost:
     neighbours: tuple[str, ...] = ()
     sockets: tuple[Socket, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    #: the lines of files that turn forwarding on at boot
-    boot_forwarding: tuple[str, ...] = ()
+    #: what files set at boot, of forwarding and br_netfilter
+    boot_settings: tuple[BootSetting, ...] = ()
     #: what iptables-save says, by program: iptables, iptables-legacy, iptables-nft, ip6tables …
     rules: Mapping[str, str] = field(default_factory=dict)
     nft: str = ""
@@ -140,4 +149,6 @@ class RealHost:
     networks: tuple[DockerNetwork, ...] = ()
     containers: tuple[Container, ...] = ()
     tools: tuple[str, ...] = ()
+    #: what ufw does with routed packets, in its words: deny, allow, reject, disabled; empty without ufw
+    ufw_routed: str = ""
     notes: tuple[str, ...] = ()

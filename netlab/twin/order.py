@@ -7,6 +7,7 @@ way, and only those that no packet can match both, or that say the same, may alw
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from netlab.scenario.rule_files import words_of
@@ -24,6 +25,38 @@ def inverted(expected: Sequence[str], found: Sequence[str]) -> Iterator[tuple[st
         for second in there[number + 1 :]:
             if places[second] < places[first] and matters(first, second):
                 yield first, second
+
+
+def with_rules(expected: Sequence[str], found: Sequence[str], lost: Sequence[str]) -> tuple[str, ...]:
+    """A chain with an engine's rules that it lost, each behind that which the engine has before it."""
+    result = list(found)
+    wanted = Counter(lost)
+    at = 0
+    for number, rule in enumerate(expected):
+        if wanted[rule]:
+            wanted[rule] -= 1
+            if at == 0:  # nothing of the engine's stands before it: in front of what comes next
+                at = next((result.index(after) for after in expected[number:] if after in result), 0)
+            result.insert(at, rule)
+            at += 1
+        elif rule in result:
+            at = result.index(rule) + 1
+    return tuple(result)
+
+
+def with_the_order(expected: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    """A chain in which an engine's rules take each other's places, so that they stand as it wrote them."""
+    there = Counter(found) & Counter(expected)
+    waiting = [rule for rule in expected if _taken(there, rule)]
+    own = Counter(waiting)
+    return tuple(waiting.pop(0) if _taken(own, rule) else rule for rule in found)
+
+
+def _taken(counts: Counter[str], rule: str) -> bool:
+    if counts[rule] <= 0:
+        return False
+    counts[rule] -= 1
+    return True
 
 
 def matters(one: str, other: str) -> bool:

@@ -10,12 +10,12 @@ from typing import Any
 from netlab.scenario.addresses import wrong_interface
 from netlab.twin.archive import Collection
 from netlab.twin.fields import mapping, number, records, text, texts
-from netlab.twin.host import Binding, Container, DockerNetwork, Endpoint
+from netlab.twin.host import Binding, Container, DockerNetwork, Endpoint, Socket
+from netlab.twin.read_sockets import sockets
 
 _ID = re.compile(r"[0-9a-z]{12,64}\Z")
 #: What Docker allows in names (names/names.go: RestrictedNameChars)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
-_SOCKET = re.compile(r"(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s", re.ASCII)
 
 
 def networks(collection: Collection) -> Iterator[DockerNetwork]:
@@ -58,7 +58,7 @@ def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterat
 
 
 def _container(
-    entry: dict[str, Any], names: dict[str, str], listens: dict[int, tuple[tuple[int, str], ...]]
+    entry: dict[str, Any], names: dict[str, str], listens: dict[int, tuple[Socket, ...]]
 ) -> Container:
     pid = number(entry, "pid")
     return Container(
@@ -136,16 +136,20 @@ def _endpoints(entries: dict[str, Any], names: dict[str, str]) -> Iterator[Endpo
             )
 
 
-def _listens(listing: str) -> dict[int, tuple[tuple[int, str], ...]]:
-    """By process: the ports on which something in its namespace takes packets from others."""
-    found: dict[int, dict[tuple[int, str], None]] = {}
-    pid = 0
+def _listens(listing: str) -> dict[int, tuple[Socket, ...]]:
+    """By process: the sockets in its namespace that take packets from others."""
+    found: dict[int, list[str]] = {}
+    lines: list[str] = []
     for line in listing.splitlines():
         if line.startswith("@ ") and line[2:].isdigit():
-            pid = int(line[2:12])
-            found[pid] = {}
-        elif (match := _SOCKET.match(line)) is not None and pid:
-            address = match[2].partition("%")[0].strip("[]")
-            if not address.startswith("127.") and address != "::1" and 0 < int(match[3]) < 1 << 16:
-                found[pid][int(match[3]), match[1]] = None
-    return {pid: tuple(ports) for pid, ports in found.items()}
+            lines = found.setdefault(int(line[2:12]), [])
+        else:
+            lines.append(line)
+    return {
+        pid: tuple(
+            one
+            for one in sockets("\n".join(own))
+            if not one.address.startswith("127.") and one.address != "::1"
+        )
+        for pid, own in found.items()
+    }

@@ -12,16 +12,15 @@ from netlab.model.scenario import JsonValue
 from netlab.scenario.addresses import wrong_interface
 from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.fields import mapping, number, records, text, texts
-from netlab.twin.host import FoundRoute, Link, RealHost, Socket
+from netlab.twin.host import BootSetting, FoundRoute, Link, RealHost
 from netlab.twin.read_docker import containers, networks
+from netlab.twin.read_sockets import sockets
 from netlab.twin.steps import DAEMON_KEYS, FLAGS_FILE, SETTINGS_FILE
 
 #: what netlab takes of a route's kinds; the kernel makes the others (local, broadcast, anycast, multicast)
 _KINDS = ("unicast", "blackhole", "unreachable", "prohibit")
-_SOCKET = re.compile(
-    r"(?P<protocol>tcp|udp)\s+\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?P<rest>.*)", re.ASCII
-)
-_PROCESS = re.compile(r'users:\(\("([^"]{0,64})"')
+#: two names of one setting
+_FORWARDING = ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding")
 #: the ip rules that every host has: priority and table
 _EVERY_HOSTS = {(0, "local"), (32766, "main"), (32767, "default")}
 
@@ -39,7 +38,7 @@ def read_host(collection: Collection) -> RealHost:
         neighbours=tuple(text(entry, "dst") for entry in records(collection, "neighbours.json")),
         sockets=tuple(sockets(collection.text("sockets"))),
         sysctls=dict(_sysctls(collection)),
-        boot_forwarding=tuple(collection.text("sysctl-files").splitlines()),
+        boot_settings=tuple(_boot_settings(collection.text("sysctl-files"))),
         rules={
             tool: collection.text(f"{tool}.rules")
             for program in ("iptables", "ip6tables")
@@ -52,6 +51,7 @@ def read_host(collection: Collection) -> RealHost:
         networks=networks_,
         containers=tuple(containers(collection, networks_)),
         tools=tuple(_tools(collection)),
+        ufw_routed=_ufw_routed(collection.text("ufw")),
         notes=tuple(_notes(collection)),
     )
 
@@ -155,25 +155,20 @@ def _policy(collection: Collection, family: int) -> Iterator[str]:
             yield line
 
 
-def sockets(listing: str) -> Iterator[Socket]:
-    """The sockets that ``ss -Hlntup`` lists; a wildcard in both families gives one of each."""
-    for line in listing.splitlines():
-        match = _SOCKET.match(line)
-        if match is None or not 0 < int(match["port"]) < 1 << 16:
-            continue
-        address = match["address"].partition("%")[0].strip("[]")
-        process = _PROCESS.search(match["rest"])
-        name = process[1] if process else ""
-        families = {"*": (4, 6), "0.0.0.0": (4,), "::": (6,)}.get(address)
-        for family in families or ((6,) if ":" in address else (4,)):
-            yield Socket(match["protocol"], "" if families else address, int(match["port"]), name, family)
-
-
 def _sysctls(collection: Collection) -> Iterator[tuple[str, str]]:
     for line in collection.text("sysctls").splitlines():
         key, equals, value = line.partition(" = ")
         if equals:
             yield key.strip(), " ".join(value.split())
+
+
+def _boot_settings(lines: str) -> Iterator[BootSetting]:
+    """Lines of files: ``/etc/sysctl.d/x.conf:net.ipv4.ip_forward = 1``, or without the file's name."""
+    for line in lines.splitlines():
+        left, _, value = line.partition("=")
+        file, _, key = left.rpartition(":")
+        dotted = key.strip().lstrip("-").replace("/", ".")
+        yield BootSetting(file, "net.ipv4.ip_forward" if dotted in _FORWARDING else dotted, value.strip())
 
 
 def _version(words: str) -> str:
@@ -209,6 +204,12 @@ def _tools(collection: Collection) -> Iterator[str]:
         yield "ufw"
     if collection.text("firewalld-state").strip() == "running":
         yield "firewalld"
+
+
+def _ufw_routed(status: str) -> str:
+    """``Default: deny (incoming), allow (outgoing), deny (routed)`` → deny."""
+    match = re.search(r"\b([a-z]+) \(routed\)", status) if "Status: active" in status else None
+    return match[1] if match else ""
 
 
 def _notes(collection: Collection) -> Iterator[str]:

@@ -51,6 +51,7 @@ SYSCTLS = (
     r"|ipv6\.conf\..+\.(forwarding|disable_ipv6|accept_ra|proxy_ndp)"
     r"|bridge\.[a-z0-9-]+|netfilter\.nf_conntrack_(max|tcp_be_liberal)) ="
 )
+_AT_BOOT = r"^[^#;]*(forward(ing)?|bridge-nf-call-[a-z0-9]+)[[:space:]]*="
 _SYSCTL_FOLDERS = (
     "/etc/sysctl.conf", "/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d",
 )  # fmt: skip
@@ -110,7 +111,7 @@ def steps() -> Iterator[Step]:
     yield Step("neighbours.json", ("ip", "-j", "neigh", "show"))
     yield Step("sockets", ("ss", "-Hlntup"))
     yield Step("sysctls", ("sysctl", "net"), only=SYSCTLS)
-    yield Step("sysctl-files", ("grep", "-rhsE", r"^[^#;]*forward(ing)?[[:space:]]*=", *_SYSCTL_FOLDERS))
+    yield Step("sysctl-files", ("grep", "-rHsE", _AT_BOOT, *_SYSCTL_FOLDERS))
     for tool, number in (("iptables", "4"), ("ip6tables", "6")):
         yield Step(f"{tool}.rules", (f"{tool}-save",))
         yield Step(f"{tool}-version", (tool, "--version"))
@@ -148,7 +149,7 @@ def _docker() -> Iterator[Step]:
         "docker-pids", ("docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}"),
         words="docker-ids", only="^[1-9][0-9]*$",
     )  # fmt: skip
-    yield Step("container-sockets", ("nsenter", "-t", "{}", "-n", "ss", "-Hlntu"), each="docker-pids")
+    yield Step("container-sockets", ("nsenter", "-t", "{}", "-n", "ss", "-Hlntup"), each="docker-pids")
 
 
 def _podman() -> Iterator[Step]:

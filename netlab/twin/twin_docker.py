@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from netlab.model.engine_names import check_engine
@@ -12,6 +12,7 @@ from netlab.model.version import ENGINES, GENERATIONS, NEWEST, NFTABLES, Version
 from netlab.scenario.daemon import KEYS
 from netlab.scenario.sysctls import wrong_sysctl
 from netlab.twin.host import Binding, Container, DockerNetwork, RealHost
+from netlab.twin.read_sockets import listen_entries
 
 #: names of nodes that a twin has besides containers
 TAKEN = ("host", "client", "neighbour", "internet")
@@ -84,7 +85,7 @@ def compose_of(
     for one in running:
         services[keys[one.id]] = _service(one, usable, keys, notes)
         if one.listens is not None:
-            extra[keys[one.id]] = {"listen": list(_listen(one))}
+            extra[keys[one.id]] = {"listen": _listen(one)}
     own = [network for network in usable.values() if network.name != "bridge"]
     used = {name for service in services.values() for name in service.get("networks", ())}
     networks = {network.name: _network(network) for network in own}
@@ -204,9 +205,8 @@ def _published(binding: Binding) -> str:
     return f"{address}{binding.host_port}:{binding.port}{protocol}"
 
 
-def _listen(one: Container) -> Iterator[int | str]:
+def _listen(one: Container) -> list[int | str | dict[str, int | str]]:
     """The ports on which its own programs take packets; with the host's network, not those of others."""
     if one.mode == "host":
-        return
-    for port, protocol in one.listens or ():
-        yield port if protocol == "tcp" else f"{port}/{protocol}"
+        return []
+    return listen_entries(one.listens or ())

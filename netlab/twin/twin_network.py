@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from netlab.model.family import FAMILIES, Family
 from netlab.scenario.addresses import interface_address
 from netlab.scenario.sysctls import wrong_sysctl
-from netlab.twin.host import FoundRoute, Link, RealHost
+from netlab.twin.host import FoundRoute, Link, RealHost, Socket
+from netlab.twin.read_sockets import listen_entries
 
 #: processes whose sockets an engine makes itself
 _ENGINES = ("docker-proxy", "dockerd", "rootlessport", "conmon", "netavark", "aardvark-dns")
@@ -37,6 +39,7 @@ def network_of(host: RealHost, notes: list[str]) -> tuple[dict[str, Any], dict[s
     if bridges:
         found["bridges"] = {link.name: {"addresses": list(link.addresses)} for link in bridges}
     settings = {k: v for k, v in host.sysctls.items() if _SETTINGS.match(k) and not wrong_sysctl(k, v)}
+    settings |= _on_before(host)
     if settings:
         found["sysctls"] = settings
     known = {link.name for link in (*interfaces, *bridges)}
@@ -44,10 +47,24 @@ def network_of(host: RealHost, notes: list[str]) -> tuple[dict[str, Any], dict[s
     for key, lines in (("routes", routes), ("routing_policy", list(host.policy)), ("rules", typed)):
         if lines:
             found[key] = lines
-    listen = list(dict.fromkeys(_listen(host, notes)))
+    listen = listen_entries(_listen(host, notes))
     if listen:
         found["listen"] = listen
     return found, dict(_outside(interfaces, bridges, taken))
+
+
+def _on_before(host: RealHost) -> dict[str, str]:
+    """Forwarding that a file turns on before the engine starts, which then leaves FORWARD's policy alone.
+
+    Unless the policy is DROP: then the engine turned it on, whatever a file has said since.
+    """
+    found = {}
+    for family in FAMILIES:
+        key = "net.ipv4.ip_forward" if family is Family.IPV4 else "net.ipv6.conf.all.forwarding"
+        accepts = "\n:FORWARD ACCEPT" in host.rules.get(family.iptables, "").partition("*filter")[2]
+        if accepts and any(one.key == key and one.value == "1" for one in host.boot_settings):
+            found[key] = "1"
+    return found
 
 
 def _is_address(text: str) -> bool:
@@ -129,8 +146,8 @@ def _way(route: FoundRoute | None) -> str:
     return route.interface if route is not None else ""
 
 
-def _listen(host: RealHost, notes: list[str]) -> Iterator[int | str]:
-    """The ports on which the host's own programs take packets from everybody."""
+def _listen(host: RealHost, notes: list[str]) -> Iterator[Socket]:
+    """The sockets on which the host's own programs take packets from everybody."""
     modes = [one for one in host.containers if one.mode == "host" and one.running]
     if modes:
         notes.append("what containers in the host's network listen on is the host's in the twin")
@@ -142,7 +159,7 @@ def _listen(host: RealHost, notes: list[str]) -> Iterator[int | str]:
         if socket.address:
             closed.append(f"{port} on {socket.address}{f' ({socket.process})' if socket.process else ''}")
         else:
-            yield socket.port if socket.protocol == "tcp" else port
+            yield socket
     if closed:
         more = "…" if len(closed) > 20 else ""
         notes.append(f"sockets on one address only are left out: {', '.join(closed[:20])}{more}")

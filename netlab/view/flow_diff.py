@@ -43,6 +43,13 @@ def flow_lines(flows: FlowDiff) -> Iterator[Text]:
         yield rich.Text(f"  {label} does not apply: {reason}")
     if flows.refusals:
         return
+    yield from change_lines(flows)
+    yield rich.Text("")
+    yield rich.Text(f"{flows.same} flows stay the same.")
+
+
+def change_lines(flows: FlowDiff) -> Iterator[Text]:
+    """The flows that change, by kind; nothing of those that stay."""
     for kind, title in KINDS.items():
         found = flows.of(kind)
         if not found:
@@ -57,8 +64,6 @@ def flow_lines(flows: FlowDiff) -> Iterator[Text]:
                 yield rich.Text(f"      {words}", style="dim")
             for one in _folded(changes):
                 yield rich.Text.assemble(f"    {one}  ", (f"{', '.join(one.families)}, {one.about}", "dim"))
-    yield rich.Text("")
-    yield rich.Text(f"{flows.same} flows stay the same.")
 
 
 def heading(title: str, note: str = "") -> Iterator[Text]:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.help import examples, hint
+from netlab.cli.arguments.collected import add_collection
+from netlab.cli.help import examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    option = parser.add_argument
-    hint(
-        option("archive", nargs="?", metavar="ARCHIVE", help="what netlab collect or its script wrote"),
-        "file",
+    add_collection(parser)
+    parser.add_argument(
+        "--no-flows", action="store_true", help="do not predict which flows of the matrix differ"
     )
-    option(
-        "--from", dest="origin", choices=("docker",),
-        help="collect this host now, as root, instead of reading an archive",
-    )  # fmt: skip
-    option("--no-flows", action="store_true", help="do not predict which flows of the matrix differ")
-    option("--json", action="store_true", help="print every finding as JSON")
+    parser.add_argument("--json", action="store_true", help="print every finding as JSON")
     parser.epilog = (
         "Compares the host's rules and settings with what its engine would have written for its networks "
         "and containers. Each finding says what it means for packets, and which command mends it. Exit code: "

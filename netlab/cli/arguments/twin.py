@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.help import examples, hint
+from netlab.cli.arguments.collected import add_collection
+from netlab.cli.help import examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
-    option = parser.add_argument
-    hint(
-        option("archive", nargs="?", metavar="ARCHIVE", help="what netlab collect or its script wrote"),
-        "file",
+    add_collection(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER", help="the folder to make; default: the host's name"
     )
-    option(
-        "--from", dest="origin", choices=("docker",),
-        help="collect this host now, as root, instead of reading an archive",
-    )  # fmt: skip
-    option("-o", "--output", metavar="FOLDER", help="the folder to make; default: the host's name")
     parser.epilog = (
         "Makes a folder with netlab.yaml, the rules as they were found, and NOTES.txt, which says what could "
         "not be taken along. Every verb works on it: netlab up FOLDER. Archives are read without trusting "

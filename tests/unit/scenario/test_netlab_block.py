@@ -32,7 +32,7 @@ def test_a_host_in_full(loaded: Callable) -> None:
               ext1: {segment: lan}
             bridges: {lxdbr0: {addresses: [10.1.1.1/24]}, virbr0: }
             sysctls: {net.ipv4.ip_forward: 1, net/ipv4/conf/eth0.1/forwarding: 0}
-            listen: [22, 53/udp, 8000-8001]
+            listen: [{port: 22, program: sshd}, 53/udp, 8000-8001]
             rules: [iptables -I DOCKER-USER -j DROP]
             proxy: /usr/sbin/docker-proxy
         """
@@ -44,6 +44,7 @@ def test_a_host_in_full(loaded: Callable) -> None:
     assert host.bridges == (TenantBridge("lxdbr0", ("10.1.1.1/24",)), TenantBridge("virbr0"))
     assert host.sysctls == {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0/1.forwarding": "0"}
     assert host.listen == (ExposedPort(22), ExposedPort(53, "udp"), ExposedPort(8000), ExposedPort(8001))
+    assert [one.program for one in host.listen] == ["sshd", "", "", ""]
     assert host.rules[0].argv == ("iptables", "-I", "DOCKER-USER", "-j", "DROP")
     assert host.daemon["default-network-opts"] == {"bridge": {"com.docker.network.driver.mtu": "1400"}}
     assert (host.engine, host.proxy) == ("docker-27", "/usr/sbin/docker-proxy")

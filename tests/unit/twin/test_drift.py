@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 from support.collections import changed, found_on, recorded
 
+from netlab.lab.drift_flows import DriftFlows, drift_flows
+from netlab.lab.twins import Twin
+from netlab.twin.drift import drift
 from netlab.twin.finding import Finding
 
 RULES = "iptables.rules"
@@ -109,6 +112,68 @@ def test_a_file_that_turns_forwarding_on_explains_the_policy() -> None:
         "sysctl-files": lambda _: "net.ipv4.ip_forward=1\n",
     }
     assert found_on(changed(edits)) == []
+
+
+def test_the_file_that_turns_forwarding_off_is_the_evidence() -> None:
+    edits = {
+        "sysctls": lambda s: s.replace("net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 0"),
+        "sysctl-files": lambda _: "/etc/sysctl.d/99-hardening.conf:net.ipv4.conf.all.forwarding = 0\n",
+    }
+    (one,) = found_on(changed(edits))
+    assert one.evidence == (
+        "/etc/sysctl.d/99-hardening.conf has net.ipv4.ip_forward = 0: it turns forwarding off at boot and "
+        "with sysctl --system",
+    )
+
+
+def test_ufw_is_named_where_it_lets_routed_packets_through() -> None:
+    edits = {
+        RULES: lambda s: s.replace(":FORWARD DROP", ":FORWARD ACCEPT"),
+        "ufw": lambda _: "Status: active\nDefault: deny (incoming), allow (outgoing), allow (routed)\n",
+    }
+    (one,) = found_on(changed(edits))
+    assert (one.kind, one.tool, one.mend) == ("policy", "ufw", "ufw default deny routed")
+
+
+def differing(edits: dict[str, Callable[[str], str]]) -> tuple[dict[str, str], DriftFlows]:
+    """The flows that differ by the one finding of a host, with their kind; and everything."""
+    twin = Twin(changed(edits))
+    findings = drift(twin.drafted.host, twin.engine.facts)
+    assert len(findings) == 1
+    flows = drift_flows(twin, findings)
+    return {str(change.cell.flow): change.kind for change in flows.each[0].flows.changes}, flows
+
+
+def test_flows_that_differ_by_a_finding_are_predicted() -> None:
+    by_policy, flows = differing({RULES: lambda s: s.replace(":FORWARD DROP", ":FORWARD ACCEPT")})
+    assert by_policy["client -> tmp-plain-1@bridge:80/tcp"] == "opens"
+    assert "client -> host:8080/tcp" not in by_policy
+    assert {str(change.cell.flow) for change in flows.together.flows.changes} == by_policy.keys()
+    assert flows.of_several == 0
+
+
+@pytest.mark.parametrize(("edits", "wanted"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+def test_a_host_with_its_one_finding_mended_is_as_the_engine_would_write_it(
+    edits: dict[str, Callable[[str], str]], wanted: list[str]
+) -> None:
+    if wanted == ["legacy"]:
+        return  # the rules of the other back end are in no plan
+    _, flows = differing(edits)
+    assert flows.each[0].flows.changes == flows.together.flows.changes
+
+
+def test_what_a_flush_takes_is_one_finding_and_mended_whole() -> None:
+    def flushed(saved: str) -> str:
+        head, nat, tail = saved.partition("*nat\n")
+        table, commit, rest = tail.partition("COMMIT")
+        return (
+            head + nat + "".join(x for x in table.splitlines(True) if not x.startswith("-A")) + commit + rest
+        )
+
+    by_it, flows = differing({RULES: flushed})
+    assert by_it["client -> host:8080/tcp"] == "path"
+    assert by_it["tmp-plain-1 -> client:7000/tcp"] == "source"
+    assert flows.of_several == 0
 
 
 def test_networks_in_another_order_are_no_finding() -> None:

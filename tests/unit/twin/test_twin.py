@@ -59,6 +59,24 @@ def test_containers_have_their_addresses() -> None:
     assert addresses["tmp-web-1"] == ["172.18.0.2/16", "172.19.0.2/16"]
 
 
+def test_servers_are_named_after_their_processes() -> None:
+    """Of the host, and of a container whose namespace was asked; a name that no file can have is left out."""
+    pid = json.loads(recorded().text("docker-containers.json").splitlines()[0])["pid"]
+    line = 'tcp LISTEN 0 128 {} 0.0.0.0:* users:(("{}",pid=7,fd=3))\n'
+    twin = Twin(
+        changed(
+            {
+                "sockets": lambda s: s + line.format("0.0.0.0:22", "sshd") + line.format("[::]:22", "sshd")
+                + line.format("0.0.0.0:99", "a b\x1b"),
+                "container-sockets": lambda s: s + f"@ {pid}\n" + line.format("*:8443", "nginx"),
+            }
+        )
+    )  # fmt: skip
+    _, found = twin.plans()
+    names = {(node.kind, one.port): one.service for node in found.nodes for one in node.responders}
+    assert (names["host", 22], names["host", 99], names["container", 8443]) == ("sshd", "host", "nginx")
+
+
 def test_what_is_not_allowed_is_left_out_with_a_note() -> None:
     twin = Twin(
         changed(
