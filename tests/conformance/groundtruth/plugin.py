@@ -38,6 +38,7 @@ class Conformance:
     """Hooks, and what the run has shown so far."""
 
     def __init__(self, config: pytest.Config, engines: frozenset[str]) -> None:
+        self.config = config
         self.controller = not hasattr(config, "workerinput")
         self.missing = made() if self.controller and config.getoption("--conformance-make") else {}
         self.daemons = chosen(config, [daemon for daemon in installed() if daemon.engine in engines])
@@ -61,7 +62,11 @@ class Conformance:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every daemon with every configuration."""
-        if {"podman", "case"} <= set(metafunc.fixturenames):
+        if "twin_case" in metafunc.fixturenames:
+            pairs_ = [(d, f) for d, whole in self.daemons.items() for f in self._firewalls(d, whole=whole)]
+            names = [f"{d.engine}-{f}" for d, f in pairs_]
+            metafunc.parametrize("twin_case", pairs_, ids=names, scope="module")
+        elif {"podman", "case"} <= set(metafunc.fixturenames):
             everything = metafunc.config.getoption("--conformance-all")
             both = [(p, c) for p in self.podmen for c in matrix.podman_cases(everything)]
             metafunc.parametrize(
@@ -86,6 +91,15 @@ class Conformance:
                 or r.by(d.engine) != r.by(own)  # of the others, what they take or refuse and it does not
             ]
             metafunc.parametrize(("daemon", "refusal"), asked, ids=[f"{d.engine}-{r.name}" for d, r in asked])
+
+    def _firewalls(self, daemon: Installed, *, whole: bool) -> tuple[str, ...]:
+        """Which firewalls stand beside a daemon whose host is collected; firewalld is the machine's own."""
+        asked = whole and (
+            self.config.getoption("--conformance-all") or self.config.getoption("--conformance-engine")
+        )
+        if not asked:
+            return ("none",) if whole else ()
+        return ("none", "ufw", "firewalld") if daemon.lower == "/" else ("none", "ufw")
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """No daemon, no test here; without Compose, none of what it refuses."""

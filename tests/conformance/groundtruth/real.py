@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from groundtruth.facts import Facts, Place, facts_of, look
 from groundtruth.replay import Replay
 from groundtruth.testbed_network import lay_out
 from netlab.bench.real.daemon import Daemon
-from netlab.bench.real.testbed import Testbed
+from netlab.bench.real.testbed import CommandError, Testbed
 from netlab.model.event import ContainerStart, Event
 from netlab.model.scenario import Host, HostRule, JsonValue, Scenario
 
@@ -86,6 +87,24 @@ def ufw(testbed: Testbed, options: Mapping[str, JsonValue]) -> None:
     testbed.run(["ufw", "--force", "enable"])
 
 
+BUS = "/run/dbus/system_bus_socket"
+BUS_CONFIG = f"""<busconfig><type>system</type><listen>unix:path={BUS}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_type="*"/><allow receive_type="*"/>
+</policy></busconfig>"""
+
+
+def firewalld(testbed: Testbed) -> None:
+    """Start the real firewalld in the testbed, on a D-Bus of its own. CommandError if it is missing."""
+    testbed.run(["mkdir", "-p", "/run/dbus", "/run/firewalld"])
+    testbed.run(["tee", "/run/dbus.conf"], stdin=BUS_CONFIG)
+    testbed.run(["dbus-daemon", "--config-file=/run/dbus.conf", "--fork"])
+    testbed.run(["firewalld"])
+    deadline = time.monotonic() + 60
+    while testbed.run(["firewall-cmd", "--state"], check=False).strip() != "running":
+        if time.monotonic() > deadline:
+            raise CommandError("firewalld did not answer within 60 s")
+
+
 def saved(testbed: Testbed, host: Host) -> None:
     """The rulesets that the administrator had loaded before the daemon came."""
     for key, text in host.firewall.files.items():
@@ -103,6 +122,8 @@ def real_host(scenario: Scenario, host: Host, events: tuple[Event, ...], lower: 
     try:
         if host.firewall.kind == "ufw":
             ufw(testbed, host.firewall.options)  # at boot it comes before the network
+        if host.firewall.kind == "firewalld":
+            firewalld(testbed)
         lay_out(testbed, scenario, host)
         saved(testbed, host)
         if host.wsl2_mirrored:  # how a daemon tells (isRunningUnderWSL2MirroredMode), beside loopback0
