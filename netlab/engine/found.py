@@ -8,11 +8,11 @@ doubled and moved.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netlab.engine.contract import HostFacts
-from netlab.engine.nft import map_elements, map_name, parse_table
+from netlab.engine.nft import map_elements, map_lines, map_name, parse_table
 from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
@@ -97,6 +97,16 @@ def read_native(name: tuple[str, str], listed: str | None) -> NftTable:
 def elements_of(table: NftTable) -> dict[str, dict[str, str]]:
     """The elements of a native table's maps, by the map's name."""
     return {map_name(text): map_elements(text) for text in table.objects}
+
+
+def object_name(text: str) -> str:
+    """The name of a map of a native table."""
+    return map_name(text)
+
+
+def map_with(name: str, elements: Mapping[str, str]) -> str:
+    """A map of an engine's native table with these elements, as nft lists it."""
+    return "\n".join(map_lines(name, dict(elements)))
 
 
 def settings_of(facts: HostFacts) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netlab.engine.contract import HostFacts
-from netlab.engine.nft import map_lines, map_name
+from netlab.engine.found import map_with, object_name
 from netlab.model.family import FAMILIES
 from netlab.model.plan import Node, Plan, Sysctl
 from netlab.model.rules import (
@@ -100,13 +100,13 @@ def _native(found: NftTable, engines: NftTable, chains: Chains) -> NftTable:
         for place, rules in chains.items()
         if place.native and (place.family, place.table) == (found.family, found.name)
     }
-    names = {map_name(text) for text in found.objects} | {chain.name for chain in found.chains}
-    objects = (*found.objects, *(text for text in engines.objects if map_name(text) not in names))
+    names = {object_name(text) for text in found.objects} | {chain.name for chain in found.chains}
+    objects = (*found.objects, *(text for text in engines.objects if object_name(text) not in names))
     there = (*found.chains, *(replace(one, rules=()) for one in engines.chains if one.name not in names))
     return replace(
         found,
         objects=tuple(
-            _map(map_name(text), wanted[map_name(text)]) if map_name(text) in wanted else text
+            _map(object_name(text), wanted[object_name(text)]) if object_name(text) in wanted else text
             for text in objects
         ),
         chains=tuple(
@@ -117,7 +117,7 @@ def _native(found: NftTable, engines: NftTable, chains: Chains) -> NftTable:
 
 def _map(name: str, elements: tuple[str, ...]) -> str:
     pairs = (element.partition(" : ") for element in elements)
-    return "\n".join(map_lines(name, {key: value for key, _, value in pairs}))
+    return map_with(name, {key: value for key, _, value in pairs})
 
 
 def _native_chain(chain: NftChain, texts: tuple[str, ...], engines: NftTable) -> NftChain:

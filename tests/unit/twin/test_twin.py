@@ -61,7 +61,8 @@ def test_containers_have_their_addresses() -> None:
 
 def test_servers_are_named_after_their_processes() -> None:
     """Of the host, and of a container whose namespace was asked; a name that no file can have is left out."""
-    pid = json.loads(recorded().text("docker-containers.json").splitlines()[0])["pid"]
+    entries = map(json.loads, recorded().text("docker-containers.json").splitlines())
+    pid = next(entry["pid"] for entry in entries if entry["mode"] == "bridge")
     line = 'tcp LISTEN 0 128 {} 0.0.0.0:* users:(("{}",pid=7,fd=3))\n'
     twin = Twin(
         changed(
