@@ -39,7 +39,16 @@ highlight_language = "none"
 PARTS = {
     "Tutorial": ("install", "tutorial", "tutorial.ja", "lessons"),
     "How to": ("howto", "gallery", "firewalls", "pytest", "report", "twin", "troubleshooting"),
-    "Reference": ("scenario", "verbs", "python", "engines", "docker-to-podman", "conformance", "limits"),
+    "Reference": (
+        "scenario",
+        "verbs",
+        "json",
+        "python",
+        "engines",
+        "docker-to-podman",
+        "conformance",
+        "limits",
+    ),
     "Explanation": (
         "journeys",
         "exposure",

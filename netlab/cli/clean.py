@@ -12,6 +12,8 @@ from netlab.model.shown import shown_in_line
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import CleanDocument
+
 
 def run(args: argparse.Namespace) -> int:
     """List, then remove; returns 0."""
@@ -25,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
         for record in stale:
             removed += state.sweep(record.name)
     if args.json:
-        print_json({"stale": paths, "removed": removed})
+        document: CleanDocument = {"stale": paths, "removed": removed}
+        print_json(document)
     elif not paths:
         say("nothing to remove")
     elif not args.dry_run:

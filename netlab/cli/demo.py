@@ -24,6 +24,7 @@ from netlab.view.console import console
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import DemoDocument
     from netlab.lesson.lesson import Lesson
 
 
@@ -99,7 +100,10 @@ def _list(language: str, *, as_json: bool) -> None:
         with open(path, "rb") as file:
             found.append((name, read_lesson(file.read(), path)))
     if as_json:
-        print_json({"lessons": [{"name": name, "title": dict(one.title.by_language)} for name, one in found]})
+        document: DemoDocument = {
+            "lessons": [{"name": name, "title": dict(one.title.by_language)} for name, one in found]
+        }
+        print_json(document)
         return
     table = rich.Table(box=None, pad_edge=False, show_header=False)
     table.add_column(justify="right")

@@ -69,9 +69,10 @@ def _run(args: argparse.Namespace) -> int:
         ways = _columns(args, (first, second))
         flows = compare(ways[0][0], ways[1][0])
     if args.json:
-        by_chance = [one for side in ways for one in depending(side)]
         found = document(labels, plans, flows)
-        print_json({**found, "by_chance": by_chance} if ALL in args.choice else found)
+        if ALL in args.choice:
+            found["by_chance"] = [one for side in ways for one in depending(side)]
+        print_json(found)
     else:
         out = console(sys.stdout)
         for line in report(labels, plans, flows, full=args.full):

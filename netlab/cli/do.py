@@ -13,6 +13,8 @@ from netlab.scenario.events import VERBS
 
 if TYPE_CHECKING:
     import argparse
+
+    from netlab.cli.documents import DoDocument
 import shlex
 
 
@@ -30,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     for warning in warnings:
         say(f"{client.name}: {warning}")
     if args.json:
-        print_json({"lab": client.name, "events": happened, "warnings": warnings})
+        document: DoDocument = {"lab": client.name, "events": happened, "warnings": warnings}
+        print_json(document)
     else:
         for text in happened or ["nothing happened"]:
             say(f"{client.name}: {text}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from netlab.cli.json_objects import object_of
 from netlab.cli.output import colours, print_json, print_text
 from netlab.kernel.features import examine
 from netlab.kernel.machine import Finding
@@ -15,6 +15,8 @@ from netlab.model.errors import MachineError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+
+    from netlab.cli.documents import DoctorDocument
 
 MARKS = {"ok": ("✓", "32"), "limited": ("!", "33"), "missing": ("✗", "31")}
 
@@ -73,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     findings = [*examine(), *stale_labs()]
     if args.json:
         works = exit_code(findings) == 0
-        print_json({"works": works, "findings": [asdict(finding) for finding in findings]})
+        document: DoctorDocument = {
+            "works": works,
+            "findings": [object_of(finding) for finding in findings],
+        }
+        print_json(document)
     else:
         colour = colours(sys.stdout)
         print_text("\n".join(report(findings, colour=colour)), styles=colour)

@@ -15,12 +15,15 @@ from netlab.model.file_names import lab_name
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import DownDocument
+
 
 def run(args: argparse.Namespace) -> int:
     """Take the labs down; returns 0 also if there was none."""
     taken = [name for name in _names(args) if take_down(name, say)]
     if args.json:
-        print_json({"down": taken})
+        document: DownDocument = {"down": taken}
+        print_json(document)
     elif taken:
         say(f"down: {', '.join(taken)}")
     else:

@@ -17,10 +17,10 @@ from netlab.view.flow_diff import change_lines
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from rich.console import Console
 
+    from netlab.cli.documents import DriftDocument, DriftFindingDocument, DriftFlowDocument
     from netlab.journey.flow_diff import FlowDiff
     from netlab.lab.drift_flows import DriftFlows, Effect
     from netlab.twin.finding import Finding
@@ -33,12 +33,11 @@ def run(args: argparse.Namespace) -> int:
     flows = drift_flows(twin, findings) if findings and not args.no_flows else None
     if args.json:
         each = flows.each if flows is not None else (None,) * len(findings)
-        print_json(
-            {
-                "findings": [_document(*pair) for pair in zip(findings, each, strict=True)],
-                "flows": _changes(flows.together) if flows is not None else None,
-            }
-        )
+        document: DriftDocument = {
+            "findings": [_document(*pair) for pair in zip(findings, each, strict=True)],
+            "flows": _changes(flows.together) if flows is not None else None,
+        }
+        print_json(document)
     else:
         _print(findings, flows)
     return 1 if findings else 0
@@ -93,7 +92,7 @@ def _unpredicted(effect: Effect) -> str:
     return f"{effect.unpredicted} are unpredicted, with the finding and without"
 
 
-def _document(one: Finding, effect: Effect | None) -> dict[str, object]:
+def _document(one: Finding, effect: Effect | None) -> DriftFindingDocument:
     return {
         "kind": one.kind,
         "what": one.what,
@@ -107,15 +106,13 @@ def _document(one: Finding, effect: Effect | None) -> dict[str, object]:
     }
 
 
-def _changes(effect: Effect) -> list[dict[str, object]]:
-    return list(_change_documents(effect))
-
-
-def _change_documents(effect: Effect) -> Iterator[dict[str, object]]:
-    for change in effect.flows.changes:
-        yield {
+def _changes(effect: Effect) -> list[DriftFlowDocument]:
+    return [
+        {
             "kind": change.kind,
             "flow": str(change.cell.flow),
             "expected": change.before.outcome if change.before is not None else None,
             "found": change.after.outcome if change.after is not None else None,
         }
+        for change in effect.flows.changes
+    ]

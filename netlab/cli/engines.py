@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from netlab.cli.json_objects import object_of
 from netlab.cli.output import print_json
 from netlab.model.shown import shown_in_line
 from netlab.plan.engines import engine_about, known_engines
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
+    from netlab.cli.documents import EngineDocument, EnginesDocument
     from netlab.model.engine_about import EngineAbout
 
 
@@ -23,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """List the engines, or describe some; returns 0. Raises UsageError for a name that none has."""
     found = [engine_about(name) for name in args.names] or known_engines()
     if args.json:
-        print_json({"engines": [_document(one) for one in found]})
+        document: EnginesDocument = {"engines": [_document(one) for one in found]}
+        print_json(document)
     elif args.names:
         for number, one in enumerate(found):
             _print([] if not number else [("", "")])
@@ -33,11 +35,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _document(one: EngineAbout) -> dict[str, Any]:
-    document = asdict(one)
-    for key in ("settings", "leaves"):
-        document[key] = [{"name": name, "value": value} for name, value in document[key]]
-    return document
+def _document(one: EngineAbout) -> EngineDocument:
+    return {
+        "name": one.name,
+        "versions": one.versions,
+        "file": one.file,
+        "settings": [{"name": name, "value": value} for name, value in one.settings],
+        "leaves": [{"name": name, "value": value} for name, value in one.leaves],
+        "recorded": [object_of(recorded) for recorded in one.recorded],
+        "beside": list(one.beside),
+        "also": one.also,
+    }
 
 
 def _list(found: Sequence[EngineAbout]) -> None:

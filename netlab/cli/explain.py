@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json
 from netlab.cli.probe import flows_of, question
@@ -15,6 +15,8 @@ from netlab.view.journey import summary
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import AdviceDocument, ExplainDocument, ExplanationDocument
+    from netlab.journey.advise import Advice
     from netlab.lab.explain import Explanation
 
 
@@ -28,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             _show(explanation)
     if args.json:
-        print_json({"explanations": [_document(explanation) for explanation in found]})
+        document: ExplainDocument = {"explanations": [_document(explanation) for explanation in found]}
+        print_json(document)
     journeys = [journey for one in found for journey in (one.before, one.after) if journey is not None]
     if any(journey.outcome == "unmeasured" for journey in journeys):
         return 3
@@ -71,15 +74,15 @@ def _proof(explanation: Explanation) -> None:
         screen.print(f"    → {summary(change.after)}", style="yellow")
 
 
-def _document(explanation: Explanation) -> dict[str, Any]:
+def _advice(rule: Advice) -> AdviceDocument:
+    return {"node": rule.node, "place": rule.place, "argv": list(rule.add)}
+
+
+def _document(explanation: Explanation) -> ExplanationDocument:
     return {
         "wish": explanation.wish,
-        "rules": [
-            {"node": rule.node, "place": rule.place, "argv": list(rule.add)} for rule in explanation.rules
-        ],
-        "failed": [
-            {"node": rule.node, "place": rule.place, "argv": list(rule.add)} for rule in explanation.failed
-        ],
+        "rules": [_advice(rule) for rule in explanation.rules],
+        "failed": [_advice(rule) for rule in explanation.failed],
         "cause": explanation.cause,
         "proved": explanation.proved,
         "compared": explanation.compared,

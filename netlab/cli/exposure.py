@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli.diff import sides
 from netlab.cli.matrix import variants_of
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     exposure = Exposure.of(plan, args.origin, args.target, _families(args))
     proof: Proof | None = None if args.no_proof else prove(client, exposure)
     if args.json:
-        found: dict[str, Any] = document(exposure)
+        found = document(exposure)
         if proof is not None:
             found["proof"] = proof_document(proof)
         print_json(found)

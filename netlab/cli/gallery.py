@@ -17,6 +17,7 @@ from netlab.view.console import console
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import GalleryDocument, GalleryScenarioDocument
     from netlab.cli.gallery_page import Entry
 
 
@@ -41,12 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(entries: list[Entry], *, as_json: bool) -> None:
     if as_json:
-        fields = ("name", "title", "question", "claim", "engine", "holds")
-        documents = [
-            {**{field: getattr(entry, field) for field in fields}, "issues": list(entry.issues)}
-            for entry in entries
-        ]
-        print_json({"scenarios": documents})
+        document: GalleryDocument = {"scenarios": [_document(entry) for entry in entries]}
+        print_json(document)
         return
     table = rich.Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
@@ -55,6 +52,18 @@ def _list(entries: list[Entry], *, as_json: bool) -> None:
         table.add_row(rich.Text(entry.name, style="bold"), rich.Text(entry.question))
     console(sys.stdout).print(table)
     say("netlab gallery NAME writes one to this folder")
+
+
+def _document(entry: Entry) -> GalleryScenarioDocument:
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "question": entry.question,
+        "claim": entry.claim,
+        "engine": entry.engine,
+        "holds": entry.holds,
+        "issues": list(entry.issues),
+    }
 
 
 def write(path: str, output: str, *, force: bool = False) -> None:

@@ -12,12 +12,15 @@ from netlab.model.shown import shown_in_line
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import LabRecordDocument, LsDocument
+
 
 def run(args: argparse.Namespace) -> int:
     """List the labs; returns 0."""
     labs = state.standing()
     if args.json:
-        print_json({"labs": [_document(record.name, record.data) for record in labs]})
+        document: LsDocument = {"labs": [_document(record.name, record.data) for record in labs]}
+        print_json(document)
     elif args.quiet:
         for record in labs:
             print(shown_in_line(record.name))
@@ -26,9 +29,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _document(name: str, data: dict[str, Any]) -> dict[str, Any]:
-    keys = ("files", "engines", "hosts", "containers", "outside", "published", "created", "pid", "owner")
-    return {"name": name, **{key: data.get(key) for key in keys}}
+def _document(name: str, data: dict[str, Any]) -> LabRecordDocument:
+    return {
+        "name": name,
+        "files": data["files"],
+        "engines": data["engines"],
+        "hosts": data["hosts"],
+        "containers": data["containers"],
+        "outside": data["outside"],
+        "published": data["published"],
+        "created": data["created"],
+        "pid": data["pid"],
+        "owner": data["owner"],
+    }
 
 
 HEAD = ("LAB", "ENGINE", "CONTAINERS", "PUBLISHED", "UP FOR", "SCENARIO")

@@ -35,7 +35,7 @@ PREAMBLE = """\
 
 <!-- Made by `python -m netlab.cli.manual docs` from the verbs' own parsers. -->
 
-Data goes to stdout, messages go to stderr. `--json` prints one document with a `schema_version`. Colours
+Data goes to stdout, messages go to stderr. `--json` prints [documents with a schema](json.md). Colours
 and progress appear on a terminal only; `NO_COLOR` turns colours off. Name a node as `LAB.NODE`, or as `NODE`
 alone while only one lab is up.
 """

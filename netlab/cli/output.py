@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab import json_text
 from netlab.cli.help import columns
 from netlab.cli.stream import in_colour
 from netlab.model.errors import UsageError, exhausted
 from netlab.view.plain import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Version of every JSON document that the verbs of this room print.
 SCHEMA_VERSION = 1
@@ -48,7 +51,7 @@ def print_text(text: str = "", *, styles: bool = False) -> None:
     sys.stdout.write(visible(f"{text}\n", styles=styles))
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, object]) -> None:
     """A JSON document on stdout, with its schema version in front."""
     print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from netlab.cli.output import print_text
+from netlab.cli.json_objects import object_of
+from netlab.cli.output import SCHEMA_VERSION, print_text
 from netlab.cli.status import the_lab
 from netlab.journey.sentence import sentence
 from netlab.lab.client.instrument import measuring
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
+    from netlab.cli.documents import ProbeBothDocument
     from netlab.lab.client.client import Client
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.flow import Flow
@@ -182,9 +183,13 @@ class _Both(_Show):
         if self.json:
             self.unknown += not known
             self.journeys.append(journey)
-            both = {"measured": journey.to_json(), "predicted": predicted.to_json()}
-            where = None if found is None else asdict(found)
-            print_text(json.dumps({**both, "parting": where}, ensure_ascii=False))
+            both: ProbeBothDocument = {
+                "schema_version": SCHEMA_VERSION,
+                "measured": journey.to_json(),
+                "predicted": predicted.to_json(),
+                "parting": None if found is None else object_of(found),
+            }
+            print_text(json.dumps(both, ensure_ascii=False))
             return
         super().__call__(number, journey)
         if predicted.outcome in UNKNOWN:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from netlab.cli.json_objects import object_of
 from netlab.cli.output import print_json, print_text, width
 from netlab.cli.status import the_lab
 from netlab.lab.client.client import find_lab, find_node
@@ -18,6 +18,7 @@ from netlab.view import ruleset as view
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import RulesDocument
     from netlab.lab.client.client import Client
 
 
@@ -130,15 +131,19 @@ def _saved(chains: dict[Family, list[view.LiveChain]], *, reasons: bool) -> Iter
 
 def _document(
     client: Client, node: str, chains: dict[Family, list[view.LiveChain]], reader: _Reader
-) -> dict[str, Any]:
+) -> RulesDocument:
     by_family = {family.nft: found for family, found in chains.items()}
     native = view.native_tables(reader.ask("nft", "list", "tables"), by_family)
-    return {
+    document: RulesDocument = {
         "lab": client.name,
         "node": node,
-        **{family.word: [dataclasses.asdict(chain) for chain in found] for family, found in chains.items()},
         "native": [
             {"family": family, "table": name, "text": reader.ask("nft", "list", "table", family, name)}
             for family, name in native
         ],
     }
+    if Family.IPV4 in chains:
+        document["ipv4"] = [object_of(chain) for chain in chains[Family.IPV4]]
+    if Family.IPV6 in chains:
+        document["ipv6"] = [object_of(chain) for chain in chains[Family.IPV6]]
+    return document

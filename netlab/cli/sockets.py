@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from netlab.cli.json_objects import object_of
 from netlab.cli.output import print_json, print_text, width
 from netlab.cli.shell import find_target
 from netlab.lab.client.sockets import sockets
@@ -14,13 +14,16 @@ from netlab.view.ruleset import beside
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import SocketsDocument
+
 
 def run(args: argparse.Namespace) -> int:
     """Show the sockets; returns 0."""
     client, node = find_target(args.target)
     found = sockets(client, node)
     if args.json:
-        print_json({"lab": client.name, "sockets": [asdict(one) for one in found]})
+        document: SocketsDocument = {"lab": client.name, "sockets": [object_of(one) for one in found]}
+        print_json(document)
         return 0
     rows = [
         (

@@ -16,6 +16,8 @@ from netlab.view import lab as view
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import StatusDocument
+
 
 def run(args: argparse.Namespace) -> int:
     """Show the lab; returns 0, or 1 if one of its processes has died or a change has failed half-way."""
@@ -49,11 +51,16 @@ def the_lab(name: str | None) -> Client:
     raise SeveralLabsError(f"several labs are up; name one: {', '.join(names)}", names)
 
 
-def _document(client: Client, status: dict[str, Any]) -> dict[str, Any]:
-    keys = ("files", "created", "pid", "owner", "version", "warnings")
+def _document(client: Client, status: dict[str, Any]) -> StatusDocument:
+    record = client.record
     return {
         **view.document(client.plan),
-        **{key: client.record.get(key) for key in keys},
+        "files": record["files"],
+        "created": record["created"],
+        "pid": record["pid"],
+        "owner": record["owner"],
+        "version": record["version"],
+        "warnings": record.get("warnings"),
         "processes": status["processes"],
     }
 

@@ -27,6 +27,7 @@ from netlab.view.journey import journey_view, summary
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.cli.documents import TraceDocument
     from netlab.journey.filter import Test
     from netlab.measure.watch import JourneyReport, RemoteWatch
 
@@ -138,7 +139,7 @@ class _Show:
         if self._file is not None:
             self._file.write(self._packets(report))
         if self._json:
-            document = {"when": report.when, **report.journey.to_json()}
+            document: TraceDocument = {"when": report.when, **report.journey.to_json()}
             print_text(json.dumps(document, ensure_ascii=False))
         elif self._tree:
             screen = console(sys.stdout)

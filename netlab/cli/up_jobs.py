@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from netlab.cli.output import colours, print_json, print_text, say
 from netlab.cli.progress import Progress
@@ -15,6 +16,9 @@ from netlab.lab.options import refuse_programs
 from netlab.model.errors import UsageError
 from netlab.model.problem import Problem, ScenarioError
 from netlab.view import lab as view
+
+if TYPE_CHECKING:
+    from netlab.cli.documents import UpDocument
 
 
 def run(args: argparse.Namespace, early: Launch) -> int:
@@ -67,11 +71,13 @@ def report(args: argparse.Namespace, jobs: list[Job]) -> None:
         if job.unchanged and not args.quiet:
             say(f"{job.name} is up already, and unchanged")
     if args.json:
-        labs = [
-            {**view.document(job.plan), "unchanged": job.unchanged, "warnings": job.warnings}
-            for job in standing
-        ]
-        print_json({"labs": labs})
+        document: UpDocument = {
+            "labs": [
+                {**view.document(job.plan), "unchanged": job.unchanged, "warnings": job.warnings}
+                for job in standing
+            ]
+        }
+        print_json(document)
     elif not args.quiet:
         colour = colours(sys.stdout)
         for number, job in enumerate(standing):

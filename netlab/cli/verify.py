@@ -26,9 +26,9 @@ from netlab.view.verify import after, counts, junit, table, verdict_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from netlab.cli.documents import VerifyDocument, VerifyEndDocument, VerifyScenarioDocument
     from netlab.cli.scenarios import Files
     from netlab.journey.expect import Verdict
     from netlab.model.plan import Plan
@@ -58,10 +58,12 @@ def run(args: argparse.Namespace) -> int:
     verdicts = results(args, [_item(args, one) for one in loaded], "scenarios")
     names = [one.name for one in loaded]
     each: list[Sequence[AnyVerdict]] = []
+    documents: list[VerifyScenarioDocument] = []
     for one, mine in zip(loaded, verdicts, strict=True):
         each.append(mine)
+        documents.append(_document(one, mine))
         if args.json_lines:
-            _print_line(one, mine)
+            _print_line(documents[-1])
     found = dict(zip(names, each, strict=True))
     if args.junit:
         with open_output(args.junit) as file:
@@ -69,9 +71,11 @@ def run(args: argparse.Namespace) -> int:
     everything = [verdict for mine in each for verdict in mine]
     code = exit_code(verdict.word for verdict in everything)
     if args.json_lines:
-        print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, "exit_code": code}))
+        end: VerifyEndDocument = {"exit_code": code}
+        _print_line(end)
     elif args.json:
-        _print_json(loaded, each, code)
+        document: VerifyDocument = {"exit_code": code, "scenarios": documents}
+        print_json(document)
     else:
         for one, mine in zip(loaded, each, strict=True):
             _show(one.name, one.plan, mine, args)
@@ -171,19 +175,16 @@ def _show(name: str, plan: Plan, verdicts: Sequence[AnyVerdict], args: argparse.
         screen.print()
 
 
-def _print_line(one: Loaded, verdicts: Sequence[AnyVerdict]) -> None:
-    """The verdicts of one scenario as a line, at once."""
-    line = {"schema_version": SCHEMA_VERSION, **_document(one, verdicts)}
-    print_text(json_text.dumps(line, ensure_ascii=False))
+def _print_line(document: Mapping[str, object]) -> None:
+    """A document as a line, at once."""
+    print_text(json_text.dumps({"schema_version": SCHEMA_VERSION, **document}, ensure_ascii=False))
     sys.stdout.flush()
 
 
-def _print_json(loaded: Sequence[Loaded], each: Sequence[Sequence[AnyVerdict]], code: int) -> None:
-    scenarios = [_document(one, verdicts) for one, verdicts in zip(loaded, each, strict=True)]
-    print_json({"exit_code": code, "scenarios": scenarios})
-
-
-def _document(one: Loaded, verdicts: Sequence[AnyVerdict]) -> dict[str, Any]:
+def _document(one: Loaded, verdicts: Sequence[AnyVerdict]) -> VerifyScenarioDocument:
     """One scenario in one way, as JSON values."""
-    found: dict[str, Any] = {"files": list(one.files), "choice": one.plan.choice}
-    return {**found, "verdicts": [verdict_json(verdict) for verdict in verdicts]}
+    return {
+        "files": list(one.files),
+        "choice": one.plan.choice,
+        "verdicts": [verdict_json(verdict) for verdict in verdicts],
+    }

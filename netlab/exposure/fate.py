@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
+from netlab.exposure.documents import FateDocument, FateWord
 from netlab.model.outcome import PathName
-
-FateWord = Literal[
-    "reaches",
-    "closed",
-    "refused",
-    "dropped",
-    "rejected",
-    "unroutable",
-    "lost",
-    "no-route",
-    "depends",
-    "unknown",
-]
 
 #: fates that say nothing for sure
 UNSURE: Final = ("depends", "unknown")
@@ -55,12 +43,20 @@ class Fate:
         """Whether somebody takes the packet."""
         return self.word == "reaches"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> FateDocument:
         """The JSON object, without empty keys."""
-        found: dict[str, Any] = {"word": self.word, "node": self.node, "path": self.path}
-        for key in ("service", "port", "sees", "why", "proxy"):
-            if getattr(self, key):
-                found[key] = getattr(self, key)
+        found: FateDocument = {"word": self.word, "node": self.node, "path": self.path}
+        if self.service:
+            found["service"] = self.service
+        if self.port:
+            found["port"] = self.port
+        if self.sees:
+            found["sees"] = self.sees
+        if self.why:
+            found["why"] = self.why
+        if self.proxy:
+            found["proxy"] = self.proxy
         if self.by is not None:
-            found["by"] = dict(zip(("family", "table", "chain", "rule"), self.by, strict=True))
+            family, table, chain, rule = self.by
+            found["by"] = {"family": family, "table": table, "chain": chain, "rule": rule}
         return found

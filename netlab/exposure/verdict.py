@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from netlab.exposure.expect import Offence, offences
 from netlab.exposure.exposure import Exposure
 from netlab.exposure.proof import Proof
+from netlab.journey.expect import VerdictWord
 from netlab.model.errors import UsageError
 from netlab.model.expectation import ExposureExpectation
 from netlab.model.plan import Plan
@@ -26,7 +27,7 @@ class ExposureVerdict:
     proof: Proof | None = None
 
     @property
-    def word(self) -> str:
+    def word(self) -> VerdictWord:
         """``passed``, ``failed``, or ``unmeasured`` if it is not known.
 
         >>> verdict.word

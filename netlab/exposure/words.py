@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Literal
 
 from netlab.exposure.boxes import Box
 from netlab.exposure.diagrams import PROTOCOLS, Ranges
@@ -12,7 +13,12 @@ from netlab.exposure.lines import Region
 from netlab.model.family import Family
 from netlab.predict.packet import address_text
 
+if TYPE_CHECKING:
+    from netlab.exposure.documents import BoxDocument
+
 _ALL_WITH_PORTS = ("tcp", "udp", "sctp")
+_ADDRESSES: Final[tuple[Literal["dst", "src"], ...]] = ("dst", "src")
+_PORTS: Final[tuple[Literal["dport", "sport"], ...]] = ("dport", "sport")
 
 
 def box_text(box: Box, family: Family, most: int = 8) -> str:
@@ -42,15 +48,15 @@ def rules_text(region: Region) -> str:
     return f" (rule {rules[0]}{more})"
 
 
-def box_json(box: Box, family: Family) -> dict[str, list[str]]:
+def box_json(box: Box, family: Family) -> BoxDocument:
     """A box for programs: protocols, networks and ports as text; a field that is free is left out."""
-    found = {"protocol": list(protocols(box))}
-    for field in ("dst", "src"):
-        if field in box:
-            found[field] = list(networks(box[field], family))
-    for field in ("dport", "sport"):
-        if field in box:
-            found[field] = [_range(low, high) for low, high in box[field]]
+    found: BoxDocument = {"protocol": list(protocols(box))}
+    for address in _ADDRESSES:
+        if address in box:
+            found[address] = list(networks(box[address], family))
+    for port in _PORTS:
+        if port in box:
+            found[port] = [_range(low, high) for low, high in box[port]]
     return found
 
 

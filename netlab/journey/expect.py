@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from netlab.journey.expand import Claim
 from netlab.journey.resolve import Resolver
@@ -17,6 +17,9 @@ from netlab.model.plan import Node, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+VerdictWord = Literal["passed", "failed", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +222,15 @@ class Verdict:
     check: Check
 
     @property
-    def word(self) -> str:
+    def word(self) -> VerdictWord:
         """``passed``, ``failed`` or ``unmeasured``.
 
         >>> lab.verify()[0].word
         'passed'
         """
-        return {True: "passed", False: "failed", None: "unmeasured"}[self.check.passed]
+        if self.check.passed is None:
+            return "unmeasured"
+        return "passed" if self.check.passed else "failed"
 
 
 def exit_code(verdicts: Iterable[str]) -> int:

@@ -6,17 +6,22 @@ The JSON of :meth:`Journey.to_json` is stable and versioned: keys are added, but
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from netlab.model.outcome import OutcomeName, PathName
+from netlab.model.outcome import DeciderKind, OutcomeName, PathName
 from netlab.model.text import drawing_of, text_of
 
 if TYPE_CHECKING:
+    from netlab.model.journey_json import (
+        DecidedByDocument,
+        HookVisitDocument,
+        JourneyDocument,
+        JourneyFlowDocument,
+        LegDocument,
+    )
     from netlab.model.plan import Plan
 
-SCHEMA_VERSION = 1
-
-DeciderKind = Literal["rule", "policy", "socket", "route", "none", "unmeasured"]
+SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +125,15 @@ class DecidedBy:
     packet: Packet | None = None
     direction: Literal["original", "reply"] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> DecidedByDocument:
         """The JSON object: for a rule with all keys, otherwise without empty ones."""
-        if self.kind == "rule":
-            keys = ("family", "hook", "table", "chain", "rule", "reason")
-            return {"kind": self.kind} | {key: getattr(self, key) for key in keys} | self._more()
         keys = ("family", "hook", "table", "chain", "rule", "reason")
-        known = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
-        return {"kind": self.kind} | known | self._more()
-
-    def _more(self) -> dict[str, Any]:
+        values = {key: getattr(self, key) for key in keys}
+        if self.kind != "rule":
+            values = _known(values)
         packet = {"src": self.packet.src, "dst": self.packet.dst} if self.packet is not None else None
-        more = {
-            "verdict": self.verdict,
-            "node": self.node,
-            "packet": packet,
-            "direction": self.direction,
-        }
-        return {key: value for key, value in more.items() if value is not None}
+        more = {"verdict": self.verdict, "node": self.node, "packet": packet, "direction": self.direction}
+        return cast("DecidedByDocument", {"kind": self.kind} | values | _known(more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +205,13 @@ class Journey:
         """
         return drawing_of(self, "svg", plan=plan)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JourneyDocument:
         """The journey as a JSON object, as ``netlab probe --json`` prints it.
 
         >>> lab.probe("client -> host:80", family=4).to_json()["decided_by"]["chain"]
         'DOCKER'
         """
-        flow = {
+        flow: JourneyFlowDocument = {
             "from": self.flow.origin,
             "to": self.flow.to,
             "family": self.flow.family,
@@ -224,7 +220,7 @@ class Journey:
         }
         if self.flow.via:
             flow["via"] = self.flow.via
-        answer: dict[str, Any] = {
+        answer: JourneyDocument = {
             "schema_version": SCHEMA_VERSION,
             "how": self.how,
             "flow": flow,
@@ -239,9 +235,12 @@ class Journey:
         }
         if self.icmp:
             answer["icmp"] = {"type": self.icmp.type, "code": self.icmp.code, "from": self.icmp.sender}
-        for key in ("probe", "errno", "problem"):
-            if getattr(self, key) is not None:
-                answer[key] = getattr(self, key)
+        if self.probe is not None:
+            answer["probe"] = self.probe
+        if self.errno is not None:
+            answer["errno"] = self.errno
+        if self.problem is not None:
+            answer["problem"] = self.problem
         if self.notes:
             answer["notes"] = list(self.notes)
         if self.continuations:
@@ -284,7 +283,11 @@ class Journey:
         )
 
 
-def _visit_json(visit: HookVisit) -> dict[str, Any]:
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _visit_json(visit: HookVisit) -> HookVisitDocument:
     return {
         "hook": visit.hook,
         "iif": visit.iif,
@@ -304,7 +307,7 @@ def _visit_json(visit: HookVisit) -> dict[str, Any]:
     }
 
 
-def _leg_json(leg: Leg) -> dict[str, Any]:
+def _leg_json(leg: Leg) -> LegDocument:
     return {
         "node": leg.node,
         "by": leg.by,

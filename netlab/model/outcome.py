@@ -9,4 +9,5 @@ OutcomeName = Literal[
 ]
 #: what happens is not known: neither a pass nor a fail, so it cannot be expected
 UNKNOWN: Final = ("unmeasured", "unpredicted")
+DeciderKind = Literal["rule", "policy", "socket", "route", "none", "unmeasured"]
 PathName = Literal["proxy", "local", "forward", "bridge", "output", "inside", "none"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Final, Literal
 
 from netlab.journey.sentence import sentence
 from netlab.model.journey import Journey
@@ -11,7 +12,13 @@ from netlab.view.console import console
 from netlab.view.journey import journey_tree, summary
 from netlab.view.verify import expected_words
 
-_KEYS = ("outcome", "path", "answered_by", "sees", "decided_by", "legs")
+_KEYS: Final[tuple[Literal["outcome", "path", "answered_by", "sees", "decided_by"], ...]] = (
+    "outcome",
+    "path",
+    "answered_by",
+    "sees",
+    "decided_by",
+)
 
 
 def compare(op: str, left: object, right: object) -> list[str] | None:
@@ -36,7 +43,7 @@ def _tree(journey: Journey) -> list[str]:
 
 def _differences(left: Journey, right: Journey) -> list[str]:
     one, two = left.to_json(), right.to_json()
-    found = [f"{key}: {one[key]} != {two[key]}" for key in _KEYS[:5] if one[key] != two[key]]
+    found = [f"{key}: {one[key]} != {two[key]}" for key in _KEYS if one[key] != two[key]]
     if one["legs"] != two["legs"]:
         found += ["legs:", *_tree(left), *_tree(right)]
     return found or ["they differ in addresses or ports"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.model.cost import QUANTITIES, Costs, Figure, MeasuredWay, Spread
 from netlab.view import rich
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from netlab.model.cost import Quantity
+    from netlab.model.cost import Memory, Quantity
+    from netlab.view.documents.cost import (
+        CostsDocument,
+        CostWayDocument,
+        FigureDocument,
+        MemoryDocument,
+        SpreadDocument,
+    )
 
 #: Columns of a bar, and those that everything else of a line takes at most.
 _BAR, _REST = 24, 92
@@ -137,7 +144,7 @@ def how(costs: Costs) -> str:
     )
 
 
-def document(costs: Costs) -> dict[str, Any]:
+def document(costs: Costs) -> CostsDocument:
     """Everything as JSON: values and ratios of each round, in SI units."""
     return {
         "machine": {
@@ -151,39 +158,45 @@ def document(costs: Costs) -> dict[str, Any]:
         "congestion_control": costs.congestion,
         "notes": list(costs.notes),
         "ways": [_way(way) for way in costs.ways],
-        "memory": [
-            {
-                "variant": one.variant,
-                "program": one.program,
-                "listeners": one.listeners,
-                "bytes_per_published_port": one.octets,
-                **({"problem": one.problem} if one.problem else {}),
-            }
-            for one in costs.memory
-        ],
+        "memory": [_memory(one) for one in costs.memory],
     }
 
 
-def _way(way: MeasuredWay) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _memory(memory: Memory) -> MemoryDocument:
+    found: MemoryDocument = {
+        "variant": memory.variant,
+        "program": memory.program,
+        "listeners": memory.listeners,
+        "bytes_per_published_port": memory.octets,
+    }
+    if memory.problem:
+        found["problem"] = memory.problem
+    return found
+
+
+def _way(way: MeasuredWay) -> CostWayDocument:
+    found: CostWayDocument = {
         "variant": way.variant,
         "way": way.name,
         "flow": way.flow,
         "family": way.family,
         "outcome": way.outcome,
         "path": way.path,
+        "figures": {key: _figure(figure) for key, figure in way.figures.items()},
     }
     if way.problem:
         found["problem"] = way.problem
-    found["figures"] = {key: _figure(figure) for key, figure in way.figures.items()}
     return found
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _figure(figure: Figure) -> FigureDocument:
+    spread = _spread(figure.spread)
+    found: FigureDocument = {
         "unit": figure.quantity.unit,
         "better": figure.quantity.better,
-        **_spread(figure.spread),
+        "min": spread["min"],
+        "median": spread["median"],
+        "max": spread["max"],
         "values": list(figure.values),
     }
     if figure.ratio is not None:
@@ -191,5 +204,5 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return found
 
 
-def _spread(spread: Spread) -> dict[str, float]:
+def _spread(spread: Spread) -> SpreadDocument:
     return {"min": spread.low, "median": spread.median, "max": spread.high}

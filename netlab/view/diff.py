@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from netlab.plan.diff import PlacedRule, PlanDiff, PlanDifference, RuleChange, changed_lines
+from netlab.plan.diff import Inapplicable, PlacedRule, PlanDiff, PlanDifference, RuleChange, changed_lines
 from netlab.view import rich
 from netlab.view.flow_diff import flow_lines, heading
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from netlab.journey.flow_diff import FlowDiff
+    from netlab.model.plan import Note
+    from netlab.view.documents.diff import (
+        DiffDocument,
+        DoesNotApplyDocument,
+        FlowDiffDocument,
+        PlacedRuleDocument,
+        SideNoteDocument,
+    )
 
 #: sign and colour of what becomes of a thing
 _SIGNS = {
@@ -202,20 +210,14 @@ def _arrow(old: str, new: str) -> str:
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> dict[str, Any]:
+def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -> DiffDocument:
     """Everything that differs, as JSON values; ``flows`` is null if nothing was measured."""
     before, after = plans.inapplicable
     return {
         "before": labels[0],
         "after": labels[1],
-        "does_not_apply": {
-            side: [{"node": e.node, "rule": e.rule.text, "reason": e.reason} for e in entries]
-            for side, entries in (("before", before), ("after", after))
-        },
-        "notes": {
-            side: [{"position": str(note.position), "text": note.text} for note in notes]
-            for side, notes in zip(("before", "after"), plans.notes, strict=True)
-        },
+        "does_not_apply": {"before": _inapplicable(before), "after": _inapplicable(after)},
+        "notes": {"before": _notes(plans.notes[0]), "after": _notes(plans.notes[1])},
         "flows": None if flows is None else _flows_document(flows),
         "rules": [
             {"kind": c.kind, "node": c.node, "before": _placed(c.before), "after": _placed(c.after)}
@@ -237,7 +239,15 @@ def document(labels: tuple[str, str], plans: PlanDiff, flows: FlowDiff | None) -
     }
 
 
-def _placed(rule: PlacedRule | None) -> dict[str, str] | None:
+def _inapplicable(entries: Iterable[Inapplicable]) -> list[DoesNotApplyDocument]:
+    return [{"node": one.node, "rule": one.rule.text, "reason": one.reason} for one in entries]
+
+
+def _notes(notes: Iterable[Note]) -> list[SideNoteDocument]:
+    return [{"position": str(note.position), "text": note.text} for note in notes]
+
+
+def _placed(rule: PlacedRule | None) -> PlacedRuleDocument | None:
     if rule is None:
         return None
     place = rule.place
@@ -250,7 +260,7 @@ def _placed(rule: PlacedRule | None) -> dict[str, str] | None:
     }
 
 
-def _flows_document(flows: FlowDiff) -> dict[str, Any]:
+def _flows_document(flows: FlowDiff) -> FlowDiffDocument:
     return {
         "refusals": [{"label": label, "reason": reason} for label, reason in flows.refusals],
         "same": flows.same,
@@ -263,8 +273,8 @@ def _flows_document(flows: FlowDiff) -> dict[str, Any]:
                 "role": c.cell.role,
                 "way": c.cell.way,
                 "published": c.cell.published,
-                "before": c.before and c.before.to_json(),
-                "after": c.after and c.after.to_json(),
+                "before": None if c.before is None else c.before.to_json(),
+                "after": None if c.after is None else c.after.to_json(),
             }
             for c in flows.changes
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.exposure.words import box_json, box_text, fate_text, left_text, rules_text
 from netlab.view import rich
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from netlab.exposure.proof import Proof
     from netlab.model.family import Family
     from netlab.predict.evaluate import RuleName
+    from netlab.view.documents.exposure import (
+        ExposureDifferenceDocument,
+        ExposureDocument,
+        ProofDocument,
+        RuleNameDocument,
+    )
 
 
 def report(exposure: Exposure) -> Iterator[Text]:
@@ -42,7 +48,7 @@ def _line(line: Line, family: Family) -> Text:
     )
 
 
-def document(exposure: Exposure) -> dict[str, Any]:
+def document(exposure: Exposure) -> ExposureDocument:
     """Everything as JSON: each region has its fate, disjoint from the others', and boxes that are exact."""
     return {
         "parts": [
@@ -65,7 +71,7 @@ def document(exposure: Exposure) -> dict[str, Any]:
     }
 
 
-def _rules(names: Iterable[RuleName]) -> list[dict[str, str]]:
+def _rules(names: Iterable[RuleName]) -> list[RuleNameDocument]:
     return [
         {"node": one.node, "family": one.family, "table": one.table, "chain": one.chain, "rule": one.text}
         for one in names
@@ -96,7 +102,7 @@ def _change_lines(change: FateChange, family: Family) -> Iterator[Text]:
         yield rich.Text(f"    for example {change.witness}", style="dim")
 
 
-def difference_document(labels: tuple[str, str], found: Sequence[Comparison]) -> dict[str, Any]:
+def difference_document(labels: tuple[str, str], found: Sequence[Comparison]) -> ExposureDifferenceDocument:
     """The comparison as JSON."""
     return {
         "labels": list(labels),
@@ -143,7 +149,7 @@ def proof_lines(proof: Proof) -> Iterator[Text]:
         )
 
 
-def proof_document(proof: Proof) -> dict[str, Any]:
+def proof_document(proof: Proof) -> ProofDocument:
     """The proof as JSON."""
     return {
         "packets": proof.tried,

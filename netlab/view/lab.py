@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlab.model.plan import Listener, NetworkFacts, Node, Plan, Publication, Unpublished
+    from netlab.view.documents.lab import LabDocument, LabNetworkDocument, LabNodeDocument
 
 
 class _Ink:
@@ -201,7 +202,7 @@ def serves(listener: Listener, entry: Publication) -> bool:
     return not entry.host_address or listener.address == entry.host_address
 
 
-def document(plan: Plan) -> dict[str, Any]:
+def document(plan: Plan) -> LabDocument:
     """What :func:`picture` shows, as JSON values."""
     return {
         "name": plan.name,
@@ -233,7 +234,7 @@ def document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: Node) -> LabNodeDocument:
     listens: Sequence[Any] = [] if node.command else node.responders
     return {
         "name": node.name,
@@ -251,7 +252,7 @@ def _node(node: Node) -> dict[str, Any]:
     }
 
 
-def _facts(network: NetworkFacts) -> dict[str, Any]:
+def _facts(network: NetworkFacts) -> LabNetworkDocument:
     return {
         "name": network.name,
         "key": network.key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.journey.advise import stopped_by
 from netlab.journey.matrix import Column, answer_key, differs, questions
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from netlab.journey.matrix import Cell
     from netlab.model.journey import Journey
+    from netlab.model.journey_json import JourneyDocument
+    from netlab.view.documents.matrix import MatrixDocument, MatrixFlowDocument, VariantDocument
 
 _COLOURS = {"ok": "green", "timeout": "red", "unmeasured": "bold magenta", "unpredicted": "bold magenta"}
 
@@ -69,12 +71,12 @@ def answer_words(journey: Journey) -> str:
     return words
 
 
-def document(columns: Sequence[Column]) -> dict[str, Any]:
+def document(columns: Sequence[Column]) -> MatrixDocument:
     """The matrix as JSON: the variants, and each flow with each variant's answer."""
-    flows = []
+    flows: list[MatrixFlowDocument] = []
     for asked in questions(columns):
         cell = next(c.answers[asked][0] for c in columns if asked in c.answers)
-        answers: dict[str, Any] = {}
+        answers: dict[str, JourneyDocument | None] = {}
         for column in columns:
             answer = column.answers.get(asked)
             answers[column.label] = None if answer is None else answer[1].to_json()
@@ -90,7 +92,9 @@ def document(columns: Sequence[Column]) -> dict[str, Any]:
                 "answers": answers,
             }
         )
-    variants = [{"label": column.label, "refusal": column.refusal} for column in columns]
+    variants: list[VariantDocument] = [
+        {"label": column.label, "refusal": column.refusal} for column in columns
+    ]
     return {"variants": variants, "flows": flows}
 
 

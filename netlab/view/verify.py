@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from netlab.exposure.verdict import ExposureVerdict
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from netlab.journey.expect import Verdict
     from netlab.model.journey import Journey
+    from netlab.view.documents.verify import ExpectedWordsDocument, ExposureVerdictDocument, VerdictDocument
 
 #: From this many flows of one expectation on, those that passed in the same way share a line.
 _MANY = 9
@@ -123,7 +124,7 @@ def counts(verdicts: Sequence[Verdict | ExposureVerdict]) -> str:
     return ", ".join(parts) or "nothing tested"
 
 
-def _exposure_json(verdict: ExposureVerdict) -> dict[str, Any]:
+def _exposure_json(verdict: ExposureVerdict) -> ExposureVerdictDocument:
     expectation = verdict.expectation
     return {
         "position": str(expectation.position),
@@ -135,26 +136,34 @@ def _exposure_json(verdict: ExposureVerdict) -> dict[str, Any]:
     }
 
 
-def verdict_json(verdict: Verdict | ExposureVerdict) -> dict[str, Any]:
+def _expected_json(expected: Expected) -> ExpectedWordsDocument:
+    found: ExpectedWordsDocument = {}
+    if expected.outcome is not None:
+        found["outcome"] = expected.outcome
+    if expected.path is not None:
+        found["path"] = expected.path
+    if expected.sees is not None:
+        found["sees"] = expected.sees
+    if expected.by is not None:
+        found["by"] = expected.by
+    if expected.not_by is not None:
+        found["not-by"] = expected.not_by
+    if expected.dnat is not None:
+        found["dnat"] = expected.dnat
+    return found
+
+
+def verdict_json(verdict: Verdict | ExposureVerdict) -> VerdictDocument | ExposureVerdictDocument:
     """One verdict; the journey as ``netlab probe --json`` has it."""
     if isinstance(verdict, ExposureVerdict):
         return _exposure_json(verdict)
-    expected = verdict.claim.expected
-    said = {
-        "outcome": expected.outcome,
-        "path": expected.path,
-        "sees": expected.sees,
-        "by": expected.by,
-        "not-by": expected.not_by,
-        "dnat": expected.dnat,
-    }
     return {
         "position": str(verdict.claim.expectation.position),
         "after": [event.text for event in verdict.claim.expectation.after],
         "flow": str(verdict.claim.flow),
         "family": verdict.claim.flow.family.word,
         "verdict": verdict.word,
-        "expected": {key: value for key, value in said.items() if value is not None},
+        "expected": _expected_json(verdict.claim.expected),
         "problems": list(verdict.check.problems),
         "journey": verdict.journey.to_json(),
     }

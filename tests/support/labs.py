@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from support import json_documents
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -154,6 +156,8 @@ class Netlab:
         process = self.start(*arguments)
         out, err = process.communicate(timeout=100)
         assert process.returncode == code, f"netlab {' '.join(map(str, arguments))}\n{out}{err}"
+        if out and (schema := json_documents.printed_by([*map(str, arguments)])) is not None:
+            json_documents.check(schema, out)
         return subprocess.CompletedProcess(process.args, code, out, err)
 
     def name(self) -> str:

@@ -149,6 +149,8 @@ def test_the_installer_wants_a_python_that_will_do(tmp_path: Path) -> None:
 
 #: What must be found in the files that the architecture page names for a change.
 THERE = {
+    "cli/documents.py": r"class \w+Document\(TypedDict\)",
+    "model/journey_json.py": r"class JourneyDocument\(TypedDict\)",
     "engine/docker/traits.py": r"= during\(",
     "model/version.py": r"28\.5\.2",
     "engine/docker_28/port.py": r", published",

@@ -9,12 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
+from support.costs import costs
 
 from netlab.lab.cost.loads import quantile
 from netlab.lab.cost.measure import BenchVariant, measure
 from netlab.lab.cost.ways import flows_of, receiving, replaced_programs, usual_flows
 from netlab.lab.load import load_plan
-from netlab.model.cost import QUANTITIES, Costs, MeasuredWay, Memory, Spread, figures_of
+from netlab.model.cost import QUANTITIES, Spread, figures_of
 from netlab.model.errors import NothingTested, UsageError
 from netlab.model.problem import ScenarioError
 from netlab.view.cost import document, report
@@ -93,19 +94,6 @@ def test_ratios_are_those_of_each_round() -> None:
     assert found["up"].ratio == Spread(0.5, 0.5, 0.8)
     assert found["up"].spread == Spread(10.0, 50.0, 80.0)
     assert figures_of(samples, ())["up"].ratio is None
-
-
-def costs() -> Costs:
-    direct = [{"up": 10e9, "connections": 4000.0}] * 3
-    other = [{"up": value * 1e9, "connections": 1000.0, "proxy_up": 0.2} for value in (2, 4, 5)]
-    none = "no packet: refused"
-    ways = (
-        MeasuredWay("", "one veth pair, no rules", "ipv4", "direct", "ok", "none", figures_of(direct, ())),
-        MeasuredWay("", "a -> b:80/tcp", "ipv4", "userland proxy", "ok", "proxy", figures_of(other, direct)),
-        MeasuredWay("", "a -> c:80/tcp", "ipv4", "none", "refused", "local", problem=none),
-    )
-    memory = (Memory("", "a program", 2, 2048.0), Memory("x", "another", 1, None, "it ended"))
-    return Costs(ways, memory, "a tool", 3, 9.0, "reno", ("a note",))
 
 
 @pytest.mark.parametrize("width", [0, 80, 140])
