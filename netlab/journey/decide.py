@@ -41,7 +41,7 @@ def decide(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology)
         return replace(_socket(flow, paths, facts), rule=result.silence or None)
     if result.outcome == "unreachable":
         icmp = result.icmp
-        if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE and flow.protocol != "tcp":
+        if icmp is not None and (icmp.type, icmp.code) in _PORT_UNREACHABLE and flow.protocol == "udp":
             return _socket(flow, paths, facts)
         node = facts.owner(icmp.sender, flow.origin) if icmp is not None else None
         if icmp is not None and ran_out(icmp):

@@ -30,6 +30,10 @@ def doubt(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) 
         return ""
     if result.probe == "syn" and result.outcome in ("refused", "unreachable"):
         return (_refused if result.outcome == "refused" else _unreachable)(flow, result, paths, facts)
+    if result.probe is not None and result.outcome == "unreachable":
+        return _unreachable(flow, result, paths, facts)
+    if result.probe == "segment" and result.outcome == "refused" and not stopped(paths) and result.guarded:
+        return f"it was refused, and {result.guarded} may have done so"
     if result.probe == "syn" and result.outcome == "timeout" and paths.forth:
         return _timeout(flow, result, paths, facts)
     if result.probe is not None:  # packets made by hand may be anything: their trace is all there is
@@ -175,8 +179,9 @@ def _unreachable(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Top
         return ""
     icmp = result.icmp
     if icmp is not None and (icmp.type, icmp.code) in ((3, 3), (1, 4)):
-        if flow.protocol == "tcp":
-            return "a connection was refused by an ICMP error, which only a rule does"
+        if flow.protocol != "udp":
+            what = "an echo" if flow.protocol == "icmp" else "a connection"
+            return f"{what} was refused by an ICMP error, which only a rule does"
         return _unlistened(flow, result, paths, facts)
     if icmp is not None and ran_out(icmp):
         return ""

@@ -42,6 +42,9 @@ class ProbeResult:
     lost: str = ""  #: what is known of a packet whose end the trace does not show
     lost_in: str | None = None  #: the node of ``silence`` and ``lost``
     in_vain: bool = False  #: the kernel said that it searched for a neighbour in vain
+    withheld: bool = (
+        False  #: the routing table refused the packet, and the error that it should cause is missing
+    )
     token: str = ""  #: the payload, for datagrams, whose beginning is in the trace
     problem: str | None = None
     notes: list[str] = field(default_factory=list)

@@ -143,6 +143,7 @@ class Harvest:
             result.silence = f"{who} answered from {endpoint(*result.stray)}, not from {asked}"
         elif end is not None and turned_away:
             result.route = self._route(end)
+            result.withheld = inquiry.withheld(result.route, end) and not index.errors(paths.forth)
 
     def _found_nobody(self, flow: Flow, result: ProbeResult, paths: PacketPaths) -> bool:
         """Whether an ICMP error says that no neighbour on a link has the next address.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,8 @@ _TABLE_FULL: Final = (
     " raise net.{0}.neigh.default.gc_thresh3"
 )
 
+#: of a route that is unreachable, of none, and of one that is prohibited; a blackhole sends none
+_ERRORS_OWED: Final = tuple(map(os.strerror, (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES)))
 _NO_FORWARDING: Final = ", but net.ipv6.conf.all.forwarding is 0"
 
 
@@ -70,7 +74,8 @@ class Inquiry:
         found = socket.get((address, port)) or socket.get((Family.of(address).any, port))
         server = self._facts.answers_itself(node, flow.protocol, address, port)
         result.listens = node if found is not None else ""
-        if found is None and result.outcome in ("refused", "unreachable"):
+        # A socket that listens refuses a segment that begins nothing, too.
+        if (found is None or result.probe == "segment") and result.outcome in ("refused", "unreachable"):
             result.guarded = self._guards(home, flow.family)
         if server and found is None:
             gone = f"the lab's {server} of {node} is gone: nothing listens on {port}/{flow.protocol} there"
@@ -132,6 +137,19 @@ class Inquiry:
             others = [f"{one} of {node}" for node in self._around(where, paths) for one in self._beside(node)]
             if others:
                 result.lost += f"; beside nftables' own rules there are {', '.join(others)}"
+
+    def withheld(self, way: str, end: HookPass) -> bool:
+        """Whether the kernel owes an ICMP error, because the routing table refused a packet to forward.
+
+        IPv4 sends five of these to an address, then one a second (``ip_error`` in net/ipv4/route.c, by
+        net.ipv4.route.error_burst and error_cost of the machine, which no namespace has of its own).
+        """
+        if end.left is None or end.left[0] != 4 or way.rpartition(": ")[2] not in _ERRORS_OWED:
+            return False
+        name = self._facts.traced[end.node].interface(end.iif)
+        with namespaces.entered(self._places[self._facts.namespace(end.node)]):
+            setting = Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding")
+            return setting.exists() and setting.read_text().strip() != "0"
 
     def lost_answer(self, result: ProbeResult, paths: PacketPaths) -> None:
         """Record the route that a packet by hand, or its answer, did not find, if that is why none came."""

@@ -60,6 +60,15 @@ _STALL: Final = 0.05
 _SEARCH: Final = 2.9
 #: Seconds in which a search that goes on is repeated (neigh.default.retrans_time_ms), and some room.
 _REPEAT: Final = 1.2
+#: Seconds after which the kernel sends another error about a missing route (net.ipv4.route.error_cost), and
+#: some room; how often that is waited for, and for how many flows of a round.
+_ERROR_PAUSE: Final = 1.2
+_ERROR_TRIES: Final = 3
+_OWED: Final = 30
+_ERRORS_WITHHELD: Final = (
+    "too many flows of this round end at a missing route, and the kernel sends few errors about that:"
+    " lower net.ipv4.route.error_cost of the machine, or ask for fewer flows at once"
+)
 
 
 class Session:
@@ -209,6 +218,30 @@ class Session:
         return journeys
 
     def _attempt(self, flows: Sequence[Flow], replies: bool, shape: Shape | None) -> list[Found]:
+        probes, found = self._once(flows, replies, shape)
+        if len(flows) > 1:
+            for number, probe in enumerate(probes):
+                if probe.ambiguous:  # one process, several connections: unambiguous if measured alone
+                    found[number] = self._attempt([probe.flow], replies, shape)[0]
+        owed = [number for number, probe in enumerate(probes) if _withheld(probe)]
+        for number in owed[:_OWED]:
+            found[number] = self._owed(probes[number].flow, found[number], replies, shape)
+        for number in owed[_OWED:]:
+            found[number] = Found(unmeasured(probes[number].flow, _ERRORS_WITHHELD), "")
+        return found
+
+    def _owed(self, flow: Flow, found: Found, replies: bool, shape: Shape | None) -> Found:
+        """Measure again, alone, until the kernel's limit lets an ICMP error about a missing route through."""
+        for _ in range(_ERROR_TRIES):
+            time.sleep(_ERROR_PAUSE)
+            (probe,), (found,) = self._once([flow], replies, shape)
+            if not _withheld(probe):
+                break
+        return found
+
+    def _once(
+        self, flows: Sequence[Flow], replies: bool, shape: Shape | None
+    ) -> tuple[list[Probe], list[Found]]:
         began = time.monotonic_ns()
         for tracer in self.tracers:
             tracer.drain()
@@ -228,11 +261,7 @@ class Session:
         found = self.harvest.journeys(probes, began, inquiry, replies)
         if self._wide and any(_searched_before(probe) for probe in probes):
             raise Unmeasured("a search for a neighbour had begun before, and was not seen whole")
-        if len(flows) > 1:
-            for number, probe in enumerate(probes):
-                if probe.ambiguous:  # one process, several connections: unambiguous if measured alone
-                    found[number] = self._attempt([probe.flow], replies, shape)[0]
-        return found
+        return probes, found
 
     def prove(self, when: str) -> None:
         """Send a canary through each instrument and wait for it: then everything before it has been read.
@@ -368,6 +397,11 @@ class Session:
             (step.family, step.table, step.chain, step.handle), ""
         )
         return "reject" in line.lower()
+
+
+def _withheld(probe: Probe) -> bool:
+    """Whether an ICMP error about a missing route is owed; an error that came settles it."""
+    return probe.result is not None and probe.result.withheld and probe.result.outcome == "timeout"
 
 
 def _searched_before(probe: Probe) -> bool:

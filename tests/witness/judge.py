@@ -37,9 +37,9 @@ def disagreement(journey: Journey, told: PlainAnswer, planted: Sequence[Planted]
 
 def _outcome(journey: Journey) -> str:
     icmp = journey.icmp
-    if journey.flow.to.endswith("/icmp"):
-        return journey.outcome  # a ping is told of each error
-    if journey.outcome == "unreachable" and icmp is not None and (icmp.type, icmp.code) in _LIKE_A_RESET:
+    pinged = journey.flow.to.endswith("/icmp")  # a ping is told of each error
+    reset = icmp is not None and (icmp.type, icmp.code) in _LIKE_A_RESET
+    if journey.outcome == "unreachable" and reset and not pinged:
         return "refused"
     if journey.outcome == "no-route" and journey.errno in ("EHOSTUNREACH", "ENETUNREACH", "EACCES"):
         return "unreachable"
@@ -61,7 +61,8 @@ def wrong_decision(journey: Journey, hit: Mapping[str, int], planted: Sequence[P
     if named and not any(hit[rule.name] for rule in named):
         return f"blames {named[0].words}, which no packet hit"
     enders = [rule for rule in planted if rule.ends and hit[rule.name]]
-    if enders and not any(rule in named for rule in enders):
+    copied = any(rule.copies for rule in planted)
+    if enders and not copied and not any(rule in named for rule in enders):
         said = f"{decision.kind} {decision.table} {decision.chain} {decision.rule}"
         return f"blames {said}, but {enders[0].words} was hit"
     return ""

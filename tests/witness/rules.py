@@ -60,6 +60,11 @@ class Planted:
         return sum(int(found[1]) for found in _SAVED.finditer(shown) if found[2].strip('"') == self.name)
 
     @property
+    def copies(self) -> bool:
+        """Whether packets are copied: then a rule may have been hit by a copy, which decides nothing."""
+        return " TEE " in self.words
+
+    @property
     def limits_errors(self) -> bool:
         """Whether ICMP errors come or not as the kernel's limit has it: by time, not by the packet."""
         return "ratelimit" in self.words

@@ -86,6 +86,42 @@ def test_a_syn_that_no_rule_in_sight_rejects(lab: netlab.Lab, target: str, outco
     assert (journey.outcome, journey.decided_by.kind) == (outcome, "unmeasured")
 
 
+ECHO_REQUEST = {
+    Family.IPV4: ["-p", "icmp", "--icmp-type", "echo-request"],
+    Family.IPV6: ["-p", "ipv6-icmp", "--icmpv6-type", "echo-request"],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("node", "chain"), [("client", "OUTPUT"), ("host", "INPUT")])
+def test_an_echo_is_refused_by_no_socket(lab: netlab.Lab, node: str, chain: str, family: Family) -> None:
+    """An echo has no port, so a port unreachable is a rule's: here one that has no trace."""
+    tool = "iptables-legacy" if family is Family.IPV4 else "ip6tables-legacy"
+    rule = [chain, *ECHO_REQUEST[family], "-j", "REJECT"]
+    lab.exec(node, [tool, "-I", *rule], check=True)
+    try:
+        journeys = [lab.probe("client -> host/icmp", family=family)]
+        if node == "host":
+            forged = "198.51.100.3" if family is Family.IPV4 else "2001:db8:1::3"
+            journeys.append(lab.probe("client -> host/icmp", family=family, source=forged))
+    finally:
+        lab.exec(node, [tool, "-D", *rule], check=True)
+    for journey in journeys:
+        assert (journey.outcome, journey.decided_by.kind) == ("unreachable", "unmeasured")
+        assert journey.icmp is not None
+        assert f"{tool} rules in filter of {node}" in sentence(journey)
+
+
+def test_a_segment_may_be_refused_by_a_rule_that_is_not_in_sight(lab: netlab.Lab) -> None:
+    rule = ["INPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT", "--reject-with", "tcp-reset"]
+    lab.exec("httpd", ["iptables-legacy", "-I", *rule], check=True)
+    try:
+        journey = lab.probe("client -> host:80/tcp", family=4, flags="A")
+    finally:
+        lab.exec("httpd", ["iptables-legacy", "-D", *rule], check=True)
+    assert (journey.outcome, journey.decided_by.kind) == ("refused", "unmeasured")
+
+
 def test_a_redirect_is_no_error(lab: netlab.Lab) -> None:
     """The host sends one, because the neighbour is on the client's own link; then FORWARD's policy drops."""
     for flow in ("client -> neighbour:7000/tcp via host", "client -> neighbour:7000/udp via host"):

@@ -6,9 +6,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import netlab
 from netlab.journey.sentence import sentence
 from netlab.kernel import netns, sysctl
+from netlab.lab.probe_options import flows as flows_of
+from netlab.measure import session
+from netlab.model.family import Family
+from netlab.model.journey import Icmp
 
 SCENARIO = """
 services:
@@ -49,3 +55,50 @@ def test_a_scenarios_own_limit_stays(tmp_path: Path) -> None:
         assert lost, "forty errors in a moment are over the limit"
         assert sentence(lost[0]).startswith("Rejected in INPUT by ip filter INPUT: ")
         assert "net.ipv4.icmp_ratelimit" in sentence(lost[0])
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "prohibit"])
+def test_the_errors_of_a_missing_route_are_waited_for(tmp_path: Path, kind: str) -> None:
+    """The kernel sends five of them to an address, then one a second; no namespace can change that."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(SCENARIO)
+    with netlab.Lab(str(file), name=f"icmp-route-{kind}-{os.getpid()}") as lab:
+        lab.exec("host", ["ip", "route", "add", kind, "192.0.2.0/24"], check=True)
+        flows = [
+            f"client -> 192.0.2.{number}:9/{protocol} via host"
+            for number in (1, 2, 3, 4)
+            for protocol in ("tcp", "udp")
+        ]
+        journeys = lab.probe_all(flows, family=4)
+        assert Counter(journey.outcome for journey in journeys) == {"unreachable": 8}
+        code = {"unreachable": 1, "prohibit": 13}[kind]
+        assert {journey.icmp for journey in journeys} == {Icmp(3, code, "198.51.100.1")}
+        assert {journey.decided_by.kind for journey in journeys} == {"route"}
+
+
+def test_no_error_is_awaited_of_a_blackhole(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(SCENARIO)
+    with netlab.Lab(str(file), name=f"icmp-blackhole-{os.getpid()}") as lab:
+        lab.exec("host", ["ip", "route", "add", "blackhole", "192.0.2.0/24"], check=True)
+        journey = lab.probe("client -> 192.0.2.1:9/udp via host", family=4)
+        assert (journey.outcome, journey.decided_by.kind) == ("timeout", "route")
+
+
+def test_more_errors_than_can_be_waited_for_are_unmeasured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(SCENARIO)
+    monkeypatch.setattr(session, "_OWED", 1)
+    with netlab.Lab(str(file), name=f"icmp-many-{os.getpid()}") as lab:
+        lab.exec("host", ["ip", "route", "add", "unreachable", "192.0.2.0/24"], check=True)
+        flows = flows_of(lab.plan, "client -> 192.0.2.1:1-12/udp via host", Family.IPV4, {})
+        with session.Session(lab.namespaces, lab.plan) as measuring:
+            journeys = measuring.measure(flows)
+        found = Counter(journey.outcome for journey in journeys)
+        assert set(found) == {"unreachable", "unmeasured"}
+        assert found["unreachable"] >= 2
+        problems = {journey.problem for journey in journeys if journey.problem}
+        assert problems
+        assert all("net.ipv4.route.error_cost" in problem for problem in problems)
