@@ -233,7 +233,7 @@ class Session:
     def _owed(self, flow: Flow, found: Found, replies: bool, shape: Shape | None) -> Found:
         """Measure again, alone, until the kernel's limit lets an ICMP error about a missing route through."""
         for _ in range(_ERROR_TRIES):
-            time.sleep(_ERROR_PAUSE)
+            select.select([], [], [], _ERROR_PAUSE)
             (probe,), (found,) = self._once([flow], replies, shape)
             if not _withheld(probe):
                 break
