@@ -149,7 +149,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """The documentation as a site in dist/site; a warning is an error. The tools are in .nox/site."""
+    """The documentation as a site in dist/site; a warning is an error. The tools are in .nox/site.
+
+    Its pictures are measured in labs, as root or in user namespaces: without a lab, it ends with an error.
+    """
     folder = ROOT / ".nox" / "site"
     if not (folder / "bin" / "python3").exists():
         session.run(sys.executable, "-m", "venv", str(folder), external=True)

@@ -25,6 +25,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from netlab.journey.advise import stopped_by
+from netlab.journey.reasons_ja import reason_ja
 from netlab.journey.sentence import icmp_words, sentence
 from netlab.journey.sentence_ja import sentence_ja
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
@@ -54,6 +55,9 @@ _NAMED: Final = 3
 #: netlab's own words in the tree; `netlab demo` speaks both languages
 _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
+        "language": "en",
+        "predicted": "  predicted",
+        "if": "if {condition}",
         "answer": "the answer, ",
         "own": " ({by}'s own connection)",
         "switched": "switched",
@@ -64,6 +68,9 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "more": " and {count} more",
     },
     "ja": {
+        "language": "ja",
+        "predicted": "  予測",
+        "if": "{condition} の場合",
         "answer": "応答、",
         "own": " ({by} 自身の接続)",
         "switched": "ブリッジ転送",
@@ -79,8 +86,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 def journey_view(journey: Journey, *, whole: bool = False, language: str = "en") -> RenderableType:
     """The whole picture: the tree, and the closing sentence; ``whole`` as in :func:`journey_tree`.
 
-    ``language`` is ``en`` or ``ja``: netlab's own words, where it has them in Japanese; rules and their
-    reasons stay.
+    ``language`` is ``en`` or ``ja``: netlab's own words and the reasons of rules, where it has them in
+    Japanese; rules, hooks, chains and verdicts stay.
     """
     closing = (sentence_ja(journey) if language == "ja" else None) or sentence(journey)
     tree = journey_tree(journey, whole=whole, language=language)
@@ -90,7 +97,7 @@ def journey_view(journey: Journey, *, whole: bool = False, language: str = "en")
 def journey_tree(journey: Journey, *, whole: bool = False, language: str = "en") -> Tree:
     """The tree alone; ``whole`` shows every jump, also where many lead nowhere."""
     words = _WORDS[language]
-    tree = rich.Tree(_title(journey), guide_style="dim")
+    tree = rich.Tree(_title(journey, words), guide_style="dim")
     # An answer may match the rule that let the request pass: the rule is marked where it decided.
     forth, back = journey.decided_by, DecidedBy("none")
     if stopped_by(journey) is not None and not any(
@@ -106,7 +113,7 @@ def journey_tree(journey: Journey, *, whole: bool = False, language: str = "en")
         for visit in journey.switched:
             _visit(branch, visit, None, None, journey.decided_by, whole, words)
     for one in journey.continuations:
-        tree.add(_text((f"if {one.condition}", "bold"))).add(
+        tree.add(_text((words["if"].format(condition=one.condition), "bold"))).add(
             journey_tree(one.journey, whole=whole, language=language)
         )
     return tree
@@ -134,7 +141,7 @@ def _text(*parts: tuple[str, str]) -> Text:
     return rich.Text.assemble(*parts, overflow="fold")
 
 
-def _title(journey: Journey) -> Text:
+def _title(journey: Journey, words: Mapping[str, str]) -> Text:
     flow = journey.flow
     via = f" via {flow.via}" if flow.via else ""
     word = "IPv6" if flow.family == "ipv6" else "IPv4"
@@ -149,7 +156,7 @@ def _title(journey: Journey) -> Text:
         (f"  {word}  ", "cyan"),
         (outcome, f"bold {colour}"),
         (f", {journey.path}" if journey.outcome not in ("no-route", *UNKNOWN) else "", colour),
-        ("  predicted" if journey.how == "predicted" else "", "dim"),
+        (words["predicted"] if journey.how == "predicted" else "", "dim"),
     )
 
 
@@ -209,7 +216,7 @@ def _hits(
             tree.add(_text((f"⋯ {folded}", "dim")))
             continue
         for one in found:
-            _hits(tree.add(_hit(one.hit, chosen(one.hit))), one.below, chosen, whole, words)
+            _hits(tree.add(_hit(one.hit, chosen(one.hit), words)), one.below, chosen, whole, words)
 
 
 def _links(visit: HookVisit, words: Mapping[str, str]) -> str:
@@ -220,7 +227,7 @@ def _links(visit: HookVisit, words: Mapping[str, str]) -> str:
     return words["out"].format(link=visit.oif) if visit.oif else ""
 
 
-def _hit(hit: RuleHit, decides: bool) -> Text:
+def _hit(hit: RuleHit, decides: bool, words: Mapping[str, str]) -> Text:
     stopped = hit.verdict in STOPPED
     colour = ("red" if stopped else "green") if decides else ""
     parts = [
@@ -235,5 +242,6 @@ def _hit(hit: RuleHit, decides: bool) -> Text:
     else:
         parts.append((hit.verdict, f"bold {colour}" if decides else "dim"))
     if hit.reason:
-        parts.append((f"  # {hit.reason}", "italic dim"))
+        reason = reason_ja(hit.reason) if words["language"] == "ja" else hit.reason
+        parts.append((f"  # {reason}", "italic dim"))
     return _text(*parts)

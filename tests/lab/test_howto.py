@@ -1,4 +1,4 @@
-"""docs/howto.md: its files are written, and its commands run from top to bottom."""
+"""docs/howto.md and its pages: their files are written, and their commands run from top to bottom."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 from support.labs import Netlab
 
-PAGE = (Path(__file__).parents[2] / "docs" / "howto.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+INDEX = (DOCS / "howto.md").read_text()
+PAGES = re.findall(r"^\| \[[^\]]+\]\((howto/[\w-]+\.md)\)", INDEX, re.MULTILINE)
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$", "\n".join([INDEX, *((DOCS / page).read_text() for page in PAGES)]), re.M | re.S
+)
+
+
+def test_every_page_is_listed() -> None:
+    assert sorted(PAGES) == sorted(f"howto/{path.name}" for path in (DOCS / "howto").iterdir())
 
 
 @pytest.mark.timeout(600)
@@ -32,12 +40,15 @@ def test_the_answers_work(netlab: Netlab, tmp_path: Path) -> None:
         "explain",
         "down",
         "matrix",
+        "matrix",
+        "verify",
         "verify",
         "diff",
         "diff",
         "verify",
         "matrix",
     ]
-    firewalls = run[4][1]
-    assert re.search(r"host:8080/tcp +published +ipv4 +\S+ forward +\S+ forward +\S+ forward *\n", firewalls)
-    assert re.search(r"ipv6 +\S+ proxy +timeout local \[INPUT\] +unreachable local", firewalls)
+    for number, ipv6 in ((4, r"timeout local \[INPUT\]"), (5, r"unreachable local")):
+        firewall = run[number][1]
+        assert re.search(r"host:8080/tcp +published +ipv4 +\S+ forward +\S+ forward *\n", firewall)
+        assert re.search(rf"ipv6 +\S+ proxy +{ipv6}", firewall)

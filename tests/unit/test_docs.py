@@ -211,4 +211,5 @@ def test_every_page_is_in_the_site_s_contents_once() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARTS"
     )
     listed = [page for pages in parts.values() for page in pages]
-    assert sorted(listed) == sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"})
+    pages = {str(path.relative_to(ROOT / "docs").with_suffix("")) for path in (ROOT / "docs").rglob("*.md")}
+    assert sorted(listed) == sorted(pages - {"index"})
