@@ -15,6 +15,7 @@ from pathlib import Path
 from netlab.bench import (
     bringup,
     docker,
+    exposure,
     isolation,
     matrix,
     mininet,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     for module in (
         bringup,
         docker,
+        exposure,
         isolation,
         matrix,
         mininet,

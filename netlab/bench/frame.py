@@ -97,6 +97,8 @@ class Result:
     unit: str = "s"
     rounds: int = 1
     note: str = ""
+    #: the smallest and the largest ratio of a round
+    spread: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool:
@@ -124,6 +126,7 @@ class Samples:
             unit,
             len(ratios),
             note,
+            (min(ratios), max(ratios)),
         )
 
 
@@ -178,6 +181,14 @@ def _scaled(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
 
 
+def _ratio(result: Result) -> str:
+    """The median ratio, with the smallest and the largest of several rounds."""
+    if result.spread is None or result.rounds < 2:
+        return f"{result.ratio:.2f}×"
+    low, high = result.spread
+    return f"{result.ratio:.2f}× ({low:.2f} to {high:.2f})"
+
+
 HEADINGS = ("what", "netlab", "yardstick", "", "ratio", "goal", "met")
 
 
@@ -188,7 +199,7 @@ def row(result: Result) -> tuple[str, ...]:
         _scaled(result.ours, result.unit),
         _scaled(result.theirs, result.unit),
         result.yardstick,
-        f"{result.ratio:.2f}×",
+        _ratio(result),
         str(result.goal),
         "yes" if result.met else "NO",
     )

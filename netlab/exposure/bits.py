@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from netlab.exposure.diagrams import Packets
     from netlab.exposure.explore import Explorer
@@ -77,6 +77,10 @@ class Bits:
 
         chosen: T | None = self.explorer.choose(answers)
         return chosen
+
+    def one_answer(self, key: Hashable, code: Callable[[], T]) -> T:
+        """What code returns that looks at this number: one decision with an answer for each result."""
+        return self.explorer.grouped(key, code)
 
     # -- comparisons
 

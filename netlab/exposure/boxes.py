@@ -23,9 +23,21 @@ class Boxes:
         """The set without any packet."""
         return self._diagrams.none
 
+    def union(self, parts: Iterable[Packets]) -> Packets:
+        """All packets of several sets."""
+        return self._diagrams.union(parts)
+
     def cover(self, must: Packets, may: Packets | None = None) -> tuple[Box, ...]:
         """Boxes that have all packets of ``must``, and no others than those of ``may``."""
         return self._cover(must, must if may is None else may | must, 0)
+
+    def cover_by_port(self, must: Packets, may: Packets) -> tuple[Box, ...]:
+        """Boxes as :meth:`cover` makes them; sets that differ in their one port only are covered once."""
+        port = self._diagrams.only(must, "dport")
+        if port is None:
+            return self.cover(must, may)
+        some, allowed = (self._diagrams.with_value(one, "dport", port) for one in (must, may))
+        return tuple({**box, "dport": ((port, port),)} for box in self.cover(some, allowed))
 
     def _cover(self, must: Packets, may: Packets, at: int) -> tuple[Box, ...]:
         if must == self._diagrams.none:

@@ -26,6 +26,7 @@ from netlab.predict.evaluate import (
     step_of,
     value_of,
 )
+from netlab.predict.exchange import NotPredicted
 from netlab.predict.rules import (
     AnyBit,
     Condition,
@@ -48,6 +49,7 @@ from netlab.predict.rules import (
     Verdict,
     VerdictMap,
 )
+from netlab.predict.selection import candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class End:
     ended: Ended | None
     doubt: Doubt | None
     changes: Changes
-    packets: Packets
+    packets: Packets = None
+    #: ``packets`` before they are joined
+    parts: list[Packets] = field(default_factory=list)
     by: list[tuple[RuleName, Packets]] = field(default_factory=list)
 
 
@@ -88,6 +92,10 @@ class Said:
     by: tuple[tuple[RuleName, Packets], ...]
 
 
+#: the nodes of sets of packets that may be on their way in a chain, looked at after so many rules
+_MOST_NODES, _LOOK = 60_000, 16
+#: steps that are no conditions of the packet
+_NOT_ASKED = (*ACTIONS, Depends)
 Live = dict[Changes, Packets]
 
 
@@ -100,6 +108,9 @@ class SetChains:
         self._about: dict[tuple[object, ...], Packets] = {}
         #: keeps the conditions alive whose identity is a key of the above
         self._kept: list[Condition] = []
+        self._too_large: set[tuple[str, str]] = set()
+        #: by the identity of a rule, which is kept alive
+        self._conditions: dict[int, tuple[ModelRule, tuple[Condition, ...]]] = {}
         #: what the chains on this way have said
         self.said: list[Said] = []
 
@@ -122,7 +133,8 @@ class SetChains:
 
     @staticmethod
     def _apply(changes: Changes, passage: Passage) -> None:
-        passage.packet = replace(passage.packet, mark=changes.mark)
+        if passage.packet.mark != changes.mark:
+            passage.packet = replace(passage.packet, mark=changes.mark)
         passage.untracked = changes.untracked
         if passage.tracked is not None and passage.tracked.connection is not None:
             passage.tracked.connection.mark = changes.connection_mark
@@ -141,20 +153,25 @@ class SetChains:
         for changes, packets in rest.items():
             self._end(ends, policy, changes, packets, name)
         self._apply(before, passage)
+        for end in ends.values():
+            end.packets = self._diagrams.union(end.parts)
         return list(ends.values())
 
     def _end(
         self, ends: dict[object, End], ended: Ended, changes: Changes, packets: Packets, name: RuleName
     ) -> None:
-        """Packets leave the base chain. Those that NAT changes stay apart by rule, the others do not."""
-        key = (ended.word, ended.reject, ended.translate, changes, name if ended.translate else None)
-        end = ends.setdefault(key, End(ended, None, changes, self._diagrams.none))
-        end.packets |= packets
+        """Packets leave the base chain. Those to which NAT does different things stay apart."""
+        # A rule whose NAT depends on chance is named where it does.
+        alone = ended.translate is not None and ended.translate.by_chance
+        key = (ended.word, ended.reject, ended.translate, changes, name if alone else None)
+        end = ends.get(key)
+        if end is None:
+            end = ends[key] = End(ended, None, changes)
+        end.parts.append(packets)
         end.by.append((name, packets))
 
     def _doubt(self, ends: dict[object, End], doubt: Doubt, changes: Changes, packets: Packets) -> None:
-        end = ends.setdefault((doubt, changes), End(None, doubt, changes, self._diagrams.none))
-        end.packets |= packets
+        ends.setdefault((doubt, changes), End(None, doubt, changes)).parts.append(packets)
 
     def _chain(
         self,
@@ -167,9 +184,11 @@ class SetChains:
     ) -> Live:
         """Run a chain's rules; what comes to its end, or returns."""
         back: Live = {}
-        for number, rule in enumerate(chain.rules, 1):
+        for number, rule in candidates(chain, lambda field: value_of(field, passage)):
             if not live:
                 break
+            if number % _LOOK == 0:
+                self._bounded(chain, passage, live)
             name = RuleName(passage.space.name, table.family, table.name, chain.name, number, rule.text)
             after: Live = {}
             for changes, packets in live.items():
@@ -199,6 +218,17 @@ class SetChains:
         for changes, packets in live.items():
             self._add(back, changes, packets)
         return back
+
+    def _bounded(self, chain: ModelChain, passage: Passage, live: Live) -> None:
+        """Raise NotPredicted if the rules of a chain divide packets into too many parts."""
+        place = passage.space.name, chain.name
+        if place not in self._too_large and sum(packets.dag_size for packets in live.values()) > _MOST_NODES:
+            self._too_large.add(place)
+        if place in self._too_large:
+            raise NotPredicted(
+                f"the {len(chain.rules)} rules of {chain.name} of {passage.space.name} divide packets into "
+                "more parts than netlab keeps apart; ask about fewer packets (--to)"
+            )
 
     def _jump(
         self,
@@ -301,13 +331,21 @@ class SetChains:
 
     def _matches(self, rule: ModelRule, passage: Passage, packets: Packets) -> Packets:
         """Those of the packets for which each condition holds that can be known."""
-        for step in rule.steps:
-            if isinstance(step, (*ACTIONS, Depends)) or _asks_mac(step, passage):
+        for step in self._conditions_of(rule):
+            if _asks_mac(step, passage):
                 continue
             packets &= self._holds(step, passage)
             if packets == self._diagrams.none:
                 return packets
         return packets
+
+    def _conditions_of(self, rule: ModelRule) -> tuple[Condition, ...]:
+        """The steps of a rule that a packet answers."""
+        found = self._conditions.get(id(rule))
+        if found is None:
+            steps = (step for step in rule.steps if not isinstance(step, _NOT_ASKED))
+            found = self._conditions[id(rule)] = rule, tuple(steps)
+        return found[1]
 
     def _holds(self, condition: Condition, passage: Passage) -> Packets:
         diagrams = self._diagrams

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -24,6 +27,12 @@ FIELDS: Final = {"protocol": 2, "dst": None, "dport": 16, "src": None, "sport": 
 
 #: nodes of a set from which on it is described in longer words than it could be, because that takes less time
 _LARGE: Final = 4000
+#: of how many parts of sets it is remembered at most by which values they are reached
+_MOST_RUNS: Final = 1 << 17
+#: (first value, last value, what is left of the sets with them)
+_Run = tuple[int, int, tuple[Packets, ...]]
+#: what is left of some sets, and from which bit of a field on
+_Place = tuple[tuple[Packets, ...], int]
 #: half a second of importing, for what most verbs do not need
 _library: Any = at_first_use(__name__, {"cudd": "dd.cudd", "autoref": "dd.autoref"})
 
@@ -33,6 +42,25 @@ _library: Any = at_first_use(__name__, {"cudd": "dd.cudd", "autoref": "dd.autore
 _managers: list[tuple[weakref.ref[object], Any]] = []
 
 
+def _without_graphs(name: str) -> Any:
+    """A module of dd, imported without networkx, which takes it three times as long as itself.
+
+    dd does without where it is not installed; it is for graphs that nobody here draws.
+    """
+    absent = "networkx" not in sys.modules
+    if absent:
+        sys.modules["networkx"] = None  # type: ignore[assignment]
+    try:
+        return _library(name)
+    finally:
+        if absent:
+            del sys.modules["networkx"]
+
+
+# At the end of the process, the collector would take managers before their sets, and CUDD complain.
+atexit.register(gc.freeze)
+
+
 def manager(user: object) -> Any:
     """A manager of diagrams: CUDD's where the package dd was built with it, otherwise that of pure Python.
 
@@ -40,10 +68,10 @@ def manager(user: object) -> Any:
     """
     _managers[:] = [(one, kept) for one, kept in _managers if one() is not None]
     try:
-        module = _library("cudd")
+        module = _without_graphs("cudd")
     except ImportError:
         try:
-            module = _library("autoref")
+            module = _without_graphs("autoref")
         except ImportError:
             raise MachineError(
                 "exposure needs the package dd: run ./install again, or pip install dd"
@@ -76,6 +104,7 @@ class Diagrams:
         self.every: Packets = self.bdd.true
         self._at_least: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
         self._equal: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
+        self._runs: dict[tuple[str, bool], dict[_Place, list[_Run]]] = {}
 
     # -- sets of the values of bits
 
@@ -152,6 +181,28 @@ class Diagrams:
 
     # -- reading a set
 
+    def only(self, packets: Packets, name: str) -> int | None:
+        """The one value that a field has in all packets of a set; None if it has several."""
+        others = [bit for field, bits in self.names.items() if field != name for bit in bits]
+        rest = self.bdd.exist(others, packets)
+        value = 0
+        for level in range(self.levels[name], self.levels[name] + self.widths[name]):
+            if rest.level != level:
+                return None
+            low, high = self.halves(rest)
+            if low != self.none and high != self.none:
+                return None
+            value = value << 1 | (low == self.none)
+            rest = high if low == self.none else low
+        return value
+
+    def with_value(self, packets: Packets, name: str, value: int) -> Packets:
+        """What is left of a set with one value of a field: the set of the packets' other fields."""
+        bits = self.names[name]
+        return self.bdd.let(
+            {bit: bool(value >> place & 1) for place, bit in enumerate(reversed(bits))}, packets
+        )
+
     def halves(self, packets: Packets) -> tuple[Packets, Packets]:
         """The set with its first variable 0, and with it 1."""
         low, high = packets.low, packets.high
@@ -163,37 +214,46 @@ class Diagrams:
         The field must be the first that the sets depend on, or come before it. With large sets, the second is
         only looked at where the first has something: elsewhere it is what it has for each of some values.
         """
-        first, width = self.levels[name], self.widths[name]
         large = len(sets) == 2 and sets[1].dag_size > _LARGE
-        known: dict[tuple[tuple[Packets, ...], int], list[tuple[int, int, tuple[Packets, ...]]]] = {}
-
-        def runs(now: tuple[Packets, ...], at: int) -> list[tuple[int, int, tuple[Packets, ...]]]:
-            """(first value, last value, rest) for the bits from ``at`` on."""
-            key = now, at
-            if key in known:
-                return known[key]
-            level = first + at
-            if large and now[0] == self.none and now[1].level is not None and now[1].level < first + width:
-                now = self.none, self.bdd.forall(self.names[name][at:], now[1])
-            if at == width or all(one.level >= first + width for one in now if one.level is not None):
-                found = [(0, (1 << width - at) - 1, now)]
-            else:
-                pairs = [self.halves(one) if one.level == level else (one, one) for one in now]
-                found = list(runs(tuple(low for low, _ in pairs), at + 1))
-                offset = 1 << width - at - 1
-                for low, high, rest in runs(tuple(high for _, high in pairs), at + 1):
-                    low, high = low + offset, high + offset
-                    if found[-1][1] == low - 1 and found[-1][2] == rest:
-                        found[-1] = found[-1][0], high, rest
-                    else:
-                        found.append((low, high, rest))
-            known[key] = found
-            return found
-
+        known = self._runs.setdefault((name, large), {})
+        if len(known) > _MOST_RUNS:
+            known.clear()
         grouped: dict[tuple[Packets, ...], list[tuple[int, int]]] = {}
-        for low, high, rest in runs(sets, 0):
+        for low, high, rest in self._runs_of(sets, 0, name, large, known):
             grouped.setdefault(rest, []).append((low, high))
         return {rest: tuple(ranges) for rest, ranges in grouped.items()}
+
+    def _runs_of(
+        self, now: tuple[Packets, ...], at: int, name: str, large: bool, known: dict[_Place, list[_Run]]
+    ) -> list[_Run]:
+        """The values of a field's bits from ``at`` on, by what is left of the sets with them."""
+        key = now, at
+        if key in known:
+            return known[key]
+        level, end = self.levels[name] + at, self.levels[name] + self.widths[name]
+        levels = [one.level for one in now]
+        if large and now[0] == self.none and levels[1] is not None and levels[1] < end:
+            now = self.none, self.bdd.forall(self.names[name][at:], now[1])
+            levels = [one.level for one in now]
+        upper = min((one for one in levels if one is not None), default=end)
+        if upper >= end:
+            found = [(0, (1 << end - level) - 1, now)]
+        else:
+            pairs = [
+                self.halves(one) if its == level else (one, one) for one, its in zip(now, levels, strict=True)
+            ]
+            lows, highs = zip(*pairs, strict=True)
+            found = list(self._runs_of(lows, at + 1, name, large, known))
+            offset = 1 << end - level - 1
+            others = iter(self._runs_of(highs, at + 1, name, large, known))
+            low, high, rest = next(others)
+            if found[-1][2] == rest:
+                found[-1] = found[-1][0], high + offset, rest
+            else:
+                found.append((low + offset, high + offset, rest))
+            found += [(low + offset, high + offset, rest) for low, high, rest in others]
+        known[key] = found
+        return found
 
     def count(self, packets: Packets) -> int:
         """How many different packets a set has."""

@@ -7,7 +7,7 @@ does the same with the same packet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from netlab.exposure.diagrams import Diagrams, Packets
@@ -33,6 +33,7 @@ class Explorer:
     def __init__(self, diagrams: Diagrams) -> None:
         self.diagrams = diagrams
         self._runs: list[_Run[Any]] = []
+        self._grouped: dict[Hashable, list[Answer]] = {}
 
     @property
     def region(self) -> Packets:
@@ -68,6 +69,22 @@ class Explorer:
         value, run.region = run.script[run.at]
         run.at += 1
         return value
+
+    def grouped(self, key: Hashable, code: Callable[[], T]) -> T:
+        """What ``code`` returns, as one decision: the ways through it that return the same are one.
+
+        It is explored once for each ``key``, for all packets, and must not have any other effect.
+        """
+        known = self._grouped.get(key)
+        if known is None:
+            found: dict[Any, list[Packets]] = {}
+            for packets, result in self.all(code, self.diagrams.every):
+                found.setdefault(result, []).append(packets)
+            known = [(result, self.diagrams.union(parts)) for result, parts in found.items()]
+            self._grouped[key] = known
+        every = known
+        chosen: T = self.choose(lambda region: [(result, region & packets) for result, packets in every])
+        return chosen
 
     def decide(self, packets: Packets) -> bool:
         """Whether the packet is one of these: yes on one way and no on another, unless only one is left."""

@@ -14,6 +14,8 @@ from netlab.predict.evaluate import RuleName
 
 #: of more regions, only those that somebody takes are looked at for what can be said first
 _FEW: Final = 24
+#: nodes of what all lines above are about, from which on a line says all of its packets
+_LARGE: Final = 4000
 #: the share of all addresses that "these addresses" may be
 _SMALL: Final = 0.25
 
@@ -56,18 +58,17 @@ def describe(boxes: Boxes, regions: Sequence[Region], asked: Packets) -> list[Li
     for _, group in groupby(sorted(opened, key=lambda pair: (pair[0].fate.node, pair[1])), _node_of):
         known = refused
         for region, _ in group:
-            said.all_of(region, known)
+            said.all_of(region, known, by_port=many)
             known |= region.packets
     if len(ended) <= _FEW:
         said.by_one_field("dst", ended)
-    left = [one for one in ended if one.packets & ~said.covered != boxes.none]
-    rest = [
-        (one, (one.packets & ~said.covered).dag_size if len(left) > _FEW else cost(said.left(one)))
-        for one in left
-    ]
+    left = [one for one in ended if said.rest(one) != boxes.none]
+    rest = [(one, said.rest(one).dag_size if len(left) > _FEW else cost(said.left(one))) for one in left]
     rest.sort(key=lambda pair: pair[1])
     for region, _ in rest[:-1]:
-        said.all_of(region, said.covered)
+        known = said.covered
+        # Words that hold because of the lines above are shorter, and in a long list hard to find.
+        said.all_of(region, known if known.dag_size < _LARGE else boxes.none)
     return [*said.lines, *(Line(None, region) for region, _ in rest[-1:])]
 
 
@@ -85,18 +86,36 @@ class _Said:
 
     def __init__(self, boxes: Boxes, covered: Packets) -> None:
         self._boxes = boxes
-        self.covered = covered
+        self._parts = [covered]
+        #: what is said of a region of which more is to be said
+        self._of: dict[Fate, Packets] = {}
         self.lines: list[Line] = []
+
+    @property
+    def covered(self) -> Packets:
+        """All packets that a line is about, and those that were not asked about."""
+        self._parts = [self._boxes.union(self._parts)]
+        return self._parts[0]
+
+    def rest(self, region: Region) -> Packets:
+        """The packets of a region that no line is about; the lines of others have none of them."""
+        said = self._of.get(region.fate)
+        return region.packets if said is None else region.packets & ~said
 
     def left(self, region: Region) -> tuple[Box, ...]:
         """What is left to say of a region."""
-        return self._boxes.cover(region.packets & ~self.covered, region.packets | self.covered)
+        return self._boxes.cover(self.rest(region), region.packets | self.covered)
 
-    def all_of(self, region: Region, known: Packets) -> None:
-        """Say all that is left of a region, in words that need no line above but those about ``known``."""
-        must = region.packets & ~self.covered
-        self.lines += [Line(box, region) for box in self._boxes.cover(must, region.packets | known)]
-        self.covered |= region.packets
+    def all_of(self, region: Region, known: Packets, *, by_port: bool = False) -> None:
+        """Say all that is left of a region, in words that need no line above but those about ``known``.
+
+        ``by_port``: regions of one port each are many.
+        """
+        must = self.rest(region)
+        cover = self._boxes.cover_by_port if by_port else self._boxes.cover
+        self.lines += [Line(box, region) for box in cover(must, region.packets | known)]
+        self._of[region.fate] = region.packets
+        self._parts.append(region.packets)
 
     def by_one_field(self, field: str, regions: Sequence[Region]) -> None:
         """Say what few values of one field decide alone."""
@@ -104,4 +123,6 @@ class _Said:
             for box in self.left(region):
                 if set(box) == {field} and self._boxes.share(box) < _SMALL:
                     self.lines.append(Line(box, region))
-                    self.covered |= region.packets & self._boxes.packets([box])
+                    some = region.packets & self._boxes.packets([box])
+                    self._of[region.fate] = self._of.get(region.fate, self._boxes.none) | some
+                    self._parts.append(some)

@@ -7,11 +7,12 @@ answer, the same for all rules that ask it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from netlab.exposure.diagrams import Packets, manager
+from netlab.exposure.overlap import Overlaps, numbers
 from netlab.model.family import Family
 from netlab.predict.evaluate import ACTIONS, DEEPEST, RuleName
 from netlab.predict.host import Namespace
@@ -38,7 +39,12 @@ from netlab.predict.rules import (
 #: octets of fields, for those that have other than four
 _ADDRESSES: Final = ("saddr", "daddr", "ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 _MARKS: Final = ("mark", "ctmark")
+_WIDTHS: Final = {"sport": 16, "dport": 16, "l4proto": 8}
 _WIDTH: Final = 48
+#: nodes of a set of packets from which on nobody looks whether other rules take them
+_LARGE: Final = 20_000
+#: nodes that are looked at for one table
+_WORK: Final = 20_000_000
 #: fields that a packet has together or not at all
 _TOGETHER: Final = {"sport": "ports", "dport": "ports", "icmptype": "icmp", "icmpcode": "icmp"}
 
@@ -66,14 +72,15 @@ def unused_rules(predictor: Predictor) -> list[Unused]:
     found: list[Unused] = []
     for space in predictor.spaces.values():
         if space.name in predictor.hosts:
+            bits = _Bits()
             for table in space.tables:
-                found += _of_table(space, table)
+                found += _of_table(space, table, bits)
     return found
 
 
-def _of_table(space: Namespace, table: ModelTable) -> Iterator[Unused]:
+def _of_table(space: Namespace, table: ModelTable, bits: _Bits) -> Iterator[Unused]:
     called = _called(table)
-    shadows = _Shadows(space, table)
+    shadows = _Shadows(space, table, bits)
     for chain in table.chains.values():
         if not chain.hook and chain.name not in called:
             yield from (Unused(shadows.name(chain, number)) for number, _ in enumerate(chain.rules, 1))
@@ -108,17 +115,41 @@ def _verdicts(step: object) -> tuple[Verdict, ...]:
     return (step,) if isinstance(step, Verdict) else ()
 
 
-class _Shadows:
-    """The chains of one table, over all packets of both families."""
+class _Bits:
+    """The variables of one namespace's rules, by name, and what is known of their conditions."""
 
-    def __init__(self, space: Namespace, table: ModelTable) -> None:
-        self._space = space
-        self._table = table
+    def __init__(self) -> None:
         self._bdd = manager(self)
         self._bdd.configure(reordering=False)
         self.none: Packets = self._bdd.false
         self.every: Packets = self._bdd.true
         self._variables: dict[str, Any] = {}
+        #: (width of addresses, condition) → its packets
+        self.numbers: dict[tuple[int, In | Masked | AnyBit], Packets] = {}
+
+    def variable(self, name: str) -> Packets:
+        """The packets for which a question has the answer yes."""
+        if name not in self._variables:
+            own = f"v{len(self._variables)}"
+            self._bdd.declare(own)
+            self._variables[name] = self._bdd.var(own)
+        return self._variables[name]
+
+
+class _Shadows:
+    """The chains of one table, over all packets of both families."""
+
+    def __init__(self, space: Namespace, table: ModelTable, bits: _Bits) -> None:
+        self._space = space
+        self._table = table
+        self._place = f"{table.family} {table.name}"
+        self._known = bits
+        self._variable = bits.variable
+        self.none: Packets = bits.none
+        self.every: Packets = bits.every
+        self._width = Family.IPV4.bits if table.family == "ip" else Family.IPV6.bits
+        self._work = _WORK
+        self._matches: dict[tuple[str, int], tuple[Packets, bool]] = {}
         self._ended: dict[str, Packets] = {}
         self._names: dict[str, dict[str, int]] = {}
         self._marks = any(
@@ -136,19 +167,49 @@ class _Shadows:
 
     def of(self, chain: ModelChain) -> Iterator[Unused]:
         """The rules of a chain whose packets others take."""
-        live = self.every
-        taken: list[tuple[int, Packets]] = []
-        for number, rule in enumerate(chain.rules, 1):
-            match, sure = self._match(rule, (chain.name, number))
-            if match != self.none and match & live == self.none:
-                by = tuple(self.name(chain, earlier) for earlier, some in taken if some & match != self.none)
-                yield Unused(self.name(chain, number), by)
+        overlaps = Overlaps([self._ranges(rule) for rule in chain.rules])
+        taken = 0
+        gone: dict[int, Packets] = {}
+        for number, rule in enumerate(chain.rules):
+            match, sure = self._match(rule, (chain.name, number + 1))
+            if match == self.none:
+                continue
+            by = self._taken(match, gone, overlaps.of(number) & taken)
+            if by is not None:
+                yield Unused(self.name(chain, number + 1), tuple(self.name(chain, one + 1) for one in by))
                 continue
             leaves, _ = self._leaves(rule, 0)
-            gone = live & match & leaves if sure else self.none
-            if gone != self.none:
-                taken.append((number, gone))
-                live &= ~gone
+            if sure and leaves != self.none:
+                gone[number] = match & leaves
+                taken |= 1 << number
+
+    def _taken(self, match: Packets, gone: Mapping[int, Packets], earlier: int) -> list[int] | None:
+        """The rules that together take all packets of a rule; None if some are left, or it takes too long."""
+        by = []
+        for number in numbers(earlier):
+            size = match.dag_size
+            self._work -= size
+            if size > _LARGE or self._work < 0:
+                return None
+            left = match & ~gone[number]
+            if left == match:
+                continue
+            by.append(number)
+            match = left
+            if match == self.none:
+                return by
+        return None
+
+    def _ranges(self, rule: ModelRule) -> dict[str, tuple[int, int]]:
+        """The ranges outside of which a rule matches nothing, of fields that nothing changes in between."""
+        found = {}
+        for step in rule.steps:
+            if isinstance(step, In) and not step.negated and step.ranges and step.field not in _MARKS:
+                found[step.field] = step.ranges[0][0], step.ranges[-1][1]
+            elif isinstance(step, Named) and not (step.negated or step.prefix):
+                known = self._names.setdefault(step.field, self._mentioned(step.field))
+                found[step.field] = (known[step.name],) * 2
+        return found
 
     # -- what leaves a chain
 
@@ -176,6 +237,9 @@ class _Shadows:
         if chain.name not in self._ended:
             live, ended = self.every, self.none
             for number, rule in enumerate(chain.rules, 1):
+                if live.dag_size > _LARGE:  # what ends here is not known, so that nothing counts as taken
+                    ended = self.none
+                    break
                 match, sure = self._match(rule, (chain.name, number))
                 leaves, ends = self._leaves(rule, depth + 1)
                 if sure:
@@ -188,12 +252,16 @@ class _Shadows:
 
     def _match(self, rule: ModelRule, place: tuple[str, int]) -> tuple[Packets, bool]:
         """The packets that a rule may match, and whether it matches all of them."""
+        known = self._matches.get(place)
+        if known is not None:
+            return known
         found, sure = self.every, True
         for number, step in enumerate(rule.steps):
             if isinstance(step, Depends):
                 sure = False
             elif not isinstance(step, ACTIONS):
                 found &= self._holds(step, (*place, number))
+        self._matches[place] = found, sure
         return found, sure
 
     def _holds(self, condition: Any, place: tuple[object, ...]) -> Packets:
@@ -210,28 +278,30 @@ class _Shadows:
             return ~found if condition.negated else found
         if isinstance(condition, In | Masked | AnyBit):
             if condition.field in _MARKS and self._marks:
-                return self._variable(f"{place}")
+                return self._variable(f"{self._place} {place}")
             found = self._number(condition)
             has = self._variable(f"has {_TOGETHER.get(condition.field, condition.field)}")
             return has & (~found if condition.negated else found)
         if self._marks and isinstance(condition, ReversePath):
-            return self._variable(f"{place}")  # a mark that changes in between may change the answer
+            return self._variable(
+                f"{self._place} {place}"
+            )  # a mark that changes in between may change the answer
         found = self._variable(repr(replace(condition, negated=False)))
         return ~found if condition.negated else found
 
-    def _variable(self, name: str) -> Packets:
-        if name not in self._variables:
-            own = f"v{len(self._variables)}"
-            self._bdd.declare(own)
-            self._variables[name] = self._bdd.var(own)
-        return self._variables[name]
-
     def _bits(self, field: str) -> list[Packets]:
         """The bits of a field, the least significant one first."""
-        width = Family.IPV6.bits if field in _ADDRESSES else _WIDTH
+        width = self._width if field in _ADDRESSES else _WIDTHS.get(field, _WIDTH)
         return [self._variable(f"{field} {bit}") for bit in range(width - 1, -1, -1)][::-1]
 
     def _number(self, condition: In | Masked | AnyBit) -> Packets:
+        key = self._width, condition
+        found = self._known.numbers.get(key)
+        if found is None:
+            found = self._known.numbers[key] = self._found(condition)
+        return found
+
+    def _found(self, condition: In | Masked | AnyBit) -> Packets:
         bits = self._bits(condition.field)
         if isinstance(condition, AnyBit):
             found = self.none

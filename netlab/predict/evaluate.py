@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from netlab.model.family import Family
@@ -37,6 +38,7 @@ from netlab.predict.rules import (
     Verdict,
     VerdictMap,
 )
+from netlab.predict.selection import candidates
 
 #: Jumps deeper than this the kernel refuses to load (NFT_JUMP_STACK_SIZE).
 DEEPEST: Final = 16
@@ -164,6 +166,10 @@ def value_of(name: str, passage: Passage) -> Value:
     return _FIELDS[name](passage)
 
 
+def _value_at(passage: Passage, name: str) -> Value:
+    return _FIELDS[name](passage)
+
+
 def holds(condition: Condition, passage: Passage) -> bool | None:
     """Whether a condition holds for a packet; None: the packet does not tell."""
     if isinstance(condition, In):
@@ -238,10 +244,7 @@ def run_chain(table: ModelTable, base: ModelChain, passage: Passage) -> Ended:
 
 def _run(table: ModelTable, chain: ModelChain, passage: Passage, depth: int) -> Ended | None:
     """Run a chain's rules; None at its end, or after a return."""
-    number = 0
-    while number < len(chain.rules):
-        rule = chain.rules[number]
-        number += 1
+    for number, rule in candidates(chain, partial(_value_at, passage)):
         verdict, ended = _rule(table, chain, rule, number, passage)
         if ended is not None:
             return ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from struct import Struct
@@ -119,6 +119,19 @@ def look_up(table: Mapping[int, T], number: int) -> T | None:
         return table.get(number)
     found: T | None = number.look_up(table)
     return found
+
+
+def one_answer(key: Hashable, code: Callable[[], T], *numbers: int) -> T:
+    """What ``code`` returns, which looks at these numbers; they need not be known.
+
+    ``key``: everything else that ``code`` looks at. For numbers that are not known, ``code`` is asked about
+    all of them at once, and what it returns must be hashable.
+    """
+    for number in numbers:
+        if not isinstance(number, int):
+            found: T = number.one_answer((key, *(getattr(one, "bits", one) for one in numbers)), code)
+            return found
+    return code()
 
 
 def address_text(family: Family, number: int) -> str:

@@ -164,6 +164,11 @@ class Translate:
     random: bool = False
     family: Family | None = None
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether the kernel chooses an address or a port of a range."""
+        return any(pair is not None and pair[0] != pair[1] for pair in (self.addresses, self.ports))
+
 
 @dataclass(frozen=True, slots=True)
 class SetMark:
@@ -225,6 +230,25 @@ class ModelChain:
     type: str = "filter"
     priority: int = 0
     policy: Literal["accept", "drop"] = "accept"
+    #: kept by :mod:`netlab.predict.selection`
+    selection: Selection | None = field(default=None, repr=False, compare=False)
+
+
+#: a rule with its number in its chain, from 1
+Numbered = tuple[int, ModelRule]
+
+
+@dataclass(slots=True)
+class Selection:
+    """The rules of a chain as they were when it was made: how many, and by the values of fields.
+
+    ``fields``: field → (rules for each value that a rule names, rules that name none), all in the
+    order of the chain.
+    """
+
+    length: int
+    every: list[Numbered]
+    fields: dict[str, tuple[dict[int | str, list[Numbered]], list[Numbered]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

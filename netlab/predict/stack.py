@@ -18,7 +18,7 @@ from netlab.predict.evaluate import Passage
 from netlab.predict.hooks import Crossed, Hooks
 from netlab.predict.host import Namespace
 from netlab.predict.links import InterfaceOf, Links
-from netlab.predict.packet import Packet, address_text
+from netlab.predict.packet import Packet, address_text, one_answer
 from netlab.predict.routes import Query, RouteEntry
 from netlab.predict.rules import Reject
 
@@ -40,6 +40,8 @@ _OF_KIND: Final = {
 _ICMP4: Final = {"ENETUNREACH": (3, 0), "EHOSTUNREACH": (3, 1), "EACCES": (3, 13)}
 _ICMP6: Final = {"ENETUNREACH": (1, 0), "EHOSTUNREACH": (1, 0), "EACCES": (1, 1)}
 _MOST_HOPS: Final = 64
+#: the kinds of routes that lead to the namespace itself
+_OWN: Final = ("local", "broadcast", "anycast")
 #: the first ten bits of link-local addresses
 _LINK_LOCAL: Final = 0x3FA
 #: IPv4's limited broadcast address
@@ -367,15 +369,15 @@ class Stack:
     ) -> Trip:
         """Routing after PREROUTING: to the namespace itself, onward, or nowhere."""
         packet = crossed.packet
-        found = space.routes[packet.family].lookup(
-            Query(packet.src, packet.dst, iif, iif if _of_one_link(packet) else None, packet.mark)
+        found, wrong = one_answer(
+            ("input route", space.name, packet.family, iif, packet.mark),
+            lambda: _input_route(space, packet, iif),
+            packet.src,
+            packet.dst,
         )
-        if packet.family is Family.IPV4 and packet.dst == _TO_ALL:
-            found = RouteEntry(_TO_ALL, 32, "broadcast")
-        wrong = _martian(space, packet, iif, found)
         if wrong:
             return self._lost(trip, packet, route=self._route_words(packet, iif, wrong))
-        if found is not None and found.kind in ("local", "broadcast", "anycast"):
+        if found is not None and found.kind in _OWN:
             trip.shared = found.kind != "local"
             return self._input(space, crossed, iif, trip, physin=physin, mac=mac)
         errno = refusal(found)
@@ -470,6 +472,22 @@ class Stack:
 def _of_one_link(packet: Packet) -> bool:
     """Whether a route must be on the link that the packet came by (rt6_need_strict)."""
     return packet.family is Family.IPV6 and (packet.dst == 1 or packet.dst >> 118 == 0x3FA)
+
+
+def _input_route(space: Namespace, packet: Packet, iif: str) -> tuple[RouteEntry | None, str]:
+    """The route of a packet that came in, and why it is refused for its addresses alone.
+
+    Of a route to the namespace itself only the kind counts, so that those to all of its addresses are one.
+    """
+    found = space.routes[packet.family].lookup(
+        Query(packet.src, packet.dst, iif, iif if _of_one_link(packet) else None, packet.mark)
+    )
+    if packet.family is Family.IPV4 and packet.dst == _TO_ALL:
+        found = RouteEntry(_TO_ALL, 32, "broadcast")
+    wrong = _martian(space, packet, iif, found)
+    if found is not None and found.kind in _OWN:
+        found = RouteEntry(0, 0, found.kind)
+    return found, wrong
 
 
 def _martian(space: Namespace, packet: Packet, iif: str, found: RouteEntry | None) -> str:
