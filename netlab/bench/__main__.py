@@ -27,6 +27,7 @@ from netlab.bench import (
     teardown,
     trace,
 )
+from netlab.bench.against import lines, read
 from netlab.bench.frame import Effort, Result, table
 from netlab.model.errors import MachineError, NothingTested, Unmeasured, UsageError
 
@@ -113,6 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes and fewer rounds")
     parser.add_argument("--seconds", type=float, default=60.0, help="time for each comparison (default: 60)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="print the ratios beside those of an earlier --json, and end with 0 whatever they are",
+    )
     parser.add_argument("--list", action="store_true", help="show the benchmarks and stop")
     options = parser.parse_args(arguments)
     if options.list:
@@ -120,17 +127,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     effort = Effort(rounds=3 if options.quick else 7, seconds=options.seconds, quick=options.quick)
     try:
+        before = read(options.against) if options.against else None
         results, unmeasured = measure(chosen(options.benchmark), effort)
     except UsageError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     if results:
-        print("\n".join(table(results)))
+        print("\n".join(table(results) if before is None else lines(results, before)))
     for name, why in unmeasured.items():
         print(f"{name}: not measured: {why}")
     if options.json:
         options.json.write_text(json.dumps(document(results, unmeasured), indent=2) + "\n")
-    return exit_code(results, unmeasured)
+    return exit_code(results, unmeasured) if before is None else 0
 
 
 if __name__ == "__main__":

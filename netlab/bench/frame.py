@@ -181,12 +181,12 @@ def _scaled(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
 
 
-def _ratio(result: Result) -> str:
+def ratio_text(ratio: float, spread: tuple[float, float] | None, rounds: int) -> str:
     """The median ratio, with the smallest and the largest of several rounds."""
-    if result.spread is None or result.rounds < 2:
-        return f"{result.ratio:.2f}×"
-    low, high = result.spread
-    return f"{result.ratio:.2f}× ({low:.2f} to {high:.2f})"
+    if spread is None or rounds < 2:
+        return f"{ratio:.2f}×"
+    low, high = spread
+    return f"{ratio:.2f}× ({low:.2f} to {high:.2f})"
 
 
 HEADINGS = ("what", "netlab", "yardstick", "", "ratio", "goal", "met")
@@ -199,7 +199,7 @@ def row(result: Result) -> tuple[str, ...]:
         _scaled(result.ours, result.unit),
         _scaled(result.theirs, result.unit),
         result.yardstick,
-        _ratio(result),
+        ratio_text(result.ratio, result.spread, result.rounds),
         str(result.goal),
         "yes" if result.met else "NO",
     )
@@ -207,7 +207,11 @@ def row(result: Result) -> tuple[str, ...]:
 
 def table(results: Sequence[Result]) -> Iterator[str]:
     """The results as lines of aligned text."""
-    rows = [HEADINGS, *map(row, results)]
-    widths = [max(len(cells[i]) for cells in rows) for i in range(len(HEADINGS))]
+    yield from aligned([HEADINGS, *map(row, results)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of as many cells as lines of text, cells below each other."""
+    widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
     for cells in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

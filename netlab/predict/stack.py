@@ -17,6 +17,7 @@ from netlab.predict.connections import Tracked
 from netlab.predict.evaluate import Passage
 from netlab.predict.hooks import Crossed, Hooks
 from netlab.predict.host import Namespace
+from netlab.predict.incoming import OWN, input_route
 from netlab.predict.links import InterfaceOf, Links
 from netlab.predict.packet import Packet, address_text, one_answer
 from netlab.predict.routes import Query, RouteEntry
@@ -40,12 +41,8 @@ _OF_KIND: Final = {
 _ICMP4: Final = {"ENETUNREACH": (3, 0), "EHOSTUNREACH": (3, 1), "EACCES": (3, 13)}
 _ICMP6: Final = {"ENETUNREACH": (1, 0), "EHOSTUNREACH": (1, 0), "EACCES": (1, 1)}
 _MOST_HOPS: Final = 64
-#: the kinds of routes that lead to the namespace itself
-_OWN: Final = ("local", "broadcast", "anycast")
 #: the first ten bits of link-local addresses
 _LINK_LOCAL: Final = 0x3FA
-#: IPv4's limited broadcast address
-_TO_ALL: Final = 0xFFFFFFFF
 _LOOPBACK_ADDRESS: Final = "IPv6 takes no packet from or to ::1 from another machine"
 
 
@@ -371,13 +368,13 @@ class Stack:
         packet = crossed.packet
         found, wrong = one_answer(
             ("input route", space.name, packet.family, iif, packet.mark),
-            lambda: _input_route(space, packet, iif),
+            lambda: input_route(space, packet, iif),
             packet.src,
             packet.dst,
         )
         if wrong:
             return self._lost(trip, packet, route=self._route_words(packet, iif, wrong))
-        if found is not None and found.kind in _OWN:
+        if found is not None and found.kind in OWN:
             trip.shared = found.kind != "local"
             return self._input(space, crossed, iif, trip, physin=physin, mac=mac)
         errno = refusal(found)
@@ -467,46 +464,3 @@ class Stack:
 
     def _route_words(self, packet: Packet, iif: str | None, errno: str) -> str:
         return f"{self._question(packet, iif)}: {ERRORS.get(errno, errno)}"
-
-
-def _of_one_link(packet: Packet) -> bool:
-    """Whether a route must be on the link that the packet came by (rt6_need_strict)."""
-    return packet.family is Family.IPV6 and (packet.dst == 1 or packet.dst >> 118 == 0x3FA)
-
-
-def _input_route(space: Namespace, packet: Packet, iif: str) -> tuple[RouteEntry | None, str]:
-    """The route of a packet that came in, and why it is refused for its addresses alone.
-
-    Of a route to the namespace itself only the kind counts, so that those to all of its addresses are one.
-    """
-    found = space.routes[packet.family].lookup(
-        Query(packet.src, packet.dst, iif, iif if _of_one_link(packet) else None, packet.mark)
-    )
-    if packet.family is Family.IPV4 and packet.dst == _TO_ALL:
-        found = RouteEntry(_TO_ALL, 32, "broadcast")
-    wrong = _martian(space, packet, iif, found)
-    if found is not None and found.kind in _OWN:
-        found = RouteEntry(0, 0, found.kind)
-    return found, wrong
-
-
-def _martian(space: Namespace, packet: Packet, iif: str, found: RouteEntry | None) -> str:
-    """Why a namespace refuses a packet for its addresses alone; empty if it does not (IPv4 only)."""
-    if packet.family is Family.IPV6:
-        return ""
-    if packet.src >> 28 == 0xE or packet.src == _TO_ALL:
-        return "EINVAL"
-    if packet.dst != _TO_ALL and (packet.src >> 24 == 0 or packet.dst >> 24 == 0):
-        return "EINVAL"
-    loopback = [address >> 24 == 127 for address in (packet.src, packet.dst)]
-    if any(loopback) and iif != "lo" and not space.conf("route_localnet", iif):
-        return "EXDEV"
-    own = space.routes[packet.family]
-    if iif != "lo" and packet.src in space.addresses(packet.family) and not space.conf("accept_local", iif):
-        return "EINVAL"
-    strict = space.strictest("rp_filter", iif)
-    if strict and iif != "lo" and found is not None:
-        back = own.lookup(Query(packet.dst, packet.src, mark=0))
-        if back is None or back.kind != "unicast" or (strict == 1 and back.interface != iif):
-            return "EXDEV"
-    return ""
