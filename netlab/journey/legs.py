@@ -7,7 +7,7 @@ answers; see :mod:`netlab.journey.hook_passes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -112,11 +112,13 @@ class Index:
         passes: list[HookPass] = []
         last: HookPass | None = None
         seen: bytes | None = key
+        reached: dict[str, int] = {}  # node → the order of the last pass there: a packet may come again
         while seen is not None:
-            hook_pass = self._next(seen, last, hosts, start, passed=passed)
+            hook_pass = self._next(seen, last, hosts, start, reached, passed=passed)
             if hook_pass is None:
                 break
             seen, last = hook_pass.left, hook_pass
+            reached[hook_pass.node] = hook_pass.order
             if seen is None and not hook_pass.dropped and hook_pass.fragment:
                 last = self._whole(hook_pass)
                 seen = last.left
@@ -124,12 +126,21 @@ class Index:
         return passes
 
     def _next(
-        self, key: bytes, last: HookPass | None, hosts: frozenset[str], start: str | None, *, passed: bool
+        self,
+        key: bytes,
+        last: HookPass | None,
+        hosts: frozenset[str],
+        start: str | None,
+        reached: Mapping[str, int],
+        *,
+        passed: bool,
     ) -> HookPass | None:
         """Where the packet came next: of several copies the one with its id, or to its receiver's port."""
         found: list[HookPass] = []
         for hook_pass in self.entering(key):
             if hook_pass.family != "ip" or hook_pass.node not in hosts or not _follows(last, hook_pass):
+                continue
+            if hook_pass.order <= reached.get(hook_pass.node, -1):
                 continue
             if last is not None and not same_kind(last.entry, hook_pass.entry):
                 continue  # the sender's RST, which follows a SYN that was made by hand
@@ -298,8 +309,6 @@ def _follows(last: HookPass | None, hook_pass: HookPass) -> bool:
         return False
     if hook_pass.node != last.node:
         return last.hook == "postrouting"
-    if hook_pass.order <= last.order:
-        return False
     return last.hook != "postrouting" or last.oif == LOOPBACK_INDEX
 
 
