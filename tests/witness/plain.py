@@ -17,6 +17,7 @@ from netlab.measure.probes import patience
 from netlab.model.flow import Flow
 
 _REQUEST = b"GET /witness HTTP/1.1\r\nHost: witness\r\nConnection: close\r\n\r\n"
+_BEFORE_ANOTHER_SYN = 0.95  #: seconds; the kernel sends a SYN again after one
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.ENOPROTOOPT, errno.EPROTO}
 
 
@@ -65,6 +66,10 @@ class Asking:
         self._connected = False
         #: seconds for the handshake, and again for the answer
         self._patience = patience() * (3 if patiently else 1)
+        if (
+            self._handshake and not patiently
+        ):  # a second SYN would be another packet, to which other rules apply
+            self._patience = min(self._patience, _BEFORE_ANOTHER_SYN)
         self._began = time.monotonic()
         self.found: PlainAnswer | None = None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
