@@ -163,9 +163,9 @@ netlab and by plain sockets in the same node. Three other readings are compared 
 A ping is asked by a raw socket, a flow `via` another node by a socket with a route of its own. Whoever forges
 a source gets no answer: such flows are judged by the other readings alone.
 
-The false words of the runs with seeds 304, 311 and 312 (and an ICMP redirect that was taken for an error, in a
-run before) are mended, each with a test in `tests/lab/measure/test_crafted.py` or `test_icmp_limits.py`. In run 311
-two labs stood still at a packet that came back to a host; `test_routing_loop.py` holds that mend.
+The false words of the runs with seeds 304, 311 and 312 (and, before, an ICMP redirect that was taken for an
+error) are mended, each with a test in `tests/lab/measure/test_crafted.py` or `test_icmp_limits.py`. In run
+311, two labs stood still at a packet that came back to a host: mended, see `test_routing_loop.py`.
 
 A disagreement is asked again, alone, and reduced to the fewest rules that show it. This page is what the runs
 below wrote.
