@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    first, second = sides(args)
+    first, second = sides(args, "diff")
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)
     flows = None
@@ -119,8 +119,8 @@ def _item(side: Side, predicted: bool) -> Item[Column]:
     return Item(label, here, parcel, opened)
 
 
-def sides(args: argparse.Namespace) -> tuple[Side, Side]:
-    """Both sides; raises UsageError unless the command line says exactly two."""
+def sides(args: argparse.Namespace, verb: str) -> tuple[Side, Side]:
+    """Both sides; ``verb`` is for messages. Raises UsageError unless the command line says exactly two."""
     standing = _standing(args)
     if standing is not None:
         return standing
@@ -130,7 +130,7 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
         one, other = (_side(" ".join(files), variants[0][1], files) for files in groups)
         return one, other
     if len(groups) != 1:
-        raise UsageError("diff compares two files, or two variants of one")
+        raise UsageError(f"{verb} compares two files, or two variants of one")
     chosen = [one for one in args.choice if one != ALL]
     if len(variants) == 1 and (args.engine or args.firewall or args.daemon or chosen):
         (_, changed), written = variants[0], _as_written(args)
@@ -139,7 +139,7 @@ def sides(args: argparse.Namespace) -> tuple[Side, Side]:
         variants = list(every_way(variants, groups[0]))
     if len(variants) != 2:
         raise UsageError(
-            f"diff compares two variants, and these are {len(variants)}: give two --engine, two --firewall,"
+            f"{verb} compares two variants, and these are {len(variants)}: give two --engine, two --firewall,"
             " two --choice, --daemon KEY=both, or one of them to compare it with the file as it is written"
         )
     one, other = (_side(label, chosen, groups[0]) for label, chosen in variants)

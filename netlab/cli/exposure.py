@@ -74,7 +74,7 @@ def _both(args: argparse.Namespace) -> tuple[Side, Side] | None:
     variants = sum(1 for _ in variants_of(args))
     if len(args.files) + bool(args.merged) < 2 and variants < 2:
         return None
-    return sides(args)
+    return sides(args, "exposure")
 
 
 def _compare(args: argparse.Namespace, both: tuple[Side, Side]) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from netlab.exposure.bits import Bits
 from netlab.exposure.diagrams import Packets
@@ -28,10 +27,12 @@ from netlab.predict.evaluate import (
 )
 from netlab.predict.exchange import NotPredicted
 from netlab.predict.rules import (
+    ENDING,
     AnyBit,
     Condition,
     CopyMark,
     Depends,
+    EndWord,
     In,
     Lookup,
     Masked,
@@ -88,7 +89,7 @@ class Said:
     hook: str
     type: str
     priority: int
-    word: Literal["accept", "drop", "reject"]
+    word: EndWord
     by: tuple[tuple[RuleName, Packets], ...]
 
 
@@ -292,7 +293,7 @@ class SetChains:
                 parts, missed = self._mapped(step, passage, packets)
                 self._add(after, self._changes(passage), missed)
             elif isinstance(step, Verdict):
-                parts = [(step, packets)]
+                parts = [(step if _goes_on(verdict) else verdict, part) for verdict, part in parts]
             elif isinstance(step, Reject):
                 ended = Ended("reject", reject=step)
             elif isinstance(step, Translate):
@@ -308,7 +309,7 @@ class SetChains:
         now = self._changes(passage)
         for verdict, part in parts:
             self._apply(now, passage)
-            if verdict is not None and verdict.word in ("accept", "drop"):
+            if verdict is not None and verdict.word in ENDING:
                 yield verdict, Ended(verdict.word), part
             else:
                 yield verdict, ended, part
@@ -390,6 +391,11 @@ class SetChains:
         for part in element:
             found &= self._holds(part, passage)
         return found
+
+
+def _goes_on(verdict: Verdict | None) -> bool:
+    """Whether a rule goes on after a verdict that a map gave."""
+    return verdict is None or verdict.word == "continue"
 
 
 def _asks_mac(step: object, passage: Passage) -> bool:

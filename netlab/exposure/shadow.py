@@ -18,6 +18,7 @@ from netlab.predict.evaluate import ACTIONS, DEEPEST, RuleName
 from netlab.predict.host import Namespace
 from netlab.predict.predictor import Predictor
 from netlab.predict.rules import (
+    ENDING,
     AnyBit,
     CopyMark,
     Depends,
@@ -220,7 +221,7 @@ class _Shadows:
             if isinstance(step, Reject) or (isinstance(step, Translate) and step.family is None):
                 return self.every, self.every
             if isinstance(step, Verdict):
-                if step.word in ("accept", "drop"):
+                if step.word in ENDING:
                     return self.every, self.every
                 if step.word == "return":
                     leaves = self.every

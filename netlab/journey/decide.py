@@ -63,7 +63,7 @@ def decide(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology)
 
 def _is_answer(hook_pass: HookPass, result: ProbeResult, paths: PacketPaths) -> bool:
     """Whether a packet went from the target back to the origin."""
-    if any(hook_pass is one for one in (*paths.back, *paths.returned)):
+    if any(hook_pass is one for one in (*paths.back, *paths.returned, *paths.errors)):
         return True
     if hook_pass.key is None or any(hook_pass is one for one in (*paths.forth, *paths.proxied)):
         return False

@@ -89,7 +89,8 @@ def stopped(paths: PacketPaths) -> HookPass | None:
         for hook_pass in passes:
             if hook_pass.dropped or (hook_pass is passes[-1] and hook_pass.taken):
                 return hook_pass
-    return next((hook_pass for hook_pass in (*paths.switched, *paths.lost) if hook_pass.dropped), None)
+    others = (*paths.switched, *paths.lost, *paths.errors)
+    return next((hook_pass for hook_pass in others if hook_pass.dropped), None)
 
 
 def find_paths(
@@ -112,7 +113,8 @@ def find_paths(
         last = paths.proxied or paths.forth
         final = (last[-1].left or last[-1].key) if last else result.key
         if final is not None:
-            paths.back = index.follow(reverse(final), hosts, _end(last))
+            # A node that pings its own address answers with the addresses of the request.
+            paths.back = index.follow(reverse(final), hosts, _end(last), other=last)
         if paths.proxied and (end := paths.forth[-1].left) is not None:
             paths.returned = index.follow(reverse(end), hosts, _end(paths.forth))
     _jump(paths, index, facts)

@@ -102,19 +102,25 @@ class Index:
         return self._by_exit.get(key, ())
 
     def follow(
-        self, key: bytes, hosts: frozenset[str], start: str | None = None, *, passed: bool = False
+        self,
+        key: bytes,
+        hosts: frozenset[str],
+        start: str | None = None,
+        *,
+        passed: bool = False,
+        other: Sequence[HookPass] = (),
     ) -> list[HookPass]:
         """The path of the first packet with this key, through the IP hooks of ``hosts``.
 
         ``start``: the host in which it began, if known. ``passed``: it is known to have arrived, so it is not
-        one of the dropped copies.
+        one of the dropped copies. ``other``: hook passes of another packet, which may have the same key.
         """
         passes: list[HookPass] = []
         last: HookPass | None = None
         seen: bytes | None = key
         reached: dict[str, int] = {}  # node → the order of the last pass there: a packet may come again
         while seen is not None:
-            hook_pass = self._next(seen, last, hosts, start, reached, passed=passed)
+            hook_pass = self._next(seen, last, hosts, start, reached, passed=passed, other=other)
             if hook_pass is None:
                 break
             seen, last = hook_pass.left, hook_pass
@@ -134,6 +140,7 @@ class Index:
         reached: Mapping[str, int],
         *,
         passed: bool,
+        other: Sequence[HookPass],
     ) -> HookPass | None:
         """Where the packet came next: of several copies the one with its id, or to its receiver's port."""
         found: list[HookPass] = []
@@ -144,6 +151,8 @@ class Index:
                 continue
             if last is not None and not same_kind(last.entry, hook_pass.entry):
                 continue  # the sender's RST, which follows a SYN that was made by hand
+            if any(hook_pass is one for one in other):
+                continue
             if last is None:
                 if hook_pass.node == start or start is None:
                     return hook_pass

@@ -279,6 +279,11 @@ def _timeout(journey: Journey) -> str:
             by = decision_words(decision)
             return f"The connection was accepted; later packets were dropped in {hook} by {by}."
         if not any(dropped_at(leg.hooks) for leg in journey.replies):
+            if decision.direction == "reply":  # an ICMP error
+                where = f"{hook} of {decision.node}"
+                return (
+                    f"It was answered, and the answer was dropped in {where} by {decision_words(decision)}."
+                )
             return f"Dropped in {hook} by {decision_words(decision)}."
         return f"The packet arrived, and its answer was dropped in {hook} by {decision_words(decision)}."
     if decision.kind == "route" and decision.direction == "reply":

@@ -134,6 +134,8 @@ def _timeout(journey: Journey) -> str | None:
             return f"{hook} で、{by}が{whose}パケットを破棄しました。"
     if any(dropped_at(leg.hooks) for leg in journey.replies):
         return f"パケットは届きましたが、{hook} で、{by}がその応答を破棄しました。"
+    if decision.direction == "reply":  # an ICMP error
+        return f"応答はありましたが、{decision.node} の {hook} で、{by}がそれを破棄しました。"
     return None
 
 

@@ -127,14 +127,15 @@ class Harvest:
             result.outcome, result.icmp, result.in_vain = "timeout", None, True
         if result.outcome != "timeout":
             return
-        if isinstance(probe, CraftedProbe):  # what answers a forged source does not come back to the forger
-            if paths.back and not any(hook_pass.dropped for hook_pass in paths.back):
-                self._judge_forged(result, paths, inquiry)
-                return
-            result.icmp = find_error(paths, index)
-            if result.icmp is not None:
-                result.outcome = "unreachable"
-                return
+        # What answers a forged source does not come back to the forger.
+        by_hand = isinstance(probe, CraftedProbe)
+        if by_hand and paths.back and not any(hook_pass.dropped for hook_pass in paths.back):
+            self._judge_forged(result, paths, inquiry)
+            return
+        error = find_error(paths, index)
+        if by_hand and error is not None and stopped(paths) is None:
+            result.outcome, result.icmp = "unreachable", error
+            return
         if result.stray is not None:
             asked = endpoint(probe.flow.address, probe.flow.port or 0)
             where = paths.forth[-1].node if paths.forth else probe.flow.origin

@@ -10,6 +10,7 @@ from typing import Final
 
 from netlab.model.flow import Flow
 from netlab.model.journey import DecidedBy, HookVisit, Journey, Leg, Packet, RuleHit
+from netlab.model.rules import with_sorted_sets
 
 #: a port that Linux chooses for a socket that names none (ip_local_port_range)
 _EPHEMERAL: Final = re.compile(r":(32[89]\d\d|327[7-9]\d|3276[89]|3[3-9]\d{3}|[45]\d{4}|60\d{3})$")
@@ -64,7 +65,7 @@ def _compared(predicted: Journey, measured: Journey, *, known: bool) -> Iterator
 
 def _decided(decision: DecidedBy) -> DecidedBy:
     """The decision in the words of every kernel."""
-    rule = decision.rule
+    rule = _rule_text(decision.rule)
     if decision.kind == "route" and rule is not None:
         rule = rule.replace(*_TURNED_AWAY)
     return replace(decision, reason=None, rule=rule)
@@ -102,7 +103,16 @@ _NO_VISIT: Final = HookVisit("", None, None, Packet("", ""))
 
 
 def _rules(visit: HookVisit) -> list[RuleHit]:
-    return [replace(hit, reason=None) for hit in visit.rules if not _BY_CHANCE.search(hit.rule or "")]
+    return [
+        replace(hit, reason=None, rule=_rule_text(hit.rule))
+        for hit in visit.rules
+        if not _BY_CHANCE.search(hit.rule or "")
+    ]
+
+
+def _rule_text(text: str | None) -> str | None:
+    """A rule with the members of its sets sorted: nft lists them in its own order."""
+    return text and with_sorted_sets(text)
 
 
 def _ends(packet: Packet, *, loose: bool) -> Packet:

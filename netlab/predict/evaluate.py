@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from netlab.model.family import Family
 from netlab.model.trace import Step as TraceStep
@@ -15,11 +15,13 @@ from netlab.predict.host import Namespace
 from netlab.predict.packet import Packet
 from netlab.predict.routes import Query
 from netlab.predict.rules import (
+    ENDING,
     AddressType,
     AnyBit,
     Condition,
     CopyMark,
     Depends,
+    EndWord,
     In,
     Lookup,
     Masked,
@@ -92,7 +94,7 @@ class Passage:
 class Ended:
     """How a base chain ended: ``accept``, ``drop`` or ``reject`` (with the answer), or a translation."""
 
-    word: Literal["accept", "drop", "reject"]
+    word: EndWord
     reject: Reject | None = None
     translate: Translate | None = None
 
@@ -302,6 +304,8 @@ def _act(
             if chosen is None:
                 return None, None  # the lookup fails, so the rule ends here without a trace
             verdict = chosen
+            if chosen.word != "continue":
+                break  # what follows in the rule is not reached
         elif isinstance(step, Verdict):
             verdict = step
         elif isinstance(step, Reject):
@@ -317,7 +321,7 @@ def _act(
             change(step, passage)
     if verdict is not None:
         code = VerdictCode[verdict.word.upper()]
-        if verdict.word in ("accept", "drop"):
+        if verdict.word in ENDING:
             ended = Ended(verdict.word)
     target = verdict.chain if verdict is not None and verdict.chain else None
     passage.steps.append(step_of(table, chain, name.number, code, target))

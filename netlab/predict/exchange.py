@@ -172,11 +172,12 @@ class Exchange:
             return
         back = self._stack.send(space, packet.error(own, *code), route)
         about = back.packet.about
-        if back.fate == "delivered" and back.space is asked.space and about is not None:
+        seen = back.fate == "delivered" or (asked.by_hand and back.forth[-1].hook == "prerouting")
+        if seen and back.space is asked.space and about is not None:
             if about.ends == asked.packet.ends:
                 result.probe.outcome = "unreachable"
                 result.probe.icmp = Icmp(*code, back.packet.source)
-        elif back.fate == "drop":
+        elif back.fate in ("drop", "reject"):
             result.paths.errors = back.forth
 
     def _comes_back(self, asked: Asked, trip: Trip, answer: Packet, paths: PacketPaths) -> bool:
@@ -223,10 +224,14 @@ class Exchange:
         packet = trip.packet
         if packet.protocol == UDP:
             self._error(asked, trip, (3, 3) if packet.family is Family.IPV4 else (1, 4), result)
-        elif self._comes_back(asked, trip, packet.answer(flags=RST | ACK), result.paths):
-            result.probe.outcome, result.probe.errno = "refused", "ECONNREFUSED"
         else:
-            self._turned_away(trip, result)
+            back = self._answer(trip.space, packet.answer(flags=RST | ACK), result.paths)
+            if back is None:
+                self._turned_away(trip, result)
+            elif _arrives(back, asked):
+                result.probe.outcome, result.probe.errno = "refused", "ECONNREFUSED"
+            else:
+                _answer_lost(asked, back, result)
 
     def _ok_if_back(
         self, asked: Asked, trip: Trip, answer: Packet, result: Result, reply: Reply | None
@@ -239,11 +244,7 @@ class Exchange:
         if _arrives(back, asked):
             result.probe.outcome, result.probe.reply = "ok", reply
             return True
-        if back.fate in ("lost", "error"):
-            result.probe.route = back.route or None
-            result.probe.answer_turned_away = bool(back.route)
-            result.probe.silence = back.why
-            result.probe.lost_in = back.forth[-1].node if back.forth else None
+        _answer_lost(asked, back, result)
         return False
 
     def _turned_away(self, trip: Trip, result: Result) -> None:
@@ -466,6 +467,18 @@ def _arrives(back: Trip, asked: Asked) -> bool:
         (answer.src, answer.dst) == (packet.dst, packet.src)
         and ((answer.sport, answer.dport) == (packet.dport, packet.sport) or answer.is_icmp)
     )
+
+
+def _answer_lost(asked: Asked, back: Trip, result: Result) -> None:
+    """Note why an answer is lost, if no rule dropped it."""
+    if back.fate not in ("lost", "error"):
+        return
+    probe, end = result.probe, back.forth[-1] if back.forth else None
+    probe.route, probe.answer_turned_away = back.route or None, bool(back.route)
+    probe.silence, probe.lost_in = back.why, end.node if end else None
+    if asked.by_hand and end is not None and end.hook == "postrouting" and back.space is not None:
+        out = next((name for name, index in back.space.indexes.items() if index == end.oif), "?")
+        probe.silence = f"{end.node} sent the answer out by {out}, and found no neighbour there to take it"
 
 
 def _reply(found: Receiver, packet: Packet) -> Reply:

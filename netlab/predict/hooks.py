@@ -20,6 +20,10 @@ from netlab.predict.sources import ipv4_source, ipv6_source
 _CONNTRACK: Final = -200
 _NAT_DST, _NAT_SRC = -100, 100
 _FIRST, _LAST = -(1 << 31), 1 << 31
+#: br_netfilter's priority in PREROUTING and FORWARD: it comes after chains of the bridge family with the same
+_BRIDGE_NETFILTER: Final = 0
+#: a hook of the bridge family: all of it, or what comes before or after br_netfilter's IP hooks
+BridgePart = Literal["all", "before", "after"]
 _SIDES: Final[dict[str, Side]] = {
     "prerouting": "dst", "output": "dst", "input": "src", "postrouting": "src",
 }  # fmt: skip
@@ -70,12 +74,17 @@ class Hooks:
         rejected = ended.word == "reject"
         return Crossed(passage.packet, passage.tracked, "reject" if rejected else "drop", ended.reject)
 
-    def bridge(self, passage: Passage, record: list[HookPass]) -> bool:
-        """Take a frame through a hook of the bridge family; whether it goes on."""
+    def bridge(self, passage: Passage, record: list[HookPass], part: BridgePart = "all") -> bool:
+        """Take a frame through a hook of the bridge family, or a part of it; whether it goes on."""
         passage.known = self.known
-        visit = self.visit(passage, "bridge", b"")
-        record.append(visit)
+        if part == "after":
+            visit = record[-1]
+        else:
+            visit = self.visit(passage, "bridge", b"")
+            record.append(visit)
         for table, chain in passage.space.bridge_hook(passage.hook):
+            if part != "all" and (chain.priority > _BRIDGE_NETFILTER) != (part == "after"):
+                continue
             ended = self.run(table, chain, passage)
             if ended.word != "accept":
                 visit.steps += passage.steps

@@ -37,20 +37,16 @@ class TableReader:
         """Read a ``set`` or a ``map``: the words between its braces."""
         tokens = self._tokens(words)
         made = self.sets[name] = NamedSet(mapped=kind == "map")
-        parts: list[Selector] = []
         while tokens:
             tokens.skip_lines()
             if not tokens:
                 return
             word = tokens.take()
             if word in ("type", "typeof"):
-                parts = self._fields(tokens, word)
+                made.fields = self._fields(tokens, word)
             elif word == "elements":
                 tokens.take("=")
-                for element, verdict in elements_of(parts, tokens):
-                    made.elements.append(element)
-                    if verdict is not None:
-                        made.verdicts.append(verdict)
+                self.add_elements(name, tokens)
             elif word in _SET_WORDS:
                 made.dynamic |= "dynamic" in [token.text for token in tokens.statement()]
             else:
@@ -58,6 +54,14 @@ class TableReader:
                 tokens.wrong(
                     f"{word!r} does not belong in a {kind}: expected type, typeof, flags or elements"
                 )
+
+    def add_elements(self, name: str, tokens: Tokens) -> None:
+        """Read elements of a set or a map, in braces."""
+        made = self.sets[name]
+        for element, verdict in elements_of(made.fields, tokens):
+            made.elements.append(element)
+            if verdict is not None:
+                made.verdicts.append(verdict)
 
     def _fields(self, tokens: Tokens, word: str) -> list[Selector]:
         parts = []

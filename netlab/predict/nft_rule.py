@@ -31,6 +31,7 @@ _ALL = (1 << 128) - 1
 class NamedSet:
     """A set or map of a table. ``dynamic``: rules add to it, so that its elements are not known."""
 
+    fields: list[Selector] = field(default_factory=list)
     elements: list[tuple[Named | In, ...]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     mapped: bool = False

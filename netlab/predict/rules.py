@@ -8,7 +8,7 @@ a connection does not determine is a :class:`Depends`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from netlab.model.family import Family
 
@@ -119,6 +119,11 @@ class Never:
 
 
 Condition = In | Masked | AnyBit | Named | Lookup | AddressType | ReversePath | Depends | Never
+
+
+#: how a base chain ends, and the verdicts that end one
+EndWord = Literal["accept", "drop", "reject"]
+ENDING: Final = ("accept", "drop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from netlab.model.family import Family
 from netlab.model.plan import Interface
 from netlab.predict.connections import Tracked
 from netlab.predict.evaluate import Passage
-from netlab.predict.hooks import Crossed, Hooks
+from netlab.predict.hooks import BridgePart, Crossed, Hooks
 from netlab.predict.host import Namespace
 from netlab.predict.incoming import OWN, input_route
 from netlab.predict.links import InterfaceOf, Links
@@ -243,11 +243,10 @@ class Stack:
         here = InterfaceOf(space.name, bridge)
         self._visited(space)
         seen: list[HookPass] = []
-        if not self._hooks.bridge(Passage(space, "prerouting", packet, one.name, mac=frame.mac), seen):
-            trip.switched += seen
-            self._end(trip, "drop", packet, space)
+        calls = space.bridge_calls[packet.family]
+        if not self._at_bridge(frame, "prerouting", packet, trip, seen, "before" if calls else "all"):
             return
-        if not space.bridge_calls[packet.family]:
+        if not calls:
             if target == here and self._taken_up(frame, packet, trip, seen):
                 self._receive(
                     space, packet, bridge, trip, link=self._link(target), mac=frame.mac, hops=frame.hops
@@ -260,7 +259,7 @@ class Stack:
             return
         passage = Passage(space, "prerouting", packet, bridge, physin=one.name, mac=frame.mac)
         crossed = self._cross(passage, trip, self._link(target))
-        if crossed is None:
+        if crossed is None or not self._at_bridge(frame, "prerouting", crossed.packet, trip, seen, "after"):
             return
         new = crossed.packet
         if new.dst != packet.dst:
@@ -279,6 +278,24 @@ class Stack:
             self._routed(space, crossed, bridge, trip, physin=one.name, mac=frame.mac, hops=frame.hops)
         elif target != here and (out := self._port(space, one, target, new, trip)) is not None:
             self._forward_frame(frame, out, target, crossed, trip, seen)
+
+    def _at_bridge(
+        self,
+        frame: _Frame,
+        hook: Literal["prerouting", "forward"],
+        packet: Packet,
+        trip: Trip,
+        seen: list[HookPass],
+        part: BridgePart,
+        out: str | None = None,
+    ) -> bool:
+        """Whether a frame passes a hook of the bridge family, or a part of it."""
+        passage = Passage(frame.space, hook, packet, frame.port.name, out, mac=frame.mac)
+        passes = self._hooks.bridge(passage, seen, part)
+        if not passes:
+            trip.switched += seen
+            self._end(trip, "drop", packet, frame.space)
+        return passes
 
     def _taken_up(self, frame: _Frame, packet: Packet, trip: Trip, seen: list[HookPass]) -> bool:
         """A bridge hands a frame to its own host; whether no rule of the bridge family drops it there."""
@@ -299,29 +316,41 @@ class Stack:
         seen: list[HookPass],
     ) -> None:
         """A bridge passes a frame from port to port, with br_netfilter's IP hooks or without."""
-        space, one, mac, packet = frame.space, frame.port, frame.mac, crossed.packet
-        bridge = str(one.master)
-        passes = self._hooks.bridge(Passage(space, "forward", packet, one.name, out.name, mac=mac), seen)
-        trip.switched += seen
-        if not passes:
-            self._end(trip, "drop", packet, space)
+        space, calls = frame.space, frame.space.bridge_calls[crossed.packet.family]
+        part: BridgePart = "before" if calls else "all"
+        if not self._at_bridge(frame, "forward", crossed.packet, trip, seen, part, out.name):
             return
-        if space.bridge_calls[packet.family]:
-            for hook, iif in (("forward", bridge), ("postrouting", None)):
-                passage = Passage(
-                    space, hook, crossed.packet, iif, bridge, crossed.tracked, one.name, out.name, True, mac
-                )
-                passed = self._cross(passage, trip)
-                if passed is None:
-                    return
-                crossed = passed
+        if calls:
+            passed = self._called(frame, "forward", out.name, crossed, trip)
+            if passed is None:
+                trip.switched += seen
+                return
+            crossed = passed
+            if not self._at_bridge(frame, "forward", crossed.packet, trip, seen, "after", out.name):
+                return
+        trip.switched += seen
         after: list[HookPass] = []
-        passes = self._hooks.bridge(Passage(space, "postrouting", packet, None, out.name, mac=mac), after)
+        passage = Passage(space, "postrouting", crossed.packet, None, out.name, mac=frame.mac)
+        passes = self._hooks.bridge(passage, after)
         trip.switched += after
         if not passes:
-            self._end(trip, "drop", packet, space)
+            self._end(trip, "drop", crossed.packet, space)
             return
-        self._onward(space, out, target, crossed.packet, trip, mac, frame.hops)
+        # br_netfilter's POSTROUTING is the last of the bridge's.
+        last = self._called(frame, "postrouting", out.name, crossed, trip) if calls else crossed
+        if last is not None:
+            self._onward(space, out, target, last.packet, trip, frame.mac, frame.hops)
+
+    def _called(
+        self, frame: _Frame, hook: Literal["forward", "postrouting"], out: str, crossed: Crossed, trip: Trip
+    ) -> Crossed | None:
+        """IP's hooks of a frame that a bridge passes on, as br_netfilter calls them."""
+        bridge, one = str(frame.port.master), frame.port.name
+        iif = bridge if hook == "forward" else None
+        passage = Passage(
+            frame.space, hook, crossed.packet, iif, bridge, crossed.tracked, one, out, True, frame.mac
+        )
+        return self._cross(passage, trip)
 
     # -- arriving
 

@@ -139,6 +139,10 @@ class Typist:
             return
         if what == "chain":
             reader.declare(tokens.take(), tokens.block() if tokens else [])
+        elif what in ("set", "map"):
+            reader.read_set(what, tokens.take(), tokens.block())
+        elif what == "element" and not any(chain.rules for chain in reader.table.chains.values()):
+            reader.add_elements(tokens.take(), tokens)
         elif what == "rule":
             chain = reader.table.chains[tokens.take()]
             line = tokens.statement()

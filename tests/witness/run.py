@@ -23,6 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.runs import fewest, revision, save
+
 import netlab
 from netlab.lab.client.instrument import measuring
 from netlab.measure.worker import RemoteSession
@@ -36,7 +38,7 @@ from witness.plain import PlainAnswer
 from witness.quiet import hush
 from witness.readings import Compared, Readings
 from witness.rules import KINDS, ORDINARY, PINGED, CommandFailed, Planted
-from witness.tally import RUNS, Count, page, save
+from witness.tally import RUNS, Count, page
 
 #: sets of rules in one lab
 _SETS = 15
@@ -180,13 +182,15 @@ class Bench:
 
     def shrunk(self, planted: Sequence[Planted], flow: Flow) -> tuple[Sequence[Planted], str]:
         """The fewest of the rules with which the flow is still misjudged."""
-        rules, said = planted, ""
-        for rule in planted:
-            fewer = [other for other in rules if other is not rule]
+        said = ""
+
+        def fails(fewer: Sequence[Planted]) -> bool:
+            nonlocal said
             problem = self.again(fewer, flow)
-            if problem:
-                rules, said = fewer, problem
-        return rules, said
+            said = problem or said
+            return bool(problem)
+
+        return fewest(planted, fails), said
 
 
 class Run:
@@ -304,13 +308,6 @@ def _wait(seconds: float) -> None:
 def _shown(flow: Flow, planted: Sequence[Planted]) -> str:
     rules = "; ".join(f"{rule.node}: {rule.words}" for rule in planted)
     return f"{flow} {flow.family.word} [{rules}]"
-
-
-def revision() -> str:
-    """Of netlab's sources; empty if they are not in a repository."""
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def nft_version(root: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from support.runs import listed, table, total
 
 #: The runs of which docs/witness.md tells.
 RUNS = Path(__file__).parent / "runs.json"
@@ -41,11 +40,6 @@ class Count:
     #: disagreements that were looked at by hand: the witness was wrong, and is mended
     misread: list[str] = field(default_factory=list)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Count:
-        """From the attributes as JSON."""
-        return cls(**{**data, "outcomes": Counter(data["outcomes"])})
-
     def words(self) -> str:
         """One line."""
         return (
@@ -57,36 +51,9 @@ class Count:
         )
 
 
-def load(file: Path = RUNS) -> list[Count]:
-    """The runs so far."""
-    return [Count.from_json(one) for one in json.loads(file.read_text())] if file.exists() else []
-
-
-def save(count: Count, file: Path) -> list[Count]:
-    """Write a run into the file, in place of what it has of the same seed and revision; all runs."""
-    others = [one for one in load(file) if (one.seed, one.revision) != (count.seed, count.revision)]
-    runs = [*others, count]
-    whole = file.with_suffix(".new")  # a run that is broken off leaves the old file or the new one
-    whole.write_text(json.dumps([vars(one) for one in runs], indent=1) + "\n")
-    whole.replace(file)
-    return runs
-
-
-def total(runs: Iterable[Count]) -> Count:
-    """The sum of several runs."""
-    summed = Count()
-    for run in runs:
-        for one in fields(Count):
-            if one.name not in ("seed", "revision", "nft"):
-                mine, theirs = getattr(summed, one.name), getattr(run, one.name)
-                setattr(summed, one.name, mine + theirs)
-    return summed
-
-
 def page(runs: list[Count]) -> str:
     """docs/witness.md."""
-    count = total(runs)
-    outcomes = "\n".join(f"| `{name}` | {number} |" for name, number in sorted(count.outcomes.items()))
+    count = total(Count, runs)
     each = "\n".join(
         f"| {run.seed} | `{run.revision}` | {run.nft} | {run.flows} | {run.rulesets} | {run.labs} "
         f"| {len(run.false)} | {len(run.once)} | {run.unmeasured} | {run.undecided} |"
@@ -117,7 +84,7 @@ with iptables or nft in `filter`, `raw` and `mangle`, and none that hide from a 
 
 | outcome | flows |
 |---|---|
-{outcomes}
+{table(count.outcomes)}
 
 ## Runs
 
@@ -127,24 +94,20 @@ with iptables or nft in `filter`, `raw` and `mangle`, and none that hide from a 
 
 ## False
 
-{_listed(count.false)}
+{listed(count.false)}
 
 ## The witness was wrong
 
-{_listed(count.misread)}
+{listed(count.misread)}
 
 ## Not seen again
 
-{_listed(count.once)}
+{listed(count.once)}
 
 ## Unmeasured
 
-{_listed(count.hidden[:_SHOWN])}
+{listed(count.hidden[:_SHOWN])}
 """
-
-
-def _listed(lines: Iterable[str]) -> str:
-    return "\n".join(f"* {line}" for line in lines) or "None."
 
 
 _HEAD = """# The witness

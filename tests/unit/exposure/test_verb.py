@@ -101,7 +101,7 @@ def test_two_files_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (("--to", "htpd"), "did you mean httpd"),
         (("--to", "198.51.100.1/40"), "198.51.100.1/40"),
         (("--engine", "docker-99"), "docker-99"),
-        ((SEED, SEED), "diff compares"),
+        ((SEED, SEED), "exposure compares"),
         (("-4", "-6"), "not allowed with"),
     ],
 )
