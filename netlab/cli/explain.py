@@ -6,26 +6,27 @@ import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli.output import print_json
-from netlab.cli.probe import flows_of, question
+from netlab.cli.probe import flows_of, predicted_question, question
 from netlab.journey.sentence import sentence
 from netlab.lab.explain import explain
+from netlab.model.outcome import UNKNOWN
+from netlab.predict.explain import explain as predicted
 from netlab.view.console import console
 from netlab.view.journey import summary
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from netlab.cli.documents import AdviceDocument, ExplainDocument, ExplanationDocument
     from netlab.journey.advise import Advice
-    from netlab.lab.explain import Explanation
+    from netlab.journey.explain import Explanation
 
 
 def run(args: argparse.Namespace) -> int:
     """Explain each flow; returns the exit code."""
-    client, texts = question(args)
     found = []
-    for flow in flows_of(client.plan, texts, args):
-        explanation = explain(client, flow)
+    for explanation in _explanations(args):
         found.append(explanation)
         if not args.json:
             _show(explanation)
@@ -33,9 +34,19 @@ def run(args: argparse.Namespace) -> int:
         document: ExplainDocument = {"explanations": [_document(explanation) for explanation in found]}
         print_json(document)
     journeys = [journey for one in found for journey in (one.before, one.after) if journey is not None]
-    if any(journey.outcome == "unmeasured" for journey in journeys):
+    if any(journey.outcome in UNKNOWN for journey in journeys):
         return 3
     return 0 if all(one.proved or not one.rules for one in found) else 1
+
+
+def _explanations(args: argparse.Namespace) -> Iterator[Explanation]:
+    """Of each flow, from a running lab or from a plan alone."""
+    if args.predict:
+        plan, texts = predicted_question(args)
+        yield from (predicted(plan, flow) for flow in flows_of(plan, texts, args))
+    else:
+        client, texts = question(args)
+        yield from (explain(client, flow) for flow in flows_of(client.plan, texts, args))
 
 
 def _show(explanation: Explanation) -> None:
@@ -66,7 +77,7 @@ def _proof(explanation: Explanation) -> None:
     screen = console(sys.stdout)
     after = explanation.after
     if after is not None:
-        screen.print(f"  tried: {summary(after)}")
+        screen.print(f"  {'tried' if after.how == 'measured' else 'then'}: {summary(after)}")
     others = len(explanation.others)
     screen.print(f"  of {explanation.compared} other flows of the matrix {others or 'none'} changed")
     for change in explanation.others:

@@ -74,10 +74,15 @@ def _split(args: argparse.Namespace) -> tuple[str | None, list[tuple[str, int]]]
     return lab, list(_read(texts))
 
 
+def predicted_question(args: argparse.Namespace) -> tuple[Plan, list[tuple[str, int]]]:
+    """The plan of a scenario file or of a running lab, and the flows as written; raises UsageError."""
+    lab, texts = _split(args)
+    return load_plan([lab]) if lab is not None and os.path.exists(lab) else the_lab(lab).plan, texts
+
+
 def _predict(args: argparse.Namespace) -> _Show:
     """Predict the flows, from a scenario file's plan or from a running lab's, and show them."""
-    lab, texts = _split(args)
-    plan = load_plan([lab]) if lab is not None and os.path.exists(lab) else the_lab(lab).plan
+    plan, texts = predicted_question(args)
     said = [name for name in _BY_HAND if getattr(args, name)]
     if said:
         raise UsageError(f"--predict does not know packets made by hand: --{', --'.join(said)}")

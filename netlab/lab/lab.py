@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
     from netlab.exposure.verdict import ExposureVerdict
     from netlab.journey.expect import Verdict
+    from netlab.journey.explain import Explanation
     from netlab.journey.matrix import Column
     from netlab.lab.client.sockets import Listening
-    from netlab.lab.explain import Explanation
     from netlab.lab.options import LabOptions
     from netlab.lab.probe_options import PacketOptions
     from netlab.model.event import Happening

@@ -172,8 +172,11 @@ class Exchange:
             return
         back = self._stack.send(space, packet.error(own, *code), route)
         about = back.packet.about
-        seen = back.fate == "delivered" or (asked.by_hand and back.forth[-1].hook == "prerouting")
-        if seen and back.space is asked.space and about is not None:
+        # What answers a packet made by hand counts as soon as it has left, whoever owns the source address.
+        came = back.fate == "delivered" and back.space is asked.space
+        if asked.by_hand:
+            came = back.fate not in ("drop", "reject")
+        if came and about is not None:
             if about.ends == asked.packet.ends:
                 result.probe.outcome = "unreachable"
                 result.probe.icmp = Icmp(*code, back.packet.source)

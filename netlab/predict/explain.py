@@ -38,7 +38,7 @@ class _Bench:
     def measure(self, flows: Sequence[Flow]) -> Sequence[Journey]:
         return self._predictors[-1].journeys(flows)
 
-    def change(self, advice: Advice) -> Callable[[], None]:
+    def change(self, advice: Advice) -> Callable[[], object]:
         plan = self._predictors[-1].plan
         typed = HostRule(advice.add, _POSITION)
         nodes = (

@@ -167,7 +167,7 @@ def _expression(chance: random.Random, made: Table, hook: str) -> str:
             "ct state new", "ct state established,related", f"meta l4proto tcp ct original proto-dst {port}",
             "ct status dnat", "fib daddr type local",
             "ct state vmap { new : continue, established : accept }",
-            "ct mark 0x7", "meta mark set 0x1",
+            "ct mark 0x7",
         ]  # fmt: skip
         if hook in ("prerouting", "input", "forward"):
             known += ['iifname "ext0"', 'iifname != "br-*"', "fib saddr . iif oif missing"]
