@@ -80,6 +80,7 @@ PARTS = {
         "architecture",
         "threats",
         "torture",
+        "agree",
         "witness",
         "benchmarks",
     ),
