@@ -30,6 +30,7 @@ from netlab.model.event import (
     HostReboot,
     Neighbour,
     NetworkCreate,
+    NetworkReload,
     NetworkRemove,
 )
 from netlab.model.plan import Sysctl
@@ -119,12 +120,15 @@ class SeveralEngines:
             case NetworkRemove(name):
                 facts = self._facts(state)
                 return int(any(network.facts.name == name for network in facts[1].networks))
+            case NetworkReload(node=""):
+                return 1
             case (
                 ContainerStop(node=node)
                 | ContainerRestart(node=node)
                 | ContainerRemove(node=node)
                 | Connect(node=node)
                 | Disconnect(node=node)
+                | NetworkReload(node=node)
             ):
                 facts = self._facts(state)
                 return int(any(container.spec.node == node for container in facts[1].containers))

@@ -166,6 +166,13 @@ class HostReboot:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkReload:
+    """``podman network reload`` of one container; of all that run (``--all``) if ``node`` is empty."""
+
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallReload:
     """The host's firewall is reloaded (``firewall-cmd --reload``, ``ufw reload``)."""
 
@@ -224,6 +231,7 @@ Event = (
     | Disconnect
     | DaemonStop
     | DaemonStart
+    | NetworkReload
     | FirewallReload
     | FirewallFlush
     | HostFound
@@ -274,6 +282,8 @@ def words_of(event: Happening) -> str:
             return "the daemon is stopped"
         case DaemonStart():
             return "the daemon is started"
+        case NetworkReload(node):
+            return f"the networks of {node or 'all containers'} are reloaded"
         case FirewallReload():
             return "the firewall is reloaded"
         case FirewallFlush():

@@ -24,6 +24,7 @@ from netlab.model.event import (
     HostFound,
     HostReboot,
     NetworkCreate,
+    NetworkReload,
     NetworkRemove,
     NetworkSpec,
 )
@@ -325,6 +326,8 @@ class _Later:
         if thing in ("daemon", "firewall", "host"):
             if all(name == self.host for kind, name in event_names(event.words) if kind == "host"):
                 yield from _host_event(event)
+        elif thing == "networks":
+            yield from self._reloads(event)
         elif thing == "network":
             yield from self._network_event(verb, self._network(event, rest[1]))
         elif verb in ("connect", "disconnect"):
@@ -337,6 +340,16 @@ class _Later:
         else:
             for replica in self._containers(event, thing):
                 yield _container_event(verb, replica.node)
+
+    def _reloads(self, event: ScenarioEvent) -> Iterator[Event]:
+        """Of one service's containers; without a name, of all on hosts with Podman (others refuse it)."""
+        name = next((name for _, name in event_names(event.words)), "")
+        if name:
+            yield from (NetworkReload(replica.node) for replica in self._containers(event, name))
+            return
+        podmen = [one.name for one in self.scenario.hosts if is_podman(one.engine) or one.beside]
+        if self.host in podmen or not podmen:
+            yield NetworkReload()
 
     def _wish(self, replica: Replica, network: ComposeNetwork) -> EndpointSpec:
         attached = next((a for a in replica.service.networks if a.network == network.key), None)

@@ -9,6 +9,7 @@
     configure daemon [HOST] KEY=VALUE...
     reload|flush firewall [HOST]
     reload|flush rules [HOST]
+    reload networks [CONTAINER]
     reboot host [HOST]
     up|down link NODE INTERFACE
     run NODE COMMAND
@@ -35,7 +36,7 @@ FORMS = {
     "disconnect": ("CONTAINER NETWORK",),
     "create": ("network NETWORK",),
     "configure": ("daemon [HOST] KEY=VALUE...",),
-    "reload": ("firewall [HOST]", "rules [HOST]"),
+    "reload": ("firewall [HOST]", "rules [HOST]", "networks [CONTAINER]"),
     "flush": ("firewall [HOST]", "rules [HOST]"),
     "reboot": ("host [HOST]",),
     "up": ("link NODE INTERFACE",),
@@ -106,12 +107,12 @@ def _wrong(words: tuple[str, ...]) -> str | None:
 
 
 def _fits(rest: Sequence[str], form: str) -> bool:
-    """Whether words have a form: its own words, names, ``[HOST]`` that may be left out, a list at the end."""
+    """Whether words have a form: its own words, names, ``[NAME]`` that may be left out, a list at the end."""
     first, *names = form.split()
     if not rest or (not first.isupper() and rest[0] != first):
         return False
     left = rest[1:]
-    if names[:1] == ["[HOST]"]:
+    if names and names[0].startswith("["):
         left = left[1:] if left and "=" not in left[0] else left
         names = names[1:]
     if names and (names[-1].endswith("...") or names[-1] == "COMMAND"):
@@ -135,6 +136,8 @@ def event_names(words: tuple[str, ...]) -> list[tuple[str, str]]:
             return [("node", names[0])]
         case "network":
             return [("network", names[0])]
+        case "networks":
+            return [("container", name) for name in names]
         case "CONTAINER":
             return [("container", thing), *(("network", name) for name in names)]
     return [("host", word) for word in names if "=" not in word]

@@ -25,6 +25,7 @@ from netlab.model.event import (
     Event,
     FirewallFlush,
     NetworkCreate,
+    NetworkReload,
     NetworkRemove,
     NetworkSpec,
 )
@@ -120,6 +121,8 @@ class Podman:
                 )
             case Disconnect(node, network):
                 self.call("network", "disconnect", _network(network), self.containers[node])
+            case NetworkReload(node):
+                self.call("network", "reload", self.containers[node] if node else "--all")
             case FirewallFlush():
                 for family in FAMILIES:
                     for table in ("filter", "nat"):

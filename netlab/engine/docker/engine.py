@@ -34,6 +34,7 @@ from netlab.model.event import (
     HostFound,
     HostReboot,
     NetworkCreate,
+    NetworkReload,
     NetworkRemove,
     NetworkSpec,
 )
@@ -168,6 +169,8 @@ class DockerEngine:
                 containers.connect(state, rules, _known(state, node), request)
             case Disconnect(node, network):
                 containers.disconnect(state, rules, _known(state, node), network)
+            case NetworkReload():
+                raise Refused("event", "", "only Podman reloads networks; restart the daemon instead")
             case DaemonStop():
                 if not state.daemon.live_restore:
                     for container in state.containers.values():

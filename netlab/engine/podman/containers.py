@@ -193,6 +193,38 @@ def _leave(state: HostState, rules: Firewaller, container: Container, endpoint: 
         networks.lower_bridge(state, network)
 
 
+def reload(state: HostState, rules: Firewaller, named: Container | None) -> None:
+    """``podman network reload`` of a container, or of all that run, in an order that is left to chance.
+
+    What is there is torn down and set up again, with the same addresses: rules that others have deleted come
+    back, at the end. Links are new, and so is the bridge of a network without another container.
+    """
+    if named is None:
+        running = [one for one in state.containers.values() if one.running and one.endpoints]
+        for container in in_some_order(state, running):
+            _reload(state, rules, container)
+        return
+    if not named.running:
+        reason = "cannot reload network unless container network has been configured"
+    elif not named.endpoints:
+        reason = f"container {named.spec.id} network is not configured, refusing to reload"
+    else:
+        _reload(state, rules, named)
+        return
+    raise Refused("container", named.spec.node, f"{reason}: container state improper")
+
+
+def _reload(state: HostState, rules: Firewaller, container: Container) -> None:
+    kept = {endpoint.spec.network: endpoint for endpoint in container.endpoints}
+    for endpoint in kept.values():
+        _leave(state, rules, container, endpoint)
+    for wish in in_some_order(state, [wish for wish in container.wishes if wish.network in kept]):
+        network, old = state.networks[wish.network], kept[wish.network]
+        for family, address in old.addresses.items():
+            network.leases[family].take(str(address), container.spec.id)
+        _join(state, rules, container, wish, old.ifname, old.addresses)
+
+
 def connect(state: HostState, rules: Firewaller, container: Container, given: EndpointSpec) -> None:
     """``podman network connect`` of a container that exists."""
     node, wish = container.spec.node, _wish(given)

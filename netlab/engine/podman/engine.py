@@ -34,6 +34,7 @@ from netlab.model.event import (
     HostFound,
     HostReboot,
     NetworkCreate,
+    NetworkReload,
     NetworkRemove,
 )
 from netlab.model.family import Network
@@ -112,6 +113,8 @@ class PodmanEngine:
                 containers.connect(state, rules, _known(state, node), wish)
             case Disconnect(node, network):
                 containers.disconnect(state, rules, _known(state, node), network)
+            case NetworkReload(node):
+                containers.reload(state, rules, _known(state, node) if node else None)
             case FirewallFlush():
                 for tables in state.tables.values():
                     tables.flush_table("filter")

@@ -110,18 +110,29 @@ def _neighbours(spec: ContainerSpec, made: list[Published]) -> list[Published]:
 def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwork] = ()) -> None:
     """Raise :class:`Refused` as Podman does for a port that another socket of the host has.
 
-    ``joins`` are the networks that it is about to join: aardvark-dns is at their gateways before conmon asks.
+    ``joins`` are the networks that it is about to join: aardvark-dns is to be at their gateways, too.
+    Podman 4 starts it before the ports are bound, Podman 5 behind them, so there it is aardvark-dns that fails.
     """
     taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
     taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
     taken += [(protocol, port, address) for protocol, address, port in state.neighbour.listening]
+    protocols: tuple[Protocol, ...] = ("udp", "tcp") if state.traits.newer_dns else ("udp",)
+    later: list[tuple[Protocol, int, str]] = []
     for network in {one.name: one for one in (*state.networks.values(), *joins)}.values():
         if network.dns and (network.index is not None or network in joins):
-            protocols: tuple[Protocol, ...] = ("udp", "tcp") if state.traits.newer_dns else ("udp",)
-            taken += [(p, 53, str(network.gateway(family))) for p in protocols for family in network.families]
+            found = taken if network.index is not None or not state.traits.newer_dns else later
+            found += [(p, 53, str(network.gateway(family))) for p in protocols for family in network.families]
     for one in _sockets(container):
-        for protocol, port, address in taken:
+        for protocol, port, address in (*taken, *later):
             if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):
+                if (protocol, port, address) in later:
+                    raise Refused(
+                        "container",
+                        container.spec.node,
+                        "netavark: error while applying dns entries: aardvark-dns failed to start: Error "
+                        f"starting server failed to bind {protocol} listener on {address}:{port}: IO error: "
+                        "Address already in use (os error 98)",
+                    )
                 kind = f"{protocol}{Family.of(one.address)}"
                 shown = "" if one.address == Family.IPV4.any else one.address
                 raise Refused(

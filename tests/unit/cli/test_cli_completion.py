@@ -90,7 +90,7 @@ def test_the_words_of_events() -> None:
     assert words("do", "shop", "re") == ["restart", "remove", "reload", "reboot"]
     assert words("do", "shop", "restart", "") == ["daemon", "host", "web"]
     assert words("do", "shop", "restart", "daemon", "") == ["host", "web"]  # what a name is of is not public
-    assert words("do", "shop", "reload", "") == ["firewall", "rules"]
+    assert words("do", "shop", "reload", "") == ["firewall", "networks", "rules"]
     assert words("do", "reboot", "") == ["host"]
     assert words("do", "shop", "down", "link", "w") == ["web"]
     assert words("do", "shop", "run", "host", "") == [":commands"]

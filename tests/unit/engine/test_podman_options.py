@@ -47,6 +47,100 @@ def test_groups_of_ports_are_by_chance(tmp_path: Path) -> None:
     assert "order" in plan.notes[0].text
 
 
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("-4", "cannot listen on the UDP port: listen udp4 :53: bind: address already in use"),
+        (
+            "-5-iptables",
+            "aardvark-dns failed to start: .* failed to bind udp listener on 10.89.0.1:53: IO error",
+        ),
+        ("", "aardvark-dns failed to start: .* failed to bind udp listener on 10.89.0.1:53: IO error"),
+    ],
+)
+def test_port_53_is_aardvarks(engine: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=words):
+        plan_of(tmp_path, 'ports: ["53:53/udp"]', host=engine)
+    assert plan_of(tmp_path, 'ports: ["127.0.0.1:53:53/udp"]', host=engine).publications
+
+
+RELOAD = """
+services:
+  web: {image: busybox, networks: [front], ports: ["80:80"]}
+  app: {image: busybox, networks: [front, back], ports: ["81:80"]}
+  bare: {image: busybox, network_mode: none}
+networks: {front: {}, back: {}}
+x-netlab: {host: {engine: %s}, events: [%s]}
+"""
+
+
+def reloaded(folder: Path, events: str, engine: str = "podman", choice: int = 1) -> Plan:
+    file = folder / "reload.yaml"
+    file.write_text(RELOAD % (engine, events))
+    return load_plan([file], choice=choice)
+
+
+@pytest.mark.parametrize("engine", ["podman-4", "podman-5-iptables", "podman-5-nftables"])
+def test_reload_brings_flushed_rules_back_with_the_same_addresses(engine: str, tmp_path: Path) -> None:
+    before = reloaded(tmp_path, "", engine)
+    after = reloaded(tmp_path, "flush firewall, reload networks", engine)
+    for node in ("web", "app"):
+        own = [(one.name, one.addresses, one.mac) for one in before.node(node).interfaces]
+        assert own == [(one.name, one.addresses, one.mac) for one in after.node(node).interfaces]
+        assert [one.index for one in before.node(node).interfaces] != [
+            one.index for one in after.node(node).interfaces
+        ]
+    assert rules_set(before) == rules_set(after)
+    assert before.publications == after.publications
+
+
+def rules_set(plan: Plan) -> set[tuple[str, str]]:
+    return {
+        (chain.name, rule.text)
+        for ruleset in plan.node("host").rulesets
+        for chain in (
+            ruleset.chains if isinstance(ruleset, NftTable) else [c for t in ruleset.tables for c in t.chains]
+        )
+        for rule in chain.rules
+    }
+
+
+def test_reload_of_one_leaves_the_rules_of_others_as_they_are(tmp_path: Path) -> None:
+    def dnat(events: str) -> list[str]:
+        plan = reloaded(tmp_path, events)
+        return [rule.partition(" jump ")[0] for rule in rules_of(plan, "HOSTPORT-DNAT")]
+
+    assert dnat("") == ["tcp dport 80", "tcp dport 81", "tcp dport 81"]
+    assert dnat("reload networks web") == ["tcp dport 81", "tcp dport 81", "tcp dport 80"]
+    assert dnat("reload networks app") == ["tcp dport 80", "tcp dport 81", "tcp dport 81"]
+
+
+def test_reload_of_all_draws_its_order(tmp_path: Path) -> None:
+    """Two orders of the containers, and each time two of app's networks, after two at its start."""
+    assert reloaded(tmp_path, "reload networks").choices == 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        (
+            "stop web, reload networks web",
+            "cannot reload network unless container network has been configured",
+        ),
+        ("reload networks bare", "network is not configured, refusing to reload: container state improper"),
+        ("reload networks nope", 'there is no container "nope"'),
+    ],
+)
+def test_what_is_not_reloaded(events: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=words):
+        reloaded(tmp_path, events)
+
+
+def test_docker_does_not_reload_networks(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="only Podman reloads networks"):
+        reloaded(tmp_path, "reload networks", "docker-28")
+
+
 def test_all_addresses_of_ipv4_count_as_none(tmp_path: Path) -> None:
     """On a dual-stack network 0.0.0.0 is published by IPv6 as well, without a socket."""
     plan = plan_of(tmp_path, 'ports: ["0.0.0.0:80:80"]', "enable_ipv6: true")

@@ -308,7 +308,7 @@ def test_names_in_events(words: str, names: list) -> None:
     ("text", "says"),
     [
         ("reload", "write it as reload firewall [HOST] or reload rules [HOST]"),
-        ("reload web", 'reload takes "firewall" or "rules", not "web"'),
+        ("reload web", 'reload takes "firewall" or "rules" or "networks", not "web"'),
         ("restart", "write it as restart CONTAINER or restart daemon [HOST]"),
         ("restart daemon a b", "write it as restart daemon [HOST]"),
         ("up link a", "write it as up link NODE INTERFACE"),
