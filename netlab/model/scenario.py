@@ -262,6 +262,11 @@ class Host:
     wsl2_mirrored: bool = False
     #: what of the engine's environment shapes the network
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: ``[network]`` of Podman's containers.conf
+    containers_conf: Mapping[str, JsonValue] = field(default_factory=dict)
+    conf_positions: Mapping[str, Position] = field(default_factory=dict)
+    #: what has brought the project up; empty: the engine's own
+    compose: Literal["", "docker-compose", "podman-compose"] = ""
     #: which of the ways it is in which what the engine leaves to chance can come out, from 1 on
     choice: int = 1
 

@@ -38,6 +38,11 @@ from netlab.scenario.tree import hint, shown
 
 #: In the place of what a scenario's ``found`` says of a host, until it is compared with the engine's rules.
 UNREAD = HostFound((), written=True)
+#: The network options that Podman's Docker API knows, and what it makes of them (4.3.1, 5.4.2 and 5.8.6).
+_BY_API = {
+    "com.docker.network.bridge.name": "com.docker.network.bridge.name",
+    "com.docker.network.driver.mtu": "mtu",
+}
 #: Network modes that do not name a network of the scenario.
 _MODES = ("host", "none", "bridge")
 
@@ -57,7 +62,9 @@ def replicas(scenario: Scenario, service: Service) -> list[Replica]:
 
     Compose joins the parts of a container's name with hyphens, podman-compose with underscores.
     """
-    between = "_" if is_podman(service.engine or scenario.host(service.host).engine) else "-"
+    host = scenario.host(service.host)
+    podman_compose = is_podman(service.engine or host.engine) and host.compose != "docker-compose"
+    between = "_" if podman_compose else "-"
     found = []
     for number in range(1, service.replicas + 1):
         node = service.name if service.replicas == 1 else f"{service.name}-{number}"
@@ -142,7 +149,7 @@ def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> Netw
         name=network.name,
         id=digest("network", owner, network.name, host),
         driver=network.driver,
-        driver_opts=network.driver_opts,
+        driver_opts=_driver_opts(scenario, network, host),
         pools=network.pools,
         internal=network.internal,
         enable_ipv4=network.enable_ipv4,
@@ -150,6 +157,19 @@ def network_spec(scenario: Scenario, network: ComposeNetwork, host: str) -> Netw
         label=network.key,
         engine=_owner(scenario, network, host),
     )
+
+
+def _driver_opts(scenario: Scenario, network: ComposeNetwork, host: str) -> Mapping[str, str]:
+    """What docker-compose asks Podman's Docker API for is isolated, whatever else it asks."""
+    on = scenario.host(host)
+    theirs = is_podman(_owner(scenario, network, host) or on.engine) and on.compose == "docker-compose"
+    if not theirs or network.external:
+        return network.driver_opts
+    for key in network.driver_opts:
+        if key not in _BY_API:
+            what = f"docker-compose asks Podman's Docker API, which ignores the network option {shown(key)}"
+            raise ScenarioError([Problem(network.position, f"networks.{network.key}: {what}")])
+    return {**{_BY_API[key]: value for key, value in network.driver_opts.items()}, "isolate": "true"}
 
 
 def _owner(scenario: Scenario, network: ComposeNetwork, host: str) -> str:

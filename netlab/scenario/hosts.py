@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from netlab.model.engine_names import kind_of
+from netlab.model.engine_names import is_podman, kind_of
 from netlab.model.problem import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
@@ -18,6 +18,7 @@ from netlab.model.scenario import (
     TenantBridge,
 )
 from netlab.scenario.addresses import interface_address
+from netlab.scenario.containers_conf import read_containers_conf
 from netlab.scenario.daemon import DAEMON
 from netlab.scenario.netlab_shapes import FIREWALL, wrong_engine
 from netlab.scenario.nft_order import NftTables
@@ -95,6 +96,9 @@ def _host(
     path = "x-netlab.host" if alone and name == "host" else f"x-netlab.hosts.{name}"
     daemon, positions = _daemon(value.get("daemon"), overrides.daemon, report)
     engine, beside = _engines(path, value, overrides.engine, report)
+    conf = value.get("containers_conf")
+    settings, podman = read_containers_conf(path, conf, beside or engine, overrides.engine, report)
+    engine, beside = (engine, podman) if beside else (podman, "")
     firewall = _firewall(value.get("firewall"), overrides.firewall, read_file, report)
     found = _found(path, value.get("found"), overrides, read_file, report)
     sysctls, bridges, proxy = value.get("sysctls"), value.get("bridges"), value.get("proxy")
@@ -106,6 +110,9 @@ def _host(
         beside=beside,
         daemon=daemon,
         daemon_positions=positions,
+        containers_conf=settings,
+        conf_positions={key: entry.position for key, entry in (conf.pairs() if conf is not None else ())},
+        compose=_compose(path, value.get("compose"), beside or engine, overrides.engine, report),
         firewall=firewall,
         found=found,
         interfaces=_mirrored(value, _interfaces(path, value, alone, report)),
@@ -163,6 +170,19 @@ def _engine(value: Value | None, override: str | None, report: Report) -> str:
             report.add((OptionName("engine"), 1, 1), f"unknown engine {wrong}")
         return override
     return value.text if value is not None else "docker"
+
+
+def _compose(
+    path: str, value: Value | None, engine: str, override: str | None, report: Report
+) -> Literal["", "docker-compose", "podman-compose"]:
+    """What brings the project up; Docker has one way, Podman two."""
+    if value is None:
+        return ""
+    if not is_podman(engine):
+        if value.text == "podman-compose" and override is None:
+            report.add(value.at, f"{path}.compose: podman-compose is Podman's, and the engine is {engine}")
+        return ""
+    return cast(Literal["docker-compose", "podman-compose"], value.text)
 
 
 def _daemon(

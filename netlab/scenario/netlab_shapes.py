@@ -9,6 +9,7 @@ from netlab.model.engine_names import PATTERN, check_engine
 from netlab.model.expectation_words import OUTCOMES, PATHS
 from netlab.scenario.addresses import wrong_interface
 from netlab.scenario.compose_shapes import NAME
+from netlab.scenario.containers_conf import CONTAINERS_CONF
 from netlab.scenario.daemon import ADDRESS, DAEMON, INTERFACE_ADDRESS, SUBNET
 from netlab.scenario.shape import (
     Atom,
@@ -189,6 +190,11 @@ HOST = _record(
             "Docker and Podman on one host, in place of engine; services that name neither are of the first",
         ),
         "daemon": (DAEMON, "daemon.json, its keys and spelling"),
+        "containers_conf": (CONTAINERS_CONF, "[network] of Podman's containers.conf, its keys and spelling"),
+        "compose": (
+            Choice(("docker-compose", "podman-compose")),
+            "what brings the project up: names of containers, and isolation of Podman's networks",
+        ),
         "firewall": (FIREWALL, "the host's own firewall beside the engine's rules"),
         "found": (
             _FOUND,

@@ -7,7 +7,7 @@ with the testbed, whose init they are children of.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,19 @@ events_logger="file"
 class Podman:
     """One installation of Podman on the host of a testbed, with one firewall driver of netavark.
 
-    ``driver`` is empty for a version that has only one. Errors of ``podman`` are :class:`CommandError`.
+    ``driver`` is empty for a version that has only one; ``network`` has more of ``[network]`` in
+    containers.conf. Errors of ``podman`` are :class:`CommandError`.
     """
 
-    def __init__(self, testbed: Testbed, driver: str = "") -> None:
+    def __init__(self, testbed: Testbed, driver: str = "", network: Mapping[str, Any] | None = None) -> None:
         self.testbed = testbed
         #: node → container name, in order of creation
         self.containers: dict[str, str] = {}
         #: the random words → the plan's
         self.names: dict[str, str] = {}
-        chosen = f'[network]\nfirewall_driver="{driver}"\n' if driver else ""
-        self._write("/etc/containers/containers.conf", CONFIG + chosen)
+        chosen = {**(network or {}), **({"firewall_driver": driver} if driver else {})}
+        lines = "".join(f"{key}={_toml(value)}\n" for key, value in chosen.items())
+        self._write("/etc/containers/containers.conf", f"{CONFIG}[network]\n{lines}")
         testbed.run(["mkdir", "-p", NETWORKS, STORE])
         testbed.run(["mount", "-t", "tmpfs", "-o", "mode=700", "store", STORE])
         # crun takes no machine that has version 1 beside it; it makes no cgroup here, whichever there is
@@ -185,6 +187,15 @@ class Podman:
             raise
         self.containers[spec.node] = spec.name
         self.names |= {made: spec.id, made[:12]: spec.id[:12]}
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{json.dumps(key)}={_toml(one)}' for key, one in value.items())}}}"
+    return json.dumps(value)
 
 
 def _network(name: str) -> str:

@@ -171,6 +171,7 @@ def _free_veth(state: HostState) -> str:
 
 def stop(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman stop`` of a container that runs."""
+    container.last_addresses = tuple(str(a) for one in container.named for a in one.addresses.values())
     for endpoint in tuple(container.endpoints):
         _leave(state, rules, container, endpoint)
     container.running = False

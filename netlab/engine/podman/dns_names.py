@@ -28,10 +28,12 @@ def resolvers(state: HostState) -> Iterator[Resolver]:
     """A server at each gateway of every network with DNS that has a bridge."""
     for network in state.networks.values():
         for family in network.families if network.dns and network.index is not None else ():
-            address, host = str(network.gateway(family)), state.host.name
+            address, host, port = str(network.gateway(family)), state.host.name, state.dns_port
             if state.traits.newer_dns:
-                yield Resolver(host, host, 53, 53, (network.name,), address=address, program="aardvark-dns")
+                yield Resolver(
+                    host, host, port, port, (network.name,), address=address, program="aardvark-dns"
+                )
             else:
                 yield Resolver(
-                    host, host, 53, 0, (network.name,), address=address, program="aardvark-dns 1.4"
+                    host, host, port, 0, (network.name,), address=address, program="aardvark-dns 1.4"
                 )

@@ -11,8 +11,8 @@ from netlab.engine.ipam import Pools
 from netlab.engine.podman import containers, facts, networks
 from netlab.engine.podman.firewaller import Firewaller
 from netlab.engine.podman.host_state import Container, HostState
-from netlab.engine.podman.ipam import DEFAULT_POOLS
 from netlab.engine.podman.netavark_table import NetavarkTable
+from netlab.engine.podman.settings import settings_of
 from netlab.engine.podman.traits import Traits
 from netlab.engine.refusal import Refused
 from netlab.engine.state import State
@@ -68,9 +68,10 @@ class PodmanEngine:
         return facts.describe(state.value)
 
     def _first(self, host: Host) -> HostState:
-        default = networks.default()
+        settings = settings_of(host.containers_conf)
+        default = networks.default(settings.default_subnet)
         pools = Pools(
-            DEFAULT_POOLS, tuple(_foreign(host)), [default.subnet(family) for family in default.families]
+            settings.pools, tuple(_foreign(host)), [default.subnet(family) for family in default.families]
         )
         return HostState(
             host=host,
@@ -78,6 +79,7 @@ class PodmanEngine:
             sysctls=Sysctls(host.sysctls),
             tables=tables_of(host),
             pools=pools,
+            dns_port=settings.dns_port,
             networks={default.name: default},
             choice_left=host.choice - 1,
             next_index=2 + len(host.interfaces) + len(host.bridges),

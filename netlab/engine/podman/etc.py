@@ -67,9 +67,9 @@ def _host(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
 def _own(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     if container.spec.network_mode == "none" and state.traits.names_in_hosts:
         yield "127.0.0.1", f"{container.hostname} {container.spec.name}"
-    for endpoint in container.named:
-        for address in endpoint.addresses.values():
-            yield str(address), f"{container.hostname} {container.spec.name}"
+    own = [str(address) for endpoint in container.named for address in endpoint.addresses.values()]
+    for address in own if container.running else container.last_addresses:
+        yield address, f"{container.hostname} {container.spec.name}"
 
 
 def resolv_conf(state: HostState, container: Container) -> str:

@@ -120,6 +120,8 @@ class Container:
     endpoints: list[Endpoint] = field(default_factory=list)
     published: tuple[Published, ...] = ()
     next_index: int = 2
+    #: its addresses when it ran last, which /etc/hosts keeps
+    last_addresses: tuple[str, ...] = ()
     #: the host, as /etc/hosts has it since the last start
     host_address: str = ""
 
@@ -155,6 +157,7 @@ class HostState:
     #: what was read and ignored, and what Podman leaves to chance, in order and once each
     notes: dict[EngineNote, None] = field(default_factory=dict)
     next_index: int = 2
+    dns_port: int = 53  #: aardvark-dns's, at every gateway
     #: what is left of the host's choice for what is yet to be decided, and how many ways there were
     choice_left: int = 0
     choices: int = 1

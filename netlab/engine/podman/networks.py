@@ -10,7 +10,7 @@ from hashlib import sha256
 from netlab.engine.ipam import PoolError
 from netlab.engine.podman import options
 from netlab.engine.podman.host_state import HostState, LiveNetwork
-from netlab.engine.podman.ipam import DEFAULT_SUBNET, Leases
+from netlab.engine.podman.ipam import Leases
 from netlab.engine.refusal import Refused
 from netlab.model.event import NetworkSpec
 from netlab.model.family import Family, Network, bare
@@ -25,11 +25,10 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _NAME_RULE = "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument"
 
 
-def default() -> LiveNetwork:
+def default(subnet: Network) -> LiveNetwork:
     """The network ``podman``: its id is no random one, and it has no DNS."""
-    subnet = ipaddress.ip_network(DEFAULT_SUBNET)
     spec = NetworkSpec(
-        DEFAULT, sha256(DEFAULT.encode()).hexdigest(), pools=(Pool(DEFAULT_SUBNET),), label=DEFAULT
+        DEFAULT, sha256(DEFAULT.encode()).hexdigest(), pools=(Pool(str(subnet)),), label=DEFAULT
     )
     leases = {Family.IPV4: Leases(subnet, subnet[1])}
     return LiveNetwork(spec, "podman0", leases, dns=False, default=True)

@@ -111,7 +111,7 @@ def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwo
     """Raise :class:`Refused` as Podman does for a port that another socket of the host has.
 
     ``joins`` are the networks that it is about to join: aardvark-dns is to be at their gateways, too.
-    Podman 4 starts it before the ports are bound, Podman 5 behind them, so there it is aardvark-dns that fails.
+    Podman 4 starts it before the ports are bound, Podman 5 behind them: there, aardvark-dns fails.
     """
     taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
     taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
@@ -121,7 +121,11 @@ def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwo
     for network in {one.name: one for one in (*state.networks.values(), *joins)}.values():
         if network.dns and (network.index is not None or network in joins):
             found = taken if network.index is not None or not state.traits.newer_dns else later
-            found += [(p, 53, str(network.gateway(family))) for p in protocols for family in network.families]
+            found += [
+                (p, state.dns_port, str(network.gateway(family)))
+                for p in protocols
+                for family in network.families
+            ]
     for one in _sockets(container):
         for protocol, port, address in (*taken, *later):
             if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork, Published
+from netlab.engine.podman.settings import DNS_PORT
 from netlab.engine.podman_4.chains import DNAT, MARK, MASQ, SETMARK, dnat_chain_of
 from netlab.engine.tables import Tables
 from netlab.model.family import Family, endpoint
@@ -14,14 +15,24 @@ def setup(state: HostState, network: LiveNetwork, container: Container, own: End
     """The chains that all ports share, then the rules of every port."""
     for family in own.addresses:
         tables = state.tables[family]
-        _base(tables)
-        if container.published:
-            tables.new_chain("nat", dnat_chain_of(network))
-        for chain, text, reason in _rules(state, network, container, own, family):
-            tables.append("nat", chain, text, reason)
+        base(tables)
+        for text in dns(state, network, family)[:1]:  # UDP alone
+            tables.append("nat", DNAT, text, dns_reason(network))
+        publish(state, network, container, own, family)
 
 
-def _base(tables: Tables) -> None:
+def publish(
+    state: HostState, network: LiveNetwork, container: Container, own: Endpoint, family: Family
+) -> None:
+    """The rules of every port, behind those that are there."""
+    tables = state.tables[family]
+    if container.published:
+        tables.new_chain("nat", dnat_chain_of(network))
+    for chain, text, reason in _rules(state, network, container, own, family):
+        tables.append("nat", chain, text, reason)
+
+
+def base(tables: Tables) -> None:
     """What is there once a container runs, whether or not it publishes anything; it stays for ever."""
     for chain in (SETMARK, MASQ, DNAT):
         tables.new_chain("nat", chain)
@@ -40,6 +51,21 @@ def _base(tables: Tables) -> None:
         tables.append("nat", chain, text, f"what {who} to an address of the host may be for a published port")
 
 
+def dns(state: HostState, network: LiveNetwork, family: Family) -> list[str]:
+    """What leads to aardvark-dns where it has another port than 53: UDP, TCP."""
+    port, gateway = state.dns_port, str(network.gateway(family))
+    to = endpoint(gateway, port)
+    return [
+        f"-d {gateway}/{family.bits} -p {word} -m {word} --dport 53 -j DNAT --to-destination {to}"
+        for word in (("udp", "tcp") if port != DNS_PORT else ())
+    ]
+
+
+def dns_reason(network: LiveNetwork) -> str:
+    """Why there is such a rule."""
+    return f"names of {network.title} are asked at port 53, and aardvark-dns has another one (dns_bind_port)"
+
+
 def teardown(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete the container's rules."""
     for family in own.addresses:
@@ -49,8 +75,11 @@ def teardown(state: HostState, network: LiveNetwork, container: Container, own: 
 
 def teardown_last(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
     """Delete the chain with the network's ports; it is left if the last container published nothing."""
-    for family in own.addresses if container.published else ():
-        state.tables[family].remove_chain("nat", dnat_chain_of(network))
+    for family in own.addresses:
+        for text in dns(state, network, family):
+            state.tables[family].delete("nat", DNAT, text)
+        if container.published:
+            state.tables[family].remove_chain("nat", dnat_chain_of(network))
 
 
 def _rules(

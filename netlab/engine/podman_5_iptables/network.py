@@ -23,7 +23,7 @@ def setup(state: HostState, network: LiveNetwork) -> None:
         tables.insert("filter", FORWARD, _INVALID, "packets of no known connection")
         tables.new_chain("filter", INPUT)
         tables.insert("filter", "INPUT", _JUMP_INPUT, "what containers ask the host")
-        for text in _dns(network, family):
+        for text in _dns(state, network, family):
             tables.append("filter", INPUT, text, f"{network.title} asks the host for names")
 
 
@@ -40,9 +40,9 @@ def _isolate(tables: Tables, network: LiveNetwork) -> None:
     tables.append("filter", ISOLATION_3, f"-j {ISOLATION_2}", reason)
 
 
-def _dns(network: LiveNetwork, family: Family) -> list[str]:
-    subnet = network.subnet(family)
-    return [f"-s {subnet} -p {word} -m {word} --dport 53 -j ACCEPT" for word in ("udp", "tcp")]
+def _dns(state: HostState, network: LiveNetwork, family: Family) -> list[str]:
+    subnet, port = network.subnet(family), state.dns_port
+    return [f"-s {subnet} -p {word} -m {word} --dport {port} -j ACCEPT" for word in ("udp", "tcp")]
 
 
 def teardown(state: HostState, network: LiveNetwork) -> None:
@@ -50,6 +50,6 @@ def teardown(state: HostState, network: LiveNetwork) -> None:
     podman_4.teardown(state, network)
     for family in network.families:
         tables = state.tables[family]
-        for text in _dns(network, family):
+        for text in _dns(state, network, family):
             tables.delete("filter", INPUT, text)
         tables.delete("filter", ISOLATION_3, f"-o {network.bridge} -j DROP")

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
+from netlab.engine.podman.settings import DNS_PORT
+from netlab.engine.podman_4.port import dns_reason
 from netlab.engine.podman_5_nftables.chains import DNAT, SETMARK, chain_of
 from netlab.model.family import Family, endpoint
 
 
 def setup(state: HostState, network: LiveNetwork, container: Container, own: Endpoint) -> None:
-    """Append the rules of every port."""
+    """Insert what leads to aardvark-dns, if it has another port than 53; append the rules of every port."""
     assert state.table is not None
+    for family in own.addresses if state.dns_port != DNS_PORT else ():
+        if not state.table.has(DNAT, text := _dns(state, network, family)):
+            state.table.insert(DNAT, text, dns_reason(network))
     for family in own.addresses if container.published else ():
         state.table.chain(chain_of(network, family, dnat=True))
         for chain, text, reason in _rules(network, container, own, family):
@@ -32,6 +37,13 @@ def teardown_last(state: HostState, network: LiveNetwork, container: Container, 
     for family in own.addresses if state.table is not None else ():
         assert state.table is not None
         state.table.drop_chain(chain_of(network, family, dnat=True))
+        state.table.delete_equal(DNAT, _dns(state, network, family))
+
+
+def _dns(state: HostState, network: LiveNetwork, family: Family) -> str:
+    gateway, ip = str(network.gateway(family)), family.nft
+    to = endpoint(gateway, state.dns_port)
+    return f"{ip} daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 dnat {ip} to {to}"
 
 
 def _rules(

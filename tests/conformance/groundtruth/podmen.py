@@ -100,7 +100,7 @@ def real_podman(
         lay_out(testbed, scenario, host)
         saved(testbed, host)
         testbed.run(["tee", "/etc/hosts"], stdin="127.0.0.1\tlocalhost\n")
-        podman = Podman(testbed, DRIVERS.get(found.engine, ""))
+        podman = Podman(testbed, DRIVERS.get(found.engine, ""), host.containers_conf)
         podman.load_image()
         podman.play(events)
         yield RealPodman(testbed, podman)
