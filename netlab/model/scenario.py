@@ -264,7 +264,6 @@ class Host:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: ``[network]`` of Podman's containers.conf
     containers_conf: Mapping[str, JsonValue] = field(default_factory=dict)
-    conf_positions: Mapping[str, Position] = field(default_factory=dict)
     #: what has brought the project up; empty: the engine's own
     compose: Literal["", "docker-compose", "podman-compose"] = ""
     #: which of the ways it is in which what the engine leaves to chance can come out, from 1 on

@@ -111,7 +111,6 @@ def _host(
         daemon=daemon,
         daemon_positions=positions,
         containers_conf=settings,
-        conf_positions={key: entry.position for key, entry in (conf.pairs() if conf is not None else ())},
         compose=_compose(path, value.get("compose"), beside or engine, overrides.engine, report),
         firewall=firewall,
         found=found,

@@ -66,7 +66,7 @@ def compared(scenario: Scenario, podman: Installed) -> str:
     lab = {section: lines for section, lines in lab.items() if section not in stopped}
     found = []
     for real, mine in ((only(before, ours), ours), (only(after, running), lab)):
-        found += compare(podman.engine, real, mine, departures())[0]
+        found += compare(f"{podman.engine}@{podman.version}", real, mine, departures())[0]
     return listed(found)
 
 

@@ -30,12 +30,11 @@ def hosts_file(state: HostState, container: Container) -> str:
         *_extra(state, container),
         ("127.0.0.1", "localhost"),
         *_host(state, container),
-        *_own(state, container),
+        *_own(container),
     ]
     for other in state.containers.values():
         if other.shares == container.spec.node:
-            known = f"{other.hostname} {other.spec.name}" if state.traits.names_in_hosts else other.spec.name
-            lines.append(("127.0.0.1", known))
+            lines.append(("127.0.0.1", f"{other.hostname} {other.spec.name}"))
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
@@ -57,15 +56,15 @@ def _extra(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
 
 def _host(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     address = container.host_address
-    if not address and container.spec.network_mode == "none" and state.traits.names_in_hosts:
+    if not address and container.spec.network_mode == "none":
         own = (bare(a) for one in state.host.interfaces for a in one.addresses)
         address = next((a for a in own if Family.of(a) is Family.IPV4), "")
     if address:
         yield address, " ".join(state.traits.host_names)
 
 
-def _own(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
-    if container.spec.network_mode == "none" and state.traits.names_in_hosts:
+def _own(container: Container) -> Iterator[tuple[str, str]]:
+    if container.spec.network_mode == "none":
         yield "127.0.0.1", f"{container.hostname} {container.spec.name}"
     own = [str(address) for endpoint in container.named for address in endpoint.addresses.values()]
     for address in own if container.running else container.last_addresses:

@@ -31,9 +31,6 @@ class Traits:
     strict_isolation: bool = True
     #: a bridge gets route_localnet when a container publishes ports, not when it is made
     localnet_for_ports: bool = False
-    #: a container without a network, or in another one's, has its id and name in /etc/hosts (and the former
-    #: the host's address); not known of the newer ones
-    names_in_hosts: bool = False
     #: netlab reproduces its internal networks
     internal: bool = True
 
@@ -49,7 +46,6 @@ PODMAN_4 = Traits(
     unknown_options=("metric", "no_default_route", "driver.mtu"),
     strict_isolation=False,
     localnet_for_ports=True,
-    names_in_hosts=True,
     internal=False,
 )
 NFTABLES_5 = Traits("podman-5-nftables")
