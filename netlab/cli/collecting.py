@@ -14,6 +14,7 @@ from netlab.twin.steps import (
     FLAGS_FILE,
     PID_FILES,
     SETTINGS_FILE,
+    VARIABLE,
     Step,
     steps,
 )
@@ -87,6 +88,8 @@ class Collecting:
         if pid:
             self._say(f"+ read /proc/{pid}/cmdline")
             flags = kept_flags(_read(f"/proc/{pid}/cmdline").rstrip("\0").split("\0"))
+            variables = _read(f"/proc/{pid}/environ").split("\0")
+            flags += "".join(f"{one}\n" for one in variables if one.startswith(f"{VARIABLE}="))
             self.files[FLAGS_FILE] = flags.encode("utf-8", "replace")
             self._note("step", FLAGS_FILE, 0, "dockerd")
             named = [line for line in flags.splitlines() if line.startswith("config-file=")]

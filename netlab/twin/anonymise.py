@@ -160,8 +160,16 @@ class Anonymiser:
                 key if key in _DOCKERS else self.name("network", key): self._endpoint(value)
                 for key, value in networks.items()
             }
-        found.pop("links", None)
+        links = found.get("links")
+        if isinstance(links, list):
+            found["links"] = [self._link(str(link)) for link in links]
         return found
+
+    def _link(self, words: str) -> str:
+        """``/db:/web/alias``; the other container's name is the alias."""
+        target, own = (word.strip("/").partition("/")[0] for word in f"{words}:".split(":")[:2])
+        other = self.name("container", target)
+        return f"/{other}:/{self.name('container', own)}/{other}"
 
     def _endpoint(self, value: Any) -> Any:
         lost = ("Aliases", "DNSNames", "Links")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from netlab.model.version import Version
 from netlab.twin.host import RealHost
 from netlab.twin.read_docker import NAME
 from netlab.twin.twin_docker import compose_of, daemon_of, engine_of
@@ -24,6 +25,8 @@ NOTES = "NOTES.txt"
 #: where the rules as found are, and those of them that are not the engine's
 FOUND = "found"
 OWN = "own"
+#: the first version of Docker that reads the variable of its environment
+_VARIABLE_SINCE = Version(28, 0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,11 @@ def draft(host: RealHost) -> Draft:
     """The scenario of a host as far as it has nothing to do with rules."""
     notes: list[str] = list(host.notes)
     services, networks, extra, events = compose_of(host, notes)
-    inside = {"engine": engine_of(host, notes), "daemon": daemon_of(host, notes)}
+    inside: dict[str, Any] = {"engine": engine_of(host, notes), "daemon": daemon_of(host, notes)}
+    if host.environment and host.docker and Version.parse(host.docker) >= _VARIABLE_SINCE:
+        inside["environment"] = dict(host.environment)
+    if host.mirrored:
+        inside["wsl2"] = "mirrored"
     own, outside = network_of(host, notes)
     netlab: dict[str, Any] = {"host": {**inside, **own}, "outside": outside}
     if any(route.destination == "default" for route in host.routes):

@@ -74,14 +74,14 @@ def policy(host: RealHost, engines: HostFacts) -> Iterator[Finding]:
                 evidence=(_who_accepts(host, family),),
                 mended=Mended(policies={place: "DROP"}),
             )
-        elif native and there == "DROP" and "ufw" not in host.tools:
+        elif native and there == "DROP" and ":DOCKER " in host.rules.get(family.iptables, ""):
             yield Finding(
                 "policy",
                 f"the policy of {family.nft} filter FORWARD is DROP",
                 "the engine writes tables of its own: what these let through, this policy drops all the "
                 "same, so containers reach nobody and nobody reaches them",
                 f"{family.iptables} -P FORWARD ACCEPT",
-                evidence=(_who_drops(host, family),),
+                evidence=("Docker with iptables set it before: its chains are still there",),
                 mended=Mended(policies={place: "ACCEPT"}),
             )
 
@@ -95,12 +95,6 @@ def _who_accepts(host: RealHost, family: Family) -> str:
         f"an administrator or a program set it since: {said or 'no file of sysctl turns forwarding on'}, so "
         f"Docker did that, and set DROP with it{firewalld}"
     )
-
-
-def _who_drops(host: RealHost, family: Family) -> str:
-    if "DOCKER" in host.rules.get(family.iptables, ""):
-        return "Docker with iptables set it before: its chains are still there"
-    return "an administrator or a program set it: neither ufw nor Docker's own rules are there"
 
 
 def _forward(ruleset: Ruleset, family: Family) -> str | None:

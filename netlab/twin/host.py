@@ -76,7 +76,7 @@ class DockerNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A published port. ``address`` as the user gave it, empty for all; ``host_port`` 0: not known."""
+    """A published port. ``address`` as the user gave it, empty for all; ``host_port`` 0: there is none."""
 
     port: int
     protocol: str
@@ -112,6 +112,8 @@ class Container:
     endpoints: tuple[Endpoint, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     listens: tuple[Socket, ...] | None = None
+    #: ``--link``: (the other container's name, alias)
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,10 @@ class RealHost:
     docker: str = ""
     backend: str = ""
     settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    #: what of dockerd's environment shapes the network
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: Linux in WSL2 with mirrored networking
+    mirrored: bool = False
     networks: tuple[DockerNetwork, ...] = ()
     containers: tuple[Container, ...] = ()
     tools: tuple[str, ...] = ()

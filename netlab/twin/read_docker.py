@@ -74,7 +74,17 @@ def _container(
         endpoints=tuple(_endpoints(mapping(entry, "networks"), names)),
         sysctls={k: v for k, v in mapping(entry, "sysctls").items() if isinstance(v, str)},
         listens=listens.get(pid),
+        links=tuple(_links(texts(entry.get("links")))),
     )
+
+
+def _links(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """``/db:/web/alias`` → db, alias."""
+    for word in words:
+        target, _, rest = word.removeprefix("/").partition(":")
+        alias = rest.rpartition("/")[2]
+        if NAME.match(target) and NAME.match(alias):
+            yield target, alias
 
 
 def _port(key: str) -> tuple[int, str] | None:
@@ -91,10 +101,13 @@ def _bindings(entry: dict[str, Any]) -> Iterator[Binding]:
         port = _port(key)
         if port is None:
             continue
-        chosen = [one for one in actual.get(key) or () if isinstance(one, dict)]
+        listed = [one for one in actual.get(key) or () if isinstance(one, dict)]
+        chosen = [one for one in listed if text(one, "HostPort").isdigit()]
         asked = [one for one in given.get(key) or () if isinstance(one, dict)]
         if not asked or any(not text(one, "HostPort").isdigit() for one in asked):
-            asked = _joined(chosen)
+            asked = _joined(chosen, everywhere=bool(asked) and not any(text(a, "HostIp") for a in asked))
+        if not asked and given.get(key):
+            yield Binding(*port, "", 0)
         for one in asked:
             host_port = text(one, "HostPort")
             if host_port.isascii() and host_port.isdigit() and 0 < int(host_port[:6]) < 1 << 16:
@@ -108,12 +121,12 @@ def _host_ip(word: str) -> str:
         return ""
 
 
-def _joined(chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A port on 0.0.0.0 and on :: is one on all addresses."""
+def _joined(chosen: list[dict[str, Any]], *, everywhere: bool) -> list[dict[str, Any]]:
+    """A port on 0.0.0.0 and on :: is one on all addresses; so is any, if no address was asked for."""
     ports = {text(one, "HostPort"): {text(two, "HostIp") for two in chosen} for one in chosen}
     found = []
     for port, addresses in ports.items():
-        if {"0.0.0.0", "::"} <= addresses:
+        if everywhere or {"0.0.0.0", "::"} <= addresses:
             found.append({"HostPort": port, "HostIp": ""})
         else:
             found += [{"HostPort": port, "HostIp": address} for address in sorted(addresses)]

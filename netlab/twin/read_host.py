@@ -15,7 +15,7 @@ from netlab.twin.fields import mapping, number, records, text, texts
 from netlab.twin.host import BootSetting, FoundRoute, Link, RealHost
 from netlab.twin.read_docker import containers, networks
 from netlab.twin.read_sockets import sockets
-from netlab.twin.steps import DAEMON_KEYS, FLAGS_FILE, SETTINGS_FILE
+from netlab.twin.steps import DAEMON_KEYS, FLAGS_FILE, SETTINGS_FILE, VARIABLE
 
 #: what netlab takes of a route's kinds; the kernel makes the others (local, broadcast, anycast, multicast)
 _KINDS = ("unicast", "blackhole", "unreachable", "prohibit")
@@ -48,6 +48,8 @@ def read_host(collection: Collection) -> RealHost:
         docker=_version(collection.text("docker-version")),
         backend=collection.text("docker-backend"),
         settings=_settings(collection),
+        environment=dict(_environment(collection.text(FLAGS_FILE))),
+        mirrored=collection.text("wslinfo").strip() == "mirrored",
         networks=networks_,
         containers=tuple(containers(collection, networks_)),
         tools=tuple(_tools(collection)),
@@ -196,6 +198,13 @@ def _settings(collection: Collection) -> dict[str, JsonValue]:
         except (ValueError, RecursionError):
             found[key] = value
     return found
+
+
+def _environment(flags: str) -> Iterator[tuple[str, str]]:
+    for line in flags.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and key == VARIABLE:
+            yield key, value
 
 
 def _tools(collection: Collection) -> Iterator[str]:

@@ -12,6 +12,7 @@ from netlab.twin.steps import (
     FORMAT,
     MANIFEST,
     PID_FILES,
+    VARIABLE,
     Step,
     steps,
 )
@@ -160,6 +161,7 @@ settings() {
         /^--?[a-z0-9-]+=/ { at = index($0, "="); take(substr($0, 1, at - 1), substr($0, at + 1)); next }
         /^--?[a-z0-9-]+$/ { flag = $0 }
         END { if (flag != "") take(flag, "true") }' >dockerd-flags
+      tr '\000' '\n' <"/proc/$pid/environ" | grep "^$variable=" >>dockerd-flags
       note step dockerd-flags 0 dockerd
       other=$(sed -n 's/^config-file=//p' dockerd-flags | tail -n 1)
       [ -n "$other" ] && config=$other
@@ -187,6 +189,7 @@ def script(version: str) -> str:
     lines = [_HEAD.replace("{folder}", FOLDER).replace("{listed}", "\n".join(f"  {line}" for line in listed))]
     lines.append(_FUNCTIONS)
     lines.append(f"keys={shlex.quote(' '.join(DAEMON_KEYS))}")
+    lines.append(f"variable={VARIABLE}")
     lines.append(f"printf 'netlab-collection\\t{FORMAT}\\nmade-by\\tscript\\t{version}\\n' >{MANIFEST}")
     lines += map(_call, steps())
     lines.append(f"settings {' '.join(PID_FILES)}")
@@ -197,7 +200,8 @@ def script(version: str) -> str:
 def listing() -> Iterator[str]:
     """Every command for people to read, before any is run."""
     yield from map(_listed, steps())
-    yield f"read {' or '.join(PID_FILES)}, dockerd's command line and {DEFAULT_SETTINGS}, or its own file"
+    of_dockerd = f"dockerd's command line, {VARIABLE} of its environment"
+    yield f"read {' or '.join(PID_FILES)}, {of_dockerd}, and {DEFAULT_SETTINGS} or its own file"
 
 
 def _listed(step: Step) -> str:

@@ -123,6 +123,7 @@ def steps() -> Iterator[Step]:
     yield Step("ipsets", ("ipset", "save"), exists="/sys/module/ip_set")
     yield from _docker()
     yield from _podman()
+    yield Step("wslinfo", ("wslinfo", "--networking-mode"))
     yield Step("ufw", ("ufw", "status", "verbose"))
     yield Step("firewalld-state", ("firewall-cmd", "--state"))
     yield Step("firewalld-zones", ("firewall-cmd", "--list-all-zones"))
@@ -162,5 +163,7 @@ def _podman() -> Iterator[Step]:
 #: What is read of dockerd's own settings, by :mod:`netlab.twin.script` and by ``netlab collect``.
 SETTINGS_FILE = "daemon.json"
 FLAGS_FILE = "dockerd-flags"
+#: the one variable of dockerd's environment that shapes the network
+VARIABLE = "DOCKER_INSECURE_NO_IPTABLES_RAW"
 PID_FILES = ("/var/run/docker.pid", "/run/docker.pid")
 DEFAULT_SETTINGS = "/etc/docker/daemon.json"

@@ -83,7 +83,7 @@ def compose_of(
     services: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for one in running:
-        services[keys[one.id]] = _service(one, usable, keys, notes)
+        services[keys[one.id]] = _service(one, usable, keys, running, notes)
         if one.listens is not None:
             extra[keys[one.id]] = {"listen": _listen(one)}
     own = [network for network in usable.values() if network.name != "bridge"]
@@ -128,7 +128,11 @@ def _network(network: DockerNetwork) -> dict[str, Any]:
 
 
 def _service(
-    one: Container, usable: Mapping[str, DockerNetwork], keys: Mapping[str, str], notes: list[str]
+    one: Container,
+    usable: Mapping[str, DockerNetwork],
+    keys: Mapping[str, str],
+    running: list[Container],
+    notes: list[str],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"container_name": one.name} if len(one.name) > 1 else {}
     mode = _mode(one, usable, keys, notes)
@@ -146,6 +150,9 @@ def _service(
     exposed = [f"{port}/{protocol}" for port, protocol in one.exposed]
     if exposed and not mode.startswith("service:"):
         found["expose"] = exposed
+    named = {other.name: keys[other.id] for other in running if other.mode == one.mode}
+    if links := [f"{named[target]}:{alias}" for target, alias in one.links if target in named]:
+        found["links"] = links
     if one.restart in ("always", "unless-stopped"):
         found["restart"] = one.restart
     settings = {key: value for key, value in one.sysctls.items() if not wrong_sysctl(key, value)}
@@ -202,6 +209,8 @@ def _within(address: str, subnet: str) -> bool:
 def _published(binding: Binding) -> str:
     address = f"{bracketed(binding.address)}:" if binding.address else ""
     protocol = "" if binding.protocol == "tcp" else f"/{binding.protocol}"
+    if not binding.host_port:
+        return f"{binding.port}{protocol}"
     return f"{address}{binding.host_port}:{binding.port}{protocol}"
 
 

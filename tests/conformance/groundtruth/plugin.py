@@ -66,6 +66,9 @@ class Conformance:
             pairs_ = [(d, f) for d, whole in self.daemons.items() for f in self._firewalls(d, whole=whole)]
             names = [f"{d.engine}-{f}" for d, f in pairs_]
             metafunc.parametrize("twin_case", pairs_, ids=names, scope="module")
+        elif "healthy" in metafunc.fixturenames:
+            hosts = [(d, c) for d in self.daemons if self._asked for c in matrix.configurations(d.engine)]
+            metafunc.parametrize("healthy", hosts, ids=[f"{d.engine}-{c.name}" for d, c in hosts])
         elif {"podman", "case"} <= set(metafunc.fixturenames):
             everything = metafunc.config.getoption("--conformance-all")
             both = [(p, c) for p in self.podmen for c in matrix.podman_cases(everything)]
@@ -92,12 +95,15 @@ class Conformance:
             ]
             metafunc.parametrize(("daemon", "refusal"), asked, ids=[f"{d.engine}-{r.name}" for d, r in asked])
 
+    @property
+    def _asked(self) -> bool:
+        """Whether more was asked for than a plain run: everything, or certain daemons."""
+        option = self.config.getoption
+        return bool(option("--conformance-all") or option("--conformance-engine"))
+
     def _firewalls(self, daemon: Installed, *, whole: bool) -> tuple[str, ...]:
         """Which firewalls stand beside a daemon whose host is collected; firewalld is the machine's own."""
-        asked = whole and (
-            self.config.getoption("--conformance-all") or self.config.getoption("--conformance-engine")
-        )
-        if not asked:
+        if not (whole and self._asked):
             return ("none",) if whole else ()
         return ("none", "ufw", "firewalld") if daemon.lower == "/" else ("none", "ufw")
 
