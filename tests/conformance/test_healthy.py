@@ -24,7 +24,7 @@ from netlab.twin.finding import Finding
 from netlab.twin.script import script
 
 #: where something has broken the host: rules are flushed
-BROKEN = {"event-flush": {"missing"}, "event-flush-then-restart": {"missing"}}
+BROKEN = {"event-flush": {"missing"}, "event-flush-then-restart": {"missing", "unreachable"}}
 
 
 def found_on(real: RealHost) -> list[Finding] | None:
