@@ -23,6 +23,7 @@ from netlab.model.plan import (
     Resolver,
     Route,
     Sysctl,
+    UserNetwork,
 )
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.scenario import Host
@@ -77,6 +78,8 @@ class ContainerState:
     hostname_file: str = ""
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
+    #: what a rootless container has in place of a link to the host; the peer of its interface is left open
+    user_network: UserNetwork | None = None
     sysctls: tuple[Sysctl, ...] = ()
     rulesets: tuple[IptablesRuleset | NftTable, ...] = ()
     #: contents of /etc/hosts and /etc/resolv.conf; empty: the machine's own

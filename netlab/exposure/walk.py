@@ -30,6 +30,7 @@ from netlab.predict.exchange import (
     Result,
     datagram_of_many,
     first_packet,
+    refuse_inside,
     unanswered,
 )
 from netlab.predict.hooks import Hooks
@@ -244,6 +245,7 @@ class Walker:
             return Fate("unknown", space.name, path, why=f"{names} runs a program of its own")
         if found is None:
             return Fate("refused", space.name, path, sees=sees)
+        refuse_inside(found)
         if found.backend is not None:
             return self._behind_proxy(found, found.backend, space, protocol)
         return Fate("reaches" if found.answers else "closed", found.node, path, found.service, port, sees)

@@ -87,6 +87,8 @@ def blocking_chain(journey: Journey) -> str | None:
     """The filter chain in which a rule affects a journey; None if no rule on a host does."""
     if not journey.legs:
         return None
+    if _sent_by_proxy(journey) is not None:
+        return "OUTPUT"
     if journey.path in ("proxy", "local"):
         return "INPUT"
     if journey.path in ("forward", "bridge"):
@@ -94,10 +96,22 @@ def blocking_chain(journey: Journey) -> str | None:
     return "OUTPUT" if journey.path == "output" else None
 
 
+def _sent_by_proxy(journey: Journey) -> Leg | None:
+    """The leg of a program that took the packet as it left its sender's namespace."""
+    hooks = journey.legs[0].hooks if journey.legs else ()
+    if journey.path != "proxy" or not hooks or hooks[-1].hook != "postrouting":
+        return None
+    return next((leg for leg in journey.legs if leg.by), None)
+
+
 def _block(journey: Journey) -> Advice | None:
     chain = blocking_chain(journey)
     if chain is None:
         return None
+    own = _sent_by_proxy(journey)
+    if own is not None:  # what a rootless container sent: its program's packet, from a port of its own
+        match = _plain(_ends_of(journey, own.hooks[0].packet))
+        return _iptables(own.node, _tool(journey), "filter", chain, match, "DROP")
     # Match the original destination: after a DNAT, the plain match of one flow is that of another one, too.
     match = _plain(_ends(journey)) if chain == "INPUT" else _original(_ends(journey))
     return _iptables(journey.legs[0].node, _tool(journey), "filter", chain, match, "DROP")

@@ -24,9 +24,12 @@ def journey_of(
 ) -> Journey:
     """Build the journey. ``replies`` adds the legs of the answers even if the outcome is not ``timeout``."""
     proxied = _proxied(flow, result, paths, facts)
-    outcome, proxy = result.outcome, _proxy(flow, paths, facts) or PROXY
+    outcome, proxy = result.outcome, _proxy(flow, paths.forth, facts) or PROXY
     legs = [leg_of(run, None, facts) for run in shown(paths.forth, facts)]
-    legs += [leg_of(run, proxy, facts) for run in shown(paths.proxied, facts)]
+    for run in shown(paths.proxied, facts):
+        legs.append(leg_of(run, proxy, facts))
+        proxy = _proxy(flow, run, facts) or proxy  # one that leads to the next
+    proxy = _proxy(flow, paths.forth, facts) or PROXY
     back: list[Leg] = []
     if replies or outcome == "timeout":
         back = [leg_of(run, None, facts) for run in shown(paths.back, facts)]
@@ -54,11 +57,12 @@ def journey_of(
 
 
 def shown(passes: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
-    """The runs that become legs: those in hosts, and others in which a rule ended or rewrote the packet."""
+    """The runs that become legs: in hosts and rootless containers, and where a rule ended or rewrote it."""
+    measured = facts.hosts | facts.programs.keys()
     return [
         run
         for run in split_by_node(passes)
-        if run[0].node in facts.hosts or run[-1].dropped or run[-1].left != run[0].key
+        if run[0].node in measured or run[-1].dropped or run[-1].left != run[0].key
     ]
 
 
@@ -79,6 +83,8 @@ def path_of(
     if not runs:
         if outcome in ("no-route", "unmeasured"):
             return "none"
+        if proxied:
+            return "proxy"
         if facts.owns(flow.origin, flow.address) and flow.via is None:
             return "inside"
         return "bridge" if paths.switched else "none"
@@ -100,21 +106,23 @@ def _to_host(first: HookPass, facts: Topology) -> bool:
 
 def _proxied(flow: Flow, result: ProbeResult, paths: PacketPaths, facts: Topology) -> bool:
     if paths.proxied:
-        return paths.proxied[0].node in facts.hosts
+        return paths.proxied[0].node in facts.hosts or bool(_proxy(flow, paths.forth, facts))
     end = paths.forth[-1] if paths.forth else None
     if end is None or end.hook != "input" or end.dropped or result.outcome in ("refused", "unreachable"):
         return False
     if any("tproxy" in line.lower() for line in _rules_met(paths.forth, end.node, facts)):
         return False  # the packet was handed to another socket, whatever its destination is
-    return bool(_proxy(flow, paths, facts))
+    return bool(_proxy(flow, paths.forth, facts))
 
 
-def _proxy(flow: Flow, paths: PacketPaths, facts: Topology) -> str:
+def _proxy(flow: Flow, passes: Sequence[HookPass], facts: Topology) -> str:
     """The engine's process that took the packet at the end of its path; empty if it is none that is known."""
-    end = paths.forth[-1] if paths.forth else None
+    end = passes[-1] if passes else None
     key = (end.left or end.key) if end is not None else None
     if end is None or key is None or flow.protocol == "icmp":
         return ""
+    if end.node in facts.programs and end.hook == "postrouting":
+        return facts.programs[end.node]
     _, (address, port) = endpoints(key)
     return facts.proxy(end.node, flow.protocol, address, port)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from netlab.journey.headers import PROTOCOLS, make_key, reverse
+from netlab.journey.headers import PROTOCOLS, endpoints, make_key, reverse
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index
 from netlab.journey.topology import Topology
@@ -33,7 +34,9 @@ class ProbeResult:
     probe: str | None = None
     route: str | None = None
     answer_turned_away: bool = False  #: ``route`` is about the answer, at the node ``lost_in``
-    second: bytes | None = None  #: key of the proxy's own first packet, by the proxy's word
+    #: the keys of the proxies' own first packets, one behind the other, by the proxies' word, each with the
+    #: node where that packet is first; None: where the proxy is
+    seconds: Sequence[tuple[bytes, str | None]] = ()
     listens: str = ""  #: the node on which a socket waits where the packet went, if one does
     guarded: str = ""  #: rules that were not traced where the packet went, in words
     inner: str = ""  #: why the last header in a host need not be the one that the server saw
@@ -102,13 +105,17 @@ def find_paths(
         return paths
     arrived = result.outcome in ("ok", "closed")
     hosts, start = facts.traced_nodes, facts.start(flow.origin)
-    paths.forth = index.follow(result.key, hosts, start, passed=arrived)
-    if result.second is not None:
-        paths.proxied = index.follow(result.second, hosts, _end(paths.forth), passed=arrived)
+    paths.forth = _own_way(index.follow(result.key, hosts, start, passed=arrived), facts)
+    for key, node in result.seconds:
+        begins = node or _end(paths.proxied or paths.forth)
+        paths.proxied += _own_way(index.follow(key, hosts, begins, passed=arrived), facts)
     if not paths.proxied and result.reply is not None:
         paths.proxied = _by_reply(flow, result.reply, paths.forth, index, facts)
-    if not paths.proxied and flow.protocol == "udp" and result.token:
-        paths.proxied = _by_token(result.token, paths.forth, index, facts)
+    if flow.protocol == "udp" and result.token:
+        if not paths.proxied:
+            paths.proxied = _by_token(result.token, paths.forth, index, facts)
+        elif result.seconds:
+            paths.proxied += _by_token(result.token, paths.proxied, index, facts)
     if back:
         last = paths.proxied or paths.forth
         final = (last[-1].left or last[-1].key) if last else result.key
@@ -125,13 +132,24 @@ def find_paths(
     return paths
 
 
+def _own_way(passes: list[HookPass], facts: Topology) -> list[HookPass]:
+    """A packet's passes as far as it goes itself: a rootless container's ends at its program.
+
+    What the program sends for it may have the same addresses and ports.
+    """
+    for number, hook_pass in enumerate(passes):
+        if passes[0].node in facts.programs and hook_pass.node != passes[0].node:
+            return passes[:number]
+    return passes
+
+
 def _jump(paths: PacketPaths, index: Index, facts: Topology) -> None:
     """Continue after the packet's addresses changed between two hooks, by its contents, which are
     unchanged.
     """
     while paths.forth and facts.looked_at:
         end = paths.forth[-1]
-        if end.hook != "postrouting" or end.left is None:
+        if end.hook != "postrouting" or end.left is None or end.node in facts.programs:
             return
         found = index.same_packet(end, {hook_pass.node for hook_pass in paths.forth})
         if found is None or found.key is None:
@@ -195,12 +213,13 @@ def _by_reply(
 def _by_token(token: str, forth: list[HookPass], index: Index, facts: Topology) -> list[HookPass]:
     """The proxy's leg of a datagram: it carries the same payload."""
     end = forth[-1] if forth else None
-    if end is None or end.hook != "input":
+    if end is None or end.hook != "input" or end.left is None:
         return []
-    key = index.sent_with(token.encode() + b"\n", end.node)
+    node = facts.inside(end.node, "udp", *endpoints(end.left)[1]) or end.node
+    key = index.sent_with(token.encode() + b"\n", node)
     if key is None or key == forth[0].key:
         return []
-    return index.follow(key, facts.traced_nodes, end.node)
+    return index.follow(key, facts.traced_nodes, node)
 
 
 def silent_for_many(node: str) -> str:

@@ -19,6 +19,8 @@ _PATHS: Final = {
     "inside": "without leaving its own namespace",
     "none": "without passing any hook of a host",
 }
+#: Programs of a user's that are a rootless container's network, or lead to its ports.
+USER_PROGRAMS: Final = ("pasta", "slirp4netns", "rootlessport")
 #: What types and codes mean (RFC 792, 1812; RFC 4443 for ICMPv6), by family.
 _ICMP: Final = {
     "ipv4": {
@@ -113,7 +115,7 @@ def family_word(journey: Journey) -> str:
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "the server"
     words = f"{family_word(journey)} reached {who} {_way(journey)}"
-    if journey.path == "proxy":
+    if journey.path == "proxy" and not rootless(journey):
         words += f", because {_no_dnat(journey)}"
         if "DOCKER-USER" not in entered_chains(journey):
             words += "; DOCKER-USER was never consulted"
@@ -127,11 +129,27 @@ def _ok(journey: Journey) -> str:
     return words
 
 
+def rootless(journey: Journey) -> bool:
+    """Whether a program of a rootless container's user took the packet."""
+    return journey.path == "proxy" and proxy_name(journey) in USER_PROGRAMS
+
+
+def by_frames(journey: Journey) -> bool:
+    """Whether the packet came out of a rootless container, to the program that is its network."""
+    hooks = journey.legs[0].hooks if journey.legs else ()
+    return rootless(journey) and bool(hooks) and hooks[-1].hook == "postrouting"
+
+
+def keeps_sender(journey: Journey) -> bool:
+    """Whether the program of a rootless container showed it the sender's own address."""
+    return rootless(journey) and journey.sees is not None and journey.sees.node == journey.flow.origin
+
+
 def _seen(journey: Journey) -> str:
     assert journey.sees is not None
     sees, origin = journey.sees, journey.flow.origin
     whose = f" of {sees.node}" if sees.node else ""
-    if journey.path == "proxy":
+    if journey.path == "proxy" and not keeps_sender(journey):
         instead = "" if sees.node == origin else f", not {origin}"
         return f"The server saw the proxy's connection, from {sees.address}{whose}{instead}"
     if sees.node == origin:
@@ -179,7 +197,7 @@ def _proxy(journey: Journey) -> str:
 def _way(journey: Journey) -> str:
     """``through FORWARD``: how the packet came to the end of its path."""
     if journey.path == "proxy":
-        return f"by {_proxy(journey)}, through INPUT"
+        return f"by {_proxy(journey)}, through {'OUTPUT' if by_frames(journey) else 'INPUT'}"
     return _PATHS[journey.path]
 
 
@@ -187,6 +205,8 @@ def _went(journey: Journey) -> str:
     """How the packet reached the end of its path, as the beginning of a sentence."""
     if journey.path == "inside":
         return f"the packet stayed in {journey.flow.origin}'s own namespace"
+    if by_frames(journey):
+        return f"the packet reached {_proxy(journey)}, which sent one of its own through OUTPUT"
     if journey.path in ("proxy", "local"):
         return f"the packet reached {f'{_proxy(journey)}, through ' if journey.path == 'proxy' else ''}INPUT"
     if journey.path == "none":

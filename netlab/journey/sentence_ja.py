@@ -6,17 +6,21 @@ a test compares the facts in both (addresses, nodes, hooks, chains, rules).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from netlab.journey.advise import blocking_chain, entered_chains, stopped_by
 from netlab.journey.sentence import (
+    by_frames,
     dropped_at,
     family_word,
     icmp_words,
+    keeps_sender,
     nat_answer,
     proxy_name,
     rejects,
     rewritten_to,
+    rootless,
 )
 from netlab.model.journey import DecidedBy, Journey
 
@@ -41,10 +45,12 @@ def sentence_ja(journey: Journey) -> str | None:
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "サーバー"
     if journey.path == "proxy":
-        parts = [
-            f"{family_word(journey)} のパケットは INPUT を通り、{_proxy(journey)} を経て {who} に届きました。"
-        ]
+        hook = "OUTPUT" if by_frames(journey) else "INPUT"
+        way = f"{hook} を通り、{_proxy(journey)} を経て"
+        parts = [f"{family_word(journey)} のパケットは {way} {who} に届きました。"]
         where, rule = nat_answer(journey)
+        if rootless(journey):
+            return "".join((*parts, *_rest(journey)))
         if rule is None:
             parts.append(f"{where} に一致するルールがないためです。")
         else:
@@ -55,19 +61,22 @@ def _ok(journey: Journey) -> str:
         parts = [f"{family_word(journey)} のパケットは{_PATHS[journey.path]}、{who} に届きました。"]
         if rewritten := rewritten_to(journey):
             parts.append(f"宛先は {rewritten} に書き換えられました。")
+    return "".join((*parts, *_rest(journey)))
+
+
+def _rest(journey: Journey) -> Iterator[str]:
     if journey.sees is not None:
-        parts.append(_seen(journey))
+        yield _seen(journey)
     if journey.probe == "syn":
-        parts.append("送ったのは、接続の最初のパケットだけです。")
-    parts.append(_advice(journey))
-    return "".join(parts)
+        yield "送ったのは、接続の最初のパケットだけです。"
+    yield _advice(journey)
 
 
 def _seen(journey: Journey) -> str:
     assert journey.sees is not None
     sees, origin = journey.sees, journey.flow.origin
     whose = f"{sees.node} の " if sees.node else ""
-    if journey.path == "proxy":
+    if journey.path == "proxy" and not keeps_sender(journey):
         instead = "" if sees.node == origin else f"{origin} ではなく、"
         return f"サーバーから見た送信元は、{instead}プロキシの接続のアドレス、{whose}{sees.address} です。"
     if sees.node == origin:
@@ -117,7 +126,7 @@ def _refused(journey: Journey) -> str | None:
     decision = journey.decided_by
     if decision.kind in ("rule", "policy"):
         return f"{_decision(decision)}が TCP リセットで拒否しました。"
-    if journey.probe == "segment":
+    if journey.probe == "segment" or by_frames(journey):
         return None
     where = f"{decision.node} の" if decision.node else ""
     return f"拒否されました。{_went(journey)}、{where}そのポートで待ち受けるものはありません。"

@@ -69,6 +69,8 @@ class Topology:
     owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     guests: dict[str, str] = field(default_factory=dict)
     listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
+    #: rootless container → the program of its user's that is its network
+    programs: dict[str, str] = field(default_factory=dict)
     #: node → (protocol, port) on which the lab's built-in server answers there
     responders: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     reasons: dict[ReasonKey, str] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Topology:
             "homes": self.homes,
             "ports": self.ports,
             "segments": self.segments,
+            "programs": self.programs,
             "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
             "responders": {node: [list(one) for one in some] for node, some in self.responders.items()},
             "reasons": [[*key, reason] for key, reason in self.reasons.items()],
@@ -93,6 +96,7 @@ class Topology:
         """The inverse of :meth:`to_json`."""
         facts = cls(frozenset(data["hosts"]), guests=data["guests"], homes=data["homes"], ports=data["ports"])
         facts.segments = data["segments"]
+        facts.programs = data["programs"]
         facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
         for node, some in data["listeners"].items():
             facts.listeners[node] = tuple(_listener(one) for one in some)
@@ -110,7 +114,7 @@ class Topology:
     @property
     def traced_nodes(self) -> frozenset[str]:
         """The nodes in whose hooks a packet is followed."""
-        return self.looked_at or self.hosts
+        return self.looked_at or self.hosts | self.programs.keys()
 
     def home(self, node: str) -> str | None:
         """The host on which a node is, or which it is; None for one outside."""
@@ -151,6 +155,11 @@ class Topology:
         """The name of the userland proxy that serves this endpoint of the node; otherwise empty."""
         found = self._listener(node, protocol, address, port)
         return found.process if found is not None and found.backend is not None else ""
+
+    def inside(self, node: str, protocol: str, address: str, port: int) -> str:
+        """The rootless container into which the proxy that serves this endpoint leads; otherwise empty."""
+        found = self._listener(node, protocol, address, port)
+        return "" if found is None else found.inside
 
     def backend(self, node: str, protocol: str, address: str, port: int) -> Backend | None:
         """Where the userland proxy that serves this endpoint connects to."""
@@ -221,6 +230,7 @@ def topology_of(plan: Plan) -> Topology:
             place = node.namespace
             served = tuple((one.protocol, one.port) for one in node.responders)
             facts.responders[place] = facts.responders.get(place, ()) + served
+        facts.programs |= {one.node: one.program for one in node.user_networks}
         if node.listeners:
             facts.listeners[node.name] = node.listeners
         for ruleset in node.rulesets:

@@ -23,4 +23,4 @@ def closer(facts: Topology, flows: Sequence[Flow], namespaces: Mapping[str, int]
         concerned |= {owner for flow in flows for owner in facts.owners.get(flow.address, ())}
         concerned |= {flow.target.name for flow in flows if flow.target.name is not None}
         nodes &= {facts.namespace(node) for node in concerned}
-    return replace(facts, looked_at=facts.hosts | nodes, traced={})
+    return replace(facts, looked_at=facts.hosts | facts.programs.keys() | nodes, traced={})

@@ -23,6 +23,8 @@ from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 
 _WILDCARDS: Final = ("0.0.0.0", "::")
+#: Proxies one behind the other: out of a rootless container, and into another one.
+_PROXIES: Final = 4
 
 
 class ProxyPair(Protocol):
@@ -51,6 +53,13 @@ class ProxyPair(Protocol):
 
 #: (host, CLOCK_MONOTONIC ns) → the pairs of that host's proxies since then
 Pairs = Callable[[str, int], Sequence[ProxyPair]]
+
+
+class Second(NamedTuple):
+    """The first packet of a proxy's own connection: its key, and the node in which it begins."""
+
+    key: bytes
+    node: str
 
 
 class Found(NamedTuple):
@@ -97,12 +106,7 @@ class Harvest:
             result.token = probe.token
             back = replies or result.outcome != "ok"  # an answer that is known need not be searched for
             paths = find_paths(probe.flow, result, index, self._facts, back=back)
-            end = paths.forth[-1] if paths.forth else None
-            if not paths.proxied and end is not None and end.hook == "input" and end.left is not None:
-                second = seconds.get((end.node, end.left))
-                if second is not None:
-                    with_second = replace(result, second=second)
-                    paths = find_paths(probe.flow, with_second, index, self._facts, back=back)
+            _, paths = self.behind_proxies(probe.flow, result, paths, index, seconds, back=back)
             self._judge(probe, result, paths, index, inquiry)
             if isinstance(probe, CraftedProbe) and result.outcome == "timeout" and stopped(paths) is None:
                 inquiry.lost_answer(result, paths)
@@ -116,7 +120,8 @@ class Harvest:
         self, probe: Probe, result: ProbeResult, paths: PacketPaths, index: Index, inquiry: Inquiry
     ) -> None:
         """What the probe could not see, and the trace can."""
-        if result.outcome == "timeout" and probe.flow.protocol == "tcp" and paths.proxied:
+        taken = paths.forth[-1].hook == "input" if paths.forth else False  # else it left a rootless container
+        if result.outcome == "timeout" and probe.flow.protocol == "tcp" and paths.proxied and taken:
             # The proxy connects only for a client that it has accepted; the drop there ended the wait.
             result.outcome = "closed"
         end = paths.forth[-1] if paths.forth else None
@@ -207,9 +212,42 @@ class Harvest:
         tracer = next(tracer for tracer in self._tracers if tracer.node == end.node)
         return way_after(end, tracer.netns, self._facts)
 
-    def second_legs(self, began: int) -> dict[tuple[str, bytes], bytes]:
-        """(Host, key of a client's packet at its proxy) → key of the proxy's own, by the proxies' word."""
-        found: dict[tuple[str, bytes], bytes] = {}
+    def behind_proxies(
+        self,
+        flow: Flow,
+        result: ProbeResult,
+        paths: PacketPaths,
+        index: Index,
+        seconds: Mapping[tuple[str, bytes], Second],
+        *,
+        back: bool = True,
+    ) -> tuple[ProbeResult, PacketPaths]:
+        """The same with the connections that proxies made, by :meth:`second_legs`."""
+        told: list[Second] = []
+        while len(told) < _PROXIES and (second := self._second(paths, seconds, told)) is not None:
+            told.append(second)
+            result = replace(result, seconds=tuple(told))
+            paths = find_paths(flow, result, index, self._facts, back=back)
+        return result, paths
+
+    def _second(
+        self, paths: PacketPaths, seconds: Mapping[tuple[str, bytes], Second], told: Sequence[object]
+    ) -> Second | None:
+        """The first packet of what a proxy made of this connection, or of the last one that is known."""
+        if paths.proxied and not told:
+            return None
+        last = paths.proxied or (() if told else paths.forth)
+        end = last[-1] if last else None
+        if end is None or end.left is None:
+            return None
+        if end.node in self._facts.programs and end.hook == "postrouting":
+            host = self._facts.home(end.node)
+            return None if host is None else seconds.get((host, end.left))
+        return seconds.get((end.node, end.left)) if end.hook == "input" else None
+
+    def second_legs(self, began: int) -> dict[tuple[str, bytes], Second]:
+        """(Host, key of a client's packet at its proxy) → the proxy's own packet, by the proxies' word."""
+        found: dict[tuple[str, bytes], Second] = {}
         if self._pairs is None:
             return found
         for tracer in self._tracers:
@@ -222,7 +260,9 @@ class Harvest:
                 )
                 if asked[0] in _WILDCARDS:
                     continue  # a datagram socket that does not learn it: the token joins the legs
-                found[tracer.node, make_key(number, *client, *asked)] = make_key(number, *own, *backend)
+                inside = self._facts.inside(tracer.node, pair.protocol, *asked)
+                second = Second(make_key(number, *own, *backend), inside or tracer.node)
+                found[tracer.node, make_key(number, *client, *asked)] = second
         return found
 
     def _look_up(self, all_ways: Iterable[PacketPaths]) -> None:

@@ -70,7 +70,8 @@ class InFlight:
             client, asked = endpoints(probe.key)
             ends = sockdiag.other_ends(tracer.netns, client, asked)
             if len(ends) == 1:
-                probe.result.second = make_key(PROTOCOLS["tcp"], *ends[0].local, *ends[0].remote)
+                key = make_key(PROTOCOLS["tcp"], *ends[0].local, *ends[0].remote)
+                probe.result.seconds = ((key, None),)
             elif ends:
                 probe.ambiguous = True
 

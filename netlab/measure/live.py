@@ -23,7 +23,7 @@ from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables, visit_of
 from netlab.journey.sentence import icmp_words
 from netlab.journey.topology import Topology
-from netlab.measure.harvest import Pairs
+from netlab.measure.harvest import Pairs, Second
 from netlab.measure.session import Session
 from netlab.model.errors import Unmeasured
 from netlab.model.family import Family
@@ -122,10 +122,10 @@ class Live:
         now = time.monotonic()
         index = Index(hook_pass for t in self._session.tracers for hook_pass in t.assembler.hook_passes)
         seconds = self._session.harvest.second_legs(self._since) if self._begun else {}
-        own = set(seconds.values())
+        own = {(one.key, one.node) for one in seconds.values()}
         found = []
         for key, (began, node) in list(self._begun.items()):
-            if key in own:  # a proxy's connection: part of its client's journey
+            if (key, node) in own:  # a proxy's connection: part of its client's journey
                 del self._begun[key]
                 continue
             seen = self._settle(self._flow(key, node), key, now - began, index, seconds, lost)
@@ -207,17 +207,14 @@ class Live:
         key: bytes,
         age: float,
         index: Index,
-        seconds: Mapping[tuple[str, bytes], bytes],
+        seconds: Mapping[tuple[str, bytes], Second],
         lost: str,
     ) -> Seen | None:
         if lost:
             return Seen(unmeasured(flow, lost), PacketPaths())
         result = ProbeResult("timeout", endpoints(key)[0], key)
         paths = find_paths(flow, result, index, self._session.facts)
-        end = paths.forth[-1] if paths.forth else None
-        if end is not None and end.hook == "input" and end.left:
-            result.second = seconds.get((end.node, end.left))
-            paths = find_paths(flow, result, index, self._session.facts)
+        result, paths = self._session.harvest.behind_proxies(flow, result, paths, index, seconds)
         if not paths.forth:
             return (
                 None

@@ -117,6 +117,35 @@ class Listener:
     reason: str = ""
     #: the proxy's own arguments, as its command line shows them
     argv: tuple[str, ...] = ()
+    #: the container into whose namespace it leads, by a way that no packet on the host takes
+    inside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserNetwork:
+    """The network of a rootless container: a program on the host that takes its frames and has sockets there.
+
+    ``interface`` is the container's, with ``guest_mac`` and ``addresses``; ``wire`` is the node that has the
+    other end of its link, under the same name, and ``mac`` the program's address there. ``seen_as``: a
+    client's address, and the one that the container sees in its place (an engine leaves it empty for the
+    link-local one of the host's interface of that name). ``leads_to``: an address to which the container
+    sends, and where the program sends that. ``unreachable``: addresses that it leads nowhere.
+    """
+
+    program: Literal["pasta", "slirp4netns"]
+    node: str
+    interface: str
+    mac: str
+    guest_mac: str
+    addresses: tuple[str, ...]
+    seen_as: tuple[tuple[str, str], ...] = ()
+    leads_to: tuple[tuple[str, str], ...] = ()
+    unreachable: tuple[str, ...] = ()
+
+    @property
+    def wire(self) -> str:
+        """The node with the program's end of the link."""
+        return f"segment-{self.program}-{self.node}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +344,8 @@ class Node:
     host: str = ""
     #: of a host: ``shared``, ``per-port`` or the path of a real docker-proxy
     proxy: str = "shared"
+    #: of a host: the networks of its rootless containers
+    user_networks: tuple[UserNetwork, ...] = ()
     #: of a host: the tool that writes the firewall's share of ``rulesets``, which are not loaded then
     firewall: RealFirewall | None = None
     #: of a container: what its host's conntrack forgets with it

@@ -260,6 +260,8 @@ class Host:
     proxy: str = "shared"
     #: WSL2 with mirrored networking: what Windows sends to 127.0.0.1 arrives on an interface ``loopback0``
     wsl2_mirrored: bool = False
+    #: an ordinary user runs the engine
+    rootless: bool = False
     #: what of the engine's environment shapes the network
     environment: Mapping[str, str] = field(default_factory=dict)
     #: ``[network]`` of Podman's containers.conf

@@ -41,6 +41,7 @@ from netlab.plan.placeholders import with_bridges
 from netlab.plan.publications import unpublished
 from netlab.plan.responders import responders
 from netlab.plan.rights import refused_rights, rights_of
+from netlab.plan.user_networks import linked, on_host, wires
 from netlab.scenario.events import in_running_lab
 
 
@@ -97,6 +98,7 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         answers = responders(host, facts, services)
         for container in facts.containers:
             node = container.spec.node
+            nodes += wires(container)
             nodes.append(_container_node(host, facts, container, services[node], answers.get(node, ())))
             if container.running and not answers.get(node) and _is_silent(services[node]):
                 silent[services[node].name] = None
@@ -249,12 +251,13 @@ def _origin(scenario: Scenario, node: Node) -> Position:
 
 def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[Interface, ...]) -> Node:
     stands = tuple(rulesets(host, facts))
+    own = tuple(_own_interfaces(host, segments))
     return Node(
         name=host.name,
         kind="host",
         namespace=host.name,
         hostname=host.name,
-        interfaces=(*_own_interfaces(host, segments), *facts.interfaces, *guests),
+        interfaces=(*own, *facts.interfaces, *guests),
         sysctls=facts.sysctls,
         rulesets=stands,
         firewall=_real(host, facts, stands),
@@ -274,6 +277,7 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         engine=facts.engine,
         host=host.name,
         proxy=facts.proxy if facts.proxy and host.proxy == "shared" else host.proxy,
+        user_networks=tuple(on_host(facts, own)),
     )
 
 
@@ -319,7 +323,7 @@ def _container_node(
         namespace=container.namespace or spec.node,
         hostname=container.hostname or spec.node,
         hostname_file=container.hostname_file,
-        interfaces=container.interfaces,
+        interfaces=linked(container),
         routes=container.routes,
         sysctls=container.sysctls,
         rulesets=container.rulesets,

@@ -33,6 +33,7 @@ from netlab.model.identifiers import digest
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.model.scenario import Attachment, ComposeNetwork, Scenario, Service
 from netlab.scenario.events import event_names, in_running_lab, is_command, settings_of
+from netlab.scenario.services import USER_MODES
 from netlab.scenario.settings import daemon_setting
 from netlab.scenario.tree import hint, shown
 
@@ -44,7 +45,7 @@ _BY_API = {
     "com.docker.network.driver.mtu": "mtu",
 }
 #: Network modes that do not name a network of the scenario.
-_MODES = ("host", "none", "bridge")
+_MODES = ("host", "none", "bridge", *USER_MODES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,8 @@ class Exchange:
         if found is None and space.programs:
             names = ", ".join(space.programs)
             raise NotPredicted(f"{names} runs a program of its own: what it listens on is not in the plan")
+        if found is not None:
+            refuse_inside(found)
         if found is None:
             self._closed_port(asked, trip, result)
         elif packet.protocol == UDP:
@@ -409,6 +411,13 @@ def first_packet(family: Family, protocol: str, src: int, sport: int, dst: int, 
         return Packet(family, ICMP[family], src, dst, sport, 1, kind=ECHO[family][0])
     number = PROTOCOLS[protocol]
     return Packet(family, number, src, dst, sport, port or 0, flags=SYN if number == TCP else 0)
+
+
+def refuse_inside(found: Receiver) -> None:
+    """Raise NotPredicted for a proxy that leads into a rootless container."""
+    if found.inside:
+        how = f"{found.process} leads it into {found.inside}"
+        raise NotPredicted(f"{how} by a way of its own, which only a running lab shows")
 
 
 def datagram_of_many(trip: Trip) -> Receiver | None:

@@ -199,6 +199,10 @@ def _spaces(plan: Plan) -> dict[str, Namespace]:
             for protocol, port in (("udp", resolver.udp), ("tcp", resolver.tcp))
         )
         _load(space, nodes)
+    for network in (one for node in plan.nodes for one in node.user_networks):
+        found[network.wire].unknown.append(
+            f"{network.program} takes what {network.node} sends, and has connections of its own on the host"
+        )
     return found
 
 

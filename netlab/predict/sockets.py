@@ -25,6 +25,8 @@ class Receiver:
     backend: Backend | None = None
     process: str = ""
     routed: bool = False
+    #: the rootless container into which the proxy leads
+    inside: str = ""
 
 
 _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
@@ -73,6 +75,7 @@ def _by_port(space: Namespace, name: str) -> dict[int, _Sockets]:
                 answers=listener.backend is not None,
                 backend=listener.backend,
                 process=listener.process,
+                inside=listener.inside,
                 # with this argument (Docker 28 and later), it answers from the address that was asked
                 routed=listener.protocol == "udp" and "-use-listen-fd" not in listener.argv,
             )

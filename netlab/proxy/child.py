@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy import identity
 from netlab.proxy.forked import keep_only, raise_descriptor_limit, reset_signals, run
-from netlab.proxy.server import Server
+from netlab.proxy.server import Inside, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,18 +23,23 @@ LISTEN_FD = 4
 
 
 def serve(
-    argv: Sequence[str], enter: Callable[[], None], *, helped: bool = False
+    argv: Sequence[str],
+    enter: Callable[[], None],
+    *,
+    helped: bool = False,
+    inside: Inside | None = None,
 ) -> tuple[int, _socket.socket]:
     """Fork a server that appears as ``argv``, in the namespace that ``enter`` enters.
 
-    ``helped``: it may have a helper (:mod:`netlab.proxy.helper`). Returns its pid and the control socket
+    ``helped``: it may have a helper (:mod:`netlab.proxy.helper`). ``inside``: its listeners lead into another
+    namespace. Returns its pid and the control socket
     (:mod:`netlab.proxy.server`). It ends when that socket is closed or the parent dies. Raises OSError.
     """
     mine, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        run(lambda: _serve(its.fileno(), list(argv), enter, parent, helped), its.fileno())
+        run(lambda: _serve(its.fileno(), list(argv), enter, parent, helped, inside), its.fileno())
     its.close()
     return pid, mine
 
@@ -52,17 +57,24 @@ def execute(
     return pid, ready
 
 
-def _serve(fd: int, argv: list[str], enter: Callable[[], None], parent: int, helped: bool) -> None:
+def _serve(
+    fd: int,
+    argv: list[str],
+    enter: Callable[[], None],
+    parent: int,
+    helped: bool,
+    inside: Inside | None,
+) -> None:
     reset_signals()
     identity.end_with_parent(parent)
     enter()
     identity.rename(argv)
-    keep_only({fd})
+    keep_only({fd} if inside is None else {fd, *inside.spaces.all()})
     raise_descriptor_limit()
     # Connections make no cycles, so the collector would only copy the parent's pages.
     gc.disable()
     gc.freeze()
-    server = Server(helped=helped)
+    server = Server(helped=helped, inside=inside)
     server.control(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd))
     server.run()
 

@@ -28,15 +28,33 @@ from netlab.proxy.spec import Spec
 from netlab.proxy.tcp_accept import TcpService
 from netlab.proxy.tcp_connection import Streams
 from netlab.proxy.udp import UdpService
+from netlab.proxy.usermode.guest import Guest
 
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable, Iterable
 
+    from netlab.proxy.usermode.guest import Listening, Namespaces
+    from netlab.proxy.usermode.link import Settings
+
 #: The longest request; senders split longer lists.
 PACKET = 64 * 1024
 #: Lines in one packet.
 LINES = 256
+
+
+class Inside:
+    """Listeners that lead into a container's namespace.
+
+    With ``settings`` the process is the container's network (pasta, slirp4netns), and they lead there by
+    frames; without, its connections begin in that namespace (rootlessport).
+    """
+
+    __slots__ = ("settings", "spaces")
+
+    def __init__(self, spaces: Namespaces, settings: Settings | None = None) -> None:
+        self.spaces = spaces
+        self.settings = settings
 
 
 class Held:
@@ -53,13 +71,26 @@ class Held:
 class Server:
     """Serves listeners until its control socket is closed."""
 
-    def __init__(self, log: Callable[[str], None] | None = None, *, helped: bool = False) -> None:
+    def __init__(
+        self,
+        log: Callable[[str], None] | None = None,
+        *,
+        helped: bool = False,
+        inside: Inside | None = None,
+    ) -> None:
+        """Raises OSError if the link of ``inside`` cannot be opened."""
         self.loop = Loop()
         self.pairs = Pairs()
         self._streams = Streams(self.loop, Pipes())
         self._helper = Helper(self._streams) if helped and wanted() else None
         self._log = log
-        self._services: dict[str, TcpService | UdpService | SctpService | Held] = {}
+        self._make: Callable[[int, int], socket] | None = None
+        self._guest: Guest | None = None
+        if inside is not None and inside.settings is not None:
+            self._guest = Guest(self.loop, self._streams, self.pairs, inside.settings, inside.spaces)
+        elif inside is not None:
+            self._make = inside.spaces.socket_inside
+        self._services: dict[str, TcpService | UdpService | SctpService | Listening | Held] = {}
 
     def add(self, spec: Spec, sock: socket | None = None) -> None:
         """Serve one more listener, on ``sock`` if it is bound already; raises OSError."""
@@ -70,12 +101,16 @@ class Server:
         if spec.backend is None:
             self._services[spec.key] = Held(sock)
             return
-        if spec.protocol == "tcp":
+        if self._guest is not None:
+            self._services[spec.key] = self._guest.listen(sock, spec)
+        elif spec.protocol == "tcp":
             self._services[spec.key] = TcpService(
-                sock, spec, self._streams, self.pairs, self._helper, self._log
+                sock, spec, self._streams, self.pairs, self._helper, self._log, make=self._make
             )
         elif spec.protocol == "udp":
-            self._services[spec.key] = UdpService(sock, spec, self.loop, self.pairs, self._log)
+            self._services[spec.key] = UdpService(
+                sock, spec, self.loop, self.pairs, self._log, make=self._make
+            )
         else:
             self._services[spec.key] = SctpService(sock, spec, self.loop, self.pairs, self._log)
 

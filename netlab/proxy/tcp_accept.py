@@ -39,7 +39,9 @@ class TcpService:
         pairs: Pairs,
         helper: Helper | None = None,
         log: Callable[[str], None] | None = None,
+        make: Callable[[int, int], _socket.socket] | None = None,
     ) -> None:
+        """``make`` makes a socket of a family and kind for the backend, if it is in another namespace."""
         assert spec.backend is not None
         self._sock = sock
         self._key = spec.key
@@ -48,6 +50,7 @@ class TcpService:
         self._pairs = pairs
         self._helper = helper
         self._log = log
+        self._make = make or _stream
         self._backend: SockAddr = sockaddr(*spec.backend)
         self._family = family_of(spec.backend[0])
         #: the next client's socket to the backend
@@ -77,9 +80,7 @@ class TcpService:
             try:
                 # First, so that a client is only taken when there is a descriptor for its backend, too.
                 if backend is None:
-                    backend = _socket.socket(
-                        self._family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0
-                    )
+                    backend = self._make(self._family, _socket.SOCK_STREAM)
                 fd, address = self._accept()
             except BlockingIOError:
                 self._spare = backend
@@ -152,3 +153,7 @@ class TcpService:
             self._log(
                 f"Can't forward traffic to backend tcp/{backend}: dial tcp {backend}: connect: {words(error)}"
             )
+
+
+def _stream(family: int, kind: int) -> _socket.socket:
+    return _socket.socket(family, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0)

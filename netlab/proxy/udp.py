@@ -68,13 +68,16 @@ class UdpService:
         pairs: Pairs,
         log: Callable[[str], None] | None = None,
         limit: int = FLOWS,
+        make: Callable[[int, int], _socket.socket] | None = None,
     ) -> None:
+        """``make`` makes a socket of a family and kind for the backend, if it is in another namespace."""
         assert spec.backend is not None
         self._sock = sock
         self._loop = loop
         self._pairs = pairs
         self._log = log
         self._limit = limit
+        self._make = make
         self._timeout = spec.timeout
         self._passed = spec.passed
         self._bound: SockAddr = sock.getsockname()
@@ -149,9 +152,8 @@ class UdpService:
             self._make_room()
         sock = None
         try:
-            sock = _socket.socket(
-                self._family, _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0
-            )
+            kind = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+            sock = self._make(self._family, kind) if self._make else _socket.socket(self._family, kind, 0)
             sock.connect(self._backend)
         except OSError as error:
             if sock is not None:

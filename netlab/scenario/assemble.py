@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from netlab.model.engine_names import kind_of
 from netlab.model.problem import OptionName, ScenarioError
 from netlab.model.scenario import ComposeNetwork, Host, Outside
 from netlab.scenario.attach import Declared, attach, with_containers
@@ -98,6 +99,7 @@ def assemble(
         project=project,
         services=root.key_at("services"),
         there=neighbours.networks,
+        podman={one.name: one.rootless for one in hosts if kind_of(one.engine) == "podman"},
     )
     networks, drafts = attach(declared, drafts, named, report)
     return Parts(

@@ -7,13 +7,13 @@ reproduce is an error; with ``lenient``, it is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netlab.model.problem import Position
 from netlab.model.scenario import Attachment, ComposeNetwork, ExposedPort
 from netlab.scenario.derive import with_subnets
 from netlab.scenario.networks import PREDEFINED, docker_name, is_external, predefined, read_network
-from netlab.scenario.services import MODES, SHARES, Draft, attachment_mark
+from netlab.scenario.services import MODES, SHARES, USER_MODES, Draft, attachment_mark
 from netlab.scenario.tree import Report, Value, hint, shown
 
 Drafts = tuple[Draft, ...]
@@ -29,6 +29,7 @@ class Declared:
     project: str
     services: tuple[str, int, int]  #: the position of ``services``: that of the implied default network
     there: frozenset[str] = frozenset()  #: Docker's names of networks that other projects of the lab make
+    podman: Mapping[str, bool] = field(default_factory=dict)  #: hosts of Podman alone: whether it is rootless
 
     def name(self, key: str) -> str:
         """What Docker calls the network of that key."""
@@ -121,6 +122,11 @@ def _by_name(
     if name is None or name in MODES or ":" in name or written is None:
         return draft
     where, reason = f"services.{service.name}", f"network {name} not found"
+    if name in USER_MODES and service.host in declared.podman:
+        if not declared.podman[service.host]:
+            wrong = f"{name} is a network of rootless Podman: write x-netlab.host.rootless: true"
+            report.add(written.at, f"{where}: {wrong}")
+        return draft
     key = declared.named(name)
     declares = declared.written.get(name)
     if key is not None and (key in listed or is_external(declared.written.get(key))):

@@ -127,6 +127,7 @@ def _host(
         rules=read_rules((value.get("rules"), rules), report, (*firewall.files.values(), *_files_of(found))),
         proxy=proxy.text if proxy is not None else "shared",
         wsl2_mirrored=value.get("wsl2") is not None,
+        rootless=_rootless(path, value, engine, beside, report),
         environment={key: entry.text for key, entry in (env.pairs() if env is not None else ())},
         choice=choice.number if choice is not None else 1,
     )
@@ -160,6 +161,16 @@ def _engines(path: str, value: Value, override: str | None, report: Report) -> t
             report.add((OptionName("engine"), 1, 1), wrong)
             return "docker", ""
     return found["docker"], found["podman"]
+
+
+def _rootless(path: str, value: Value, engine: str, beside: str, report: Report) -> bool:
+    written = value.get("rootless")
+    if written is None or not written.data:
+        return False
+    if beside or kind_of(engine) != "podman":
+        instead = "one engine" if beside else f"engine: podman in place of {engine}"
+        report.add(written.at, f"{path}.rootless: netlab reproduces it with Podman alone: write {instead}")
+    return True
 
 
 def _engine(value: Value | None, override: str | None, report: Report) -> str:

@@ -220,6 +220,10 @@ HOST = _record(
             ListOf(Text("a route: 10.8.0.0/16 via 198.51.100.9", free=True)),
             "routes that are there before the engine starts",
         ),
+        "rootless": (
+            Flag(),
+            "an ordinary user runs Podman: network_mode pasta or slirp4netns, no rules, no ports below 1024",
+        ),
         "wsl2": (
             Choice(("mirrored",)),
             "the host is a WSL2 guest whose Windows sends to 127.0.0.1 by an interface loopback0",

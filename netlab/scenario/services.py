@@ -30,6 +30,8 @@ CONDITIONS: dict[str, RestartPolicy] = {
     "": "always",
 }
 MODES = ("bridge", "host", "none")
+#: those of a rootless Podman
+USER_MODES = ("pasta", "slirp4netns")
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 _CAPABILITY = re.compile(r"(?:CAP_)?([A-Za-z0-9_]+)", re.ASCII)
 _DOTTED_MAC = re.compile(r"[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}", re.ASCII)
@@ -150,6 +152,10 @@ def _mode(name: str, value: Value, report: Report) -> str | None:
         return "bridge"
     if mode in MODES or not colon:
         return mode
+    if kind in USER_MODES:
+        wrong = f"netlab does not reproduce options of {kind} ({target}): write network_mode: {kind}"
+        report.add(written.at, f"services.{name}: {wrong}")
+        return kind
     more = hint(mode, ("service:NAME", "container:NAME"))
     report.refuse(written.at, f"services.{name}", f"network {mode} not found{more}")
     return "none"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 from netlab.engine.ipam import PoolError
-from netlab.engine.podman import etc, networks, publish
+from netlab.engine.podman import etc, networks, publish, rootless
 from netlab.engine.podman.chance import in_some_order
 from netlab.engine.podman.firewaller import Firewaller
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
@@ -21,12 +21,14 @@ def run(state: HostState, rules: Firewaller, spec: ContainerSpec) -> None:
     if spec.node in state.containers:
         raise Refused("container", spec.node, f'the container name "{spec.name}" is already in use')
     _check(state, spec)
+    if state.host.rootless:
+        rootless.check_mode(state, spec)
     container = Container(spec, wishes=[_wish(one) for one in spec.endpoints])
     if spec.network_mode == networks.COMPOSE_DEFAULT and not container.wishes:
         container.wishes = [EndpointSpec(networks.DEFAULT)]
     for wish in container.wishes:
         _check_wish(state, spec.node, wish)
-    if container.wishes:
+    if container.wishes or spec.network_mode in rootless.MODES:
         container.published = publish.joined(state, spec)
     state.containers[spec.node] = container
     try:
@@ -73,6 +75,9 @@ def _check_wish(state: HostState, node: str, wish: EndpointSpec) -> None:
 def start(state: HostState, rules: Firewaller, container: Container) -> None:
     """``podman start`` of a container that does not run; raises :class:`Refused`, and nothing has changed."""
     spec = container.spec
+    rootless.check_uplink(state, spec)
+    if state.host.rootless:
+        rootless.check_ports(state, container)
     publish.check_free(state, container, [state.networks[wish.network] for wish in container.wishes])
     leases = _lease_all(state, container)
     container.starts += 1

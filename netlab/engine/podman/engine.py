@@ -41,6 +41,9 @@ from netlab.model.family import Network
 from netlab.model.rules import ADDED_SINCE, FOUND, NftTable
 from netlab.model.scenario import Host
 
+#: What can happen to a rootless Podman.
+_ROOTLESS = (NetworkCreate, ContainerStart, FirewallFlush, FirewallReload, HostFound)
+
 
 @dataclass(frozen=True, slots=True)
 class PodmanEngine:
@@ -93,8 +96,19 @@ class PodmanEngine:
 
     def _act(self, state: HostState, event: Event) -> None:
         rules = self.rules
+        if state.host.rootless and not isinstance(event, _ROOTLESS):
+            what = "what happens to a rootless Podman's containers later"
+            raise Refused(
+                "event", "", f"netlab does not reproduce {what} yet: take the lab down and up again"
+            )
         match event:
             case NetworkCreate(spec):
+                if state.host.rootless:
+                    reason = (
+                        "netlab does not reproduce rootless bridge networks yet: give each service "
+                        f"network_mode: {'pasta' if state.traits.pasta else 'slirp4netns'}"
+                    )
+                    raise Refused("network", spec.name, reason)
                 networks.create(state, spec)
             case NetworkRemove(name):
                 networks.remove(state, name)

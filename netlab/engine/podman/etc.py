@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.engine.podman import rootless
 from netlab.engine.podman.host_state import Container, HostState
 from netlab.model.family import Family, bare
 
@@ -30,7 +31,7 @@ def hosts_file(state: HostState, container: Container) -> str:
         *_extra(state, container),
         ("127.0.0.1", "localhost"),
         *_host(state, container),
-        *_own(container),
+        *_own(state, container),
     ]
     for other in state.containers.values():
         if other.shares == container.spec.node:
@@ -44,7 +45,7 @@ def gateway(state: HostState, container: Container) -> str:
         network = state.network_of(endpoint)
         for family in network.families:
             return str(network.gateway(family))
-    return ""
+    return rootless.host_address(state, container)
 
 
 def _extra(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
@@ -63,9 +64,11 @@ def _host(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
         yield address, " ".join(state.traits.host_names)
 
 
-def _own(container: Container) -> Iterator[tuple[str, str]]:
+def _own(state: HostState, container: Container) -> Iterator[tuple[str, str]]:
     if container.spec.network_mode == "none":
         yield "127.0.0.1", f"{container.hostname} {container.spec.name}"
+    if container.spec.network_mode in rootless.MODES:
+        yield rootless.own_address(state, container), f"{container.hostname} {container.spec.name}"
     own = [str(address) for endpoint in container.named for address in endpoint.addresses.values()]
     for address in own if container.running else container.last_addresses:
         yield address, f"{container.hostname} {container.spec.name}"
@@ -84,7 +87,7 @@ def resolv_conf(state: HostState, container: Container) -> str:
         with_dns = []
     search = [f"search {' '.join([SEARCH] * len(with_dns))}"] if with_dns else []
     if not with_dns:
-        servers = [*(container.spec.dns or DEFAULT_SERVERS)]
+        servers = [*(container.spec.dns or (*rootless.dns(container), *DEFAULT_SERVERS))]
     elif not state.traits.newer_dns:  # the host's own come last
         both = any(Family.IPV6 in n.families for n in with_dns)
         servers += [*DEFAULT_SERVERS, *(DEFAULT_SERVERS_6 if both else ())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.engine.contract import ContainerState, HostFacts, NetworkState
-from netlab.engine.podman import publish
+from netlab.engine.podman import publish, rootless
 from netlab.engine.podman.dns_names import names, resolvers
 from netlab.engine.podman.etc import hosts_file, resolv_conf
 from netlab.engine.podman.host_state import Container, Endpoint, HostState, LiveNetwork
@@ -113,8 +113,9 @@ def _container(state: HostState, container: Container) -> ContainerState:
         starts=container.starts,
         namespace=namespace if namespace != spec.node else "",
         hostname=_hostname(state, container),
-        interfaces=tuple(_own_interfaces(state, container)),
-        routes=tuple(_routes(state, container)),
+        interfaces=(*_own_interfaces(state, container), *rootless.interfaces(state, container)),
+        routes=(*_routes(state, container), *_routes_of_user(state, container)),
+        user_network=rootless.user_network(state, container),
         sysctls=tuple(_sysctls(state, container)) if namespace == spec.node else (),
         hosts_file=hosts_file(state, container),
         resolv_conf=resolv_conf(state, container),
@@ -163,6 +164,11 @@ def _routes(state: HostState, container: Container) -> Iterator[Route]:
         for family in network.families if leads_out else ():
             via, metric = str(network.gateway(family)), network.options.metric
             yield Route("default", via, endpoint.ifname, metric=metric, protocol="static")
+
+
+def _routes_of_user(state: HostState, container: Container) -> Iterator[Route]:
+    if container.running:
+        yield from rootless.routes(state, container)
 
 
 def _sysctls(state: HostState, container: Container) -> Iterator[Sysctl]:

@@ -182,6 +182,13 @@ class HostState:
         self.next_index = max(self.next_index, neighbour.next_index)
         self.neighbour = neighbour
 
+    def on_link(self, address: str) -> str:
+        """The host's interface with a subnet that has an address; empty if none has."""
+        for one in self.host.interfaces:
+            if any(ipaddress.ip_address(address) in ipaddress.ip_interface(a).network for a in one.addresses):
+                return one.name
+        return ""
+
     def claim_index(self) -> int:
         """The next ifindex of the host's namespace; the kernel never gives one twice."""
         index = self.next_index

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from netlab.engine.podman import rootless
 from netlab.engine.podman.chance import in_some_order
 from netlab.engine.podman.host_state import Container, HostState, LiveNetwork, Published
 from netlab.engine.refusal import Refused
@@ -113,7 +114,7 @@ def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwo
     ``joins`` are the networks that it is about to join: aardvark-dns is to be at their gateways, too.
     Podman 4 starts it before the ports are bound, Podman 5 behind them: there, aardvark-dns fails.
     """
-    taken = [(one.protocol, one.port, one.address) for one in listeners(state)]
+    taken = [(one.protocol, one.port, address) for one in listeners(state) for address in _held(one)]
     taken += [(p, own.port, f.any) for own in state.host.listen for p in [own.protocol] for f in Family]
     taken += [(protocol, port, address) for protocol, address, port in state.neighbour.listening]
     protocols: tuple[Protocol, ...] = ("udp", "tcp") if state.traits.newer_dns else ("udp",)
@@ -126,10 +127,11 @@ def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwo
                 for p in protocols
                 for family in network.families
             ]
-    for one in _sockets(container):
+    for one in _sockets(state, container):
         for protocol, port, address in (*taken, *later):
-            if (protocol, port) == (one.protocol, one.port) and _clash(address, one.address):
-                if (protocol, port, address) in later:
+            clash = any(_clash(address, own) for own in _held(one))
+            if (protocol, port) == (one.protocol, one.port) and clash:
+                if (protocol, port, address) in later and not one.inside:
                     raise Refused(
                         "container",
                         container.spec.node,
@@ -139,12 +141,19 @@ def check_free(state: HostState, container: Container, joins: Iterable[LiveNetwo
                     )
                 kind = f"{protocol}{Family.of(one.address)}"
                 shown = "" if one.address == Family.IPV4.any else one.address
+                if one.inside:
+                    raise Refused("container", container.spec.node, rootless.busy(container, one))
                 raise Refused(
                     "container",
                     container.spec.node,
                     f"cannot listen on the {protocol.upper()} port: listen {kind} {shown}:{port}: bind: "
                     "address already in use",
                 )
+
+
+def _held(one: Listener) -> tuple[str, ...]:
+    """The addresses that a socket takes; one for both families takes all of IPv4, too."""
+    return (one.address,) if one.v6only is not False else tuple(family.any for family in Family)
 
 
 def _clash(one: str, other: str) -> bool:
@@ -156,11 +165,14 @@ def listeners(state: HostState) -> Iterator[Listener]:
     """The sockets of every running container's conmon, in order of their start."""
     for container in state.containers.values():
         if container.running:
-            yield from _sockets(container)
+            yield from _sockets(state, container)
 
 
-def _sockets(container: Container) -> Iterator[Listener]:
+def _sockets(state: HostState, container: Container) -> Iterator[Listener]:
     """One socket a port, which is never accepted on: it only keeps the port. SCTP has none."""
+    if state.host.rootless:
+        yield from rootless.sockets(state, container)
+        return
     for port in container.published if not container.shares else ():
         for number in range(port.count) if port.protocol != "sctp" else ():
             address = port.host_ip or Family.IPV4.any
@@ -178,6 +190,9 @@ def _sockets(container: Container) -> Iterator[Listener]:
 
 def publications(state: HostState, container: Container) -> Iterator[Publication]:
     """What of the mappings leads anywhere: on the first network whose rules were written."""
+    if state.host.rootless:
+        yield from rootless.publications(state, container) if container.running else ()
+        return
     open_to = [e for e in container.endpoints if not state.network_of(e).internal]
     for port in container.published if open_to else ():
         families = [family for family in open_to[0].addresses if port.address(family) is not None]

@@ -33,6 +33,8 @@ class Traits:
     localnet_for_ports: bool = False
     #: netlab reproduces its internal networks
     internal: bool = True
+    #: rootless, it knows pasta (from 4.4 on)
+    pasta: bool = True
 
 
 PODMAN_4 = Traits(
@@ -47,6 +49,7 @@ PODMAN_4 = Traits(
     strict_isolation=False,
     localnet_for_ports=True,
     internal=False,
+    pasta=False,
 )
 NFTABLES_5 = Traits("podman-5-nftables")
 IPTABLES_5 = Traits("podman-5-iptables")

@@ -81,7 +81,7 @@ def _build(plan: Plan, private: str, reports: Channel) -> None:
             "event": "built",
             "names": [node.name for node in plan.nodes if node.kind != "segment"],
             "responders": responders_of(plan),
-            "proxies": [proxies_of(node) for node in plan.nodes if node.listeners],
+            "proxies": [proxies_of(node) for node in plan.nodes if node.listeners or node.user_networks],
             "commands": [command_of(plan, node) for node in plan.nodes if node.command],
             "seconds": round(time.monotonic() - began, 6),
         }

@@ -43,5 +43,10 @@ def command_of(plan: Plan, node: Node) -> dict[str, Any]:
 
 
 def proxies_of(node: Node) -> dict[str, Any]:
-    """The listeners of a host's proxy, as a message."""
-    return {"node": node.name, "mode": node.proxy, "listeners": codec.encode(node.listeners)}
+    """The listeners of a host's proxies and the networks of its rootless containers, as a message."""
+    return {
+        "node": node.name,
+        "mode": node.proxy,
+        "listeners": codec.encode(node.listeners),
+        "user_networks": codec.encode(node.user_networks),
+    }

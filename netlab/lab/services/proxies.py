@@ -1,5 +1,7 @@
 """The processes that have a host's published ports: userland proxies, and processes that only hold ports.
 
+Those of rootless containers (pasta, slirp4netns, rootlessport) are proxies, too, one process a container.
+
 A listener names its process, and has a backend if that process is a proxy (docker-proxy). ``shared``: one
 process serves all of a proxy's listeners. ``per-port``: one process per listener, with docker-proxy's command
 line, as in Docker. A path: that program, one process per listener. Ports that are only held (by dockerd,
@@ -14,15 +16,17 @@ import select
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.kernel import netns
 from netlab.kernel.process import STOPPED, state
+from netlab.lab.services.user_networks import Places
 from netlab.model.errors import LabError
 from netlab.model.plan import Listener
 from netlab.proxy import child, sockets
-from netlab.proxy.server import LINES, PACKET
+from netlab.proxy.server import LINES, PACKET, Inside
 from netlab.proxy.spec import UDP_TIMEOUT, Spec
 
 if TYPE_CHECKING:
@@ -93,6 +97,7 @@ class _Process:
     pidfd: int
     control: _socket.socket | None
     keys: set[str]
+    inside: str = ""  #: the rootless container that it is for
     owed: int = 0  #: answers that it has yet to give
 
     def request(self, verb: str, lines: Iterable[str]) -> list[str]:
@@ -164,7 +169,10 @@ class _Process:
 class Proxies:
     """The listeners of one host. Not thread-safe: it forks, as a single-threaded supervisor may."""
 
-    def __init__(self, netns_fd: int, mode: str, udp_timeout: float = UDP_TIMEOUT) -> None:
+    def __init__(
+        self, netns_fd: int, mode: str, udp_timeout: float = UDP_TIMEOUT, places: Places | None = None
+    ) -> None:
+        self._places = places
         self._udp_timeout = udp_timeout
         self._netns = netns_fd
         self._mode = mode
@@ -177,15 +185,23 @@ class Proxies:
         listeners: Sequence[Listener],
         mode: str = "shared",
         udp_timeout: float = UDP_TIMEOUT,
+        places: Places | None = None,
     ) -> Proxies:
         """Bind all listeners in the namespace behind ``netns_fd``, which stays open as long as this.
 
         ``udp_timeout`` is the time in seconds until a UDP flow ends after its last answer (always 90 in a
-        real docker-proxy). Returns when all listeners are bound. Raises LabError with the first one that
-        could not be bound, and the reason; then none is left.
+        real docker-proxy). ``places``: the programs that are networks of rootless containers. Returns when
+        all listeners are bound. Raises LabError with the first one that could not be bound, and the reason;
+        then none is left.
         """
-        proxies = cls(netns_fd, mode, udp_timeout)
-        proxies.add(*listeners)
+        proxies = cls(netns_fd, mode, udp_timeout, places)
+        try:
+            for program, node in places.networks if places is not None else ():
+                proxies._fork(program, (program,), inside=node)
+            proxies.add(*listeners)
+        except BaseException:
+            proxies.close()
+            raise
         return proxies
 
     def add(self, *listeners: Listener) -> None:
@@ -249,11 +265,12 @@ class Proxies:
 
     def _groups(self, listeners: Sequence[Listener]) -> Iterator[list[Listener]]:
         """The listeners that one request can add: same process, no longer than a packet."""
-        kinds: dict[tuple[bool, str], list[Listener]] = {}
+        kinds: dict[tuple[bool, str, str], list[Listener]] = {}
         for listener in sorted(listeners, key=_is_proxy):
-            kinds.setdefault((_is_proxy(listener), listener.process), []).append(listener)
-        for (proxy, _), kind in kinds.items():
-            size = 1 if proxy and self._mode != "shared" else LINES
+            key = (_is_proxy(listener), listener.process, listener.inside)
+            kinds.setdefault(key, []).append(listener)
+        for (proxy, _, inside), kind in kinds.items():
+            size = 1 if proxy and self._mode != "shared" and not inside else LINES
             for start in range(0, len(kind), size):
                 yield kind[start : start + size]
 
@@ -262,7 +279,9 @@ class Proxies:
 
     def _sweep(self) -> None:
         """End processes without listeners; Docker has none either."""
-        for process in [process for process in self._processes if not process.keys]:
+        networks = self._places.networks if self._places is not None else {}
+        idle = [one for one in self._processes if not one.keys and (one.name, one.inside) not in networks]
+        for process in idle:
             self._processes.remove(process)
             process.end()
 
@@ -271,23 +290,30 @@ class Proxies:
 
     def _process_for(self, listener: Listener) -> _Process | None:
         """Our process that is to bind the listener, or None: a program of its own."""
-        if not _is_proxy(listener) or self._mode == "shared":
+        if not _is_proxy(listener) or listener.inside or self._mode == "shared":
             for process in self._processes:
-                if process.name == listener.process:
+                if (process.name, process.inside) == (listener.process, listener.inside):
                     return process
+            if listener.inside:
+                return self._fork(listener.process, (listener.process,), inside=listener.inside)
             argv = (listener.process, "--shared") if _is_proxy(listener) else (listener.process,)
             return self._fork(listener.process, argv, helped=True)
         if self._mode == "per-port":
             return self._fork(listener.process, command_line(listener))
         return None
 
-    def _fork(self, name: str, argv: Sequence[str], *, helped: bool = False) -> _Process:
+    def _fork(self, name: str, argv: Sequence[str], *, helped: bool = False, inside: str = "") -> _Process:
+        place: AbstractContextManager[Inside | None] = nullcontext(None)
+        if inside:
+            assert self._places is not None
+            place = self._places.inside(name, inside, self._netns)
         try:
-            pid, control = child.serve(argv, self._enter, helped=helped)
+            with place as found:
+                pid, control = child.serve(argv, self._enter, helped=helped, inside=found)
         except OSError as error:
             raise LabError(f"starting {name}: {error.strerror}") from error
         control.setblocking(False)
-        process = _Process(name, pid, os.pidfd_open(pid), control, set())
+        process = _Process(name, pid, os.pidfd_open(pid), control, set(), inside)
         self._processes.append(process)
         return process
 

@@ -15,6 +15,7 @@ from netlab.kernel.sandbox.launcher import Program, Sandbox, container
 from netlab.lab import codec
 from netlab.lab.services import ready
 from netlab.lab.services.proxies import Proxies
+from netlab.lab.services.user_networks import Places
 from netlab.lab.supervisor.children import Child
 from netlab.lab.supervisor.log import Log
 from netlab.lab.supervisor.responding import Responding
@@ -50,7 +51,12 @@ class Processes:
         What takes longer is ``awaited``, and ends in the runtime's ``on_settled`` or ``on_failure``.
         """
         for entry in report["proxies"]:
-            self._start_proxies(entry["node"], entry["mode"], codec.decode(entry["listeners"]))
+            self._start_proxies(
+                entry["node"],
+                entry["mode"],
+                codec.decode(entry["listeners"]),
+                codec.decode(entry["user_networks"]),
+            )
         for entry in report["commands"]:
             self._start_command(entry)
         self._runtime.children.forget_strangers()
@@ -63,9 +69,12 @@ class Processes:
 
     # -- the userland proxy
 
-    def _start_proxies(self, node: str, mode: str, listeners: tuple[Any, ...]) -> None:
+    def _start_proxies(
+        self, node: str, mode: str, listeners: tuple[Any, ...], user_networks: tuple[Any, ...] = ()
+    ) -> None:
         namespace = self._runtime.open_namespace(node)  # kept open: Proxies may start more later
-        self._proxies[node] = Proxies.start(namespace, listeners, mode)
+        places = Places(self._runtime.open_namespace, user_networks)
+        self._proxies[node] = Proxies.start(namespace, listeners, mode, places=places)
         self._know_proxies(node)
 
     # -- the scenario's own programs
