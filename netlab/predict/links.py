@@ -44,6 +44,18 @@ class Links:
         found = self.interface(other)
         return other if found is not None and found.up else None
 
+    def wire(self, end: InterfaceOf) -> Namespace | None:
+        """The namespace in which a program takes what leaves an interface (that of a rootless container).
+
+        It takes everything, whatever address is asked for.
+        """
+        own = self.interface(end)
+        peer = self.peer(end) if own is not None and own.peer is not None else None
+        port = self.interface(peer) if peer is not None else None
+        if peer is None or port is None or port.master is not None:
+            return None
+        return self.spaces[peer.space] if self.spaces[peer.space].kind == "segment" else None
+
     def on_link(self, end: InterfaceOf) -> tuple[InterfaceOf, ...]:
         """Every interface with addresses of its own that shares a link with this one, which is left out."""
         if end not in self._ends:

@@ -101,7 +101,9 @@ class Stack:
         trip = Trip(packet, space=space)
         self._visited(space)
         oif = "lo" if route.kind == "local" else route.interface or "lo"
-        self._visit_wire(space, oif)
+        wire = self._links.wire(InterfaceOf(space.name, oif))
+        if wire is not None:
+            self._visited(wire)
         passage = Passage(space, "output", packet, oif=oif, tracked=tracked, hop=route.via)
         crossed = self._cross(passage, trip)
         if crossed is None:
@@ -115,15 +117,6 @@ class Stack:
             route = found
             oif = "lo" if route.kind == "local" else route.interface or "lo"
         return self._out(space, crossed, None, oif, route, trip)
-
-    def _visit_wire(self, space: Namespace, oif: str) -> None:
-        """What leaves a rootless container is taken by a program, whatever address is asked for."""
-        own = space.interfaces.get(oif)
-        peer = self._links.peer(InterfaceOf(space.name, oif)) if own is not None and own.peer else None
-        if peer is not None and self._links.spaces[peer.space].interfaces[peer.interface].master is None:
-            wire = self._links.spaces[peer.space]
-            if wire.kind == "segment":
-                self._visited(wire)
 
     def inject(self, frame_to: InterfaceOf, packet: Packet, came_by: InterfaceOf) -> Trip:
         """A frame that leaves an interface by hand, for another one on its link."""

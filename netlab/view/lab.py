@@ -113,6 +113,9 @@ def _host(plan: Plan, host: Node, ink: _Ink, most: int) -> Iterator[str]:
     drawn: set[str] = set()
     branches = [list(_network(network, plan, ink, most, drawn)) for network in networks]
     branches += [[f"{guest.name}  {ink.dim('in the network of ' + host.name)}"] for guest in guests[:most]]
+    for own in host.user_networks[:most]:
+        way = f"{own.node}  {'  '.join(own.addresses)}  {ink.dim(f'{own.interface} by {own.program}')}"
+        branches.append([way, *_sharers(own.node, plan, ink, drawn)])
     for node in _loners(plan, host)[:most]:
         branches.append(
             [f"{node.name}  {ink.dim('without a network')}", *_sharers(node.name, plan, ink, drawn)]

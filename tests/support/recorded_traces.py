@@ -48,7 +48,8 @@ class Recording:
         return find_paths(self.flow, self.result(second), Index(self.hook_passes()), self.facts)
 
     def result(self, second: bytes | None = None) -> ProbeResult:
-        return ProbeResult(self.outcome, self.source, self.key, icmp=self.icmp, second=second)  # type: ignore[arg-type]
+        told = () if second is None else ((second, None),)
+        return ProbeResult(self.outcome, self.source, self.key, icmp=self.icmp, seconds=told)  # type: ignore[arg-type]
 
 
 def feed(assembler: Assembler, event: TraceEvent) -> None:

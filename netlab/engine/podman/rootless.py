@@ -36,9 +36,7 @@ def check_mode(state: HostState, spec: ContainerSpec) -> None:
     """Raise :class:`Refused` for a network mode that a rootless container does not have here."""
     mode = spec.network_mode
     if mode == PASTA and not state.traits.pasta:
-        reason = (
-            f"unable to find network with name or ID {PASTA}: network not found ({SLIRP} is what it knows)"
-        )
+        reason = f"unable to find network with name or ID {PASTA}: network not found; write {SLIRP}"
         raise Refused("container", spec.node, reason)
     if mode in MODES or mode == "none" or mode.startswith("container:"):
         return
@@ -176,12 +174,19 @@ def check_uplink(state: HostState, spec: ContainerSpec) -> None:
 
 def _uplink(state: HostState, spec: ContainerSpec) -> tuple[OutsideInterface, str]:
     """The host's interface with a default route, and its next hop; raises :class:`Refused`."""
+    missing: list[Family] = list(FAMILIES)
     for interface in state.host.interfaces:
-        for _, via in _default_routes(state, interface.name):
-            return interface, via
+        found = dict(_default_routes(state, interface.name))
+        missing = [f for f in {Family.of(a): None for a in interface.addresses} if f not in found]
+        if found and not missing:
+            return interface, next(iter(found.values()))
+        if found:
+            break
+    example = "2001:db8:1::2" if missing == [Family.IPV6] else "198.51.100.2"
     reason = (
-        "pasta copies the interface of the host's default route, and netlab does not know what it does "
-        'without one: give the host one, for instance x-netlab.host.routes: ["default via 198.51.100.2"]'
+        f"pasta copies an interface of the host's with its default routes, and netlab does not know what it "
+        f"does with {' and '.join(f'IPv{f.value}' for f in missing)} without one: give the host one, for "
+        f'instance x-netlab.host.routes: ["default via {example}"]'
     )
     raise Refused("container", spec.node, reason)
 

@@ -50,10 +50,8 @@ def parse(frame: bytes) -> Packet | ArpQuestion | None:
         return None
     kind = int.from_bytes(frame[12:14])
     try:
-        if kind == IPV4:
-            return _parse_ipv4(frame)
-        if kind == IPV6:
-            return _parse_ipv6(frame)
+        if kind in (IPV4, IPV6):
+            return _ip(frame, kind)
         if kind == ARP:
             _, _, _, _, operation, mac, sender, _, target = _ARP.unpack_from(frame, ETHERNET)
             return ArpQuestion(mac, sender, target) if operation == 1 else None
@@ -62,20 +60,17 @@ def parse(frame: bytes) -> Packet | ArpQuestion | None:
     return None
 
 
-def _parse_ipv4(frame: bytes) -> Packet | None:
-    first, _, length, _, fragment, _, protocol, _, src, dst = _IPV4.unpack_from(frame, ETHERNET)
-    if fragment & 0x3FFF or first >> 4 != 4:
+def _ip(frame: bytes, kind: int) -> Packet | None:
+    if kind == IPV6:
+        first, length, protocol, _, src, dst = _IPV6.unpack_from(frame, ETHERNET)
+        version, begin = first >> 28, ETHERNET + _IPV6.size
+        end, fragment = begin + length, 0
+    else:
+        first, _, length, _, fragment, _, protocol, _, src, dst = _IPV4.unpack_from(frame, ETHERNET)
+        version, begin, end = first >> 4, ETHERNET + (first & 15) * 4, ETHERNET + length
+    if version != (6 if kind == IPV6 else 4) or fragment & 0x3FFF:
         return None
-    begin = ETHERNET + (first & 15) * 4
-    return Packet(src, dst, protocol, frame[begin : ETHERNET + length])
-
-
-def _parse_ipv6(frame: bytes) -> Packet | None:
-    first, length, protocol, _, src, dst = _IPV6.unpack_from(frame, ETHERNET)
-    if first >> 28 != 6:
-        return None
-    begin = ETHERNET + _IPV6.size
-    return Packet(src, dst, protocol, frame[begin : begin + length])
+    return Packet(src, dst, protocol, frame[begin:end])
 
 
 def ip_packet(packet: Packet) -> bytes:

@@ -73,7 +73,7 @@ class _Build:
 
     def _machine(self, machine: Machine) -> Node:
         shared = tuple(f"+ {guest}" for guest in machine.guests)
-        return Node(self._machines[machine.name], "machine", (machine.name, *shared))
+        return Node(self._machines[machine.name], "machine", (machine.name, *shared, *machine.own))
 
     def _bus(self, bus: Bus) -> Node:
         return Node(self._buses[bus.host, bus.name], "bus", (bus.name, bus.words, *bus.addresses))

@@ -94,7 +94,7 @@ def _machine_box(machine: Machine) -> _Box:
         box.lines.append((f"{end.interface}  {first}".rstrip(), "text"))
         box.lines += [(" " * (len(end.interface) + 2) + address, "text") for address in more]
     if not machine.ends:
-        box.lines.append(("without a network", "dim"))
+        box.lines += [(words, "dim") for words in machine.own or (machine.network,)]
     return box
 
 

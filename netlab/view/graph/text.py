@@ -87,7 +87,7 @@ def _inside(topology: Topology, host: Machine, width: int) -> Iterator[str]:
     parts = [list(_ports(topology, host, width))]
     parts += [list(_bus(topology, bus, width)) for bus in topology.buses_of(host.name)]
     lonely = [machine for machine in topology.inside(host.name) if not machine.ends]
-    parts.append([line for one in lonely for line in _folded(f"[{_name(one)}]  without a network", width)])
+    parts.append([line for one in lonely for line in _folded(f"[{_name(one)}]  {one.network}", width)])
     shown = [part for part in parts if part]
     for number, part in enumerate(shown):
         if number:

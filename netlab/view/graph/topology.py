@@ -69,6 +69,13 @@ class Machine:
     host: str = ""
     engine: str = ""
     guests: tuple[str, ...] = ()
+    #: of a rootless container: its interface, its addresses, and by which program
+    own: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> str:
+        """What stands in place of its links."""
+        return "  ".join(self.own) if self.own else "without a network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,15 @@ def _machine(node: Node, plan: Plan) -> Machine:
         host = ends[0].bus[0]
     guests = tuple(one.name for one in plan.nodes if one.namespace == node.name and one.name != node.name)
     assert node.kind != "segment"
-    return Machine(node.name, node.kind, ends, host, node.engine if node.kind == "host" else "", guests)
+    engine = node.engine if node.kind == "host" else ""
+    return Machine(node.name, node.kind, ends, host, engine, guests, tuple(_own(node, plan)))
+
+
+def _own(node: Node, plan: Plan) -> Iterator[str]:
+    """What a rootless container has in place of a link to its host."""
+    for network in (one for host in plan.nodes for one in host.user_networks if one.node == node.name):
+        interface = next(one for one in node.interfaces if one.name == network.interface)
+        yield from (interface.name, *interface.addresses, f"by {network.program}")
 
 
 def _ends(node: Node, plan: Plan) -> Iterator[EdgeEnd]:
