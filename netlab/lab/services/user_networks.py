@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from netlab.kernel import netns
 from netlab.model.plan import UserNetwork
 from netlab.proxy.server import Inside
 from netlab.proxy.usermode.guest import Namespaces
@@ -36,7 +37,7 @@ class Places:
         try:
             frames = os.dup(guest) if network is None else self._open(network.wire)
             try:
-                spaces = Namespaces(host, frames, guest)
+                spaces = Namespaces(host, frames, guest, netns.enter)
                 yield Inside(spaces, None if network is None else settings_of(network))
             finally:
                 os.close(frames)

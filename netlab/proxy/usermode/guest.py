@@ -7,7 +7,6 @@ import errno
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from netlab.kernel import netns
 from netlab.proxy.loop import IN
 from netlab.proxy.sockets import SockAddr, family_of, pktinfo, plain, sockaddr
 from netlab.proxy.usermode.frames import ICMP, ICMPV6, TCP, UDP, Packet
@@ -16,6 +15,8 @@ from netlab.proxy.usermode.guest_udp import GuestUdp, answer, asked_of
 from netlab.proxy.usermode.link import Link, Settings, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlab.proxy.loop import Loop
     from netlab.proxy.pairs import Pairs
     from netlab.proxy.spec import Spec
@@ -32,11 +33,15 @@ _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
 
 
 class Namespaces:
-    """Descriptors of the namespaces that the program works in: the host's, its frames', the container's."""
+    """Descriptors of the namespaces that the program works in: the host's, its frames', the container's.
 
-    __slots__ = ("frames", "guest", "host")
+    ``enter`` moves the thread into the namespace of a descriptor.
+    """
 
-    def __init__(self, host: int, frames: int, guest: int) -> None:
+    __slots__ = ("enter", "frames", "guest", "host")
+
+    def __init__(self, host: int, frames: int, guest: int, enter: Callable[[int], None]) -> None:
+        self.enter = enter
         self.host = host
         self.frames = frames
         self.guest = guest
@@ -47,11 +52,11 @@ class Namespaces:
 
     def socket_inside(self, family: int, kind: int) -> _socket.socket:
         """A socket in the container's namespace; raises OSError."""
-        netns.enter(self.guest)
+        self.enter(self.guest)
         try:
             return _socket.socket(family, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0)
         finally:
-            netns.enter(self.host)
+            self.enter(self.host)
 
 
 class Guest:
@@ -64,11 +69,11 @@ class Guest:
         self.streams = streams
         self.pairs = pairs
         self.spaces = spaces
-        netns.enter(spaces.frames)
+        spaces.enter(spaces.frames)
         try:
             self.link = Link(settings)
         finally:
-            netns.enter(spaces.host)
+            spaces.enter(spaces.host)
         self.tcp = GuestTcp(loop, self.link, pairs)
         self.udp = GuestUdp(loop, self.link, pairs)
         self._pings: dict[tuple[bytes, bytes, int], _socket.socket] = {}
