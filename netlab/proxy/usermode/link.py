@@ -17,7 +17,7 @@ from netlab.proxy.usermode.frames import Packet
 
 #: linux/if_ether.h, linux/if_packet.h; the socket module has no name for the last one
 ETH_P_ALL = 3
-SOL_PACKET, PACKET_OUTGOING, PACKET_IGNORE_OUTGOING = 263, 4, 23
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 #: The longest frame, and frames until others have their turn.
 LONGEST = 1 << 17
 TURN = 64
