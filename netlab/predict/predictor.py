@@ -96,7 +96,7 @@ class Predictor:
         stack = Stack(self.links, hooks, refuse_unknown)
         result = Exchange(self.links, stack).predict(flow)
         result.probe.notes += dict.fromkeys(hooks.notes)
-        narrow = _only(result, self.hosts)
+        narrow = _only(result, self.facts.traced_nodes)
         narrow.forth = _followed(narrow.forth, result.probe.key)
         if doubt(flow, result.probe, narrow, self.facts):
             journey = journey_of(flow, result.probe, result.paths, self._wide)
