@@ -169,6 +169,13 @@ def test_megabytes_pass_whole_in_both_directions(lab: Lab) -> None:
     assert took[0].split()[1] == hashlib.sha256(bytes(range(255, -1, -1)) * 16384).hexdigest()
 
 
+def test_slirp4netns_answers_pings_of_its_own_addresses(lab: Lab) -> None:
+    answered = mode_of(lab) == "slirp4netns"
+    for address in ("10.0.2.2", "fd00::2"):
+        shown = lab.exec("web", ["ping", "-c1", "-W1", address], check=False).stdout
+        assert ("1 received" in shown) == answered
+
+
 def test_many_clients_at_once(lab: Lab) -> None:
     journeys = lab.probe_all(["client -> host:8080", "web -> client:7000"] * 60)
     assert {journey.outcome for journey in journeys} == {"ok"}

@@ -27,6 +27,8 @@ PASTA_HOST, PASTA_DNS = "169.254.1.2", "169.254.1.1"
 #: slirp4netns's network: the container, its gateway, its DNS server (slirp4netns(1)).
 SLIRP_GUEST, SLIRP_GATEWAY, SLIRP_DNS = "10.0.2.100", "10.0.2.2", "10.0.2.3"
 SLIRP_ROUTER_6 = "fe80::2"
+#: Addresses of its own that lead nowhere (--disable-host-loopback, and no DNS in a lab).
+_SLIRP_NOWHERE = (SLIRP_GATEWAY, SLIRP_DNS, "fd00::2", "fd00::3")
 #: pasta's listen() and that of Go's net package
 _BACKLOGS = {PASTA: 128, "rootlessport": 4096}
 _FIRST_PORT = "net.ipv4.ip_unprivileged_port_start"
@@ -104,7 +106,7 @@ def user_network(state: HostState, container: Container) -> UserNetwork | None:
             mac=_program_mac(container),
             guest_mac=own.mac or "",
             addresses=tuple(map(bare, own.addresses)),
-            unreachable=(SLIRP_GATEWAY, SLIRP_DNS),
+            unreachable=_SLIRP_NOWHERE,
         )
     return UserNetwork(
         program=PASTA,

@@ -12,8 +12,9 @@ from netlab.proxy.server import Inside
 from netlab.proxy.usermode.guest import Namespaces
 from netlab.proxy.usermode.link import Settings
 
-#: slirp4netns answers as a neighbour for its own addresses; pasta for every address but the container's.
-_SLIRP_NEIGHBOURS = ("10.0.2.2", "10.0.2.3", "fe80::2", "fe80::3")
+#: slirp4netns answers as a neighbour, and pings, at its own addresses; pasta is a neighbour at every address
+#: but the container's, and answers no pings.
+_SLIRP_OWN = ("10.0.2.2", "10.0.2.3", "fe80::2", "fe80::3", "fd00::2", "fd00::3")
 #: The senders of slirp4netns's ICMP errors; pasta's come from the address that was asked.
 _SLIRP_ERRORS = {4: "10.0.2.2", 6: "fe80::2"}
 
@@ -56,7 +57,8 @@ def settings_of(network: UserNetwork) -> Settings:
         seen_as=dict(network.seen_as),
         leads_to=dict(network.leads_to),
         unreachable=network.unreachable,
-        answers_for=None if pasta else _SLIRP_NEIGHBOURS,
+        echoes=() if pasta else _SLIRP_OWN,
+        answers_for=None if pasta else _SLIRP_OWN,
         splices=pasta,
         keeps_ports=pasta,
         errors_from={} if pasta else _SLIRP_ERRORS,

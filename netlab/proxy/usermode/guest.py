@@ -88,7 +88,14 @@ class Guest:
             self._ping(packet)
 
     def _ping(self, packet: Packet) -> None:
-        """An echo request goes out by a ping socket, if the host lets the user have one (icmp(7))."""
+        """An echo request goes out by a ping socket, if the host lets the user have one (icmp(7)).
+
+        Some addresses are the program's own.
+        """
+        if text(packet.dst) in self.link.settings.echoes:
+            segment = bytes(_ECHO[packet.protocol][1:]) + packet.segment[1:]
+            self.link.send(Packet(packet.dst, packet.src, packet.protocol, segment))
+            return
         target = self.link.leads_to(packet.dst)
         if target is None or len(packet.segment) < 8:
             return

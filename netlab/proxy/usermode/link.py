@@ -33,7 +33,8 @@ class Settings:
 
     ``guests`` are the container's addresses, at most one a family. ``seen_as``: the host's address that a
     client has → the one that the container sees in its place. ``leads_to``: where the container sends → where
-    that is on the host. ``unreachable``: where nothing leads. ``answers_for``: the addresses for which the
+    that is on the host. ``unreachable``: where nothing leads. ``echoes``: the addresses at which the
+    program itself answers pings. ``answers_for``: the addresses for which the
     program answers as a neighbour; None: for all but the container's own. ``splices``: what comes from the
     host's loopback goes straight into the container's namespace. ``keeps_ports``: a datagram leaves the host
     from the port that it had in the container. ``errors_from``: the sender of ICMP errors, by family (4, 6);
@@ -48,6 +49,7 @@ class Settings:
     seen_as: Mapping[str, str]
     leads_to: Mapping[str, str]
     unreachable: tuple[str, ...]
+    echoes: tuple[str, ...]
     answers_for: tuple[str, ...] | None
     splices: bool
     keeps_ports: bool
