@@ -34,6 +34,10 @@ def chosen(config: pytest.Config, daemons: list[Installed]) -> dict[Installed, b
     return {daemon: everything or daemon is daemons[0] for daemon in daemons}
 
 
+#: the configurations whose healthy hosts a plain run collects, too
+HEALTHY = ("ports-two-services", "daemon-ip6tables", "rules-docker-user", "event-flush")
+
+
 class Conformance:
     """Hooks, and what the run has shown so far."""
 
@@ -67,7 +71,12 @@ class Conformance:
             names = [f"{d.engine}-{f}" for d, f in pairs_]
             metafunc.parametrize("twin_case", pairs_, ids=names, scope="module")
         elif "healthy" in metafunc.fixturenames:
-            hosts = [(d, c) for d in self.daemons if self._asked for c in matrix.configurations(d.engine)]
+            hosts = [
+                (d, c)
+                for d, whole in self.daemons.items()
+                for c in matrix.configurations(d.engine)
+                if self._asked or (whole and c.name in HEALTHY)
+            ]
             metafunc.parametrize("healthy", hosts, ids=[f"{d.engine}-{c.name}" for d, c in hosts])
         elif {"podman", "case"} <= set(metafunc.fixturenames):
             everything = metafunc.config.getoption("--conformance-all")
