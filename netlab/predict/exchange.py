@@ -143,6 +143,8 @@ class Exchange:
     def _refusal(self, asked: Asked, trip: Trip, result: Result) -> None:
         """A rule or a route answers with an error, which has to find its way back."""
         probe, packet = result.probe, trip.packet
+        if trip.reject is not None and trip.shared and packet.family is Family.IPV4:
+            return  # nobody is told of what went to a broadcast address (icmp_send, nf_send_reset)
         if trip.reject is not None and trip.reject.reset:
             if packet.protocol != TCP:
                 return

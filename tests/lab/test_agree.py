@@ -13,6 +13,10 @@ import netlab
 
 OUTPUT_DROPS = ("iptables -t filter -I OUTPUT -o ext0 -j DROP",)
 OUTPUT_REJECTS = ("iptables -t filter -I OUTPUT -o ext0 -j REJECT",)
+INPUT_REJECTS = (
+    "iptables -t filter -I INPUT -p udp -j REJECT",
+    "iptables -t filter -I INPUT -p tcp -j REJECT --reject-with tcp-reset",
+)
 POSTROUTING_DROPS = (
     "nft add table ip own",
     "nft add chain ip own base '{ type filter hook postrouting priority -310; policy drop; }'",
@@ -56,6 +60,7 @@ FLOWS = ("web -> db:81/tcp", "web -> db:443/tcp", "web -> db:81/udp", "web -> db
         (BRIDGE_DROPS, [*FLOWS]),
         (SETS, ["client -> host:22/tcp", "client -> host:81/udp", "client -> host:80/udp"]),
         (VMAP, ["client -> host:81/tcp", "client -> host:9/tcp"]),
+        (INPUT_REJECTS, [f"neighbour -> 198.51.100.255:443/{p} via host" for p in ("tcp", "udp")]),
         ((), ["api -> 127.0.0.1:443/tcp via host from 172.18.0.99", "api -> 127.0.0.1:9/udp via host"]),
         ((), ["client -> 127.0.0.1:81/udp via host", "client -> 0.0.0.9:80/tcp via host"]),
     ],
