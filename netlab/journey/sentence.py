@@ -74,6 +74,8 @@ def sentence(journey: Journey) -> str:
     }[journey.outcome](journey)
     if journey.decided_by.kind == "unmeasured" and journey.outcome != "unmeasured":
         return _undecided(journey)
+    if journey.outcome == "timeout" and journey.notes:
+        return " ".join((words, *(f"{note[0].upper()}{note[1:]}." for note in journey.notes)))
     advice = _advice(journey) if journey.outcome == "ok" else ""
     return f"{words} {advice}" if advice else words
 

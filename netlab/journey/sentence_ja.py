@@ -36,7 +36,7 @@ _PATHS: Final = {
 
 def sentence_ja(journey: Journey) -> str | None:
     """The closing words in Japanese; None for what only the English sentence can say."""
-    if journey.decided_by.kind == "unmeasured":
+    if journey.decided_by.kind == "unmeasured" or (journey.outcome == "timeout" and journey.notes):
         return None
     words = {"ok": _ok, "refused": _refused, "timeout": _timeout, "unreachable": _unreachable}
     return words[journey.outcome](journey) if journey.outcome in words else None

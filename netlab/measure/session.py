@@ -61,13 +61,13 @@ _SEARCH: Final = 2.9
 #: Seconds in which a search that goes on is repeated (neigh.default.retrans_time_ms), and some room.
 _REPEAT: Final = 1.2
 #: Seconds after which the kernel sends another error about a missing route (net.ipv4.route.error_cost), and
-#: some room; how often that is waited for, and for how many flows of a round.
+#: some room; how often that is waited for, and how long in all of a call.
 _ERROR_PAUSE: Final = 1.2
 _ERROR_TRIES: Final = 3
-_OWED: Final = 30
-_ERRORS_WITHHELD: Final = (
-    "too many flows of this round end at a missing route, and the kernel sends few errors about that:"
-    " lower net.ipv4.route.error_cost of the machine, or ask for fewer flows at once"
+_FOR_ERRORS: Final = 10.0
+_ERROR_WITHHELD: Final = (
+    "an ICMP error about the missing route was due: the kernel sends an address five of them, and then"
+    " one a second"
 )
 
 
@@ -112,6 +112,7 @@ class Session:
         self._dropped: list[HookPass] = []
         self._crafted = CraftedProbes(self._namespaces, self.facts.segments)
         self._patience = 0.0
+        self._for_errors = 0.0  # seconds that this call may still wait for errors that the kernel withholds
         self._fulls: Mapping[Family, int] = {}
         try:
             for name in sorted(self.facts.traced_nodes):
@@ -171,6 +172,7 @@ class Session:
         measured again at most twice; then its journeys are ``unmeasured``.
         """
         journeys: list[Journey] = []
+        self._for_errors = _FOR_ERRORS
         with _uncollected():
             for together in rounds(flows, self._round_size()):
                 for journey in self._measure_round(together, replies, shape):
@@ -223,21 +225,33 @@ class Session:
             for number, probe in enumerate(probes):
                 if probe.ambiguous:  # one process, several connections: unambiguous if measured alone
                     found[number] = self._attempt([probe.flow], replies, shape)[0]
-        owed = [number for number, probe in enumerate(probes) if _withheld(probe)]
-        for number in owed[:_OWED]:
-            found[number] = self._owed(probes[number].flow, found[number], replies, shape)
-        for number in owed[_OWED:]:
-            found[number] = Found(unmeasured(probes[number].flow, _ERRORS_WITHHELD), "")
+        self._wait_for_errors(probes, found, replies, shape)
         return found
 
-    def _owed(self, flow: Flow, found: Found, replies: bool, shape: Shape | None) -> Found:
-        """Measure again, alone, until the kernel's limit lets an ICMP error about a missing route through."""
-        for _ in range(_ERROR_TRIES):
+    def _wait_for_errors(
+        self, probes: Sequence[Probe], found: list[Found], replies: bool, shape: Shape | None
+    ) -> None:
+        """Measure again what ended at a missing route without an error, as the kernel's limit allows.
+
+        The limit is one of each router and sender, so a wave has one flow of each pair. What is still without
+        an error when the time is spent stays a timeout, and its journey says why.
+        """
+        owed = {number: _ERROR_TRIES for number, probe in enumerate(probes) if _withheld(probe)}
+        while owed and self._for_errors > 0:
+            began = time.monotonic()
             select.select([], [], [], _ERROR_PAUSE)
-            (probe,), (found,) = self._once([flow], replies, shape)
-            if not _withheld(probe):
-                break
-        return found
+            wave = list({_pair(found[number].journey): number for number in reversed(owed)}.values())
+            again, better = self._once([probes[number].flow for number in wave], replies, shape)
+            for number, probe, one in zip(wave, again, better, strict=True):
+                found[number] = one
+                owed[number] -= 1
+                if not owed[number] or not _withheld(probe):
+                    del owed[number]
+            self._for_errors -= time.monotonic() - began
+        for number in owed:
+            journey = found[number].journey
+            notes = (*journey.notes, _ERROR_WITHHELD)
+            found[number] = found[number]._replace(journey=replace(journey, notes=notes))
 
     def _once(
         self, flows: Sequence[Flow], replies: bool, shape: Shape | None
@@ -402,6 +416,11 @@ class Session:
 def _withheld(probe: Probe) -> bool:
     """Whether an ICMP error about a missing route is owed; an error that came settles it."""
     return probe.result is not None and probe.result.withheld and probe.result.outcome == "timeout"
+
+
+def _pair(journey: Journey) -> tuple[str | None, str]:
+    """The router that owes an error, and to whom."""
+    return journey.decided_by.node, (journey.flow.src or "").rpartition(":")[0] or str(journey.flow.src)
 
 
 def _searched_before(probe: Probe) -> bool:

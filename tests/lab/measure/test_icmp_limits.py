@@ -85,20 +85,17 @@ def test_no_error_is_awaited_of_a_blackhole(tmp_path: Path) -> None:
         assert (journey.outcome, journey.decided_by.kind) == ("timeout", "route")
 
 
-def test_more_errors_than_can_be_waited_for_are_unmeasured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_that_cannot_be_waited_for_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(SCENARIO)
-    monkeypatch.setattr(session, "_OWED", 1)
+    monkeypatch.setattr(session, "_FOR_ERRORS", 0.5)
     with netlab.Lab(str(file), name=f"icmp-many-{os.getpid()}") as lab:
         lab.exec("host", ["ip", "route", "add", "unreachable", "192.0.2.0/24"], check=True)
         flows = flows_of(lab.plan, "client -> 192.0.2.1:1-12/udp via host", Family.IPV4, {})
         with session.Session(lab.namespaces, lab.plan) as measuring:
             journeys = measuring.measure(flows)
-        found = Counter(journey.outcome for journey in journeys)
-        assert set(found) == {"unreachable", "unmeasured"}
-        assert found["unreachable"] >= 2
-        problems = {journey.problem for journey in journeys if journey.problem}
-        assert problems
-        assert all("net.ipv4.route.error_cost" in problem for problem in problems)
+    assert Counter(journey.outcome for journey in journeys).keys() == {"unreachable", "timeout"}
+    for journey in journeys:
+        assert journey.decided_by.kind == "route"
+        due = "An ICMP error about the missing route was due" in sentence(journey)
+        assert due == (journey.outcome == "timeout")
