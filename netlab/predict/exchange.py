@@ -23,7 +23,7 @@ from netlab.predict.host import Namespace
 from netlab.predict.links import InterfaceOf, Links
 from netlab.predict.packet import ACK, ECHO, PUSH, RST, SYN, Packet, address_number, address_text
 from netlab.predict.routes import Query, RouteEntry
-from netlab.predict.sockets import Receiver, listening
+from netlab.predict.sockets import Receiver, listening, reply_of
 from netlab.predict.sources import ipv6_source, source_for
 from netlab.predict.stack import ERRORS, Stack, Trip, refusal
 
@@ -132,8 +132,6 @@ class Exchange:
         if trip.fate == "lost":
             probe.route, probe.silence = trip.route or None, trip.why
             probe.lost_in = trip.forth[-1].node if trip.forth else asked.space.name
-            if not trip.forth and not trip.route and not trip.why:
-                probe.silence = ""
         elif trip.fate in ("reject", "error"):
             self._refusal(asked, trip, result)
         elif trip.fate == "delivered":
@@ -144,7 +142,7 @@ class Exchange:
         """A rule or a route answers with an error, which has to find its way back."""
         probe, packet = result.probe, trip.packet
         if trip.reject is not None and trip.shared and packet.family is Family.IPV4:
-            return  # nobody is told of what went to a broadcast address (icmp_send, nf_send_reset)
+            return  # nobody is told of a packet to a broadcast address (icmp_send, nf_send_reset)
         if trip.reject is not None and trip.reject.reset:
             if packet.protocol != TCP:
                 return
@@ -271,7 +269,7 @@ class Exchange:
             result.probe.silence = f"{found.process} of {space.name} holds the port and answers nobody"
             result.probe.lost_in = space.name
             return
-        reply = _reply(found, packet)
+        reply = reply_of(found, packet)
         inner: list[HookPass] | None = None
         if found.backend is not None:
             second = self._second_leg(space, "udp", found.backend, result)
@@ -300,7 +298,7 @@ class Exchange:
         packet, space = trip.packet, trip.space
         assert space is not None
         accepted = packet.answer(flags=SYN | ACK)
-        if not self._ok_if_back(asked, trip, accepted, result, _reply(found, packet)):
+        if not self._ok_if_back(asked, trip, accepted, result, reply_of(found, packet)):
             return
         probe = result.probe
         result.paths.back = []
@@ -493,13 +491,6 @@ def _answer_lost(asked: Asked, back: Trip, result: Result) -> None:
     if asked.by_hand and end is not None and end.hook == "postrouting" and back.space is not None:
         out = next((name for name, index in back.space.indexes.items() if index == end.oif), "?")
         probe.silence = f"{end.node} sent the answer out by {out}, and found no neighbour there to take it"
-
-
-def _reply(found: Receiver, packet: Packet) -> Reply:
-    """What netlab's responder says."""
-    return Reply(
-        found.node, found.service, packet.source, packet.sport, packet.destination, packet.dport, "-"
-    )
 
 
 def _without_backend(second: Result | None) -> OutcomeName:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netlab.model.family import FAMILIES, Family, parse_address
 from netlab.model.plan import Backend
+from netlab.model.reply import Reply
 from netlab.predict.host import Namespace
 from netlab.predict.packet import Packet, look_up
 
@@ -27,6 +28,13 @@ class Receiver:
     routed: bool = False
     #: the rootless container into which the proxy leads
     inside: str = ""
+
+
+def reply_of(found: Receiver, packet: Packet) -> Reply:
+    """What netlab's responder says to a packet."""
+    return Reply(
+        found.node, found.service, packet.source, packet.sport, packet.destination, packet.dport, "-"
+    )
 
 
 _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
