@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from netlab.model.limits import CONTAINERS
 from netlab.scenario.addresses import wrong_interface
-from netlab.twin.archive import Collection
+from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.fields import mapping, number, records, text, texts
 from netlab.twin.host import Binding, Container, DockerNetwork, Endpoint, Socket
 from netlab.twin.read_sockets import sockets
@@ -46,7 +47,10 @@ def networks(collection: Collection) -> Iterator[DockerNetwork]:
 
 
 def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterator[Container]:
-    """The containers, in the order in which they were last started."""
+    """The containers, in the order in which they were last started.
+
+    Raises CollectionError if there are more than a lab takes, before anything is made of them.
+    """
     listens = _listens(collection.text("container-sockets"))
     names = {network.id: network.name for network in known}
     found = [
@@ -54,6 +58,9 @@ def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterat
         for entry in records(collection, "docker-containers.json")
         if _ID.match(text(entry, "id")) and NAME.match(text(entry, "name").removeprefix("/"))
     ]
+    said = CONTAINERS.exceeded(len(found))
+    if said is not None:
+        raise CollectionError(f"{collection.origin}: docker-containers.json: {said}")
     yield from sorted(found, key=lambda one: one.started)
 
 
