@@ -12,7 +12,7 @@ from netlab.plan.node_names import distinct
 
 #: A word after this picks the same way each time.
 SEED = "seed:"
-#: What stands for every way, in verbs that compare.
+#: The choice that asks for every way, in verbs that compare.
 ALL = "all"
 
 
@@ -30,7 +30,7 @@ def chosen(scenario: Scenario, choice: str) -> Scenario:
     """The scenario as one way makes it: its number from 1 on, or ``seed:WORD``.
 
     With several hosts, the first takes the first so many ways of its own, then the second one more, and so
-    on. Raises ValueError for what is no way, with the words for it.
+    on. Raises ValueError, with a message, for any other text.
     """
     each = _each(distinct(scenario))
     number = _number(choice, prod(each), " and ".join(dict.fromkeys(host.engine for host in scenario.hosts)))

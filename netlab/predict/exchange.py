@@ -142,7 +142,7 @@ class Exchange:
         """A rule or a route answers with an error, which has to find its way back."""
         probe, packet = result.probe, trip.packet
         if trip.reject is not None and trip.shared and packet.family is Family.IPV4:
-            return  # nobody is told of a packet to a broadcast address (icmp_send, nf_send_reset)
+            return  # no error answers a packet to a broadcast address (icmp_send, nf_send_reset)
         if trip.reject is not None and trip.reject.reset:
             if packet.protocol != TCP:
                 return

@@ -284,4 +284,4 @@ class UdpListener:
         try:
             answer(back, own.recv(LONGEST))
         except OSError:
-            return  # an ICMP error: the port is closed, and the client is told nothing
+            return  # an ICMP error: the port is closed; the client gets no answer
