@@ -100,9 +100,13 @@ def _item(label: str, reading: Reading, selection: Selection, predicted: bool) -
     """The column of one variant, measured or predicted."""
     build = predicted_variant if predicted else temporary.column
     what = "predict matrix" if predicted else "matrix"
-    selected = [selection.origins, selection.targets, selection.published, selection.every_replica]
-    parcel, opened = parcels(reading, what, label, label=label, selection=selected)
+    parcel, opened = parcels(reading, what, label, label=label, selection=selected(selection))
     return Item(label, partial(build, label, reading.scenario, selection), parcel, opened)
+
+
+def selected(selection: Selection) -> list[object]:
+    """A selection in a parcel."""
+    return [selection.origins, selection.targets, selection.published, selection.every_replica]
 
 
 def variants_of(args: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:

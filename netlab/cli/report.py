@@ -7,24 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.chance import every_way
-from netlab.cli.matrix import variants_of
+from netlab.cli.matrix import selected, variants_of
 from netlab.cli.output import say
 from netlab.cli.scenarios import load_group, running_lab, scenario_groups
-from netlab.cli.sweeps import results
+from netlab.cli.sweeps import Reading, parcels, results
 from netlab.journey.matrix import Selection
 from netlab.lab.output_file import open_output
 from netlab.lab.sweep.sweep import Item
 from netlab.lab.temporary import observe, observed
+from netlab.plan import make
 from netlab.version import __version__
 from netlab.view.matrix_flows import unmeasured
 from netlab.view.page.report import Side, report
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from netlab.cli.scenarios import Files
-    from netlab.lab.client.client import Client
+    from netlab.lab.temporary import Observed
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     5 if there is nothing to ask.
     """
     selection = Selection(args.origins, args.targets, args.published, args.all)
-    sides = list(results(args, [Item("", job) for job in _jobs(args, selection)], "columns"))
+    sides = [Side(*found) for found in results(args, list(_items(args, selection)), "columns")]
     columns = [side.column for side in sides]
     for column in columns:
         if column.refusal is not None:
@@ -49,14 +49,15 @@ def run(args: argparse.Namespace) -> int:
     return 3 if unmeasured(columns) else 0
 
 
-def _jobs(args: argparse.Namespace, selection: Selection) -> Iterator[Callable[[], Side]]:
+def _items(args: argparse.Namespace, selection: Selection) -> Iterator[Item[Observed]]:
     """What gives each column: a running lab, or a variant of a scenario. Raises errors in the scenarios."""
     groups = scenario_groups(args)
     for group in groups:
         merged = args.merged if group is groups[-1] else []
         lab = running_lab(Namespace(**{**vars(args), "files": list(group), "merged": merged}))
         if lab is not None:
-            yield partial(_standing, lab, lab.name if len(groups) > 1 else "", selection)
+            label = lab.name if len(groups) > 1 else ""
+            yield Item(label, partial(observe, lab, label, selection))
             continue
         variants = list(every_way(variants_of(args), group))
         name = ""
@@ -64,12 +65,10 @@ def _jobs(args: argparse.Namespace, selection: Selection) -> Iterator[Callable[[
             plan = load_group(variants[0][1], group)
             name = plan.name if len(groups) > 1 else ""
         for words, chosen in variants:
-            yield partial(_built, " ".join(filter(None, [name, words])), chosen, group, selection)
+            yield _built(" ".join(filter(None, [name, words])), Reading(chosen, group), selection)
 
 
-def _standing(lab: Client, label: str, selection: Selection) -> Side:
-    return Side(*observe(lab, label, selection))
-
-
-def _built(label: str, args: argparse.Namespace, group: Files, selection: Selection) -> Side:
-    return Side(*observed(label, partial(load_group, args, group), selection))
+def _built(label: str, reading: Reading, selection: Selection) -> Item[Observed]:
+    here = partial(observed, label, lambda: make(reading.scenario()), selection)
+    parcel, opened = parcels(reading, "report", label, label=label, selection=selected(selection))
+    return Item(label, here, parcel, opened)

@@ -41,10 +41,10 @@ def results(args: argparse.Namespace, items: Sequence[Item[T]], what: str) -> It
 
 
 def _engine(args: argparse.Namespace, count: int) -> SweepEngine:
-    predicted = getattr(args, "predict", False)
+    predicted = getattr(args, "predict", False) or getattr(args, "no_proof", False)
     if getattr(args, "on", None):
         return Cluster(args.on, say, labs=not predicted)
-    return Threads(1 if predicted else max(1, min(args.jobs, count)))
+    return Threads(1 if predicted else max(1, min(getattr(args, "jobs", 1), count)))
 
 
 class Reading:

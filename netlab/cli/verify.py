@@ -139,8 +139,6 @@ def _item(args: argparse.Namespace, one: Loaded) -> Item[Sequence[AnyVerdict]]:
         here = partial(_predicted, Prediction(plan=plan))
     else:
         here = partial(verify, plan, reading.scenario(), warn=partial(_warn, name))
-    if plan.exposures:  # their regions have no text that another process could send
-        return Item(name, here)
     what = "predict verify" if args.predict else "verify"
     parcel, opened = parcels(reading, what, name)
     return Item(name, here, parcel, opened)

@@ -67,7 +67,7 @@ class Proof:
                 (self.unsent if journey.errno == _NO_SOCKETS else self.unmeasured).append(witness)
                 continue
             self.tried += 1
-            problem = disagreement(witness.region.fate, journey, exposure.plan)
+            problem = disagreement(witness.fate, journey, exposure.plan)
             if problem is not None:
                 self.wrong.append(Disproof(witness, journey, problem))
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netlab.exposure.expect import Offence, offences
 from netlab.exposure.exposure import Exposure
@@ -22,7 +22,6 @@ class ExposureVerdict:
     """
 
     expectation: ExposureExpectation
-    exposure: Exposure = field(repr=False)
     offences: tuple[Offence, ...]
     proof: Proof | None = None
 
@@ -61,8 +60,8 @@ class ExposureVerdict:
         return "as expected" if self.proof is None else f"as expected, {self.proof.tried} packets agree"
 
 
-def judged(plan: Plan, expectation: ExposureExpectation) -> ExposureVerdict:
-    """Compare a plan's exposure with what is expected, without a proof.
+def judged(plan: Plan, expectation: ExposureExpectation) -> tuple[ExposureVerdict, Exposure]:
+    """Compare a plan's exposure with what is expected, without a proof; the exposure, too.
 
     Raises ScenarioError if the expectation names a place that there is not.
     """
@@ -73,4 +72,4 @@ def judged(plan: Plan, expectation: ExposureExpectation) -> ExposureVerdict:
         raise
     except UsageError as error:
         raise ScenarioError([Problem(expectation.position, str(error))]) from None
-    return ExposureVerdict(expectation, exposure, tuple(wrong))
+    return ExposureVerdict(expectation, tuple(wrong)), exposure

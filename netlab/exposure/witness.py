@@ -28,11 +28,11 @@ _USUAL: Final = {"dport": 8080, "sport": 40000}
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One packet of a region: ``place`` says where in it (``inside``, ``first dport``)."""
+    """One packet of a region, and its fate; ``place`` says where in it (``inside``, ``first dport``)."""
 
     place: str
     flow: Flow
-    region: Region
+    fate: Fate
 
 
 def witnesses(plan: Plan, part: Part, region: Region) -> list[Witness]:
@@ -53,7 +53,7 @@ def witnesses(plan: Plan, part: Part, region: Region) -> list[Witness]:
                     values.pop("sport", None)
                 flow = _flow(part, sender, protocol, values)
                 key = flow.protocol, flow.address, flow.port, flow.source, flow.source_port
-                found.setdefault(key, Witness(place, flow, region))
+                found.setdefault(key, Witness(place, flow, region.fate))
     return list(itertools.islice(found.values(), MOST))
 
 

@@ -1,8 +1,8 @@
 """Encode a plan as JSON text and decode it, for the supervisor and for later commands.
 
-A dataclass becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list, an enum member its
-value; all else in a plan are scalars. A scenario and its events also contain lists
-and mappings, which become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the
+A dataclass or a named tuple becomes ``{"ClassName": [field, …]}`` with its fields in order, a tuple a list,
+an enum member its value; all else in a plan are scalars. A scenario and its events also contain lists and
+mappings, which become ``{"list": […]}`` and ``{"dict": [[key, value], …]}``. The text depends only on the
 plan, so its digest tells whether a running lab matches a scenario.
 """
 
@@ -60,6 +60,8 @@ class _Encoder:
             return (kind.__name__, int, True)
         if issubclass(kind, str):  # the name of an option, in the place of a file
             return (kind.__name__, str, True)
+        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            return (kind.__name__, tuple, False)
         if not is_dataclass(kind):
             raise TypeError(f"a plan cannot hold a {kind.__name__}")
         names = [field.name for field in fields(kind)]
@@ -83,7 +85,8 @@ def classes_of(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
+            mine = isinstance(value, type) and value.__module__ == module.__name__
+            if mine and (is_dataclass(value) or hasattr(value, "_fields")):
                 found[name] = value
     return found
 

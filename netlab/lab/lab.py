@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
+    from netlab.exposure.exposure import Exposure
     from netlab.exposure.verdict import ExposureVerdict
     from netlab.journey.expect import Verdict
     from netlab.journey.explain import Explanation
@@ -252,11 +253,11 @@ class Lab(Questions, RunsPrograms):
         self._note([verdict.journey for verdict in verdicts])
         return verdicts
 
-    def _proved(self, verdict: ExposureVerdict) -> ExposureVerdict:
-        proof = Proof.of(verdict.exposure)
+    def _proved(self, verdict: ExposureVerdict, exposure: Exposure) -> ExposureVerdict:
+        proof = Proof.of(exposure)
         with self.instrument.held() as session:
             journeys = session.measure([one.flow for one in proof.asked])
-        return replace(verdict, proof=proof.judge(verdict.exposure, journeys))
+        return replace(verdict, proof=proof.judge(exposure, journeys))
 
     def _history(self) -> History | None:
         """What has happened to the lab so far; None if it was built from a plan alone."""

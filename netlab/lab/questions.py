@@ -178,9 +178,9 @@ class Questions(ABC):
         ScenarioError for a place or a target that there is not.
         """
         self._check()
-        return [self._proved(judged(self.plan, one)) for one in self.plan.exposures]
+        return [self._proved(*judged(self.plan, one)) for one in self.plan.exposures]
 
-    def _proved(self, verdict: ExposureVerdict) -> ExposureVerdict:
+    def _proved(self, verdict: ExposureVerdict, _: Exposure) -> ExposureVerdict:
         """The verdict with the kernel's proof, where there is a kernel."""
         return verdict
 

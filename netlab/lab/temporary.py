@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from netlab.model.scenario import Scenario
     from netlab.plan.live_rules import Rules
 
+    #: a matrix, the plan (None: the variant refused something), and each host's rules after the measurement
+    Observed = tuple[Column, Plan | None, dict[str, Rules]]
+
 
 def verify(
     plan: Plan,
@@ -97,23 +100,19 @@ def _column(label: str, planned: Callable[[], tuple[Plan, Scenario]], selection:
         return Column(label, {}, str(error))
 
 
-def observe(
-    client: Client, label: str, selection: Selection | None = None
-) -> tuple[Column, Plan, dict[str, Rules]]:
+def observe(client: Client, label: str, selection: Selection | None = None) -> Observed:
     """The matrix of a running lab, its plan, and the rules of each host after the measurement."""
     column = measure_matrix(client, label, selection=selection)
     hosts = [node.name for node in client.plan.nodes if node.kind == "host"]
     return column, client.plan, {host: read_rules(client, host) for host in hosts}
 
 
-def observed(
-    label: str, make_plan: Callable[[], Plan], selection: Selection | None = None
-) -> tuple[Column, Plan | None, dict[str, Rules]]:
+def observed(label: str, make_plan: Callable[[], Plan], selection: Selection | None = None) -> Observed:
     """Build a variant, :func:`observe` it, and take it down; a refusal is a result, as for :func:`column`."""
     try:
         plan = make_plan()
         with Lab(plan=plan) as lab:
             column, found, rules = observe(lab.client, label, selection)
-            return column, replace(found, name=plan.name), rules
+            return column, None if found is None else replace(found, name=plan.name), rules
     except UsageError as error:
         return Column(label, {}, str(error)), None, {}

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.exposure.words import box_json, box_text, fate_text, left_text, rules_text
+from netlab.exposure.words import box_json, box_text, fate_text
 from netlab.view import rich
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from netlab.exposure.described import Described, DescribedLine
     from netlab.exposure.difference import Comparison, FateChange
-    from netlab.exposure.exposure import Exposure
-    from netlab.exposure.lines import Line
     from netlab.exposure.proof import Proof
     from netlab.model.family import Family
     from netlab.predict.evaluate import RuleName
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
     )
 
 
-def report(exposure: Exposure) -> Iterator[Text]:
+def report(exposure: Described) -> Iterator[Text]:
     """For each place and family a heading, and the lines from top to bottom."""
     for number, part in enumerate(exposure.parts):
         if number:
             yield rich.Text("")
-        yield rich.Text(f"{part.family.word} from {part.entry}", style="bold")
-        for line in part.lines():
-            yield _line(line, part.family)
+        yield rich.Text(f"{part.family.word} from {part.place}", style="bold")
+        for line in part.lines:
+            yield _line(line)
     if exposure.unused:
         yield rich.Text("")
         yield rich.Text("rules that never decide anything", style="bold")
@@ -40,27 +39,25 @@ def report(exposure: Exposure) -> Iterator[Text]:
         yield rich.Text(f"  {unused}")
 
 
-def _line(line: Line, family: Family) -> Text:
-    fate = line.region.fate
+def _line(line: DescribedLine) -> Text:
+    fate = line.fate
     style = "green" if fate.open else "yellow" if fate.word in ("depends", "unknown") else ""
-    return rich.Text.assemble(
-        f"  {left_text(line.box, family)} → ", (fate_text(fate), style), (rules_text(line.region), "dim")
-    )
+    return rich.Text.assemble(f"  {line.packets} → ", (fate_text(fate), style), (line.rules, "dim"))
 
 
-def document(exposure: Exposure) -> ExposureDocument:
+def document(exposure: Described) -> ExposureDocument:
     """Everything as JSON: each region has its fate, disjoint from the others', and boxes that are exact."""
     return {
         "parts": [
             {
                 "family": part.family.word,
-                "from": str(part.entry),
-                "lines": part.texts(),
+                "from": part.place,
+                "lines": [f"{line.packets} → {fate_text(line.fate)}{line.rules}" for line in part.lines],
                 "regions": [
                     {
                         "fate": region.fate.to_json(),
                         "accepted": _rules(region.accepted),
-                        "boxes": [box_json(box, part.family) for box in part.boxes.cover(region.packets)],
+                        "boxes": [box_json(box, part.family) for box in region.boxes],
                     }
                     for region in part.regions
                 ],
@@ -138,7 +135,7 @@ def proof_lines(proof: Proof) -> Iterator[Text]:
     )
     for one in proof.wrong:
         flow, family = one.witness.flow, one.witness.flow.family.word
-        where = f"{one.witness.place} of: {fate_text(one.witness.region.fate)}"
+        where = f"{one.witness.place} of: {fate_text(one.witness.fate)}"
         yield rich.Text(f"  {flow} {family} ({where}): {one.problem}", style="red")
     if proof.unsent:
         names = ", ".join(sorted({one.flow.protocol for one in proof.unsent}))
@@ -162,7 +159,7 @@ def proof_document(proof: Proof) -> ProofDocument:
                 "flow": str(one.witness.flow),
                 "family": one.witness.flow.family.word,
                 "place": one.witness.place,
-                "region": one.witness.region.fate.to_json(),
+                "region": one.witness.fate.to_json(),
                 "problem": one.problem,
                 "journey": one.journey.to_json(),
             }

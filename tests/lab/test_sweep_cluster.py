@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,20 @@ import os, sys
 open("/proc/sys/user/max_net_namespaces", "w").write("0")
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+#: What all packets do: one port is open, the other is not.
+EXPOSURES = """
+services: {web: {image: nginx, ports: ["80:80"]}}
+x-netlab:
+  host: {engine: docker-28, addresses: [198.51.100.1/24]}
+  outside: {client: {addresses: [198.51.100.2/24]}}
+  expect:
+    - exposure: {from: web, reaches: ["host:80/tcp"]}
+    - exposure: {from: client, reaches: ["198.51.100.1:81/tcp"]}
+"""
+ENGINES = ("docker-20.10", "docker-27", "docker-28", "docker-29-nftables")
+#: Ephemeral ports, the only thing in which two reports of the same scenario differ.
+VARYING = re.compile(r"\b[0-9]{4,5}\b")
 
 
 class Machines:
@@ -127,9 +142,9 @@ def test_three_workers_verify_as_this_process_does(
     here = netlab("verify", *files, "--json", code=1)
 
     def verdicts(text: str) -> list[Any]:
-        keys = ("position", "flow", "family", "verdict", "expected", "problems")
+        keys = ("position", "flow", "family", "exposure", "verdict", "expected", "problems", "packets")
         return [
-            (one["files"], [[verdict[key] for key in keys] for verdict in one["verdicts"]])
+            (one["files"], [[verdict.get(key) for key in keys] for verdict in one["verdicts"]])
             for one in json.loads(text)["scenarios"]
         ]
 
@@ -142,6 +157,15 @@ def test_three_workers_verify_as_this_process_does(
     on = ("--on", machines.address)
     assert netlab("matrix", SEED, *sides, *flows, *on).stdout == netlab("matrix", SEED, *sides, *flows).stdout
     assert netlab("diff", SEED, *sides, *on).stdout == netlab("diff", SEED, *sides).stdout
+    closed = tmp_path / "closed.yaml"
+    closed.write_text(EXPOSURES)  # predicted: packets that get lost are waited for
+    predict = ("verify", closed, "--predict", "--json")
+    assert verdicts(netlab(*predict, *on, code=1).stdout) == verdicts(netlab(*predict, code=1).stdout)
+    for words in (("--to", "198.51.100.1"), ("--to", "httpd", *sides)):
+        asked = ("exposure", SEED, "-4", "--from", "client", *words, "--json")
+        exposed = netlab(*asked, *on)
+        assert exposed.stdout == netlab(*asked).stdout
+        assert exposed.stderr == ""
 
 
 def test_a_worker_dies_in_the_middle_and_every_item_counts_once(
@@ -161,6 +185,24 @@ def test_a_worker_dies_in_the_middle_and_every_item_counts_once(
     assert last["exit_code"] == 0
     assert [one["files"] for one in found] == [[str(file)] for file in copies]
     assert [len(one["verdicts"]) for one in found] == [4] * 6
+
+
+def test_a_worker_dies_and_the_report_has_every_column_once(
+    machines: Machines, netlab: Netlab, tmp_path: Path
+) -> None:
+    victim, _ = machines.add(), machines.add()
+    machines.registered()
+    page = tmp_path / "page.html"
+    words = ("report", SEED, "--from", "client", "--published", "-o", page)
+    engines = [word for name in ENGINES for word in ("--engine", name)]
+    process = netlab.start(*words, *engines, "--on", machines.address)
+    until(lambda: bool(list(tmp_path.glob("labs/httpd*"))), "a worker builds a lab")
+    victim.kill()
+    out, err = process.communicate(timeout=200)
+    assert (process.returncode, out) == (0, "")
+    there = page.read_text()
+    assert err == netlab(*words, *engines).stderr
+    assert re.sub(VARYING, "", there) == re.sub(VARYING, "", page.read_text())
 
 
 def test_a_worker_that_may_not_build_labs_is_not_used(

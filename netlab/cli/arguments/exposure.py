@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.arguments.scenario import add_on, add_scenario_options
 from netlab.cli.help import examples, hint
 
 
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-proof", action="store_true",
         help="build no lab and send no packets; needs no root and no Linux",
     )  # fmt: skip
+    add_on(parser, instead="")
     option("--json", action="store_true", help="print every region with its boxes as JSON")
     parser.epilog = (
         "Each line covers the packets that no line above it covers. Unless --no-proof is given, packets "

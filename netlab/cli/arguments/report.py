@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netlab.cli.arguments.matrix import add_jobs, add_selection
-from netlab.cli.arguments.scenario import add_scenario_options
+from netlab.cli.arguments.scenario import add_on, add_scenario_options
 from netlab.cli.help import examples
 
 
@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_selection(parser)
     parser.add_argument("--all", action="store_true", help="all replicas of a service, not two of them")
     add_jobs(parser)
+    add_on(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="report.html", help="the page; default: report.html"
     )

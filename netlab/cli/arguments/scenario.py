@@ -38,11 +38,11 @@ def add_scenario_options(
             _add_option(parser, name, option, often=variants and option.axis)
 
 
-def add_on(parser: argparse.ArgumentParser) -> None:
-    """Where the labs of a sweep are built."""
+def add_on(parser: argparse.ArgumentParser, instead: str = ", in the place of --jobs") -> None:
+    """Where the labs of a sweep are built; ``instead`` of what, for the help."""
     parser.add_argument(
         "--on", metavar="dask://HOST:PORT",
-        help="build the labs on the workers of this dask.distributed scheduler, in the place of --jobs",
+        help=f"build the labs on the workers of this dask.distributed scheduler{instead}",
     )  # fmt: skip
 
 

@@ -14,18 +14,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlab.exposure import described, fate, proof, shadow, verdict, witness
+from netlab.exposure import expect as exposure_expect
 from netlab.journey import expand, expect, matrix
 from netlab.lab import codec
 from netlab.model import flow, journey
 from netlab.model.error_messages import from_message, to_message
 from netlab.model.errors import MachineError
+from netlab.plan import live_rules
+from netlab.predict import evaluate
 from netlab.scenario import Sources
 
 if TYPE_CHECKING:
     from netlab.model.plan import Plan
 
 #: The classes that an answer may hold beside those of a plan.
-_CLASSES = codec.classes_of(expand, expect, flow, journey, matrix)
+_CLASSES = codec.classes_of(
+    *(expand, expect, flow, journey, matrix, live_rules),
+    *(exposure_expect, described, fate, proof, shadow, verdict, witness, evaluate),
+)
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 #: Variables that change what a Compose file means without being mentioned in it.
 _COMPOSE = re.compile(r"COMPOSE_[A-Z_]+")

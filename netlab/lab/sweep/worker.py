@@ -13,15 +13,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from netlab.journey.matrix import Selection
+from netlab.lab import codec
+from netlab.lab.exposure import Asked, exposed, send
 from netlab.lab.lab import Lab
 from netlab.lab.load import load_scenario
 from netlab.lab.prediction import Prediction, predicted_column, predicted_variant
 from netlab.lab.stages import planned
 from netlab.lab.sweep.parcel import answered, digest, failed, unpack
-from netlab.lab.temporary import column, side_column, verify
+from netlab.lab.temporary import column, observed, side_column, verify
 from netlab.model.errors import MachineError, NetlabError
 from netlab.model.plan import Plan
 from netlab.plan import make
+from netlab.plan.diff import applicable
 from netlab.proxy.identity import end_with_parent
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ def _verify(read: Callable[[], Scenario], _: Mapping[str, Any], warn: Callable[[
 
 
 def _predict_verify(read: Callable[[], Scenario], _: Mapping[str, Any], __: Callable[[str], None]) -> Any:
-    return tuple(Prediction(plan=planned(read())).verify())
+    prediction = Prediction(plan=planned(read()))
+    return (*prediction.verify_exposures(), *prediction.verify())
 
 
 def _matrix(read: Callable[[], Scenario], parcel: Mapping[str, Any], _: Callable[[str], None]) -> Any:
@@ -56,6 +60,18 @@ def _predict_side(read: Callable[[], Scenario], parcel: Mapping[str, Any], _: Ca
     return predicted_column(parcel["label"], make(read()))
 
 
+def _report(read: Callable[[], Scenario], parcel: Mapping[str, Any], _: Callable[[str], None]) -> Any:
+    return observed(parcel["label"], lambda: make(read()), _selection(parcel))
+
+
+def _exposure(read: Callable[[], Scenario], parcel: Mapping[str, Any], _: Callable[[str], None]) -> Any:
+    return exposed(None, applicable(make(read())), Asked(*parcel["asked"]))
+
+
+def _send(read: Callable[[], Scenario], parcel: Mapping[str, Any], _: Callable[[str], None]) -> Any:
+    return tuple(send(None, applicable(make(read())), codec.decode(parcel["flows"])))
+
+
 def _selection(parcel: Mapping[str, Any]) -> Selection | None:
     found = parcel["selection"]
     return None if found is None else Selection(*found)
@@ -70,6 +86,9 @@ WORK: Mapping[str, Callable[[Callable[[], Scenario], Mapping[str, Any], Callable
     "predict matrix": _predict_matrix,
     "side": _side,
     "predict side": _predict_side,
+    "report": _report,
+    "exposure": _exposure,
+    "send": _send,
 }
 
 
