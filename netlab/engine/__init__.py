@@ -13,12 +13,12 @@ from netlab.model.version import ENGINES, NEWEST
 
 if TYPE_CHECKING:
     from netlab.engine.about import about_engine, known
-    from netlab.engine.registry import get, register, together
+    from netlab.engine.registry import get, register, rootless, together
 
 #: The generations of Docker, oldest first.
 NAMES = ENGINES
 
-__all__ = ["NAMES", "NEWEST", "about_engine", "get", "known", "register", "together"]
+__all__ = ["NAMES", "NEWEST", "about_engine", "get", "known", "register", "rootless", "together"]
 
 __getattr__ = at_first_use(
     __name__,
@@ -27,6 +27,7 @@ __getattr__ = at_first_use(
         "get": "netlab.engine.registry",
         "known": "netlab.engine.about",
         "register": "netlab.engine.registry",
+        "rootless": "netlab.engine.registry",
         "together": "netlab.engine.registry",
     },
 )

@@ -28,7 +28,16 @@ from netlab.model.plan import (
 from netlab.model.rules import IptablesRuleset, NftTable
 from netlab.model.scenario import Host
 
-__all__ = ["ContainerState", "Engine", "EngineNote", "FirewalldZone", "HostFacts", "NetworkState", "Refused"]
+__all__ = [
+    "ContainerState",
+    "Engine",
+    "EngineNote",
+    "FirewalldZone",
+    "HostFacts",
+    "NetworkState",
+    "ParentFacts",
+    "Refused",
+]
 
 S = TypeVar("S")
 
@@ -92,6 +101,22 @@ class ContainerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentFacts:
+    """What is on the host itself, where the engine lives in a namespace of its user's (rootless Docker).
+
+    ``inside`` is the host as the engine sees it, under the name of that namespace's node. ``interface`` is
+    the namespace's, and ``user_network`` the program behind it; the interface's peer is left open.
+    """
+
+    inside: Host
+    interface: Interface
+    user_network: UserNetwork
+    sysctls: tuple[Sysctl, ...] = ()
+    rulesets: tuple[IptablesRuleset, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """What is on one host by now.
 
@@ -128,6 +153,8 @@ class HostFacts:
     failures: tuple[str, ...] = ()
     #: the next ifindex that the kernel gives; 0: the engine does not count, so no other can be beside it
     next_index: int = 0
+    #: of an engine in a namespace of its user's: the host itself, of which everything else here says nothing
+    parent: ParentFacts | None = None
 
 
 class Engine(Protocol[S]):

@@ -6,6 +6,7 @@ from typing import Any
 
 from netlab.engine.contract import Engine
 from netlab.engine.docker.generations import engine as docker
+from netlab.engine.docker.rootless import RootlessDocker
 from netlab.engine.podman.generations import engine as podman
 from netlab.engine.several import SeveralEngines
 from netlab.model import engine_names
@@ -32,6 +33,11 @@ def get(name: str) -> Engine[Any]:
 def together(one: Engine[Any], other: Engine[Any]) -> Engine[Any]:
     """Two engines on one host as one; only the first has a daemon."""
     return SeveralEngines((one, other))
+
+
+def rootless(engine: Engine[Any]) -> Engine[Any]:
+    """The engine as an ordinary user runs it; Podman's know that from their host."""
+    return engine if engine_names.is_podman(engine.name) else RootlessDocker(engine)
 
 
 def register(engine: Engine[Any]) -> None:

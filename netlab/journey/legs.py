@@ -154,7 +154,7 @@ class Index:
             if any(hook_pass is one for one in other):
                 continue
             if last is None:
-                if hook_pass.node == start or start is None:
+                if hook_pass.node == start or (start is None and self._facts is None):
                     return hook_pass
             elif hook_pass.id == last.id and hook_pass.node == last.node:
                 return hook_pass
@@ -164,7 +164,13 @@ class Index:
             found = [one for one in found if self.meant(one)] or found
             if passed:
                 found = [one for one in found if not one.dropped] or found
+        if len(found) > 1 and last is None:
+            found = [one for one in found if self._on_a_host(one)] or found
         return found[0] if found else None
+
+    def _on_a_host(self, hook_pass: HookPass) -> bool:
+        """Whether a pass is on a host, to which a packet from outside comes before any container."""
+        return self._facts is not None and hook_pass.node in self._facts.hosts
 
     def _at_home(self, last: HookPass, hook_pass: HookPass) -> bool:
         """Whether a packet came from a container to its host: there it is before any other node."""

@@ -20,7 +20,7 @@ _PATHS: Final = {
     "none": "without passing any hook of a host",
 }
 #: Programs of a user's that are a rootless container's network, or lead to its ports.
-USER_PROGRAMS: Final = ("pasta", "slirp4netns", "rootlessport")
+USER_PROGRAMS: Final = ("pasta", "slirp4netns", "rootlessport", "rootlesskit")
 #: What types and codes mean (RFC 792, 1812; RFC 4443 for ICMPv6), by family.
 _ICMP: Final = {
     "ipv4": {

@@ -71,6 +71,8 @@ class Topology:
     listeners: dict[str, tuple[Listener, ...]] = field(default_factory=dict)
     #: rootless container → the program of its user's that is its network
     programs: dict[str, str] = field(default_factory=dict)
+    #: rootless container, or namespace of a rootless engine → the host that this program is on
+    carriers: dict[str, str] = field(default_factory=dict)
     #: node → (protocol, port) on which the lab's built-in server answers there
     responders: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     reasons: dict[ReasonKey, str] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Topology:
             "ports": self.ports,
             "segments": self.segments,
             "programs": self.programs,
+            "carriers": self.carriers,
             "listeners": {node: [asdict(one) for one in some] for node, some in self.listeners.items()},
             "responders": {node: [list(one) for one in some] for node, some in self.responders.items()},
             "reasons": [[*key, reason] for key, reason in self.reasons.items()],
@@ -97,6 +100,7 @@ class Topology:
         facts = cls(frozenset(data["hosts"]), guests=data["guests"], homes=data["homes"], ports=data["ports"])
         facts.segments = data["segments"]
         facts.programs = data["programs"]
+        facts.carriers = data["carriers"]
         facts.owners = {address: tuple(nodes) for address, nodes in data["owners"].items()}
         for node, some in data["listeners"].items():
             facts.listeners[node] = tuple(_listener(one) for one in some)
@@ -230,7 +234,9 @@ def topology_of(plan: Plan) -> Topology:
             place = node.namespace
             served = tuple((one.protocol, one.port) for one in node.responders)
             facts.responders[place] = facts.responders.get(place, ()) + served
-        facts.programs |= {one.node: one.program for one in node.user_networks}
+        for own in node.user_networks:
+            facts.programs[own.node] = own.program
+            facts.carriers[own.node] = node.name
         if node.listeners:
             facts.listeners[node.name] = node.listeners
         for ruleset in node.rulesets:

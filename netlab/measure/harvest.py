@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from netlab.journey.build import journey_of
 from netlab.journey.doubt import doubt
 from netlab.journey.evidence import PacketPaths, ProbeResult, find_error, find_paths, stopped
-from netlab.journey.headers import PROTOCOLS, answers, make_key
+from netlab.journey.headers import PROTOCOLS, answers, endpoints, make_key
 from netlab.journey.hook_passes import HookPass
 from netlab.journey.legs import Index, traced_tables
 from netlab.journey.topology import Topology
@@ -18,7 +18,7 @@ from netlab.measure.crafted import CraftedProbe
 from netlab.measure.in_flight import Probe
 from netlab.measure.inquiry import Inquiry, way_after
 from netlab.measure.tracer import Tracer
-from netlab.model.family import endpoint, unmapped
+from netlab.model.family import Family, endpoint, unmapped
 from netlab.model.flow import Flow
 from netlab.model.journey import Journey
 
@@ -235,15 +235,16 @@ class Harvest:
     ) -> Second | None:
         """The first packet of what a proxy made of this connection, or of the last one that is known."""
         if paths.proxied and not told:
-            return None
+            return _on_wildcard(paths.forth, seconds)
         last = paths.proxied or (() if told else paths.forth)
         end = last[-1] if last else None
         if end is None or end.left is None:
             return None
         if end.node in self._facts.programs and end.hook == "postrouting":
-            host = self._facts.home(end.node)
-            return None if host is None else seconds.get((host, end.left))
-        return seconds.get((end.node, end.left)) if end.hook == "input" else None
+            return seconds.get((self._facts.carriers[end.node], end.left))
+        if end.hook != "input":
+            return None
+        return seconds.get((end.node, end.left)) or _on_wildcard(last, seconds)
 
     def second_legs(self, began: int) -> dict[tuple[str, bytes], Second]:
         """(Host, key of a client's packet at its proxy) → the proxy's own packet, by the proxies' word."""
@@ -258,9 +259,11 @@ class Harvest:
                     (unmapped(address), port)
                     for address, port in (pair.client, pair.asked, pair.own, pair.backend)
                 )
-                if asked[0] in _WILDCARDS:
-                    continue  # a datagram socket that does not learn it: the token joins the legs
                 inside = self._facts.inside(tracer.node, pair.protocol, *asked)
+                if asked[0] in _WILDCARDS:  # a datagram socket that does not learn it
+                    if not inside:
+                        continue  # the token joins the legs
+                    asked = (Family.of(client[0]).any, asked[1])
                 second = Second(make_key(number, *own, *backend), inside or tracer.node)
                 found[tracer.node, make_key(number, *client, *asked)] = second
         return found
@@ -278,3 +281,16 @@ class Harvest:
             tables = wanted.get(tracer.node)
             if tables:
                 tracer.facts.take_rules(tracer.rules.lines(tables))
+
+
+def _on_wildcard(passes: Sequence[HookPass], seconds: Mapping[tuple[str, bytes], Second]) -> Second | None:
+    """What a proxy of a rootless engine's made of a datagram, by its client and port alone.
+
+    Its socket is on every address, and does not learn which one was asked.
+    """
+    end = passes[-1] if passes else None
+    if end is None or end.left is None or end.hook != "input":
+        return None
+    client, asked = endpoints(end.left)
+    key = make_key(end.left[1], *client, Family.of(asked[0]).any, asked[1])
+    return seconds.get((end.node, key))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from netlab import engine, firewall
-from netlab.engine.contract import ContainerState, Engine, HostFacts, Refused
+from netlab.engine.contract import ContainerState, Engine, HostFacts, ParentFacts, Refused
 from netlab.engine.found import as_found
 from netlab.model.errors import UsageError
 from netlab.model.event import Event, HostFound
@@ -41,7 +41,7 @@ from netlab.plan.placeholders import with_bridges
 from netlab.plan.publications import unpublished
 from netlab.plan.responders import responders
 from netlab.plan.rights import refused_rights, rights_of
-from netlab.plan.user_networks import linked, on_host, wires
+from netlab.plan.user_networks import linked, linked_parent, on_host, wire, wires
 from netlab.scenario.events import in_running_lab
 
 
@@ -94,7 +94,15 @@ def make(scenario: Scenario, engines: Mapping[str, EngineOnHost] | None = None) 
         host, facts = on_host.host, on_host.facts
         choice, choices = choice + choices * (host.choice - 1), choices * facts.choices
         _check_ports(scenario, host, facts)
-        nodes.append(_host_node(host, facts, segments, tuple(segments.guests(scenario, host.name))))
+        guests = tuple(segments.guests(scenario, host.name))
+        if facts.parent is not None:
+            outer = _host_node(host, bare_host(facts, facts.parent), segments, guests)
+            nodes.append(replace(outer, user_networks=(facts.parent.user_network,)))
+            nodes.append(_namespace_of_engine(facts, facts.parent))
+            nodes.append(wire(facts.parent.user_network, facts.parent.interface))
+            host = facts.parent.inside
+        else:
+            nodes.append(_host_node(host, facts, segments, guests))
         answers = responders(host, facts, services)
         for container in facts.containers:
             node = container.spec.node
@@ -199,6 +207,8 @@ def refold(host: Host, events: Iterable[Event]) -> EngineOnHost:
 
 def _start(host: Host) -> EngineOnHost:
     chosen: Engine[Any] = engine.get(host.engine)
+    if host.rootless:
+        chosen = engine.rootless(chosen)
     if host.beside:
         chosen = engine.together(chosen, engine.get(host.beside))
     ready = _prepared(host)
@@ -278,6 +288,35 @@ def _host_node(host: Host, facts: HostFacts, segments: Segments, guests: tuple[I
         host=host.name,
         proxy=facts.proxy if facts.proxy and host.proxy == "shared" else host.proxy,
         user_networks=tuple(on_host(facts, own)),
+    )
+
+
+def bare_host(facts: HostFacts, parent: ParentFacts) -> HostFacts:
+    """What is on the host of an engine that lives in a namespace of its user's."""
+    return HostFacts(
+        engine=facts.engine,
+        sysctls=parent.sysctls,
+        rulesets=parent.rulesets,
+        listeners=parent.listeners,
+    )
+
+
+def _namespace_of_engine(facts: HostFacts, parent: ParentFacts) -> Node:
+    """The namespace in which a rootless engine has its bridges, rules and proxies."""
+    name = parent.inside.name
+    return Node(
+        name=name,
+        kind="host",
+        namespace=name,
+        hostname=name,
+        interfaces=(linked_parent(parent), *facts.interfaces),
+        sysctls=facts.sysctls,
+        rulesets=tuple(rulesets(parent.inside, facts)),
+        routes=(*facts.routes, *_own_routes(parent.inside)),
+        listeners=facts.listeners,
+        engine=facts.engine,
+        host=name,
+        proxy=facts.proxy or "shared",
     )
 
 

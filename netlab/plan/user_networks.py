@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netlab.engine.contract import ContainerState, HostFacts
+from netlab.engine.contract import ContainerState, HostFacts, ParentFacts
 from netlab.model.identifiers import link_local, mac
 from netlab.model.plan import Interface, Node, Sysctl, UserNetwork
 
@@ -22,18 +22,27 @@ def linked(container: ContainerState) -> tuple[Interface, ...]:
     own = container.user_network
     if own is None:
         return container.interfaces
-    peer = (own.wire, own.interface)
-    return tuple(
-        replace(one, peer=peer) if one.name == own.interface else one for one in container.interfaces
-    )
+    return tuple(_plugged(own, one) if one.name == own.interface else one for one in container.interfaces)
+
+
+def linked_parent(parent: ParentFacts) -> Interface:
+    """The interface of a rootless engine's namespace, with its peer."""
+    return _plugged(parent.user_network, parent.interface)
+
+
+def _plugged(own: UserNetwork, interface: Interface) -> Interface:
+    return replace(interface, peer=(own.wire, own.interface))
 
 
 def wires(container: ContainerState) -> Iterator[Node]:
     """The node with the other end of a container's link, where its program takes the frames."""
     own = container.user_network
-    if own is None:
-        return
-    end = next(one for one in container.interfaces if one.name == own.interface)
+    if own is not None:
+        yield wire(own, next(one for one in container.interfaces if one.name == own.interface))
+
+
+def wire(own: UserNetwork, end: Interface) -> Node:
+    """The node with the other end of a link."""
     its = Interface(
         name=own.interface,
         kind="veth",
@@ -43,7 +52,7 @@ def wires(container: ContainerState) -> Iterator[Node]:
         peer=(own.node, own.interface),
         reason=f"{own.program} of {own.node}",
     )
-    yield Node(own.wire, "segment", own.wire, own.wire, interfaces=(its,), sysctls=_SILENT)
+    return Node(own.wire, "segment", own.wire, own.wire, interfaces=(its,), sysctls=_SILENT)
 
 
 def on_host(facts: HostFacts, interfaces: Iterable[Interface]) -> Iterator[UserNetwork]:

@@ -167,9 +167,11 @@ def _rootless(path: str, value: Value, engine: str, beside: str, report: Report)
     written = value.get("rootless")
     if written is None or not written.data:
         return False
-    if beside or kind_of(engine) != "podman":
+    if beside or kind_of(engine) not in ("docker", "podman"):
         instead = "one engine" if beside else f"engine: podman in place of {engine}"
-        report.add(written.at, f"{path}.rootless: netlab reproduces it with Podman alone: write {instead}")
+        report.add(
+            written.at, f"{path}.rootless: netlab reproduces it with one engine alone: write {instead}"
+        )
     return True
 
 

@@ -53,7 +53,7 @@ def wrong_engine(text: str) -> str | None:
 
 FIREWALLS = ("none", "ufw", "firewalld")
 #: variables that an engine's daemon reads
-ENVIRONMENT = ("DOCKER_INSECURE_NO_IPTABLES_RAW",)
+ENVIRONMENT = ("DOCKER_INSECURE_NO_IPTABLES_RAW", "DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER")
 #: node and segment names become parts of file names
 NODE_NAME = r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}\Z"
 SYSCTL = r"\Anet[./][A-Za-z0-9_./@:-]+\Z"
@@ -222,7 +222,8 @@ HOST = _record(
         ),
         "rootless": (
             Flag(),
-            "an ordinary user runs Podman: network_mode pasta or slirp4netns, no rules, no ports below 1024",
+            "an ordinary user runs the engine: Podman with network_mode pasta or slirp4netns, or Docker under "
+            "rootlesskit; no rules on the host, no ports below 1024",
         ),
         "wsl2": (
             Choice(("mirrored",)),

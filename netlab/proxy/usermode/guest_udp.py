@@ -82,7 +82,8 @@ class GuestUdp:
         key, data = (packet.src, sport, packet.dst, dport), packet.segment[_HEADER.size :]
         client = self._clients.get(key)
         if client is not None:
-            answer(client, data)
+            if self._link.leads_to(key[2]) is not None:  # else not even an answer
+                answer(client, data)
             return
         flow = self._flows.get(key)
         try:

@@ -106,7 +106,7 @@ def test_the_host_says_which_ports_are_the_users(tmp_path: Path) -> None:
     [
         ({"mode": "host"}, "network_mode: host yet: write network_mode: pasta"),
         ({"mode": '"pasta:--map-gw"'}, "3:33: services.web: netlab does not reproduce options of pasta"),
-        ({"engine": "docker-28"}, "rootless: netlab reproduces it with Podman alone: write engine: podman"),
+        ({"engine": "docker-28"}, "netlab reproduces rootless Docker of docker-20.10 alone"),
         ({"engine": "podman-4"}, "unable to find network with name or ID pasta: network not found"),
         ({"rootless": "false"}, "pasta is a network of rootless Podman: write x-netlab.host.rootless: true"),
         ({"routes": '"default via 198.51.100.2"'}, "what it does with IPv6 without one"),
