@@ -234,9 +234,9 @@ def topology_of(plan: Plan) -> Topology:
             place = node.namespace
             served = tuple((one.protocol, one.port) for one in node.responders)
             facts.responders[place] = facts.responders.get(place, ()) + served
-        for own in node.user_networks:
-            facts.programs[own.node] = own.program
-            facts.carriers[own.node] = node.name
+        for one in node.user_networks:
+            facts.programs[one.node] = one.program
+            facts.carriers[one.node] = node.name
         if node.listeners:
             facts.listeners[node.name] = node.listeners
         for ruleset in node.rulesets:

@@ -222,7 +222,7 @@ HOST = _record(
         ),
         "rootless": (
             Flag(),
-            "an ordinary user runs the engine: Podman with network_mode pasta or slirp4netns, or Docker under "
+            "an ordinary user runs the engine: Podman with network_mode pasta or slirp4netns, or Docker by "
             "rootlesskit; no rules on the host, no ports below 1024",
         ),
         "wsl2": (
