@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from groundtruth.asking import ASK
+
 import netlab
 from netlab.lab.lab import Lab
 
@@ -40,26 +42,6 @@ PASTA = (
     "-u", "6353:53", "-T", "none", "-U", "none", "--no-map-gw", "--netns",
 )  # fmt: skip
 SLIRP = ("slirp4netns", "--disable-host-loopback", "--mtu=65520", "--enable-ipv6", "-c", "--netns-type=path")
-#: Asks a TCP or UDP server of netlab's, and prints what came of it: the source that it saw and whether it has
-#: the socket's port, or the error.
-ASK = r"""
-import socket, sys
-address, port, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-family = socket.AF_INET6 if ":" in address else socket.AF_INET
-with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as sock:
-    sock.settimeout(3)
-    try:
-        sock.connect((address, port))
-        sock.sendall(b"x\n" if protocol == "udp" else b"GET / HTTP/1.0\r\n\r\n")
-        answer = sock.recv(4096)
-        while protocol == "tcp" and (more := sock.recv(4096)):
-            answer += more
-        words = answer.decode().split()
-        peer, number = words[words.index("peer") + 1 :][:2]
-        print("ok", peer, "same port" if int(number) == sock.getsockname()[1] else "other port")
-    except OSError as error:
-        print(type(error).__name__)
-"""
 HOST, HOST_6, CLIENT, CLIENT_6 = "198.51.100.1", "2001:db8:1::1", "198.51.100.2", "2001:db8:1::2"
 #: From outside the container: (node, address, port of netlab's, protocol); the real one's is 1000 more.
 INTO = [

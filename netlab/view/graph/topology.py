@@ -174,12 +174,14 @@ def _machine(node: Node, plan: Plan) -> Machine:
         host = ends[0].bus[0]
     guests = tuple(one.name for one in plan.nodes if one.namespace == node.name and one.name != node.name)
     assert node.kind != "segment"
-    engine = node.engine if node.kind == "host" else ""
-    return Machine(node.name, node.kind, ends, host, engine, guests, tuple(_own(node, plan)))
+    own = tuple(_own(node, plan))
+    if node.kind == "host":  # the namespace of a rootless engine has its link in its heading
+        return Machine(node.name, node.kind, ends, host, "  ".join((node.engine, *own)), guests)
+    return Machine(node.name, node.kind, ends, host, "", guests, own)
 
 
 def _own(node: Node, plan: Plan) -> Iterator[str]:
-    """What a rootless container has in place of a link to its host."""
+    """What a rootless container, or engine, has in place of a link to its host."""
     for network in (one for host in plan.nodes for one in host.user_networks if one.node == node.name):
         interface = next(one for one in node.interfaces if one.name == network.interface)
         yield from (interface.name, *interface.addresses, f"by {network.program}")
