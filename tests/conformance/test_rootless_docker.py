@@ -1,7 +1,7 @@
 """A real rootless dockerd beside netlab's, on one host: rules, sockets, sources and outcomes are equal.
 
 client ──── ext0 host  :8080 ═══ host-rootless, web    netlab's
-                       :9080 ═══ rootlesskit, dockerd  the real ones, started in the same host by an ordinary user
+                       :9080 ═══ rootlesskit, dockerd  the real ones, an ordinary user's
 
 The versions are the machine's: Debian 12 has 20.10.24, rootlesskit 1.1.0 and slirp4netns 1.2.0.
 """
@@ -57,21 +57,22 @@ mount --bind work/passwd /etc/passwd
 touch /etc/subuid /etc/subgid; mount --bind work/ids /etc/subuid; mount --bind work/ids /etc/subgid
 mount -t tmpfs none mine; mknod mine/tun c 10 200; chmod 666 mine/tun
 mkdir -p /dev/net; touch /dev/net/tun; mount --bind mine/tun /dev/net/tun
-exec setpriv --reuid 4242 --regid 4242 --clear-groups env HOME="$0/work" USER=netlab XDG_RUNTIME_DIR="$0/work/run" \
-  rootlesskit --state-dir="$0/work/state" --net=slirp4netns --mtu=65520 --disable-host-loopback \
-  --port-driver="$1" --copy-up=/etc --copy-up=/run sh "$0/work/inner" "$0/work"
+exec setpriv --reuid 4242 --regid 4242 --clear-groups env HOME="$0/work" USER=netlab \
+  XDG_RUNTIME_DIR="$0/work/run" rootlesskit --state-dir="$0/work/state" --net=slirp4netns --mtu=65520 \
+  --disable-host-loopback --port-driver="$1" --copy-up=/etc --copy-up=/run sh "$0/work/inner" "$0/work"
 """
-#: In the namespace that rootlesskit makes: the daemon, a network, a container, and its server. It goes on until
-#: its input ends; a line of it is a command, and its output is what that says, then a line "done".
+#: In the namespace that rootlesskit makes: the daemon, a network, a container, and its server. A line of the
+#: input is a command; the output is what that says, then a line "done".
 INNER = r"""
 rm -f /run/docker /run/containerd /run/xtables.lock
-dockerd --rootless --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy --storage-driver=vfs --data-root="$1/data" \
-  --exec-root="$1/exec" --pidfile="$1/pid" -H "unix://$1/socket" > "$1/log" 2>&1 &
+dockerd --rootless --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy --storage-driver=vfs \
+  --data-root="$1/data" --exec-root="$1/exec" --pidfile="$1/pid" -H "unix://$1/socket" > "$1/log" 2>&1 &
 export DOCKER_HOST="unix://$1/socket"
 until docker version > /dev/null 2>&1; do kill -0 $! || { cat "$1/log"; exit 1; }; done
 docker import "$1/image.tar" image > /dev/null
 docker network create --subnet 192.168.10.0/24 -o com.docker.network.bridge.name=docker_web nw > /dev/null
-docker run -d --name web --network nw -p 127.0.0.1:9081:80 -p 9080:80 -p 6353:53/udp image /busybox sleep 999 > /dev/null
+docker run -d --name web --network nw -p 127.0.0.1:9081:80 -p 9080:80 -p 6353:53/udp \
+  image /busybox sleep 999 > /dev/null
 export WEB=$(docker inspect -f '{{.State.Pid}}' web)
 nsenter -n -t "$WEB" python3 "$1/server" > "$1/ready" &
 until [ -s "$1/ready" ]; do kill -0 $! || exit 1; done
@@ -124,7 +125,8 @@ class Real:
 
     def run(self, command: str) -> str:
         """What a command says there; raises RuntimeError if the daemon has ended."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         if command:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
@@ -170,9 +172,12 @@ def both(
     assert not missing, f"{', '.join(missing)}: ./install brings them"
     file = tmp_path_factory.mktemp("rootless-docker") / "beside.yaml"
     file.write_text(FILE.format(driver=request.param))
-    with tempfile.TemporaryDirectory(prefix="netlab-rootless-") as folder, netlab.Lab(file) as lab:
-        with running(lab, Path(folder), request.param) as real:
-            yield lab, real
+    with (
+        tempfile.TemporaryDirectory(prefix="netlab-rootless-") as folder,
+        netlab.Lab(file) as lab,
+        running(lab, Path(folder), request.param) as real,
+    ):
+        yield lab, real
 
 
 def asked(lab: Lab, node: str, address: str, port: int, protocol: str) -> str:
