@@ -83,11 +83,12 @@ class Explanation:
 
 def explain(flow: Flow, bench: Bench) -> Explanation:
     """Try the rules where ``bench`` says, and remove them again; raises LabError if one cannot be undone."""
-    flows = [flow, *_others(bench.plan, flow)]
-    before = bench.measure(flows)
-    wish = wish_of(before[0])
+    (first,) = bench.measure([flow])
+    wish = wish_of(first)
     if wish is None:
-        return Explanation(before[0], None, (), None, (), 0, cause=cause(before[0]))
+        return Explanation(first, None, (), None, (), 0, cause=cause(first))
+    flows = [flow, *_others(bench.plan, flow)]
+    before = [first, *bench.measure(flows[1:])]
     trial = _Trial(bench, flow, wish)
     try:
         trial.run(before[0])

@@ -292,8 +292,7 @@ class Session:
         while waiting:
             for tracer in waiting:
                 tracer.drain()
-                if tracer.faults:
-                    raise Unmeasured(tracer.problem)
+            self._stop_if_blind()
             waiting = [tracer for tracer in waiting if tracer.silent]
             left = deadline - time.monotonic()
             if waiting and left <= 0:
@@ -302,6 +301,12 @@ class Session:
                 )
             if waiting:
                 select.select([waiting[0]], [], [], left)
+
+    def _stop_if_blind(self) -> None:
+        """Raises Unmeasured if an event was lost or not decoded: no answer of this round counts any more."""
+        for tracer in self.tracers:
+            if tracer.faults:
+                raise Unmeasured(tracer.problem)
 
     # -- packets in flight
 
@@ -327,6 +332,7 @@ class Session:
                     heapq.heapreplace(waiting, (probe.deadline, number))
                 elif (left := noted - time.monotonic()) > 0 or in_flight.looked < noted:
                     in_flight.wait(max(left, 0))
+                    self._stop_if_blind()
                     self._end_dropped(probes, in_flight)
                 elif (late := in_flight.looked - noted) > _STALL:
                     for other in probes:  # the answering process was starved of CPU time, too

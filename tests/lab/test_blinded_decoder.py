@@ -100,7 +100,7 @@ def test_probe_matrix_and_explain_measure_nothing(netlab: Netlab, tmp_path: Path
     if blinding == "events are lost":  # a flow that no hook sees makes none, and is measured
         answers = [one for one in answers if one["outcome"] == "unmeasured" or one["legs"]]
     assert all(why in reason for reason in reasons(answers))
-    explained = json.loads(blind("explain", lab, "client -> host:80", "--json", code=3).stdout)
+    explained = json.loads(blind("explain", lab, "-4", "client -> host:80", "--json", code=3).stdout)
     assert not any(one["proved"] for one in explained["explanations"])
     assert all(why in reason for reason in reasons([one["before"] for one in explained["explanations"]]))
 
