@@ -8,6 +8,7 @@ from netlab.engine.contract import Engine
 from netlab.engine.docker.generations import engine as docker
 from netlab.engine.docker.rootless import RootlessDocker
 from netlab.engine.podman.generations import engine as podman
+from netlab.engine.podman.rootless_bridges import RootlessPodman
 from netlab.engine.several import SeveralEngines
 from netlab.model import engine_names
 from netlab.model.errors import UsageError
@@ -36,8 +37,8 @@ def together(one: Engine[Any], other: Engine[Any]) -> Engine[Any]:
 
 
 def rootless(engine: Engine[Any]) -> Engine[Any]:
-    """The engine as an ordinary user runs it; Podman's know that from their host."""
-    return engine if engine_names.is_podman(engine.name) else RootlessDocker(engine)
+    """The engine as an ordinary user runs it."""
+    return RootlessPodman(engine) if engine_names.is_podman(engine.name) else RootlessDocker(engine)
 
 
 def register(engine: Engine[Any]) -> None:

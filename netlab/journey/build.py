@@ -59,10 +59,14 @@ def journey_of(
 def shown(passes: Sequence[HookPass], facts: Topology) -> list[list[HookPass]]:
     """The runs that become legs: in hosts and rootless containers, and where a rule ended or rewrote it."""
     measured = facts.hosts | facts.programs.keys()
+    led_into = facts.led_into
     return [
         run
         for run in split_by_node(passes)
-        if run[0].node in measured or run[-1].dropped or run[-1].left != run[0].key
+        if run[0].node in measured
+        or (run[0].node in led_into and run[0].hook == "output")
+        or run[-1].dropped
+        or run[-1].left != run[0].key
     ]
 
 

@@ -118,7 +118,12 @@ class Topology:
     @property
     def traced_nodes(self) -> frozenset[str]:
         """The nodes in whose hooks a packet is followed."""
-        return self.looked_at or self.hosts | self.programs.keys()
+        return self.looked_at or self.hosts | self.programs.keys() | self.led_into
+
+    @property
+    def led_into(self) -> frozenset[str]:
+        """The nodes in which a proxy of a rootless engine's makes its connections."""
+        return frozenset(one.inside for some in self.listeners.values() for one in some if one.inside)
 
     def home(self, node: str) -> str | None:
         """The host on which a node is, or which it is; None for one outside."""

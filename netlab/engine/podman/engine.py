@@ -103,12 +103,6 @@ class PodmanEngine:
             )
         match event:
             case NetworkCreate(spec):
-                if state.host.rootless:
-                    reason = (
-                        "netlab does not reproduce rootless bridge networks yet: give each service "
-                        f"network_mode: {'pasta' if state.traits.pasta else 'slirp4netns'}"
-                    )
-                    raise Refused("network", spec.name, reason)
                 networks.create(state, spec)
             case NetworkRemove(name):
                 networks.remove(state, name)

@@ -1,7 +1,7 @@
 """Rootless Podman: the user's program that is a container's network, and what listens for its ports.
 
 Nothing of it is written into the host's rules. Measured on 4.3.1 (slirp4netns 1.2.0, rootlessport) and 5.4.2
-(pasta 20250503). A container on a network of its own names (bridge) is not reproduced.
+(pasta 20250503). For containers on networks, see :mod:`netlab.engine.podman.rootless_bridges`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netlab.engine.podman.host_state import Container, HostState, Published
-from netlab.engine.refusal import Refused
+from netlab.engine.refusal import Refused, Subject
 from netlab.model.event import ContainerSpec
 from netlab.model.family import FAMILIES, Family, bare
 from netlab.model.identifiers import link_local, mac
@@ -28,9 +28,9 @@ PASTA_HOST, PASTA_DNS = "169.254.1.2", "169.254.1.1"
 SLIRP_GUEST, SLIRP_GATEWAY, SLIRP_DNS = "10.0.2.100", "10.0.2.2", "10.0.2.3"
 SLIRP_ROUTER_6 = "fe80::2"
 #: Addresses of its own that lead nowhere (--disable-host-loopback, and no DNS in a lab).
-_SLIRP_NOWHERE = (SLIRP_GATEWAY, SLIRP_DNS, "fd00::2", "fd00::3")
+SLIRP_NOWHERE = (SLIRP_GATEWAY, SLIRP_DNS, "fd00::2", "fd00::3")
 #: pasta's listen() and that of Go's net package
-_BACKLOGS = {PASTA: 128, "rootlessport": 4096}
+BACKLOGS = {PASTA: 128, "rootlessport": 4096}
 _FIRST_PORT = "net.ipv4.ip_unprivileged_port_start"
 
 
@@ -43,8 +43,8 @@ def check_mode(state: HostState, spec: ContainerSpec) -> None:
     if mode in MODES or mode == "none" or mode.startswith("container:"):
         return
     mine = PASTA if state.traits.pasta else SLIRP
-    what = "network_mode: host" if mode == "host" else "rootless bridge networks"
-    raise Refused("container", spec.node, f"netlab does not reproduce {what} yet: write network_mode: {mine}")
+    what = f"netlab does not reproduce network_mode: {mode} yet: write network_mode: {mine}"
+    raise Refused("container", spec.node, what)
 
 
 def check_ports(state: HostState, container: Container) -> None:
@@ -106,7 +106,7 @@ def user_network(state: HostState, container: Container) -> UserNetwork | None:
             mac=_program_mac(container),
             guest_mac=own.mac or "",
             addresses=tuple(map(bare, own.addresses)),
-            unreachable=_SLIRP_NOWHERE,
+            unreachable=SLIRP_NOWHERE,
         )
     return UserNetwork(
         program=PASTA,
@@ -149,10 +149,10 @@ def _interface(state: HostState, container: Container) -> Interface:
         six = "fd00::" + link_local(hardware).removeprefix("fe80::")
         addresses: tuple[str, ...] = (f"{SLIRP_GUEST}/24", f"{six}/64")
     else:
-        uplink, _ = _uplink(state, spec)
-        name = uplink.name
-        families = {family for family, _ in _default_routes(state, name)}
-        addresses = tuple(a for a in uplink.addresses if Family.of(a) in families)
+        copied, _ = uplink(state, "container", spec.node)
+        name = copied.name
+        families = {family for family, _ in default_routes(state, name)}
+        addresses = tuple(a for a in copied.addresses if Family.of(a) in families)
     reason = f"{spec.node} by {spec.network_mode}"
     return Interface(name, "veth", hardware, MTU, addresses=addresses, index=2, reason=reason)
 
@@ -163,22 +163,22 @@ def routes(state: HostState, container: Container) -> Iterator[Route]:
         yield Route("default", SLIRP_GATEWAY, "tap0")
         yield Route("default", SLIRP_ROUTER_6, "tap0")
     elif container.spec.network_mode == PASTA:
-        uplink, _ = _uplink(state, container.spec)
-        for _, via in _default_routes(state, uplink.name):
-            yield Route("default", via, uplink.name)
+        copied, _ = uplink(state, "container", container.spec.node)
+        for _, via in default_routes(state, copied.name):
+            yield Route("default", via, copied.name)
 
 
 def check_uplink(state: HostState, spec: ContainerSpec) -> None:
     """Raise :class:`Refused` if pasta finds no interface of the host's to copy."""
     if spec.network_mode == PASTA:
-        _uplink(state, spec)
+        uplink(state, "container", spec.node)
 
 
-def _uplink(state: HostState, spec: ContainerSpec) -> tuple[OutsideInterface, str]:
+def uplink(state: HostState, subject: Subject, name: str) -> tuple[OutsideInterface, str]:
     """The host's interface with a default route, and its next hop; raises :class:`Refused`."""
     missing: list[Family] = list(FAMILIES)
     for interface in state.host.interfaces:
-        found = dict(_default_routes(state, interface.name))
+        found = dict(default_routes(state, interface.name))
         missing = [f for f in {Family.of(a): None for a in interface.addresses} if f not in found]
         if found and not missing:
             return interface, next(iter(found.values()))
@@ -190,10 +190,10 @@ def _uplink(state: HostState, spec: ContainerSpec) -> tuple[OutsideInterface, st
         f"does with {' and '.join(f'IPv{f.value}' for f in missing)} without one: give the host one, for "
         f'instance x-netlab.host.routes: ["default via {example}"]'
     )
-    raise Refused("container", spec.node, reason)
+    raise Refused(subject, name, reason)
 
 
-def _default_routes(state: HostState, name: str) -> Iterator[tuple[Family, str]]:
+def default_routes(state: HostState, name: str) -> Iterator[tuple[Family, str]]:
     """The next hops of the host's default routes on an interface, one a family."""
     for family in FAMILIES:
         for route in state.host.routes:
@@ -236,7 +236,7 @@ def sockets(state: HostState, container: Container) -> Iterator[Listener]:
     inside = bare(own.addresses[0])
     for port in container.published if container.spec.network_mode in MODES else ():
         for number in range(port.count):
-            address, v6only = _bound(port, dual=not pasta or len(families) == 2, families=families)
+            address, v6only = bound(port, dual=not pasta or len(families) == 2, families=families)
             yield Listener(
                 port.protocol,
                 address,
@@ -244,13 +244,13 @@ def sockets(state: HostState, container: Container) -> Iterator[Listener]:
                 v6only,
                 process,
                 Backend(inside, port.container_port + number),
-                _BACKLOGS[process],
+                BACKLOGS[process],
                 f"port {port.container_port + number} of {container.spec.node}",
                 inside=container.spec.node,
             )
 
 
-def _bound(port: Published, *, dual: bool, families: set[Family]) -> tuple[str, bool | None]:
+def bound(port: Published, *, dual: bool, families: set[Family]) -> tuple[str, bool | None]:
     """The address of a listener, and whether it is for IPv6 alone (None: it is for IPv4)."""
     if port.host_ip:
         return port.host_ip, True if Family.of(port.host_ip) is Family.IPV6 else None

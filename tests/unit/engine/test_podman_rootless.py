@@ -104,7 +104,7 @@ def test_the_host_says_which_ports_are_the_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"mode": "host"}, "network_mode: host yet: write network_mode: pasta"),
+        ({"mode": "host"}, "does not reproduce network_mode: host yet: write network_mode: pasta"),
         ({"mode": '"pasta:--map-gw"'}, "3:33: services.web: netlab does not reproduce options of pasta"),
         ({"engine": "docker-28"}, "netlab reproduces rootless Docker of docker-20.10 alone"),
         ({"engine": "podman-4"}, "unable to find network with name or ID pasta: network not found"),
@@ -119,13 +119,68 @@ def test_what_is_refused(tmp_path: Path, given: dict[str, str], words: str) -> N
     assert words in refused(tmp_path, **given)
 
 
-def test_networks_of_compose_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    file = tmp_path / "netlab.yaml"
-    file.write_text("services: {web: {image: a}}\nx-netlab: {host: {engine: podman, rootless: true}}\n")
-    with pytest.raises(
-        ScenarioError, match="rootless bridge networks yet: give each service network_mode: pasta"
-    ):
-        load_plan([file])
+NETWORKS = """
+services:
+  web: {{image: a, networks: [{networks}], ports: [{ports}]}}
+{more}
+networks: {{one: {{}}, two: {{}}}}
+x-netlab:
+  host: {{engine: {engine}, rootless: true, listen: [6000], routes: [{routes}]}}
+"""
+
+
+def on_networks(
+    folder: Path,
+    networks: str = "one",
+    ports: str = '"8080:80"',
+    more: str = "",
+    engine: str = "podman",
+    routes: str = ROUTES,
+) -> Plan:
+    file = folder / "netlab.yaml"
+    file.write_text(NETWORKS.format(networks=networks, ports=ports, more=more, engine=engine, routes=routes))
+    return load_plan([file])
+
+
+@pytest.mark.parametrize(
+    ("engine", "interface", "address", "host"),
+    [
+        ("podman-5-iptables", "ext0", "198.51.100.1/24", "169.254.1.2"),
+        ("podman-4", "tap0", "10.0.2.100/24", "198.51.100.1"),
+    ],
+)
+def test_networks_are_in_a_namespace_of_the_users(
+    tmp_path: Path, engine: str, interface: str, address: str, host: str
+) -> None:
+    plan = on_networks(tmp_path, engine=engine)
+    outer, inside, web = plan.node("host"), plan.node("host-rootless"), plan.node("web")
+    own = inside.interfaces[0]
+    assert (own.name, own.addresses[0]) == (interface, address)
+    assert not outer.rulesets
+    assert inside.rulesets
+    assert outer.user_networks[0].node == inside.name == web.host
+    assert [(one.process, one.address, one.port, one.inside) for one in outer.listeners] == [
+        ("rootlessport", "::", 8080, "web")
+    ]
+    assert inside.listeners == ()
+    assert [(one.host, one.host_address) for one in plan.publications] == [("host", "")]
+    assert f"{host}\thost.containers.internal" in web.hosts_file
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ports": '"80:80"'}, "rootlessport cannot expose privileged port 80, you can add"),
+        ({"ports": '"6000:80"'}, "rootlessport listen tcp :6000: bind: address already in use"),
+        ({"networks": "one, two"}, "several networks of a rootless container yet"),
+        ({"more": "  own: {image: a, network_mode: pasta}"}, "with containers on networks beside others yet"),
+        ({"routes": '"default via 198.51.100.2"'}, "what it does with IPv6 without one"),
+    ],
+)
+def test_what_is_refused_of_networks(tmp_path: Path, given: dict[str, str], words: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        on_networks(tmp_path, **given)
+    assert words in str(caught.value)
 
 
 def test_a_network_of_docker_may_be_called_pasta(tmp_path: Path) -> None:
