@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,8 +14,11 @@ from netlab.cli.output import say
 from netlab.lab.twins import Twin, written
 from netlab.model.errors import MachineError, UsageError
 from netlab.model.file_names import lab_name
-from netlab.twin.archive import LARGEST_ARCHIVE, Collection, is_archive, pack, read_archive
+from netlab.twin.archive import LARGEST_ARCHIVE, Collection, pack, read_archive
 from netlab.version import __version__
+
+#: verbs whose labs go on when the verb has ended
+_LASTING = ("up",)
 
 
 def collection_of(archive: str | None, origin: str | None) -> Collection:
@@ -39,25 +44,27 @@ def archive_bytes(path: str) -> bytes:
 
 
 @contextmanager
-def twins_in_place_of_archives(files: Sequence[str]) -> Iterator[list[str]]:
-    """The files of a command line, with the twin of its host in the place of each archive."""
+def twins_in_place_of(archives: AbstractSet[str], verb: str, args: argparse.Namespace) -> Iterator[None]:
+    """Put the twin of its host in the place of each archive among the files of a command line.
+
+    Raises UsageError for a lab that would outlive its scenario.
+    """
     with ExitStack() as stack:
-        found = []
-        for file in files:
-            if names_archive(file):
-                twin = Twin(read_archive(archive_bytes(file), file))
-                name = lab_name(Path(twin.drafted.host.name))
-                file = stack.enter_context(written(twin.files, name))
-            found.append(file)
-        yield found
 
+        def twin(word: str) -> str:
+            if word not in archives:
+                return word
+            if verb in _LASTING:
+                how = f"netlab twin {word} -o FOLDER; netlab {verb} FOLDER"
+                raise UsageError(f"{word} is an archive of netlab collect, and no scenario: {how}")
+            made = Twin(read_archive(archive_bytes(word), word))
+            name = lab_name(Path(made.drafted.host.name))
+            return stack.enter_context(written(made.files, name))
 
-def names_archive(path: str) -> bool:
-    """Whether a file of the command line is an archive and no scenario."""
-    try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
-            return is_archive(file.read(512))
-    except OSError:
-        return False
+        for name in ("files", "merged"):
+            words = getattr(args, name, None)
+            if words:
+                setattr(args, name, list(map(twin, words)))
+        if getattr(args, "lab", None):
+            args.lab = twin(args.lab)
+        yield

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.cli.chance import every_way
-from netlab.cli.collections import twins_in_place_of_archives
 from netlab.cli.matrix import variants_of
 from netlab.cli.output import print_json
 from netlab.cli.scenarios import scenario_groups
@@ -55,11 +54,6 @@ class Side:
 
 def run(args: argparse.Namespace) -> int:
     """Compare the two; returns 0, 2 if a side refuses to be built, 3 if an answer could not be measured."""
-    with twins_in_place_of_archives(args.files) as files:
-        return _run(argparse.Namespace(**{**vars(args), "files": files}))
-
-
-def _run(args: argparse.Namespace) -> int:
     first, second = sides(args, "diff")
     labels = (first.label, second.label)
     plans = diff(first.plan, second.plan)

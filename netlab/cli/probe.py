@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.json_objects import object_of
 from netlab.cli.output import SCHEMA_VERSION, print_text
+from netlab.cli.scenarios import plan_of
 from netlab.cli.status import the_lab
 from netlab.journey.sentence import sentence
 from netlab.lab.client.instrument import measuring
-from netlab.lab.load import load_plan
 from netlab.lab.output_file import open_output
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
@@ -75,9 +75,9 @@ def _split(args: argparse.Namespace) -> tuple[str | None, list[tuple[str, int]]]
 
 
 def predicted_question(args: argparse.Namespace) -> tuple[Plan, list[tuple[str, int]]]:
-    """The plan of a scenario file or of a running lab, and the flows as written; raises UsageError."""
+    """The plan of a file, a folder or a running lab, and the flows as written; raises UsageError."""
     lab, texts = _split(args)
-    return load_plan([lab]) if lab is not None and os.path.exists(lab) else the_lab(lab).plan, texts
+    return plan_of(lab) if lab is not None and os.path.exists(lab) else the_lab(lab).plan, texts
 
 
 def _predict(args: argparse.Namespace) -> _Show:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from netlab.cli.help import HelpFormatter, columns
 from netlab.cli.verbs import VERBS, load
+from netlab.model.file_names import HEAD, is_archive
 
 #: verbs that draw journeys; what -v does for the others, and for these
 _JOURNEYS = ("probe", "trace", "verify")
@@ -46,9 +49,33 @@ def run(verb: str, arguments: list[str], verbose: bool, tell: Callable[[Exceptio
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        code: int = load(verb).run(args)
+        with _archives_read(verb, args):
+            code: int = load(verb).run(args)
         return code
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:
         return tell(error, verbose or args.verbose)
+
+
+def _archives_read(verb: str, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Where the words of scenario files name archives of ``netlab collect``, their twins are meant."""
+    named = [*getattr(args, "files", ()), *(getattr(args, "merged", None) or ())]
+    if getattr(args, "predict", False) and getattr(args, "lab", None):
+        named.append(args.lab)
+    archives = frozenset(filter(_is_archive, named))
+    if not archives:
+        return nullcontext()
+    found: AbstractContextManager[None] = load("collections").twins_in_place_of(archives, verb, args)
+    return found
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a word of the command line is a file that begins as a tar or a gzip archive does."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return is_archive(file.read(HEAD))
+    except OSError:
+        return False

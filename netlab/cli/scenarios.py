@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from netlab.cli.arguments.scenario import add_scenario_options
 from netlab.cli.output import say
 from netlab.lab import state
 from netlab.lab.client.client import Client, find_lab
@@ -110,6 +111,14 @@ def _in_folder(args: argparse.Namespace, folder: str, *, above: bool) -> Sources
 def load_group(args: argparse.Namespace, files: Files) -> Plan:
     """The plan of one scenario with the options of the command line; raises ScenarioError or UsageError."""
     return make(read_group(args, files))
+
+
+def plan_of(word: str) -> Plan:
+    """The plan of the scenario in a file or folder, without further options; raises as :func:`load_group`."""
+    parser = argparse.ArgumentParser()
+    add_scenario_options(parser)
+    args = parser.parse_args(["--", word])
+    return load_group(args, only_group(args))
 
 
 def read_group(args: argparse.Namespace, files: Files) -> Scenario:

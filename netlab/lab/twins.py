@@ -13,6 +13,7 @@ from netlab.model.problem import ScenarioError
 from netlab.plan import make
 from netlab.plan.build import EngineOnHost, fold
 from netlab.scenario import Sources
+from netlab.scenario.reader import FILE_LIMIT
 from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.draft import SCENARIO, Draft, draft, folder
 from netlab.twin.read_host import read_host
@@ -28,6 +29,13 @@ class Twin:
         self.engine = _engine(collection, self.drafted)
         self.rules = rules_of(self.drafted.host, self.engine.facts)
         self.files: Mapping[str, str] = folder(self.drafted, self.rules)
+        for name, text in self.files.items():
+            size = len(text.encode("utf-8", "surrogateescape"))
+            if size > FILE_LIMIT:
+                what = f"{name} of its twin would have {size:,} bytes"
+                raise CollectionError(
+                    f"{collection.origin}: {what}: a scenario's file may have {FILE_LIMIT:,}"
+                )
 
     def plans(self) -> tuple[Plan, Plan]:
         """The plan with the rules that the engine would write, and the one with those that were found."""

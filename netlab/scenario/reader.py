@@ -16,7 +16,7 @@ import yaml
 from netlab.model.problem import Position, Problem, ScenarioError
 from netlab.scenario.tree import Data, Mark, Report, Scalar, Value, shown
 
-FILE_LIMIT = 32 << 20  #: bytes in a file
+FILE_LIMIT = 64 << 20  #: bytes in a file
 DEPTH_LIMIT = 64  #: levels of nesting
 TOO_DEEP = f"nested more than {DEPTH_LIMIT} levels deep"
 EXPANSION_LIMIT = 200_000  #: nodes after aliases are followed, unless the file itself is that long

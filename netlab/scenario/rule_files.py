@@ -20,6 +20,15 @@ _LONGEST = 10239
 #: the tool would end the text or a word there, or netlab a line
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 _CHAIN = re.compile(r"^\s*:(\S+)", re.MULTILINE)
+#: a word that a quote ends, one without quotes, or a quote that has no end
+_WORD = re.compile(r'([^\s"]*)"([^"\\]*(?:\\.[^"\\]*)*)"|[^\s"]+|"', re.DOTALL)
+#: an IPv4 network, as iptables-save prints it
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NETWORK = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(/(?:3[0-2]|[12]?[0-9]))\Z")
+_COMMENT = ["-m", "comment", "--comment"]
+#: how many problems of one file come with a suggestion
+_HINTS = 20
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def chains_of(text: str) -> frozenset[str]:
@@ -77,6 +86,8 @@ class _Reader:
         #: whether the file has named a table, even one that does not exist
         self.begun = False
         self.chains: dict[str, set[str]] = {}
+        #: what is wrong with each spelling of a rule; by table, chain, number of chains, and words
+        self.looked_at: dict[tuple[str, ...], ExtensionError | None] = {}
 
     def read(self, saved: SavedLine, start: int) -> None:
         """Check one line, which begins at the offset ``start``."""
@@ -125,21 +136,55 @@ class _Reader:
         here = self.chains[self.table]
         theirs = bool(self.others) and chain.startswith(self.others)
         if chain not in here and not theirs and self.table in BASE_CHAINS:
-            say(1, f"there is no chain {shown(chain)} in the table {self.table}{hint(chain, here)}")
+            say(1, f"there is no chain {shown(chain)} in the table {self.table}{self._hint(chain, here)}")
         arguments = [word for word, _ in words[2:]]
         if saved.inserted and arguments and arguments[0].isdigit():
             say(2, "a number after -I is not taken: put the lines in their order, each with -A")
             return
-        try:
-            check_iptables(arguments, here, self.family, (self.table, chain))
-        except ExtensionError as error:
-            say(2 + error.at, str(error))
+        wrong = self._wrong(chain, arguments)
+        if wrong is not None:
+            say(2 + wrong.at, str(wrong))
             return
         for jump in jumps(arguments):
             theirs = bool(self.others) and jump.value.startswith(self.others)
             if jump.value not in here and not theirs and not is_extension(jump.value):
                 what = f"there is no chain {shown(jump.value)} in the table {self.table}"
-                say(2 + jump.at, what + hint(jump.value, here))
+                say(2 + jump.at, what + self._hint(jump.value, here))
+
+    def _wrong(self, chain: str, arguments: list[str]) -> ExtensionError | None:
+        """What is wrong with a rule's words; each spelling is looked at once."""
+        here, spelt = self.chains[self.table], _spelling(arguments)
+        key: tuple[str, ...] = (self.table, chain, str(len(here)), *spelt)
+        if key in self.looked_at:
+            return self.looked_at[key]
+        try:
+            check_iptables(arguments, here, self.family, (self.table, chain))
+        except ExtensionError as error:
+            if spelt[error.at : error.at + 1] == tuple(arguments[error.at : error.at + 1]):
+                self.looked_at[key] = error.with_traceback(None)
+            return error
+        self.looked_at[key] = None
+        return None
+
+    def _hint(self, chain: str, known: set[str]) -> str:
+        """A suggestion, only for the first problems: it looks at each of the chains."""
+        return hint(chain, known) if len(self.report.problems) < _HINTS else ""
+
+
+def _spelling(arguments: list[str]) -> tuple[str, ...]:
+    """The words of a rule without what many rules differ by and no check depends on.
+
+    That is the IPv4 network behind ``-s`` and ``-d`` at its beginning, and a comment.
+    """
+    words = list(arguments)
+    for at in range(0, min(4, len(words) - 1), 2):
+        if words[at] not in ("-s", "-d"):
+            break
+        words[at + 1] = _NETWORK.sub(r"0.0.0.0\1", words[at + 1])
+    for at in range(3, len(words)):
+        if words[at - 3 : at] == _COMMENT and words[at][:1] not in "-!":
+            words[at] = "x"
+    return tuple(words)
 
 
 class OpenQuoteError(ValueError):
@@ -155,25 +200,11 @@ def words_of(line: str) -> Iterator[tuple[str, int]]:
 
     Raises OpenQuoteError.
     """
-    word, begin, opened, quoted, escaped = "", 0, 0, False, False
-    for at in range(len(line) + 1):
-        character = line[at : at + 1]
-        if quoted and character:
-            if escaped or character not in '\\"':
-                word, escaped = word + character, False
-            elif character == "\\":
-                escaped = True
-            else:
-                quoted = False
-                yield word, begin
-                word = ""
-        elif character == '"':
-            quoted, opened, begin = True, at, begin if word else at
-        elif character.strip():
-            begin = begin if word else at
-            word += character
-        elif word:
-            yield word, begin
-            word = ""
-    if quoted:
-        raise OpenQuoteError(opened)
+    for found in _WORD.finditer(line):
+        if found[0] == '"':
+            raise OpenQuoteError(found.start())
+        quoted = found[2]
+        if quoted is None:
+            yield found[0], found.start()
+        else:
+            yield found[1] + (_ESCAPED.sub(r"\1", quoted) if "\\" in quoted else quoted), found.start()

@@ -16,6 +16,7 @@ import ipaddress
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from netlab.model.rules import BASE_CHAINS
@@ -196,8 +197,9 @@ def check_iptables(
     """
     _check_negation(arguments)
     table, chain = place or _place(arguments)
-    used = {one.value for one in options(arguments) if _jumps(one.name) or _matches(one.name)}
-    for one in options(arguments):
+    given = list(options(arguments))
+    used = {one.value for one in given if _jumps(one.name) or _matches(one.name)}
+    for one in given:
         name, value = one.name, one.value
         if place is not None and (name in _COMMANDS or name in _LONG_COMMANDS):
             _refuse(one, "is for a command, and this is a rule")
@@ -218,13 +220,18 @@ def check_iptables(
                 raise ExtensionError(f"the match {shown(value)} is not allowed here{more}", one.at)
         elif (
             name in ("s", "d")
-            or any(means(name, host, 2) for host in HOSTS)
+            or _names_hosts(name)
             or any(means(name, option, 2) and extension in used for extension, option in ITS_HOSTS)
         ):
             _addresses(one)
     wrong = wrong_words(arguments, family)
     if wrong is not None:
         raise ExtensionError(wrong[1], wrong[0])
+
+
+@lru_cache(maxsize=1024)
+def _names_hosts(option: str) -> bool:
+    return any(means(option, host, 2) for host in HOSTS)
 
 
 def _check_negation(arguments: Sequence[str]) -> None:

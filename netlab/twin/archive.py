@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 
 from netlab.model.errors import UsageError
+from netlab.model.file_names import HEAD, is_archive
 from netlab.model.shown import shown_in_line
 from netlab.twin.steps import FOLDER, FORMAT, MANIFEST
 
@@ -89,11 +90,6 @@ def pack(files: Mapping[str, bytes], ran: Iterable[Ran], version: str) -> bytes:
     return out.getvalue()
 
 
-def is_archive(head: bytes) -> bool:
-    """Whether a file that begins so is a tar or a gzip archive."""
-    return head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"
-
-
 def read_archive(data: bytes, origin: str) -> Collection:
     """What is in an archive; raises CollectionError.
 
@@ -101,7 +97,7 @@ def read_archive(data: bytes, origin: str) -> Collection:
     """
     if len(data) > LARGEST_ARCHIVE:
         raise CollectionError(f"{origin}: an archive may have {LARGEST_ARCHIVE >> 20} MiB, and this has more")
-    if not is_archive(data[:512]):
+    if not is_archive(data[:HEAD]):
         raise CollectionError(f"{origin} is no tar archive, as netlab collect writes one")
     members = _members(_unzipped(data, origin), origin)
     if MANIFEST not in members:
@@ -164,7 +160,8 @@ def _members(data: bytes, origin: str) -> dict[str, bytes]:
 def _check_entry(entry: tarfile.TarInfo, name: str, origin: str) -> None:
     folder, _, short = name.partition("/")
     if folder != FOLDER or not _NAME.match(short):
-        raise CollectionError(f"{origin}: {shown_in_line(name)} is no file of {FOLDER}/")
+        what = f"{shown_in_line(name)} is no file of {FOLDER}/"
+        raise CollectionError(f"{origin}: {what}: netlab collect did not write it")
     if not entry.isreg() or entry.issparse():
         raise CollectionError(f"{origin}: {shown_in_line(name)} is not a regular file")
     if entry.size > LARGEST_FILE:

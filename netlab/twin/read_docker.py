@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from netlab.model.limits import CONTAINERS
+from netlab.model.shown import shown_in_line
 from netlab.scenario.addresses import wrong_interface
 from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.fields import mapping, number, records, text, texts
@@ -20,13 +21,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
 def networks(collection: Collection) -> Iterator[DockerNetwork]:
-    """The networks, in the order in which they were created; those with an impossible name are left out."""
+    """The networks, in the order in which they were created; raises CollectionError."""
     found = []
     for entry in records(collection, "docker-networks.json"):
         options = {k: v for k, v in mapping(entry, "options").items() if isinstance(v, str)}
         bridge = options.get("com.docker.network.bridge.name", "")
-        if not _ID.match(text(entry, "id")) or not NAME.match(text(entry, "name")):
-            continue
+        _check_names(collection, "docker-networks.json", entry)
         if bridge and wrong_interface(bridge):
             continue
         pools = entry.get("ipam")
@@ -56,12 +56,21 @@ def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterat
     found = [
         _container(entry, names, listens)
         for entry in records(collection, "docker-containers.json")
-        if _ID.match(text(entry, "id")) and NAME.match(text(entry, "name").removeprefix("/"))
+        if _check_names(collection, "docker-containers.json", entry)
     ]
     said = CONTAINERS.exceeded(len(found))
     if said is not None:
         raise CollectionError(f"{collection.origin}: docker-containers.json: {said}")
     yield from sorted(found, key=lambda one: one.started)
+
+
+def _check_names(collection: Collection, file: str, entry: dict[str, Any]) -> bool:
+    """Raise CollectionError for an id or a name that Docker gives nothing."""
+    for key, pattern in (("id", _ID), ("name", NAME)):
+        if not pattern.match(text(entry, key).removeprefix("/")):
+            what = f"{shown_in_line(text(entry, key)[:60]) or 'nothing'} is no {key} of Docker's"
+            raise CollectionError(f"{collection.origin}: {file}: {what}")
+    return True
 
 
 def _container(

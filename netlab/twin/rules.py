@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ _ACCEPT = "ACCEPT"
 _JUMP = re.compile(r" -[jg] (\S+)")
 #: how often a file is read again after what is not allowed was taken out
 _TRIES = 4
+#: how many reasons are noted for lines that are left out, and how many lines for each
+_NOTES, _ALIKE = 50, 5
 
 
 @dataclass(slots=True)
@@ -109,13 +112,16 @@ def _allowed(saved: str, family: Family, notes: list[str]) -> str:
         check_iptables_file(family.iptables, text, report, family=int(family))
         if not report.problems:
             return text
-        lines = text.split("\n")
         wrong = {problem.position.line: problem.message for problem in report.problems}
         gone: Counter[tuple[str, str]] = Counter()
-        for number, message in wrong.items():
-            line = lines[number - 1]
-            notes.append(f"{family.iptables}: {line[:200]}: left out: {message}")
-            gone[_table_at(lines, number), line] += 1
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        table = ""
+        for number, line in enumerate(text.split("\n"), 1):
+            table = line[1:] if line.startswith("*") else table
+            if number in wrong:
+                alike[wrong[number]].append(line)
+                gone[table, line] += 1
+        notes += _left_out(family, alike)
         for table, rules in found.rules.items():
             found.rules[table] = [r for r in rules if not _take(gone, table, f"-A {r[0]} {r[1]}".rstrip())]
         for table, chains in found.chains.items():
@@ -125,8 +131,17 @@ def _allowed(saved: str, family: Family, notes: list[str]) -> str:
     return ""
 
 
-def _table_at(lines: list[str], number: int) -> str:
-    return next(line[1:] for line in reversed(lines[:number]) if line.startswith("*"))
+def _left_out(family: Family, alike: Mapping[str, list[str]]) -> Iterator[str]:
+    """A note for each line that cannot be loaded; of many with one reason, one for the rest."""
+    for message, lines in itertools.islice(alike.items(), _NOTES):
+        more = len(lines) - _ALIKE
+        for line in lines[:_ALIKE]:
+            yield f"{family.iptables}: {line[:200]}: left out: {message}"
+        if more > 0:
+            yield f"{family.iptables}: {more:,} other lines: left out: {message}"
+    rest = sum(map(len, itertools.islice(alike.values(), _NOTES, None)))
+    if rest:
+        yield f"{family.iptables}: {rest:,} other lines: left out for other reasons"
 
 
 def _take(gone: Counter[tuple[str, str]], table: str, line: str) -> bool:

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6 only")
     option(
         "--predict", action="store_true",
-        help="predict from the plan instead of measuring; LAB may be a scenario file; needs no root",
+        help="predict from the plan instead of measuring; LAB may be a scenario or archive; needs no root",
     )  # fmt: skip
     option("--json", action="store_true", help="print JSON")
     parser.set_defaults(protocol=None, via=None, from_address=None, from_port=None)

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--predict", action="store_true",
-        help="predict from the plan instead of measuring; LAB may be a scenario file; needs no root",
+        help="predict from the plan instead of measuring; LAB may be a scenario or archive; needs no root",
     )  # fmt: skip
     how.add_argument(
         "--both", action="store_true",

@@ -129,7 +129,7 @@ def test_a_file_without_end_is_bounded(project: Path) -> None:
     with (project / "big.yaml").open("wb") as file:
         file.truncate(files.FILE_LIMIT + 1)
     (project / "s.yaml").write_text("include: [big.yaml]\n" + PLAIN)
-    assert "big.yaml is larger than 32 MiB" in said(project / "s.yaml")
+    assert "big.yaml is larger than 64 MiB" in said(project / "s.yaml")
 
 
 def test_a_link_that_comes_after_the_check_is_not_followed(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from netlab.scenario.rule_files import OpenQuoteError, words_of
+from netlab.scenario.rule_files import OpenQuoteError, check_iptables_file, words_of
+from netlab.scenario.tree import Report
 
 HOST = "x-netlab: {host: {firewall: {%s: r}}}"
 IPTABLES = ("iptables", "ip6tables")
@@ -161,3 +162,28 @@ def test_words_are_those_of_iptables_restore() -> None:
         assert [word for word, _ in words_of(line)] == words
     with pytest.raises(OpenQuoteError):
         list(words_of('a "b'))
+
+
+def test_rules_of_one_spelling_are_judged_alike() -> None:
+    """Addresses and comments do not change what is said, except where they are wrong themselves."""
+    text = "\n".join(
+        ("*filter", "-A INPUT -s 192.0.2.1/32 -m comment --comment one -j DROP",
+         "-A INPUT -s 192.0.2.2/32 -m comment --comment two -j LED",
+         "-A INPUT -s 192.0.2.3/32 -m comment --comment three -j LED",
+         "-A INPUT -s 2001:db8::1/128 -m comment --comment four -j DROP",
+         "-A INPUT -s 192.0.2.256/32 -m comment --comment five -j DROP",
+         '-A INPUT -m comment --comment "six" -d 192.0.2.4/33 -j DROP',
+         "-A INPUT -m comment --comment -j LED",
+         "-A FORWARD -s 192.0.2.5/32 -m comment --comment one -j DROP", "")
+    )  # fmt: skip
+    report = Report()
+    check_iptables_file("r", text, report)
+    said = [(one.position.line, one.message.partition(" ")[0]) for one in report.problems]
+    assert said == [
+        (3, '"LED"'),
+        (4, '"LED"'),
+        (5, '"2001:db8::1/128"'),
+        (6, '"192.0.2.256/32"'),
+        (7, '"192.0.2.4/33"'),
+        (8, '"LED"'),
+    ]

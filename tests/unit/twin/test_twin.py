@@ -114,16 +114,15 @@ def test_rules_of_ipv6_are_read_as_those() -> None:
         ("id", "../../x"),
     ],
 )
-def test_hostile_names_of_containers_are_left_out(key: str, value: str) -> None:
+def test_hostile_names_of_containers_are_refused(key: str, value: str) -> None:
     def edit(lines: str) -> str:
         entry = json.loads(lines.splitlines()[0])
         return (
             lines + json.dumps({**entry, "id": "f" * 64, "mode": "none", "networks": {}, key: value}) + "\n"
         )
 
-    twin = Twin(changed({"docker-containers.json": edit}))
-    assert value not in twin.files["netlab.yaml"]
-    assert len(twin.drafted.host.containers) == 4
+    with pytest.raises(CollectionError, match=r"docker-containers.json: .* is no (id|name) of Docker's"):
+        Twin(changed({"docker-containers.json": edit}))
 
 
 def test_a_dollar_sign_is_no_variable() -> None:
