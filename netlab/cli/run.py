@@ -10,7 +10,7 @@ from functools import partial
 
 from netlab.cli.help import HelpFormatter, columns
 from netlab.cli.verbs import VERBS, load
-from netlab.model.file_names import HEAD, is_archive
+from netlab.model.archive_head import HEAD, is_archive
 
 #: verbs that draw journeys; what -v does for the others, and for these
 _JOURNEYS = ("probe", "trace", "verify")

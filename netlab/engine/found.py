@@ -17,6 +17,7 @@ from netlab.engine.sysctls import CARRIES, KERNEL
 from netlab.engine.tables import Tables
 from netlab.model.event import HostFound
 from netlab.model.family import FAMILIES, Family
+from netlab.model.ipset_save import IPSETS, saved_sets
 from netlab.model.nft_listing import listed_tables
 from netlab.model.observation import Observation
 from netlab.model.rules import (
@@ -69,10 +70,13 @@ def as_found(facts: HostFacts, found: Found) -> HostFound:
     """The rules and settings that a scenario's files say the host has, the engine's with their reasons."""
     own = {one.family: one for one in facts.rulesets if isinstance(one, IptablesRuleset)}
     rulesets: list[IptablesRuleset | NftTable] = []
+    others, _ = saved_sets(found.files.get(IPSETS, ""))
     for family in FAMILIES:
         if family.iptables in found.files:
             known = own.get(family, IptablesRuleset(family))
-            rulesets.append(_explained(read_rules(family, found.files[family.iptables]), known, FOUND))
+            read = _explained(read_rules(family, found.files[family.iptables]), known, FOUND)
+            sets = (*read.sets, *(one for one in others if one.family is family))
+            rulesets.append(replace(read, sets=sets))
     if "nftables" in found.files:
         listed = listed_tables(found.files["nftables"])
         for table in facts.rulesets:
@@ -162,6 +166,7 @@ def _explained(
 
     return replace(
         found,
+        sets=known.sets,
         tables=tuple(
             replace(
                 table,

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from netlab.engine.refusal import Refused
 from netlab.model.family import FAMILIES, Family
+from netlab.model.ipset_save import IPSETS, saved_sets
 from netlab.model.iptables_save import saved_lines
-from netlab.model.rules import BASE_CHAINS, Chain, IptablesRuleset, Rule, Table
+from netlab.model.rules import BASE_CHAINS, Chain, IpSet, IptablesRuleset, Rule, Table
 from netlab.model.scenario import Host
 
 
@@ -70,6 +71,8 @@ class Tables:
     def __init__(self, family: Family) -> None:
         self.family = family
         self._tables: dict[str, dict[str, WorkingChain]] = {}
+        #: the ipsets that rules match, by name
+        self.sets: dict[str, IpSet] = {}
 
     def _table(self, table: str) -> dict[str, WorkingChain]:
         chains = self._tables.get(table)
@@ -170,10 +173,11 @@ class Tables:
             tables.append(
                 Table(name, tuple(Chain(c, chains[c].policy, tuple(chains[c].rules)) for c in order))
             )
-        return IptablesRuleset(self.family, tuple(tables))
+        return IptablesRuleset(self.family, tuple(tables), sets=tuple(self.sets.values()))
 
     def take(self, ruleset: IptablesRuleset) -> None:
         """Replace the contents of these tables with an existing ruleset."""
+        self.sets |= {one.name: one for one in ruleset.sets}
         for table in ruleset.tables:
             chains = self._table(table.name)
             for chain in table.chains:
@@ -220,6 +224,8 @@ def tables_of(host: Host) -> dict[Family, Tables]:
                 tables[family].load(text, origin)
             except ValueError as error:
                 raise Refused("host", host.name, str(error)) from error
+    for one in saved_sets(host.firewall.files.get(IPSETS, ""))[0]:
+        tables[one.family].sets[one.name] = one
     return tables
 
 

@@ -10,6 +10,8 @@ from netlab.model.rules import IpSet
 
 #: The revision is the kernel's choice (include/uapi/linux/netfilter/ipset/ip_set.h).
 _TYPE = "hash:net"
+#: how many members a set takes if nobody says so
+_ELEMENTS = 65536
 
 
 def ensure(wanted: Iterable[IpSet]) -> None:
@@ -21,11 +23,12 @@ def ensure(wanted: Iterable[IpSet]) -> None:
         with libraries.IPSet() as sets:
             for one in found:
                 family = one.family.af
-                sets.create(one.name, stype=_TYPE, family=family, exclusive=False)
+                size = max(_ELEMENTS, len(one.members))
+                sets.create(one.name, stype=_TYPE, family=family, exclusive=False, maxelem=size)
                 sets.flush(one.name)
                 for member in one.members:
                     sets.add(one.name, member, family=family, etype="net")
     except libraries.NetlinkError as error:
         raise MachineError(
-            f"the kernel has no {_TYPE} ipset ({error}): Docker 28.0.0's rules need CONFIG_IP_SET_HASH_NET"
+            f"the kernel has no {_TYPE} ipset ({error}): rules with -m set need CONFIG_IP_SET_HASH_NET"
         ) from error

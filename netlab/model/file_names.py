@@ -25,12 +25,3 @@ def lab_name(path: Path) -> str:
     stem = path.absolute().parent.resolve().name if generic else path.stem
     made = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:LAB_LENGTH].rstrip("-_")
     return made or "lab"
-
-
-#: how many bytes of a file :func:`is_archive` looks at
-HEAD = 512
-
-
-def is_archive(head: bytes) -> bool:
-    """Whether a file that begins so is a tar or a gzip archive."""
-    return head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from netlab.model.engine_names import is_podman, kind_of
+from netlab.model.ipset_save import IPSETS
 from netlab.model.problem import OptionName, Position, ScenarioError
 from netlab.model.scenario import (
     Firewall,
@@ -25,7 +26,12 @@ from netlab.scenario.nft_order import NftTables
 from netlab.scenario.ports import read_exposed, udp_routed
 from netlab.scenario.reader import read
 from netlab.scenario.routes import read_host_routes, read_routing_policy
-from netlab.scenario.rule_files import chains_of, check_iptables_file, check_nft_file
+from netlab.scenario.rule_files import (
+    chains_of,
+    check_ipset_file,
+    check_iptables_file,
+    check_nft_file,
+)
 from netlab.scenario.rules import BRIDGE, RuleError, made_chains, parse_rule
 from netlab.scenario.segments import UNSAID
 from netlab.scenario.settings import json_or_text
@@ -241,7 +247,7 @@ def _firewall(value: Value | None, override: str | None, read_file: ReadFile, re
     positions: dict[str, Position] = {}
     inner = value.get(kind) if kind in ("ufw", "firewalld") else value
     for key, entry in inner.pairs() if inner is not None else ():
-        if key in ("iptables", "ip6tables", "nftables", "after_rules", "after6_rules"):
+        if key in ("iptables", "ip6tables", "nftables", "after_rules", "after6_rules", IPSETS):
             content = read_file(entry)
             if content is not None:
                 files[key], names[key] = content.replace("\r\n", "\n"), entry.text
@@ -260,7 +266,7 @@ def _found(
         return None
     files: dict[str, str] = {}
     names: dict[str, str] = {}
-    for key in ("iptables", "ip6tables", "nftables"):
+    for key in ("iptables", "ip6tables", "nftables", IPSETS):
         entry = value.get(key)
         content = read_file(entry) if entry is not None else None
         if entry is not None and content is not None:
@@ -284,6 +290,8 @@ def _positions(path: str, value: Value) -> Iterator[tuple[str, Position]]:
 def _check_file(key: str, name: str, content: str, report: Report) -> None:
     if key == "nftables":
         check_nft_file(name, content, report)
+    elif key == IPSETS:
+        check_ipset_file(name, content, report)
     else:
         others = "ufw" if key in ("after_rules", "after6_rules") else ""
         check_iptables_file(name, content, report, others, 6 if "6" in key else 4)

@@ -159,6 +159,7 @@ FIREWALL = Either(
             "iptables": (Text("a file"), "an administrator's own ruleset, as iptables-save writes it"),
             "ip6tables": (Text("a file"), "the same for IPv6"),
             "nftables": (Text("a file"), "an administrator's own ruleset, as nft -f reads it"),
+            "ipsets": (Text("a file"), "the sets that rules of iptables match, as ipset save writes them"),
         }
     ),
 )
@@ -178,6 +179,7 @@ _FOUND = _record(
         "iptables": (Text("a file"), "all rules of IPv4, as iptables-save writes them"),
         "ip6tables": (Text("a file"), "all rules of IPv6, as ip6tables-save writes them"),
         "nftables": (Text("a file"), "all other tables, as nft list ruleset writes them"),
+        "ipsets": (Text("a file"), "the sets that rules of iptables match, as ipset save writes them"),
         "sysctls": (_SYSCTLS, "settings, whatever the engine would have set"),
     }
 )

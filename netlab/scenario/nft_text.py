@@ -77,7 +77,8 @@ def _is(word: Token | None, *texts: str) -> bool:
 
 def _follows(words: Sequence[Token], number: int, statement: str) -> bool:
     """Whether a word of the same line before ``number`` is ``statement``."""
-    for word in reversed(words[:number]):
+    for at in range(number - 1, -1, -1):
+        word = words[at]
         if word.text in ("\n", ";") and not word.quoted:
             return False
         if word.text == statement and not word.quoted:
@@ -107,7 +108,8 @@ def _names(words: Sequence[Token]) -> Iterator[tuple[str, int]]:
 
 
 def _line(words: Sequence[Token], start: int) -> Iterator[Token]:
-    for word in words[start:]:
+    for at in range(start, len(words)):
+        word = words[at]
         if word.text in ("\n", ";", "}") and not word.quoted:
             return
         yield word
@@ -116,7 +118,8 @@ def _line(words: Sequence[Token], start: int) -> Iterator[Token]:
 def _listed(words: Sequence[Token], start: int) -> Iterator[tuple[str, int]]:
     """The host names in a value, or in a list in braces, but not those in ``eth0.1 . 10.0.0.1``."""
     depth = 0
-    for number, word in enumerate(words[start:], start):
+    for number in range(start, len(words)):
+        word = words[number]
         if word.text in ("{", "}") and not word.quoted:
             depth += 1 if word.text == "{" else -1
         elif not any(near.text in (".", "comment") for near in _beside(words, number)):

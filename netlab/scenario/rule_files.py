@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from netlab.model.ipset_save import saved_sets
 from netlab.model.iptables_save import SavedLine, saved_lines
 from netlab.model.rules import BASE_CHAINS
 from netlab.scenario.nft_text import wrong_nft
@@ -59,6 +60,17 @@ def check_nft_file(name: str, text: str, report: Report) -> None:
     if not _unprintable(name, text, report):
         for offset, wrong in wrong_nft(text):
             report.add(_mark(name, text, offset), wrong)
+
+
+def check_ipset_file(name: str, text: str, report: Report) -> None:
+    """Report the first thing in a file of ``ipset save``'s that netlab cannot make."""
+    try:
+        _, refused = saved_sets(text)
+    except ValueError as error:
+        report.add((name, 1, 1), str(error))
+        return
+    for one, why in refused.items():
+        report.add((name, 1, 1), f"{shown(one)}: {why}")
 
 
 def _unprintable(name: str, text: str, report: Report) -> bool:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 
+from netlab.model.archive_head import HEAD, is_archive
 from netlab.model.errors import UsageError
-from netlab.model.file_names import HEAD, is_archive
 from netlab.model.shown import shown_in_line
 from netlab.twin.steps import FOLDER, FORMAT, MANIFEST
 

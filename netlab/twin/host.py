@@ -145,6 +145,8 @@ class RealHost:
     #: what iptables-save says, by program: iptables, iptables-legacy, iptables-nft, ip6tables …
     rules: Mapping[str, str] = field(default_factory=dict)
     nft: str = ""
+    #: what ipset save says
+    ipsets: str = ""
     docker: str = ""
     backend: str = ""
     settings: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -45,6 +45,7 @@ def read_host(collection: Collection) -> RealHost:
             for tool in (program, f"{program}-legacy", f"{program}-nft")
         },
         nft=collection.text("nft.rules"),
+        ipsets=collection.text("ipsets"),
         docker=_version(collection.text("docker-version")),
         backend=collection.text("docker-backend"),
         settings=_settings(collection),

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from netlab.engine.contract import HostFacts
 from netlab.engine.found import settings_of
 from netlab.model.family import FAMILIES, Family
+from netlab.model.ipset_save import IPSETS, ipset_text, saved_sets
 from netlab.model.iptables_save import saved_lines
 from netlab.model.nft_listing import listed_tables
-from netlab.model.rules import BASE_CHAINS, IptablesRuleset, NftTable
+from netlab.model.rules import BASE_CHAINS, IpSet, IptablesRuleset, NftTable
 from netlab.scenario.rule_files import check_iptables_file, check_nft_file
 from netlab.scenario.sysctls import wrong_sysctl
 from netlab.scenario.tree import Report
@@ -21,6 +22,8 @@ from netlab.twin.draft import Rules
 from netlab.twin.host import RealHost
 
 _ACCEPT = "ACCEPT"
+#: the ipsets that a rule names, as iptables-save prints it
+_SET = re.compile(r"(?:^| )(?:-m set (?:! )?--match-set|-j SET --(?:add|del|map)-set) (\S+)")
 _JUMP = re.compile(r" -[jg] (\S+)")
 #: how often a file is read again after what is not allowed was taken out
 _TRIES = 4
@@ -64,13 +67,21 @@ def rules_of(host: RealHost, engines: HostFacts) -> Rules:
     found: dict[str, str] = {}
     own: dict[str, str] = {}
     planned = {one.family: one for one in engines.rulesets if isinstance(one, IptablesRuleset)}
+    sets = _sets(host, notes)
+    known = frozenset(one.name for one in sets)
     for family in FAMILIES:
+        engines_own = planned.get(family, IptablesRuleset(family))
         saved = _saved(host, family, notes)
-        text = _allowed(saved, family, notes)
+        text = _allowed(saved, family, known | {one.name for one in engines_own.sets}, notes)
         found[family.iptables] = text
-        rest = without_engine(text, planned.get(family, IptablesRuleset(family)))
+        rest = without_engine(text, engines_own)
         if rest:
             own[family.iptables] = rest
+    for texts in (found, own):
+        needed = {name for text in texts.values() for name in _SET.findall(text)}
+        saved_ = ipset_text(one for one in sets if one.name in needed)
+        if saved_:
+            texts[IPSETS] = saved_
     native = _native(host, notes)
     if native:
         found["nftables"] = native
@@ -79,6 +90,17 @@ def rules_of(host: RealHost, engines: HostFacts) -> Rules:
         if rest:
             own["nftables"] = rest
     return Rules(found, own, dict(_settings(host, engines)), tuple(notes))
+
+
+def _sets(host: RealHost, notes: list[str]) -> tuple[IpSet, ...]:
+    """The ipsets that a lab can make."""
+    try:
+        sets, refused = saved_sets(host.ipsets)
+    except ValueError as error:
+        notes.append(f"ipsets: {error}: none of them is in the twin")
+        return ()
+    notes += (f"the ipset {name[:60]} is left out: {why}" for name, why in refused.items())
+    return sets
 
 
 def _saved(host: RealHost, family: Family, notes: list[str]) -> str:
@@ -103,9 +125,10 @@ def has_rules(saved: str) -> bool:
     )
 
 
-def _allowed(saved: str, family: Family, notes: list[str]) -> str:
-    """The rules that a scenario may have; the others are noted."""
+def _allowed(saved: str, family: Family, sets: frozenset[str], notes: list[str]) -> str:
+    """The rules that a scenario may have; the others are noted. ``sets``: the ipsets of the twin."""
     found = _read(saved)
+    notes += _without_sets(found, family, sets)
     for _ in range(_TRIES):
         text = found.text()
         report = Report()
@@ -129,6 +152,21 @@ def _allowed(saved: str, family: Family, notes: list[str]) -> str:
                 del chains[name]
     notes.append(f"{family.iptables}: its rules cannot be loaded here, and are left out")
     return ""
+
+
+def _without_sets(found: _Text, family: Family, sets: frozenset[str]) -> Iterator[str]:
+    """Take out the rules that need an ipset which the twin does not have: it could not load them."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for table, rules in found.rules.items():
+        kept = []
+        for chain, rule in rules:
+            lacking = [name for name in _SET.findall(rule) if name not in sets]
+            if lacking:
+                alike[f"the ipset {lacking[0]} is not in the twin"].append(f"-A {chain} {rule}")
+            else:
+                kept.append((chain, rule))
+        found.rules[table] = kept
+    yield from _left_out(family, alike)
 
 
 def _left_out(family: Family, alike: Mapping[str, list[str]]) -> Iterator[str]:

@@ -112,9 +112,10 @@ def _rulesets(state: HostState) -> Iterator[IptablesRuleset | NftTable]:
     """The tables of iptables, with the ipsets that their rules match, then Docker's own tables."""
     for family, tables in state.tables.items():
         written = tables.freeze()
-        sets = state.ip_sets[family].items()
+        sets = {one.name: one for one in written.sets}
+        sets |= {n: IpSet(n, family, (*members,)) for n, members in state.ip_sets[family].items()}
         if written.tables:
-            yield replace(written, sets=tuple(IpSet(name, family, (*members,)) for name, members in sets))
+            yield replace(written, sets=tuple(sets.values()))
     yield from state.nft.freeze()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netlab.scenario.rule_files import OpenQuoteError, check_iptables_file, words_of
+from netlab.scenario.rule_files import OpenQuoteError, check_ipset_file, check_iptables_file, words_of
 from netlab.scenario.tree import Report
 
 HOST = "x-netlab: {host: {firewall: {%s: r}}}"
@@ -187,3 +187,20 @@ def test_rules_of_one_spelling_are_judged_alike() -> None:
         (7, '"192.0.2.4/33"'),
         (8, '"LED"'),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("create x hash:ip\nadd x 192.0.2.1\n", None),
+        ("create x hash:ip,port\n", '"x": netlab makes no ipset of the kind hash:ip,port'),
+        ("create x hash:net\nadd x 192.0.2.0/24 nomatch\n", '"x": netlab makes no ipset with nomatch'),
+        ("create x hash:ip\nadd x 2001:db8::1\n", "line 2: 2001:db8::1 is no IPv4 address"),
+        ("add x 192.0.2.1\n", "line 1: add x 192.0.2.1 is not a line of ipset save"),
+        ("destroy\n", "line 1: destroy is not a line of ipset save"),
+    ],
+)
+def test_a_file_of_ipsets_is_held_to_what_netlab_makes(text: str, says: str | None) -> None:
+    report = Report()
+    check_ipset_file("r", text, report)
+    assert [one.message for one in report.problems] == ([says] if says else [])

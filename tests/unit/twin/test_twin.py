@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from support.collections import changed, recorded
 
 from netlab.lab.twins import Twin
-from netlab.model.family import FAMILIES
-from netlab.model.rules import FOUND, IptablesRuleset
+from netlab.model.family import FAMILIES, Family
+from netlab.model.rules import FOUND, IpSet, IptablesRuleset
 from netlab.plan.render import restore_text
 from netlab.twin.archive import CollectionError
 from netlab.twin.draft import NOTES
@@ -151,3 +152,33 @@ def test_ten_thousand_containers_are_too_many() -> None:
 
     with pytest.raises(CollectionError, match="10,000 containers: a lab takes at most 8,000"):
         Twin(changed({"docker-containers.json": edit}))
+
+
+def test_ipsets_are_taken_along() -> None:
+    """Rules of sets that a lab cannot make are left out and noted: it could not load them."""
+    rules = [f"-A INPUT -m set --match-set {name} src -j DROP" for name in ("bad", "ports", "gone")]
+    lines = "".join(f"{rule}\n" for rule in rules)
+    sets = (
+        "create bad hash:ip family inet hashsize 1024 maxelem 65536 timeout 600\n"
+        "add bad 198.51.100.3 timeout 5\n"
+        "create ports hash:ip,port family inet hashsize 1024 maxelem 65536\n"
+        "add ports 192.0.2.1,tcp:80\n"
+    )
+    twin = Twin(
+        changed(
+            {
+                "iptables.rules": lambda saved: re.sub(r"(\*filter\n(?::.*\n)+)", rf"\1{lines}", saved),
+                "ipsets": lambda _: sets,
+            }
+        )
+    )
+    for where in ("found", "own"):
+        assert [rule in twin.files[f"{where}/iptables.rules"] for rule in rules] == [True, False, False]
+        assert twin.files[f"{where}/ipsets.rules"] == (
+            "create bad hash:net family inet\nadd bad 198.51.100.3/32\n"
+        )
+    assert "the ipset ports is left out: netlab makes no ipset of the kind hash:ip,port" in twin.files[NOTES]
+    assert f"{rules[2]}: left out: the ipset gone is not in the twin" in twin.files[NOTES]
+    for plan in twin.plans():
+        sets = [one for r in plan.node("host").rulesets if isinstance(r, IptablesRuleset) for one in r.sets]
+        assert sets == [IpSet("bad", Family.IPV4, ("198.51.100.3/32",))]
