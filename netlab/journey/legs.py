@@ -164,9 +164,13 @@ class Index:
             found = [one for one in found if self.meant(one)] or found
             if passed:
                 found = [one for one in found if not one.dropped] or found
-        if len(found) > 1 and last is None:
+        if len(found) > 1 and (last is None or self._outside(last)):
             found = [one for one in found if self._on_a_host(one)] or found
         return found[0] if found else None
+
+    def _outside(self, last: HookPass) -> bool:
+        """Whether a packet leaves a node that is on no host: it comes to a host before any container."""
+        return self._facts is not None and last.hook == "postrouting" and self._facts.home(last.node) is None
 
     def _on_a_host(self, hook_pass: HookPass) -> bool:
         """Whether a pass is on a host, to which a packet from outside comes before any container."""

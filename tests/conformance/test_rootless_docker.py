@@ -43,9 +43,11 @@ x-netlab:
     routes: ["default via 198.51.100.2"]
 """
 PROGRAMS = ("dockerd", "docker", "rootlesskit", "rootlesskit-docker-proxy", "slirp4netns", "newuidmap")
-#: As root of a mount namespace: an ordinary user with subordinate ids, who may open /dev/net/tun.
+#: As root of a mount namespace: an ordinary user with subordinate ids, who may open /dev/net/tun. The shell
+#: stays the first process of its PID namespace, so that everything ends with it.
 USER = r"""
 set -e
+exec 3<&0
 cd "$0"
 mount -t tmpfs none work
 cp image.tar inner server ask work
@@ -57,9 +59,11 @@ mount --bind work/passwd /etc/passwd
 touch /etc/subuid /etc/subgid; mount --bind work/ids /etc/subuid; mount --bind work/ids /etc/subgid
 mount -t tmpfs none mine; mknod mine/tun c 10 200; chmod 666 mine/tun
 mkdir -p /dev/net; touch /dev/net/tun; mount --bind mine/tun /dev/net/tun
-exec setpriv --reuid 4242 --regid 4242 --clear-groups env HOME="$0/work" USER=netlab \
+setpriv --reuid 4242 --regid 4242 --clear-groups env HOME="$0/work" USER=netlab \
   XDG_RUNTIME_DIR="$0/work/run" rootlesskit --state-dir="$0/work/state" --net=slirp4netns --mtu=65520 \
-  --disable-host-loopback --port-driver="$1" --copy-up=/etc --copy-up=/run sh "$0/work/inner" "$0/work"
+  --disable-host-loopback --port-driver="$1" --copy-up=/etc --copy-up=/run \
+  sh "$0/work/inner" "$0/work" <&3 &
+wait
 """
 #: In the namespace that rootlesskit makes: the daemon, a network, a container, and its server. A line of the
 #: input is a command; the output is what that says, then a line "done".

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import netlab
 from netlab.lab.load import load_plan
 from netlab.model.plan import Plan
 from netlab.model.problem import ScenarioError
@@ -102,3 +103,9 @@ def test_an_event_is_refused(tmp_path: Path) -> None:
     file.write_text(FILE.format(ports="", engine="docker-20.10", more="") + "  events: [restart web]\n")
     with pytest.raises(ScenarioError, match="containers later yet: take the lab down and up again"):
         load_plan([file])
+
+
+@pytest.mark.parametrize("flow", ["web -> client:7000", "client -> host:8080"])
+def test_what_a_program_decides_is_not_predicted(tmp_path: Path, flow: str) -> None:
+    planned(tmp_path)
+    assert netlab.Prediction(tmp_path / "netlab.yaml").probe(flow, family=4).outcome == "unpredicted"
