@@ -26,10 +26,22 @@ class Before:
 def read(file: Path) -> dict[tuple[str, str], Before]:
     """What an earlier ``--json`` wrote, by what was measured and its yardstick; raises UsageError."""
     try:
-        results = json.loads(file.read_text("utf-8"))["results"]
-        return {(one["name"], one["yardstick"]): _before(one) for one in results}
+        return {(one["name"], one["yardstick"]): _before(one) for one in runs_of(file)}
+    except (ValueError, TypeError, KeyError) as error:
+        raise _useless(file, error) from None
+
+
+def runs_of(file: Path) -> list[Mapping[str, Any]]:
+    """The results that an earlier ``--json`` wrote; raises UsageError."""
+    try:
+        found: list[Mapping[str, Any]] = json.loads(file.read_text("utf-8"))["results"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{file} has no results of an earlier --json: {error}") from None
+        raise _useless(file, error) from None
+    return found
+
+
+def _useless(file: Path, error: Exception) -> UsageError:
+    return UsageError(f"{file} has no results of an earlier --json: {error}")
 
 
 def _before(one: Mapping[str, Any]) -> Before:

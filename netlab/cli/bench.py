@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
                 family=args.family,
                 rounds=args.rounds,
                 seconds=args.seconds,
+                generator=args.tool,
                 allow_programs=args.allow_programs,
                 tell=lambda what: progress.show([what]),
             )

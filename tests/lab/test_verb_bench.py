@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,25 @@ def test_broken_off_in_the_middle_of_a_load(netlab: Netlab, number: signal.Signa
     until(lambda: not any(os.path.exists(f"/proc/{one}") for one in (pid, *children)), "all have ended")
     if number == signal.SIGINT:
         assert not os.listdir(netlab.state / "labs")
+
+
+def test_loads_by_wrk_and_iperf3(netlab: Netlab) -> None:
+    real = ("--tool", "real", "--rounds", "1", "--json")
+    found = json.loads(netlab("bench", SEED, FLOW, "-6", *real, "--seconds", "10").stdout)
+    assert re.fullmatch(r"wrk [0-9.]+ \(connections, requests\), iperf3 [0-9.]+ \(up, down\)", found["tool"])
+    for way in found["ways"]:
+        assert way["figures"].keys() >= ALWAYS
+        assert all(way["figures"][key]["min"] > 0 for key in ALWAYS)
+    proxy = ways(found)["", "userland proxy, ipv6"]["figures"]
+    assert all(proxy[key]["min"] > 0 for key in ("proxy_connections", "proxy_up", "proxy_down"))
+    short = netlab("bench", SEED, FLOW, "-6", *real, "--seconds", "5", code=2)
+    assert "count in whole seconds, and each load has 0.50: give --seconds 10" in short.stderr
+
+
+def test_tools_that_are_not_used(netlab: Netlab) -> None:
+    own = measured(netlab, SEED, FLOW, "-4")
+    assert own["tool"] == "netlab's own generator"
+    assert own["notes"] == ["wrk and iperf3 can make the loads with --seconds 18 or more"]
+    netlab.extra["PATH"] = "/nonexistent"
+    missing = netlab("bench", SEED, FLOW, "-4", "--tool", "real", code=4)
+    assert "wrk and iperf3 not found on PATH" in missing.stderr

@@ -31,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rounds", type=_rounds, default=5, metavar="N",
         help="how often each way is measured, in turn with the others; default: 5",
     )  # fmt: skip
+    option(
+        "--tool", choices=("auto", "own", "real"), default="auto",
+        help="what makes the loads: netlab's own generator, wrk and iperf3 (real), or those if they are "
+        "there and each load has the second that they need (auto, the default)",
+    )  # fmt: skip
     option("--json", action="store_true", help="print every value of every round as JSON")
     option("--svg", metavar="FILE", help="also draw the ratios to FILE")
     parser.epilog = (

@@ -8,16 +8,19 @@ channel::
     → {"memory": NODE, "mode": …, "listeners": […], "ports": …}
     ← {"octets": …}
 
-A load that the other side refuses, resets or does not answer is an answer, too: ``{"broken": WHY}``. The
-processor time is that of this process, of the receiver and of the proxies.
+With ``"tool": PATH``, wrk or iperf3 makes the load. A load that the other side refuses, resets or does not
+answer is an answer, too: ``{"broken": WHY}``. The processor time is that of this process, of the tool, of the
+receiver and of the proxies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +30,7 @@ from netlab.kernel.netlink import message as m
 from netlab.kernel.netlink.message import LinkEnd
 from netlab.kernel.netlink.socket import RouteSocket
 from netlab.lab import codec
-from netlab.lab.cost import receiver
+from netlab.lab.cost import receiver, tools
 from netlab.lab.cost.loads import LOADS, PIECE
 from netlab.lab.cost.usage import cpu_seconds, private_bytes, zeros_of
 from netlab.lab.services.proxies import Proxies
@@ -91,14 +94,18 @@ class LoadField:
         """
         self._namespaces = namespaces
         self._zeros = zeros_of(PIECE)
-        ports = [_port(namespaces[space], node, service, port) for space, node, service, port in wanted]
+        #: where the receiver listens: (namespace, node, service, port)
+        self._places = [(namespaces[space], node, service, port) for space, node, service, port in wanted]
         if direct:
-            ports.append(self._direct())
+            self._places.append((self._direct(), "direct", "direct", DIRECT_PORT))
         self.congestion = "/".join(sorted({_unpaced(fd) for fd in namespaces.values()}))
-        self._receiver = receiver.start(ports)
+        self._receive()
 
-    def _direct(self) -> receiver.LoadPort:
-        """Two namespaces with one veth pair between them, and a port in the second."""
+    def _receive(self) -> None:
+        self._receiver = receiver.start([_port(*place) for place in self._places])
+
+    def _direct(self) -> int:
+        """Two namespaces with one veth pair between them; the second."""
         client, server = netns.create(), netns.create()
         self._namespaces[DIRECT] = client
         with netns.entered(client), RouteSocket(DIRECT) as route:
@@ -115,31 +122,48 @@ class LoadField:
                     ]
                 )
         _unpaced(server)
-        return _port(server, "direct", "direct", DIRECT_PORT)
+        return server
 
     def load(self, message: Message) -> Message:
         """Make one load."""
-        address = message["address"]
-        family = Family.of(address).af
         proxies = message["proxies"]
-        with netns.entered(self._namespaces[message["from"]]):
-            before, own = self._used(proxies), time.process_time()
+        with self._ports_for(message), netns.entered(self._namespaces[message["from"]]):
+            before, own = self._used(proxies), time.process_time() + tools.spent()
             try:
-                found = LOADS[message["load"]](
-                    family, address, message["port"], message["seconds"], self._zeros
-                )
+                found = self._loaded(message)
             except OSError as error:
                 return {"broken": error.strerror or str(error)}
             after = self._used(proxies)
-            own = time.process_time() - own
+        own = time.process_time() + tools.spent() - own
         proxy = after[1] - before[1]
         if proxies:
             found["proxy"] = proxy
         return {"sample": {**found, "cpu": own + after[0] - before[0] + proxy}}
 
+    def _loaded(self, message: Message) -> dict[str, float]:
+        load, address, port = message["load"], message["address"], message["port"]
+        if "tool" in message:
+            return tools.run(message["tool"], load, address, port, message["seconds"])
+        return LOADS[load](Family.of(address).af, address, port, message["seconds"], self._zeros)
+
+    @contextlib.contextmanager
+    def _ports_for(self, message: Message) -> Iterator[None]:
+        """Give iperf3's server, which has a protocol of its own, the receiver's ports while it is asked."""
+        if "tool" not in message or message["load"] not in tools.LOADS_OF["iperf3"]:
+            yield
+            return
+        os.kill(self._receiver, signal.SIGKILL)
+        os.waitpid(self._receiver, 0)
+        self._receiver = 0
+        try:
+            with tools.serving(message["tool"], [(place[0], place[3]) for place in self._places]):
+                yield
+        finally:
+            self._receive()
+
     def _used(self, proxies: Sequence[int]) -> tuple[float, float]:
-        """CPU seconds of the receiver, and of the proxies."""
-        return cpu_seconds([self._receiver]), cpu_seconds(proxies)
+        """CPU seconds of the receiver, if it runs, and of the proxies."""
+        return cpu_seconds([self._receiver] if self._receiver else []), cpu_seconds(proxies)
 
     def memory(self, message: Message) -> Message:
         """The private memory of one more published port of a host."""

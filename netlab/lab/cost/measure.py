@@ -7,24 +7,26 @@ import math
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netlab.kernel.channel import MAX_LINE_BETWEEN_OURS, Channel
 from netlab.lab import codec
 from netlab.lab.client.instrument import measuring
+from netlab.lab.cost import tools
 from netlab.lab.cost.field import DIRECT, DIRECT_ADDRESSES, DIRECT_PORT, spec
 from netlab.lab.cost.loads import LOADS
 from netlab.lab.cost.ways import flows_of, name_of, receiving, replaced_programs
 from netlab.lab.lab import Lab
 from netlab.model import cost
 from netlab.model.cost import Costs, MeasuredWay, Memory, figures_of
-from netlab.model.errors import LabError, NetlabError, UsageError
+from netlab.model.errors import LabError, MachineError, NetlabError, UsageError
 from netlab.model.family import FAMILIES, Family, split_endpoint
 from netlab.model.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from netlab.lab.cost.tools import Tool
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
     from netlab.model.scenario import Scenario
@@ -36,6 +38,8 @@ WARM = 0.25
 #: Further published ports whose memory is measured together: one process has them all, or each has its own.
 MANY, FEW = 64, 3
 BUILTIN = "netlab's own generator"
+#: What makes the loads; see :func:`measure`.
+Generator = Literal["auto", "own", "real"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +114,28 @@ def measure(
     family: int | None = None,
     rounds: int,
     seconds: float,
+    generator: Generator = "auto",
     allow_programs: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Costs:
     """Measure all ways of all variants, which are built and taken down.
 
-    ``seconds``: the time of all loads together. Raises UsageError if that leaves too little for each,
-    NothingTested without a flow, ScenarioError, LabError and MachineError.
+    ``seconds``: the time of all loads together. ``generator``: what makes them, ``own`` netlab's, ``real``
+    wrk and iperf3, ``auto`` those if they are there and a load is as long as they need. Raises UsageError if
+    the time leaves too little for each, NothingTested without a flow, ScenarioError, LabError, MachineError.
     """
     stands = [_Stand(variant, texts, family, direct=not number) for number, variant in enumerate(variants)]
     families = [one for one in FAMILIES if any(flow.family == one for s in stands for flow in s.flows)]
     most = sum(len(stand.flows) for stand in stands) + len(families)
     each = _time_of_each(seconds, most, rounds)
+    used, notes = _tools(generator, each, seconds)
     with contextlib.ExitStack() as stack:
         for stand in stands:
             tell(f"building {stand.variant.label or stand.plan.name}")
             stand.start(stack, allow_programs=allow_programs)
         roads = [_direct_road(stands[0], one) for one in families]
         roads += [road for stand in stands for road in _roads(stand)]
-        _load(roads, rounds, each, tell)
+        _load(roads, rounds, each, used, tell)
         _verify_again(stands, roads)
         memory = tuple(one for stand in stands for one in _memory(stand))
     direct = {road.way.family: road.rounds for road in roads if road.flow is None}
@@ -139,10 +146,37 @@ def measure(
         for road in roads
     ]
     return Costs(
-        tuple(ways), memory, BUILTIN, rounds, seconds,
+        tuple(ways), memory, _said(used), rounds, seconds,
         "/".join(sorted({stand.congestion for stand in stands})),
-        tuple(f"the program of {name} gave way to the receiver" for s in stands for name in s.replaced),
+        (*notes, *(f"the program of {name} gave way to the receiver" for s in stands for name in s.replaced)),
     )  # fmt: skip
+
+
+def _tools(generator: Generator, each: float, seconds: float) -> tuple[list[Tool], list[str]]:
+    """The tools that make loads, and what to say of those that do not."""
+    if generator == "own":
+        return [], []
+    found = tools.installed()
+    missing = [name for name in tools.LOADS_OF if name not in {tool.name for tool in found}]
+    if generator == "real" and missing:
+        raise MachineError(f"{' and '.join(missing)} not found on PATH: install it, or leave out --tool real")
+    if not found or each >= tools.SHORTEST:
+        return found, []
+    names = " and ".join(tool.name for tool in found)
+    least = f"{math.ceil(seconds * tools.SHORTEST / each)}"
+    if generator == "real":
+        raise UsageError(
+            f"{names} count in whole seconds, and each load has {each:.2f}: give --seconds {least}"
+        )
+    return [], [f"{names} can make the loads with --seconds {least} or more"]
+
+
+def _said(used: Sequence[Tool]) -> str:
+    """What made the loads."""
+    made = {load for tool in used for load in tools.LOADS_OF[tool.name]}
+    rest = [load for load in LOADS if load not in made]
+    own = [f"{BUILTIN} ({', '.join(rest)})" if used else BUILTIN] if rest else []
+    return ", ".join([*map(str, used), *own])
 
 
 def _time_of_each(seconds: float, ways: int, rounds: int) -> float:
@@ -179,8 +213,11 @@ def _roads(stand: _Stand) -> list[_Road]:
     return found
 
 
-def _load(roads: Sequence[_Road], rounds: int, each: float, tell: Callable[[str], None]) -> None:
+def _load(
+    roads: Sequence[_Road], rounds: int, each: float, used: Sequence[Tool], tell: Callable[[str], None]
+) -> None:
     """All loads on all ways, round by round; each round begins with another way."""
+    paths = {load: tool.path for tool in used for load in tools.LOADS_OF[tool.name]}
     for number in range(rounds + 1):
         for name in LOADS:
             for place in range(len(roads)):
@@ -189,13 +226,15 @@ def _load(roads: Sequence[_Road], rounds: int, each: float, tell: Callable[[str]
                     continue
                 what = f"round {number} of {rounds}" if number else "warming up"
                 tell(f"{what}: {name}, {road.way.label}")
-                _one(road, name, each if number else each * WARM, number - 1)
+                path = paths.get(name) if number else None  # they cannot be as short as warming up is
+                _one(road, name, path, each if number else each * WARM, number - 1)
 
 
-def _one(road: _Road, name: str, seconds: float, number: int) -> None:
-    """One load on one way; in round -1 it does not count."""
+def _one(road: _Road, name: str, tool: str | None, seconds: float, number: int) -> None:
+    """One load on one way, by a tool or by netlab; in round -1 it does not count."""
     answer = road.stand.ask(
         {
+            **({} if tool is None else {"tool": tool}),
             "load": name,
             "from": road.origin,
             "address": road.address,

@@ -7,7 +7,8 @@ The first byte of a connection says what it is for:
 ``K``   requests of :data:`SIZE` bytes, each answered with as many; the client closes
 ``U``   data until the end of the stream; the answer is their number, eight bytes (``U`` included)
 ``D``   requests of nine bytes: ``D``, and a number of bytes, which follow as the answer
-``G``   an HTTP request of a probe, which is answered as the built-in responders do
+``G``   an HTTP request: of ``/load``, answered with :data:`SIZE` bytes, after which the connection is kept
+        unless the request says ``Connection: close``; of a probe, answered as the built-in responders do
 ======  ==========================================================================================
 
 The receiver closes first where it can, so that its side has the TIME_WAIT and a client's ports stay free.
@@ -35,6 +36,9 @@ LONGEST = 64 << 20
 PATIENCE = 10
 TIMEOUT = struct.pack("@ll", PATIENCE, 0)
 BACKLOG = 4096
+_LOAD, _CLOSE = b"GET /load ", b"Connection: close"
+_HTTP_KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + bytes(SIZE)
+_HTTP_LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % SIZE + bytes(SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,10 @@ class LoadReceiver:
         elif kind == 0x44 and got == 9:  # D
             send_zeros(sock, self._zeros, min(LONGEST, int.from_bytes(buffer[1:9], "big")))
             return True
+        elif kind == 0x47 and buffer.startswith(_LOAD):  # G, of a tool
+            kept = buffer.find(_CLOSE, 0, got) < 0
+            sock.send(_HTTP_KEPT if kept else _HTTP_LAST)
+            return kept
         elif kind == 0x47:  # G
             self._reply(sock, port, bytes(buffer[:got]))
         return False
