@@ -17,7 +17,7 @@ class Receiver:
     """A socket that takes a packet. With a ``backend`` it is a userland proxy.
 
     ``answers``: a program reads it; otherwise the engine only holds the port. ``routed``: a datagram is
-    answered from the address that the routing table picks.
+    answered from the address that the routing table picks, since the socket is bound to none.
     """
 
     node: str
@@ -37,6 +37,7 @@ def reply_of(found: Receiver, packet: Packet) -> Reply:
     )
 
 
+_EVERYWHERE = ("", "0.0.0.0", "::")
 _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
@@ -63,7 +64,7 @@ class _Sockets:
 
     def add(self, address: str, v6only: bool | None, socket: Receiver) -> None:
         """A socket on an address; one that is there already comes first."""
-        if address not in ("", "0.0.0.0", "::"):
+        if address not in _EVERYWHERE:
             self.own[Family.of(address)].setdefault(int(parse_address(address)), socket)
             return
         for family in FAMILIES:
@@ -77,6 +78,7 @@ def _by_port(space: Namespace, name: str) -> dict[int, _Sockets]:
     found: dict[int, _Sockets] = defaultdict(_Sockets)
     for listener in space.listeners:
         if listener.protocol == name:
+            everywhere = listener.address in _EVERYWHERE
             held = Receiver(
                 space.name,
                 listener.process,
@@ -84,8 +86,9 @@ def _by_port(space: Namespace, name: str) -> dict[int, _Sockets]:
                 backend=listener.backend,
                 process=listener.process,
                 inside=listener.inside,
-                # with this argument (Docker 28 and later), it answers from the address that was asked
-                routed=listener.protocol == "udp" and "-use-listen-fd" not in listener.argv,
+                # A socket bound to an address answers from there; with this argument (Docker 28 and later),
+                # every one answers from the address that was asked.
+                routed=name == "udp" and everywhere and "-use-listen-fd" not in listener.argv,
             )
             found[listener.port].add(listener.address, listener.v6only, held)
     for node, responder in space.responders:
