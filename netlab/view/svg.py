@@ -148,7 +148,7 @@ class Drawing:
 
     @contextmanager
     def stage(self, number: int) -> Iterator[None]:
-        """What is drawn within is one group, which pages find by ``data-stage``."""
+        """What is drawn within is one group, which pages find by ``data-stage``; 0 for what is no hook."""
         made = ElementTree.Element("g", {"data-stage": str(number)})
         outer, self._parts = self._parts, []
         yield

@@ -113,7 +113,7 @@ class _Box:
         return self.y + self.height
 
     def draw(self, drawing: Drawing) -> None:
-        with drawing.stage(self.number) if self.number else nullcontext():
+        with drawing.stage(self.number) if self.look != "idle" else nullcontext():
             self._draw(drawing)
 
     def _draw(self, drawing: Drawing) -> None:
@@ -197,7 +197,8 @@ class _Panel:
     def _scene(self, scene: Scene) -> None:
         boxes = self._boxes(scene)
         top = self.bottom + 1.5 * LINE
-        self._drawing.text(self._x, top, scene.title, "dim")
+        with self._drawing.stage(0):
+            self._drawing.text(self._x, top, scene.title, "dim")
         self._place(boxes, top + LINE / 2 + (_GAP if scene.stages[0].hook == "prerouting" else 0))
         self._ways(scene, boxes)
         for box in boxes.values():
@@ -247,13 +248,15 @@ class _Panel:
             self._label(end.middle + 10, end.bottom + _GAP / 2 + 5, f"out by {last.oif}")
 
     def _label(self, x: float, y: float, words: str, look: str = "text") -> None:
-        self._drawing.text(x, y, words, look, size=12)
+        with self._drawing.stage(0):
+            self._drawing.text(x, y, words, look, size=12)
         self.right = max(self.right, x + text_width(words) * 12 / 14)
 
     def _switched(self, stages: Sequence[Stage]) -> None:
         """The hooks of a bridge, one below the other."""
         self.bottom += 1.5 * LINE
-        self._drawing.text(self._x, self.bottom, "switched by a bridge, port to port", "dim")
+        with self._drawing.stage(0):
+            self._drawing.text(self._x, self.bottom, "switched by a bridge, port to port", "dim")
         y = self.bottom + LINE / 2
         before: _Box | None = None
         for stage in stages:
