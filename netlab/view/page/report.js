@@ -73,7 +73,9 @@
     stages.forEach((one) => one.removeAttribute("transform"));
     let [, , width, height] = svg.dataset.box.split(" ").map(Number);
     if (slim.matches && stages.length) {
-      const boxes = stages.map((one) => [one, one.getBBox()]).sort(([, a], [, b]) => a.y - b.y);
+      const order = (one) => Number(one.dataset.stage);
+      stages.sort((a, b) => order(a) - order(b));
+      const boxes = stages.map((one) => [one, one.getBBox()]);
       width = height = 0;
       for (const [one, box] of boxes) {
         one.setAttribute("transform", `translate(${4 - box.x} ${height + 8 - box.y})`);
