@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from netlab.cli.interrupted import UntilInterrupted
 from netlab.cli.output import print_text, say
-from netlab.cli.shell import find_target
+from netlab.cli.shell import find_whole_lab
 from netlab.lab.client.instrument import watching
 from netlab.lab.client.rules import read_rules
 from netlab.model.errors import LabError, MachineError, Unmeasured, UsageError
@@ -46,9 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise MachineError(f"netlab serve needs the package {MISSING}: {_INSTALL}")
     if not 0 <= args.port < 1 << 16:
         raise UsageError(f"--port {args.port}: a port is a number from 0 to 65535")
-    client, node = find_target(args.lab)
-    if node is not None:
-        raise UsageError(f"{args.lab} is a node; a page shows a whole lab")
+    client = find_whole_lab(args.lab, "a page shows a whole lab")
     traffic = _Traffic(client)
     token = secrets.token_urlsafe(24)
     try:

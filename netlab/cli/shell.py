@@ -52,6 +52,19 @@ def find_target(text: str | None) -> tuple[Client, str | None]:
     return find_node(text)
 
 
+def find_whole_lab(text: str | None, why: str) -> Client:
+    """The lab; of a name that a lab shares with a node, the lab is meant. Raises UsageError, for a node with
+    ``why``.
+    """
+    record = state.read(text) if text is not None and "." not in text and "/" not in text else None
+    if record is not None and record.ready:
+        return find_lab(record.name)
+    client, node = find_target(text)
+    if node is not None:
+        raise UsageError(f"{text} is a node; {why}")
+    return client
+
+
 def _is_node_of_the_only_lab(text: str) -> bool:
     """Whether the name of a lab is its own node's as well (httpd in httpd): then the node is meant."""
     standing = state.standing()

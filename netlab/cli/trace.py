@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from netlab.cli.interrupted import UntilInterrupted
 from netlab.cli.output import print_text, say
-from netlab.cli.shell import find_target
+from netlab.cli.shell import find_whole_lab
 from netlab.journey.filter import WORDS, parse_filter
 from netlab.lab import state
 from netlab.lab.client.instrument import watching
@@ -60,9 +60,7 @@ def _is_lab(word: str) -> bool:
 
 
 def _lab(name: str | None, args: argparse.Namespace, wanted: Test, show: _Show) -> RemoteWatch:
-    client, node = find_target(name)
-    if node is not None:
-        raise UsageError(f"{name} is a node; the hosts of a lab are traced")
+    client = find_whole_lab(name, "the hosts of a lab are traced")
     with watching(client, packets=args.pcapng is not None) as watch:
         tables = ", ".join(f"{table} in {host}" for host, table in watch.tables.items())
         with UntilInterrupted(watch.stop):

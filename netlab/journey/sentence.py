@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from netlab.journey.advise import blocking_chain, dropped, entered_chains, stopped_by
+from netlab.journey.advise import blocking_chain, dropped, stopped_by
 from netlab.journey.expect import decision_words
 from netlab.model.journey import DecidedBy, HookVisit, Icmp, Journey
 
@@ -117,12 +117,10 @@ def family_word(journey: Journey) -> str:
 def _ok(journey: Journey) -> str:
     who = journey.answered_by or "the server"
     words = f"{family_word(journey)} reached {who} {_way(journey)}"
-    if journey.path == "proxy" and not rootless(journey):
-        words += f", because {_no_dnat(journey)}"
-        if "DOCKER-USER" not in entered_chains(journey):
-            words += "; DOCKER-USER was never consulted"
-    elif rewritten := rewritten_to(journey):
+    if rewritten := rewritten_to(journey):
         words += f", rewritten to {rewritten}"
+    elif journey.path == "proxy" and not rootless(journey):
+        words += f" and not FORWARD, because {_no_dnat(journey)}"
     words += "."
     if journey.sees is not None:
         words += f" {_seen(journey)}."
@@ -160,16 +158,17 @@ def _seen(journey: Journey) -> str:
 
 
 def _no_dnat(journey: Journey) -> str:
-    """Why the packet was not forwarded: what nat's first chain said."""
+    """Why the packet was not forwarded. It names no chain that the trace does not have."""
     where, rule = nat_answer(journey)
-    return f"nothing in {where} matched" if rule is None else f"in {where} the rule {rule} returned it"
+    if rule is None:
+        return f"no rule in {where} rewrote its destination"
+    return f"in {where} the rule {rule} returned it"
 
 
 def nat_answer(journey: Journey) -> tuple[str, str | None]:
-    """Where the packet of a proxied connection met no DNAT (``ip6 nat/PREROUTING``), and the rule that
-    returned it; None if nothing matched.
+    """Where the packet of a proxied connection met no DNAT: the hook and None if no rule matched, otherwise
+    the chain (``ip nat/DOCKER``) and the rule that returned it.
     """
-    family = "ip6" if journey.flow.family == "ipv6" else "ip"
     hook = "PREROUTING"
     for leg in journey.legs[:1]:
         for visit in leg.hooks:
@@ -177,9 +176,9 @@ def nat_answer(journey: Journey) -> tuple[str, str | None]:
                 hook = visit.hook.upper()
                 turned = [hit for hit in visit.rules if hit.verdict == "return" and hit.table == "nat"]
                 if turned:
-                    return f"{family} nat/{turned[-1].chain}", turned[-1].rule
+                    return f"{turned[-1].family} nat/{turned[-1].chain}", turned[-1].rule
                 break
-    return f"{family} nat/{hook}", None
+    return hook, None
 
 
 def rewritten_to(journey: Journey) -> str | None:

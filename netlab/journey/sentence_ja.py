@@ -6,10 +6,9 @@ a test compares the facts in both (addresses, nodes, hooks, chains, rules).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from netlab.journey.advise import blocking_chain, entered_chains, stopped_by
+from netlab.journey.advise import blocking_chain, stopped_by
 from netlab.journey.sentence import (
     by_frames,
     dropped_at,
@@ -46,30 +45,26 @@ def _ok(journey: Journey) -> str:
     who = journey.answered_by or "サーバー"
     if journey.path == "proxy":
         hook = "OUTPUT" if by_frames(journey) else "INPUT"
-        way = f"{hook} を通り、{_proxy(journey)} を経て"
-        parts = [f"{family_word(journey)} のパケットは {way} {who} に届きました。"]
-        where, rule = nat_answer(journey)
-        if rootless(journey):
-            return "".join((*parts, *_rest(journey)))
-        if rule is None:
-            parts.append(f"{where} に一致するルールがないためです。")
-        else:
-            parts.append(f"{where} のルール {rule} で処理が戻ったためです。")
-        if "DOCKER-USER" not in entered_chains(journey):
-            parts.append("DOCKER-USER は参照されていません。")
+        way = f" {hook} を通り、{_proxy(journey)} を経て "
     else:
-        parts = [f"{family_word(journey)} のパケットは{_PATHS[journey.path]}、{who} に届きました。"]
-        if rewritten := rewritten_to(journey):
-            parts.append(f"宛先は {rewritten} に書き換えられました。")
-    return "".join((*parts, *_rest(journey)))
-
-
-def _rest(journey: Journey) -> Iterator[str]:
+        way = f"{_PATHS[journey.path]}、"
+    parts = [f"{family_word(journey)} のパケットは{way}{who} に届きました。"]
+    if rewritten := rewritten_to(journey):
+        parts.append(f"宛先は {rewritten} に書き換えられました。")
+    elif journey.path == "proxy" and not rootless(journey):
+        parts.append(_no_dnat(journey))
     if journey.sees is not None:
-        yield _seen(journey)
+        parts.append(_seen(journey))
     if journey.probe == "syn":
-        yield "送ったのは、接続の最初のパケットだけです。"
-    yield _advice(journey)
+        parts.append("送ったのは、接続の最初のパケットだけです。")
+    return "".join((*parts, _advice(journey)))
+
+
+def _no_dnat(journey: Journey) -> str:
+    where, rule = nat_answer(journey)
+    if rule is None:
+        return f"{where} で宛先を書き換えるルールがなかったため、FORWARD は通っていません。"
+    return f"{where} のルール {rule} で処理が戻ったため、FORWARD は通っていません。"
 
 
 def _seen(journey: Journey) -> str:

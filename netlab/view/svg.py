@@ -147,9 +147,9 @@ class Drawing:
         self._reach(x + {"start": wide, "middle": wide / 2, "end": 0}[anchor], y + LINE / 4)
 
     @contextmanager
-    def stage(self, number: int) -> Iterator[None]:
-        """What is drawn within is one group, which pages find by ``data-stage``."""
-        made = ElementTree.Element("g", {"data-stage": str(number)})
+    def stage(self, number: float) -> Iterator[None]:
+        """What is drawn within is one group, which pages find by ``data-stage``; hooks have whole numbers."""
+        made = ElementTree.Element("g", {"data-stage": f"{number:g}"})
         outer, self._parts = self._parts, []
         yield
         made.extend(self._parts)

@@ -23,7 +23,7 @@ def test_two_engines_beside_each_other(netlab: Netlab, tmp_path: Path) -> None:
     assert '<th scope="col">docker-20.10</th><th scope="col">docker-29-nftables</th>' in page
     assert 'data-differs="yes"' in page
     assert "ip docker-bridges" in page
-    assert "DOCKER-USER was never consulted" in page
+    assert "through INPUT and not FORWARD" in page
 
 
 def test_a_running_lab_and_a_file(netlab: Netlab, tmp_path: Path) -> None:

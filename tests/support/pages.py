@@ -97,7 +97,9 @@ def many() -> Side:
     answers = {}
     for number in range(2000):
         (origin, target, family), (cell, journey) = flows[number % len(flows)]
-        answers[f"{origin}-{number}", target, Family(family)] = cell, replace(journey, legs=())
+        asker = f"{origin}-{number}"
+        cell = replace(cell, flow=replace(cell.flow, origin=asker))
+        answers[asker, target, Family(family)] = cell, replace(journey, legs=())
     return Side(Column("", answers), side.plan, side.rules)
 
 

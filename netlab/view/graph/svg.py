@@ -7,10 +7,11 @@ they are joined. Vertical lines that would overlap are side by side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from netlab.view.svg import CHAR, LINE, Drawing, text_width
+from netlab.view.graph.boxes import PAD, Box, bus_box, description, host_box, machine_box
+from netlab.view.svg import CHAR, LINE, SIZE, Drawing, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,36 +23,8 @@ if TYPE_CHECKING:
 #: Lines that could meet are half a line's height off each other: no two coincide.
 _EDGE: Final = LINE  #: around everything
 _GAP: Final = LINE  #: between boxes
-_PAD: Final = LINE / 2  #: inside a box
 _LANE: Final = 18.0  #: between the lines of two buses
-
-
-@dataclass(slots=True)
-class _Box:
-    """A box with lines of text (words, look); ``rows``: the line of each interface."""
-
-    look: str
-    lines: list[tuple[str, str]]
-    rows: list[int] = field(default_factory=list)
-    x: float = 0
-    y: float = 0
-
-    @property
-    def width(self) -> float:
-        return max(text_width(words) for words, _ in self.lines) + 2 * _PAD
-
-    @property
-    def height(self) -> float:
-        return len(self.lines) * LINE + 2 * _PAD
-
-    def row(self, number: int) -> float:
-        """The height of an interface's line."""
-        return self.y + _PAD + (self.rows[number] + 0.5) * LINE
-
-    def draw(self, drawing: Drawing, width: float, height: float) -> None:
-        drawing.box(self.x, self.y, width, height, self.look)
-        for number, (words, look) in enumerate(self.lines):
-            drawing.text(self.x + _PAD, self.y + _PAD + (number + 0.75) * LINE, words, look)
+_SMALL: Final = 12  #: the letters of the names on links
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,57 +42,20 @@ def svg(topology: Topology, *, key: str = "topology", styled: bool = True) -> st
     layout = _Layout(topology)
     layout.draw()
     return layout.drawing.render(
-        f"Topology of {topology.title}", _description(topology), key=key, styled=styled
+        f"Topology of {topology.title}", description(topology), key=key, styled=styled
     )
 
 
-def _description(topology: Topology) -> list[str]:
-    """The drawing in sentences, for those who do not see it."""
-    lines = []
-    for bus in topology.buses:
-        ends = [f"{machine.name} by {end.interface}" for machine, end in topology.links(bus)]
-        where = f" of {bus.host}" if bus.host else ""
-        lines.append(f"{bus.words} {bus.name}{where} connects {', '.join(ends) or 'nothing'}.")
-    lines += [f"{port.host} publishes {port.front} to {port.back}: {port.holder}." for port in topology.ports]
-    return lines
-
-
-def _machine_box(machine: Machine) -> _Box:
-    box = _Box(machine.kind, [(machine.name, "text bold")])
-    box.lines += [(f"+ {guest}", "text") for guest in machine.guests]
-    box.lines += [(machine.engine, "dim")] if machine.engine else []
-    for end in machine.ends:
-        box.rows.append(len(box.lines))
-        first, *more = end.addresses or ("",)
-        box.lines.append((f"{end.interface}  {first}".rstrip(), "text"))
-        box.lines += [(" " * (len(end.interface) + 2) + address, "text") for address in more]
-    if not machine.ends:
-        box.lines += [(words, "dim") for words in machine.own or (machine.network,)]
-    return box
-
-
-def _host_box(topology: Topology, host: Machine) -> _Box:
-    box = _machine_box(host)
-    for port in topology.ports_of(host.name):
-        box.lines += [(f"{port.front} → {port.back}", "text bold"), (f"  {port.holder}", "dim")]
-    return box
-
-
-def _bus_box(bus: Bus) -> _Box:
-    lines = [(bus.name, "text bold"), (bus.words, "dim"), *((address, "text") for address in bus.addresses)]
-    return _Box("bus", lines, [0])
-
-
-def _widest(boxes: Iterable[_Box]) -> float:
+def _widest(boxes: Iterable[Box]) -> float:
     return max((box.width for box in boxes), default=0)
 
 
 def _port_room(ends: Iterable[EdgeEnd]) -> float:
     """The room for the names of the buses' ends of links."""
-    return max((text_width(end.port) for end in ends), default=0) + 2 * CHAR
+    return max((text_width(end.port) for end in ends), default=0) * _SMALL / SIZE + 2 * CHAR
 
 
-def _stack(boxes: Iterable[_Box], x: float, y: float) -> float:
+def _stack(boxes: Iterable[Box], x: float, y: float) -> float:
     """Place boxes below each other; returns where the next one would be."""
     for box in boxes:
         box.x, box.y = x, y
@@ -137,10 +73,10 @@ class _Layout:
 
     def draw(self) -> None:
         found, drawing = self._topology, self.drawing
-        drawing.text(_EDGE, _EDGE + _PAD, found.title, "text bold")
-        segments = [(bus, _bus_box(bus)) for bus in found.segments]
+        drawing.text(_EDGE, _EDGE + PAD, found.title, "text bold")
+        segments = [(bus, bus_box(bus)) for bus in found.segments]
         top = 3 * LINE + max((box.height + _GAP for _, box in segments), default=0)
-        outside = [(machine, _machine_box(machine)) for machine in found.outside]
+        outside = [(machine, machine_box(machine)) for machine in found.outside]
         _stack((box for _, box in outside), _EDGE, top)
         width = _widest(box for _, box in outside)
         self._reach(outside, _EDGE + width, right=False)
@@ -149,7 +85,7 @@ class _Layout:
             box.x, box.y = x, 2.5 * LINE
             x += box.width + _GAP
         x += _port_room(end for host in found.hosts for end in host.ends)
-        top += _PAD
+        top += PAD
         for host in found.hosts:
             top = self._host(host, x, top) + _GAP
         for bus, box in segments:
@@ -158,7 +94,7 @@ class _Layout:
         for _, box in outside:
             box.draw(drawing, width, box.height)
 
-    def _reach(self, machines: Iterable[tuple[Machine, _Box]], x: float, *, right: bool) -> None:
+    def _reach(self, machines: Iterable[tuple[Machine, Box]], x: float, *, right: bool) -> None:
         """Remember the links of machines whose boxes have their edge at ``x``."""
         for machine, box in machines:
             for number, end in enumerate(machine.ends):
@@ -167,11 +103,11 @@ class _Layout:
     def _host(self, host: Machine, x: float, y: float) -> float:
         """Draw a host with all that is on it; returns where its frame ends."""
         found = self._topology
-        frame = _host_box(found, host)
+        frame = host_box(found, host)
         frame.x, frame.y = x, y
         self._reach([(host, frame)], x, right=True)
-        buses = [(bus, _bus_box(bus)) for bus in found.buses_of(host.name)]
-        machines = [(machine, _machine_box(machine)) for machine in found.inside(host.name)]
+        buses = [(bus, bus_box(bus)) for bus in found.buses_of(host.name)]
+        machines = [(machine, machine_box(machine)) for machine in found.inside(host.name)]
         bottom = max(
             y + frame.height,
             _stack((box for _, box in buses), x + frame.width + _GAP, y + 1.5 * LINE),
@@ -197,13 +133,13 @@ class _Layout:
             box.draw(self.drawing, machine_width, box.height)
         return bottom
 
-    def _move(self, buses: Iterable[tuple[Bus, _Box]], edge: float) -> None:
+    def _move(self, buses: Iterable[tuple[Bus, Box]], edge: float) -> None:
         """The machines' edge is known now."""
         for bus, _ in buses:
             links = self._links[bus.host, bus.name]
             links[:] = [_Link(edge, link.y, link.port, True) if not link.x else link for link in links]
 
-    def _span(self, bus: Bus, box: _Box) -> tuple[float, float]:
+    def _span(self, bus: Bus, box: Box) -> tuple[float, float]:
         heights = [box.row(0), *(link.y for link in self._links[bus.host, bus.name])]
         return min(heights), max(heights)
 
@@ -216,7 +152,7 @@ class _Layout:
             self.drawing.line([(x, link.y), (link.x, link.y)])
             self.drawing.dot(x, link.y)
             at, anchor = (link.x - CHAR / 2, "end") if link.right else (link.x + CHAR / 2, "start")
-            self.drawing.text(at, link.y - 4, link.port, "dim", anchor=anchor, size=12)
+            self.drawing.text(at, link.y - 4, link.port, "dim", anchor=anchor, size=_SMALL)
 
 
 def _lanes(spans: Iterable[tuple[float, float]]) -> list[int]:
@@ -225,7 +161,7 @@ def _lanes(spans: Iterable[tuple[float, float]]) -> list[int]:
     chosen = []
     for start, end in spans:
         lane = next(
-            (n for n, used in enumerate(taken) if all(end < a - _PAD or start > b + _PAD for a, b in used)),
+            (n for n, used in enumerate(taken) if all(end < a - PAD or start > b + PAD for a, b in used)),
             len(taken),
         )
         if lane == len(taken):

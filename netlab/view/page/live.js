@@ -28,11 +28,11 @@
   // A journey that is being looked at stays until another one is opened.
   const forget = (keys) => {
     for (const key of keys) {
-      const row = flows.querySelector(`tr[data-key="${key}"]`);
+      const row = document.querySelector(`tr[data-key="${key}"]`);
       if (row) row.remove();
     }
     for (const section of document.querySelectorAll("section.flow:not(.open)")) {
-      if (!flows.querySelector(`tr[data-key="${section.id}"]`)) section.remove();
+      if (!document.querySelector(`tr[data-key="${section.id}"]`)) section.remove();
     }
   };
   const meet = (met) => {

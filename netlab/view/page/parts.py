@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from netlab.journey.sentence import sentence
 from netlab.model.shown import shown
+from netlab.view.graph.narrow import narrow_svg
 from netlab.view.graph.svg import svg as topology_svg
 from netlab.view.graph.topology import topology
 from netlab.view.lab import summary
@@ -46,6 +47,7 @@ class LabPart:
     label: str
     summary: str
     picture: Markup
+    narrow: Markup  #: the same drawing for a narrow screen
     remarks: list[str]
     chains: Chains | None
     refusal: str | None = None
@@ -94,9 +96,11 @@ class FlowPart:
 
 def lab_part(label: str, plan: Plan, remarks: Iterable[str], chains: Chains, number: int = 0) -> LabPart:
     """A lab with the drawing of its topology; ``number`` keeps the names in several drawings apart."""
-    drawn = topology_svg(topology(plan), key=f"t{number}", styled=False)
-    # The drawing is netlab's own: an XML library has escaped every text in it.
-    return LabPart(label, summary(plan), Markup(drawn), list(remarks), chains)  # noqa: S704
+    found = topology(plan)
+    # The drawings are netlab's own: an XML library has escaped every text in them.
+    drawn = Markup(topology_svg(found, key=f"t{number}", styled=False))  # noqa: S704
+    narrow = Markup(narrow_svg(found, key=f"n{number}", styled=False))  # noqa: S704
+    return LabPart(label, summary(plan), drawn, narrow, list(remarks), chains)
 
 
 def answer_of(

@@ -8,12 +8,21 @@
   let rows = [];
   const selects = all(document, "select[data-filter]");
   const differs = find("filter-differs");
-  const MOST = 200; // rows that are laid out, until somebody asks for all
+  const MOST = 100; // rows that are laid out, until somebody asks for all
   let most = MOST;
+  // The rows that are not shown are in a part of the table that is not laid out, in any order.
+  const flows = find("flows"), rest = find("rest");
+  const place = (list) => {
+    const shown = Array.from(flows.children);
+    if (shown.length === list.length && list.every((row, at) => row === shown[at])) return;
+    const stay = new Set(list);
+    rest.append(...shown.filter((row) => !stay.has(row)));
+    flows.replaceChildren(...list);
+  };
   const filter = () => {
     const words = find("filter-text").value.toLowerCase().split(/\s+/).filter(Boolean);
     const chosen = selects.filter((one) => one.value).map((one) => [one.dataset.filter, one.value]);
-    let count = 0;
+    const found = [];
     for (const { row, text } of rows) {
       const has = ([name, value]) =>
         name === "outcome" || name === "path"
@@ -23,11 +32,10 @@
         words.every((word) => text.includes(word)) &&
         chosen.every(has) &&
         !(differs && differs.checked && !row.dataset.differs);
-      count += stays;
-      const over = stays && count > most;
-      if (row.hidden === stays) row.hidden = !stays;
-      if (row.classList.contains("over") !== over) row.classList.toggle("over", over);
+      if (stays) found.push(row);
     }
+    place(found.slice(0, most));
+    const count = found.length;
     const shown = count > most ? `, the first ${most} are shown` : "";
     find("count").textContent = `${count} of ${rows.length} flows${shown}`;
     find("every").hidden = count <= most;
@@ -38,9 +46,15 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => { most = MOST; setTimeout(filter, 0); });
   const collect = () => {
-    rows = all(find("flows"), "tr").map((row) => ({ row, text: row.textContent.toLowerCase() }));
+    const known = new Set(rows.map(({ row }) => row));
+    const fresh = all(flows, "tr").filter((row) => !known.has(row));
+    const read = (row) => ({ row, text: row.textContent.toLowerCase() });
+    rows = [...fresh.map(read), ...rows.filter(({ row }) => row.isConnected)];
     filter();
   };
+  let before = most; // printed are all that were found
+  addEventListener("beforeprint", () => { before = most; most = rows.length; filter(); });
+  addEventListener("afterprint", () => { most = before; filter(); });
   document.addEventListener("flows", collect); // the rows of a live page change
   collect();
 
@@ -49,6 +63,32 @@
   const sides = () => all(flow, "article");
   const steps = (side) => all(side, ".steps > li");
   const length = () => Math.max(0, ...sides().map((side) => steps(side).length));
+
+  // On a narrow screen the hooks that were passed stand one below the other, as large as they fit.
+  const slim = matchMedia("screen and (max-width: 56rem)");
+  const stack = (svg) => {
+    if (!svg.dataset.box) svg.dataset.box = svg.getAttribute("viewBox");
+    svg.classList.toggle("stacked", slim.matches);
+    const stages = all(svg, "g[data-stage]");
+    stages.forEach((one) => one.removeAttribute("transform"));
+    let [, , width, height] = svg.dataset.box.split(" ").map(Number);
+    if (slim.matches && stages.length) {
+      const order = (one) => Number(one.dataset.stage);
+      stages.sort((a, b) => order(a) - order(b));
+      const boxes = stages.map((one) => [one, one.getBBox()]);
+      width = height = 0;
+      for (const [one, box] of boxes) {
+        one.setAttribute("transform", `translate(${4 - box.x} ${height + 8 - box.y})`);
+        width = Math.max(width, box.width + 8);
+        height += box.height + 14;
+      }
+    }
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("width", width);
+    svg.setAttribute("height", height);
+  };
+  const fit = () => { if (flow) all(flow, "svg").forEach(stack); };
+  slim.addEventListener("change", fit);
 
   const walk = (side, list, now) => {
     const place = side.querySelector(".walked");
@@ -91,7 +131,7 @@
       const stage = now >= 0 ? list[now].dataset.stage : "";
       all(side, "g[data-stage]").forEach((one) => one.classList.toggle("now", one.dataset.stage === stage));
       walk(side, list, now);
-      if (now >= 0) told.push(list[now].textContent);
+      if (now >= 0) told.push(list[now].textContent.trim());
     }
     find("now").textContent = at < 0 ? "" : `Step ${at + 1} of ${length()}: ${told.join(" | ")}`;
   };
@@ -120,6 +160,7 @@
     flow.classList.add("open");
     find("controls").hidden = false;
     find("hint").hidden = true;
+    fit();
     show(-1);
     flow.focus({ preventScroll: true });
     find("journeys").scrollIntoView();
@@ -148,7 +189,7 @@
       l: () => go(1),
       Escape: () => {
         pause();
-        const row = flow && document.querySelector(`#flows tr[data-key="${flow.id}"] a`);
+        const row = flow && document.querySelector(`tr[data-key="${flow.id}"] a`);
         if (row) { row.focus(); row.scrollIntoView({ block: "center" }); }
       },
     };

@@ -61,6 +61,7 @@ def report(sides: Sequence[Side], version: str) -> str:
     labs = [_lab(side, number, chains[number]) for number, side in enumerate(sides)]
     page: str = environment().get_template("report.html").render(
         labs=labs, flows=flows, never=never, named=NAMED, version=version, several=len(sides) > 1, live=None,
+        labels=[lab.label for lab in labs],
         title=", ".join(dict.fromkeys(side.plan.name for side in sides if side.plan is not None)),
         titles={flow.key: flow.title for flow in flows},
         choices={name: sorted({word for f in flows for word in f.choices(name)}) for name in FILTERS},
@@ -71,7 +72,7 @@ def report(sides: Sequence[Side], version: str) -> str:
 
 def _lab(side: Side, number: int, chains: Chains | None) -> LabPart:
     if side.plan is None or chains is None:
-        return LabPart(side.column.label, "", Markup(""), [], None, side.column.refusal)
+        return LabPart(side.column.label, "", Markup(""), Markup(""), [], None, side.column.refusal)
     lines = remarks(side.column.silent, side.column.unpublished)
     return lab_part(side.column.label or side.plan.name, side.plan, lines, chains, number)
 

@@ -90,7 +90,7 @@ class _Box:
     look: str
     lines: list[tuple[str, str]]
     frames: list[tuple[int, tuple[str, int]]] = field(default_factory=list)
-    number: int = 0
+    number: float = 0
     x: float = 0
     y: float = 0
     width: float = 0
@@ -113,7 +113,7 @@ class _Box:
         return self.y + self.height
 
     def draw(self, drawing: Drawing) -> None:
-        with drawing.stage(self.number) if self.number else nullcontext():
+        with drawing.stage(self.number) if self.look != "idle" else nullcontext():
             self._draw(drawing)
 
     def _draw(self, drawing: Drawing) -> None:
@@ -182,22 +182,28 @@ class _Panel:
             for hook in HOOKS
         }
         self._number += len(order)
+        first = self._number - len(order) + 1
         names = [("from", scene.sender), ("to", scene.taker)]
         lines = ["local process", *(f"{word} {name}" for word, name in names if name)]
         used = len(lines) > 1 or (order[-1] == "input" and not scene.stages[-1].stopped)
         boxes["process"] = _Box(
-            "container" if used else "idle", [(line, "text" if used else "dim") for line in lines]
+            "container" if used else "idle",
+            [(line, "text" if used else "dim") for line in lines],
+            number=first - 0.5 if order[0] == "output" else self._number + 0.5,
         )
         asked = "prerouting" in order and not (order[-1] == "prerouting" and scene.stages[-1].stopped)
         boxes["routing"] = _Box(
-            "passed" if asked else "idle", [("routing decision", "text" if asked else "dim")]
+            "passed" if asked else "idle",
+            [("routing decision", "text" if asked else "dim")],
+            number=boxes["prerouting"].number + 0.5,
         )
         return boxes
 
     def _scene(self, scene: Scene) -> None:
         boxes = self._boxes(scene)
         top = self.bottom + 1.5 * LINE
-        self._drawing.text(self._x, top, scene.title, "dim")
+        with self._drawing.stage(self._number - len(scene.stages) + 0.4):
+            self._drawing.text(self._x, top, scene.title, "dim")
         self._place(boxes, top + LINE / 2 + (_GAP if scene.stages[0].hook == "prerouting" else 0))
         self._ways(scene, boxes)
         for box in boxes.values():
@@ -236,24 +242,33 @@ class _Panel:
         """The addresses where the packet comes from, and what became of it at the end."""
         first, last = scene.stages[0], scene.stages[-1]
         start, end = boxes[first.hook], boxes[last.hook]
-        self._label(start.middle + 10, start.y - _GAP / 2 + 5, f"{first.came.src} → {first.came.dst}")
+        self._label(
+            start.number - 0.4,
+            start.middle + 10,
+            start.y - _GAP / 2 + 5,
+            f"{first.came.src} → {first.came.dst}",
+        )
         if last.stopped:
-            self._label(end.middle + 10, end.bottom + LINE, "✕ dropped here", "text bold")
+            self._label(self._number + 0.6, end.middle + 10, end.bottom + LINE, "✕ dropped here", "text bold")
         elif scene.ended:
             after = {"prerouting": "routing", "input": "process"}.get(last.hook, last.hook)
             for number, line in enumerate(folded(f"✕ {scene.ended}", _COLUMNS, "  "), 1):
-                self._label(boxes[after].x + 10, boxes[after].bottom + number * LINE, line, "text bold")
+                x, y = boxes[after].x + 10, boxes[after].bottom + number * LINE
+                self._label(self._number + 0.6, x, y, line, "text bold")
         elif last.hook == "postrouting" and last.oif:
-            self._label(end.middle + 10, end.bottom + _GAP / 2 + 5, f"out by {last.oif}")
+            y = end.bottom + _GAP / 2 + 5
+            self._label(self._number + 0.6, end.middle + 10, y, f"out by {last.oif}")
 
-    def _label(self, x: float, y: float, words: str, look: str = "text") -> None:
-        self._drawing.text(x, y, words, look, size=12)
+    def _label(self, stage: float, x: float, y: float, words: str, look: str = "text") -> None:
+        with self._drawing.stage(stage):
+            self._drawing.text(x, y, words, look, size=12)
         self.right = max(self.right, x + text_width(words) * 12 / 14)
 
     def _switched(self, stages: Sequence[Stage]) -> None:
         """The hooks of a bridge, one below the other."""
         self.bottom += 1.5 * LINE
-        self._drawing.text(self._x, self.bottom, "switched by a bridge, port to port", "dim")
+        with self._drawing.stage(self._number + 0.7):
+            self._drawing.text(self._x, self.bottom, "switched by a bridge, port to port", "dim")
         y = self.bottom + LINE / 2
         before: _Box | None = None
         for stage in stages:

@@ -113,7 +113,7 @@ def test_every_flow_is_a_row_and_a_journey_with_its_sentence(page: str) -> None:
     assert len([one for one in document.all("section") if one.get("class") == "flow"]) == len(rows)
     text = "".join(document.text)
     assert "To block it, put the rule in DOCKER-USER." in text
-    assert "DOCKER-USER was never consulted" in text
+    assert "through INPUT and not FORWARD" in text
 
 
 def test_every_rule_that_a_journey_hit_is_a_step_with_a_place_in_its_chain() -> None:

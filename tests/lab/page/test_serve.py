@@ -290,8 +290,11 @@ def test_ctrl_c_ends_it_and_the_death_of_its_child_is_an_error(
     assert "the process that serves the page has ended (return code -9)" in errors
 
 
-def test_what_cannot_be_served(netlab: Netlab) -> None:
-    lab = netlab.up()
+def test_what_cannot_be_served(netlab: Netlab, tmp_path: Path) -> None:
+    lab = netlab.name()
+    file = tmp_path / "lab.yaml"  # with a node of the lab's own name: then the lab is meant
+    file.write_text(f"services: {{{lab}: {{image: nginx}}}}\n")
+    netlab("up", "-q", file, "--name", lab)
     assert "is a node; a page shows a whole lab" in netlab("serve", f"{lab}.client", code=2).stderr
     assert "a port is a number" in netlab("serve", lab, "--port", "70000", code=2).stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:

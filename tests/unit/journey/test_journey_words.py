@@ -170,8 +170,8 @@ def went(way: str, outcome: str, decided_by: DecidedBy = NOTHING, **more: object
 
 REWRITTEN = ", rewritten to 192.168.10.10:80"
 REACHED = {
-    "proxy": "by docker-proxy, through INPUT, because nothing in ip nat/PREROUTING matched; DOCKER-USER was "
-    "never consulted. To block it, put the rule in INPUT.",
+    "proxy": "by docker-proxy, through INPUT and not FORWARD, because no rule in PREROUTING rewrote its "
+    "destination. To block it, put the rule in INPUT.",
     "local": "through INPUT. To block it, put the rule in INPUT.",
     "forward": f"through FORWARD{REWRITTEN}. To block it, put the rule in FORWARD.",
     "bridge": f"over the bridge, from port to port{REWRITTEN}. To block it, put the rule in FORWARD.",
@@ -231,7 +231,7 @@ def test_every_outcome_by_every_path(way: str, outcome: str) -> None:
         (FORWARDED, "The server saw the sender's own address, 198.51.100.2."),
         (replace(FORWARDED, sees=Sees("192.0.2.7", None)), "The server saw 192.0.2.7, not client."),
         (replace(FORWARDED, probe="syn"), "Only the first packet of the connection was sent."),
-        (PROXIED, "because nothing in ip6 nat/PREROUTING matched; DOCKER-USER was never consulted."),
+        (PROXIED, "through INPUT and not FORWARD, because no rule in PREROUTING rewrote its destination."),
         (PROXIED, "The server saw the proxy's connection, from 192.168.10.1 of host, not client."),
         (
             replace(PROXIED, flow=replace(PROXIED.flow, origin="host")),

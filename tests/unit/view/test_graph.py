@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +21,7 @@ from netlab.model.plan import Plan
 from netlab.model.shown import shown_in_line
 from netlab.view.graph import FORMS, draw
 from netlab.view.graph.mermaid import quoted as mermaid_quoted
+from netlab.view.graph.narrow import narrow_svg
 from netlab.view.graph.text import text
 from netlab.view.graph.topology import Topology, topology
 
@@ -188,10 +190,16 @@ def test_no_two_lines_of_the_svg_lie_upon_each_other(path: Path) -> None:
                 assert min(b[along], d[along]) <= max(a[along], c[along]), (a, b, c, d)
 
 
-def test_svg_boxes_hold_their_text() -> None:
+def narrow(found: Topology) -> str:
+    return narrow_svg(found, key="n")
+
+
+@pytest.mark.parametrize("drawn", [FORMS["svg"], narrow])
+def test_svg_boxes_hold_their_text(drawn: Callable[[Topology], str]) -> None:
     """No box of a machine overlaps another one, and all are inside the picture."""
     for path in SCENARIOS:
-        root = ElementTree.fromstring(plan_of(path).graph("svg"))
+        root = ElementTree.fromstring(drawn(topology(plan_of(path))))
+        assert drawn is not narrow or float(root.get("width") or 0) < 420
         right, bottom = float(root.get("width") or 0), float(root.get("height") or 0)
         boxes = [
             tuple(float(one.get(key) or 0) for key in ("x", "y", "width", "height"))
