@@ -104,7 +104,7 @@ def find_paths(
     if result.key is None:
         return paths
     arrived = result.outcome in ("ok", "closed")
-    hosts, start = facts.traced_nodes, facts.start(flow.origin)
+    hosts, start = facts.traced_nodes, facts.start(flow.origin, flow.via)
     paths.forth = _own_way(index.follow(result.key, hosts, start, passed=arrived), facts)
     for key, node in result.seconds:
         begins = node or _end(paths.proxied or paths.forth)

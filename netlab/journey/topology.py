@@ -130,8 +130,13 @@ class Topology:
         place = self.namespace(node)
         return place if place in self.hosts else self.homes.get(place)
 
-    def start(self, origin: str) -> str | None:
-        """The traced node that sees a packet of ``origin`` first; None if that is unknown."""
+    def start(self, origin: str, via: str | None = None) -> str | None:
+        """The traced node that sees a packet of ``origin`` first; None if that is unknown.
+
+        A frame that is made by hand for ``via`` passes no hook of its sender, to which it may come back.
+        """
+        if via is not None:
+            return self.home(origin) or self.start(via)
         place = self.namespace(origin)
         return place if place in self.traced_nodes else self.home(origin)
 

@@ -26,6 +26,8 @@ from netlab.model.shape import Shape
 
 #: the chunk with which SCTP refuses an INIT
 _ABORT: Final = 6
+#: the types of ICMP and ICMPv6 that answer an echo
+_ECHO_REPLIES: Final = (0, 129)
 
 
 class CraftedProbe:
@@ -58,6 +60,8 @@ class CraftedProbe:
             refused = packet[start + 12] == _ABORT
             self.finish("refused" if refused else "ok", "ECONNREFUSED" if refused else None)
             return
+        if self.flow.protocol == "icmp" and packet[start] not in _ECHO_REPLIES:
+            return  # the request, which was sent to its own sender
         if self.flow.protocol != "tcp":
             self.finish("ok")
             return

@@ -17,6 +17,9 @@ _EPHEMERAL: Final = re.compile(r":(32[89]\d\d|327[7-9]\d|3276[89]|3[3-9]\d{3}|[4
 #: what a rule says that logs while few packets come, and then no longer
 _BY_CHANCE: Final = re.compile(r"-m limit|\blimit rate\b")
 
+#: a set of one value, of which nft 1.0 makes the value
+_ONE_MEMBER: Final = re.compile(r"(?<!vmap )(?<!map )\{ ([^{},.:]*(?:[.:][^ {},]+)*) \}")
+
 #: what kernels say of a packet that the routing table turns away for its source: since Linux 6.13 the second
 _TURNED_AWAY: Final = ("Invalid cross-device link", "Invalid argument")
 
@@ -58,17 +61,19 @@ def _compared(predicted: Journey, measured: Journey, *, known: bool) -> Iterator
     for name in ("outcome", "path", "answered_by", "sees", "icmp", "errno", "probe"):
         yield name.replace("_", " "), getattr(predicted, name), getattr(measured, name)
     if known:
-        mine, its = (_decided(one.decided_by) for one in (predicted, measured))
+        loose = any(leg.by for leg in measured.legs)
+        mine, its = (_decided(one.decided_by, loose=loose) for one in (predicted, measured))
         yield "decided by", mine, its
     yield "addresses", predicted.flow, measured.flow
 
 
-def _decided(decision: DecidedBy) -> DecidedBy:
+def _decided(decision: DecidedBy, *, loose: bool) -> DecidedBy:
     """The decision in the words of every kernel."""
     rule = _rule_text(decision.rule)
+    packet = decision.packet and _ends(decision.packet, loose=loose)
     if decision.kind == "route" and rule is not None:
         rule = rule.replace(*_TURNED_AWAY)
-    return replace(decision, reason=None, rule=rule)
+    return replace(decision, reason=None, rule=rule, packet=packet)
 
 
 def _legs(
@@ -111,8 +116,8 @@ def _rules(visit: HookVisit) -> list[RuleHit]:
 
 
 def _rule_text(text: str | None) -> str | None:
-    """A rule with the members of its sets sorted: nft lists them in its own order."""
-    return text and with_sorted_sets(text)
+    """A rule with the members of its sets sorted: nft lists them in its own order, and one member alone."""
+    return text and _ONE_MEMBER.sub(r"\1", with_sorted_sets(text))
 
 
 def _ends(packet: Packet, *, loose: bool) -> Packet:

@@ -16,11 +16,12 @@ from netlab.journey.hook_passes import HookPass
 from netlab.model.family import Family, endpoint
 from netlab.model.flow import Flow, FlowProtocol, Target
 from netlab.model.journey import Icmp
-from netlab.model.outcome import OutcomeName
 from netlab.model.plan import Backend
 from netlab.model.reply import Reply
+from netlab.predict.answers import Asked, answer_lost, arrives
 from netlab.predict.host import Namespace
 from netlab.predict.links import InterfaceOf, Links
+from netlab.predict.martians import stays_inside
 from netlab.predict.packet import ACK, ECHO, PUSH, RST, SYN, Packet, address_number, address_text
 from netlab.predict.routes import Query, RouteEntry
 from netlab.predict.sockets import Receiver, listening, reply_of
@@ -45,16 +46,6 @@ class Result:
 
     probe: ProbeResult
     paths: PacketPaths = field(default_factory=PacketPaths)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A connection's first packet, where it starts, and the route that it takes."""
-
-    space: Namespace
-    packet: Packet
-    route: RouteEntry
-    by_hand: bool = False
 
 
 class Exchange:
@@ -165,12 +156,15 @@ class Exchange:
         route = tables.lookup(Query(0, packet.src))
         if route is None or refusal(route):
             return
-        own = (
-            packet.dst if tables.is_local(packet.dst) else source_for(space, packet.family, packet.src, route)
-        )
+        taken = tables.kind_of(packet.dst) in ("local", "anycast")
+        own = packet.dst if taken else source_for(space, packet.family, packet.src, route)
         if own is None:
             return
-        back = self._stack.send(space, packet.error(own, *code), route)
+        error = packet.error(own, *code)
+        if stays_inside(space, error, route):
+            self._turned_away(trip, result)
+            return
+        back = self._stack.send(space, error, route)
         about = back.packet.about
         # What answers a packet made by hand counts as soon as it has left, whoever owns the source address.
         came = back.fate == "delivered" and back.space is asked.space
@@ -186,13 +180,13 @@ class Exchange:
     def _comes_back(self, asked: Asked, trip: Trip, answer: Packet, paths: PacketPaths) -> bool:
         """Send an answer; whether it reaches the socket that asked."""
         back = self._answer(trip.space, answer, paths)
-        return back is not None and _arrives(back, asked)
+        return back is not None and arrives(back, asked)
 
     def _answer(self, space: Namespace | None, answer: Packet, paths: PacketPaths) -> Trip | None:
         """Send an answer along its own route; None if there is none."""
         assert space is not None
         route = space.routes[answer.family].lookup(Query(answer.src, answer.dst))
-        if route is None or refusal(route):
+        if route is None or refusal(route) or stays_inside(space, answer, route):
             return None
         back = self._stack.send(space, answer, route)
         paths.back = back.forth
@@ -206,6 +200,9 @@ class Exchange:
         if trip.shared:
             if datagram_of_many(trip) is not None:
                 raise NotPredicted(f"{packet.destination} is an address of several machines")
+            if packet.family is Family.IPV6 and packet.protocol == UDP:
+                self._error(asked, trip, (1, 4), result)
+                return
             result.probe.silence, result.probe.lost_in = unanswered(trip), space.name
             return
         if packet.is_icmp:
@@ -233,10 +230,10 @@ class Exchange:
             back = self._answer(trip.space, packet.answer(flags=RST | ACK), result.paths)
             if back is None:
                 self._turned_away(trip, result)
-            elif _arrives(back, asked):
+            elif arrives(back, asked):
                 result.probe.outcome, result.probe.errno = "refused", "ECONNREFUSED"
             else:
-                _answer_lost(asked, back, result)
+                answer_lost(asked, back, result.probe)
 
     def _ok_if_back(
         self, asked: Asked, trip: Trip, answer: Packet, result: Result, reply: Reply | None
@@ -246,17 +243,20 @@ class Exchange:
         if back is None:
             self._turned_away(trip, result)
             return False
-        if _arrives(back, asked):
+        if arrives(back, asked):
             result.probe.outcome, result.probe.reply = "ok", reply
             return True
-        _answer_lost(asked, back, result)
+        answer_lost(asked, back, result.probe)
         return False
 
     def _turned_away(self, trip: Trip, result: Result) -> None:
         """The namespace that answers has no route to the sender."""
         packet, space = trip.packet, trip.space
         assert space is not None
-        errno = refusal(space.routes[packet.family].lookup(Query(packet.dst, packet.src)))
+        route = space.routes[packet.family].lookup(Query(packet.dst, packet.src))
+        errno = refusal(route)
+        if route is not None and stays_inside(space, packet.answer(), route):
+            errno = "EINVAL"
         if errno:
             words = f"ip route get {packet.source} from {packet.destination}: {ERRORS[errno]}"
             result.probe.route, result.probe.answer_turned_away = words, True
@@ -317,7 +317,7 @@ class Exchange:
         if found.backend is not None:
             second = self._second_leg(space, flow.protocol, found.backend, result)
             if second is None or second.probe.outcome != "ok":
-                probe.outcome, probe.reply = _without_backend(second), None
+                probe.outcome, probe.reply = "closed", None
                 return
             probe.reply = second.probe.reply
         back = self._answer(space, packet.answer(flags=PUSH | ACK), PacketPaths())
@@ -465,35 +465,3 @@ def _switched(trip: Trip) -> bool:
 def _ignores_echo(space: Namespace, family: Family) -> bool:
     key = "net.ipv4.icmp_echo_ignore_all" if family is Family.IPV4 else "net.ipv6.icmp.echo_ignore_all"
     return space.setting(key) != "0"
-
-
-def _arrives(back: Trip, asked: Asked) -> bool:
-    """Whether an answer comes to the socket that asked: same namespace, the addresses turned round.
-
-    A packet socket sees it before every hook and the routing of its namespace.
-    """
-    answer, packet = back.packet, asked.packet
-    if back.fate != "delivered" and not asked.by_hand:
-        return False
-    return back.space is asked.space and (
-        (answer.src, answer.dst) == (packet.dst, packet.src)
-        and ((answer.sport, answer.dport) == (packet.dport, packet.sport) or answer.is_icmp)
-    )
-
-
-def _answer_lost(asked: Asked, back: Trip, result: Result) -> None:
-    """Note why an answer is lost, if no rule dropped it."""
-    if back.fate not in ("lost", "error"):
-        return
-    probe, end = result.probe, back.forth[-1] if back.forth else None
-    probe.route, probe.answer_turned_away = back.route or None, bool(back.route)
-    probe.silence, probe.lost_in = back.why, end.node if end else None
-    if asked.by_hand and end is not None and end.hook == "postrouting" and back.space is not None:
-        out = next((name for name, index in back.space.indexes.items() if index == end.oif), "?")
-        probe.silence = f"{end.node} sent the answer out by {out}, and found no neighbour there to take it"
-
-
-def _without_backend(second: Result | None) -> OutcomeName:
-    """What a client of a proxy sees if the proxy's own connection fails (measured outcomes' words)."""
-    dropped = second is not None and any(visit.dropped for visit in second.paths.forth)
-    return "timeout" if dropped else "closed"

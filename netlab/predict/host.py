@@ -34,7 +34,7 @@ class Namespace:
     tables: list[ModelTable] = field(default_factory=list)
     listeners: tuple[Listener, ...] = ()
     responders: tuple[tuple[str, Responder], ...] = ()
-    resolvers: tuple[tuple[str, str, int], ...] = ()
+    resolvers: tuple[tuple[str, str, str, int], ...] = ()
     programs: tuple[str, ...] = ()
     #: what of it the model does not know, in words; a flow that passes here is not predicted
     unknown: list[str] = field(default_factory=list)
@@ -206,6 +206,8 @@ def _tables(space: Namespace, family: Family, nodes: Iterable[Node]) -> RoutingT
         if family is Family.IPV6 and one.up and one.master is None:
             start, length = _LINK_LOCAL
             tables.add(RouteEntry(start, length, "unicast", name, metric=_KERNEL6))
+            if space.forwards(family, name):  # the routers' address of a network, as of each other one
+                tables.add(RouteEntry(start, 128, "anycast", name), LOCAL)
             own = link_local(space, name)
             if own is not None:
                 tables.add(RouteEntry(own, 128, "local", name, source=own), LOCAL)

@@ -10,7 +10,7 @@ from netlab.model.family import Family
 from netlab.model.plan import Interface
 from netlab.predict.host import Namespace, link_local
 from netlab.predict.packet import look_up
-from netlab.predict.routes import Query
+from netlab.predict.routes import LOCAL, Query
 
 
 class InterfaceOf(NamedTuple):
@@ -151,7 +151,12 @@ class Links:
     def _own(space: Namespace, interface: str) -> list[int]:
         found = list(space.addresses(Family.IPV6, interface))
         local = link_local(space, interface)
-        return found if local is None else [*found, local]
+        routers = [
+            route.start
+            for route in space.routes[Family.IPV6].tables.get(LOCAL, ())
+            if route.kind == "anycast" and route.interface == interface
+        ]
+        return [*found, *([] if local is None else [local]), *routers]
 
     @staticmethod
     def _answers(space: Namespace, end: InterfaceOf, address: int) -> bool:

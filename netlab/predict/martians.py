@@ -1,6 +1,6 @@
 """Packets that a namespace refuses for their addresses alone. Kernels before 6.13 say EXDEV for most of them.
 
-Source: ip_route_input_slow, __mkroute_input and fib_validate_source (Linux 6.18).
+Source: ip_route_input_slow, __mkroute_input, fib_validate_source and __mkroute_output (Linux 6.18).
 """
 
 from __future__ import annotations
@@ -36,3 +36,11 @@ def martian(space: Namespace, packet: Packet, iif: str, found: RouteEntry | None
         if back is None or back.kind != "unicast" or (strict == 1 and back.interface != iif):
             return "EINVAL"
     return ""
+
+
+def stays_inside(space: Namespace, packet: Packet, route: RouteEntry) -> bool:
+    """Whether a packet that the namespace sends itself may not leave by its route: it is from 127.0.0.0/8."""
+    out = route.interface or "lo"
+    if packet.family is Family.IPV6 or route.kind == "local" or out == "lo":
+        return False
+    return packet.src >> 24 == 127 and not space.conf("route_localnet", out)

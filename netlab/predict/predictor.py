@@ -193,10 +193,11 @@ def _spaces(plan: Plan) -> dict[str, Namespace]:
         nodes.sort(key=lambda node: node.name != name)
         space = found[name] = namespace_of(nodes)
         space.resolvers = tuple(
-            (protocol, "127.0.0.11", port)
+            (resolver.program, protocol, resolver.address, port)
             for resolver in plan.resolvers
             if resolver.node in space.nodes
             for protocol, port in (("udp", resolver.udp), ("tcp", resolver.tcp))
+            if port
         )
         _load(space, nodes)
     for network in (one for node in plan.nodes for one in node.user_networks):

@@ -94,7 +94,8 @@ def _by_port(space: Namespace, name: str) -> dict[int, _Sockets]:
     for node, responder in space.responders:
         if responder.protocol == name:
             found[responder.port].add("", False, Receiver(node, responder.service, routed=responder.routed))
-    for protocol, address, port in space.resolvers:
-        if protocol == name:
-            found[port].add(address, None, Receiver(space.name, "Docker's DNS server"))
+    for program, protocol, address, port in space.resolvers:
+        if protocol == name:  # what a flow sends it is no question of DNS
+            server = f"the DNS server of {program}"
+            found[port].add(address, None, Receiver(space.name, server, answers=False, process=server))
     return dict(found)

@@ -46,6 +46,12 @@ VMAP = (
     "nft add chain ip own base '{ type filter hook input priority -5; policy accept; }'",
     "nft add rule ip own base tcp dport vmap '{ 81 : accept, 9 : continue }' drop",
 )
+OWN_SEGMENTS_DROP = (
+    "nft add table inet own",
+    "nft add chain inet own base '{ type filter hook output priority 0; policy drop; }'",
+    "nft add rule inet own base meta nfproto ipv6 accept",
+    "nft add rule inet own base udp dport '{ 22-80 }' accept",
+)
 NOWHERE = "client -> 203.0.113.9/icmp via host"
 FLOWS = ("web -> db:81/tcp", "web -> db:443/tcp", "web -> db:81/udp", "web -> db/icmp")
 
@@ -63,6 +69,7 @@ FLOWS = ("web -> db:81/tcp", "web -> db:443/tcp", "web -> db:81/udp", "web -> db
         (INPUT_REJECTS, [f"neighbour -> 198.51.100.255:443/{p} via host" for p in ("tcp", "udp")]),
         ((), ["api -> 127.0.0.1:443/tcp via host from 172.18.0.99", "api -> 127.0.0.1:9/udp via host"]),
         ((), ["client -> 127.0.0.1:81/udp via host", "client -> 0.0.0.9:80/tcp via host"]),
+        (OWN_SEGMENTS_DROP, ["neighbour -> host:8080/tcp", "host -> host:5353/udp", "host -> client:53/udp"]),
     ],
 )  # fmt: skip
 def test_the_kernel_does_what_was_predicted(rules: tuple[str, ...], flows: list[str]) -> None:
@@ -70,6 +77,34 @@ def test_the_kernel_does_what_was_predicted(rules: tuple[str, ...], flows: list[
     count = Count()
     host = Host("docker-27", "none", True, (), (Group("typed", rules),))
     assert Compared(host, flows, count).found == []
+    assert count.once == []
+    assert count.packets >= len(flows)
+    assert count.unpredicted == count.unmeasured == 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "flows"),
+    [
+        ("podman-5-nftables", ["web -> gateway:53/tcp", "db -> gateway:53/udp"]),
+        (
+            "podman-5-nftables",
+            [f"api -> 127.0.0.1{to} via host from 198.51.100.77" for to in (":9/udp", "/icmp")],
+        ),
+        ("docker-28", ["web -> 127.0.0.11:53/tcp"]),
+        (
+            "docker-29-nftables",
+            [f"client -> client{to} via host from 198.51.100.3" for to in (":81/tcp", "/icmp")],
+        ),
+        ("docker-29-nftables", ["client -> client:7000/tcp via host from 198.51.100.9"]),
+        ("docker-29-nftables", ["client -> client/icmp via host"]),
+        ("docker-29-nftables", [f"client -> [fe80::]{to} via host" for to in (":9/udp", ":9/tcp", "/icmp")]),
+        ("docker-29-nftables", [f"client -> [2001:db8:1::]{to}" for to in (":9/udp", ":9/tcp", "/icmp")]),
+    ],
+)  # fmt: skip
+def test_engines_do_what_was_predicted(engine: str, flows: list[str]) -> None:
+    """Differences that need no rules: DNS servers, packets from 127.0.0.1, to their sender, to routers."""
+    count = Count()
+    assert Compared(Host(engine, "none", True, (), ()), flows, count).found == []
     assert count.once == []
     assert count.packets >= len(flows)
     assert count.unpredicted == count.unmeasured == 0
