@@ -110,6 +110,8 @@ class SetChains:
         #: keeps the conditions alive whose identity is a key of the above
         self._kept: list[Condition] = []
         self._too_large: set[tuple[str, str]] = set()
+        #: nodes of the sets that were on their way when somebody counted, and of all sets then
+        self._counted = 0, 0
         #: by the identity of a rule, which is kept alive
         self._conditions: dict[int, tuple[ModelRule, tuple[Condition, ...]]] = {}
         #: what the chains on this way have said
@@ -223,8 +225,13 @@ class SetChains:
     def _bounded(self, chain: ModelChain, passage: Passage, live: Live) -> None:
         """Raise NotPredicted if the rules of a chain divide packets into too many parts."""
         place = passage.space.name, chain.name
-        if place not in self._too_large and sum(packets.dag_size for packets in live.values()) > _MOST_NODES:
-            self._too_large.add(place)
+        # Counting a set's nodes takes long, and what all sets together have grown since it was done does not.
+        size, nodes = self._counted
+        if place not in self._too_large and size + len(self._diagrams.bdd) - nodes > _MOST_NODES:
+            size = sum(packets.dag_size for packets in live.values())
+            self._counted = size, len(self._diagrams.bdd)
+            if size > _MOST_NODES:
+                self._too_large.add(place)
         if place in self._too_large:
             raise NotPredicted(
                 f"the {len(chain.rules)} rules of {chain.name} of {passage.space.name} divide packets into "
