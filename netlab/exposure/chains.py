@@ -95,6 +95,8 @@ class Said:
 
 #: the nodes of sets of packets that may be on their way in a chain, looked at after so many rules
 _MOST_NODES, _LOOK = 60_000, 16
+#: for every so many nodes, one look is left out
+_NOT_COUNTED = 8192
 #: steps that are no conditions of the packet
 _NOT_ASKED = (*ACTIONS, Depends)
 Live = dict[Changes, Packets]
@@ -110,6 +112,8 @@ class SetChains:
         #: keeps the conditions alive whose identity is a key of the above
         self._kept: list[Condition] = []
         self._too_large: set[tuple[str, str]] = set()
+        #: how often sets are not counted before they are counted again
+        self._looks_left = 0
         #: by the identity of a rule, which is kept alive
         self._conditions: dict[int, tuple[ModelRule, tuple[Condition, ...]]] = {}
         #: what the chains on this way have said
@@ -223,8 +227,14 @@ class SetChains:
     def _bounded(self, chain: ModelChain, passage: Passage, live: Live) -> None:
         """Raise NotPredicted if the rules of a chain divide packets into too many parts."""
         place = passage.space.name, chain.name
-        if place not in self._too_large and sum(packets.dag_size for packets in live.values()) > _MOST_NODES:
-            self._too_large.add(place)
+        if self._looks_left:
+            self._looks_left -= 1
+        elif place not in self._too_large:
+            size = sum(packets.dag_size for packets in live.values())
+            # Counting takes as long as a set is large, and one that is large does not grow as fast.
+            self._looks_left = size // _NOT_COUNTED
+            if size > _MOST_NODES:
+                self._too_large.add(place)
         if place in self._too_large:
             raise NotPredicted(
                 f"the {len(chain.rules)} rules of {chain.name} of {passage.space.name} divide packets into "

@@ -104,6 +104,7 @@ class Diagrams:
         self.every: Packets = self.bdd.true
         self._at_least: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
         self._equal: dict[tuple[tuple[str | bool, ...], int], Packets] = {}
+        self._octets: dict[tuple[tuple[str | bool, ...], int, int], Packets] = {}
         self._runs: dict[tuple[str, bool], dict[_Place, list[_Run]]] = {}
 
     # -- sets of the values of bits
@@ -121,18 +122,26 @@ class Diagrams:
         """The packets in which ``bits & mask == value``."""
         if value & ~mask or value >> len(bits):
             return self.none
-        result = self.every
-        for place, bit in enumerate(reversed(bits)):
-            if not mask >> place & 1:
-                continue
-            wanted = bool(value >> place & 1)
-            if isinstance(bit, bool):
-                if bit is not wanted:
-                    return self.none
-                continue
-            variable = self.variables[bit]
-            result = (variable if wanted else ~variable) & result
-        return result
+        found = self.every
+        for low in range(0, len(bits), 8):
+            some = mask >> low & 0xFF
+            if some:
+                octet = bits[max(0, len(bits) - low - 8) : len(bits) - low]
+                found = self._octet(octet, some, value >> low & 0xFF) & found
+        return found
+
+    def _octet(self, bits: tuple[str | bool, ...], mask: int, value: int) -> Packets:
+        """The packets in which ``bits & mask == value``: eight bits at most, which many numbers share."""
+        key = bits, mask, value
+        found = self._octets.get(key)
+        if found is None:
+            found = self.every
+            for place, bit in enumerate(reversed(bits)):
+                if mask >> place & 1:
+                    one = self.bit(bit)
+                    found = (one if value >> place & 1 else ~one) & found
+            self._octets[key] = found
+        return found
 
     def at_least(self, bits: tuple[str | bool, ...], value: int) -> Packets:
         """The packets in which these bits, a number, are at least ``value``."""

@@ -7,7 +7,7 @@ answer, the same for all rules that ask it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -40,10 +40,16 @@ from netlab.predict.rules import (
 #: octets of fields, for those that have other than four
 _ADDRESSES: Final = ("saddr", "daddr", "ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 _MARKS: Final = ("mark", "ctmark")
-_WIDTHS: Final = {"sport": 16, "dport": 16, "l4proto": 8}
+_WIDTHS: Final = dict.fromkeys(("sport", "dport", "iifname", "oifname", "physin", "physout"), 16) | {
+    "l4proto": 8
+}
 _WIDTH: Final = 48
 #: nodes of a set of packets from which on nobody looks whether other rules take them
 _LARGE: Final = 20_000
+#: of more rules nobody looks at once whether they take a packet
+_FEW: Final = 16
+#: steps that are no conditions, or those of which only chance knows
+_NOT_ASKED: Final = (*ACTIONS, Depends)
 #: nodes that are looked at for one table
 _WORK: Final = 20_000_000
 #: fields that a packet has together or not at all
@@ -125,16 +131,91 @@ class _Bits:
         self.none: Packets = self._bdd.false
         self.every: Packets = self._bdd.true
         self._variables: dict[str, Any] = {}
+        #: name in the diagrams → the field that it is about, or the first word of another question
+        self.tags: dict[str, str] = {}
         #: (width of addresses, condition) → its packets
         self.numbers: dict[tuple[int, In | Masked | AnyBit], Packets] = {}
+        #: (field, its width) → its bits
+        self.fields: dict[tuple[str, int], list[Packets]] = {}
+        #: (field, first bit, mask, value) → the packets with such an octet
+        self._octets: dict[tuple[str, int, int, int], Packets] = {}
+
+    def masked(self, field: str, bits: list[Packets], mask: int, value: int) -> Packets:
+        """The packets with ``field & mask == value``, put together from octets, which many rules share."""
+        if value & ~mask or value >> len(bits):
+            return self.none
+        found = self.every
+        for first in range(0, len(bits), 8):
+            some = mask >> first & 0xFF
+            if some:
+                found = self._octet(field, bits, first, some, value >> first & 0xFF) & found
+        return found
+
+    def _octet(self, field: str, bits: list[Packets], first: int, mask: int, value: int) -> Packets:
+        key = field, first, mask, value
+        found = self._octets.get(key)
+        if found is None:
+            found = self.every
+            for place, bit in enumerate(bits[first : first + 8]):
+                if mask >> place & 1:
+                    found = (bit if value >> place & 1 else ~bit) & found
+            self._octets[key] = found
+        return found
 
     def variable(self, name: str) -> Packets:
         """The packets for which a question has the answer yes."""
         if name not in self._variables:
             own = f"v{len(self._variables)}"
+            self.tags[own] = name.removeprefix("has ") if name.startswith("has ") else name.partition(" ")[0]
             self._bdd.declare(own)
             self._variables[name] = self._bdd.var(own)
         return self._variables[name]
+
+
+class _Gone:
+    """The packets that do not come past the rules of a chain, found out when somebody asks."""
+
+    def __init__(self, shadows: _Shadows, chain: ModelChain) -> None:
+        self._shadows = shadows
+        self._chain = chain
+        self._by: dict[int, Packets] = {}
+        self._together: dict[int, Packets] = {}
+        #: the fields that rules ask for; ``*``: they take everything
+        self._asked: dict[int, frozenset[str]] = {}
+
+    def by(self, number: int) -> Packets:
+        """Those that one rule takes; its number counts from 0."""
+        if number not in self._by:
+            self._by[number] = self._shadows.taken_by(self._chain, number)
+        return self._by[number]
+
+    def together(self, rules: int) -> Packets:
+        """Those that some rules take, which are a set of :mod:`netlab.exposure.overlap`."""
+        found = self._together.get(rules)
+        if found is None:
+            found = self._shadows.none
+            for number in numbers(rules):
+                found |= self.by(number)
+            self._together[rules] = found
+        return found
+
+    def leaves_some(self, rules: int, fields: Iterable[str]) -> bool:
+        """Whether some rules leave packets with any value of these fields, because they ask for others only.
+
+        Where it says no, nobody knows.
+        """
+        if not rules:
+            return True
+        if rules.bit_count() > _FEW:
+            return False
+        asked = self._asked.get(rules)
+        if asked is None:
+            found = self.together(rules)
+            asked = frozenset("*") if found == self._shadows.every else self._shadows.fields_of(found)
+            self._asked[rules] = asked
+        return "*" not in asked and all(
+            field not in asked and _TOGETHER.get(field, field) not in asked for field in fields
+        )
 
 
 class _Shadows:
@@ -168,23 +249,48 @@ class _Shadows:
 
     def of(self, chain: ModelChain) -> Iterator[Unused]:
         """The rules of a chain whose packets others take."""
-        overlaps = Overlaps([self._ranges(rule) for rule in chain.rules])
+        ranges = [self._ranges(rule) for rule in chain.rules]
+        overlaps = Overlaps([one for one, _ in ranges], self._widest)
         taken = 0
-        gone: dict[int, Packets] = {}
+        gone = _Gone(self, chain)
         for number, rule in enumerate(chain.rules):
-            match, sure = self._match(rule, (chain.name, number + 1))
-            if match == self.none:
-                continue
-            by = self._taken(match, gone, overlaps.of(number) & taken)
-            if by is not None:
-                yield Unused(self.name(chain, number + 1), tuple(self.name(chain, one + 1) for one in by))
-                continue
-            leaves, _ = self._leaves(rule, 0)
-            if sure and leaves != self.none:
-                gone[number] = match & leaves
+            earlier = overlaps.of(number) & taken
+            few, values = overlaps.apart(number, earlier)
+            own, exact = ranges[number]
+            if not (exact and gone.leaves_some(few, {*own, *values})):
+                match, _ = self._match(rule, (chain.name, number + 1))
+                if match == self.none:
+                    continue
+                if earlier and not self._left(match, gone, few, values):
+                    by = self._taken(match, gone, earlier)
+                    if by is not None:
+                        others = tuple(self.name(chain, one + 1) for one in by)
+                        yield Unused(self.name(chain, number + 1), others)
+                        continue
+            if not any(isinstance(step, Depends) for step in rule.steps) and (
+                self._leaves(rule, 0)[0] != self.none
+            ):
                 taken |= 1 << number
 
-    def _taken(self, match: Packets, gone: Mapping[int, Packets], earlier: int) -> list[int] | None:
+    def _left(self, match: Packets, gone: _Gone, few: int, values: Mapping[str, int]) -> bool:
+        """Whether some packets of a rule are left by others, because those with these values are.
+
+        ``few`` are the rules that could take packets with these values. Where it says no, nobody knows.
+        """
+        if few.bit_count() > _FEW:
+            return False
+        for field, value in values.items():
+            match &= self._known.masked(field, self._bits(field), self._widest(field), value)
+        return bool(match & ~gone.together(few) != self.none)
+
+    def _widest(self, field: str) -> int:
+        """The largest value that a field could have."""
+        return (1 << self._bits_of(field)) - 1
+
+    def _bits_of(self, field: str) -> int:
+        return self._width if field in _ADDRESSES else _WIDTHS.get(field, _WIDTH)
+
+    def _taken(self, match: Packets, gone: _Gone, earlier: int) -> list[int] | None:
         """The rules that together take all packets of a rule; None if some are left, or it takes too long."""
         by = []
         for number in numbers(earlier):
@@ -192,7 +298,7 @@ class _Shadows:
             self._work -= size
             if size > _LARGE or self._work < 0:
                 return None
-            left = match & ~gone[number]
+            left = match & ~gone.by(number)
             if left == match:
                 continue
             by.append(number)
@@ -201,16 +307,32 @@ class _Shadows:
                 return by
         return None
 
-    def _ranges(self, rule: ModelRule) -> dict[str, tuple[int, int]]:
-        """The ranges outside of which a rule matches nothing, of fields that nothing changes in between."""
-        found = {}
+    def _ranges(self, rule: ModelRule) -> tuple[dict[str, tuple[int, int]], bool]:
+        """The ranges outside of which a rule matches nothing, of fields that nothing changes in between.
+
+        And whether it can match all packets that are inside and have these fields.
+        """
+        found: dict[str, tuple[int, int]] = {}
+        exact = True
         for step in rule.steps:
             if isinstance(step, In) and not step.negated and step.ranges and step.field not in _MARKS:
+                exact = exact and len(step.ranges) == 1 and step.field not in found
                 found[step.field] = step.ranges[0][0], step.ranges[-1][1]
             elif isinstance(step, Named) and not (step.negated or step.prefix):
-                known = self._names.setdefault(step.field, self._mentioned(step.field))
-                found[step.field] = (known[step.name],) * 2
-        return found
+                exact = exact and step.field not in found
+                found[step.field] = (self._numbers(step.field)[step.name],) * 2
+            elif not isinstance(step, _NOT_ASKED):
+                exact = False
+        return found, exact
+
+    def fields_of(self, packets: Packets) -> frozenset[str]:
+        """The fields that tell whether a packet is one of these; and other questions, in words."""
+        return frozenset(self._known.tags[name] for name in packets.support)
+
+    def taken_by(self, chain: ModelChain, number: int) -> Packets:
+        """The packets that do not come past a rule; its number counts from 0."""
+        rule = chain.rules[number]
+        return self._match(rule, (chain.name, number + 1))[0] & self._leaves(rule, 0)[0]
 
     # -- what leaves a chain
 
@@ -292,8 +414,12 @@ class _Shadows:
 
     def _bits(self, field: str) -> list[Packets]:
         """The bits of a field, the least significant one first."""
-        width = self._width if field in _ADDRESSES else _WIDTHS.get(field, _WIDTH)
-        return [self._variable(f"{field} {bit}") for bit in range(width - 1, -1, -1)][::-1]
+        width = self._bits_of(field)
+        found = self._known.fields.get((field, width))
+        if found is None:
+            bits = [self._variable(f"{field} {bit}") for bit in range(width - 1, -1, -1)][::-1]
+            found = self._known.fields[field, width] = bits
+        return found
 
     def _number(self, condition: In | Masked | AnyBit) -> Packets:
         key = self._width, condition
@@ -311,22 +437,15 @@ class _Shadows:
                     found |= bit
             return found
         if isinstance(condition, Masked):
-            return self._equal(bits, condition.mask, condition.value)
+            return self._known.masked(condition.field, bits, condition.mask, condition.value)
         whole = (1 << len(bits)) - 1
         found = self.none
         for low, high in condition.ranges:
             if low == high:
-                found |= self._equal(bits, whole, low)
+                found |= self._known.masked(condition.field, bits, whole, low)
             else:
                 found |= self._at_least(bits, low) & ~self._at_least(bits, high + 1)
         return found
-
-    def _equal(self, bits: list[Packets], mask: int, value: int) -> Packets:
-        found = self.every
-        for place, bit in enumerate(bits):
-            if mask >> place & 1:
-                found &= bit if value >> place & 1 else ~bit
-        return found if not value & ~mask else self.none
 
     def _at_least(self, bits: list[Packets], value: int) -> Packets:
         if value >> len(bits):
@@ -341,19 +460,23 @@ class _Shadows:
 
         Whether an interface that no rule mentions begins as one says is a question of its own.
         """
-        known = self._names.get(condition.field)
-        if known is None:
-            known = self._names[condition.field] = self._mentioned(condition.field)
-        bits = [self._variable(f"{condition.field} {bit}") for bit in range(16)]
+        known = self._numbers(condition.field)
+        bits = self._bits(condition.field)
         whole = (1 << len(bits)) - 1
         found = self.none
         for name, number in known.items():
             if name == condition.name or (condition.prefix and name and name.startswith(condition.name)):
-                found |= self._equal(bits, whole, number)
+                found |= self._known.masked(condition.field, bits, whole, number)
         if condition.prefix:
             other = self._at_least(bits, len(known))
             found |= other & self._variable(f"{condition.field} begins {condition.name}")
         return found
+
+    def _numbers(self, field: str) -> dict[str, int]:
+        """What :meth:`_mentioned` says, which is the same for all rules."""
+        if field not in self._names:
+            self._names[field] = self._mentioned(field)
+        return self._names[field]
 
     def _mentioned(self, field: str) -> dict[str, int]:
         """The names that rules of the table compare a field with, each with a number."""

@@ -125,6 +125,10 @@ class HookPass:
         """The packet reached the end of the hook."""
         self._out = (layout, body)
 
+    def leave_unchanged(self) -> None:
+        """The packet reached the end of the hook as it came."""
+        self._out = (self._layout, self._body)
+
     def end(self) -> None:
         """A rule or policy ended the packet here, perhaps behind netlab's last chain."""
         self.dropped, self._out, self._left = True, None, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
@@ -382,10 +382,3 @@ def step_of(
             _STEPS.clear()
         _STEPS[place] = found
     return found
-
-
-def chains_with(
-    chains: Sequence[tuple[ModelTable, ModelChain]], low: int, high: int
-) -> Iterator[tuple[ModelTable, ModelChain]]:
-    """The chains of type filter or route with a priority from ``low`` up to, not including, ``high``."""
-    return ((table, chain) for table, chain in chains if chain.type != "nat" and low <= chain.priority < high)

@@ -10,7 +10,7 @@ from netlab.journey.hook_passes import HookPass
 from netlab.model.family import Family
 from netlab.model.trace import Headers, Whole
 from netlab.predict.connections import Conntrack, Side, Tracked, bind, mangled
-from netlab.predict.evaluate import Ended, Passage, RuleName, Undetermined, chains_with, run_chain
+from netlab.predict.evaluate import Ended, Passage, RuleName, Undetermined, run_chain
 from netlab.predict.host import Namespace
 from netlab.predict.packet import Packet, address_number
 from netlab.predict.rules import ModelChain, ModelTable, Reject, Translate
@@ -60,6 +60,7 @@ class Hooks:
     def cross(self, passage: Passage, record: list[HookPass], link: bytes = b"") -> Crossed:
         """Take a packet through an IP hook; the visit is added to ``record``."""
         passage.known = self.known
+        before = passage.packet
         visit = self.visit(passage, "ip", link)
         record.append(visit)
         ended = self._run(passage)
@@ -68,7 +69,10 @@ class Hooks:
         if ended is None:
             if passage.hook in ("postrouting", "input") and passage.tracked is not None:
                 self.conntrack(passage.space).confirm(passage.tracked)
-            visit.leave(Whole(self.headers(passage, link)), b"")
+            if passage.packet is before:
+                visit.leave_unchanged()
+            else:
+                visit.leave(Whole(self.headers(passage, link)), b"")
             return Crossed(passage.packet, passage.tracked, "passed")
         visit.dropped = True
         rejected = ended.word == "reject"
@@ -139,10 +143,12 @@ class Hooks:
     def _filter(
         self, chains: list[tuple[ModelTable, ModelChain]], passage: Passage, low: int, high: int
     ) -> Ended | None:
-        for table, chain in chains_with(chains, low, high):
-            ended = self.run(table, chain, passage)
-            if ended.word != "accept":
-                return ended
+        """Run the chains of type filter or route: priorities from ``low`` up to, not including, ``high``."""
+        for table, chain in chains:
+            if chain.type != "nat" and low <= chain.priority < high:
+                ended = self.run(table, chain, passage)
+                if ended.word != "accept":
+                    return ended
         return None
 
     def _translate(

@@ -61,7 +61,8 @@ def test_rules_that_divide_packets_into_too_many_parts_are_said(
 def test_rules_whose_ranges_overlap() -> None:
     rules = [{"saddr": (1, 9)}, {"dport": (80, 80)}, {"saddr": (10, 20), "dport": (1, 79)}, {}]
     overlaps = Overlaps(
-        [*rules, {"saddr": (9, 9), "dport": (80, 90)}, {"dport": (79, 80), "saddr": (20, 21)}]
+        [*rules, {"saddr": (9, 9), "dport": (80, 90)}, {"dport": (79, 80), "saddr": (20, 21)}],
+        lambda _: 65535,
     )
     assert list(numbers(overlaps.of(0))) == []
     assert list(numbers(overlaps.of(2))) == []
@@ -70,10 +71,20 @@ def test_rules_whose_ranges_overlap() -> None:
     assert list(numbers(overlaps.of(5))) == [1, 2, 3]
 
 
+def test_values_that_a_rule_shares_with_few_others() -> None:
+    rules = [{"saddr": (0, 9)}, {"saddr": (10, 20)}, {"dport": (5, 5)}, {}, {"dport": (0, 99)}]
+    overlaps = Overlaps(rules, lambda _: 99)
+    assert overlaps.apart(2, 0b011) == (0, {"saddr": 21})
+    # the fourth has no condition, and the fifth shares every port with the third
+    assert overlaps.apart(2, 0b11011) == (0b11000, {"saddr": 21})
+    assert overlaps.apart(0, 0b00110) == (0, {"saddr": 0, "dport": 0})
+    assert overlaps.apart(3, 0) == (0, {})
+
+
 @pytest.mark.parametrize("count", [63, 64, 65, 200])
 def test_overlaps_are_those_that_a_plain_look_finds(count: int) -> None:
     ranges = [((number * 37) % 101, (number * 37) % 101 + number % 7) for number in range(count)]
-    overlaps = Overlaps([{"saddr": one} for one in ranges])
+    overlaps = Overlaps([{"saddr": one} for one in ranges], lambda _: 255)
     for number, (low, high) in enumerate(ranges):
         plain = [at for at in range(number) if ranges[at][0] <= high and low <= ranges[at][1]]
         assert list(numbers(overlaps.of(number))) == plain
