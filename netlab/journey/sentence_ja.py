@@ -129,6 +129,8 @@ def _refused(journey: Journey) -> str | None:
 
 def _timeout(journey: Journey) -> str | None:
     decision = journey.decided_by
+    if decision.kind == "route":
+        return _lost(journey)
     if stopped_by(journey) is None or decision.kind not in ("rule", "policy") or rejects(decision):
         return None
     hook, by = (decision.hook or "").upper(), _decision(decision)
@@ -141,6 +143,18 @@ def _timeout(journey: Journey) -> str | None:
     if decision.direction == "reply":  # an ICMP error
         return f"応答はありましたが、{decision.node} の {hook} で、{by}がそれを破棄しました。"
     return None
+
+
+def _lost(journey: Journey) -> str | None:
+    """The routing table of a node does not take the packet, or its answer."""
+    decision = journey.decided_by
+    if decision.direction == "reply":
+        return f"パケットは届きましたが、{decision.node} には応答を返す経路がありません: {decision.rule}。"
+    if not journey.legs:
+        return None
+    if decision.node not in (None, journey.legs[-1].node):
+        return f"パケットは {decision.node} に届きましたが、そのカーネルは受け取りません: {decision.rule}。"
+    return f"PREROUTING の後、ルールによらずに失われました: {decision.rule}。"
 
 
 def _unreachable(journey: Journey) -> str | None:
