@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     """Show what is not as it should be; returns 1 if there is anything, else 0."""
     twin = Twin(collection_of(args.archive, args.origin))
-    findings = drift(twin.drafted.host, twin.engine.facts)
+    findings = drift(twin.drafted.host, twin.facts)
     flows = drift_flows(twin, findings) if findings and not args.no_flows else None
     if args.json:
         each = flows.each if flows is not None else (None,) * len(findings)

@@ -7,6 +7,7 @@ doubled and moved.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,9 @@ from netlab.model.rules import (
     with_sorted_sets,
 )
 from netlab.model.scenario import Found
+
+#: a container's id, which Podman writes into comments: a twin has another one
+_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def changes(facts: HostFacts, seen: Observation, stands: Sequence[Ruleset] | None = None) -> HostFound | None:
@@ -158,10 +162,10 @@ def _explained(
     for table in known.tables:
         for chain in table.chains:
             for rule in chain.rules:
-                reasons[table.name, chain.name, rule.text].append(rule.reason)
+                reasons[table.name, chain.name, _ID.sub("", rule.text)].append(rule.reason)
 
     def explained(table: str, chain: str, text: str) -> Rule:
-        waiting = reasons[table, chain, text]
+        waiting = reasons[table, chain, _ID.sub("", text)]
         return Rule(text, waiting.popleft() if waiting else otherwise)
 
     return replace(

@@ -51,7 +51,7 @@ def drift_flows(twin: Twin, findings: Sequence[Finding]) -> DriftFlows:
     """Predict the matrix of the host as found, as it should be, and with each of the findings mended."""
     expected, found = twin.plans()
     now = predicted_column(_FOUND, found)
-    plans = (mended_plan(found, one.mended, twin.engine.facts) for one in findings)
+    plans = (mended_plan(found, one.mended, twin.facts) for one in findings)
     each = tuple(_effect(compare(predicted_column("mended", plan), now)) for plan in plans)
     return DriftFlows(_effect(compare(predicted_column(_WANTED, expected), now)), each)
 

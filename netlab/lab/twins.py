@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
+from netlab.engine.contract import HostFacts
 from netlab.lab.load import load_scenario
 from netlab.model.plan import Plan
 from netlab.model.problem import ScenarioError
@@ -18,6 +19,7 @@ from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.draft import SCENARIO, Draft, draft, folder
 from netlab.twin.read_host import read_host
 from netlab.twin.rules import rules_of
+from netlab.twin.twin_podman import with_found_ids
 
 
 class Twin:
@@ -26,8 +28,9 @@ class Twin:
     def __init__(self, collection: Collection) -> None:
         """Raises CollectionError if no scenario can be made of it."""
         self.drafted: Draft = draft(read_host(collection))
-        self.engine = _engine(collection, self.drafted)
-        self.rules = rules_of(self.drafted.host, self.engine.facts)
+        #: what the engine alone would have left on the host
+        self.facts: HostFacts = with_found_ids(_engine(collection, self.drafted).facts, self.drafted.host)
+        self.rules = rules_of(self.drafted.host, self.facts)
         self.files: Mapping[str, str] = folder(self.drafted, self.rules)
         for name, text in self.files.items():
             size = len(text.encode("utf-8", "surrogateescape"))

@@ -26,7 +26,10 @@ _LEFT = (
     "docker-version",
     "docker-backend",
     "podman-version",
+    "podman-network-names",
 )
+#: netavark's comments: they say its networks' names, of which the names of its chains are made
+_NETAVARKS = re.compile(r'"(?:netavark |(?:dnat )?name: )[^"]*"')
 _FOUND = re.compile(
     r"(?P<mac>(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:]))"
     r"|(?P<v4>(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.]))(?P<size4>/[0-9]{1,2}(?![0-9.]))?"
@@ -63,9 +66,8 @@ class Anonymiser:
             if name in _LEFT:
                 text = self._uname(text) if name == "uname" else text
             else:
-                text = (
-                    self._json_lines(name, text) if name.startswith("docker-") and ".json" in name else text
-                )
+                if name.startswith(("docker-", "podman-")) and ".json" in name:
+                    text = self._json_lines(name, text)
                 text = _COMMENT.sub(self._comment, _FOUND.sub(self._replaced, text))
             found[name] = text.encode()
         return found
@@ -126,6 +128,8 @@ class Anonymiser:
             return match[0]
 
     def _comment(self, match: re.Match[str]) -> str:
+        if _NETAVARKS.fullmatch(match[2]):
+            return match[0]
         quote = '"' if match[2].startswith('"') else ""
         return f"{match[1]}{quote}{self.name('comment', match[2])}{quote}"
 
@@ -135,16 +139,18 @@ class Anonymiser:
 
     def _json_lines(self, file: str, text: str) -> str:
         kind = "container" if "containers" in file else "network"
+        podman = file.startswith("podman-")
         try:
             entries = [json.loads(line) for line in text.splitlines() if line.strip()]
         except ValueError as error:
             raise CollectionError(f"{file}: {error}") from None
         return "".join(
-            f"{json.dumps(self._entry(kind, entry), separators=(',', ':'))}\n" for entry in entries
+            f"{json.dumps(self._entry(kind, entry, podman), separators=(',', ':'))}\n" for entry in entries
         )
 
-    def _entry(self, kind: str, entry: Any) -> Any:
-        if not isinstance(entry, dict):
+    def _entry(self, kind: str, entry: Any, podman: bool) -> Any:
+        """Podman's networks keep their names, of which the names of its chains are made."""
+        if not isinstance(entry, dict) or (podman and kind == "network"):
             return entry
         found = dict(entry)
         name = str(found.get("name", ""))
@@ -152,12 +158,12 @@ class Anonymiser:
         if name.removeprefix("/") not in _DOCKERS:
             found["name"] = slash + self.name(kind, name.removeprefix("/"))
         mode = str(found.get("mode", ""))
-        if mode and mode not in (*_DOCKERS, "default") and not mode.startswith("container:"):
+        if not podman and mode not in (*_DOCKERS, "default") and not mode.startswith("container:"):
             found["mode"] = self.name("network", mode)
         networks = found.get("networks")
         if isinstance(networks, dict):
             found["networks"] = {
-                key if key in _DOCKERS else self.name("network", key): self._endpoint(value)
+                key if podman or key in _DOCKERS else self.name("network", key): self._endpoint(value)
                 for key, value in networks.items()
             }
         links = found.get("links")

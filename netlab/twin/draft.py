@@ -18,6 +18,7 @@ from netlab.twin.host import RealHost
 from netlab.twin.read_docker import NAME
 from netlab.twin.twin_docker import compose_of, daemon_of, engine_of
 from netlab.twin.twin_network import network_of
+from netlab.twin.twin_podman import podman_part
 from netlab.twin.yaml_text import yaml_text
 
 SCENARIO = "netlab.yaml"
@@ -51,8 +52,15 @@ class Rules:
 def draft(host: RealHost) -> Draft:
     """The scenario of a host as far as it has nothing to do with rules."""
     notes: list[str] = list(host.notes)
+    host, podman = podman_part(host, notes)
     services, networks, extra, events = compose_of(host, notes)
-    inside: dict[str, Any] = {"engine": engine_of(host, notes), "daemon": daemon_of(host, notes)}
+    inside: dict[str, Any]
+    if podman and not host.docker:
+        inside = {"engine": podman}
+    else:
+        docker = engine_of(host, notes)
+        inside = {"engines": [docker, podman]} if podman else {"engine": docker}
+        inside["daemon"] = daemon_of(host, notes)
     if host.environment and host.docker and Version.parse(host.docker) >= _VARIABLE_SINCE:
         inside["environment"] = dict(host.environment)
     if host.mirrored:

@@ -20,7 +20,7 @@ from netlab.twin.finding import Chains, Finding, Mended, Place, chains_of, rules
 from netlab.twin.host import RealHost
 from netlab.twin.order import inverted, with_rules, with_the_order
 
-_RESTART = "systemctl restart docker"
+_RESTART, _RELOAD = "systemctl restart docker", "podman network reload --all"
 _USER = "DOCKER-USER"
 
 
@@ -78,10 +78,25 @@ def _missing_in(
         "missing",
         what,
         "; ".join(meanings),
-        _RESTART,
+        _mends(places),
         tuple(line for place, rules in places.items() for line in shown(place, rules)),
         mended=Mended({p: with_rules(expected[p], found.get(p, ()), rules) for p, rules in places.items()}),
     )
+
+
+def _is_podmans(rule: str) -> bool:
+    """Of two engines on a host, the one that started last may have its rules before the other one's."""
+    return "NETAVARK" in rule
+
+
+def _mends(places: dict[Place, list[str]]) -> str:
+    """What makes each engine write its rules again."""
+    lost = [
+        _is_podmans(f"{place.table} {place.chain} {rule}".upper())
+        for place, rules in places.items()
+        for rule in rules or [""]
+    ]
+    return "; ".join([_RESTART] * (not all(lost)) + [_RELOAD] * any(lost))
 
 
 def _lost_means(place: Place) -> str:
@@ -99,7 +114,7 @@ def _order(expected: Chains, found: Chains) -> Iterator[Finding]:
         if place.native:
             continue
         there: Sequence[str] = found.get(place, ())
-        pairs = list(inverted(rules, there))
+        pairs = [pair for pair in inverted(rules, there) if len({*map(_is_podmans, pair)}) == 1]
         if pairs:
             late, early = pairs[0]
             yield Finding(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from netlab.model.scenario import JsonValue
 
+#: whose a network or a container is
+DOCKER, PODMAN = "docker", "podman"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -53,8 +56,8 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
-class DockerNetwork:
-    """A network of Docker's. ``created`` sorts as text."""
+class Network:
+    """A network of Docker's or Podman's (``engine``). ``created`` sorts as text."""
 
     id: str
     name: str
@@ -65,6 +68,7 @@ class DockerNetwork:
     ipv6: bool
     pools: tuple[Mapping[str, JsonValue], ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    engine: str = DOCKER
 
     @property
     def bridge(self) -> str:
@@ -98,7 +102,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of Docker's that runs, or not. ``listens``: the sockets in its namespace, if known."""
+    """A container that runs, or not. ``listens``: the sockets in its namespace, if known."""
 
     id: str
     name: str
@@ -114,6 +118,7 @@ class Container:
     listens: tuple[Socket, ...] | None = None
     #: ``--link``: (the other container's name, alias)
     links: tuple[tuple[str, str], ...] = ()
+    engine: str = DOCKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +153,15 @@ class RealHost:
     #: what ipset save says
     ipsets: str = ""
     docker: str = ""
+    #: Podman's version, empty if it did not answer
+    podman: str = ""
     backend: str = ""
     settings: Mapping[str, JsonValue] = field(default_factory=dict)
     #: what of dockerd's environment shapes the network
     environment: Mapping[str, str] = field(default_factory=dict)
     #: Linux in WSL2 with mirrored networking
     mirrored: bool = False
-    networks: tuple[DockerNetwork, ...] = ()
+    networks: tuple[Network, ...] = ()
     containers: tuple[Container, ...] = ()
     tools: tuple[str, ...] = ()
     #: what ufw does with routed packets, in its words: deny, allow, reject, disabled; empty without ufw

@@ -1,10 +1,11 @@
-"""Docker's networks and containers, as the templates of the collection print them."""
+"""Docker's networks, and containers of any engine, as the templates of the collection print them."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from netlab.model.limits import CONTAINERS
@@ -12,7 +13,7 @@ from netlab.model.shown import shown_in_line
 from netlab.scenario.addresses import wrong_interface
 from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.fields import mapping, number, records, text, texts
-from netlab.twin.host import Binding, Container, DockerNetwork, Endpoint, Socket
+from netlab.twin.host import DOCKER, Binding, Container, Endpoint, Network, Socket
 from netlab.twin.read_sockets import sockets
 
 _ID = re.compile(r"[0-9a-z]{12,64}\Z")
@@ -20,18 +21,18 @@ _ID = re.compile(r"[0-9a-z]{12,64}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
-def networks(collection: Collection) -> Iterator[DockerNetwork]:
+def networks(collection: Collection) -> Iterator[Network]:
     """The networks, in the order in which they were created; raises CollectionError."""
     found = []
     for entry in records(collection, "docker-networks.json"):
         options = {k: v for k, v in mapping(entry, "options").items() if isinstance(v, str)}
         bridge = options.get("com.docker.network.bridge.name", "")
-        _check_names(collection, "docker-networks.json", entry)
+        check_names(collection, "docker-networks.json", entry)
         if bridge and wrong_interface(bridge):
             continue
         pools = entry.get("ipam")
         found.append(
-            DockerNetwork(
+            Network(
                 id=text(entry, "id"),
                 name=text(entry, "name"),
                 driver=text(entry, "driver"),
@@ -46,29 +47,31 @@ def networks(collection: Collection) -> Iterator[DockerNetwork]:
     yield from sorted(found, key=lambda one: one.created)
 
 
-def containers(collection: Collection, known: Iterable[DockerNetwork]) -> Iterator[Container]:
-    """The containers, in the order in which they were last started.
+def containers(collection: Collection, known: Iterable[Network], engine: str = DOCKER) -> Iterator[Container]:
+    """The containers of an engine, in the order in which they were last started.
 
     Raises CollectionError if there are more than a lab takes, before anything is made of them.
     """
-    listens = _listens(collection.text("container-sockets"))
+    file = f"{engine}-containers.json"
+    listens = _listens(collection.text("container-sockets" if engine == DOCKER else f"{engine}-sockets"))
     names = {network.id: network.name for network in known}
     found = [
-        _container(entry, names, listens)
-        for entry in records(collection, "docker-containers.json")
-        if _check_names(collection, "docker-containers.json", entry)
+        replace(_container(entry, names, listens), engine=engine)
+        for entry in records(collection, file)
+        if check_names(collection, file, entry)
     ]
     said = CONTAINERS.exceeded(len(found))
     if said is not None:
-        raise CollectionError(f"{collection.origin}: docker-containers.json: {said}")
+        raise CollectionError(f"{collection.origin}: {file}: {said}")
     yield from sorted(found, key=lambda one: one.started)
 
 
-def _check_names(collection: Collection, file: str, entry: dict[str, Any]) -> bool:
-    """Raise CollectionError for an id or a name that Docker gives nothing."""
+def check_names(collection: Collection, file: str, entry: dict[str, Any]) -> bool:
+    """Raise CollectionError for an id or a name that no engine gives; else true."""
     for key, pattern in (("id", _ID), ("name", NAME)):
         if not pattern.match(text(entry, key).removeprefix("/")):
-            what = f"{shown_in_line(text(entry, key)[:60]) or 'nothing'} is no {key} of Docker's"
+            whose = file.partition("-")[0].title()
+            what = f"{shown_in_line(text(entry, key)[:60]) or 'nothing'} is no {key} of {whose}'s"
             raise CollectionError(f"{collection.origin}: {file}: {what}")
     return True
 

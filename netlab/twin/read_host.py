@@ -12,8 +12,9 @@ from netlab.model.scenario import JsonValue
 from netlab.scenario.addresses import wrong_interface
 from netlab.twin.archive import Collection, CollectionError
 from netlab.twin.fields import mapping, number, records, text, texts
-from netlab.twin.host import BootSetting, FoundRoute, Link, RealHost
+from netlab.twin.host import PODMAN, BootSetting, FoundRoute, Link, RealHost
 from netlab.twin.read_docker import containers, networks
+from netlab.twin.read_podman import podman_networks
 from netlab.twin.read_sockets import sockets
 from netlab.twin.steps import DAEMON_KEYS, FLAGS_FILE, SETTINGS_FILE, VARIABLE
 
@@ -29,7 +30,7 @@ def read_host(collection: Collection) -> RealHost:
     """The host; raises CollectionError with the place of what is no output of its command."""
     words = collection.text("uname").split()
     name = words[1] if len(words) > 1 else "host"
-    networks_ = tuple(networks(collection))
+    networks_, podmans = tuple(networks(collection)), tuple(podman_networks(collection))
     return RealHost(
         name=name,
         links=tuple(_links(collection)),
@@ -47,12 +48,13 @@ def read_host(collection: Collection) -> RealHost:
         nft=collection.text("nft.rules"),
         ipsets=collection.text("ipsets"),
         docker=_version(collection.text("docker-version")),
+        podman=_version(collection.text("podman-version")),
         backend=collection.text("docker-backend"),
         settings=_settings(collection),
         environment=dict(_environment(collection.text(FLAGS_FILE))),
         mirrored=collection.text("wslinfo").strip() == "mirrored",
-        networks=networks_,
-        containers=tuple(containers(collection, networks_)),
+        networks=(*networks_, *podmans),
+        containers=(*containers(collection, networks_), *containers(collection, podmans, PODMAN)),
         tools=tuple(_tools(collection)),
         ufw_routed=_ufw_routed(collection.text("ufw")),
         notes=tuple(_notes(collection)),

@@ -98,6 +98,32 @@ NETWORK = _template(
     ipam=".IPAM.Config",
     options=".Options",
 )
+#: Podman has other names, and no index for what a version does not know
+PODMAN_CONTAINER = _template(
+    id=".ID",
+    name=".Name",
+    created=".Created",
+    status=".State.Status",
+    started=".State.StartedAt",
+    pid=".State.Pid",
+    restart=".HostConfig.RestartPolicy.Name",
+    mode=".HostConfig.NetworkMode",
+    bindings=".HostConfig.PortBindings",
+    ports=".NetworkSettings.Ports",
+    networks=".NetworkSettings.Networks",
+)
+PODMAN_NETWORK = _template(
+    id=".ID",
+    name=".Name",
+    created=".Created",
+    driver=".Driver",
+    bridge=".NetworkInterface",
+    ipv6=".IPv6Enabled",
+    internal=".Internal",
+    dns=".DNSEnabled",
+    subnets=".Subnets",
+    options=".Options",
+)
 
 
 def steps() -> Iterator[Step]:
@@ -157,7 +183,21 @@ def _podman() -> Iterator[Step]:
     """Podman makes its folders when it is called, so it is asked only where it has them."""
     there = "/var/lib/containers/storage"
     yield Step("podman-version", ("podman", "version", "--format", "{{.Version}}"), exists=there)
-    yield Step("podman-names", ("podman", "ps", "-a", "--format", "{{.Names}}"), exists=there)
+    yield Step("podman-network-names", ("podman", "network", "ls", "--format", "{{.Name}}"), exists=there)
+    yield Step(
+        "podman-networks.json", ("podman", "network", "inspect", "--format", PODMAN_NETWORK),
+        words="podman-network-names",
+    )  # fmt: skip
+    yield Step("podman-ids", ("podman", "ps", "-aq", "--no-trunc"), only="^[0-9a-f]+$", exists=there)
+    yield Step(
+        "podman-containers.json", ("podman", "inspect", "--type", "container", "--format", PODMAN_CONTAINER),
+        words="podman-ids",
+    )  # fmt: skip
+    yield Step(
+        "podman-pids", ("podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}"),
+        words="podman-ids", only="^[1-9][0-9]*$",
+    )  # fmt: skip
+    yield Step("podman-sockets", ("nsenter", "-t", "{}", "-n", "ss", "-Hlntup"), each="podman-pids")
 
 
 #: What is read of dockerd's own settings, by :mod:`netlab.twin.script` and by ``netlab collect``.

@@ -1,4 +1,4 @@
-"""Docker's part of a twin: the engine, its settings, and its networks and containers as Compose has them."""
+"""Docker's engine and settings in a twin, and networks and containers of any engine as Compose has them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from netlab.model.family import bracketed
 from netlab.model.version import ENGINES, GENERATIONS, NEWEST, NFTABLES, Version, engine_version
 from netlab.scenario.daemon import KEYS
 from netlab.scenario.sysctls import wrong_sysctl
-from netlab.twin.host import Binding, Container, DockerNetwork, RealHost
+from netlab.twin.host import DOCKER, PODMAN, Binding, Container, Network, RealHost
 from netlab.twin.read_sockets import listen_entries
+from netlab.twin.twin_podman import DEFAULT, OPTIONS
 
 #: names of nodes that a twin has besides containers
 TAKEN = ("host", "client", "neighbour", "internet")
@@ -76,24 +77,48 @@ def compose_of(
     if stopped:
         notes.append(f"stopped containers are left out: {', '.join(stopped[:20])}{'…' * (len(stopped) > 20)}")
     usable = {network.name: network for network in host.networks if network.driver == "bridge"}
+    beside = bool(host.docker) and any(one.engine == PODMAN for one in running)
     others = [one.name for one in host.networks if one.driver not in ("bridge", "host", "null")]
     if others:
         notes.append(f"networks of other drivers are left out: {', '.join(others)}")
-    keys = {one.id: f"{one.name}-container" if one.name in TAKEN else one.name for one in running}
+    keys = _keys(running)
     services: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for one in running:
-        services[keys[one.id]] = _service(one, usable, keys, running, notes)
+        key = keys[one.id]
+        services[key] = _service(one, key, usable, keys, running, notes)
+        more: dict[str, Any] = {"engine": PODMAN} if beside and one.engine == PODMAN else {}
         if one.listens is not None:
-            extra[keys[one.id]] = {"listen": _listen(one)}
-    own = [network for network in usable.values() if network.name != "bridge"]
+            more["listen"] = _listen(one)
+        if more:
+            extra[key] = more
     used = {name for service in services.values() for name in service.get("networks", ())}
-    networks = {network.name: _network(network) for network in own}
+    # Podman makes a bridge for its first container, so a network without one has left nothing
+    own = [one for one in usable.values() if one.name != _default(one.engine)]
+    own = [one for one in own if one.engine == DOCKER or one.name in used]
+    networks = {network.name: _network(network, notes) for network in own}
     events = [f"create network {network.name}" for network in own if network.name not in used]
     return services, networks, extra, events
 
 
-def _network(network: DockerNetwork) -> dict[str, Any]:
+def _keys(running: list[Container]) -> dict[str, str]:
+    """The services' names by the containers' ids: those of the containers, unless somebody else has it."""
+    found: dict[str, str] = {}
+    names: set[str] = set()
+    for one in running:
+        other = "container" if one.name in TAKEN else one.engine
+        taken = one.name in TAKEN or one.name in names
+        found[one.id] = f"{one.name}-{other}" if taken else one.name
+        names.add(one.name)
+    return found
+
+
+def _default(engine: str) -> str:
+    """The name of an engine's default network."""
+    return "bridge" if engine == DOCKER else DEFAULT
+
+
+def _network(network: Network, notes: list[str]) -> dict[str, Any]:
     pools = []
     for pool in network.pools:
         words = {"subnet": "Subnet", "ip_range": "IPRange", "gateway": "Gateway"}
@@ -110,8 +135,11 @@ def _network(network: DockerNetwork) -> dict[str, Any]:
     options = {
         key: value
         for key, value in network.options.items()
-        if key.startswith(_PREFIX) and key not in _ITS_OWN
+        if (key.startswith(_PREFIX) and key not in _ITS_OWN) or (network.engine == PODMAN and key in OPTIONS)
     }
+    if network.engine == PODMAN:
+        lost = sorted({*network.options} - {*options})
+        notes += (f"the network {network.name}: Podman's option {key} is left out" for key in lost)
     found: dict[str, Any] = {
         "name": network.name,
         "driver_opts": {**options, f"{_PREFIX}bridge.name": network.bridge},
@@ -129,12 +157,14 @@ def _network(network: DockerNetwork) -> dict[str, Any]:
 
 def _service(
     one: Container,
-    usable: Mapping[str, DockerNetwork],
+    key: str,
+    usable: Mapping[str, Network],
     keys: Mapping[str, str],
     running: list[Container],
     notes: list[str],
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"container_name": one.name} if len(one.name) > 1 else {}
+    name = one.name if key == one.name or one.name in TAKEN else key
+    found: dict[str, Any] = {"container_name": name} if len(name) > 1 else {}
     mode = _mode(one, usable, keys, notes)
     if mode:
         found["network_mode"] = mode
@@ -142,7 +172,7 @@ def _service(
         found["networks"] = {
             endpoint.network: _attachment(one, endpoint.network, usable[endpoint.network])
             for endpoint in one.endpoints
-            if endpoint.network in usable and endpoint.network != "bridge"
+            if endpoint.network in usable and endpoint.network != _default(one.engine)
         }
     ports = [_published(binding) for binding in one.bindings]
     if ports and mode not in ("host", "none") and not mode.startswith("service:"):
@@ -161,9 +191,7 @@ def _service(
     return found
 
 
-def _mode(
-    one: Container, usable: Mapping[str, DockerNetwork], keys: Mapping[str, str], notes: list[str]
-) -> str:
+def _mode(one: Container, usable: Mapping[str, Network], keys: Mapping[str, str], notes: list[str]) -> str:
     """``network_mode``; empty if the container is on networks of its own."""
     if one.mode in ("host", "none"):
         return one.mode
@@ -179,15 +207,17 @@ def _mode(
     lost = [name for name in names if name not in usable]
     if lost:
         notes.append(f"{one.name} is also on {', '.join(lost)}, which the twin does not have")
-    there = [name for name in names if name in usable]
-    if there == ["bridge"]:
+    if not names and one.engine == PODMAN:
+        notes.append(f"{one.name} has the network {one.mode or 'none'}, which the twin does not have")
+    there, default = [name for name in names if name in usable], _default(one.engine)
+    if there == [default]:
         return "bridge"
-    if "bridge" in there:
+    if default in there:
         notes.append(f"{one.name} is on the default bridge, too, which Compose cannot say")
-    return "" if [name for name in there if name != "bridge"] else "none"
+    return "" if [name for name in there if name != default] else "none"
 
 
-def _attachment(one: Container, name: str, network: DockerNetwork) -> dict[str, Any]:
+def _attachment(one: Container, name: str, network: Network) -> dict[str, Any]:
     endpoint = next(entry for entry in one.endpoints if entry.network == name)
     subnets = [str(pool.get("Subnet") or "") for pool in network.pools]
     found: dict[str, Any] = {}

@@ -35,7 +35,7 @@ def found_on(real: RealHost) -> list[Finding] | None:
         real.testbed.argv(["sh"]), input=script("test").encode(), capture_output=True, check=True
     )
     twin = Twin(read_archive(done.stdout, "host.tar"))
-    return drift(twin.drafted.host, twin.engine.facts)
+    return drift(twin.drafted.host, twin.facts)
 
 
 def test_nothing_is_found_on_a_healthy_host(healthy: tuple[Installed, Case]) -> None:

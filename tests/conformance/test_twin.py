@@ -116,7 +116,7 @@ def collected(real: RealHost, shell: list[str]) -> Collection:
 def kinds(collection: Collection) -> set[str]:
     """The kinds of everything that drift finds."""
     twin = Twin(collection)
-    return {one.kind for one in drift(twin.drafted.host, twin.engine.facts)}
+    return {one.kind for one in drift(twin.drafted.host, twin.facts)}
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda argv: argv[0])

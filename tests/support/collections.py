@@ -30,4 +30,4 @@ def changed(edits: Mapping[str, Callable[[str], str]]) -> Collection:
 def found_on(collection: Collection) -> list[Finding]:
     """What drift finds on the host of a collection."""
     twin = Twin(collection)
-    return drift(twin.drafted.host, twin.engine.facts)
+    return drift(twin.drafted.host, twin.facts)

@@ -138,7 +138,7 @@ def test_ufw_is_named_where_it_lets_routed_packets_through() -> None:
 def differing(edits: dict[str, Callable[[str], str]]) -> tuple[dict[str, str], DriftFlows]:
     """The flows that differ by the one finding of a host, with their kind; and everything."""
     twin = Twin(changed(edits))
-    findings = drift(twin.drafted.host, twin.engine.facts)
+    findings = drift(twin.drafted.host, twin.facts)
     assert len(findings) == 1
     flows = drift_flows(twin, findings)
     return {str(change.cell.flow): change.kind for change in flows.each[0].flows.changes}, flows

@@ -12,7 +12,7 @@ import pytest
 
 from netlab.twin.dockerd_settings import kept_flags, kept_settings
 from netlab.twin.script import listing, script
-from netlab.twin.steps import CONTAINER, NETWORK, steps
+from netlab.twin.steps import CONTAINER, NETWORK, PODMAN_CONTAINER, PODMAN_NETWORK, steps
 
 SHELLS = [argv for argv in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(argv[0])]
 
@@ -33,7 +33,7 @@ def test_it_lists_what_it_runs() -> None:
 
 
 def test_nothing_is_asked_that_is_not_about_the_network() -> None:
-    for template in (CONTAINER, NETWORK):
+    for template in (CONTAINER, NETWORK, PODMAN_CONTAINER, PODMAN_NETWORK):
         for word in ("Env", "Labels", "Cmd", "Entrypoint", "Mounts", "Image", "Path", "Args"):
             assert f".{word}" not in template
             assert f'"{word}"' not in template
