@@ -8,6 +8,7 @@ import re
 import pytest
 from support.collections import changed, recorded
 
+from netlab.lab.prediction import Prediction
 from netlab.lab.twins import Twin
 from netlab.model.family import FAMILIES, Family
 from netlab.model.rules import FOUND, IpSet, IptablesRuleset
@@ -182,3 +183,48 @@ def test_ipsets_are_taken_along() -> None:
     for plan in twin.plans():
         sets = [one for r in plan.node("host").rulesets if isinstance(r, IptablesRuleset) for one in r.sets]
         assert sets == [IpSet("bad", Family.IPV4, ("198.51.100.3/32",))]
+
+
+GUARD = """table inet guard {
+	set bad {
+		type ipv4_addr
+		flags interval
+		elements = { 192.0.2.0/24, 198.51.100.3 }
+	}
+
+	map ways {
+		type inet_service : verdict
+		elements = { 22 : drop, 8080 : goto web }
+	}
+
+	map marks {
+		type ipv4_addr : mark
+		elements = { 198.51.100.2 : 0x00000007 }
+	}
+
+	chain web {
+		ip saddr @bad drop
+		meta mark set ip saddr map @marks
+		accept
+	}
+
+	chain prerouting {
+		type filter hook prerouting priority raw; policy accept;
+		tcp dport vmap @ways
+	}
+}
+"""
+
+
+def test_sets_and_maps_of_others_are_taken_along_and_predicted() -> None:
+    twin = Twin(changed({"nft.rules": lambda s: s + GUARD}))
+    assert GUARD in twin.files["found/nftables.rules"]
+    assert GUARD in twin.files["own/nftables.rules"]
+    _, found = twin.plans()
+    prediction = Prediction(plan=found)
+    asked = ("client -> host:8080", "neighbour -> host:8080", "client -> host:22")
+    allowed, in_set, in_map = (prediction.probe(flow, family=4) for flow in asked)
+    assert (allowed.outcome, in_set.outcome, in_map.outcome) == ("ok", "timeout", "timeout")
+    (rule,) = [hit.rule for hit in in_set.legs[0].hooks[0].rules if hit.verdict == "drop"]
+    assert rule == "ip saddr @bad drop"
+    assert {(hit.chain, hit.verdict) for hit in in_map.legs[0].hooks[0].rules} >= {("prerouting", "drop")}
