@@ -47,6 +47,7 @@ def archive_bytes(path: str) -> bytes:
 def twins_in_place_of(archives: AbstractSet[str], verb: str, args: argparse.Namespace) -> Iterator[None]:
     """Put the twin of its host in the place of each archive among the files of a command line.
 
+    ``args.archives`` says then which archive each file is of, by its path.
     Raises UsageError for a lab that would outlive its scenario.
     """
     with ExitStack() as stack:
@@ -59,7 +60,9 @@ def twins_in_place_of(archives: AbstractSet[str], verb: str, args: argparse.Name
                 raise UsageError(f"{word} is an archive of netlab collect, and no scenario: {how}")
             made = Twin(read_archive(archive_bytes(word), word))
             name = lab_name(Path(made.drafted.host.name))
-            return stack.enter_context(written(made.files, name))
+            place = stack.enter_context(written(made.files, name))
+            args.archives = {**getattr(args, "archives", {}), place: word}
+            return place
 
         for name in ("files", "merged"):
             words = getattr(args, name, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,17 +38,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A scenario to verify; ``way`` says which of the ways it is, with ``--choice all``."""
+    """A scenario to verify; ``way`` says which of the ways it is, with ``--choice all``.
+
+    ``archives``: what a file was made of, by its path.
+    """
 
     files: Files
     reading: Reading
     plan: Plan
     way: str = ""
+    archives: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def named(self) -> list[str]:
+        """The files, as the command line has them."""
+        return [self.archives.get(one, one) for one in self.files]
 
     @property
     def name(self) -> str:
         """How the output calls it."""
-        return ", ".join(self.files) + (f" ({self.way})" if self.way else "")
+        return ", ".join(self.named) + (f" ({self.way})" if self.way else "")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,7 +105,8 @@ def load_all(args: argparse.Namespace, groups: list[Files]) -> list[Loaded]:
         try:
             for words, chosen in every_way([("", args)], files):
                 reading = Reading(chosen, files)
-                loaded.append(Loaded(files, reading, planned(reading.scenario()), words))
+                plan = planned(reading.scenario())
+                loaded.append(Loaded(files, reading, plan, words, getattr(args, "archives", {})))
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -182,7 +192,7 @@ def _print_line(document: Mapping[str, object]) -> None:
 def _document(one: Loaded, verdicts: Sequence[AnyVerdict]) -> VerifyScenarioDocument:
     """One scenario in one way, as JSON values."""
     return {
-        "files": list(one.files),
+        "files": one.named,
         "choice": one.plan.choice,
         "verdicts": [verdict_json(verdict) for verdict in verdicts],
     }

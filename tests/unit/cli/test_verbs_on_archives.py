@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ WORDS = [
     (["graph"], [], "tmp-plain-1"),
     (["probe", "--predict", "-4"], ["client -> host:8080"], "ok, forward"),
     (["explain", "--predict", "-4"], ["client -> host:22"], "Nothing on host listens on 22/tcp"),
+    (["matrix", "--predict", "-4"], [], "tmp-web-1"),
+    (["exposure", "--no-proof", "-4", "--to", "tmp-web-1"], [], "8080"),
     (["diff", "--predict", "--engine", "docker-29-nftables"], [], "flows that close"),
 ]
 
@@ -33,6 +36,12 @@ def test_a_verb_takes_it(
 ) -> None:
     assert main([*verb, str(RECORDED if which == "archive" else folder), *more]) == 0
     assert says in capsys.readouterr().out
+
+
+def test_what_is_verified_is_called_as_the_command_line_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is: a host expects nothing."""
+    assert main(["verify", "--predict", "--json", str(RECORDED)]) == 5
+    assert [one["files"] for one in json.loads(capsys.readouterr().out)["scenarios"]] == [[str(RECORDED)]]
 
 
 def test_a_lab_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
