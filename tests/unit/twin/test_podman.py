@@ -82,7 +82,7 @@ def test_what_a_twin_cannot_have_is_noted() -> None:
     )
     assert "Podman's network h16_front is left out" in Twin(internal).files[NOTES]
     stopped = podmans({"podman-containers.json": lambda s: s.replace('"running"', '"exited"')})
-    assert "podman" not in Twin(stopped).files["netlab.yaml"].partition("x-netlab")[2]
+    assert 'engine: "podman' not in Twin(stopped).files["netlab.yaml"]
 
 
 def test_beside_docker_each_has_its_own() -> None:
@@ -91,7 +91,9 @@ def test_beside_docker_each_has_its_own() -> None:
     docker = read_archive(RECORDED.read_bytes(), RECORDED.name)
     theirs = {name: text for name, text in podman.files.items() if name.startswith("podman-")}
     name = json.loads(docker.text("docker-containers.json").splitlines()[0])["name"].removeprefix("/")
-    theirs["podman-containers.json"] = theirs["podman-containers.json"].replace("h16_db_1", name)
+    theirs["podman-containers.json"] = (
+        theirs["podman-containers.json"].replace("h16_db_1", name).replace("8080", "8090")
+    )
     twin = Twin(replace(docker, files={**docker.files, **theirs}))
     _, found = twin.plans()
     assert 'engines: ["docker-20.10.24", "podman-4"]' in twin.files["netlab.yaml"]
