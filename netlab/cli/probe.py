@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from netlab import predict
 from netlab.cli.json_objects import object_of
 from netlab.cli.output import SCHEMA_VERSION, print_text
-from netlab.cli.scenarios import plan_of
 from netlab.cli.status import the_lab
+from netlab.first_use import at_first_use
 from netlab.journey.sentence import sentence
 from netlab.lab.client.instrument import measuring
 from netlab.lab.output_file import open_output
 from netlab.lab.probe_options import gathered, shape
 from netlab.model.errors import UsageError
 from netlab.model.outcome import UNKNOWN
-from netlab.predict.compare import asked, first_difference
-from netlab.predict.predictor import Predictor
 from netlab.view import path
 from netlab.view.console import console
 from netlab.view.journey import journey_view
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from netlab.model.journey import Journey
     from netlab.model.plan import Plan
     from netlab.model.shape import Shape
+
+#: imported when a file is asked about: a lab has its plan
+_late: Any = at_first_use(__name__, {"plan_of": "netlab.cli.scenarios"})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,7 +79,8 @@ def _split(args: argparse.Namespace) -> tuple[str | None, list[tuple[str, int]]]
 def predicted_question(args: argparse.Namespace) -> tuple[Plan, list[tuple[str, int]]]:
     """The plan of a file, a folder or a running lab, and the flows as written; raises UsageError."""
     lab, texts = _split(args)
-    return plan_of(lab) if lab is not None and os.path.exists(lab) else the_lab(lab).plan, texts
+    plan: Plan = _late("plan_of")(lab) if lab is not None and os.path.exists(lab) else the_lab(lab).plan
+    return plan, texts
 
 
 def _predict(args: argparse.Namespace) -> _Show:
@@ -86,7 +89,7 @@ def _predict(args: argparse.Namespace) -> _Show:
     said = [name for name in _BY_HAND if getattr(args, name)]
     if said:
         raise UsageError(f"--predict does not know packets made by hand: --{', --'.join(said)}")
-    show, predictor = _Show(args, plan), Predictor.of(plan)
+    show, predictor = _Show(args, plan), predict.Predictor.of(plan)
     for number, flow in enumerate(flows_of(plan, texts, args)):
         show(number, predictor.journey(flow))
     _finish(args, show)
@@ -177,13 +180,13 @@ class _Both(_Show):
 
     def __init__(self, args: argparse.Namespace, plan: Plan, flows: list[Flow]) -> None:
         super().__init__(args, plan)
-        self._predictor = Predictor.of(plan)
+        self._predictor = predict.Predictor.of(plan)
         self._flows = flows
 
     def __call__(self, number: int, journey: Journey) -> None:
-        predicted = self._predictor.journey(asked(self._flows[number], journey))
+        predicted = self._predictor.journey(predict.asked(self._flows[number], journey))
         known = not {predicted.outcome, journey.outcome} & set(UNKNOWN)
-        found = first_difference(predicted, journey) if known else None
+        found = predict.first_difference(predicted, journey) if known else None
         self.parted += found is not None
         if self.json:
             self.unknown += not known

@@ -155,7 +155,7 @@ class Stack:
         packet = left.packet
         if oif == "lo":
             return self._receive(space, packet, "lo", trip, tracked=left.tracked, routed=True, hops=hops)
-        if (wire := self._links.wire(InterfaceOf(space.name, oif))) is not None:  # of a rootless engine's namespace, which forwards
+        if (wire := self._links.wire(InterfaceOf(space.name, oif))) is not None:  # a rootless engine forwards
             self._visited(wire)
         hop = route.via if route.via is not None else packet.dst
         target = self._links.owner(InterfaceOf(space.name, oif), hop, packet.family)

@@ -28,7 +28,7 @@ from netlab.model.flow import Flow
 from netlab.model.plan import Node, Plan
 from netlab.model.scenario import Scenario
 from netlab.scenario.hosts import Overrides
-from netlab.scenario.load import load
+from netlab.scenario.loader import load
 from netlab.twin.archive import Collection, read_archive
 from netlab.twin.drift import drift
 from netlab.twin.script import script

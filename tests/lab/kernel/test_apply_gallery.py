@@ -14,7 +14,7 @@ from netlab.model.plan import Node, Plan
 from netlab.model.rules import IptablesRuleset
 from netlab.plan import make
 from netlab.plan.render import restore_text
-from netlab.scenario.load import load
+from netlab.scenario.loader import load
 
 GALLERY = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
 
