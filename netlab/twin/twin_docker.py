@@ -87,7 +87,9 @@ def compose_of(
     for one in running:
         key = keys[one.id]
         services[key] = _service(one, key, usable, keys, running, notes)
-        more: dict[str, Any] = {"engine": PODMAN} if beside and one.engine == PODMAN else {}
+        more: dict[str, Any] = {}
+        if beside and one.engine == PODMAN:
+            more["engine"] = PODMAN
         if one.listens is not None:
             more["listen"] = _listen(one)
         if more:

@@ -15,7 +15,7 @@ WORDS = [
     (["graph"], [], "tmp-plain-1"),
     (["probe", "--predict", "-4"], ["client -> host:8080"], "ok, forward"),
     (["explain", "--predict", "-4"], ["client -> host:22"], "Nothing on host listens on 22/tcp"),
-    (["matrix", "--predict", "-4"], [], "tmp-web-1"),
+    (["matrix", "--predict"], [], "tmp-web-1"),
     (["exposure", "--no-proof", "-4", "--to", "tmp-web-1"], [], "8080"),
     (["diff", "--predict", "--engine", "docker-29-nftables"], [], "flows that close"),
 ]
